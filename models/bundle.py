@@ -1,0 +1,245 @@
+"""The bundle folder on disk: written whole or not at all, and verified before anything in it is parsed.
+
+`training.export` writes one, `service` opens it. Layout: `manifest.json` beside the files it lists, nothing else.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic import ValidationError
+
+from models.encoding import Encoder, Encoding
+from models.errors import BundleError
+from models.manifest import FileEntry, Manifest, ModelEntry
+from models.scoring import FieldScoring, Logits, Verdict, judge
+from models.text import TEXT_VERSION
+
+MANIFEST = "manifest.json"
+MANIFEST_BYTES = 4_000_000
+"""Largest manifest read: a few thousand labels fit, a file put there to fill the memory does not."""
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: its digests agreed when it was opened."""
+
+    path: Path
+    manifest: Manifest
+    encoder: Encoder
+    scorings: tuple[FieldScoring, ...]
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    def encode(self, text: str) -> Encoding:
+        return self.encoder.encode(text)
+
+    def judge(self, logits: Logits) -> Verdict:
+        """One ticket's verdict from its logits, shape [labels]."""
+        return judge(logits, self.scorings)
+
+    def model(self, variant: str) -> ModelEntry:
+        """The graph of this variant.
+
+        Raises:
+            BundleError: the bundle has no such variant.
+        """
+        for entry in self.manifest.models:
+            if entry.variant == variant:
+                return entry
+        had = ", ".join(entry.variant for entry in self.manifest.models)
+        raise BundleError(f"bundle {self.version} has no {variant} variant, it has: {had}")
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes, checked against its digest as they were read.
+
+        Raises:
+            BundleError: the file changed since the bundle was opened.
+        """
+        return _read_verified(self.path, name, self.manifest.files[name])
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Verify every digest, then load.
+
+    Raises:
+        BundleError: no bundle there, or it is damaged, holds links or files it doesn't list, or is made for another
+            schema or text version. The message is one line that names the file.
+    """
+    folder = _folder(path)
+    manifest = _read_manifest(folder)
+    _refuse_strays(folder, manifest)
+    for name, entry in manifest.files.items():
+        _verify(folder, name, entry)
+    if manifest.text_version != TEXT_VERSION:
+        raise BundleError(
+            f"{folder}: made with text cleaning version {manifest.text_version}, this code has {TEXT_VERSION}; "
+            "retrain, or run the release that made it"
+        )
+    tokenizer = _read_verified(folder, "tokenizer.json", manifest.files["tokenizer.json"])
+    try:
+        encoder = Encoder(tokenizer, max_tokens=manifest.encoder.max_tokens, pad_id=manifest.encoder.pad_id)
+    except Exception as error:  # tokenizers raises bare Exception on a file it cannot read
+        raise BundleError(f"{folder}/tokenizer.json: not a tokenizer this version can read; export it anew") from error
+    return Bundle(folder, manifest, encoder, manifest.scorings())
+
+
+def write_bundle(store: Path, draft: Mapping[str, Any], files: Mapping[str, bytes | Path]) -> Path:
+    """Write a bundle into `store` under its version id, whole or not at all, and return its folder.
+
+    Args:
+        store: folder of bundles; made when absent.
+        draft: the manifest's content without `version` and `files`, which follow from the rest.
+        files: each file's bytes, or where to copy it from.
+
+    A bundle that is there already (the same inputs give the same version) is verified and kept.
+
+    Raises:
+        BundleError: the store cannot be written.
+    """
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=store))
+    except OSError as error:
+        raise BundleError(f"{store}: cannot write a bundle there ({error.strerror}); choose another folder") from error
+    try:
+        manifest = _stage(staging, draft, files)
+        return _install(staging, store / manifest.version)
+    except OSError as error:
+        raise BundleError(f"{store}: writing the bundle failed ({error.strerror}); nothing was kept") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def point_current(store: Path, version: str) -> None:
+    """Make `store/current` point at a bundle of the store, atomically (a link made aside and renamed over it).
+
+    Raises:
+        BundleError: the bundle is not in the store or the pointer cannot be written.
+    """
+    if not (store / version / MANIFEST).is_file():
+        raise BundleError(f"{store}: no bundle {version} there")
+    aside = store / f".current-{os.getpid()}"
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            aside.unlink()
+        aside.symlink_to(version)
+        aside.replace(store / "current")
+        _sync_folder(store)
+    except OSError as error:
+        raise BundleError(f"{store}/current: cannot be moved ({error.strerror})") from error
+
+
+def _folder(path: Path) -> Path:
+    try:
+        folder = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise BundleError(f"{path}: no bundle there; train one with: python -m training train --data …") from error
+    if not (folder / MANIFEST).is_file():
+        raise BundleError(f"{path}: not a bundle, it has no {MANIFEST}; give the folder that training wrote")
+    return folder
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    raw = _read_regular(folder, MANIFEST, MANIFEST_BYTES)
+    try:
+        manifest = Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its JSON"
+        raise BundleError(f"{folder}/{MANIFEST}: damaged or from another release, at {where}") from error
+    if manifest.version != manifest.expected_version():
+        raise BundleError(f"{folder}/{MANIFEST}: its content does not give its version id; it was changed after export")
+    return manifest
+
+
+def _refuse_strays(folder: Path, manifest: Manifest) -> None:
+    listed = {MANIFEST, *manifest.files}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name not in listed:
+                raise BundleError(f"{folder}: holds a file its manifest does not list ({entry.name!a}); remove it")
+
+
+def _verify(folder: Path, name: str, entry: FileEntry) -> None:
+    digest = hashlib.sha256()
+    with _open_regular(folder, name, entry.size) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != entry.sha256:
+        raise BundleError(f"{folder}/{name}: its digest is not the manifest's; the file is damaged, copy it anew")
+
+
+def _read_verified(folder: Path, name: str, entry: FileEntry) -> bytes:
+    raw = _read_regular(folder, name, entry.size)
+    if hashlib.sha256(raw).hexdigest() != entry.sha256:
+        raise BundleError(f"{folder}/{name}: its digest is not the manifest's; the file is damaged, copy it anew")
+    return raw
+
+
+def _read_regular(folder: Path, name: str, limit: int) -> bytes:
+    with _open_regular(folder, name, limit) as file:
+        return file.read(limit + 1)
+
+
+def _open_regular(folder: Path, name: str, limit: int) -> BinaryIO:
+    """Open a regular file of at most `limit` bytes, never through a link."""
+    try:
+        descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise BundleError(f"{folder}/{name}: missing, a link, or unreadable ({error.strerror})") from error
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size > limit:
+        os.close(descriptor)
+        raise BundleError(f"{folder}/{name}: not a regular file of at most {limit} bytes; the bundle is damaged")
+    return os.fdopen(descriptor, "rb")
+
+
+def _stage(staging: Path, draft: Mapping[str, Any], files: Mapping[str, bytes | Path]) -> Manifest:
+    entries = {name: _put(staging / name, content) for name, content in sorted(files.items())}
+    unnamed = Manifest.model_validate({**draft, "version": "0" * 16, "files": entries})
+    manifest = unnamed.model_copy(update={"version": unnamed.expected_version()})
+    content = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    _put(staging / MANIFEST, content.encode())
+    _sync_folder(staging)
+    return manifest
+
+
+def _put(path: Path, content: bytes | Path) -> FileEntry:
+    if isinstance(content, Path):
+        shutil.copyfile(content, path)
+    else:
+        path.write_bytes(content)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileEntry(sha256=digest, size=path.stat().st_size)
+
+
+def _install(staging: Path, target: Path) -> Path:
+    if target.exists():
+        open_bundle(target)
+        return target
+    # mkdtemp makes folders for their owner only; a bundle is read by the service's user too.
+    staging.chmod(0o755)
+    staging.rename(target)
+    _sync_folder(target.parent)
+    return target
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,80 @@
+"""Prepared text → token ids, with head-and-tail truncation; token ids → a padded batch.
+
+A raw `tokenizers.Tokenizer` with truncation and padding off: the shared Hugging Face tokenizer object raises
+"Already borrowed" under threads, this one does not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+LENGTH_MULTIPLE = 8
+"""Batches are padded to a multiple of this many tokens: few distinct shapes keep the runtime's memory flat."""
+
+HEAD_SHARE = 0.75
+"""Of a text that is too long, this share of the tokens is kept from its head and the rest from its tail: people say
+what they want first, and often once more at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """One text's token ids, special tokens included, at most `max_tokens` of them."""
+
+    ids: tuple[int, ...]
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded rows, each array int64 of shape [rows, padded length]."""
+
+    input_ids: NDArray[np.int64]
+    attention_mask: NDArray[np.int64]
+
+
+class Encoder:
+    """Turns texts into token ids the way the bundle's model was trained on."""
+
+    def __init__(self, tokenizer_json: bytes, *, max_tokens: int, pad_id: int) -> None:
+        self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self.max_tokens = max_tokens
+        self.pad_id = pad_id
+        self._prefix, self._suffix = self._special_tokens()
+
+    def encode(self, text: str) -> Encoding:
+        """Token ids of a text. One too long keeps its head and its tail, and is flagged `truncated`."""
+        ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        room = self.max_tokens - len(self._prefix) - len(self._suffix)
+        truncated = len(ids) > room
+        if truncated:
+            head = int(room * HEAD_SHARE)
+            ids = ids[:head] + ids[len(ids) - (room - head) :]
+        return Encoding((*self._prefix, *ids, *self._suffix), truncated)
+
+    def batch(self, encodings: Sequence[Encoding]) -> Batch:
+        """Pad encodings to one length, a multiple of LENGTH_MULTIPLE (but never beyond `max_tokens`)."""
+        length = padded_length(max(len(encoding.ids) for encoding in encodings), self.max_tokens)
+        input_ids = np.full((len(encodings), length), self.pad_id, dtype=np.int64)
+        attention_mask = np.zeros((len(encodings), length), dtype=np.int64)
+        for row, encoding in enumerate(encodings):
+            input_ids[row, : len(encoding.ids)] = encoding.ids
+            attention_mask[row, : len(encoding.ids)] = 1
+        return Batch(input_ids, attention_mask)
+
+    def _special_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The special tokens the model wants before and after a text, found by encoding one."""
+        probe = self._tokenizer.encode("a", add_special_tokens=True)
+        mask = probe.special_tokens_mask
+        first = mask.index(0) if 0 in mask else len(mask)
+        last = len(mask) - mask[::-1].index(0) if 0 in mask else len(mask)
+        return tuple(probe.ids[:first]), tuple(probe.ids[last:])
+
+
+def padded_length(tokens: int, max_tokens: int) -> int:
+    """The length a row of this many tokens is padded to when it stands alone."""
+    return min(-(-tokens // LENGTH_MULTIPLE) * LENGTH_MULTIPLE, max_tokens)

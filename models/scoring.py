@@ -1,0 +1,149 @@
+"""Logits → calibrated probabilities → `Verdict`. Training's evaluation and the service call the very same functions.
+
+Everything a verdict rests on (temperature, thresholds) comes from the bundle, never from an environment variable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.fields import Field
+from models.ticket import MailFact, Ticket
+
+Logits = NDArray[np.float32]
+"""One ticket's logits, shape [labels of all fields]; or a batch's, shape [tickets, labels of all fields]."""
+
+CANDIDATES = 3
+
+
+class Outcome(StrEnum):
+    ROUTE = "route"
+    SUGGEST = "suggest"
+    REVIEW = "review"
+
+
+class Reason(StrEnum):
+    """Why a ticket got its outcome: a closed set, so that it can be counted."""
+
+    CONFIDENT = "confident"
+    BELOW_THRESHOLD = "below_threshold"
+    LABEL_NOT_AUTOMATIC = "label_not_automatic"
+    EMPTY = "empty"
+    AUTOMATIC_MAIL = "automatic_mail"
+    BOUNCE = "bounce"
+    LOOP = "loop"
+    INVALID_SCORES = "invalid_scores"
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The lowest calibrated confidence at which a label is routed or suggested; None: never.
+
+    `pooled` says whether the promise behind `route` is the label's own or the one it shares with others.
+    """
+
+    route: float | None
+    suggest: float | None
+    pooled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FieldScoring:
+    """How one field's logits become a verdict."""
+
+    field: Field
+    temperature: float
+    thresholds: tuple[Threshold, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class FieldVerdict:
+    """One field's answer. `candidates` are the most likely labels, best first; empty when no model was asked."""
+
+    outcome: Outcome
+    reason: Reason
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def predicted(self) -> str | None:
+        """The label for route and suggest; None for review: an answer we do not stand by is not given."""
+        return None if self.outcome is Outcome.REVIEW else self.candidates[0].label
+
+    @property
+    def confidence(self) -> float:
+        """The best candidate's calibrated probability, 0 when no model was asked."""
+        return self.candidates[0].confidence if self.candidates else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A ticket's answer: the department's, and the further fields' by name."""
+
+    department: FieldVerdict
+    fields: Mapping[str, FieldVerdict]
+
+
+def probabilities(logits: Logits, scoring: FieldScoring) -> NDArray[np.float64]:
+    """Calibrated probabilities of one field, shape [..., labels of the field]; each row sums to 1.
+
+    Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    scaled = logits[..., scoring.field.slice].astype(np.float64) / scoring.temperature
+    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+
+
+def judge(logits: Logits, scorings: Sequence[FieldScoring]) -> Verdict:
+    """One ticket's verdict on every field from its logits, shape [labels]. The first scoring is the department's."""
+    verdicts = {scoring.field.name: _judge_field(logits, scoring) for scoring in scorings}
+    department = verdicts.pop(scorings[0].field.name)
+    return Verdict(department, verdicts)
+
+
+def verdict_without_model(ticket: Ticket, text: str, scorings: Sequence[FieldScoring]) -> Verdict | None:
+    """The verdict on a ticket no model needs to see (blank, or not written by a person), or None: ask the model."""
+    reason = _refusal(ticket, text)
+    if reason is None:
+        return None
+    answer = FieldVerdict(Outcome.REVIEW, reason, ())
+    return Verdict(answer, {scoring.field.name: answer for scoring in scorings[1:]})
+
+
+def _refusal(ticket: Ticket, text: str) -> Reason | None:
+    if MailFact.BOUNCE in ticket.facts:
+        return Reason.BOUNCE
+    if MailFact.LOOP in ticket.facts:
+        return Reason.LOOP
+    if MailFact.AUTOMATIC in ticket.facts:
+        return Reason.AUTOMATIC_MAIL
+    return None if text else Reason.EMPTY
+
+
+def _judge_field(logits: Logits, scoring: FieldScoring) -> FieldVerdict:
+    if not np.isfinite(logits[scoring.field.slice]).all():
+        return FieldVerdict(Outcome.REVIEW, Reason.INVALID_SCORES, ())
+    confidences = probabilities(logits, scoring)
+    # A stable sort of the negated values: equal confidences keep the catalogue's order, on every machine.
+    ranked = np.argsort(-confidences, kind="stable")[:CANDIDATES]
+    candidates = tuple(Candidate(scoring.field.labels[i], float(confidences[i])) for i in ranked)
+    outcome, reason = outcome_at(candidates[0].confidence, scoring.thresholds[ranked[0]])
+    return FieldVerdict(outcome, reason, candidates)
+
+
+def outcome_at(confidence: float, threshold: Threshold) -> tuple[Outcome, Reason]:
+    """The outcome, and why, of a label predicted with this confidence."""
+    if threshold.route is not None and confidence >= threshold.route:
+        return Outcome.ROUTE, Reason.CONFIDENT
+    reason = Reason.LABEL_NOT_AUTOMATIC if threshold.route is None else Reason.BELOW_THRESHOLD
+    if threshold.suggest is not None and confidence >= threshold.suggest:
+        return Outcome.SUGGEST, reason
+    return Outcome.REVIEW, reason

@@ -1,0 +1,47 @@
+"""`Ticket`: one incoming message as every room sees it, whether it came as JSON, as a raw mail or as a table row.
+
+`email.py` makes one from raw bytes, `service` from JSON, `training` from a row; `text.py` prepares it for the model.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+ContentType = Literal["text/plain", "text/html"]
+
+
+class MailFact(StrEnum):
+    """What the headers say about who or what sent the mail (RFC 3834 and helpdesks' own filters)."""
+
+    AUTOMATIC = "automatic"
+    """Sent by a program: `Auto-Submitted`, `X-Autoreply` and the like."""
+    VACATION = "vacation"
+    """An out-of-office reply; always together with AUTOMATIC."""
+    BOUNCE = "bounce"
+    """A delivery report."""
+    LOOP = "loop"
+    """Our own mail come back: `X-Loop`, or the sender is one of the recipients."""
+    LIST = "list"
+    """Sent through a mailing list or in bulk. A flag only: bulk is not spam."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An attachment's name and declared type; its content is never read."""
+
+    name: str
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """One message. Text is as it arrived: cleaning is `text.prepare`'s work, on both sides alike."""
+
+    subject: str = ""
+    body: str = ""
+    content_type: ContentType = "text/plain"
+    id: str | None = None
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    facts: frozenset[MailFact] = field(default_factory=frozenset)
+    attachments: tuple[Attachment, ...] = ()
