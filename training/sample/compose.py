@@ -1,0 +1,205 @@
+"""From an intent to the mail a person writes about it: greeting, the matter, the request, closing, signature."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from training.sample.choice import chance, pick
+from training.sample.draft import Draft
+from training.sample.grammar import request, sentence, tidy
+from training.sample.noise import careless
+from training.sample.phrasebook import Intent
+from training.sample.scene import Scene
+from training.sample.thread import agent_thread, customer_thread, forwarded
+
+FORMS = {
+    "new": 0.55,
+    "short": 0.14,
+    "reply": 0.14,
+    "forward": 0.06,
+    "web_form": 0.06,
+    "auto_reply": 0.03,
+    "subject_only": 0.01,
+    "empty_subject": 0.01,
+}
+_VAGUE_SUBJECT = 0.14
+_STRAY_PARTS = {0: 0.35, 1: 0.45, 2: 0.20}
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What a mail is to be."""
+
+    intent: Intent
+    priority: str
+    other: Intent
+    """Of another department: the older thread, or the smaller second matter."""
+    writer: Scene
+    inner: Scene
+    """The first writer of a forwarded mail; unused otherwise."""
+    vague: bool = False
+    """Its subject says nothing, whatever the odds."""
+
+
+def compose(brief: Brief, form: str) -> Draft:
+    return _COMPOSERS[form](brief)
+
+
+def _new(brief: Brief) -> Draft:
+    scene = brief.writer
+    text = (_greeting(scene), *_matter(scene, brief), *_closing(scene))
+    return _draft(scene, _subject(scene, brief), text, signature(scene))
+
+
+def _short(brief: Brief) -> Draft:
+    scene = brief.writer
+    line = _about(scene, brief.intent, "problem", sentence)
+    if chance(scene.rng, 0.3):
+        line = f"{line} {_about(scene, brief.intent, 'ask', request)}"
+    text = [line, *([scene.say("thanks")] if chance(scene.rng, 0.35) else [])]
+    if chance(scene.rng, 0.4):
+        text.insert(0, _greeting(scene))
+    return _draft(scene, _subject(scene, brief), tuple(text), (scene.person.first,) if chance(scene.rng, 0.4) else ())
+
+
+def _reply(brief: Brief) -> Draft:
+    """Half of the replies use an old thread for a new matter, so that subject and quote mislead."""
+    scene = brief.writer
+    recycled = chance(scene.rng, 0.5)
+    topic = brief.other if recycled else brief.intent
+    subject = f"{scene.say('re')}: {_about(scene, topic, 'subject', tidy)}"
+    bare_nudge = not recycled and chance(scene.rng, 0.15)
+    matter = () if bare_nudge else _matter(scene, brief)
+    says_why = bare_nudge or chance(scene.rng, 0.3)
+    nudge = sentence(scene.say("new_topic" if recycled else "nudge")) if says_why else ""
+    text = tuple(part for part in (_greeting(scene), nudge, *matter, *_closing(scene)) if part)
+    thread = (customer_thread if bare_nudge else agent_thread)(scene, topic, subject)
+    return replace(_draft(scene, subject, text, signature(scene)), thread=thread)
+
+
+def _forward(brief: Brief) -> Draft:
+    inner = _new(replace(brief, writer=brief.inner))
+    scene = brief.writer
+    text = (_greeting(scene), sentence(scene.say("forward_note")), *_closing(scene))
+    thread = forwarded(scene, brief.inner, inner)
+    return replace(_draft(scene, f"{scene.say('fwd')}: {inner.subject}", text, signature(scene)), thread=thread)
+
+
+def _web_form(brief: Brief) -> Draft:
+    scene = brief.writer
+    subject, *lines = scene.say("form").split(" // ")
+    typed = [careless(part, scene.person, scene.rng) for part in _matter(scene, brief)]
+    return Draft(subject, ("\n".join(lines), *typed))
+
+
+def _auto_reply(brief: Brief) -> Draft:
+    scene = brief.writer
+    scene.memo["thread_subject"] = f"Re: {_about(scene, brief.intent, 'subject', tidy)}"
+    text = tidy(scene.say("auto"))
+    return Draft(scene.say("auto_subject"), (text,), signature(scene), auto_reply=True)
+
+
+def _subject_only(brief: Brief) -> Draft:
+    return Draft(_about(brief.writer, brief.intent, "problem", sentence), ())
+
+
+def _empty_subject(brief: Brief) -> Draft:
+    return replace(_new(brief), subject="")
+
+
+_COMPOSERS: dict[str, Callable[[Brief], Draft]] = {
+    "new": _new,
+    "short": _short,
+    "reply": _reply,
+    "forward": _forward,
+    "web_form": _web_form,
+    "auto_reply": _auto_reply,
+    "subject_only": _subject_only,
+    "empty_subject": _empty_subject,
+}
+
+
+def _draft(scene: Scene, subject: str, text: tuple[str, ...], signed: tuple[str, ...]) -> Draft:
+    person = scene.person
+    typed = tuple(careless(part, person, scene.rng) for part in text)
+    return Draft(careless(subject, person, scene.rng), typed, signed, client=person.client, wraps=person.wraps)
+
+
+def _about(scene: Scene, intent: Intent, key: str, finish: Callable[[str], str]) -> str:
+    return finish(scene.expand(scene.rng.choice(intent.phrases[key])))
+
+
+def _subject(scene: Scene, brief: Brief) -> str:
+    if brief.vague or chance(scene.rng, _VAGUE_SUBJECT):
+        return tidy(scene.say("vague"))
+    subject = _about(scene, brief.intent, "subject", tidy)
+    if brief.priority == "urgent" and chance(scene.rng, 0.35):
+        return f"{scene.say('cry')}: {subject}".replace("!:", "!")
+    return subject
+
+
+def _greeting(scene: Scene) -> str:
+    return tidy(scene.say("greeting"))
+
+
+def _closing(scene: Scene) -> tuple[str, ...]:
+    thanks = (scene.say("thanks"),) if chance(scene.rng, 0.4) else ()
+    return (*thanks, scene.say("close")) if chance(scene.rng, 0.85) else thanks
+
+
+def _matter(scene: Scene, brief: Brief) -> tuple[str, ...]:
+    """The paragraphs that say what it is about."""
+    first, last = _surroundings(scene, brief.intent)
+    core = [_about(scene, brief.intent, "problem", sentence)]
+    if "detail" in brief.intent.phrases and chance(scene.rng, 0.45):
+        core.append(_about(scene, brief.intent, "detail", sentence))
+    wish = [_about(scene, brief.intent, "ask", request)] if chance(scene.rng, 0.65) else []
+    end = [*last, *wish, *_pressure(scene, brief.priority)]
+    return (*_paragraphs(scene, [*first, *core], end), *_aside(scene, brief))
+
+
+def _surroundings(scene: Scene, intent: Intent) -> tuple[list[str], list[str]]:
+    """Sentences that any ticket could carry, before and after what matters."""
+    common = scene.book.common
+    # Who asks for a quote or ends a trial has not been a customer for years.
+    choice = common["context"] if intent.from_newcomer else common["context"] + common["settled"]
+    count = pick(scene.rng, _STRAY_PARTS)
+    stray = [sentence(scene.expand(one)) for one in scene.rng.sample(choice, count)]
+    before = scene.rng.randrange(count + 1)
+    return stray[:before], stray[before:]
+
+
+def _pressure(scene: Scene, priority: str) -> list[str]:
+    """Priority shows in the words more often than not; some cry urgent over nothing."""
+    if priority != "normal" and chance(scene.rng, 0.65):
+        return [sentence(scene.say(priority))]
+    if priority == "normal" and chance(scene.rng, 0.04):
+        return [sentence(scene.say(scene.rng.choice(("urgent", "high"))))]
+    return []
+
+
+def _aside(scene: Scene, brief: Brief) -> tuple[str, ...]:
+    if not chance(scene.rng, 0.08):
+        return ()
+    problem = _about(scene, brief.other, "problem", sentence)
+    scene.memo["aside_problem"] = problem[0].lower() + problem[1:] if problem[1:2].islower() else problem
+    return (sentence(scene.say("aside")),)
+
+
+def _paragraphs(scene: Scene, opening: list[str], end: list[str]) -> tuple[str, ...]:
+    if end and chance(scene.rng, 0.5):
+        return " ".join(opening), " ".join(end)
+    return (" ".join([*opening, *end]),)
+
+
+def signature(scene: Scene) -> tuple[str, ...]:
+    person = scene.person
+    if person.sign_off == "first":
+        return (person.first,)
+    if person.sign_off == "full":
+        return (person.name,)
+    if person.sign_off == "mobile":
+        return (person.first, "", scene.say("mobile"))
+    block = (person.name, f"{person.title} | {person.company}", f"Tel. {person.phone}", person.email)
+    mark = ("-- ",) if person.wraps else ()
+    notice = ("", scene.say("disclaimer")) if chance(scene.rng, 0.3) else ()
+    return (*mark, *block, *notice)

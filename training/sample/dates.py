@@ -1,0 +1,33 @@
+"""When tickets come and are closed: a year of office hours that always ends on the same day."""
+
+import datetime as dt
+import random
+
+from training.sample.choice import pick
+
+LAST_MOMENT = dt.datetime(2026, 10, 31, 23, 59, tzinfo=dt.UTC)
+"""Fixed, not "now": the same rows and seed give the same file on any day."""
+DAYS = 365
+
+_BY_WEEKDAY = (1.3, 1.2, 1.1, 1.0, 0.9, 0.15, 0.12)
+_BY_HOUR = (1, 1, 1, 1, 2, 4, 9, 25, 60, 80, 85, 75, 50, 60, 75, 70, 60, 45, 25, 15, 10, 8, 5, 2)
+_MEDIAN_HOURS = {"urgent": 3.0, "high": 11.0, "normal": 30.0, "low": 70.0}
+
+
+def moments(rng: random.Random, count: int) -> list[dt.datetime]:
+    """`count` moments of arrival, in order."""
+    days = [LAST_MOMENT - dt.timedelta(days=back) for back in range(DAYS)]
+    weights = [_BY_WEEKDAY[day.weekday()] for day in days]
+    return sorted(_within(rng, day) for day in rng.choices(days, weights, k=count))
+
+
+def closing(rng: random.Random, created: dt.datetime, priority: str) -> dt.datetime | None:
+    """When it was closed; None if that lies after the export, so the newest rows are partly open."""
+    hours = _MEDIAN_HOURS[priority] * rng.lognormvariate(0, 0.9)
+    closed = created + dt.timedelta(seconds=round(hours * 3600))
+    return closed if closed <= LAST_MOMENT else None
+
+
+def _within(rng: random.Random, day: dt.datetime) -> dt.datetime:
+    hour = pick(rng, dict(enumerate(_BY_HOUR)))
+    return day.replace(hour=hour, minute=rng.randrange(60), second=rng.randrange(60))

@@ -1,0 +1,102 @@
+"""The same grammar as real e-mails (RFC 822 bytes), for the demo to send. Their senders never write a training row."""
+
+import datetime as dt
+import random
+from dataclasses import dataclass, replace
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+
+from training.sample.company import DEPARTMENTS, PRODUCT, SUPPORT_ADDRESS
+from training.sample.compose import Brief, compose
+from training.sample.dates import LAST_MOMENT
+from training.sample.draft import Draft
+from training.sample.people import make_person, of_same_firm
+from training.sample.phrasebook import phrasebook
+from training.sample.render import body_of, plain
+from training.sample.scene import Scene
+from training.sample.tickets import another_intent, draw_priority
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One sort of mail the demo shows."""
+
+    name: str
+    language: str = "en"
+    form: str = "new"
+    client: str = "plain"
+    vague: bool = False
+
+
+KINDS = (
+    Kind("plain"),
+    Kind("html_quoted_thread", form="reply", client="gmail"),
+    Kind("german", language="de"),
+    Kind("auto_reply", form="auto_reply"),
+    Kind("vague_subject", vague=True),
+    Kind("forward", form="forward"),
+    Kind("french_html", language="fr", client="outlook"),
+    Kind("short", form="short"),
+    Kind("outlook_thread", form="reply", client="outlook"),
+    Kind("spanish", language="es"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleMail:
+    name: str
+    """Number and kind, such as "02-html_quoted_thread"."""
+    raw: bytes
+    department: str | None
+    """Where it belongs; None for an automatic reply, which belongs nowhere."""
+
+
+def make_mails(count: int, seed: int) -> list[SampleMail]:
+    """The kinds in turn, each round of departments shuffled; deterministic, and never equal to a training row."""
+    rng = random.Random(f"mails:{seed}")
+    departments: list[str] = []
+    mails = []
+    for number in range(count):
+        departments = departments or rng.sample(list(DEPARTMENTS), len(DEPARTMENTS))
+        mails.append(_mail(rng, number, KINDS[number % len(KINDS)], departments.pop()))
+    return mails
+
+
+def _mail(rng: random.Random, number: int, kind: Kind, department: str) -> SampleMail:
+    created = LAST_MOMENT + dt.timedelta(hours=9 + number)
+    intent = rng.choice(phrasebook(kind.language).about(department))
+    writer, inner = (Scene(rng, make_person(rng, kind.language, for_mail=True), created) for _ in range(2))
+    writer.person = replace(writer.person, client=kind.client)
+    inner.person = of_same_firm(inner.person, writer.person)
+    other = another_intent(rng, kind.language, department)
+    draft = compose(Brief(intent, draw_priority(rng, intent), other, writer, inner, kind.vague), kind.form)
+    if writer.person.name not in draft.signature:
+        draft = replace(draft, signature=(writer.person.name,))
+    raw = _message(writer, draft, f"<{rng.getrandbits(64):016x}@{writer.person.email.partition('@')[2]}>")
+    return SampleMail(f"{number + 1:02}-{kind.name}", raw, None if draft.auto_reply else department)
+
+
+def _message(scene: Scene, draft: Draft, message_id: str) -> bytes:
+    message = EmailMessage(policy=SMTP)
+    message["From"] = f'"{scene.person.name}" <{scene.person.email}>'
+    message["To"] = f"{PRODUCT} Support <{SUPPORT_ADDRESS}>"
+    message["Subject"] = draft.subject
+    message["Date"] = format_datetime(scene.created)
+    message["Message-ID"] = message_id
+    if draft.auto_reply:
+        message["Auto-Submitted"] = "auto-replied"
+        message["X-Auto-Response-Suppress"] = "All"
+    _fill(message, draft, message_id)
+    return message.as_bytes()
+
+
+def _fill(message: EmailMessage, draft: Draft, message_id: str) -> None:
+    body, content_type = body_of(draft)
+    if content_type == "text/plain":
+        message.set_content(body)
+        return
+    message.set_content(plain(draft))
+    message.add_alternative(body, subtype="html")
+    # Left to itself the library draws a boundary from the global random generator, anew each time.
+    message.set_boundary(f"=_part_{message_id[1:17]}")

@@ -1,0 +1,62 @@
+"""Carelessness: typos, small letters, lost apostrophes and accents, in what a person types and never in a quote."""
+
+import random
+import re
+
+from training.sample.people import Person
+
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_SHORTHAND = {
+    "please": "pls",
+    "Please": "Pls",
+    "you": "u",
+    "because": "bc",
+    "and": "&",
+    "tomorrow": "tmrw",
+    "password": "pw",
+    "invoice": "inv",
+    "message": "msg",
+    "account": "acct",
+}
+_PLAIN_LETTERS = str.maketrans("éèêàçñóíáúâôîû", "eeeacnoiauaoiu") | {
+    ord("ä"): "ae",
+    ord("ö"): "oe",
+    ord("ü"): "ue",
+    ord("ß"): "ss",
+    ord("¿"): "",
+    ord("¡"): "",
+}
+
+
+def careless(text: str, person: Person, rng: random.Random) -> str:
+    """The text as this person types it."""
+    if person.typo_rate:
+        text = _WORD.sub(lambda found: _mistype(found[0], person.typo_rate, rng), text)
+    if person.typo_rate >= 0.05:
+        text = _hasty(text, rng)
+    return text.lower() if person.lower_case else text
+
+
+def _mistype(word: str, rate: float, rng: random.Random) -> str:
+    if rng.random() >= rate:
+        return word
+    at = rng.randrange(1, len(word) - 1)
+    return rng.choice(
+        (
+            word[:at] + word[at + 1] + word[at] + word[at + 2 :],  # swapped
+            word[:at] + word[at + 1 :],  # dropped
+            word[:at] + word[at] + word[at:],  # doubled
+        )
+    )
+
+
+def _hasty(text: str, rng: random.Random) -> str:
+    """What those who type fast also do: no apostrophes, shorthand, no accents, one mark for three."""
+    kind = rng.randrange(4)
+    if kind == 0:
+        return text.replace("'", "")
+    if kind == 1:
+        return re.sub(r"\b\w+\b", lambda found: _SHORTHAND.get(found[0], found[0]), text)
+    if kind == 2:
+        return text.translate(_PLAIN_LETTERS)
+    return re.sub(r"([?!])(?=\s|$)", r"\1\1\1", text)

@@ -1,0 +1,87 @@
+"""Reads the phrase files beside it (`phrases/*.txt`): what is written about, and what every mail carries.
+
+A file is sections `== name | temper | department weight, …` (or `== common`) of `key: template` lines; `#` comments.
+"""
+
+import functools
+import pathlib
+from collections import defaultdict
+from dataclasses import dataclass
+
+from training.sample.company import DEPARTMENTS, PRESSURE
+
+_FOLDER = pathlib.Path(__file__).parent / "phrases"
+
+Phrases = dict[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """One thing people write about, in one language."""
+
+    name: str
+    temper: str
+    departments: tuple[tuple[str, int], ...]
+    """Department and weight; more than one where the ticket is contested."""
+    phrases: Phrases
+
+    @property
+    def contested(self) -> bool:
+        return len(self.departments) > 1
+
+    @property
+    def from_newcomer(self) -> bool:
+        return self.departments[0][0] in {"sales", "onboarding"} or "trial" in self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Phrasebook:
+    """All that is known of one language."""
+
+    intents: tuple[Intent, ...]
+    common: Phrases
+
+    def about(self, department: str) -> tuple[Intent, ...]:
+        return tuple(one for one in self.intents if one.departments[0][0] == department and not one.contested)
+
+    def contested(self) -> tuple[Intent, ...]:
+        return tuple(one for one in self.intents if one.contested)
+
+
+@functools.cache
+def phrasebook(language: str) -> Phrasebook:
+    intents: list[Intent] = []
+    common: Phrases = {}
+    for path in sorted(_FOLDER.glob(f"*.{language}.txt")):
+        for head, phrases in _sections(path):
+            if head == "common":
+                common = phrases
+            else:
+                intents.append(_intent(head, phrases))
+    return Phrasebook(tuple(intents), common)
+
+
+def _sections(path: pathlib.Path) -> list[tuple[str, Phrases]]:
+    found: list[tuple[str, defaultdict[str, list[str]]]] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("== "):
+            found.append((line[3:], defaultdict(list)))
+        elif line.strip() and not line.startswith("#"):
+            key, template = line.split(": ", 1)
+            found[-1][1][key].append(template.strip())
+    return [(head, {key: tuple(lines) for key, lines in phrases.items()}) for head, phrases in found]
+
+
+def _intent(head: str, phrases: Phrases) -> Intent:
+    name, temper, owners = (part.strip() for part in head.split("|"))
+    departments = tuple(_owner(owner) for owner in owners.split(","))
+    if temper not in PRESSURE or not {"subject", "problem"} <= phrases.keys():
+        raise ValueError(f"phrase file: section {name!r} has an unknown temper or lacks a subject or a problem")
+    return Intent(name, temper, departments, phrases)
+
+
+def _owner(text: str) -> tuple[str, int]:
+    department, _, weight = text.strip().partition(" ")
+    if department not in DEPARTMENTS:
+        raise ValueError(f"phrase file: unknown department {department!r}")
+    return department, int(weight or 1)

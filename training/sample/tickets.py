@@ -1,0 +1,101 @@
+"""The rows: who writes when and about what, under which department the helpdesk closed it, and who got it wrong."""
+
+import datetime as dt
+import random
+from dataclasses import dataclass, replace
+
+from training.sample.choice import chance, pick
+from training.sample.company import CONTESTED_SHARE, DEPARTMENTS, LANGUAGES, PRESSURE, PRIORITIES
+from training.sample.compose import FORMS, Brief, compose
+from training.sample.dates import closing, moments
+from training.sample.people import Person, make_person, of_same_firm
+from training.sample.phrasebook import Intent, phrasebook
+from training.sample.render import body_of
+from training.sample.scene import Scene
+
+WRONG_LABEL_RATE = 0.02
+"""Exactly this share of the rows, rounded, stands under a department it does not belong to."""
+_TICKETS_PER_PERSON = 1.7
+
+
+@dataclass(frozen=True, slots=True)
+class SampleTicket:
+    """One row as a helpdesk exports it. `true_department` is for tests and is not written to any file."""
+
+    id: str
+    created_at: dt.datetime
+    closed_at: dt.datetime | None
+    subject: str
+    body: str
+    content_type: str
+    requester: str
+    department: str
+    priority: str
+    language: str
+    auto_reply: bool
+    true_department: str
+
+
+def make_tickets(rows: int, seed: int) -> list[SampleTicket]:
+    """`rows` tickets in order of arrival; the same arguments give the same tickets, byte for byte."""
+    rng = random.Random(f"tickets:{seed}")
+    people = _people(rng, rows)
+    tickets = [_ticket(rng, number, moment, people) for number, moment in enumerate(moments(rng, rows))]
+    for index in rng.sample(range(rows), round(rows * WRONG_LABEL_RATE)):
+        others = [name for name in DEPARTMENTS if name != tickets[index].true_department]
+        tickets[index] = replace(tickets[index], department=rng.choice(others))
+    return tickets
+
+
+def draw_department(rng: random.Random, language: str) -> tuple[Intent, str]:
+    """An intent and the department that owns it."""
+    book = phrasebook(language)
+    contested = book.contested()
+    if contested and chance(rng, CONTESTED_SHARE):
+        intent = rng.choice(contested)
+        return intent, pick(rng, dict(intent.departments))
+    department = pick(rng, DEPARTMENTS)
+    return rng.choice(book.about(department)), department
+
+
+def draw_priority(rng: random.Random, intent: Intent) -> str:
+    return pick(rng, dict(zip(PRIORITIES, PRESSURE[intent.temper], strict=True)))
+
+
+def another_intent(rng: random.Random, language: str, department: str) -> Intent:
+    other = rng.choice([name for name in DEPARTMENTS if name != department])
+    return rng.choice(phrasebook(language).about(other))
+
+
+def _people(rng: random.Random, rows: int) -> dict[str, list[Person]]:
+    """Fewer people than tickets: some write again, as in life."""
+    crowd: dict[str, list[Person]] = {}
+    for language, share in LANGUAGES.items():
+        count = max(3, round(rows * share / _TICKETS_PER_PERSON))
+        crowd[language] = [make_person(rng, language) for _ in range(count)]
+    return crowd
+
+
+def _ticket(rng: random.Random, number: int, created: dt.datetime, people: dict[str, list[Person]]) -> SampleTicket:
+    language = pick(rng, LANGUAGES)
+    intent, department = draw_department(rng, language)
+    form = pick(rng, FORMS)
+    priority = "low" if form == "auto_reply" else draw_priority(rng, intent)
+    person, other = (rng.choice(people[language]) for _ in range(2))
+    writer, colleague = (Scene(rng, one, created) for one in (person, of_same_firm(other, person)))
+    draft = compose(Brief(intent, priority, another_intent(rng, language, department), writer, colleague), form)
+    body, content_type = body_of(draft)
+    return SampleTicket(
+        id=f"T-{100_001 + number}",
+        created_at=created,
+        closed_at=closing(rng, created, priority),
+        subject=draft.subject,
+        body=body,
+        content_type=content_type,
+        requester=writer.person.email,
+        department=department,
+        priority=priority,
+        language=language,
+        auto_reply=draft.auto_reply,
+        true_department=department,
+    )
