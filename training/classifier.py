@@ -1,0 +1,99 @@
+"""The network: any encoder of transformers, a pooling and one linear head over all fields' labels."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig
+
+from models.encoding import Encoder
+from models.errors import TicketRouterError
+from models.fields import LabelSpace
+from training.recipe import Recipe
+
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text"}
+"""Encoders whose positions start at `pad_token_id + 1`: their configuration promises that many more than they have."""
+
+
+class TicketClassifier(nn.Module):
+    """Encoder → pooled vector → one logit per label of every field.
+
+    `forward` takes `input_ids` and `attention_mask`, int64 of shape [rows, tokens], and returns `{"logits": [rows,
+    labels]}`. Two inputs and one output whatever the encoder, so every exported graph is called the same way.
+    """
+
+    def __init__(self, encoder: nn.Module, config: PretrainedConfig, labels: int, pooling: str) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = encoder
+        self.pooling = pooling
+        self.dropout = nn.Dropout(getattr(config, "hidden_dropout_prob", 0.1))
+        self.head = nn.Linear(config.hidden_size, labels)
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        pooled = mean_pool(hidden, attention_mask) if self.pooling == "mean" else hidden[:, 0]
+        return {"logits": self.head(self.dropout(pooled))}
+
+
+def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+    """Average of the last layer over a row's real tokens, shape [rows, width] (Reimers & Gurevych, EMNLP 2019)."""
+    weights = attention_mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
+
+
+def load_classifier(folder: Path, space: LabelSpace, recipe: Recipe) -> TicketClassifier:
+    """The base encoder from its safetensors, with a fresh head for these labels.
+
+    Raises:
+        TicketRouterError: the folder's configuration or weights are not an encoder's.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        encoder = AutoModel.from_pretrained(
+            folder, config=config, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
+            **_without_pooler(config),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise TicketRouterError(f"{folder}: not an encoder that transformers can load from safetensors") from error
+    if getattr(config, "is_encoder_decoder", False) or not hasattr(config, "hidden_size"):
+        raise TicketRouterError(f"{folder}: a {config.model_type} model is no plain encoder; choose one like RoBERTa")
+    config.id2label = dict(enumerate(space.flat_labels))
+    config.label2id = {label: number for number, label in config.id2label.items()}
+    return TicketClassifier(encoder, config, space.size, recipe.pooling)
+
+
+def load_encoder(folder: Path, config: PretrainedConfig, recipe: Recipe) -> Encoder:
+    """The tokenizer as the service will use it, with as many tokens as recipe and model allow."""
+    pad_id = config.pad_token_id if config.pad_token_id is not None else 0
+    max_tokens = min(recipe.max_tokens, usable_positions(config))
+    return Encoder((folder / "tokenizer.json").read_bytes(), max_tokens=max_tokens, pad_id=pad_id)
+
+
+def usable_positions(config: PretrainedConfig) -> int:
+    """How many tokens the encoder can really take."""
+    positions = int(getattr(config, "max_position_embeddings", 512))
+    if config.model_type in _OFFSET_POSITIONS:
+        return positions - int(config.pad_token_id or 0) - 1
+    return positions
+
+
+def _without_pooler(config: PretrainedConfig) -> dict[str, Any]:
+    """BERT-like encoders carry a pooler nothing here uses; encoders of other kinds know no such argument."""
+    poolers = {"bert", "roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl"}
+    return {"add_pooling_layer": False} if config.model_type in poolers else {}
+
+
+def count_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def seeded(seed: int) -> None:
+    """Fix every random source of a run."""
+    from transformers import set_seed
+
+    set_seed(seed)
+    torch.use_deterministic_algorithms(True, warn_only=True)

@@ -1,0 +1,169 @@
+"""The commands. Heavy libraries are imported inside them, so that `--help` answers at once."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from models.errors import TicketRouterError
+from models.fields import DEPARTMENT
+
+app = typer.Typer(
+    name="python -m training",
+    help="From closed tickets to a bundle that the service routes with.",
+    epilog="First steps: python -m training sample --out tickets.csv; "
+    "python -m training train --data tickets.csv --base embedded",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 110},
+)
+
+Data = Annotated[Path, typer.Option(help="Closed tickets: CSV, JSONL or Parquet.")]
+Column = Annotated[
+    list[str], typer.Option(metavar="ROLE=COLUMN", help="A column with an unusual name, e.g. department=assigned_team.")
+]
+Fields = Annotated[list[str], typer.Option("--field", help="A column to predict; department always is.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, for machines.")]
+
+
+@app.command(epilog="Example: python -m training sample --out tickets.csv --rows 500 --seed 3")
+def sample(
+    out: Annotated[Path, typer.Option(help="File to write: .csv, .jsonl or .parquet.")],
+    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many tickets.")] = 2000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same tickets.")] = 7,
+) -> None:
+    """Write made-up tickets of a made-up company, to try things with."""
+    from training.sample import WRONG_LABEL_RATE, make_tickets, write_tickets
+
+    write_tickets(make_tickets(rows, seed), out)
+    typer.echo(f"{rows} made-up tickets in {out} ({WRONG_LABEL_RATE:.0%} with a wrong department, as in real life)")
+
+
+@app.command(epilog="Example: python -m training check --data export.csv --column department=assigned_team")
+def check(data: Data, field: Fields = [], column: Column = [], as_json: Json = False) -> None:  # noqa: B006 typer's way
+    """Hold a file against the data contract: what is wrong, line by line, and whether it is enough to start."""
+    from training.cli.show import check_lines
+    from training.readiness import assess
+
+    found = assess(data, fields_of(field), mapping_of(column))
+    typer.echo(found.model_dump_json(indent=1) if as_json else "\n".join(check_lines(found)))
+    if not found.ready:
+        raise typer.Exit(2)
+
+
+@app.command(epilog="Example: python -m training train --data tickets.csv --base embedded --field department")
+def train(
+    data: Data,
+    recipe: Annotated[Path | None, typer.Option(help="TOML file; the defaults where absent.")] = None,
+    base: Annotated[
+        str, typer.Option(help="Encoder to start from: a hub name, a folder, or 'embedded' (no hub needed).")
+    ] = "FacebookAI/roberta-base",
+    out: Annotated[Path, typer.Option(help="Folder of bundles; the new one gets its version's name there.")] = Path(
+        "models/bundles"
+    ),
+    field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
+    column: Column = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Train, calibrate, export and write a bundle."""
+    with quiet_libraries():
+        from training.cli.progress import EpochProgress, say
+        from training.cli.show import train_lines
+        from training.pipeline import TrainRequest
+        from training.pipeline import train as run
+        from training.recipe import load_recipe
+
+        request = TrainRequest(data, load_recipe(recipe), base, out, fields_of(field), mapping_of(column))
+        result = run(request, say, [EpochProgress()])
+    summary = {"bundle": str(result.bundle), "current": result.is_current, "metrics": result.metrics}
+    typer.echo(json.dumps(summary) if as_json else "\n".join(train_lines(result)))
+
+
+@app.command(epilog="Example: python -m training evaluate --bundle models/bundles/current --data closed.csv")
+def evaluate(
+    bundle: Annotated[Path, typer.Option(help="Bundle folder.")],
+    data: Data,
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page there.")] = None,
+    column: Column = [],  # noqa: B006 typer reads the default, nobody changes it
+    as_json: Json = False,
+) -> None:
+    """Measure a bundle on closed tickets it was not trained on."""
+    from training.cli.show import evaluation_lines
+    from training.evaluate import evaluate as run
+    from training.evaluate import write_report
+
+    found = run(bundle, data, mapping_of(column))
+    if report is not None:
+        write_report(found, report)
+    figures = {name: value.model_dump(mode="json") for name, value in found.figures.items()}
+    summary = {"version": found.bundle.version, "rows": found.rows, "empty": found.empty, "unknown": found.unknown}
+    typer.echo(json.dumps({**summary, "figures": figures}) if as_json else "\n".join(evaluation_lines(found)))
+    if report is not None and not as_json:
+        typer.echo(f"report: {report}")
+
+
+@app.command(epilog="Example: python -m training promote --bundle models/bundles/0123456789abcdef")
+def promote(
+    bundle: Annotated[Path, typer.Option(help="Bundle folder inside the store.")],
+    store: Annotated[Path, typer.Option(help="Folder of bundles.")] = Path("models/bundles"),
+) -> None:
+    """Make a bundle the one that serves: check it whole, then move the store's `current` pointer."""
+    from models.bundle import open_bundle, point_current
+
+    opened = open_bundle(bundle)
+    if opened.path.parent != store.resolve():
+        raise TicketRouterError(f"{bundle}: is not in the store {store}; name its store with --store")
+    metrics: dict[str, Any] = json.loads(opened.read("metrics.json"))
+    if not metrics["beats_baseline"]:
+        raise TicketRouterError(f"{bundle}: does not beat its TF-IDF baseline; train with more tickets or another base")
+    point_current(store, opened.version)
+    typer.echo(f"{store}/current → {opened.version}")
+
+
+def fields_of(names: list[str]) -> tuple[str, ...]:
+    """The fields to predict: the department first, then the others as given."""
+    return (DEPARTMENT, *dict.fromkeys(name for name in names if name != DEPARTMENT))
+
+
+def mapping_of(pairs: list[str]) -> dict[str, str]:
+    """`ROLE=COLUMN` options as a mapping.
+
+    Raises:
+        TicketRouterError: one has no equals sign.
+    """
+    split = [pair.partition("=") for pair in pairs]
+    if not all(role and column for role, _, column in split):
+        raise TicketRouterError("--column wants ROLE=COLUMN, for instance --column department=assigned_team")
+    return {role: column for role, _, column in split}
+
+
+def quiet_libraries() -> Any:
+    """Keep the libraries' own chatter off the terminal: what the user must know, we say."""
+    from training.cli.progress import quiet_libraries as quiet
+
+    return quiet()
+
+
+def main() -> None:
+    """Run the command line; every error a person can mend is one line and exit 2."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except TicketRouterError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing was written", err=True)
+        sys.exit(130)
+
+
+def _terminate(*_: object) -> None:
+    """Turn SIGTERM into an exception, so that temporary folders are removed on the way out."""
+    raise KeyboardInterrupt

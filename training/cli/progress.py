@@ -1,0 +1,82 @@
+"""What a person sees while it runs: lines and a bar on a terminal, nothing in a pipe. All on standard error."""
+
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+_console = Console(stderr=True, highlight=False)
+
+
+def say(line: str) -> None:
+    """One line on what is being done, on a terminal only."""
+    if _console.is_terminal:
+        _console.print(f"• {line}", soft_wrap=True, markup=False)
+
+
+class EpochProgress(TrainerCallback):
+    """A bar over all steps, and a line per epoch with the validation rows' macro-F1."""
+
+    def __init__(self) -> None:
+        self._bar = Progress(
+            TextColumn("  epoch {task.fields[epoch]:.1f}"),
+            BarColumn(bar_width=40),
+            TextColumn("{task.percentage:>3.0f}% loss {task.fields[loss]:.3f}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=_console,
+            transient=True,
+            disable=not _console.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._task = self._bar.add_task("train", total=state.max_steps, epoch=0.0, loss=float("nan"))
+        self._bar.start()
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if self._task is not None:
+            self._bar.update(self._task, completed=state.global_step, epoch=state.epoch or 0.0)
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+        logs: dict[str, float] | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        if self._task is not None and logs and "loss" in logs:
+            self._bar.update(self._task, loss=logs["loss"])
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
+        metrics: dict[str, float] | None = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        if metrics and _console.is_terminal:
+            line = f"  epoch {state.epoch or 0:.0f}: validation macro-F1 {metrics['eval_macro_f1']:.3f}"
+            self._bar.console.print(line, markup=False)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._bar.stop()
+
+
+@contextlib.contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Keep the libraries' own chatter off the terminal: what the user must know, we say."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    import transformers
+
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it so
+    for name in ("huggingface_hub", "optimum", "torch"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,122 @@
+"""Torch → ONNX through optimum, held against torch on every validation row, and written as a bundle."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from models.encoding import Encoder, Encoding
+from models.errors import TicketRouterError
+from models.manifest import Frozen
+from models.scoring import FieldScoring, Logits, judge
+from training.classifier import TicketClassifier
+
+PARITY_TOLERANCE = 1e-3
+"""Largest absolute difference of a logit between torch and onnxruntime that is let pass."""
+
+
+class Parity(Frozen):
+    """How far onnxruntime was from torch: rows compared, largest difference of a logit, verdicts that differed."""
+
+    rows: int
+    largest_difference: float
+    different_verdicts: int
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxModel:
+    """An exported graph run by onnxruntime on the CPU, as the service runs it."""
+
+    session: ort.InferenceSession
+    encoder: Encoder
+
+    @classmethod
+    def load(cls, onnx: bytes, encoder: Encoder) -> "OnnxModel":
+        options = ort.SessionOptions()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return cls(ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"]), encoder)
+
+    def logits(self, encodings: Sequence[Encoding], batch_size: int = 16) -> Logits:
+        """Logits of all rows in their order, shape [rows, labels]; batches of like length waste no padding."""
+        order = sorted(range(len(encodings)), key=lambda row: len(encodings[row].ids))
+        parts = []
+        for start in range(0, len(order), batch_size):
+            batch = self.encoder.batch([encodings[row] for row in order[start : start + batch_size]])
+            inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+            parts.append(self.session.run(["logits"], inputs)[0])
+        logits = np.concatenate(parts)
+        restored = np.empty_like(logits)
+        restored[order] = logits
+        return restored
+
+
+def export_onnx(model: TicketClassifier, folder: Path) -> Path:
+    """Write `model.onnx` (fp32, inputs `input_ids` and `attention_mask`, output `logits`) into the folder.
+
+    Raises:
+        TicketRouterError: optimum has no ONNX configuration for this kind of encoder.
+    """
+    from optimum.exporters.onnx import export
+    from optimum.exporters.tasks import TasksManager
+
+    kind = model.config.model_type
+    try:
+        constructor = TasksManager.get_exporter_config_constructor(
+            "onnx", model_type=kind, task="text-classification", library_name="transformers"
+        )
+    except (KeyError, ValueError) as error:
+        raise TicketRouterError(f"optimum cannot export a {kind} model; choose another --base") from error
+    path = folder / "model.onnx"
+    with _quiet():
+        export(model.cpu().float().eval(), _two_inputs(constructor(model.config)), path)
+    return path
+
+
+def _two_inputs(config: Any) -> Any:
+    """The encoder's ONNX configuration without `token_type_ids`: one text alone has a single type, zero."""
+    kind = type(config)
+    wanted = {name: axes for name, axes in config.inputs.items() if name in ("input_ids", "attention_mask")}
+    config.__class__ = type(f"TwoInputs{kind.__name__}", (kind,), {"inputs": property(lambda _: wanted)})
+    return config
+
+
+def check_parity(torch_logits: Logits, onnx_logits: Logits, scorings: Sequence[FieldScoring]) -> Parity:
+    """Hold onnxruntime's logits against torch's, both [rows, labels].
+
+    Raises:
+        TicketRouterError: a logit is off by more than PARITY_TOLERANCE or a verdict differs.
+    """
+    difference = float(np.abs(torch_logits - onnx_logits).max())
+    pairs = zip(torch_logits, onnx_logits, strict=True)
+    different = sum(_outcomes(a, scorings) != _outcomes(b, scorings) for a, b in pairs)
+    # Written so that a NaN, which no comparison holds for, fails too.
+    if different or not difference <= PARITY_TOLERANCE:
+        raise TicketRouterError(
+            f"export failed its check: onnxruntime is off by {difference:.2g} per logit (allowed {PARITY_TOLERANCE}) "
+            f"and gives {different} other verdicts on {len(torch_logits)} rows; nothing was written"
+        )
+    return Parity(rows=len(torch_logits), largest_difference=difference, different_verdicts=different)
+
+
+def _outcomes(logits: Logits, scorings: Sequence[FieldScoring]) -> list[tuple[str, str | None]]:
+    verdict = judge(logits, scorings)
+    return [(field.outcome, field.predicted) for field in (verdict.department, *verdict.fields.values())]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter's tracing warnings are for its own developers."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(previous)

@@ -1,0 +1,39 @@
+"""Where a bundle comes from: data digest, recipe, code revision, package versions. What makes a run repeatable."""
+
+import hashlib
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from training.recipe import Recipe
+
+_PACKAGES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "numpy")
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def lineage(data: Path, recipe: Recipe) -> dict[str, Any]:
+    """The provenance that goes into the manifest: nothing in it changes when the same run is made again."""
+    with data.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "data": {"file": data.name, "sha256": digest},
+        "recipe": recipe.model_dump(mode="json"),
+        "code": code_revision(),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+
+
+def code_revision() -> str:
+    """The git commit, `+changed` behind it when the tree differs from it; `unknown` outside a checkout."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return f"{commit}+changed" if _git("status", "--porcelain") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]  # fixed words only, and git's place differs from machine to machine
+    run = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
+    return run.stdout.strip()

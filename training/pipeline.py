@@ -1,0 +1,268 @@
+"""`training train` as a story: closed tickets in, a bundle out, or one clear error and nothing written."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import TrainerCallback
+
+from models.bundle import point_current, write_bundle
+from models.encoding import Encoder, Encoding
+from models.errors import TicketRouterError
+from models.fields import DEPARTMENT, LabelSpace
+from models.golden import dump_rows
+from models.manifest import (
+    SCHEMA_VERSION,
+    EncoderEntry,
+    FieldEntry,
+    LabelEntry,
+    ModelEntry,
+)
+from models.scoring import FieldScoring, Logits, Threshold
+from models.text import TEXT_VERSION
+from training.base import resolve_base
+from training.baseline import BaselineFigures, baseline_figures, train_baseline
+from training.calibrate import calibrate_field
+from training.card import model_card
+from training.classifier import TicketClassifier, load_classifier, load_encoder, seeded
+from training.data.contract import check_table, raise_faults
+from training.data.split import PARTS, PreparedRow, Split, label_numbers, split_rows
+from training.data.table import read_table
+from training.export import PARITY_TOLERANCE, OnnxModel, Parity, check_parity, export_onnx
+from training.finetune import EncodedRows, finetune, predict
+from training.golden_rows import choose_golden
+from training.lineage import lineage
+from training.metrics import FieldFigures, field_figures
+from training.recipe import Recipe
+from training.report import render_report
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """What the command line asks for."""
+
+    data: Path
+    recipe: Recipe
+    base: str
+    store: Path
+    fields: tuple[str, ...] = (DEPARTMENT,)
+    columns: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """The bundle's folder, and its figures as `metrics.json` holds them."""
+
+    bundle: Path
+    metrics: Mapping[str, Any]
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part of the rows as the network sees it; labels [rows, fields], MISSING where a row has none."""
+
+    rows: tuple[PreparedRow, ...]
+    encodings: tuple[Encoding, ...]
+    labels: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The finished model's calibration, and its logits on each part that has rows."""
+
+    entries: tuple[FieldEntry, ...]
+    scorings: tuple[FieldScoring, ...]
+    logits: Mapping[str, Logits]
+
+
+def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TrainResult:
+    """Train a bundle and write it into the store; the first of a store becomes its `current`.
+
+    Raises:
+        TicketRouterError: anything the user can mend; nothing is left half-written.
+    """
+    base = resolve_base(request.base)
+    split = _read(request, say)
+    space = _label_space(split["train"], request.fields)
+    seeded(request.recipe.seed)
+    model = load_classifier(base, space, request.recipe)
+    encoder = load_encoder(base, model.config, request.recipe)
+    parts = {part: _encode(split[part], encoder, space) for part in PARTS}
+    say(f"baseline: TF-IDF and a linear model on {len(parts['train'].rows)} rows")
+    baseline = _baseline(parts, space, request.recipe.seed)
+    say(f"encoder: fine-tuning {request.base}, up to {request.recipe.epochs} epochs")
+    with tempfile.TemporaryDirectory(prefix="ticket-router-") as workdir:
+        epochs = finetune(
+            model,
+            encoder,
+            space,
+            EncodedRows(parts["train"].encodings, parts["train"].labels),
+            EncodedRows(parts["validation"].encodings, parts["validation"].labels),
+            request.recipe,
+            Path(workdir) / "checkpoints",
+            callbacks,
+        )
+        judged = _judge(model, encoder, parts, space, request.recipe)
+        say("export: ONNX through optimum, held against torch on every validation row")
+        onnx = export_onnx(model, Path(workdir))
+        parity = _parity(onnx, encoder, parts["validation"], judged)
+        metrics = _metrics(split, parts, judged, baseline, epochs, parity)
+        return _write(request, base, encoder, parts["validation"], judged, metrics, onnx)
+
+
+def _read(request: TrainRequest, say: Say) -> Split:
+    table = read_table(request.data)
+    checked = check_table(table, request.fields, request.columns or {})
+    raise_faults(table, checked.faults)
+    split = split_rows(checked.rows, request.recipe.split, request.recipe.seed)
+    counts = ", ".join(f"{len(split[part])} {part}" for part in PARTS)
+    say(f"data: {counts}; left out: {split.removed.duplicates} repeated, {split.removed.empty} empty")
+    return split
+
+
+def _label_space(rows: Sequence[PreparedRow], fields: Sequence[str]) -> LabelSpace:
+    values = {field: sorted({label for row in rows if (label := row.row.labels[field])}) for field in fields}
+    for field, labels in values.items():
+        if len(labels) < 2:
+            raise TicketRouterError(f"field {field} has {len(labels)} value(s) in the training rows; it needs two")
+    return LabelSpace.of(values)
+
+
+def _encode(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace) -> _Part:
+    labels = np.stack([label_numbers(rows, field) for field in space], axis=1)
+    return _Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
+
+
+def _baseline(parts: Mapping[str, _Part], space: LabelSpace, seed: int) -> dict[str, dict[str, BaselineFigures]]:
+    """The baseline's figures by field and part."""
+    result: dict[str, dict[str, BaselineFigures]] = {}
+    for field in space:
+        texts, labels = _labelled(parts["train"], field.name)
+        model = train_baseline(texts, labels, seed)
+        measured = {part: _labelled(parts[part], field.name) for part in ("validation", "test")}
+        result[field.name] = {part: baseline_figures(model, *rows) for part, rows in measured.items() if rows[0]}
+    return result
+
+
+def _labelled(part: _Part, field: str) -> tuple[list[str], list[str]]:
+    pairs = [(row.text, label) for row in part.rows if (label := row.row.labels[field])]
+    return [text for text, _ in pairs], [label for _, label in pairs]
+
+
+def _judge(
+    model: TicketClassifier, encoder: Encoder, parts: Mapping[str, _Part], space: LabelSpace, recipe: Recipe
+) -> _Judged:
+    measured = {name: part for name, part in parts.items() if name != "train" and part.rows}
+    logits = {name: predict(model, encoder, part.encodings) for name, part in measured.items()}
+    calibration = parts["calibration"].labels
+    entries = tuple(
+        calibrate_field(field, logits["calibration"], calibration[:, column], recipe.promise)
+        for column, field in enumerate(space)
+    )
+    scorings = tuple(
+        FieldScoring(field, entry.temperature, tuple(_threshold(label) for label in entry.labels))
+        for field, entry in zip(space, entries, strict=True)
+    )
+    return _Judged(entries, scorings, logits)
+
+
+def _threshold(label: LabelEntry) -> Threshold:
+    return Threshold(label.route, label.suggest, label.pooled)
+
+
+def _parity(onnx: Path, encoder: Encoder, validation: _Part, judged: _Judged) -> Parity:
+    served = OnnxModel.load(onnx.read_bytes(), encoder).logits(validation.encodings)
+    return check_parity(judged.logits["validation"], served, judged.scorings)
+
+
+def _metrics(
+    split: Split,
+    parts: Mapping[str, _Part],
+    judged: _Judged,
+    baseline: Mapping[str, Mapping[str, BaselineFigures]],
+    epochs: Sequence[Mapping[str, float]],
+    parity: Parity,
+) -> dict[str, Any]:
+    figures = _figures(parts, judged)
+    department = figures[DEPARTMENT]["validation"]
+    return {
+        "rows": {part: len(split[part]) for part in PARTS},
+        "removed": {"empty": split.removed.empty, "duplicates": split.removed.duplicates,
+                    "conflicting": split.removed.conflicting},
+        "epochs": [{"epoch": entry["epoch"], "macro_f1": entry["eval_macro_f1"]} for entry in epochs],
+        "baseline": {field: {part: value.model_dump() for part, value in by_part.items()}
+                     for field, by_part in baseline.items()},
+        "encoder": {field: {part: value.model_dump(mode="json") for part, value in by_part.items()}
+                    for field, by_part in figures.items()},
+        "beats_baseline": department.macro_f1 > baseline[DEPARTMENT]["validation"].macro_f1,
+        "parity": parity.model_dump(),
+    }  # fmt: skip
+
+
+def _figures(parts: Mapping[str, _Part], judged: _Judged) -> dict[str, dict[str, FieldFigures]]:
+    """The encoder's figures by field and part."""
+    return {
+        scoring.field.name: {
+            name: found
+            for name, logits in judged.logits.items()
+            if (found := field_figures(logits, parts[name].labels[:, column], scoring)) is not None
+        }
+        for column, scoring in enumerate(judged.scorings)
+    }
+
+
+def _write(
+    request: TrainRequest,
+    base: Path,
+    encoder: Encoder,
+    validation: _Part,
+    judged: _Judged,
+    metrics: Mapping[str, Any],
+    onnx: Path,
+) -> TrainResult:
+    golden = choose_golden(validation.rows, validation.encodings, judged.logits["validation"], judged.scorings)
+    if not golden:
+        raise TicketRouterError("no validation row is clear enough for a golden row; add closed tickets")
+    draft = {
+        "schema_version": SCHEMA_VERSION,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "text_version": TEXT_VERSION,
+        "base_model": request.base,
+        "encoder": EncoderEntry(max_tokens=encoder.max_tokens, pad_id=encoder.pad_id),
+        "fields": judged.entries,
+        "models": [ModelEntry(variant="fp32", file="model.onnx", tolerance=PARITY_TOLERANCE)],
+        "golden_rows": len(golden),
+        "provenance": lineage(request.data, request.recipe),
+    }
+    files: dict[str, bytes | Path] = {
+        "model.onnx": onnx,
+        "tokenizer.json": base / "tokenizer.json",
+        "golden.jsonl": dump_rows(golden),
+        "metrics.json": json.dumps(metrics, indent=1, ensure_ascii=False).encode(),
+        "MODEL_CARD.md": model_card(request.base, judged.entries, metrics).encode(),
+        "report.html": render_report("Training report", judged.entries, _shown(metrics), metrics).encode(),
+    }
+    folder = write_bundle(request.store, draft, files)
+    return TrainResult(folder, metrics, _first_becomes_current(request.store, folder.name))
+
+
+def _shown(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Each field's figures on the test rows, or on the validation rows where the file has no test."""
+    return {field: by_part.get("test", by_part["validation"]) for field, by_part in metrics["encoder"].items()}
+
+
+def _first_becomes_current(store: Path, version: str) -> bool:
+    """With nothing to compare it with, the first bundle of a store serves at once; later ones are promoted."""
+    if (store / "current").exists():
+        return (store / "current").resolve().name == version
+    point_current(store, version)
+    return True

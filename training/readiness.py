@@ -1,0 +1,91 @@
+"""`training check`: a file held against the contract, and a verdict on whether it is enough to start."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from models.manifest import Frozen
+from models.text import prepare
+from training.data.contract import Checked, check_table, label_counts
+from training.data.split import PreparedRow, distinct_rows
+from training.data.table import read_table
+
+ENOUGH_ROWS = 30
+"""A label with fewer rows is learned badly and measured worse; merge it, or leave it to people."""
+
+
+class FaultEntry(Frozen):
+    """Something wrong in one row."""
+
+    line: int
+    what: str
+
+
+class FieldCounts(Frozen):
+    """A field's labels with their rows, most frequent first; `scarce` ones have fewer than ENOUGH_ROWS."""
+
+    name: str
+    counts: Mapping[str, int]
+    scarce: tuple[str, ...]
+
+
+class Readiness(Frozen):
+    """What a person needs to know before training on a file."""
+
+    file: str
+    rows: int
+    columns: Mapping[str, str]
+    faults: tuple[FaultEntry, ...]
+    duplicates: int
+    empty: int
+    fields: tuple[FieldCounts, ...]
+    ready: bool
+    verdict: str
+
+
+def assess(data: Path, fields: tuple[str, ...], columns: Mapping[str, str]) -> Readiness:
+    """Read a file and say what is wrong with it.
+
+    Raises:
+        TicketRouterError: it cannot be read at all, or a column is missing.
+    """
+    table = read_table(data)
+    checked = check_table(table, fields, columns)
+    prepared = [PreparedRow(row, prepare(row.ticket).text) for row in checked.rows]
+    filled = [row for row in prepared if row.text]
+    counts = tuple(_counts(checked, field) for field in fields)
+    verdict = _verdict(checked, counts)
+    return Readiness(
+        file=str(data),
+        rows=len(table.records),
+        columns=checked.columns,
+        faults=tuple(FaultEntry(line=fault.line, what=fault.what) for fault in checked.faults),
+        duplicates=len(filled) - len(distinct_rows(filled)[0]),
+        empty=len(prepared) - len(filled),
+        fields=counts,
+        ready=verdict is None,
+        verdict=verdict or _ready(counts[0]),
+    )
+
+
+def _counts(checked: Checked, field: str) -> FieldCounts:
+    counts = dict(label_counts(checked.rows, field).most_common())
+    return FieldCounts(name=field, counts=counts, scarce=tuple(k for k, n in counts.items() if n < ENOUGH_ROWS))
+
+
+def _verdict(checked: Checked, counts: tuple[FieldCounts, ...]) -> str | None:
+    """Why training would fail or be pointless; None: it may start."""
+    if checked.faults:
+        return f"not ready: {len(checked.faults)} rows break the contract; mend or remove them"
+    for field in counts:
+        if len(field.counts) < 2:
+            return f"not ready: {field.name} has {len(field.counts)} label(s); it needs at least two"
+    if len(counts[0].counts) - len(counts[0].scarce) < 2:
+        return f"not ready: fewer than two departments have {ENOUGH_ROWS} tickets"
+    return None
+
+
+def _ready(department: FieldCounts) -> str:
+    enough = len(department.counts) - len(department.scarce)
+    needed = ", ".join(f"{label} needs {ENOUGH_ROWS - department.counts[label]} more" for label in department.scarce)
+    summary = f"enough to start: {enough} of {len(department.counts)} departments"
+    return f"{summary}; {needed}" if needed else summary
