@@ -65,8 +65,10 @@ class Bundle:
         """A file's bytes, checked against its digest as they were read.
 
         Raises:
-            BundleError: the file changed since the bundle was opened.
+            BundleError: the bundle has no such file, or it changed since the bundle was opened.
         """
+        if name not in self.manifest.files:
+            raise BundleError(f"bundle {self.version} has no {name}")
         return _read_verified(self.path, name, self.manifest.files[name])
 
 
@@ -77,6 +79,13 @@ def open_bundle(path: Path) -> Bundle:
         BundleError: no bundle there, or it is damaged, holds links or files it doesn't list, or is made for another
             schema or text version. The message is one line that names the file.
     """
+    try:
+        return _open(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _open(path: Path) -> Bundle:
     folder = _folder(path)
     manifest = _read_manifest(folder)
     _refuse_strays(folder, manifest)
@@ -138,6 +147,8 @@ def point_current(store: Path, version: str) -> None:
         aside.replace(store / "current")
         _sync_folder(store)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
         raise BundleError(f"{store}/current: cannot be moved ({error.strerror})") from error
 
 
@@ -157,7 +168,7 @@ def _read_manifest(folder: Path) -> Manifest:
         manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its JSON"
-        raise BundleError(f"{folder}/{MANIFEST}: damaged or from another release, at {where}") from error
+        raise BundleError(f"{folder}/{MANIFEST}: damaged or from another release, at {where!r}") from error
     if manifest.version != manifest.expected_version():
         raise BundleError(f"{folder}/{MANIFEST}: its content does not give its version id; it was changed after export")
     return manifest
@@ -227,12 +238,15 @@ def _put(path: Path, content: bytes | Path) -> FileEntry:
 
 
 def _install(staging: Path, target: Path) -> Path:
-    if target.exists():
-        open_bundle(target)
-        return target
     # mkdtemp makes folders for their owner only; a bundle is read by the service's user too.
     staging.chmod(0o755)
-    staging.rename(target)
+    try:
+        staging.rename(target)
+    except OSError:
+        if not target.exists():
+            raise
+        open_bundle(target)  # the same bundle is there: from an earlier run, or one that was faster
+        return target
     _sync_folder(target.parent)
     return target
 

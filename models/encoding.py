@@ -76,5 +76,5 @@ class Encoder:
 
 
 def padded_length(tokens: int, max_tokens: int) -> int:
-    """The length a row of this many tokens is padded to when it stands alone."""
-    return min(-(-tokens // LENGTH_MULTIPLE) * LENGTH_MULTIPLE, max_tokens)
+    """The length a row of this many tokens is padded to when it stands alone; never 0, which no graph can run."""
+    return min(-(-max(tokens, 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE, max_tokens)

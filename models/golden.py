@@ -91,6 +91,8 @@ def _replay_row(bundle: Bundle, infer: Infer, tolerance: float, number: int, row
     if encoding.ids != row.ids:
         raise BundleError(f"{where} gives other tokens than at export: the tokenizer or the text cleaning differs")
     logits = infer(bundle.encoder.batch([encoding]))[0]
+    if logits.shape != (len(row.logits),):
+        raise BundleError(f"{where} has {len(row.logits)} logits, the model gives {logits.size}: wrong model file")
     difference = float(np.abs(logits - np.asarray(row.logits, dtype=np.float32)).max())
     if not difference <= tolerance:
         raise BundleError(f"{where} is off by {difference:.2g} per logit, allowed is {tolerance:.2g}: wrong model file")

@@ -20,6 +20,9 @@ SCHEMA_VERSION = 1
 FileName = Annotated[str, Constrained(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Sha256 = Annotated[str, Constrained(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Constrained(ge=0, le=1, allow_inf_nan=False)]
+Moment = Annotated[str, Constrained(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(Z|[+-]\d{2}:\d{2})$")]
+Temperature = Annotated[float, Constrained(ge=0.001, le=1000, allow_inf_nan=False)]
+"""Far wider than any fit, and narrow enough that dividing a logit by it stays a number."""
 Variant = Literal["fp32", "int8", "fp16"]
 
 
@@ -56,7 +59,7 @@ class FieldEntry(Frozen):
     """A predicted field: its ordered labels, its calibration and its promise."""
 
     name: Annotated[str, Constrained(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
-    temperature: Annotated[float, Constrained(gt=0, allow_inf_nan=False)]
+    temperature: Temperature
     promise: Promise
     labels: Annotated[tuple[LabelEntry, ...], Constrained(min_length=2)]
 
@@ -81,7 +84,7 @@ class Manifest(Frozen):
 
     schema_version: Literal[1]
     version: Annotated[str, Constrained(pattern=r"^[0-9a-f]{16}$")]
-    created_at: str
+    created_at: Moment
     text_version: int
     base_model: str
     encoder: EncoderEntry
@@ -93,8 +96,11 @@ class Manifest(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        """The label space can be laid out, and every file the manifest speaks of is one it lists."""
+        """The label space can be laid out, nothing stands twice, and every file spoken of is one it lists."""
         self.label_space()
+        for names in ([field.name for field in self.fields], [model.variant for model in self.models]):
+            if len(set(names)) != len(names):
+                raise ValueError("a field or a variant stands twice")
         for name in ("tokenizer.json", "golden.jsonl", *(model.file for model in self.models)):
             if name not in self.files:
                 raise ValueError(f"{name} is not among the manifest's files")

@@ -1,0 +1,139 @@
+"""Finds the line or lines that introduce a quoted message: "On Monday, Ann <a@b> wrote:", in any client's order.
+
+Structure decides first (a colon at the end, an address in brackets, a date and a time), words second; so a language
+missing from `mail_words` is still recognised in most clients. Used by `quotes`.
+"""
+
+import re
+from collections.abc import Sequence
+
+from models.mail_words import OPENERS, WROTE, WROTE_BEFORE_NAME
+
+MAX_LINES = 7
+MAX_CHARACTERS = 500
+
+_DATE = re.compile(r"\b(?:19|20)\d\d(?!\d)|\d{1,2}\s?[./-]\s?\d{1,2}\s?[./-]\s?\d{2,4}|\d{4}\s?[年년]")
+_TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d{2}(?!\d)|\d{1,2} ?(?:am|pm)\b|\d{1,2}[時时点點시]", re.IGNORECASE)
+_BRACKETED_ADDRESS = re.compile(r"(?:[<(\[]|&lt;)\s?(?:mailto:)?[^\s@<>()\[\]]{1,64}\s?@\s?[^\s@<>()\[\]]{1,253}")
+_ENDS_IN_ADDRESS = re.compile(r"<[^\s@<>]{1,64}@[^\s@<>]{1,190}>$")
+_BARE_ADDRESS = re.compile(r"[^\s@<>()\[\]]@[^\s@<>()\[\]]")
+_SENTENCE_END = ("!", "?", "。", "！", "？", ";")
+
+# Words of a customer who tells a story: "On 3 March at 10:10 I wrote:" introduces their own words, not a quote.
+_NARRATIVE = frozenset([
+    "i", "my", "we", "our", "he", "she", "they", "his", "her", "their", "ich", "wir", "mein", "meine", "unser",
+    "je", "nous", "mon", "io", "ik", "wij", "mijn", "yo",
+])  # fmt: skip
+# Words that may stand in a name or a time after the verb: "schrieb Jan van der Berg am 3.3. um 10 Uhr".
+_NAME_PARTICLES = frozenset([
+    "van", "von", "de", "der", "den", "del", "di", "da", "dos", "la", "le", "via", "om", "um", "am", "op", "kl",
+    "kl.", "uhr", "uur", "het", "volgende", "zu", "af", "på",
+])  # fmt: skip
+
+
+def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int]) -> int | None:
+    """Index after the attribution that starts at `start`, or None. `quoted` holds the indices of `>` lines."""
+    opens = _opens(lines[start])
+    joined = ""
+    for end in range(start, min(start + MAX_LINES, len(lines))):
+        line = lines[end]
+        in_brackets = joined.count("<") > joined.count(">")
+        if end in quoted and not in_brackets:
+            return None
+        if not line and not _bracket_follows(lines, end, in_brackets=in_brackets):
+            return None
+        joined = f"{joined} {line}".strip()
+        if len(joined) > MAX_CHARACTERS:
+            return None
+        if (opens or end == start) and introduces(joined, before_quote=_next_text(lines, end + 1) in quoted):
+            return end + 1
+        if not opens or line.endswith(_SENTENCE_END):
+            return None
+    return None
+
+
+def introduces(text: str, *, before_quote: bool) -> bool:
+    """Whether `text`, joined to one line, introduces somebody's message."""
+    text = text.strip(" *_")
+    core = text.rstrip(" :,*_")  # some translations end in a comma
+    if len(text) > MAX_CHARACTERS:
+        return False
+    if _is_old_gmail(text):
+        return True
+    wrote = core.casefold().endswith(WROTE)
+    if not core or not (wrote or text != core):
+        return False
+    date, time = _DATE.search(core) is not None, _TIME.search(core) is not None
+    address = _BRACKETED_ADDRESS.search(core) is not None
+    if before_quote:
+        return wrote or address or (date and time)
+    if not text.endswith(":"):
+        return False
+    if address and date and time:
+        return True
+    anchored = date or time or has_address(core)
+    return anchored and not _narrates(core) and (wrote or _verb_before_name(core))
+
+
+def has_date_and_time(text: str) -> bool:
+    return _DATE.search(text) is not None and _TIME.search(text) is not None
+
+
+def has_address(text: str) -> bool:
+    return _BARE_ADDRESS.search(text) is not None
+
+
+def _bracket_follows(lines: Sequence[str], blank: int, *, in_brackets: bool) -> bool:
+    """Some conversions from HTML put the address on lines of its own: "Ann", "", "<", "ann@b", "> wrote:"."""
+    following = _next_text(lines, blank)
+    return in_brackets or (following >= 0 and lines[following].startswith("<"))
+
+
+def _is_old_gmail(text: str) -> bool:
+    """ "2013/7/20 Ann <a@b>": Gmail's attribution before 2014, with neither verb nor colon."""
+    if not text.endswith(">") or len(text.split()) > 10:
+        return False
+    return _DATE.match(text) is not None and _ENDS_IN_ADDRESS.search(text) is not None
+
+
+def _opens(line: str) -> bool:
+    """Whether a wrapped attribution may begin here: it names a date early, or an address."""
+    line = line.lstrip("* _")[:MAX_CHARACTERS]
+    first = line.split(" ", 1)[0].casefold().rstrip(",")
+    if first in OPENERS or _glued_opener(line):
+        return any(character.isdigit() for character in line)
+    return (
+        _DATE.search(line[:48]) is not None
+        or _TIME.search(line[:48]) is not None
+        or _BRACKETED_ADDRESS.search(line) is not None
+        or line.endswith("<")
+    )
+
+
+def _glued_opener(line: str) -> bool:
+    """Chinese and Hebrew write no space between the preposition and the date."""
+    return line[:1] in "在于於" or line[:2] in ("ב-", "ใน")
+
+
+def _narrates(core: str) -> bool:
+    return not _NARRATIVE.isdisjoint(core.casefold().split())
+
+
+def _verb_before_name(core: str) -> bool:
+    words = core.split()
+    for index, word in enumerate(words):
+        if word.casefold() in WROTE_BEFORE_NAME:
+            return len(words) - index <= 12 and all(map(_may_be_name, words[index + 1 :]))
+    return False
+
+
+def _may_be_name(word: str) -> bool:
+    return not word[0].islower() or word.casefold() in _NAME_PARTICLES or "@" in word or "." in word[:-1]
+
+
+def _next_text(lines: Sequence[str], start: int) -> int:
+    """Index of the next line with text, at most three lines on; -1 if none."""
+    for index in range(start, min(start + 4, len(lines))):
+        if lines[index]:
+            return index
+    return -1

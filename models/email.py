@@ -1,0 +1,100 @@
+"""Raw RFC 822 bytes → `Ticket`: headers, the text to read, and the names of attachments, which stay unread.
+
+Broken mails are normal mails: every byte string within the limit gives a ticket. `mime` and `mail_headers` do the
+reading, `mail_facts` the judging; this module decides which part is the message.
+"""
+
+import re
+from collections.abc import Sequence
+
+from models.errors import MailError
+from models.mail_facts import mail_facts
+from models.mail_headers import Headers, addresses, decode_words, header, split_head
+from models.mime import Part, leaves
+from models.ticket import Attachment, ContentType, Ticket
+
+__all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "mail_facts", "parse_email"]
+
+MAX_MAIL_BYTES = 1_000_000
+"""A larger mail is refused before parsing. Attachments count: the gateway should strip them, they are never read."""
+
+MAX_ATTACHMENTS = 50
+MAX_NAME_CHARACTERS = 200
+MAX_TEXT_PARTS = 16
+MAX_MESSAGES_DEEP = 3
+
+_FROM_FIELDS = ("from", "sender", "reply-to", "return-path")
+_TO_FIELDS = ("to", "cc")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+")
+
+
+def parse_email(raw: bytes) -> Ticket:
+    if len(raw) > MAX_MAIL_BYTES:
+        raise MailError(f"the e-mail has {len(raw):,} bytes; at most {MAX_MAIL_BYTES:,} are accepted")
+    return _ticket(_plain_newlines(raw), MAX_MESSAGES_DEEP)
+
+
+def _plain_newlines(raw: bytes) -> bytes:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raw = raw.decode("utf-16", "replace").encode("utf-8", "replace")
+    raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return raw.lstrip(b"\n")  # some spools put blank lines before the headers
+
+
+def _ticket(raw: bytes, messages_left: int) -> Ticket:
+    headers, body = split_head(raw)
+    parts = leaves(headers, body)
+    text, content_type = _message(parts)
+    subject = decode_words(header(headers, "subject"))
+    inner = None if text.strip() else _inner(parts, messages_left)
+    if inner is not None:
+        text, content_type, subject = inner.body, inner.content_type, subject or inner.subject
+    sender = next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
+    recipients = _addressed(headers, _TO_FIELDS)
+    return Ticket(
+        subject=subject,
+        body=text,
+        content_type=content_type,
+        sender=sender,
+        recipients=recipients,
+        # Cc aside: people copy mail to themselves, and that is no loop.
+        facts=mail_facts(headers, sender=sender, recipients=_addressed(headers, ["to"])),
+        attachments=_attachments(parts),
+    )
+
+
+def _addressed(headers: Headers, names: Sequence[str]) -> tuple[str, ...]:
+    values = (value for name in names for key, value in headers if key == name)
+    return addresses(", ".join(values))
+
+
+def _message(parts: Sequence[Part]) -> tuple[str, ContentType]:
+    """The text parts that are the message: plain text where there is any, HTML otherwise."""
+    plain = _texts(parts, "text/plain")
+    if plain:
+        return "\n\n".join(plain), "text/plain"
+    rich = _texts(parts, "text/html")
+    return "\n<hr>\n".join(rich), "text/html" if rich else "text/plain"
+
+
+def _texts(parts: Sequence[Part], kind: str) -> list[str]:
+    read = [part for part in parts if part.content_type == kind and not part.is_attachment][:MAX_TEXT_PARTS]
+    return list(filter(str.strip, (part.text() for part in read)))
+
+
+def _inner(parts: Sequence[Part], messages_left: int) -> Ticket | None:
+    """A forward as attachment: the first message inside, when nothing else was written."""
+    if not messages_left:
+        return None
+    attached = (part for part in parts if part.content_type in {"message/rfc822", "message/global"})
+    part = next(attached, None)
+    return _ticket(part.decoded().lstrip(b"\n"), messages_left - 1) if part else None
+
+
+def _attachments(parts: Sequence[Part]) -> tuple[Attachment, ...]:
+    unread = [part for part in parts if part.is_attachment or part.content_type not in {"text/plain", "text/html"}]
+    return tuple(Attachment(_name(part.filename), part.content_type) for part in unread[:MAX_ATTACHMENTS])
+
+
+def _name(filename: str) -> str:
+    return _UNPRINTABLE.sub(" ", filename).strip()[:MAX_NAME_CHARACTERS]

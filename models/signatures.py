@@ -1,0 +1,180 @@
+"""Trims what stands below a message but says nothing about it: signatures, device lines, disclaimers, list footers.
+
+Works from the end of one segment of `quotes.visible_reply`. A closing and a name stay ("Best regards, Ann"): they cost
+little and cutting them wrongly costs a sentence. What goes is the contact block, and text that lawyers wrote.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from models.boilerplate import (
+    BANNERS,
+    CLOSINGS,
+    DEVICES,
+    DISCLAIMER_PHRASES,
+    DISCLAIMER_STARTS,
+    FOOTER_PHRASES,
+    REPLY_ABOVE,
+)
+from models.mail_words import DEVICE
+
+__all__ = ["REPLY_ABOVE", "Trimmed", "trim"]
+
+MAX_SIGNATURE_LINES = 16
+_DELIMITER = re.compile(r"\s{0,2}(?:--|—|–|- -|__)\s{0,2}$")
+_UNDERSCORES = re.compile(r"_{5,}$")
+MAX_RULED_LINES = 5
+MAX_DEVICE_LINES = 6
+_CONTACT = re.compile(
+    r"\+?\d[\d\s()./-]{6,}\d|https?://|www\.|[^\s@]@[^\s@]|(?:tel|phone|fax|mobil|mobile|cell|telefon|tél|tlf)\b[.:]",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w")
+_CLOSING_TRIM = " ,.!-–—;:*_~"
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    text: str
+    signature: bool
+    disclaimer: bool
+
+
+def trim(segment: str) -> Trimmed:
+    lines = _without_banner(segment.split("\n"))
+    disclaimer = len(lines) < segment.count("\n") + 1
+    signature = False
+    # Twice: a disclaimer may stand below the signature as well as above "Sent from my phone".
+    for _ in range(2):
+        before = len(lines)
+        lines = _without_footers(lines)
+        disclaimer |= len(lines) < before
+        before = len(lines)
+        for cut in _CUTS:
+            lines = _strip_end(cut(lines))
+        signature |= len(lines) < before
+    return Trimmed("\n".join(lines).strip("\n"), signature, disclaimer)
+
+
+def _strip_end(lines: list[str]) -> list[str]:
+    """Without trailing blank lines and lines of dashes, stars and the like."""
+    end = len(lines)
+    while end and not _WORD.search(lines[end - 1].replace("_", "")) and not _speaks(lines[end - 1]):
+        end -= 1
+    return lines[:end]
+
+
+def _speaks(line: str) -> bool:
+    """Whether a line without letters still says something: "???", ":-)" or an emoji."""
+    return "?" in line or "`" in line or ":)" in line or ":-)" in line or any(c >= "\u2600" for c in line[:80])
+
+
+def _without_banner(lines: list[str]) -> list[str]:
+    """Without a mail gateway's warning at the top: "CAUTION: this e-mail originated outside of …"."""
+    end = 0
+    while end < len(lines) and lines[end]:
+        end += 1
+    head = " ".join(lines[: min(end, 6)]).casefold()
+    if len(head) < 600 and any(phrase in head for phrase in BANNERS):
+        # The banner may touch the text: only the lines up to the last that speaks of it go.
+        last = max((i for i in range(min(end, 6)) if any(p in lines[i].casefold() for p in BANNERS)), default=end - 1)
+        return lines[last + 1 :]
+    return lines
+
+
+def _without_footers(lines: list[str]) -> list[str]:
+    lines = _strip_end(lines)
+    while lines:
+        start = _paragraph_start(lines)
+        cut = _footer_start(lines, start)
+        if cut is None:
+            return lines
+        lines = _strip_end(lines[:cut])
+    return lines
+
+
+def _paragraph_start(lines: list[str]) -> int:
+    start = len(lines) - 1
+    while start and lines[start - 1]:
+        start -= 1
+    return start
+
+
+def _footer_start(lines: list[str], start: int) -> int | None:
+    """Where boilerplate begins in the last paragraph, if it ends in boilerplate."""
+    text = "\n".join(lines[start:]).casefold()
+    if _is_disclaimer(text) or (len(text) < 800 and any(phrase in text for phrase in FOOTER_PHRASES)):
+        return _tightened(lines, start)
+    return None
+
+
+def _tightened(lines: list[str], start: int) -> int:
+    """The boilerplate may touch the text above: begin at the first line that opens it, if one does."""
+    for index in range(start, len(lines)):
+        line = lines[index].casefold().lstrip(" *_\"'([-")
+        if line.startswith(DISCLAIMER_STARTS) or any(phrase in line for phrase in FOOTER_PHRASES):
+            return index
+    return start
+
+
+def _is_disclaimer(text: str) -> bool:
+    if len(text) < 60:
+        return False
+    flat = text.replace("\n", " ")
+    found = sum(phrase in flat for phrase in DISCLAIMER_PHRASES)
+    return found >= 3 or (found >= 1 and flat.lstrip(" *_\"'([-").startswith(DISCLAIMER_STARTS))
+
+
+def _cut_delimited(lines: list[str]) -> list[str]:
+    """Below "-- ", as Usenet wrote it: cut, if it is short enough to be a signature."""
+    for index in range(max(0, len(lines) - MAX_SIGNATURE_LINES - 1), len(lines)):
+        if _DELIMITER.match(lines[index]):
+            return lines[:index]
+    for index in range(max(1, len(lines) - MAX_RULED_LINES - 1), len(lines)):
+        if _UNDERSCORES.match(lines[index]) and not any(map(_is_sentence, lines[index + 1 :])):
+            return lines[:index]
+    return lines
+
+
+def _cut_device(lines: list[str]) -> list[str]:
+    """Without "Sent from my iPhone" among the last lines."""
+    first = max(1, len(lines) - MAX_DEVICE_LINES)
+    return lines[:first] + [line for line in lines[first:] if not _is_device_line(line)]
+
+
+def _is_device_line(line: str) -> bool:
+    text = line.casefold().strip(" -–—*_.<>[]()")
+    if not text or len(text) > 160 or len(text.split()) > 14:
+        return False
+    return (text.startswith(DEVICE) or text.endswith(DEVICE)) and any(device in text for device in DEVICES)
+
+
+def _cut_contacts(lines: list[str]) -> list[str]:
+    """Below a closing and a name: cut a block of short lines with a telephone number, an address or a link."""
+    for index in range(len(lines) - 1, max(-1, len(lines) - MAX_SIGNATURE_LINES), -1):
+        if _is_closing(lines[index]):
+            name = _next_text(lines, index + 1)
+            rest = [line for line in lines[name + 1 :] if line]
+            is_block = any(map(_CONTACT.search, rest)) and not any(map(_is_sentence, rest))
+            return lines[: name + 1] if is_block else lines
+    return lines
+
+
+def _is_closing(line: str) -> bool:
+    text = line.casefold().strip(_CLOSING_TRIM)
+    return len(text) <= 60 and text.startswith(CLOSINGS)
+
+
+def _is_sentence(line: str) -> bool:
+    long = len(line.split()) >= 7 and line.endswith((".", "!"))
+    return long or "?" in line or line.casefold().startswith(("ps", "p.s"))
+
+
+def _next_text(lines: list[str], start: int) -> int:
+    while start < len(lines) and not lines[start]:
+        start += 1
+    return min(start, len(lines) - 1)
+
+
+_CUTS: tuple[Callable[[list[str]], list[str]], ...] = (_cut_delimited, _cut_device, _cut_contacts)

@@ -1,0 +1,286 @@
+# ruff: noqa: E501 -- one sample, one line: the table reads better than wrapped mails
+"""`parse_email` and `mail_facts`: a ticket from any bytes, and what the headers say about the sender."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.email import MAX_ATTACHMENTS, MAX_MAIL_BYTES, mail_facts, parse_email
+from models.errors import MailError
+from models.text import prepare
+from models.ticket import Attachment, MailFact
+
+CPU_SECONDS = 0.25
+HEAD = b"From: Ann <Ann@Home.example>\r\nTo: Help <help@shop.example>\r\nCc: bob@shop.example\r\nSubject: Parcel\r\n"
+
+
+def mixed(*parts: bytes, kind: bytes = b"mixed") -> bytes:
+    body = b"".join(b"--b\r\n" + part + b"\r\n" for part in parts)
+    return HEAD + b"Content-Type: multipart/" + kind + b"; boundary=b\r\n\r\n" + body + b"--b--\r\n"
+
+
+def test_a_plain_mail_gives_all_its_fields() -> None:
+    """Subject, body, sender and recipients, addresses in lower case."""
+    ticket = parse_email(HEAD + b"\r\nIt is lost.\r\n")
+    assert ticket.subject == "Parcel"
+    assert ticket.body == "It is lost.\n"
+    assert ticket.sender == "ann@home.example"
+    assert ticket.recipients == ("help@shop.example", "bob@shop.example")
+    assert ticket.facts == frozenset()
+
+
+def test_plain_text_is_preferred_to_html() -> None:
+    """Of two versions the plain one is read; without it, the HTML one, and the type says so."""
+    html = b"Content-Type: text/html\r\n\r\n<p>It is <b>lost</b>.</p>"
+    plain = b"Content-Type: text/plain\r\n\r\nIt is lost."
+    both = parse_email(mixed(plain, html, kind=b"alternative"))
+    assert (both.body, both.content_type) == ("It is lost.", "text/plain")
+    alone = parse_email(mixed(html, kind=b"alternative"))
+    assert (alone.body, alone.content_type) == ("<p>It is <b>lost</b>.</p>", "text/html")
+    empty_plain = parse_email(mixed(b"Content-Type: text/plain\r\n\r\n \r\n", html, kind=b"alternative"))
+    assert empty_plain.content_type == "text/html"
+
+
+def test_attachments_are_named_and_not_read() -> None:
+    """Name and type only, RFC 2231 and encoded words decoded, text attachments too."""
+    ticket = parse_email(
+        mixed(
+            b"Content-Type: text/plain\r\n\r\nSee files.",
+            b"Content-Type: application/pdf; name*0*=utf-8''%e2%82%ac; name*1=\"uro.pdf\"\r\n\r\nSECRET",
+            b'Content-Type: text/plain\r\nContent-Disposition: attachment; filename="=?utf-8?q?a=C3=BC.txt?="\r\n\r\nSECRET',
+        )
+    )
+    assert ticket.attachments == (Attachment("€uro.pdf", "application/pdf"), Attachment("aü.txt", "text/plain"))
+    assert "SECRET" not in ticket.body
+
+
+def test_a_message_forwarded_as_attachment_is_read_when_nothing_else_is_there() -> None:
+    """With words of its own the outer mail is the ticket; without, the message inside."""
+    inner = b"Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nInner words."
+    assert parse_email(mixed(inner)).body == "Inner words."
+    assert parse_email(mixed(b"\r\nOuter words.", inner)).body == "Outer words."
+
+
+@pytest.mark.parametrize(
+    ("charset", "text"),
+    [
+        ("iso-8859-1", "Größe"), ("windows-1252", "don’t"), ("iso-2022-jp", "注文"), ("shift_jis", "注文した"),
+        ("gb2312", "订单"), ("ks_c_5601-1987", "주문"), ("koi8-r", "заказ"), ("utf-8", "😀"), ("utf-7", "Größe"),
+    ],
+)  # fmt: skip
+def test_a_declared_charset_is_used(charset: str, text: str) -> None:
+    """The label is followed where it is a charset."""
+    head = b"Content-Type: text/plain; charset=" + charset.encode() + b"\n\n"
+    assert parse_email(head + text.encode(charset)).body == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("utf-8", "Größe"), ("cp1252", "Où est ma commande?"), ("cp1251", "Здравствуйте, где мой заказ?"),
+        ("koi8_r", "Здравствуйте, где мой заказ?"), ("cp932", "注文した商品がまだ届きません。"), ("euc_kr", "주문한 상품이 없습니다"),
+        ("gb18030", "您好，我的订单还没有收到"), ("big5", "您好，我的訂單還沒有收到"), ("cp1253", "Καλημέρα, πού είναι η παραγγελία;"),
+        ("iso2022_jp", "注文した商品"), ("utf-16", "Größe"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "label", [b"", b"Content-Type: text/plain; charset=x-unknown\n", b"Content-Type: text/plain; charset=idna\n"]
+)
+def test_an_undeclared_charset_is_guessed(encoding: str, text: str, label: bytes) -> None:
+    """No label, an unknown one, or a codec that is no charset: the text is still readable."""
+    if encoding == "utf-16":
+        label = b""
+        raw = ("Subject: x\n\n" + text).encode(encoding)
+    else:
+        raw = b"Subject: x\n" + label + b"\n" + text.encode(encoding)
+    assert parse_email(raw).body == text
+
+
+BROKEN = {
+    "nothing": (b"", ""),
+    "no header": (b"just a body", "just a body"),
+    "no body": (HEAD, ""),
+    "mailbox line": (b"From ann Mon Jan 1\n" + HEAD + b"\nhi", "hi"),
+    "junk between headers": (b"Subject: x\njunk line\nFrom: a@b\n\nhi", "hi"),
+    "old line ends": (HEAD.replace(b"\r\n", b"\r") + b"\rhi", "hi"),
+    "no boundary given": (HEAD + b"Content-Type: multipart/mixed\n\n--x\nContent-Type: text/plain\n\nhi\n--x--\n", "hi"),
+    "wrong boundary": (HEAD + b"Content-Type: multipart/mixed; boundary=q\n\n--x\n\nhi\n--x--\n", "hi"),
+    "boundary never used": (HEAD + b"Content-Type: multipart/mixed; boundary=q\n\nhi", "hi"),
+    "boundary that begins another": (
+        HEAD + b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nhi\n--xy\nstill\n--x--\n", "hi\n--xy\nstill"),
+    "never closed": (HEAD + b"Content-Type: multipart/mixed; boundary=x\n\n--x\n\nhi", "hi"),
+    "bad base64": (b"Subject: x\nContent-Transfer-Encoding: base64\n\naGVs!bG8gd29y*bGQ", "hello world"),
+    "cut base64": (b"Subject: x\nContent-Transfer-Encoding: base64\n\naGVsbG8gd29ybGQ", "hello world"),
+    "unknown encoding": (b"Subject: x\nContent-Transfer-Encoding: q\n\nhi", "hi"),
+    "bad quoted-printable": (b"Subject: x\nContent-Transfer-Encoding: quoted-printable\n\nh=zzi =", "h=zzi "),
+    "no content type value": (b"Subject: x\nContent-Type: \n\nhi", "hi"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_mail_is_still_read(name: str) -> None:
+    """Damage costs what it damages, nothing else."""
+    raw, body = BROKEN[name]
+    assert parse_email(raw).body == body
+
+
+@pytest.mark.parametrize(
+    ("raw", "subject"),
+    [
+        (b"=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "Grüße"),
+        (b"=?utf-8?b?R3LD?= =?utf-8?b?vMOfZQ==?=", "Grüße"),
+        (b"Re: =?iso-8859-1?Q?Gr=FC=DFe?= aus =?utf-8?q?Ulm?=", "Re: Grüße aus Ulm"),
+        ("Grüße".encode(), "Grüße"),
+        ("Grüße".encode("latin-1"), "Grüße"),
+        (b"=?utf-8?b?!!!?=", ""),
+        (b"=?broken", "=?broken"),
+        (b"two\r\n lines", "two lines"),
+    ],
+)
+def test_subjects_are_decoded(raw: bytes, subject: str) -> None:
+    """Encoded words, raw bytes, characters split between words, and folding."""
+    assert parse_email(b"Subject: " + raw + b"\r\n\r\nx").subject == subject
+
+
+def test_too_many_bytes_are_refused_in_one_line() -> None:
+    """The message names the limit and repeats nothing of the mail."""
+    with pytest.raises(MailError) as caught:
+        parse_email(b"Subject: secret\n\n" + b"x" * MAX_MAIL_BYTES)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert f"{MAX_MAIL_BYTES:,}" in str(caught.value)
+    parse_email(b"x" * MAX_MAIL_BYTES)
+
+
+def nested(levels: int) -> bytes:
+    return (
+        HEAD
+        + b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\n\n--b%d\n' % (i, i) for i in range(levels))
+        + b"\nhi"
+    )
+
+
+def filled(head: bytes, unit: bytes, size: int = 900_000) -> bytes:
+    return head + unit * ((size - len(head)) // len(unit))
+
+
+HOSTILE = {
+    "1000 levels": nested(1_000),
+    "deep and long": filled(nested(9), b"\n--b8\n\nx"),
+    "1000 messages in messages": HEAD + b"Content-Type: message/rfc822\n\n" * 1_000,
+    "10k parts": filled(HEAD + b"Content-Type: multipart/mixed; boundary=b\n\n", b"--b\nContent-Type: text/plain\n\nhi\n", 400_000),
+    "fan": filled(HEAD, b"Content-Type: multipart/mixed; boundary=b\n\n--b\n"),
+    "16k addresses": HEAD + b"To: " + b", ".join(b"a%d@b.example" % i for i in range(16_000)) + b"\n\nhi",
+    "16k folded addresses": HEAD + b"To: " + b",\n ".join(b"a%d@b.example" % i for i in range(16_000)) + b"\n\nhi",
+    "50k headers": b"".join(b"X-%d: a\n" % i for i in range(50_000)) + b"\nhi",
+    "encoded words": filled(b"Subject: ", b"=?utf-8?q?a?= "),
+    "half encoded words": filled(b"Subject: ", b"=?a?q?"),
+    "parameters": filled(HEAD + b"Content-Type: multipart/mixed", b"; a*1*=x"),
+    "open string": filled(HEAD + b'Content-Type: text/plain; a="', b'\\"'),
+    "quotes in From": filled(b"From: ", b'"'),
+    "brackets in From": filled(b"From: ", b"<(" ),
+    "boundary lines": filled(HEAD + b"Content-Type: multipart/mixed; boundary=q\n\n", b"--a\n"),
+    "base64": filled(HEAD + b"Content-Transfer-Encoding: base64\n\n", b"Y!"),
+    "quoted-printable": filled(HEAD + b"Content-Transfer-Encoding: quoted-printable\n\n", b"="),
+    "uuencode": filled(HEAD + b"Content-Transfer-Encoding: x-uuencode\n\n", b"M\n"),
+    "punycode": filled(HEAD + b"Content-Type: text/plain; charset=punycode\n\n", b"ab"),
+    "escapes": filled(HEAD + b"Content-Type: text/plain; charset=iso-2022-jp\n\n", b"\x1b$B\x1b(B"),
+    "high bytes": filled(HEAD + b"\n", bytes(range(128, 256))),
+    "all bytes": filled(b"", bytes(range(256))),
+    "NULs": filled(b"", b"\0"),
+    "line ends": filled(b"", b"\r"),
+    "texts": filled(HEAD + b"Content-Type: multipart/mixed; boundary=b\n\n", b"--b\n\n" + b"hi \xe4\xe4\xe4" * 700 + b"\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_mail_stays_within_its_budget(name: str) -> None:
+    """Parsing and preparing any mail within the limit takes 250 ms of CPU at most, and memory of fixed bounds."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        ticket = parse_email(HOSTILE[name][:MAX_MAIL_BYTES])
+        prepare(ticket)
+        times.append(time.process_time() - start)
+    assert min(times) <= CPU_SECONDS
+    assert len(ticket.attachments) <= MAX_ATTACHMENTS
+
+
+SEED = mixed(
+    b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nGr=C3=BC=C3=9Fe",
+    b"Content-Type: message/rfc822\r\n\r\nSubject: =?utf-8?b?eA==?=\r\n\r\nInner",
+    b"Content-Type: image/png; name*0*=utf-8''a%20b\r\nContent-Transfer-Encoding: base64\r\n\r\naGk=",
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(SEED)), st.integers(0, 40), st.binary(max_size=12)), max_size=8))
+def test_no_damage_to_a_mail_raises(edits: list[tuple[int, int, bytes]]) -> None:
+    """Bytes replaced, removed or inserted anywhere give a ticket."""
+    raw = SEED
+    for start, length, new in edits:
+        raw = raw[:start] + new + raw[start + length :]
+    prepare(parse_email(raw)).text.encode()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400))
+def test_no_bytes_raise(raw: bytes) -> None:
+    """Any bytes give a ticket."""
+    prepare(parse_email(raw)).text.encode()
+
+
+AUTOMATIC, VACATION, BOUNCE, LOOP, LIST = (
+    MailFact.AUTOMATIC,
+    MailFact.VACATION,
+    MailFact.BOUNCE,
+    MailFact.LOOP,
+    MailFact.LIST,
+)
+FACTS: list[tuple[dict[str, str], set[MailFact]]] = [
+    ({}, set()),
+    ({"Auto-Submitted": "no"}, set()),
+    ({"AUTO-SUBMITTED": "auto-generated"}, {AUTOMATIC}),
+    ({"auto-submitted": "auto-replied; owner=x"}, {AUTOMATIC, VACATION}),
+    ({"Precedence": "list"}, {LIST}),
+    ({"Precedence": "Bulk"}, {LIST}),
+    ({"Precedence": "junk"}, {AUTOMATIC}),
+    ({"X-Precedence": "auto_reply"}, {AUTOMATIC, VACATION}),
+    ({"List-Id": "<a.b.c>"}, {LIST}),
+    ({"X-Autoreply": "yes"}, {AUTOMATIC, VACATION}),
+    ({"X-Autoreply": "no"}, set()),
+    ({"X-Auto-Response-Suppress": "All"}, set()),
+    ({"Subject": "Out of office"}, set()),
+    ({"Subject": "=?utf-8?q?R=C3=A9ponse_automatique_:_x?=", "Auto-Submitted": "auto-generated"}, {AUTOMATIC, VACATION}),
+    ({"Return-Path": "<>"}, {BOUNCE}),
+    ({"Return-Path": "<>", "Auto-Submitted": "auto-replied"}, {AUTOMATIC, VACATION}),
+    ({"Return-Path": "<ann@home.example>"}, set()),
+    ({"X-Failed-Recipients": "x@y", "Auto-Submitted": "auto-replied"}, {AUTOMATIC, BOUNCE}),
+    ({"Content-Type": 'multipart/report; report-type="delivery-status"; boundary=x'}, {BOUNCE}),
+    ({"Content-Type": "multipart/report; report-type=disposition-notification"}, set()),
+    ({"X-Loop": "help@shop.example"}, {LOOP}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("headers", "facts"), FACTS)
+def test_headers_tell_facts(headers: dict[str, str], facts: set[MailFact]) -> None:
+    """Each header proves what it proves and nothing more, in any case, as mapping or as pairs."""
+    found = mail_facts(headers, sender="ann@home.example", recipients=("help@shop.example",))
+    assert found == facts
+    assert mail_facts(list(headers.items()), sender="", recipients=()) == facts
+
+
+def test_the_sender_tells_bounces_and_loops() -> None:
+    """Daemons bounce; a sender who is a recipient is our own mail come back."""
+    assert mail_facts({}, sender="MAILER-DAEMON@x.example", recipients=()) == {BOUNCE}
+    assert mail_facts({}, sender="Help <HELP@shop.example>", recipients=["help@shop.example"]) == {LOOP}
+    assert mail_facts({}, sender="", recipients=[""]) == set()
+
+
+def test_a_copy_to_oneself_is_no_loop() -> None:
+    """A customer who puts their own address in Cc is a customer; the same address in To is our mail come back."""
+    mail = b"From: ann@example.com\nTo: %s\nCc: %s\nSubject: Invoice\n\nPlease send it again.\n"
+    assert MailFact.LOOP not in parse_email(mail % (b"help@example.org", b"ann@example.com")).facts
+    assert MailFact.LOOP in parse_email(mail % (b"ann@example.com", b"help@example.org")).facts
