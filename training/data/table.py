@@ -1,6 +1,7 @@
 """CSV, JSONL or Parquet → records: plain dicts of text by column name, with the line each one starts at."""
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,23 +52,31 @@ def read_table(path: Path) -> Table:
 
 
 def _read_csv(path: Path) -> Table:
-    text = _text(path)
     previous = csv.field_size_limit(CELL_CHARACTERS)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=_delimiter(text), strict=True)
     try:
-        header = _header(path, next(reader, []))
-        return Table(path, header, tuple(_csv_records(path, reader, header)))
-    except csv.Error as error:
-        why = "a cell of over a million characters" if "field limit" in str(error) else str(error)
-        where = f"{path}: line {reader.line_num}"
-        raise TicketRouterError(f"{where}: {why}; look for a quote that is not closed") from error
+        rows = _csv_rows(path, _text(path))
+        header = _header(path, next(rows, (1, []))[1])
+        return Table(path, header, tuple(_csv_records(path, rows, header)))
     finally:
         csv.field_size_limit(previous)
 
 
-def _csv_records(path: Path, reader: Any, header: tuple[str, ...]) -> Iterator[Record]:
-    line = reader.line_num + 1
-    for cells in reader:
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row's cells, and the line it starts at: where a quote was opened, not where its end was missed."""
+    # As a file, not split by `splitlines`: that breaks at form feeds and U+2028 too, which mails have inside.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
+    line = 1
+    try:
+        for cells in reader:
+            yield line, cells
+            line = reader.line_num + 1
+    except csv.Error as error:
+        why = "a cell of over a million characters" if "field limit" in str(error) else str(error)
+        raise TicketRouterError(f"{path}: line {line}: {why}; look for a quote that is not closed") from error
+
+
+def _csv_records(path: Path, rows: Iterator[tuple[int, list[str]]], header: tuple[str, ...]) -> Iterator[Record]:
+    for line, cells in rows:
         if cells and len(cells) != len(header):
             raise TicketRouterError(
                 f"{path}: line {line}: {len(cells)} cells, the header has {len(header)}; "
@@ -75,7 +84,6 @@ def _csv_records(path: Path, reader: Any, header: tuple[str, ...]) -> Iterator[R
             )
         if cells:
             yield Record(line, dict(zip(header, cells, strict=True)))
-        line = reader.line_num + 1
 
 
 def _header(path: Path, names: list[str]) -> tuple[str, ...]:
@@ -111,30 +119,47 @@ def _json_cells(path: Path, line: int, raw: str) -> dict[str, str]:
         raise TicketRouterError(f"{path}: line {line}: not valid JSON; each line must be one object") from error
     if not isinstance(parsed, dict):
         raise TicketRouterError(f"{path}: line {line}: not a JSON object; each line must be one")
-    return {str(name): _cell(path, line, str(name), value) for name, value in parsed.items()}
+    return {_sound(name): _sound(_cell(path, line, name, value)) for name, value in parsed.items()}
+
+
+def _sound(text: str) -> str:
+    """JSON can hold half a surrogate pair (an emoji cut in two), which nothing after it could write as UTF-8."""
+    return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _read_parquet(path: Path) -> Table:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path.open("rb").close()  # pyarrow would take a whole folder, and words its errors on a missing file otherwise
     try:
-        table = pq.read_table(path)
-    except pa.ArrowException as error:
+        table = _in_microseconds(pq.read_table(path))
+        rows = table.to_pylist()
+    except Exception as error:  # damaged files raise a dozen kinds, pyarrow's own and Python's
         raise TicketRouterError(f"{path}: not a readable Parquet file; export it anew") from error
     records = (
         Record(row, {name: _cell(path, row, name, value) for name, value in cells.items()})
-        for row, cells in enumerate(table.to_pylist(), start=1)
+        for row, cells in enumerate(rows, start=1)
     )
     return Table(path, tuple(table.column_names), tuple(records))
 
 
+def _in_microseconds(table: Any) -> Any:
+    """Data tools write dates in nanoseconds, which Python's own dates don't have."""
+    import pyarrow as pa
+
+    fields = [
+        field.with_type(pa.timestamp("us", field.type.tz)) if pa.types.is_timestamp(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields), safe=False)
+
+
 def _cell(path: Path, line: int, name: str, value: object) -> str:
-    if value is None:
+    if value is None or value != value:  # NaN, as data tools write a missing value
         return ""
     if isinstance(value, dict | list | bytes):
         raise TicketRouterError(f"{path}: line {line}: column {name!a} holds no plain value; flatten the export")
-    text = value if isinstance(value, str) else str(value)
+    text = str(value)
     if len(text) > CELL_CHARACTERS:
         raise TicketRouterError(f"{path}: line {line}: column {name!a} has over a million characters; shorten it")
     return text

@@ -1,0 +1,60 @@
+"""The rules of the house that a linter doesn't know."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from service.settings import Settings
+from training.recipe import Recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize("name", ["models", "service", "training"])
+def test_a_top_level_name_resolves_under_the_repository(name: str) -> None:
+    """A stray `models` in site-packages does not win over ours."""
+    module = importlib.import_module(name)
+    assert Path(str(module.__file__)).is_relative_to(ROOT)
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_every_setting_stands_in_the_readme(name: str) -> None:
+    """A setting that nobody can read about does not exist."""
+    assert f"`{name}`" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_the_readme_gives_a_settings_default(name: str) -> None:
+    """The default in the README's table is the one in the code."""
+    row = next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| `{name}` "))
+    default = Settings.model_fields[name].default
+    assert ("unset" if default is None else str(default)) in row.split("|")[2]
+
+
+def _recipe_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, object]]:
+    found: list[tuple[str, object]] = []
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found += _recipe_fields(field.annotation, f"{name}.")
+        else:
+            found.append((prefix + name, field.default))
+    return found
+
+
+@pytest.mark.parametrize(("name", "default"), _recipe_fields(Recipe))
+def test_every_recipe_field_stands_in_the_training_guide_with_its_default(name: str, default: object) -> None:
+    """The table of docs/training.md is complete and true."""
+    row = re.search(rf"^\| `{re.escape(name)}` \| ([^|]*) \|", (ROOT / "docs/training.md").read_text(), re.MULTILINE)
+    assert row is not None
+    if default is not None:
+        assert row[1] == (f"{default:g}" if isinstance(default, float) else str(default))
+
+
+def test_no_address_of_this_or_any_machine_stands_in_the_product() -> None:
+    """Pinned names, not addresses: no committed file says where packages come from."""
+    address = re.compile(r"--(?:extra-)?index-url|find-links|\"resolved\": *\"http")
+    files = [path for path in ROOT.glob("*") if path.is_file() and path.name != ".git"]
+    assert [path.name for path in files if address.search(path.read_text(errors="replace"))] == []
