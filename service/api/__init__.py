@@ -1,0 +1,1 @@
+"""The REST surface: its shapes, how bytes become them, and the routes."""

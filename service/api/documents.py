@@ -1,0 +1,55 @@
+"""The OpenAPI document: FastAPI's own, plus the request bodies, which the routes read as bytes."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service.api.intake import JSON, MAIL, TIMEOUT_HEADER
+
+Document = dict[str, Any]
+_REF = "#/components/schemas/{model}"
+
+
+def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
+
+
+_PARAMETERS = [
+    _header(
+        "X-Request-ID", "Returned as it is when well-formed.", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}
+    ),
+    _header(
+        TIMEOUT_HEADER, "Seconds the client will wait, capped by a setting.", {"type": "number", "exclusiveMinimum": 0}
+    ),
+]
+
+
+def json_body(model: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads this model."""
+    schema = {"$ref": _REF.format(model=model.__name__)}
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}, "parameters": _PARAMETERS}
+
+
+def mail_body(model: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads this model or a raw mail."""
+    extra = json_body(model)
+    extra["requestBody"]["content"][MAIL] = {"schema": {"type": "string", "format": "binary"}}
+    return extra
+
+
+def openapi_document(app: FastAPI, *inputs: type[BaseModel]) -> Document:
+    """The document of the public API."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    _, schema = models_json_schema([(model, "validation") for model in inputs], ref_template=_REF)
+    document["components"]["schemas"].update(schema["$defs"])
+    return document
+
+
+def documented_statuses(app: FastAPI) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Route template → its method and the statuses it is documented to answer with."""
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    return {route.path: (min(route.methods or ()), (200, *(int(code) for code in route.responses))) for route in routes}

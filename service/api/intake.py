@@ -1,0 +1,81 @@
+"""A request's headers and bytes → tickets and a deadline."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from starlette.requests import Request
+
+from models.email import mail_facts
+from models.ticket import MailFact, Ticket
+from service.api.parsing import Parsed
+from service.api.schemas import RouteRequest
+from service.errors import InvalidHeader, InvalidRequest, UnsupportedMediaType
+
+JSON = "application/json"
+MAIL = "message/rfc822"
+TIMEOUT_HEADER = "X-Request-Timeout"
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
+
+
+def media_type(request: Request, *accepted: str) -> str:
+    """The body's media type.
+
+    Raises:
+        UnsupportedMediaType: none of the accepted, or JSON in another charset than UTF-8.
+    """
+    media, _, parameters = request.headers.get("content-type", "").partition(";")
+    media = media.strip().lower()
+    if media not in accepted or (media == JSON and not _is_utf8(parameters)):
+        raise UnsupportedMediaType(accepted)
+    return media
+
+
+def timeout_seconds(request: Request, cap: float) -> float:
+    """How long the client will wait: its `X-Request-Timeout`, at most the cap.
+
+    Raises:
+        InvalidHeader: it is no positive number of seconds.
+    """
+    given = request.headers.get(TIMEOUT_HEADER)
+    if given is None:
+        return cap
+    if not _SECONDS.fullmatch(given) or not float(given):
+        raise InvalidHeader(f"{TIMEOUT_HEADER} must be a positive number of seconds, such as 2 or 0.5")
+    return min(float(given), cap)
+
+
+def ticket_of(request: RouteRequest) -> Ticket:
+    sender, recipients = request.sender or "", tuple(request.recipients or ())
+    return Ticket(
+        subject=request.subject or "",
+        body=request.body or "",
+        content_type=request.content_type or "text/plain",
+        id=request.id,
+        sender=sender,
+        recipients=recipients,
+        facts=_facts(request.headers, sender, recipients),
+    )
+
+
+def tickets_of(parsed: Sequence[Parsed]) -> list[Ticket | InvalidRequest]:
+    return [item if isinstance(item, InvalidRequest) else ticket_of(item) for item in parsed]
+
+
+def _facts(
+    headers: Mapping[str, str | list[str]] | None, sender: str, recipients: tuple[str, ...]
+) -> frozenset[MailFact]:
+    """Nothing without headers: a form's ticket may well come from the address it goes to."""
+    if headers is None:
+        return frozenset()
+    pairs = [(name, one) for name, value in headers.items() for one in ([value] if isinstance(value, str) else value)]
+    return mail_facts(pairs, sender=sender, recipients=recipients)
+
+
+def _is_utf8(parameters: str) -> bool:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower() in _UTF8
+    return True

@@ -1,0 +1,99 @@
+"""Bytes → shapes: strict JSON, and errors that say where and what without repeating anything that was sent."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, create_model
+
+from service.api.schemas import Input, RouteRequest
+from service.errors import FieldError, InvalidRequest, MalformedJson
+
+T = TypeVar("T")
+
+SHOWN_ERRORS = 10
+COUNTED_ERRORS = 100
+"""Beyond this many, errors are not listed at all: making a list of 80,000 takes longer than finding them."""
+OWN_NAME = "*"
+"""Stands for a name the client made up: it is input, and input is not repeated."""
+_KNOWN = frozenset({"tickets", *(field.alias or name for name, field in RouteRequest.model_fields.items())})
+_ROUTE = TypeAdapter(RouteRequest)
+
+Parsed = RouteRequest | InvalidRequest
+"""A ticket of a batch, or why it is none: its neighbours are decided all the same."""
+
+
+def parse_route(body: bytes) -> RouteRequest:
+    """One ticket.
+
+    Raises:
+        MalformedJson: not JSON, or a key stands twice.
+        InvalidRequest: JSON of another shape.
+    """
+    return _validated(_ROUTE, body)
+
+
+class BatchParser:
+    """Reads `{"tickets": […]}` of at most so many tickets."""
+
+    def __init__(self, max_tickets: int) -> None:
+        item = Annotated[RouteRequest, WrapValidator(_ticket_or_error)]
+        tickets = Annotated[list[item], Field(min_length=1, max_length=max_tickets)]
+        self.model = create_model("BatchRequest", __base__=Input, tickets=(tickets, ...))
+        self._adapter = TypeAdapter[Any](self.model)
+
+    def parse(self, body: bytes) -> Sequence[Parsed]:
+        """The tickets in order.
+
+        Raises:
+            MalformedJson: not JSON, or a key stands twice.
+            InvalidRequest: not a list of tickets, or too many of them.
+        """
+        tickets: Sequence[Parsed] = _validated(self._adapter, body).tickets
+        return tickets
+
+
+def _validated(adapter: TypeAdapter[T], body: bytes) -> T:
+    try:
+        value = adapter.validate_json(body)
+    except ValidationError as error:
+        raise _refusal(error) from None
+    _refuse_duplicate_keys(body)
+    return value
+
+
+def _ticket_or_error(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError as error:
+        return InvalidRequest(_field_errors(error))
+
+
+def _refusal(error: ValidationError) -> MalformedJson | InvalidRequest:
+    found = _field_errors(error)
+    return MalformedJson() if found[0].code == "json_invalid" else InvalidRequest(found)
+
+
+def _field_errors(error: ValidationError) -> tuple[FieldError, ...]:
+    if error.error_count() > COUNTED_ERRORS:
+        return (FieldError("", "too_many_errors", f"More than {COUNTED_ERRORS} things are not as documented"),)
+    shown = error.errors(include_url=False, include_context=False, include_input=False)[:SHOWN_ERRORS]
+    return tuple(FieldError(_where(item["loc"]), item["type"], item["msg"]) for item in shown)
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) if isinstance(part, int) or part in _KNOWN else OWN_NAME for part in location)
+
+
+def _refuse_duplicate_keys(body: bytes) -> None:
+    """Which of two equal keys counts differs from parser to parser, so neither does.
+
+    The body has been validated: its depth is bounded, and it is UTF-8. Numbers stay text, since reading one of
+    thousands of digits takes Python's time for nothing.
+    """
+    json.loads(body.decode(), object_pairs_hook=_distinct, parse_int=str, parse_float=str, parse_constant=str)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> None:
+    if len(pairs) != len({key for key, _ in pairs}):
+        raise MalformedJson

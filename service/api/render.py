@@ -1,0 +1,75 @@
+"""Decisions and bundles → the shapes the API promises."""
+
+from models.bundle import Bundle
+from models.scoring import FieldVerdict
+from service.api import schemas
+from service.decision import Decision, ModelIdentity
+from service.engine import Engine
+
+
+def decision_out(decision: Decision) -> schemas.DecisionOut:
+    department = decision.verdict.department
+    return schemas.DecisionOut(
+        decision_id=decision.id,
+        ticket_id=decision.ticket_id,
+        outcome=department.outcome,
+        department=department.predicted,
+        confidence=department.confidence,
+        reason=department.reason.value,
+        candidates=tuple(
+            schemas.CandidateOut(department=candidate.label, confidence=candidate.confidence)
+            for candidate in department.candidates
+        ),
+        fields={name: _field_out(verdict) for name, verdict in decision.verdict.fields.items()},
+        flags=decision.flags,
+        model=model_out(decision.model),
+    )
+
+
+def model_out(model: ModelIdentity) -> schemas.ModelOut:
+    return schemas.ModelOut(version=model.version, variant=model.variant, text_version=model.text_version)
+
+
+def model_card_out(engine: Engine) -> schemas.ModelCardOut:
+    manifest = engine.bundle.manifest
+    return schemas.ModelCardOut(
+        version=engine.model.version,
+        variant=engine.model.variant,
+        provider=engine.runner.provider,
+        text_version=engine.model.text_version,
+        base_model=manifest.base_model,
+        created_at=manifest.created_at,
+        max_tokens=manifest.encoder.max_tokens,
+        fields=_fields_out(engine.bundle),
+    )
+
+
+def serving_out(engine: Engine) -> schemas.ServingOut:
+    return schemas.ServingOut(
+        bundle=str(engine.bundle.path),
+        model=model_out(engine.model),
+        provider=engine.runner.provider,
+        runners=engine.limits.runners,
+        max_batch_tokens=engine.limits.packing.max_tokens,
+        queue_depth=engine.batcher.depth,
+        queue_tokens=engine.batcher.tokens,
+        queue_tokens_limit=engine.limits.queue_tokens,
+        golden_rows=engine.replayed.rows,
+        golden_largest_difference=engine.replayed.largest_difference,
+    )
+
+
+def _fields_out(bundle: Bundle) -> tuple[schemas.PredictedFieldOut, ...]:
+    return tuple(
+        schemas.PredictedFieldOut(
+            name=field.name,
+            temperature=field.temperature,
+            promise=schemas.PromiseOut(**field.promise.model_dump()),
+            labels=tuple(schemas.LabelOut(**label.model_dump()) for label in field.labels),
+        )
+        for field in bundle.manifest.fields
+    )
+
+
+def _field_out(verdict: FieldVerdict) -> schemas.FieldOut:
+    return schemas.FieldOut(value=verdict.predicted, confidence=verdict.confidence, outcome=verdict.outcome)

@@ -1,0 +1,156 @@
+"""The public routes under `/v1`. Each takes the request apart, asks `Router`, and renders the answer."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from fastapi import FastAPI, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from models.email import parse_email
+from models.errors import MailError
+from models.ticket import Ticket
+from service import errors
+from service.api.documents import Document, json_body, mail_body, openapi_document
+from service.api.intake import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
+from service.api.parsing import BatchParser, parse_route
+from service.api.render import decision_out, model_card_out
+from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
+from service.decision import Decision
+from service.errors import InvalidRequest, ServiceError
+from service.http.body import read_body, while_connected
+from service.http.problems import documented, kind_of, problem_of
+from service.metrics import Metrics
+from service.offload import Offload
+from service.router import Router, deadline_in
+from service.settings import Settings
+
+T = TypeVar("T")
+
+BATCH_WINDOW = 64
+"""Tickets of one batch that wait at once: enough to pack well, few enough to leave the queue to others."""
+
+REFUSALS = (errors.NotReady, errors.ShuttingDown, errors.Overloaded, errors.DeadlinePassed, errors.InferenceFailed)
+BODY_ERRORS = (
+    errors.MalformedJson,
+    errors.InvalidHeader,
+    errors.BodyTooLarge,
+    errors.UnsupportedMediaType,
+    errors.UnsupportedEncoding,
+    errors.InvalidRequest,
+)
+
+
+class Api:
+    """The routes over the parts they need."""
+
+    def __init__(self, router: Router, metrics: Metrics, offload: Offload, settings: Settings) -> None:
+        self._router = router
+        self._metrics = metrics
+        self._offload = offload
+        self._settings = settings
+        self._batches = BatchParser(settings.max_batch_tickets)
+
+    def add_to(self, app: FastAPI) -> None:
+        app.add_api_route(
+            "/v1/route",
+            self.route,
+            methods=["POST"],
+            response_model=DecisionOut,
+            responses=documented(*BODY_ERRORS, MailError, *REFUSALS),
+            openapi_extra=json_body(RouteRequest) | mail_body(RouteRequest),
+        )
+        app.add_api_route(
+            "/v1/route/batch",
+            self.batch,
+            methods=["POST"],
+            response_model=BatchOut,
+            responses=documented(*BODY_ERRORS, *REFUSALS),
+            openapi_extra=json_body(self._batches.model),
+        )
+        app.add_api_route(
+            "/v1/model", self.model, methods=["GET"], response_model=ModelCardOut, responses=documented(errors.NotReady)
+        )
+
+    def document(self, app: FastAPI) -> Document:
+        """The OpenAPI document of an application these routes were added to."""
+        return openapi_document(app, RouteRequest, self._batches.model)
+
+    async def route(self, request: Request) -> Response:
+        """Decide one ticket: which department, how sure, and whether to route it, suggest it, or leave it to people."""
+        self._router.check()
+        deadline = deadline_in(timeout_seconds(request, self._settings.request_timeout_seconds))
+        media = media_type(request, JSON, MAIL)
+        body = await read_body(request, self._settings.max_body_bytes)
+        async with while_connected(request):
+            ticket = await self._parsed(body, _mail_ticket if media == MAIL else _json_ticket)
+            decision = await self._router.decide(ticket, deadline)
+        return _json(decision_out(decision))
+
+    async def batch(self, request: Request) -> Response:
+        """Decide many tickets; one result or one error each, in their order."""
+        self._router.check()
+        deadline = deadline_in(timeout_seconds(request, self._settings.batch_timeout_seconds))
+        media_type(request, JSON)
+        body = await read_body(request, self._settings.max_batch_body_bytes)
+        async with while_connected(request):
+            tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)))
+            results = await self._decide_all(tickets, deadline)
+        return _json(self._batch_out(results, request.state.request_id))
+
+    async def model(self) -> Response:
+        """The model served: its fields, labels, thresholds and what precision they promise."""
+        return _json(model_card_out(self._router.engine))
+
+    async def _parsed(self, body: bytes, parse: Callable[[bytes], T]) -> T:
+        with self._metrics.stage("parse"):
+            return await self._offload.run(len(body), lambda: parse(body))
+
+    async def _decide_all(
+        self, tickets: Sequence[Ticket | InvalidRequest], deadline: float
+    ) -> Sequence[Decision | ServiceError]:
+        window = asyncio.Semaphore(BATCH_WINDOW)
+        async with asyncio.TaskGroup() as group:
+            tasks = []
+            for ticket in tickets:
+                await window.acquire()
+                tasks.append(group.create_task(self._decide_one(ticket, deadline, window)))
+                # One ticket is prepared per turn of the loop: 64 of them in one turn would hold up everybody else.
+                await asyncio.sleep(0)
+        return [task.result() for task in tasks]
+
+    async def _decide_one(
+        self, ticket: Ticket | InvalidRequest, deadline: float, window: asyncio.Semaphore
+    ) -> Decision | ServiceError:
+        try:
+            return ticket if isinstance(ticket, InvalidRequest) else await self._router.decide(ticket, deadline)
+        except ServiceError as error:
+            return error
+        finally:
+            window.release()
+
+    def _batch_out(self, results: Sequence[Decision | ServiceError], request_id: str) -> BatchOut:
+        refusals = [result for result in results if isinstance(result, REFUSALS)]
+        if len(refusals) == len(results):
+            # Not one ticket was taken: then it is the request that was refused, with a status clients act on.
+            raise refusals[0]
+        return BatchOut(results=tuple(self._item_out(result, request_id) for result in results))
+
+    def _item_out(self, result: Decision | ServiceError, request_id: str) -> Decided | Refused:
+        if isinstance(result, Decision):
+            return Decided(decision=decision_out(result))
+        self._metrics.rejected(kind_of(result).code)
+        return Refused(error=problem_of(result, request_id))
+
+
+def _json_ticket(body: bytes) -> Ticket:
+    return ticket_of(parse_route(body))
+
+
+def _mail_ticket(body: bytes) -> Ticket:
+    return parse_email(body)
+
+
+def _json(model: BaseModel) -> Response:
+    return Response(model.model_dump_json(), media_type=JSON)

@@ -1,0 +1,173 @@
+"""The shapes of the REST API. Inputs forbid what they don't know; outputs have no defaults."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from models.scoring import Outcome
+from models.ticket import ContentType
+
+TICKET_ID_LENGTH = 200
+ADDRESS_LENGTH = 2000
+"""A name and an address; longer ones are not addresses."""
+RECIPIENTS = 1000
+HEADERS = 1000
+
+
+class Input(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Output(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+Address = Annotated[str, Field(max_length=ADDRESS_LENGTH)]
+
+
+class RouteRequest(Input):
+    """One ticket. Either subject or body must be given (they may be blank); `null` is as good as absent."""
+
+    id: Annotated[str, Field(min_length=1, max_length=TICKET_ID_LENGTH)] | None = None
+    subject: str | None = None
+    body: str | None = None
+    sender: Address | None = Field(default=None, alias="from")
+    # Lists, not tuples: strict mode takes a JSON array for a tuple only while it parses JSON itself, and a batch's
+    # tickets are validated one by one.
+    recipients: Annotated[list[Address], Field(max_length=RECIPIENTS)] | None = Field(default=None, alias="to")
+    headers: Annotated[dict[str, str | list[str]], Field(max_length=HEADERS)] | None = None
+    content_type: ContentType | None = None
+
+    @model_validator(mode="after")
+    def _something_to_read(self) -> Self:
+        if self.subject is None and self.body is None:
+            raise PydanticCustomError("subject_or_body_required", "Give a subject or a body")
+        return self
+
+
+class CandidateOut(Output):
+    department: str
+    confidence: float
+
+
+class FieldOut(Output):
+    """A further field's answer. `value` is null for review."""
+
+    value: str | None
+    confidence: float
+    outcome: Outcome
+
+
+class ModelOut(Output):
+    version: str
+    variant: str
+    text_version: int
+
+
+class DecisionOut(Output):
+    """`department` is null for review; `confidence` is the best candidate's either way."""
+
+    decision_id: str
+    ticket_id: str | None
+    outcome: Outcome
+    department: str | None
+    confidence: float
+    reason: str
+    candidates: tuple[CandidateOut, ...]
+    fields: dict[str, FieldOut]
+    flags: tuple[str, ...]
+    model: ModelOut
+
+
+class FieldProblem(Output):
+    """Where a request is not as documented: known field names and positions only, `*` stands for a name of its own."""
+
+    field: str
+    code: str
+    message: str
+
+
+class Problem(Output):
+    """RFC 9457. `code` is stable, the texts are not; `errors` is empty except for `invalid_request`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: tuple[FieldProblem, ...]
+
+
+class Decided(Output):
+    decision: DecisionOut
+
+
+class Refused(Output):
+    error: Problem
+
+
+class BatchOut(Output):
+    """One result per ticket, in the order they were sent."""
+
+    results: tuple[Decided | Refused, ...]
+
+
+class LabelOut(Output):
+    """A label and the lowest confidence at which it is routed or suggested; null: never."""
+
+    name: str
+    route: float | None
+    suggest: float | None
+    pooled: bool
+    calibration_rows: int
+
+
+class PromiseOut(Output):
+    """At least this precision among routed and suggested tickets, with this confidence."""
+
+    route_precision: float
+    suggest_precision: float
+    confidence: float
+
+
+class PredictedFieldOut(Output):
+    name: str
+    temperature: float
+    promise: PromiseOut
+    labels: tuple[LabelOut, ...]
+
+
+class ModelCardOut(Output):
+    version: str
+    variant: str
+    provider: str
+    text_version: int
+    base_model: str
+    created_at: str
+    max_tokens: int
+    fields: tuple[PredictedFieldOut, ...]
+
+
+class ServingOut(Output):
+    """What is being served. `golden_largest_difference` is a logit's, between export and here."""
+
+    bundle: str
+    model: ModelOut
+    provider: str
+    runners: int
+    max_batch_tokens: int
+    queue_depth: int
+    queue_tokens: int
+    queue_tokens_limit: int
+    golden_rows: int
+    golden_largest_difference: float
+
+
+class StatusOut(Output):
+    """`GET /admin/status`. `serving` is null until the bundle is loaded."""
+
+    phase: Literal["starting", "ready", "draining"]
+    uptime_seconds: float
+    serving: ServingOut | None

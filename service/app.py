@@ -1,0 +1,141 @@
+"""The one composition root: settings → the two applications and what they share.
+
+Nothing is read or opened before `App.start`; `server.py` starts and stops it, tests do the same.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import structlog
+from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from models.bundle import Bundle
+from service.api.documents import documented_statuses
+from service.api.routes import Api
+from service.batcher import BatchReport
+from service.engine import open_engine
+from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
+from service.http.problems import CLIENT_CLOSED, reasons
+from service.lifecycle import Lifecycle
+from service.management import Management
+from service.metrics import Metrics
+from service.offload import Offload
+from service.router import Router
+from service.settings import Settings
+
+# FastAPI's own telemetry would record validation errors with the input that caused them.
+_NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Both applications and the parts that live as long as the process."""
+
+    public: FastAPI
+    management: FastAPI
+    router: Router
+    metrics: Metrics
+    lifecycle: Lifecycle
+    offload: Offload
+    settings: Settings
+    bundle: Bundle | None
+
+    async def start(self) -> None:
+        """Open the bundle, replay its golden rows and be ready.
+
+        Raises:
+            BundleError, DeviceError: this bundle must not or cannot serve here.
+        """
+        engine = await asyncio.to_thread(open_engine, self.settings, _on_batch(self.metrics), self.bundle)
+        self.router.use(engine)
+        self.lifecycle.ready()
+        _log.info(
+            "serving",
+            version=engine.model.version,
+            variant=engine.model.variant,
+            provider=engine.runner.provider,
+            runners=engine.limits.runners,
+            golden_rows=engine.replayed.rows,
+        )
+
+    async def stop(self) -> None:
+        """Give back what waits, let what runs finish, end the threads. Harmless when nothing was started."""
+        self.lifecycle.drain()
+        if self.router.has_engine:
+            await self.router.engine.batcher.close()
+        self.offload.close()
+
+
+def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
+    """Put the service together. `bundle` is one that is open already; without it the settings' is opened at start."""
+    metrics, offload, lifecycle = Metrics(CollectorRegistry()), Offload(), Lifecycle()
+    router = Router(metrics, offload)
+    api = Api(router, metrics, offload, settings)
+    public = _public(api, metrics)
+    management = _application("Ticket router, management", [Middleware(RequestId), Middleware(Problems)])
+    Management(lambda: api.document(public), router, metrics, lifecycle).add_to(management)
+    return App(public, management, router, metrics, lifecycle, offload, settings, bundle)
+
+
+def _public(api: Api, metrics: Metrics) -> FastAPI:
+    # The middleware wants the routes and the application wants the middleware: the set is filled below.
+    routes: set[str] = set()
+    public = _application(
+        "Ticket router",
+        [
+            Middleware(RequestId),
+            Middleware(Observe, metrics=metrics, routes=routes),
+            Middleware(Problems, on_error=metrics.rejected),
+        ],
+    )
+    api.add_to(public)
+    statuses = documented_statuses(public)
+    routes.update(statuses)
+    metrics.expect_requests(_expected(statuses))
+    metrics.expect_rejections(reasons())
+    return public
+
+
+def _application(title: str, middleware: list[Middleware]) -> FastAPI:
+    return FastAPI(
+        title=title,
+        telemetry=_NO_TELEMETRY,
+        middleware=middleware,
+        # `Problems` answers these as well: one place for all errors.
+        exception_handlers={HTTPException: translate},
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+
+
+def _expected(statuses: Mapping[str, tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, str, int]]:
+    """Every (route, method, code) that can come up, so that all series are there from the start and none is added."""
+    methods = [*METHODS, OTHER_METHOD]
+    for route, (own, codes) in statuses.items():
+        yield from ((route, own, code) for code in (*codes, CLIENT_CLOSED))
+        yield from ((route, method, 405) for method in methods if method != own)
+    yield from ((UNMATCHED, method, 404) for method in methods)
+
+
+def _on_batch(metrics: Metrics) -> Callable[[BatchReport], None]:
+    def on_batch(report: BatchReport) -> None:
+        metrics.batch(report)
+        if report.error is not None:
+            # onnxruntime speaks of shapes and nodes, never of text, so its message may be logged.
+            _log.error("model run failed", rows=report.rows, cause=str(report.error), exc_info=report.error)
+
+    return on_batch

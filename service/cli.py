@@ -1,0 +1,106 @@
+"""The commands behind `python -m service`, and how their failures are told."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.email import parse_email
+from models.errors import TicketRouterError
+from models.ticket import Ticket
+from service.api.render import decision_out
+from service.app import create_app
+from service.decision import Decision
+from service.errors import ServiceError
+from service.flags import Given, settings_from, with_flags
+from service.logs import configure_logging
+from service.router import deadline_in
+from service.server import run
+from service.settings import Settings
+from service.terminal import print_decision
+
+PROGRAM = "python -m service"
+BAD_USAGE = 2
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+class UsageError(TicketRouterError):
+    """The command line asks for something that cannot be."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command and return its exit status."""
+    try:
+        return typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
+    except (typer.TyperException, TicketRouterError, ServiceError) as error:
+        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        typer.echo(f"error: {' '.join(message.split())}", err=True)
+        return BAD_USAGE
+
+
+@app.callback(invoke_without_command=True)
+@with_flags()
+def serve(context: typer.Context, given: Given) -> None:
+    """Serve the REST API until SIGTERM. With the command `route`, decide one ticket instead.
+
+    Every option is also an environment variable: --max-batch-tokens is TICKET_ROUTER_MAX_BATCH_TOKENS.
+
+    \b
+    Examples:
+      python -m service
+      python -m service --bundle models/bundles/current --port 8080 --management-port 9090
+      python -m service --device cuda --variant fp16
+      python -m service route --subject "Invoice" --body "I was charged twice."
+    """
+    if context.invoked_subcommand is None:
+        settings = settings_from(given)
+        configure_logging(settings.log_level)
+        run(settings)
+
+
+@app.command()
+@with_flags("bundle", "device", "variant")
+def route(
+    given: Given,
+    eml: Annotated[Path | None, typer.Option(help="A raw mail (RFC 822) to decide.")] = None,
+    subject: Annotated[str | None, typer.Option(help="The ticket's subject.")] = None,
+    body: Annotated[str | None, typer.Option(help="The ticket's body, plain text.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the decision as the API's JSON.")] = False,
+) -> None:
+    """Decide one ticket and print the decision.
+
+    \b
+    Examples:
+      python -m service route --eml mail.eml
+      python -m service route --subject "Invoice" --body "I was charged twice." --json
+      python -m service route --bundle models/bundles/current --body "Where is my parcel?"
+    """
+    ticket = _ticket(eml, subject, body)
+    configure_logging("error")
+    answer = decision_out(asyncio.run(_decide(settings_from(given), ticket)))
+    if json:
+        typer.echo(answer.model_dump_json(indent=2))
+    else:
+        print_decision(answer)
+
+
+async def _decide(settings: Settings, ticket: Ticket) -> Decision:
+    service = create_app(settings)
+    try:
+        await service.start()
+        return await service.router.decide(ticket, deadline_in(settings.request_timeout_seconds))
+    finally:
+        await service.stop()
+
+
+def _ticket(eml: Path | None, subject: str | None, body: str | None) -> Ticket:
+    if (eml is None) == (subject is None and body is None):
+        raise UsageError("give either --eml FILE, or --subject and --body (one of the two is enough)")
+    if eml is None:
+        return Ticket(subject=subject or "", body=body or "")
+    try:
+        return parse_email(eml.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{eml}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,25 @@
+"""`Decision`: what the service answers about one ticket, whatever the door it came in by."""
+
+from dataclasses import dataclass
+
+from models.scoring import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ModelIdentity:
+    """Which model answered."""
+
+    version: str
+    variant: str
+    text_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict that has a name of its own (`id`, a ULID) and says by which model it was reached."""
+
+    id: str
+    ticket_id: str | None
+    verdict: Verdict
+    flags: tuple[str, ...]
+    model: ModelIdentity

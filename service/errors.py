@@ -1,0 +1,105 @@
+"""What can go wrong between a request and its decision, by meaning.
+
+None of these knows a status: `http/problems.py` holds the one table. A message is a constant of this code or names a
+setting; it never repeats anything the client sent.
+"""
+
+from dataclasses import dataclass
+
+
+class ServiceError(Exception):
+    """Base of everything the service answers with a problem of its own."""
+
+
+class Overloaded(ServiceError):
+    """The queue is full. `retry_after` is an estimate of when it will have drained, in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("the queue is full; try again after Retry-After seconds")
+        self.retry_after = retry_after
+
+
+class DeadlinePassed(ServiceError):
+    """The deadline passed while the ticket waited, so it was never run."""
+
+    def __init__(self) -> None:
+        super().__init__("the deadline passed before the ticket's turn came; it was not processed")
+
+
+class NotReady(ServiceError):
+    """No bundle is being served yet, or not any more."""
+
+
+class ShuttingDown(ServiceError):
+    """The process stops; what still waited is given back unprocessed."""
+
+    def __init__(self) -> None:
+        super().__init__("the service is stopping; send the request again, another instance will take it")
+
+
+class InferenceFailed(ServiceError):
+    """The model run raised. Every ticket of that batch gets one of these; the cause is in the log."""
+
+    def __init__(self) -> None:
+        super().__init__("the model run failed; the cause is in the service's log under this request's time")
+
+
+class ClientGone(ServiceError):
+    """The client hung up before its answer was ready."""
+
+    def __init__(self) -> None:
+        super().__init__("the client closed the connection")
+
+
+class BodyTooLarge(ServiceError):
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"the request body may have at most {limit_bytes} bytes")
+
+
+class UnsupportedMediaType(ServiceError):
+    def __init__(self, accepted: tuple[str, ...]) -> None:
+        super().__init__(f"Content-Type must be {' or '.join(accepted)}, in UTF-8 where it is text")
+
+
+class UnsupportedEncoding(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("send the body as it is, without Content-Encoding")
+
+
+class InvalidHeader(ServiceError):
+    """A request header this API reads is not well-formed. Names the header, not its value."""
+
+
+class MalformedJson(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("the body is not JSON in UTF-8 with distinct keys (NaN and lone surrogates are not JSON)")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing wrong with a request: where (known field names only), a stable code, and a sentence."""
+
+    field: str
+    code: str
+    message: str
+
+
+class InvalidRequest(ServiceError):
+    """JSON of another shape than the schema's."""
+
+    def __init__(self, errors: tuple[FieldError, ...]) -> None:
+        super().__init__("the request does not have the documented shape; see errors")
+        self.errors = errors
+
+
+class NoSuchRoute(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("there is nothing at this path")
+
+
+class MethodNotAllowed(ServiceError):
+    """`allow` is the value of the Allow header."""
+
+    def __init__(self, allow: str) -> None:
+        super().__init__("this path answers other methods; see the Allow header")
+        self.allow = allow

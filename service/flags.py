@@ -1,0 +1,76 @@
+"""Command-line flags made from the settings class, so that no setting is described twice."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from models.errors import TicketRouterError
+from service.settings import Settings
+
+Given = dict[str, str | None]
+_METAVARS = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "SECONDS"}
+
+
+class SettingsError(TicketRouterError):
+    """A flag or an environment variable has no valid value."""
+
+
+def with_flags(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command one flag per setting (all of them without names); it receives what was given as `given`."""
+    chosen = {name: Settings.model_fields[name] for name in names} if names else Settings.model_fields
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def with_given(**arguments: Any) -> None:
+            given: Given = {name: arguments.pop(name) for name in chosen}
+            command(**arguments, given=given)
+
+        own = [parameter for parameter in inspect.signature(command).parameters.values() if parameter.name != "given"]
+        flags = [_parameter(name, field) for name, field in chosen.items()]
+        with_given.__doc__ = command.__doc__
+        with_given.__name__ = command.__name__
+        with_given.__signature__ = inspect.Signature([*own, *flags])  # type: ignore[attr-defined]
+        with_given.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *flags)}
+        return with_given
+
+    return decorate
+
+
+def settings_from(given: Given) -> Settings:
+    """Flags, then the environment, then the defaults.
+
+    Raises:
+        SettingsError: a value is not valid; the message names the flag and the variable.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SettingsError(f"{_names(str(first['loc'][0]))}: {first['msg']}") from None
+
+
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    default = "unset" if field.default is None else str(field.default)
+    option = typer.Option(
+        f"--{name.replace('_', '-')}",
+        metavar=_metavar(field.annotation),
+        help=f"{' '.join((field.description or '').split())} [default: {default}]",
+        show_default=False,
+    )
+    annotation = Annotated[str | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _metavar(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return "|".join(get_args(annotation))
+    kinds = [kind for kind in (annotation, *get_args(annotation)) if kind in _METAVARS]
+    return _METAVARS[kinds[0]] if kinds else "NUMBER"
+
+
+def _names(name: str) -> str:
+    return f"--{name.replace('_', '-')} or TICKET_ROUTER_{name.upper()}"

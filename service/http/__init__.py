@@ -1,0 +1,1 @@
+"""What every request passes whatever it asks: its id, its count, its limits, and the one table of errors."""

@@ -1,0 +1,130 @@
+"""Pure ASGI middleware, outermost first: the request's id, its count and log line, its errors.
+
+No BaseHTTPMiddleware: it wraps every request in tasks of its own and hides the client's hanging up.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Set
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from ulid import ULID
+
+from service.errors import MethodNotAllowed, NoSuchRoute, ShuttingDown
+from service.http.problems import INTERNAL, kind_of, problem_response
+from service.metrics import Metrics
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+METHODS = frozenset({"GET", "POST"})
+OTHER_METHOD = "other"
+UNMATCHED = "unmatched"
+
+_log = structlog.get_logger()
+
+
+class RequestId:
+    """Takes a well-formed `X-Request-ID` or makes one; the answer and every log line carry it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        request_id = _given_id(scope) or str(ULID())
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        header = (b"x-request-id", request_id.encode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), header]}
+            await send(message)
+
+        return await self._app(scope, receive, send_with_id)
+
+
+class Observe:
+    """Counts, times and logs every answer under its route's template."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Set[str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._routes = routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started, code = time.perf_counter(), INTERNAL.status
+
+        async def send_observed(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = message["status"]
+            await send(message)
+
+        try:
+            return await self._app(scope, receive, send_observed)
+        finally:
+            self._record(scope, code, time.perf_counter() - started)
+
+    def _record(self, scope: Scope, code: int, seconds: float) -> None:
+        template = getattr(scope.get("route"), "path", "")
+        route = template if template in self._routes else UNMATCHED
+        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
+        self._metrics.request(route, method, code, seconds)
+        _log.info("request", route=route, method=method, code=code, seconds=round(seconds, 4))
+
+
+class Problems:
+    """Answers every error with a problem from the one table. An unknown one is raised further, to the log."""
+
+    def __init__(self, app: ASGIApp, on_error: Callable[[str], None] = lambda _reason: None) -> None:
+        self._app = app
+        self._on_error = on_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started = False
+
+        async def send_watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            return await self._app(scope, receive, send_watched)
+        except asyncio.CancelledError:
+            # Only the server cancels a request, when draining took too long.
+            await self._answer(ShuttingDown(), started, scope, receive, send)
+        except Exception as error:
+            await self._answer(error, started, scope, receive, send)
+            if kind_of(error) is INTERNAL:
+                raise
+
+    async def _answer(self, error: Exception, started: bool, scope: Scope, receive: Receive, send: Send) -> None:
+        self._on_error(kind_of(error).code)
+        if not started:
+            await problem_response(error, scope)(scope, receive, send)
+
+
+async def translate(_request: Request, error: Exception) -> Response:
+    """An exception handler: the framework's own errors, by our names, left to `Problems` to answer."""
+    status = getattr(error, "status_code", None)
+    if status == 404:
+        raise NoSuchRoute
+    if status == 405:
+        raise MethodNotAllowed(dict(getattr(error, "headers", None) or {}).get("Allow", ""))
+    raise error
+
+
+def _given_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            return value.decode() if REQUEST_ID.fullmatch(value) else None
+    return None

@@ -1,0 +1,118 @@
+"""The one table: which error is which status, which stable code, which metric label. Documents are made from it too.
+
+RFC 9457 problem details. A problem never repeats the request: its texts are this code's own.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from models.errors import MailError
+from service import errors
+from service.api.schemas import FieldProblem, Problem
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:ticket-router:problem:"
+RETRY_SECONDS = 1
+"""Retry-After where the error has no better estimate: a restart or a reload takes seconds."""
+CLIENT_CLOSED = 499
+"""Never sent, only counted: nobody is there to read it (nginx's convention)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the outside sees of an error class. `code` is also its `reason` in `rejected_total`."""
+
+    status: int
+    code: str
+    title: str
+
+
+INTERNAL = Kind(500, "internal_error", "Internal error")
+
+TABLE: Mapping[type[Exception], Kind] = {
+    errors.MalformedJson: Kind(400, "malformed_json", "The body is not valid JSON"),
+    errors.InvalidHeader: Kind(400, "invalid_header", "A header is not well-formed"),
+    errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
+    errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
+    errors.BodyTooLarge: Kind(413, "body_too_large", "The body is too large"),
+    errors.UnsupportedMediaType: Kind(415, "unsupported_media_type", "Unsupported media type"),
+    errors.UnsupportedEncoding: Kind(415, "unsupported_encoding", "Unsupported content encoding"),
+    errors.InvalidRequest: Kind(422, "invalid_request", "The request has another shape than documented"),
+    MailError: Kind(413, "mail_too_large", "The mail is too large"),
+    errors.Overloaded: Kind(429, "overloaded", "Too many tickets are waiting"),
+    errors.ClientGone: Kind(CLIENT_CLOSED, "client_gone", "The client closed the connection"),
+    errors.InferenceFailed: Kind(500, "inference_failed", "The model run failed"),
+    errors.NotReady: Kind(503, "not_ready", "The service is not ready"),
+    errors.ShuttingDown: Kind(503, "shutting_down", "The service is stopping"),
+    errors.DeadlinePassed: Kind(504, "deadline_passed", "The deadline passed"),
+}
+"""Class → what the outside sees. A subclass counts as its nearest listed parent; anything unlisted is `INTERNAL`."""
+
+
+def kind_of(error: BaseException) -> Kind:
+    return next((TABLE[cls] for cls in type(error).__mro__ if cls in TABLE), INTERNAL)
+
+
+def reasons() -> Iterator[str]:
+    """Every value of the metric label."""
+    yield from (kind.code for kind in (*TABLE.values(), INTERNAL))
+
+
+def problem_of(error: BaseException, request_id: str) -> Problem:
+    kind = kind_of(error)
+    return Problem(
+        type=TYPE_PREFIX + kind.code,
+        title=kind.title,
+        status=kind.status,
+        # Only listed classes speak for themselves: an unknown error's message may hold anything.
+        detail="the cause is in the service's log, under this request id" if kind is INTERNAL else str(error),
+        code=kind.code,
+        request_id=request_id,
+        errors=field_problems(error),
+    )
+
+
+def field_problems(error: BaseException) -> tuple[FieldProblem, ...]:
+    found = error.errors if isinstance(error, errors.InvalidRequest) else ()
+    return tuple(FieldProblem(field=item.field, code=item.code, message=item.message) for item in found)
+
+
+def problem_response(error: BaseException, scope: Scope) -> Response:
+    problem = problem_of(error, scope.get("state", {}).get("request_id", ""))
+    return Response(problem.model_dump_json(), problem.status, _headers(error, problem.status), MEDIA_TYPE)
+
+
+def documented(*classes: type[Exception]) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI `responses` of a route that can raise these, and what any route can."""
+    kinds = [kind_of_class(cls) for cls in classes] + [INTERNAL]
+    statuses = sorted({kind.status for kind in kinds if kind.status != CLIENT_CLOSED})
+    return {status: _documented(status, kinds) for status in statuses}
+
+
+def kind_of_class(cls: type[Exception]) -> Kind:
+    return next(TABLE[parent] for parent in cls.__mro__ if parent in TABLE)
+
+
+def _documented(status: int, kinds: list[Kind]) -> dict[str, Any]:
+    here = [kind for kind in kinds if kind.status == status]
+    described = "; ".join(f"`{kind.code}`: {kind.title}" for kind in here)
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    headers = {"Retry-After": {"schema": {"type": "integer"}}} if status in (429, 503) else {}
+    return {"description": described, "content": content, "headers": headers}
+
+
+def _headers(error: BaseException, status: int) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if status in (429, 503):
+        headers["Retry-After"] = str(math.ceil(getattr(error, "retry_after", RETRY_SECONDS)))
+    if isinstance(error, errors.MethodNotAllowed):
+        headers["Allow"] = error.allow
+    if isinstance(error, errors.BodyTooLarge):
+        # The rest of the body is not wanted, and without this it would be read to its end.
+        headers["Connection"] = "close"
+    return headers

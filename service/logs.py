@@ -1,0 +1,68 @@
+"""Logs: one JSON line per event on standard output. No ticket content, no addresses, no headers.
+
+An exception's message may quote what it choked on, so a traceback is logged as places and class names only.
+"""
+
+import logging
+import sys
+import traceback
+from types import TracebackType
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+def configure_logging(level: str) -> None:
+    """Send structlog and the standard library's loggers (uvicorn's) through one JSON renderer."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        without_messages,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    _bridge(shared, number)
+
+
+def without_messages(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Replace `exc_info` by the class names and places of the whole chain of causes."""
+    info = event.pop("exc_info", None)
+    if not info:
+        return event
+    error = info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else sys.exc_info()[1]
+    if error is not None:
+        event["error"] = " from ".join(_chain(error))
+    return event
+
+
+def _chain(error: BaseException) -> list[str]:
+    links: list[str] = []
+    current: BaseException | None = error
+    while current is not None and len(links) < 10:
+        places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(current.__traceback__)]
+        links.append(f"{type(current).__qualname__} at {' < '.join(reversed(places))}")
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return links
+
+
+def _bridge(shared: list[Processor], level: int) -> None:
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    # uvicorn says at info what `server.py` says itself, and warns of every malformed request line.
+    logging.getLogger("uvicorn.error").setLevel(max(level, logging.ERROR))

@@ -1,0 +1,128 @@
+"""Everything the service counts, in one object with an injected registry.
+
+Label values come from closed sets (route templates, enums, the bundle's own labels), so a client cannot make series.
+Names are a contract: docs and alerts use them.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from models.scoring import Outcome
+from service.batcher import BatchReport
+from service.decision import Decision, ModelIdentity
+
+PREFIX = "ticket_router"
+NO_DEPARTMENT = "none"
+"""The department label of a review: it has none."""
+
+Stage = Literal["parse", "encode", "queue", "infer", "decide"]
+STAGES: tuple[Stage, ...] = ("parse", "encode", "queue", "infer", "decide")
+
+REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5)
+# From a short text's parsing (some 20 µs) to the longest wait a request may have.
+STAGE_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+RATIOS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75)
+TOKENS = (8, 16, 32, 64, 128, 192, 256, 384, 512, 1024)
+CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0)
+
+
+class Metrics:
+    """The service's collectors. Every method is one event of the outside world, not a metric's name."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        # A *_created gauge beside every counter would double the series and is read by nobody here.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = registry
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        self._requests = self._counter("http_requests_total", "Requests answered.", "route", "method", "code")
+        self._rejected = self._counter("rejected_total", "Tickets not answered, by cause.", "reason")
+        self._truncated = self._counter("truncated_inputs_total", "Tickets too long for the model.")
+        self._decisions = self._counter("decisions_total", "Decisions.", "department", "outcome")
+        self._request_seconds = self._histogram("http_request_duration_seconds", REQUEST_SECONDS, "Answering.", "route")
+        stage_seconds = self._histogram("stage_duration_seconds", STAGE_SECONDS, "Time in a stage.", "stage")
+        self._batch_size = self._histogram("batch_size", BATCH_ROWS, "Tickets run together.")
+        self._padding = self._histogram("batch_padding_ratio", RATIOS, "Share of a batch's tokens that is padding.")
+        self._input_tokens = self._histogram("input_tokens", TOKENS, "Tokens of a ticket, as the model saw it.")
+        confidence = self._histogram("confidence", CONFIDENCES, "Best candidate's confidence.", "outcome")
+        self.queue_depth = self._gauge("queue_depth", "Tickets waiting.")
+        self.queue_tokens = self._gauge("queue_tokens", "Padded tokens waiting.")
+        self._model = self._gauge("model_info", "The model.", "version", "variant", "provider", "text_version")
+        self._stages = {stage: stage_seconds.labels(stage) for stage in STAGES}
+        self._confidences = {outcome: confidence.labels(outcome.value) for outcome in Outcome}
+
+    def expect_requests(self, series: Iterable[tuple[str, str, int]]) -> None:
+        """Show these (route, method, code) at zero: one that appears with its first error has no rate before it."""
+        for route, method, code in series:
+            self._requests.labels(route, method, str(code))
+            self._request_seconds.labels(route)
+
+    def expect_rejections(self, reasons: Iterable[str]) -> None:
+        for reason in reasons:
+            self._rejected.labels(reason)
+
+    def serving(self, model: ModelIdentity, provider: str, departments: Iterable[str]) -> None:
+        """A model took over."""
+        self._model.clear()
+        self._model.labels(model.version, model.variant, provider, str(model.text_version)).set(1)
+        self._decisions.labels(NO_DEPARTMENT, Outcome.REVIEW.value)
+        for department in departments:
+            self._decisions.labels(department, Outcome.ROUTE.value)
+            self._decisions.labels(department, Outcome.SUGGEST.value)
+
+    def request(self, route: str, method: str, code: int, seconds: float) -> None:
+        self._requests.labels(route, method, str(code)).inc()
+        self._request_seconds.labels(route).observe(seconds)
+
+    def rejected(self, reason: str) -> None:
+        self._rejected.labels(reason).inc()
+
+    @contextmanager
+    def stage(self, stage: Stage) -> Iterator[None]:
+        """Time a stage, also when it raises."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._stages[stage].observe(time.perf_counter() - started)
+
+    def encoded(self, tokens: int, *, truncated: bool) -> None:
+        self._input_tokens.observe(tokens)
+        if truncated:
+            self._truncated.inc()
+
+    def batch(self, report: BatchReport) -> None:
+        queue = self._stages["queue"]
+        for wait in report.waits:
+            queue.observe(wait)
+        self._stages["infer"].observe(report.seconds)
+        self._batch_size.observe(report.rows)
+        self._padding.observe(1 - report.own_tokens / report.padded_tokens)
+
+    def decided(self, decision: Decision) -> None:
+        answer = decision.verdict.department
+        self._decisions.labels(answer.predicted or NO_DEPARTMENT, answer.outcome.value).inc()
+        if answer.candidates:  # a ticket no model saw has no confidence, which is not a confidence of zero
+            self._confidences[answer.outcome].observe(answer.confidence)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, buckets: tuple[float, ...], text: str, *labels: str) -> Histogram:
+        return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)

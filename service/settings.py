@@ -1,0 +1,88 @@
+"""Every setting of the service, with its unit in its name and its reason beside it.
+
+Read from the environment (`TICKET_ROUTER_<NAME>`) or from a flag of the same name (`cli.py` makes the flags from this
+class). Thresholds are not here: they come from the bundle.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Device = Literal["auto", "cpu", "cuda"]
+VariantChoice = Literal["auto", "fp32", "int8", "fp16"]
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="TICKET_ROUTER_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+    bundle: Path = Path("models/bundles/current")
+    """Folder of the bundle to serve; training's `promote` points `current` at the best one."""
+
+    host: str = "127.0.0.1"
+    """Address the public port listens on. Loopback, so that a bare run is seen by nobody else; images set 0.0.0.0."""
+
+    port: Port = 8080
+    """Public port, the `/v1` API. 0 takes any free one and logs it."""
+
+    management_host: str = "127.0.0.1"
+    """Address the management port listens on. It has no keys of its own, so widen it only inside a closed network."""
+
+    management_port: Port = 9090
+    """Management port: metrics, probes, documentation, status. Apart, so that load on one can't hide the other."""
+
+    device: Device = "auto"
+    """Where the model runs. `auto` takes a GPU that works, else the CPU; `cuda` refuses to start without one."""
+
+    variant: VariantChoice = "auto"
+    """Which graph of the bundle runs. `auto` takes the fastest that passed its gates: fp16 on a GPU, int8 on a CPU."""
+
+    runners: Count | None = None
+    """Model runs side by side. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (one running while
+    the next is handed over)."""
+
+    intra_op_threads: Count = 1
+    """Threads inside one model run. One thread and as many runs as cores gives the most tickets per second; raise it,
+    and lower `runners`, when a lone ticket's latency matters more."""
+
+    max_batch_tokens: Count | None = None
+    """Padded tokens (rows x padded length) of one model run. Unset: 512 on a CPU, where larger batches gain nothing;
+    16384 on a GPU."""
+
+    queue_tokens: Count = 16384
+    """Padded tokens that may wait before 429. About three seconds of work of a six-layer model on two cores: longer
+    queues only turn into answers that come too late."""
+
+    max_body_bytes: Count = 1_000_000
+    """Largest request body, declared or chunked; above it 413. A mail's text is far below, its attachments are not
+    read."""
+
+    max_batch_body_bytes: Count = 4_000_000
+    """Largest body of `/v1/route/batch`. Its JSON is parsed in one go, some 5 ms per megabyte."""
+
+    max_batch_tickets: Count = 256
+    """Most tickets in one `/v1/route/batch`; larger ones would outlast the request timeout on a small machine."""
+
+    request_timeout_seconds: Seconds = 10.0
+    """Longest a ticket may wait for its turn, and the cap on a client's own `X-Request-Timeout`; above it 504."""
+
+    batch_timeout_seconds: Seconds = 60.0
+    """The same for `/v1/route/batch`, whose tickets wait for each other too."""
+
+    drain_seconds: Seconds = 20.0
+    """Longest a stopping service waits for requests in flight; keep it below the orchestrator's kill timeout."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """`info` has one line per request; `warning` only what a person should see."""

@@ -1,0 +1,50 @@
+"""One decision, for a person at a terminal."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.api.schemas import DecisionOut
+
+COLOURS = {"route": "green", "suggest": "yellow", "review": "magenta"}
+REASONS = {
+    "confident": "sure enough to route it without a person",
+    "below_threshold": "not sure enough",
+    "label_not_automatic": "this department is never routed automatically by this model",
+    "empty": "there is no text to read",
+    "automatic_mail": "an automatic reply, not written by a person",
+    "bounce": "a delivery report",
+    "loop": "our own mail come back",
+    "invalid_scores": "the model gave no valid scores",
+}
+
+
+def print_decision(decision: DecisionOut) -> None:
+    """Coloured on a terminal, plain in a pipe: rich looks which it is."""
+    console = Console(highlight=False)
+    table = Table.grid(padding=(0, 2))
+    for name, value in _lines(decision):
+        table.add_row(Text(name, style="dim"), value)
+    console.print(table)
+
+
+def _lines(decision: DecisionOut) -> list[tuple[str, Text]]:
+    outcome = Text(decision.outcome.value, style=f"bold {COLOURS[decision.outcome.value]}")
+    lines = [
+        ("outcome", outcome),
+        ("department", Text(decision.department or "left to people")),
+        ("confidence", Text(f"{decision.confidence:.1%}")),
+        ("reason", Text(f"{decision.reason}: {REASONS.get(decision.reason, 'see the documentation')}")),
+    ]
+    if decision.candidates:
+        lines.append(("candidates", Text(_candidates(decision))))
+    for name, field in decision.fields.items():
+        lines.append((name, Text(f"{field.value or 'left to people'} ({field.confidence:.1%}, {field.outcome.value})")))
+    if decision.flags:
+        lines.append(("flags", Text(", ".join(decision.flags))))
+    lines.append(("model", Text(f"{decision.model.version} {decision.model.variant}")))
+    return lines
+
+
+def _candidates(decision: DecisionOut) -> str:
+    return ", ".join(f"{candidate.department} {candidate.confidence:.1%}" for candidate in decision.candidates)

@@ -1,0 +1,143 @@
+"""Bad requests over a real socket: a 4xx with a stable code, nothing repeated, and the next request is fine."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.support.process import Service
+
+CANARY = "canary-7f3a"
+JSON = "application/json"
+
+
+def post(path: str, body: bytes, *headers: str, kind: str = JSON) -> bytes:
+    head = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def chunked(path: str, chunk: bytes, times: int) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    return head + b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for _ in range(times)) + b"0\r\n\r\n"
+
+
+def plain(line: str, *headers: str) -> bytes:
+    return "\r\n".join([f"{line} HTTP/1.1", "Host: x", *headers]).encode() + b"\r\n\r\n"
+
+
+GOOD = b'{"body":"hello"}'
+SECRET = json.dumps({"subject": 1, "body": CANARY, CANARY: CANARY}).encode()
+CASES = {
+    "malformed": (post("/v1/route", b'{"body":"canary-7f3a'), 400, "malformed_json"),
+    "empty body": (post("/v1/route", b""), 400, "malformed_json"),
+    "lone surrogate": (post("/v1/route", b'{"body":"canary-7f3a \\ud800"}'), 400, "malformed_json"),
+    "NaN": (post("/v1/route", b'{"body":NaN,"subject":"canary-7f3a"}'), 422, "invalid_request"),
+    "infinity": (post("/v1/route", b'{"body":1e999}'), 422, "invalid_request"),
+    "wrong type, unknown field": (post("/v1/route", SECRET), 422, "invalid_request"),
+    "neither": (post("/v1/route", b'{"id":"canary-7f3a"}'), 422, "invalid_request"),
+    "duplicate key": (post("/v1/route", b'{"body":"canary-7f3a","body":""}'), 400, "malformed_json"),
+    "nesting": (post("/v1/route", b"[" * 100_000), 400, "malformed_json"),
+    "batch of nothing": (post("/v1/route/batch", b'{"tickets":[]}'), 422, "invalid_request"),
+    "batch without list": (post("/v1/route/batch", b'{"tickets":"canary-7f3a"}'), 422, "invalid_request"),
+    "wrong content type": (post("/v1/route", GOOD, kind="text/canary-7f3a"), 415, "unsupported_media_type"),
+    "no content type": (plain("POST /v1/route", "Content-Length: 0"), 415, "unsupported_media_type"),
+    "other charset": (post("/v1/route", GOOD, kind="application/json; charset=utf-16"), 415, "unsupported_media_type"),
+    "mail to the batch": (post("/v1/route/batch", GOOD, kind="message/rfc822"), 415, "unsupported_media_type"),
+    "gzip": (post("/v1/route", GOOD, "Content-Encoding: gzip"), 415, "unsupported_encoding"),
+    "bad timeout": (post("/v1/route", GOOD, "X-Request-Timeout: canary-7f3a"), 400, "invalid_header"),
+    "timeout of zero": (post("/v1/route", GOOD, "X-Request-Timeout: 0.0"), 400, "invalid_header"),
+    "infinite timeout": (post("/v1/route", GOOD, "X-Request-Timeout: inf"), 400, "invalid_header"),
+    "declared too large": (
+        plain("POST /v1/route", f"Content-Type: {JSON}", "Content-Length: 1000001"),
+        413,
+        "body_too_large",
+    ),
+    "absurdly large": (
+        plain("POST /v1/route", f"Content-Type: {JSON}", f"Content-Length: {10**18}"),
+        413,
+        "body_too_large",
+    ),
+    "chunked too large": (chunked("/v1/route", b" " * 50_000, 21), 413, "body_too_large"),
+    "mail too large": (post("/v1/route", b"x" * 1_000_001, kind="message/rfc822"), 413, "body_too_large"),
+    "unknown path": (plain(f"GET /{CANARY}?key={CANARY}"), 404, "not_found"),
+    "path with a slash more": (post("/v1/route/", GOOD), 404, "not_found"),
+    "no documents here": (plain("GET /docs"), 404, "not_found"),
+    "no metrics here": (plain("GET /metrics"), 404, "not_found"),
+    "wrong method": (plain("GET /v1/route"), 405, "method_not_allowed"),
+    "wrong method of the model": (plain("DELETE /v1/model"), 405, "method_not_allowed"),
+}
+
+
+@pytest.fixture(scope="module")
+def client(service: Service) -> Iterator[httpx.Client]:
+    with service.client() as opened:
+        yield opened
+
+
+def exchange(service: Service, raw: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send bytes as they are and read one answer."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        # The answer may come, and the connection be closed, before we are done.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(raw)
+        received = b""
+        while b"\r\n\r\n" not in received:
+            received += connection.recv(65536) or pytest.fail("no answer")
+        head, _, body = received.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines[1:])}
+        while len(body) < int(headers["content-length"]):
+            body += connection.recv(65536)
+    return int(lines[0].split()[1]), headers, body
+
+
+@pytest.mark.parametrize(("raw", "status", "code"), CASES.values(), ids=CASES)
+def test_a_bad_request_is_a_problem_of_its_own(
+    service: Service, client: httpx.Client, raw: bytes, status: int, code: str
+) -> None:
+    """Status and code as documented, problem+json, a request id, nothing of the request; the next one is answered."""
+    got, headers, body = exchange(service, raw)
+    problem = json.loads(body)
+    assert (got, problem["code"], problem["status"]) == (status, code, status)
+    assert headers["content-type"] == "application/problem+json"
+    assert set(problem) == {"type", "title", "status", "detail", "code", "request_id", "errors"}
+    assert problem["request_id"] == headers["x-request-id"]
+    assert CANARY not in body.decode() + repr(headers)
+    assert client.post("/v1/route", json={"body": "hello"}).status_code == 200
+
+
+def test_a_wrong_method_is_told_the_right_one(client: httpx.Client) -> None:
+    """405 carries Allow."""
+    assert client.get("/v1/route").headers["allow"] == "POST"
+    assert client.post("/v1/model").headers["allow"] == "GET"
+
+
+def test_a_large_client_hears_413_through_an_ordinary_library(client: httpx.Client) -> None:
+    """A client that sends everything before it reads still gets the answer, declared or chunked."""
+    body = json.dumps({"body": "x" * 3_000_000}).encode()
+    declared = client.post("/v1/route", content=body, headers={"Content-Type": JSON})
+    streamed = client.post("/v1/route", content=iter([body]), headers={"Content-Type": JSON})
+    assert (declared.status_code, streamed.status_code) == (413, 413)
+
+
+def test_documented_statuses_are_those_of_the_table(service: Service) -> None:
+    """OpenAPI names each status a route can answer, with the codes behind it."""
+    document = service.management("/openapi.json").json()
+    responses = document["paths"]["/v1/route"]["post"]["responses"]
+    assert set(responses) == {"200", "400", "413", "415", "422", "429", "500", "503", "504"}
+    assert "overloaded" in responses["429"]["description"]
+    assert "Retry-After" in responses["429"]["headers"]
+    assert {status for _, status, _ in CASES.values()} - {404, 405} <= {int(status) for status in responses}
+
+
+def test_documents_hold_every_schema_they_refer_to(service: Service) -> None:
+    """Request bodies are read as bytes, yet documented, and no reference dangles."""
+    document = service.management("/openapi.json").json()
+    content = document["paths"]["/v1/route"]["post"]["requestBody"]["content"]
+    assert set(content) == {"application/json", "message/rfc822"}
+    referred = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
+    assert referred <= set(document["components"]["schemas"])
+    assert {"from", "to"} <= set(document["components"]["schemas"]["RouteRequest"]["properties"])

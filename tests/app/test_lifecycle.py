@@ -1,0 +1,204 @@
+"""Start, refusal to start, draining, and the command line, each in a process of its own."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import onnx
+import pytest
+
+from service.cli import main
+from tests.support.process import Service, run_cli, serving
+from tests.support.tiny import SAMPLES, rewritten
+
+ONE_LINE = re.compile(r"error: [^\n]+\n")
+
+
+def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: Path) -> None:
+    """Requests on their way when the signal comes all get 200; afterwards nobody listens; the exit status is 0."""
+    with serving(tiny_bundle_path, "--runners", "1") as service:
+        codes: list[int] = []
+        tickets = [{"body": f"{SAMPLES[0][1]} {number}"} for number in range(200)]
+
+        def ask() -> None:
+            with service.client() as client:
+                codes.append(client.post("/v1/route/batch", json={"tickets": tickets}).status_code)
+
+        threads = [threading.Thread(target=ask) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        wait_until(lambda: service.counts("queue_depth") > 100)
+        assert codes == [], "the load was over before the signal"
+        service.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: refused(service.port))
+        assert service.management("/readyz").status_code == 503
+        assert service.management("/livez").status_code == 200
+        for thread in threads:
+            thread.join()
+        assert codes == [200] * 12
+        assert service.process.wait(10) == 0
+
+
+def test_draining_ends_at_its_limit(tiny_bundle_path: Path) -> None:
+    """A body that is never finished holds the process no longer than drain_seconds, and it still exits with 0."""
+    head = b"POST /v1/route HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    with serving(tiny_bundle_path, "--drain-seconds", "1") as service:  # noqa: SIM117 - the second needs the first's port
+        with socket.create_connection(("127.0.0.1", service.port)) as stuck:
+            stuck.sendall(head + b"{")
+            time.sleep(0.3)
+            started = time.monotonic()
+            assert service.stop() == 0
+            assert time.monotonic() - started < 6
+            assert b" 503 " in stuck.recv(1000).split(b"\r\n")[0]
+
+
+def test_an_idle_service_stops_at_once(tiny_bundle_path: Path) -> None:
+    """With nothing in flight, and a client that keeps its connection open, a stop takes no drain time."""
+    with serving(tiny_bundle_path) as service, service.client() as client:
+        client.post("/v1/route", json={"body": "hello"})
+        started = time.monotonic()
+        assert service.stop() == 0
+        assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("flag", ["--port", "--management-port"])
+def test_a_taken_port_is_one_line(service: Service, flag: str) -> None:
+    """Either port in use: told before a bundle is even looked for, exit status 2, no traceback."""
+    taken = service.port if flag == "--port" else service.management_port
+    done = run_cli("--port", "0", "--management-port", "0", flag, str(taken), "--bundle", "nowhere")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert ONE_LINE.fullmatch(done.stderr)
+    assert str(taken) in done.stderr
+
+
+def test_one_port_for_both_is_one_line(tiny_bundle_path: Path) -> None:
+    """The same number twice is noticed as soon as the second begins to listen."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    done = run_cli("--bundle", str(tiny_bundle_path), "--port", port, "--management-port", port)
+    assert done.returncode == 2
+    assert ONE_LINE.fullmatch(done.stderr)
+
+
+def damaged(bundle: Path, copy: Path) -> Path:
+    shutil.copytree(bundle, copy)
+    graph = bytearray((copy / "model.onnx").read_bytes())
+    graph[len(graph) // 2] ^= 1
+    (copy / "model.onnx").write_bytes(graph)
+    return copy
+
+
+def changed_weights(bundle: Path, store: Path) -> Path:
+    """A bundle whose digests agree and whose graph is not the one its golden rows came from."""
+    graph = onnx.load(str(bundle / "model.onnx"))
+    for weight in graph.graph.initializer:
+        if "word_embeddings" in weight.name:
+            scaled = onnx.numpy_helper.to_array(weight) * 1.01
+            weight.CopyFrom(onnx.numpy_helper.from_array(scaled.astype(np.float32), weight.name))
+    return rewritten(bundle, store, files={"model.onnx": graph.SerializeToString()})
+
+
+def foreign(bundle: Path, store: Path) -> Path:
+    return rewritten(bundle, store, text_version=999)
+
+
+def no_graph(bundle: Path, store: Path) -> Path:
+    return rewritten(bundle, store, files={"model.onnx": b"no graph at all"})
+
+
+def missing(_bundle: Path, store: Path) -> Path:
+    return store / "nothing"
+
+
+@pytest.mark.parametrize("make", [missing, damaged, foreign, no_graph, changed_weights])
+def test_a_bundle_that_must_not_serve_is_one_line(
+    tiny_bundle_path: Path, tmp_path: Path, make: Callable[[Path, Path], Path]
+) -> None:
+    """Missing, damaged, foreign, unloadable, or with golden rows that come out differently: exit status 2."""
+    done = run_cli("--bundle", str(make(tiny_bundle_path, tmp_path / "store")), "--port", "0", "--management-port", "0")
+    assert done.returncode == 2
+    assert ONE_LINE.fullmatch(done.stderr), done.stderr
+    assert "listening" not in done.stdout
+
+
+def test_a_gpu_asked_for_and_not_there_is_one_line(tiny_bundle_path: Path) -> None:
+    """`--device cuda` never falls back to the CPU in silence."""
+    done = run_cli("--bundle", str(tiny_bundle_path), "--device", "cuda", "--port", "0", "--management-port", "0")
+    assert done.returncode == 2
+    assert ONE_LINE.fullmatch(done.stderr)
+    assert "cuda" in done.stderr
+
+
+def test_a_variant_the_bundle_has_not_got_is_one_line(tiny_bundle_path: Path) -> None:
+    """`--variant int8` names the variants there are."""
+    done = run_cli("route", "--bundle", str(tiny_bundle_path), "--variant", "int8", "--body", "x")
+    assert (done.returncode, "fp32" in done.stderr) == (2, True)
+    assert ONE_LINE.fullmatch(done.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["route", "--eml", "no-such.eml"],
+        ["route"],
+        ["route", "--eml", "x", "--body", "y"],
+        ["nonsense"],
+        ["--nonsense"],
+        ["--port", "many"],
+        ["--device", "tpu"],
+    ],
+)
+def test_bad_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is wrong with the command line: one line that starts with error, exit status 2."""
+    status = main(arguments)
+    shown = capsys.readouterr()
+    assert (status, shown.out) == (2, "")
+    assert ONE_LINE.fullmatch(shown.err), shown.err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["route", "--help"]])
+def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` exits with 0 and shows how it is used."""
+    assert main(arguments) == 0
+    assert "Examples:\n" in capsys.readouterr().out
+
+
+def test_one_decision_on_the_terminal(tiny_bundle_path: Path, tmp_path: Path, service: Service) -> None:
+    """`route` prints plain text in a pipe, the API's own JSON with --json, and reads mail files."""
+    mail = tmp_path / "mail.eml"
+    mail.write_bytes(b"From: a@b.c\nSubject: Offer\n\nA quote please\n")
+    shown = run_cli("route", "--bundle", str(tiny_bundle_path), "--subject", "Offer", "--body", "A quote please")
+    printed = run_cli("route", "--bundle", str(tiny_bundle_path), "--eml", str(mail), "--json")
+    answered = httpx.post(service.url + "/v1/route", json={"subject": "Offer", "body": "A quote please"}).json()
+    assert (shown.returncode, shown.stderr, "\x1b" in shown.stdout) == (0, "", False)
+    assert "confidence" in shown.stdout
+    assert json.loads(printed.stdout)["candidates"] == answered["candidates"]
+
+
+def test_settings_come_from_the_environment_too(tiny_bundle_path: Path) -> None:
+    """TICKET_ROUTER_BUNDLE is the flag --bundle."""
+    done = run_cli("route", "--body", "hello", "--json", env={"TICKET_ROUTER_BUNDLE": str(tiny_bundle_path)})
+    assert json.loads(done.stdout)["model"]["version"] == tiny_bundle_path.name
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it never came to pass"
+        time.sleep(0.005)
+
+
+def refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -1,0 +1,112 @@
+"""Full queues, deadlines, clients that leave, and models that fail, over real HTTP."""
+
+import asyncio
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import onnx
+
+from tests.support.process import Service, serving
+from tests.support.tiny import MAX_TOKENS, SAMPLES, rewritten
+
+LONG = {"body": " ".join(body for _, body in SAMPLES)}
+
+
+async def _ask_all(service: Service, count: int, **headers: str) -> list[httpx.Response]:
+    limits = httpx.Limits(max_connections=count)
+    async with httpx.AsyncClient(base_url=service.url, timeout=30, limits=limits, headers=headers) as client:
+        return list(await asyncio.gather(*(client.post("/v1/route", json=LONG) for _ in range(count))))
+
+
+def ask_all(service: Service, count: int, **headers: str) -> list[httpx.Response]:
+    return asyncio.run(_ask_all(service, count, **headers))
+
+
+def test_a_full_queue_is_429_with_retry_after_and_passes(tiny_bundle_path: Path) -> None:
+    """Under more load than fits each request gets 200 or an immediate 429; afterwards all is as before."""
+    with serving(tiny_bundle_path, "--queue-tokens", "64", "--runners", "1", "--max-batch-tokens", "64") as service:
+        answers = ask_all(service, 150)
+        codes = Counter(answer.status_code for answer in answers)
+        assert set(codes) == {200, 429}
+        refusals = [answer for answer in answers if answer.status_code == 429]
+        assert all(int(answer.headers["retry-after"]) >= 1 for answer in refusals)
+        assert {answer.json()["code"] for answer in refusals} == {"overloaded"}
+        assert service.counts('rejected_total{reason="overloaded"}') == codes[429]
+        assert service.management("/readyz").status_code == 200
+        assert ask_all(service, 1)[0].status_code == 200
+
+
+def test_a_deadline_that_passes_in_the_queue_is_504_and_never_run(service: Service) -> None:
+    """The client's own X-Request-Timeout counts; what was late is not in the batches."""
+    before = service.counts("batch_size_sum")
+    (answer,) = ask_all(service, 1, **{"X-Request-Timeout": "0.000001"})
+    assert (answer.status_code, answer.json()["code"]) == (504, "deadline_passed")
+    assert service.counts("batch_size_sum") == before
+
+
+def test_a_batch_that_is_wholly_late_is_late_itself(service: Service) -> None:
+    """When not one ticket was run, the request says so with its status."""
+    answer = httpx.post(
+        service.url + "/v1/route/batch", json={"tickets": [LONG] * 3}, headers={"X-Request-Timeout": "0.000001"}
+    )
+    assert answer.status_code == 504
+
+
+def test_a_client_that_leaves_takes_its_tickets_along(tiny_bundle_path: Path) -> None:
+    """Its waiting tickets are dropped before inference, counted as 499, and others are answered."""
+    with serving(tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "8") as service:
+        tickets = b'{"tickets":[' + b",".join([b'{"body":"some words to read"}'] * 256) + b"]}"
+        head = b"POST /v1/route/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        with socket.create_connection(("127.0.0.1", service.port)) as leaving:
+            leaving.sendall(head + b"Content-Length: %d\r\n\r\n" % len(tickets) + tickets)
+            wait_until(lambda: service.counts("queue_depth") > 0)
+        wait_until(lambda: service.counts('http_requests_total{code="499"') == 1)
+        assert service.counts("queue_depth") == 0
+        assert service.counts("batch_size_sum") < 256
+        assert ask_all(service, 1)[0].status_code == 200
+
+
+def test_a_model_that_fails_on_a_ticket_is_500_and_the_service_lives_on(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """A graph with too few positions raises on long tickets only: they get a problem, short ones their decision."""
+    broken = rewritten(tiny_bundle_path, tmp_path, encoder={"max_tokens": 4 * MAX_TOKENS, "pad_id": 1})
+    with serving(broken) as service:
+        answers = ask_all(service, 5)
+        assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(500, "inference_failed")}
+        assert httpx.post(service.url + "/v1/route", json={"body": "hello"}).status_code == 200
+        assert any(event["event"] == "model run failed" for event in service.events)
+
+
+def test_scores_that_are_no_numbers_are_left_to_people(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """A NaN for one ticket is a review with its reason, and its batch neighbours' answers are untouched."""
+    with serving(_not_a_number_at_tilde(tiny_bundle_path, tmp_path), "--runners", "1") as service:
+        tickets = [{"body": "~~~" if number % 2 else "hello"} for number in range(20)]
+        results = httpx.post(service.url + "/v1/route/batch", json={"tickets": tickets}, timeout=30).json()["results"]
+        reasons = [result["decision"]["reason"] for result in results]
+        assert set(reasons[1::2]) == {"invalid_scores"}
+        assert "invalid_scores" not in reasons[0::2]
+
+
+def _not_a_number_at_tilde(bundle: Path, store: Path) -> Path:
+    """The tiny model with NaN as the embedding of `~`, a token no golden row has."""
+    from models.bundle import open_bundle
+
+    token = open_bundle(bundle).encode("~").ids[1]
+    graph = onnx.load(str(bundle / "model.onnx"))
+    for weight in graph.graph.initializer:
+        if "word_embeddings" in weight.name:
+            values = onnx.numpy_helper.to_array(weight).copy()
+            values[token] = np.nan
+            weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
+    return rewritten(bundle, store, files={"model.onnx": graph.SerializeToString()})
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it never came to pass"
+        time.sleep(0.005)

@@ -1,0 +1,157 @@
+"""`/v1/route`, `/v1/route/batch` and `/v1/model` over real HTTP, with a real model."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.process import Service
+from tests.support.tiny import LABELS, MAX_TOKENS, SAMPLES
+
+ULID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
+KEYS = {
+    "decision_id",
+    "ticket_id",
+    "outcome",
+    "department",
+    "confidence",
+    "reason",
+    "candidates",
+    "fields",
+    "flags",
+    "model",
+}
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[httpx.Client]:
+    with service.client() as opened:
+        yield opened
+
+
+def route(client: httpx.Client, **ticket: Any) -> dict[str, Any]:
+    answer = client.post("/v1/route", json=ticket)
+    assert answer.status_code == 200, answer.text
+    decision: dict[str, Any] = answer.json()
+    return decision
+
+
+def test_a_decision_has_the_documented_shape(client: httpx.Client) -> None:
+    """All the promised keys and no others; three candidates, best first; the ticket's own id comes back."""
+    decision = route(client, id="T-1001", subject=SAMPLES[0][0], body=SAMPLES[0][1])
+    confidences = [candidate["confidence"] for candidate in decision["candidates"]]
+    assert set(decision) == KEYS
+    assert decision["ticket_id"] == "T-1001"
+    assert ULID.fullmatch(decision["decision_id"])
+    assert len(confidences) == 3
+    assert confidences == sorted(confidences, reverse=True)
+    assert decision["confidence"] == confidences[0]
+    assert set(decision["fields"]["priority"]) == {"value", "confidence", "outcome"}
+    assert set(decision["model"]) == {"version", "variant", "text_version"}
+
+
+def test_the_three_outcomes_keep_their_promises(client: httpx.Client) -> None:
+    """Route and suggest name the best candidate's department; review names none and says why."""
+    decisions = [route(client, subject=subject, body=body) for subject, body in SAMPLES]
+    assert {decision["outcome"] for decision in decisions} == {"route", "suggest", "review"}
+    for decision in decisions:
+        best = decision["candidates"][0]["department"]
+        assert decision["department"] == (None if decision["outcome"] == "review" else best)
+        assert (decision["reason"] == "confident") == (decision["outcome"] == "route")
+
+
+@pytest.mark.parametrize("ticket", [{"subject": "", "body": ""}, {"body": " \n\t\u200b"}, {"subject": "  "}])
+def test_a_blank_ticket_is_left_to_people(client: httpx.Client, ticket: dict[str, str]) -> None:
+    """Blank is no error: 200, review, reason empty, and no model was asked."""
+    decision = route(client, **ticket)
+    assert (decision["outcome"], decision["reason"], decision["department"]) == ("review", "empty", None)
+    assert (decision["candidates"], decision["confidence"]) == ([], 0)
+
+
+def test_html_says_what_its_text_says(client: httpx.Client) -> None:
+    """The same words as HTML give the same answer."""
+    plain = route(client, subject="Offer", body="a quote please")
+    rich = route(client, subject="Offer", body="<p>a <b>quote</b> please</p>", content_type="text/html")
+    assert rich["candidates"] == plain["candidates"]
+
+
+def test_a_long_ticket_is_decided_and_flagged(client: httpx.Client) -> None:
+    """More tokens than the model takes: decided on head and tail, and said so; flags are sorted."""
+    flags = route(client, subject="x", body="please refund the payment " * 10 * MAX_TOKENS)["flags"]
+    assert "truncated" in flags
+    assert flags == sorted(flags)
+
+
+def test_headers_of_an_automatic_reply_are_believed(client: httpx.Client) -> None:
+    """Nobody waits for an answer to an out-of-office reply."""
+    decision = route(client, subject="Away", body="I am away", headers={"Auto-Submitted": "auto-replied"})
+    assert (decision["outcome"], decision["reason"]) == ("review", "automatic_mail")
+
+
+def test_a_raw_mail_is_decided_like_its_text(client: httpx.Client) -> None:
+    """`message/rfc822` gives what the same subject and body give as JSON."""
+    mail = b"From: a@b.c\r\nTo: support@x.y\r\nSubject: Broken on arrival\r\n\r\nThe lamp is in pieces.\r\n"
+    answer = client.post("/v1/route", content=mail, headers={"Content-Type": "message/rfc822"})
+    expected = route(client, subject="Broken on arrival", body="The lamp is in pieces.")
+    assert answer.json()["candidates"] == expected["candidates"]
+
+
+def test_a_broken_mail_is_still_a_mail(client: httpx.Client) -> None:
+    """Bytes that follow no rule are answered, never with an error of the server's."""
+    answer = client.post("/v1/route", content=b"\xff\x00\xfe" * 1000, headers={"Content-Type": "message/rfc822"})
+    assert answer.status_code == 200
+
+
+def test_the_same_ticket_gets_the_same_answer_alone_and_in_company(client: httpx.Client) -> None:
+    """Padding and neighbours change no decision."""
+    tickets = [{"subject": subject, "body": body} for subject, body in SAMPLES]
+    answer = client.post("/v1/route/batch", json={"tickets": tickets * 4}).json()["results"]
+    for ticket, result in zip(tickets * 4, answer, strict=True):
+        alone = route(client, **ticket)
+        assert result["decision"]["outcome"] == alone["outcome"]
+        assert result["decision"]["confidence"] == pytest.approx(alone["confidence"], abs=1e-4)
+
+
+def test_a_batch_answers_ticket_by_ticket_in_order(client: httpx.Client) -> None:
+    """A ticket that is none gets its own error; the others are decided."""
+    tickets = [{"id": "a", "body": "hello"}, {"id": "b"}, {"id": "c", "subject": "x"}, {"canary-7f3a": 1}]
+    answer = client.post("/v1/route/batch", json={"tickets": tickets})
+    results = answer.json()["results"]
+    assert [next(iter(result)) for result in results] == ["decision", "error", "decision", "error"]
+    assert [results[place]["decision"]["ticket_id"] for place in (0, 2)] == ["a", "c"]
+    assert {results[place]["error"]["code"] for place in (1, 3)} == {"invalid_request"}
+    assert "canary" not in answer.text
+
+
+def test_a_batch_of_the_most_tickets_is_answered_whole(client: httpx.Client) -> None:
+    """256 tickets pass, 257 are refused."""
+    tickets = [{"id": str(number), "body": f"ticket {number}"} for number in range(257)]
+    results = client.post("/v1/route/batch", json={"tickets": tickets[:256]}).json()["results"]
+    assert [result["decision"]["ticket_id"] for result in results] == [str(number) for number in range(256)]
+    assert client.post("/v1/route/batch", json={"tickets": tickets}).status_code == 422
+
+
+def test_the_model_describes_itself(client: httpx.Client) -> None:
+    """Fields, labels, thresholds and the promised precision, for the version that decides."""
+    card = client.get("/v1/model").json()
+    decision = route(client, body="hello")
+    assert [field["name"] for field in card["fields"]] == [field.name for field in LABELS]
+    assert [label["name"] for label in card["fields"][0]["labels"]] == list(LABELS.department.labels)
+    assert card["fields"][0]["promise"]["route_precision"] == 0.95
+    assert {key: card[key] for key in decision["model"]} == decision["model"]
+
+
+def test_a_request_id_comes_back_or_is_made(client: httpx.Client) -> None:
+    """A well-formed one is kept; a bad one or none is replaced; two are never the same."""
+    body = json.dumps({"body": "x"})
+    kind = {"Content-Type": "application/json"}
+    kept = client.post("/v1/route", content=body, headers={**kind, "X-Request-ID": "abc-1._Z"})
+    long = client.post("/v1/route", content=body, headers={**kind, "X-Request-ID": "a" * 65})
+    odd = client.get("/nowhere", headers={"X-Request-ID": "a b<script>"})
+    assert kept.headers["x-request-id"] == "abc-1._Z"
+    assert ULID.fullmatch(long.headers["x-request-id"])
+    assert ULID.fullmatch(odd.headers["x-request-id"])
+    assert odd.json()["request_id"] == odd.headers["x-request-id"]

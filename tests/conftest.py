@@ -1,0 +1,23 @@
+"""Fixtures of the whole suite. The tiny bundle is made once: it costs some ten seconds, most of it importing torch."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import Service, serving
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny random-weights bundle."""
+    from tests.support.tiny import tiny_bundle  # here, so that tests without it don't import torch
+
+    return tiny_bundle(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def service(tiny_bundle_path: Path) -> Iterator[Service]:
+    """A running service with the tiny bundle. Shared: tests leave it as they found it."""
+    with serving(tiny_bundle_path) as running:
+        yield running

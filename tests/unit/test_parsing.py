@@ -1,0 +1,107 @@
+"""`service.api.parsing` and `intake`: bytes become tickets or an error that repeats nothing."""
+
+import json
+
+import pytest
+
+from models.ticket import MailFact
+from service.api.intake import ticket_of
+from service.api.parsing import BatchParser, parse_route
+from service.errors import InvalidRequest, MalformedJson, ServiceError
+
+CANARY = "canary-7f3a"
+
+MALFORMED = {
+    "nothing": b"",
+    "half": b'{"subject":"a',
+    "invalid utf-8": b'{"subject":"\xff"}',
+    "utf-16": '{"subject":"a"}'.encode("utf-16"),
+    "byte order mark": b'\xef\xbb\xbf{"subject":"a"}',
+    "lone surrogate": b'{"subject":"\\ud800"}',
+    "nesting": b"[" * 100_000,
+    "nesting inside": b'{"body":"","headers":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    "a number of 5000 digits": b'{"subject":' + b"1" * 5000 + b"}",
+    "a key twice": b'{"subject":"a","subject":"b"}',
+    "a header twice": b'{"subject":"a","headers":{"X":"1","X":"2"}}',
+}
+INVALID = {
+    "a number": (b"1", "", "model_type"),
+    "null": (b"null", "", "model_type"),
+    "a list": (b"[]", "", "model_type"),
+    "neither subject nor body": (b'{"id":"x"}', "", "subject_or_body_required"),
+    "both null": (b'{"subject":null,"body":null}', "", "subject_or_body_required"),
+    "number for text": (b'{"subject":1}', "subject", "string_type"),
+    "NaN": (b'{"subject":NaN}', "subject", "string_type"),
+    "infinity": (b'{"subject":-Infinity}', "subject", "string_type"),
+    "overflow": (b'{"subject":1e999}', "subject", "string_type"),
+    "unknown field": (b'{"subject":"","canary-7f3a":1}', "*", "extra_forbidden"),
+    "python's name of a field": (b'{"subject":"","sender":"a"}', "*", "extra_forbidden"),
+    "header of its own": (b'{"subject":"","headers":{"canary-7f3a":1}}', "headers.*.*", "string_type"),
+    "recipient": (b'{"subject":"","to":["a",1]}', "to.1", "string_type"),
+    "content type": (b'{"subject":"","content_type":"canary-7f3a"}', "content_type", "literal_error"),
+    "empty id": (b'{"subject":"","id":""}', "id", "string_too_short"),
+    "long id": (json.dumps({"subject": "", "id": CANARY * 100}).encode(), "id", "string_too_long"),
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
+def test_what_is_not_json_is_malformed(body: bytes) -> None:
+    """Broken encodings, broken syntax and ambiguous keys are one and the same error."""
+    with pytest.raises(MalformedJson):
+        parse_route(body)
+
+
+@pytest.mark.parametrize(("body", "field", "code"), INVALID.values(), ids=INVALID)
+def test_json_of_another_shape_names_the_known_field_and_nothing_else(body: bytes, field: str, code: str) -> None:
+    """The error has a stable code and a place made of this API's own names; no name or value of the client's."""
+    with pytest.raises(InvalidRequest) as refused:
+        parse_route(body)
+    first = refused.value.errors[0]
+    assert (first.field, first.code) == (field, code)
+    assert CANARY not in repr(refused.value.errors)
+
+
+def test_eighty_thousand_errors_are_not_listed() -> None:
+    """A megabyte of unknown fields costs one short error and not a list."""
+    body = json.dumps({f"k{number}": 1 for number in range(80_000)}).encode()
+    with pytest.raises(InvalidRequest) as refused:
+        parse_route(body)
+    assert [error.code for error in refused.value.errors] == ["too_many_errors"]
+
+
+def test_null_is_as_good_as_absent() -> None:
+    """Helpdesks send null for what they have not got."""
+    ticket = ticket_of(parse_route(b'{"subject":"a","body":null,"from":null,"to":null,"headers":null,"id":null}'))
+    assert (ticket.subject, ticket.body, ticket.recipients, ticket.id) == ("a", "", (), None)
+
+
+def test_headers_give_mail_facts_and_their_absence_gives_none() -> None:
+    """An automatic reply is recognised by its headers; a form's ticket from the support address is no loop."""
+    automatic = ticket_of(parse_route(b'{"body":"x","headers":{"Auto-Submitted":["auto-replied"]}}'))
+    form = ticket_of(parse_route(b'{"body":"x","from":"support@x.y","to":["support@x.y"]}'))
+    assert MailFact.AUTOMATIC in automatic.facts
+    assert form.facts == frozenset()
+
+
+def test_a_bad_ticket_of_a_batch_is_its_own_error() -> None:
+    """Its neighbours are parsed all the same, in their order."""
+    parsed = BatchParser(8).parse(b'{"tickets":[{"body":"a"},{"canary-7f3a":1},7,{"body":NaN},{"subject":"b"}]}')
+    assert [isinstance(item, InvalidRequest) for item in parsed] == [False, True, True, True, False]
+    assert CANARY not in repr([item.errors for item in parsed if isinstance(item, InvalidRequest)])
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"tickets":[]}', InvalidRequest),
+        (b'{"tickets":[1,2,3,4,5,6,7,8,9]}', InvalidRequest),
+        (b'{"tickets":{}}', InvalidRequest),
+        (b"{}", InvalidRequest),
+        (b'{"tickets":[{"body":"a","x":' + b"1" * 5000 + b"}]}", MalformedJson),
+        (b'{"tickets":[{"body":"a"}],"tickets":[]}', ServiceError),
+    ],
+)
+def test_a_batch_of_another_shape_is_refused_whole(body: bytes, error: type[ServiceError]) -> None:
+    """No list, an empty one or one of more tickets than allowed is an error of the request."""
+    with pytest.raises(error):
+        BatchParser(8).parse(body)

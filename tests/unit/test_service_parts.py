@@ -1,0 +1,67 @@
+"""The smaller parts of the service: the table of errors, logs, runner, variants."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from models.bundle import open_bundle
+from models.errors import BundleError
+from service import errors
+from service.errors import ServiceError
+from service.http.problems import INTERNAL, TABLE, kind_of, problem_of
+from service.logs import without_messages
+from service.runner import DeviceError, open_runner
+
+CANARY = "canary-7f3a"
+
+
+def test_every_error_of_the_service_stands_in_the_table() -> None:
+    """No domain error falls through to 500, and no two share a code."""
+    leaves = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ServiceError)]
+    assert set(leaves) - {ServiceError} <= set(TABLE)
+    codes = [kind.code for kind in TABLE.values()]
+    assert len(set(codes)) == len(codes)
+
+
+def test_a_subclass_counts_as_its_parent() -> None:
+    """An error more special than the table's is answered as the nearest listed one."""
+
+    class Fuller(errors.Overloaded):
+        pass
+
+    assert kind_of(Fuller(1)) is TABLE[errors.Overloaded]
+
+
+def test_an_unknown_errors_message_stays_inside() -> None:
+    """Its text may hold anything, so the problem has a constant one."""
+    problem = problem_of(KeyError(CANARY), "id-1")
+    assert (problem.status, problem.code, problem.request_id) == (500, INTERNAL.code, "id-1")
+    assert CANARY not in problem.model_dump_json()
+
+
+def test_a_logged_exception_shows_places_and_classes_but_no_message() -> None:
+    """What an exception choked on is often the ticket's text."""
+    try:
+        try:
+            json.loads(CANARY)
+        except ValueError as cause:
+            raise KeyError(CANARY) from cause
+    except KeyError as error:
+        event = without_messages(None, "error", {"event": "x", "exc_info": error})
+    assert CANARY not in repr(event)
+    assert "KeyError at" in event["error"]
+    assert "JSONDecodeError at" in event["error"]
+
+
+def test_a_gpu_that_is_not_there_is_refused_by_name(tiny_bundle_path: Path) -> None:
+    """onnxruntime itself would only warn and take the CPU."""
+    graph = open_bundle(tiny_bundle_path).read("model.onnx")
+    with pytest.raises(DeviceError, match="device cuda"):
+        open_runner(graph, "cuda", 1)
+
+
+def test_a_graph_that_cannot_be_loaded_is_a_bundle_error() -> None:
+    """Garbage where the graph should be gives one line, whatever onnxruntime raises."""
+    with pytest.raises(BundleError, match="cannot load"):
+        open_runner(b"not onnx at all", "cpu", 1)

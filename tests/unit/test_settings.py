@@ -1,0 +1,73 @@
+"""`service.settings` and `flags`: one class, its environment, its flags."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.cores import usable_cores
+from service.flags import SettingsError, settings_from
+from service.settings import Settings
+from tests.support.process import ROOT, run_cli
+
+
+def test_every_setting_has_a_reason_and_a_flag() -> None:
+    """`--help` names each setting's flag, and each setting says why it is as it is."""
+    shown = run_cli("--help", env={"COLUMNS": "200"}).stdout
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert f"--{name.replace('_', '-')} " in shown
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flags, environment, defaults, in this order; an empty variable is no value."""
+    monkeypatch.setenv("TICKET_ROUTER_PORT", "1111")
+    monkeypatch.setenv("TICKET_ROUTER_RUNNERS", "3")
+    monkeypatch.setenv("TICKET_ROUTER_QUEUE_TOKENS", "")
+    settings = settings_from({"port": "2222", "host": None})
+    assert (settings.port, settings.runners, settings.queue_tokens) == (2222, 3, 16384)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("port", "70000"), ("device", "tpu"), ("drain_seconds", "nan"), ("runners", "0")]
+)
+def test_a_value_that_cannot_be_names_its_flag_and_its_variable(name: str, value: str) -> None:
+    """The message says where to look, in one line."""
+    with pytest.raises(SettingsError) as refused:
+        settings_from({name: value})
+    assert f"TICKET_ROUTER_{name.upper()}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_settings_are_frozen() -> None:
+    """Nobody changes a setting under way."""
+    with pytest.raises(ValidationError):
+        Settings().port = 1
+
+
+@pytest.mark.parametrize(
+    ("content", "cores"), [("150000 100000", 1), ("50000 100000", 1), ("max 100000", None), ("", None)]
+)
+def test_cores_follow_the_cgroups_quota(tmp_path: Path, content: str, cores: int | None) -> None:
+    """A quota of 1.5 or 0.5 cores gives one runner; without a quota the affinity mask decides."""
+    (tmp_path / "cpu.max").write_text(content)
+    assert usable_cores(tmp_path) == (cores or len(os.sched_getaffinity(0)))
+
+
+def test_version_one_of_cgroups_is_read_too(tmp_path: Path) -> None:
+    """Older hosts write quota and period into two files."""
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text("100000")
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000")
+    assert usable_cores(tmp_path) == 1
+
+
+def test_the_service_imports_nothing_of_training() -> None:
+    """Importing all of it brings in no torch, transformers, optimum, onnx or training: the image has none of them."""
+    names = {"torch", "transformers", "optimum", "onnx", "training"}
+    code = f"import service.cli, sys; print([name for name in sys.modules if name.split('.')[0] in {names!r}])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
