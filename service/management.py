@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
 
 from service.api.documents import Document
 from service.api.render import serving_out
@@ -16,6 +17,7 @@ from service.lifecycle import Lifecycle, Phase
 from service.metrics import Metrics
 from service.router import Router
 
+ASSETS = "/docs/assets"
 WHY_NOT_READY: dict[Phase, str] = {
     "starting": "the bundle is still being loaded and checked",
     "draining": "the service is stopping",
@@ -44,6 +46,8 @@ class Management:
             ("/admin/status", self.status),
         ):
             app.add_api_route(path, endpoint, methods=["GET"], response_model=None)
+        # Swagger UI's files out of a package: the page works where no content network can be reached.
+        app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
 
     async def metrics(self) -> Response:
         return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
@@ -65,7 +69,13 @@ class Management:
         return JSONResponse({"status": "started"})
 
     async def docs(self) -> Response:
-        return get_swagger_ui_html(openapi_url="openapi.json", title="Ticket router")
+        return get_swagger_ui_html(
+            openapi_url="openapi.json",
+            title="Ticket router",
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS}/favicon.png",
+        )
 
     async def openapi(self) -> Response:
         return JSONResponse(self._document())

@@ -56,6 +56,8 @@ class Api:
         app.add_api_route(
             "/v1/route",
             self.route,
+            summary="Route a ticket",
+            tags=["routing"],
             methods=["POST"],
             response_model=DecisionOut,
             responses=documented(*BODY_ERRORS, MailError, *REFUSALS),
@@ -64,13 +66,21 @@ class Api:
         app.add_api_route(
             "/v1/route/batch",
             self.batch,
+            summary="Route many tickets",
+            tags=["routing"],
             methods=["POST"],
             response_model=BatchOut,
             responses=documented(*BODY_ERRORS, *REFUSALS),
             openapi_extra=json_body(self._batches.model),
         )
         app.add_api_route(
-            "/v1/model", self.model, methods=["GET"], response_model=ModelCardOut, responses=documented(errors.NotReady)
+            "/v1/model",
+            self.model,
+            summary="The model being served",
+            tags=["routing"],
+            methods=["GET"],
+            response_model=ModelCardOut,
+            responses=documented(errors.NotReady),
         )
 
     def document(self, app: FastAPI) -> Document:

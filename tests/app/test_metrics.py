@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import string
 from pathlib import Path
 
@@ -116,3 +117,11 @@ def test_no_ticket_content_reaches_the_log(service: Service) -> None:
     service.management("/livez")
     assert any(event.get("request_id") == "seen-in-the-log" for event in service.events)
     assert secret not in json.dumps(service.events)
+
+
+def test_the_documentation_page_needs_nothing_from_elsewhere(service: Service) -> None:
+    """Every file that /docs asks for comes from the service itself."""
+    page = service.management("/docs").text
+    wanted = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert wanted
+    assert all(service.management(path).status_code == 200 for path in wanted)
