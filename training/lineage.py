@@ -29,7 +29,7 @@ def code_revision() -> str:
     try:
         commit = _git("rev-parse", "HEAD")
         return f"{commit}+changed" if _git("status", "--porcelain") else commit
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return "unknown"
 
 

@@ -1,6 +1,7 @@
 """`training train` as a story: closed tickets in, a bundle out, or one clear error and nothing written."""
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,13 +33,13 @@ from training.calibrate import calibrate_field
 from training.card import model_card
 from training.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.data.contract import check_table, raise_faults
-from training.data.split import PARTS, PreparedRow, Split, label_numbers, split_rows
+from training.data.split import MISSING, PARTS, PreparedRow, Split, label_numbers, split_rows
 from training.data.table import read_table
 from training.export import PARITY_TOLERANCE, OnnxModel, Parity, check_parity, export_onnx
 from training.finetune import EncodedRows, finetune, predict
 from training.golden_rows import choose_golden
 from training.lineage import lineage
-from training.metrics import FieldFigures, field_figures
+from training.metrics import UNKNOWN, FieldFigures, field_figures
 from training.recipe import Recipe
 from training.report import render_report
 
@@ -90,13 +91,15 @@ def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] 
     Raises:
         TicketRouterError: anything the user can mend; nothing is left half-written.
     """
-    base = resolve_base(request.base)
+    refuse_unwritable(request.store)
     split = _read(request, say)
+    base = resolve_base(request.base)  # after the table: a mistake there should not wait for a download
     space = _label_space(split["train"], request.fields)
     seeded(request.recipe.seed)
     model = load_classifier(base, space, request.recipe)
     encoder = load_encoder(base, model.config, request.recipe)
-    parts = {part: _encode(split[part], encoder, space) for part in PARTS}
+    # The test's labels that training never saw count as wrong, as they do in `evaluate`; elsewhere they are masked.
+    parts = {part: _encode(split[part], encoder, space, UNKNOWN if part == "test" else MISSING) for part in PARTS}
     say(f"baseline: TF-IDF and a linear model on {len(parts['train'].rows)} rows")
     baseline = _baseline(parts, space, request.recipe.seed)
     say(f"encoder: fine-tuning {request.base}, up to {request.recipe.epochs} epochs")
@@ -119,6 +122,17 @@ def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] 
         return _write(request, base, encoder, parts["validation"], judged, metrics, onnx)
 
 
+def refuse_unwritable(store: Path) -> None:
+    """Notice before training, not after it, that the bundle has no place to go.
+
+    Raises:
+        TicketRouterError: the store, or where it would be made, is no folder or may not be written.
+    """
+    place = next(path for path in (store, *store.absolute().parents) if path.exists() or path.is_symlink())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise TicketRouterError(f"--out {store}: cannot be written; choose another folder")
+
+
 def _read(request: TrainRequest, say: Say) -> Split:
     table = read_table(request.data)
     checked = check_table(table, request.fields, request.columns or {})
@@ -137,25 +151,26 @@ def _label_space(rows: Sequence[PreparedRow], fields: Sequence[str]) -> LabelSpa
     return LabelSpace.of(values)
 
 
-def _encode(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace) -> _Part:
-    labels = np.stack([label_numbers(rows, field) for field in space], axis=1)
+def _encode(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> _Part:
+    labels = np.stack([label_numbers(rows, field, unknown) for field in space], axis=1)
     return _Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
 
 
 def _baseline(parts: Mapping[str, _Part], space: LabelSpace, seed: int) -> dict[str, dict[str, BaselineFigures]]:
     """The baseline's figures by field and part."""
     result: dict[str, dict[str, BaselineFigures]] = {}
-    for field in space:
-        texts, labels = _labelled(parts["train"], field.name)
+    for column, field in enumerate(space):
+        texts, labels = _labelled(parts["train"], column, field.name)
         model = train_baseline(texts, labels, seed)
-        measured = {part: _labelled(parts[part], field.name) for part in ("validation", "test")}
+        measured = {part: _labelled(parts[part], column, field.name) for part in ("validation", "test")}
         result[field.name] = {part: baseline_figures(model, *rows) for part, rows in measured.items() if rows[0]}
     return result
 
 
-def _labelled(part: _Part, field: str) -> tuple[list[str], list[str]]:
-    pairs = [(row.text, label) for row in part.rows if (label := row.row.labels[field])]
-    return [text for text, _ in pairs], [label for _, label in pairs]
+def _labelled(part: _Part, column: int, field: str) -> tuple[list[str], list[str]]:
+    """Texts and labels of the very rows the encoder learns from or is measured on."""
+    rows = [row for row, number in zip(part.rows, part.labels[:, column], strict=True) if number != MISSING]
+    return [row.text for row in rows], [str(row.row.labels[field]) for row in rows]
 
 
 def _judge(
@@ -256,8 +271,12 @@ def _write(
 
 
 def _shown(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Each field's figures on the test rows, or on the validation rows where the file has no test."""
-    return {field: by_part.get("test", by_part["validation"]) for field, by_part in metrics["encoder"].items()}
+    """Each field's figures on the test rows, or on the validation rows where the file has no test, if it has either."""
+    return {
+        field: by_part[part]
+        for field, by_part in metrics["encoder"].items()
+        if (part := "test" if "test" in by_part else "validation") in by_part
+    }
 
 
 def _first_becomes_current(store: Path, version: str) -> bool:

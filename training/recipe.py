@@ -38,7 +38,7 @@ class PromiseRecipe(Frozen):
 class Recipe(Frozen):
     """How a bundle is made. Defaults suit some thousands of tickets; the reasons stand beside them."""
 
-    seed: int = 13
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 13
     epochs: Annotated[int, Field(ge=1, le=200)] = 10
     patience: Annotated[int, Field(ge=1)] = 3
     """Stop after this many epochs without a better macro-F1 on the validation rows."""
@@ -74,9 +74,9 @@ def load_recipe(path: Path | None) -> Recipe:
         return Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         raise TicketRouterError(f"{path}: cannot be read as a recipe; give a UTF-8 TOML file") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise TicketRouterError(f"{path}: not valid TOML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = repr(".".join(str(part) for part in first["loc"]))[1:-1]
         raise TicketRouterError(f"{path}: {where}: {first['msg']}; see docs/training.md for the fields") from error

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from models.errors import TicketRouterError
-from models.fields import DEPARTMENT
+from models.fields import DEPARTMENT, FIELD_NAME
 
 app = typer.Typer(
     name="python -m training",
@@ -72,15 +73,16 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train, calibrate, export and write a bundle."""
+    from training.recipe import load_recipe
+
+    settings, fields, columns = load_recipe(recipe), fields_of(field), mapping_of(column)
     with quiet_libraries():
         from training.cli.progress import EpochProgress, say
         from training.cli.show import train_lines
         from training.pipeline import TrainRequest
         from training.pipeline import train as run
-        from training.recipe import load_recipe
 
-        request = TrainRequest(data, load_recipe(recipe), base, out, fields_of(field), mapping_of(column))
-        result = run(request, say, [EpochProgress()])
+        result = run(TrainRequest(data, settings, base, out, fields, columns), say, [EpochProgress()])
     summary = {"bundle": str(result.bundle), "current": result.is_current, "metrics": result.metrics}
     typer.echo(json.dumps(summary) if as_json else "\n".join(train_lines(result)))
 
@@ -119,15 +121,36 @@ def promote(
     opened = open_bundle(bundle)
     if opened.path.parent != store.resolve():
         raise TicketRouterError(f"{bundle}: is not in the store {store}; name its store with --store")
-    metrics: dict[str, Any] = json.loads(opened.read("metrics.json"))
-    if not metrics["beats_baseline"]:
+    if not beats_baseline(opened.read("metrics.json")):
         raise TicketRouterError(f"{bundle}: does not beat its TF-IDF baseline; train with more tickets or another base")
     point_current(store, opened.version)
     typer.echo(f"{store}/current → {opened.version}")
 
 
+def beats_baseline(metrics: bytes) -> bool:
+    """What a bundle's `metrics.json` says of its baseline.
+
+    Raises:
+        TicketRouterError: it says nothing of it.
+    """
+    try:
+        return bool(json.loads(metrics)["beats_baseline"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TicketRouterError("the bundle's metrics.json is not of this release; train it anew") from error
+
+
 def fields_of(names: list[str]) -> tuple[str, ...]:
-    """The fields to predict: the department first, then the others as given."""
+    """The fields to predict: the department first, then the others as given.
+
+    Raises:
+        TicketRouterError: a name that a bundle cannot hold.
+    """
+    for name in names:
+        if not re.fullmatch(FIELD_NAME, name):
+            raise TicketRouterError(
+                f"--field {name!r}: a field's name has small letters, digits and _; name the column apart, "
+                "for instance --field priority --column priority='Ticket Priority'"
+            )
     return (DEPARTMENT, *dict.fromkeys(name for name in names if name != DEPARTMENT))
 
 
@@ -153,17 +176,28 @@ def quiet_libraries() -> Any:
 def main() -> None:
     """Run the command line; every error a person can mend is one line and exit 2."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         app()
     except TicketRouterError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {' '.join(str(error).splitlines())}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("stopped; nothing was written", err=True)
-        sys.exit(130)
+    except Stopped as stopped:
+        typer.echo("stopped; nothing is left half-written", err=True)
+        sys.exit(128 + stopped.number)
 
 
-def _terminate(*_: object) -> None:
-    """Turn SIGTERM into an exception, so that temporary folders are removed on the way out."""
-    raise KeyboardInterrupt
+class Stopped(BaseException):
+    """Ctrl-C or SIGTERM. Not a KeyboardInterrupt: typer would answer that one itself, with exit 1."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _stop(number: int, _: object) -> None:
+    """Turn the signal into an exception, so that temporary folders are removed on the way out; once is enough."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    raise Stopped(number)

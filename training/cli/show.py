@@ -1,16 +1,17 @@
 """Results as the lines a person reads."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from training.evaluate import Evaluation
-from training.pipeline import TrainResult
-from training.readiness import Readiness
+if TYPE_CHECKING:  # they bring torch, which `check` should not wait for
+    from training.evaluate import Evaluation
+    from training.pipeline import TrainResult
+    from training.readiness import Readiness
 
 _MOST_FAULTS = 20
 
 
-def check_lines(found: Readiness) -> Iterator[str]:
+def check_lines(found: "Readiness") -> Iterator[str]:
     """The contract's verdict: columns, faults by line, departments, and whether it is enough."""
     yield f"{found.file}: {found.rows} rows; columns: " + ", ".join(f"{r}={c}" for r, c in found.columns.items())
     for fault in found.faults[:_MOST_FAULTS]:
@@ -26,7 +27,7 @@ def check_lines(found: Readiness) -> Iterator[str]:
     yield found.verdict
 
 
-def train_lines(result: TrainResult) -> Iterator[str]:
+def train_lines(result: "TrainResult") -> Iterator[str]:
     """A few lines on how the bundle did, and what to do with it."""
     metrics = result.metrics
     for name, by_part in metrics["encoder"].items():
@@ -44,7 +45,7 @@ def train_lines(result: TrainResult) -> Iterator[str]:
         yield f"to serve it: python -m training promote --bundle {result.bundle} --store {result.bundle.parent}"
 
 
-def evaluation_lines(found: Evaluation) -> Iterator[str]:
+def evaluation_lines(found: "Evaluation") -> Iterator[str]:
     """The figures of each field."""
     yield f"bundle {found.bundle.version} on {found.rows} rows"
     if found.empty:

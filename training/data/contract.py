@@ -90,6 +90,9 @@ def find_columns(table: Table, fields: Sequence[str], mapping: Mapping[str, str]
         TicketRouterError: there is no text, no department, no column for a field, or a mapped column is not there.
     """
     for role, column in mapping.items():
+        if role not in _USUAL_NAMES and role not in fields:
+            roles = ", ".join(dict.fromkeys((*_USUAL_NAMES, *fields)))
+            raise TicketRouterError(f"--column: nothing is called {role!r}; the roles are {roles}")
         if column not in table.columns:
             raise TicketRouterError(f"{table.path}: no column {column!a} (for {role}); {_columns_there(table)}")
     lower = {column.lower(): column for column in table.columns}
@@ -131,7 +134,7 @@ def _row(record: Record, columns: Mapping[str, str], fields: Sequence[str]) -> T
     ticket = Ticket(
         subject=cells.get("subject", ""),
         body=cells.get("body", ""),
-        content_type=_CONTENT_TYPES[cells.get("content_type", "").strip().lower()],
+        content_type=_CONTENT_TYPES[_media_type(cells)],
         id=cells.get("id") or None,
         sender=cells.get("requester", ""),
     )
@@ -145,11 +148,16 @@ def _fault(cells: Mapping[str, str], labels: Mapping[str, str | None]) -> str | 
         return f"a label has over {LABEL_CHARACTERS} characters; is the column the right one?"
     if cells.get("split", "").strip().lower() not in _SPLITS:
         return "split is none of train, validation, calibration, test"
-    if cells.get("content_type", "").strip().lower() not in _CONTENT_TYPES:
+    if _media_type(cells) not in _CONTENT_TYPES:
         return "content_type is neither text/plain nor text/html"
     if cells.get("created_at", "").strip() and _date(cells["created_at"]) is None:
         return "created_at is no ISO 8601 date"
     return None
+
+
+def _media_type(cells: Mapping[str, str]) -> str:
+    """The content type without parameters, as `text/html; charset=utf-8` has them."""
+    return cells.get("content_type", "").partition(";")[0].strip().lower()
 
 
 def _split(cells: Mapping[str, str]) -> str:
@@ -164,4 +172,6 @@ def _date(text: str) -> datetime | None:
 
 
 def _columns_there(table: Table) -> str:
-    return f"it has: {', '.join(table.columns[:12])}; rename one or map it with --column ROLE=COLUMN"
+    # Shortened and escaped: in a file without a header these "names" are a ticket.
+    names = ", ".join(repr(column)[1:-1][:40] for column in table.columns[:12])
+    return f"it has: {names}; rename one or map it with --column ROLE=COLUMN"

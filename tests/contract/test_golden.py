@@ -1,0 +1,142 @@
+"""Golden rows, replayed with the real runtime: any difference between training and serving is caught."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from models.bundle import Bundle, open_bundle
+from models.encoding import Batch
+from models.errors import BundleError
+from models.golden import GOLDEN, GoldenRow, dump_rows, load_rows, replay
+from models.scoring import Logits
+from tests.support.tiny import TOLERANCE, rewritten
+
+
+def infer_of(bundle: Bundle) -> Any:
+    """The bundle's own graph on the CPU."""
+    from training.export import OnnxModel
+
+    session = OnnxModel.load(bundle.read("model.onnx"), bundle.encoder).session
+
+    def infer(batch: Batch) -> Logits:
+        inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        return np.asarray(session.run(["logits"], inputs)[0])
+
+    return infer
+
+
+def changed(tiny_bundle_path: Path, store: Path, number: int, **changes: Any) -> Bundle:
+    """The tiny bundle with one golden row changed, sealed anew."""
+    rows = [json.loads(line) for line in (tiny_bundle_path / GOLDEN).read_text().splitlines()]
+    rows[number] |= changes
+    content = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    return open_bundle(rewritten(tiny_bundle_path, store, files={GOLDEN: content}))
+
+
+def refusal(bundle: Bundle, infer: Any = None) -> str:
+    with pytest.raises(BundleError) as caught:
+        replay(bundle, infer or infer_of(bundle), TOLERANCE)
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def test_a_sound_bundle_replays(tiny_bundle_path: Path) -> None:
+    """Every row gives torch's tokens, logits and verdict through onnxruntime, within the tolerance."""
+    bundle = open_bundle(tiny_bundle_path)
+    found = replay(bundle, infer_of(bundle), TOLERANCE)
+    assert found.rows == bundle.manifest.golden_rows
+    assert found.largest_difference <= TOLERANCE
+
+
+def test_rows_survive_their_file(tiny_bundle_path: Path) -> None:
+    """What is written is what is read, line breaks and odd letters of a ticket among it."""
+    bundle = open_bundle(tiny_bundle_path)
+    rows = load_rows(bundle)
+    assert dump_rows(rows) == bundle.read(GOLDEN)
+    odd = rows[0].model_copy(update={"body": "a\nb\r\u2028\x85\x0c\0 \N{SNOWMAN}"})
+    assert [GoldenRow.model_validate_json(line) for line in dump_rows([odd]).splitlines()] == [odd]
+
+
+def test_a_wrong_tokenizer_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """A tokenizer whose merges were lost gives other tokens, and the message says so."""
+    tokenizer = json.loads((tiny_bundle_path / "tokenizer.json").read_text())
+    tokenizer["model"]["merges"] = tokenizer["model"]["merges"][:-60]
+    content = json.dumps(tokenizer).encode()
+    assert "other tokens" in refusal(
+        open_bundle(rewritten(tiny_bundle_path, tmp_path, files={"tokenizer.json": content}))
+    )
+
+
+@pytest.mark.parametrize("max_tokens", [16, 24])
+def test_another_truncation_is_caught(tiny_bundle_path: Path, tmp_path: Path, max_tokens: int) -> None:
+    """A smaller token limit gives other tokens on the longer rows."""
+    bundle = open_bundle(rewritten(tiny_bundle_path, tmp_path, encoder={"max_tokens": max_tokens, "pad_id": 1}))
+    assert "other tokens" in refusal(bundle)
+
+
+def test_another_text_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """A ticket that is cleaned otherwise than at export gives other tokens."""
+    assert "row 3 gives other tokens" in refusal(changed(tiny_bundle_path, tmp_path, 2, body="something else"))
+
+
+@pytest.mark.parametrize("number", [0, 11])
+def test_a_wrong_logit_is_caught(tiny_bundle_path: Path, tmp_path: Path, number: int) -> None:
+    """One logit of one row off by twice the tolerance is caught, also in the last row."""
+    row = json.loads((tiny_bundle_path / GOLDEN).read_text().splitlines()[number])
+    row["logits"][-1] += 2 * TOLERANCE
+    bundle = changed(tiny_bundle_path, tmp_path, number, logits=row["logits"])
+    assert f"row {number + 1} is off by 0.002" in refusal(bundle)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_logits_that_are_no_numbers_are_caught(tiny_bundle_path: Path, value: float) -> None:
+    """A runtime that answers NaN, which no comparison holds for, is refused."""
+    bundle = open_bundle(tiny_bundle_path)
+    assert "is off by" in refusal(bundle, lambda batch: np.full((len(batch.input_ids), 6), value, dtype=np.float32))
+
+
+@pytest.mark.parametrize("width", [0, 1, 4, 7])
+def test_a_graph_of_another_width_is_caught(tiny_bundle_path: Path, width: int) -> None:
+    """A model with another number of labels is refused with one line, also where numpy would stretch it to fit."""
+    bundle = open_bundle(tiny_bundle_path)
+    assert "6 logits" in refusal(bundle, lambda batch: np.zeros((len(batch.input_ids), width), dtype=np.float32))
+
+
+def test_a_row_of_another_width_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """A row with a single logit is not compared with all of them."""
+    assert "1 logits" in refusal(changed(tiny_bundle_path, tmp_path, 0, logits=[0.0]))
+
+
+@pytest.mark.parametrize("change", [{"outcome": "invented"}, {"label": "somewhere else"}])
+def test_a_wrong_verdict_is_caught(tiny_bundle_path: Path, tmp_path: Path, change: dict[str, str]) -> None:
+    """Same logits but another outcome or label than at export: refused."""
+    assert "another verdict" in refusal(changed(tiny_bundle_path, tmp_path, 4, **change))
+
+
+def test_other_thresholds_are_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """Thresholds that changed since export give other verdicts."""
+    fields = json.loads((tiny_bundle_path / "manifest.json").read_text())["fields"]
+    for label in fields[0]["labels"]:
+        label["route"] = 1.0
+    assert "another verdict" in refusal(open_bundle(rewritten(tiny_bundle_path, tmp_path, fields=fields)))
+
+
+@pytest.mark.parametrize("count", [11, 13])
+def test_a_wrong_count_is_caught(tiny_bundle_path: Path, tmp_path: Path, count: int) -> None:
+    """Rows that went missing, or came on top, are noticed."""
+    assert f"the manifest says {count}" in refusal(
+        open_bundle(rewritten(tiny_bundle_path, tmp_path, golden_rows=count))
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n" * 12, b"{}\n" * 12, b"[]\n" * 12, b"\xff\n" * 12, b'{"subject": NaN}\n' * 12, b"[" * 99_999],
+)
+def test_rows_of_another_kind_are_caught(tiny_bundle_path: Path, tmp_path: Path, content: bytes) -> None:
+    """A golden file that holds no rows of this release is refused with one line."""
+    bundle = open_bundle(rewritten(tiny_bundle_path, tmp_path, files={GOLDEN: content}))
+    assert GOLDEN in refusal(bundle)

