@@ -8,6 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
+from models.errors import TicketRouterError
 from models.manifest import Frozen
 
 
@@ -20,10 +21,17 @@ class BaselineFigures(Frozen):
 
 
 def train_baseline(texts: Sequence[str], labels: Sequence[str], seed: int) -> Any:
-    """Words and pairs of words, sublinear term frequency, a linear support vector machine."""
+    """Words and pairs of words, sublinear term frequency, a linear support vector machine.
+
+    Raises:
+        TicketRouterError: the texts hold no word at all.
+    """
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")
     model = make_pipeline(vectorizer, LinearSVC(random_state=seed))
-    model.fit(texts, labels)
+    try:
+        model.fit(texts, labels)
+    except ValueError as error:  # scikit-learn's "empty vocabulary"
+        raise TicketRouterError("the training texts hold no words; is the text column the right one?") from error
     return model
 
 

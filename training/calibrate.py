@@ -144,3 +144,8 @@ def precision_bound(right: int, rows: int, doubt: float) -> float:
 def fewest_rows(precision: float, doubt: float) -> int:
     """How many rows without one error it takes to promise `precision`: 59 for .95 at 95 %."""
     return int(np.ceil(np.log(doubt) / np.log(precision)))
+
+
+def fewest_start(recipe: PromiseRecipe) -> int:
+    """How many calibration rows, all of them right, it takes before any label can be routed."""
+    return fewest_rows(recipe.route_precision, (1 - recipe.confidence) / len(_STARTS))

@@ -89,8 +89,8 @@ def _demo() -> None:
     finally:
         _stop(service)
     _console.print(f"\nStopped cleanly after {time.monotonic() - started:.0f} s. The report on the model:")
-    _console.print(f"  {(FOLDER / 'bundles' / 'current' / 'report.html').resolve()}", soft_wrap=True)
-    _console.print(f"Serve it yourself:\n  .venv/bin/python -m service --bundle {FOLDER}/bundles/current")
+    _console.print(f"  {(_bundle() / 'report.html').resolve()}", soft_wrap=True)
+    _console.print(f"Serve it yourself:\n  .venv/bin/python -m service --bundle {_bundle()}")
 
 
 def _heading(text: str) -> None:
@@ -111,7 +111,7 @@ def _run(*arguments: str) -> None:
 def _start_service() -> Service:
     port, management = _free_port(), _free_port()
     command = _command(
-        "service", "--bundle", str(FOLDER / "bundles" / "current"), "--port", str(port), "--management-port",
+        "service", "--bundle", str(_bundle()), "--port", str(port), "--management-port",
         str(management),
     )  # fmt: skip
     log = (FOLDER / "service.log").open("wb")
@@ -125,6 +125,11 @@ def _start_service() -> Service:
         time.sleep(0.05)
     _console.print(f"ready after {time.monotonic() - started:.1f} s at {service.url}")
     return service
+
+
+def _bundle() -> Path:
+    """The one bundle the demo trained."""
+    return next(path.parent for path in (FOLDER / "bundles").glob("*/manifest.json") if not path.parent.is_symlink())
 
 
 def _free_port() -> int:

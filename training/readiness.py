@@ -5,9 +5,11 @@ from pathlib import Path
 
 from models.manifest import Frozen
 from models.text import prepare
+from training.calibrate import fewest_start
 from training.data.contract import Checked, check_table, label_counts
 from training.data.split import PreparedRow, distinct_rows
 from training.data.table import read_table
+from training.recipe import Recipe
 
 ENOUGH_ROWS = 30
 """A label with fewer rows is learned badly and measured worse; merge it, or leave it to people."""
@@ -40,6 +42,7 @@ class Readiness(Frozen):
     fields: tuple[FieldCounts, ...]
     ready: bool
     verdict: str
+    advice: str | None
 
 
 def assess(data: Path, fields: tuple[str, ...], columns: Mapping[str, str]) -> Readiness:
@@ -64,6 +67,7 @@ def assess(data: Path, fields: tuple[str, ...], columns: Mapping[str, str]) -> R
         fields=counts,
         ready=verdict is None,
         verdict=verdict or _ready(counts[0]),
+        advice=None if verdict else _advice(sum(counts[0].counts.values())),
     )
 
 
@@ -89,3 +93,15 @@ def _ready(department: FieldCounts) -> str:
     needed = ", ".join(f"{label} needs {ENOUGH_ROWS - department.counts[label]} more" for label in department.scarce)
     summary = f"enough to start: {enough} of {len(department.counts)} departments"
     return f"{summary}; {needed}" if needed else summary
+
+
+def _advice(rows: int) -> str | None:
+    """What so few rows cannot carry: the default promise needs many calibration rows without an error."""
+    recipe = Recipe()
+    least = int(fewest_start(recipe.promise) / recipe.split.calibration)
+    if rows >= least:
+        return None
+    return (
+        f"too few to route without a person at the default promise, which takes about {least} tickets: "
+        "expect suggestions, or promise less in the recipe"
+    )

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,10 @@ FORBIDDEN = ("torch", "transformers", "optimum", "onnx", "sklearn", "datasets")
 
 
 @pytest.fixture
-def slim() -> Iterator[Path]:
+def slim() -> Path:
     """The slim environment's interpreter; `make test` makes the environment."""
     assert PYTHON.exists(), "no .venv-service: run `make service-env`, or `make test`, which does"
-    yield PYTHON
+    return PYTHON
 
 
 @pytest.mark.parametrize("name", FORBIDDEN)

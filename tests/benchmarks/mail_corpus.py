@@ -24,9 +24,7 @@ def main() -> None:
     with httpx.Client(base_url=arguments.url, timeout=30) as client:
         for mail in mails:
             started = time.perf_counter()
-            answer = client.post(
-                "/v1/route", content=mail.read_bytes(), headers={"Content-Type": "message/rfc822"}
-            )
+            answer = client.post("/v1/route", content=mail.read_bytes(), headers={"Content-Type": "message/rfc822"})
             seconds.append(time.perf_counter() - started)
             codes[answer.status_code] += 1
             if answer.status_code == 200:

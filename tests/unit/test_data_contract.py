@@ -49,7 +49,6 @@ def test_a_row_becomes_a_ticket() -> None:
     assert (row.ticket.sender, row.ticket.content_type) == ("a@b.example", "text/html")
     assert row.labels == {"department": "tech support"}
     assert (row.split, row.line) == ("validation", 2)
-    assert row.created_at is not None
 
 
 @pytest.mark.parametrize("name", ["department", "label", "team", "group", "queue", "category", "Department", "QUEUE"])
@@ -107,7 +106,6 @@ def test_names_of_columns_cannot_break_the_line() -> None:
         ("priority", CANARY + "x" * 100, "over 100 characters"),
         ("split", CANARY, "split is none of"),
         ("content_type", CANARY, "neither text/plain nor text/html"),
-        ("created_at", CANARY, "no ISO 8601 date"),
     ],
 )
 def test_a_bad_cell_is_a_fault_of_its_row(column: str, cell: str, why: str) -> None:

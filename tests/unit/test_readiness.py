@@ -71,3 +71,9 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """A missing file is no verdict but an error."""
     with pytest.raises(TicketRouterError, match="cannot be read"):
         assess(tmp_path / "none.csv", ("department",), {})
+
+
+def test_too_few_rows_for_the_default_promise_are_told_so(tmp_path: Path) -> None:
+    """Enough to start is not enough to route: that takes 86 calibration rows, a tenth of all, without an error."""
+    assert "about 860 tickets" in str(assessed(tmp_path, *many("a"), *many("b")).advice)
+    assert assessed(tmp_path, *many("a", 430), *many("b", 430)).advice is None

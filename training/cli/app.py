@@ -183,6 +183,11 @@ def main() -> None:
     except TicketRouterError as error:
         typer.echo(f"error: {' '.join(str(error).splitlines())}", err=True)
         sys.exit(2)
+    except OSError as error:  # a full disk, an unwritable temporary folder
+        typer.echo(
+            f"error: {error.strerror or 'input or output failed'}: {error.filename or 'no file named'}", err=True
+        )
+        sys.exit(2)
     except Stopped as stopped:
         typer.echo("stopped; nothing is left half-written", err=True)
         sys.exit(128 + stopped.number)

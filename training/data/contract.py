@@ -6,7 +6,6 @@ Every fault is kept with its line, so that a person can mend the export in one g
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
@@ -20,7 +19,6 @@ _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "body": ("body", "text", "description", "message", "content"),
     DEPARTMENT: (DEPARTMENT, "label", "team", "group", "queue", "category"),
     "split": ("split",),
-    "created_at": ("created_at", "created", "date"),
     "requester": ("requester", "from", "sender", "email"),
     "content_type": ("content_type",),
 }
@@ -41,7 +39,6 @@ class TicketRow:
     ticket: Ticket
     labels: Mapping[str, str | None]
     split: str
-    created_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +135,7 @@ def _row(record: Record, columns: Mapping[str, str], fields: Sequence[str]) -> T
         id=cells.get("id") or None,
         sender=cells.get("requester", ""),
     )
-    return TicketRow(record.line, ticket, labels, _split(cells), _date(cells.get("created_at", "")))
+    return TicketRow(record.line, ticket, labels, _split(cells))
 
 
 def _fault(cells: Mapping[str, str], labels: Mapping[str, str | None]) -> str | None:
@@ -150,8 +147,6 @@ def _fault(cells: Mapping[str, str], labels: Mapping[str, str | None]) -> str | 
         return "split is none of train, validation, calibration, test"
     if _media_type(cells) not in _CONTENT_TYPES:
         return "content_type is neither text/plain nor text/html"
-    if cells.get("created_at", "").strip() and _date(cells["created_at"]) is None:
-        return "created_at is no ISO 8601 date"
     return None
 
 
@@ -162,13 +157,6 @@ def _media_type(cells: Mapping[str, str]) -> str:
 
 def _split(cells: Mapping[str, str]) -> str:
     return _SPLITS[cells.get("split", "").strip().lower()]
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
-        return None
 
 
 def _columns_there(table: Table) -> str:
