@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 
 from models.scoring import Outcome
 from models.ticket import ContentType
+from service.http.shapes import Output, Problem
 
 TICKET_ID_LENGTH = 200
 ADDRESS_LENGTH = 2000
@@ -17,10 +18,6 @@ HEADERS = 1000
 
 class Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-class Output(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 Address = Annotated[str, Field(max_length=ADDRESS_LENGTH)]
@@ -78,26 +75,6 @@ class DecisionOut(Output):
     fields: dict[str, FieldOut]
     flags: tuple[str, ...]
     model: ModelOut
-
-
-class FieldProblem(Output):
-    """Where a request is not as documented: known field names and positions only, `*` stands for a name of its own."""
-
-    field: str
-    code: str
-    message: str
-
-
-class Problem(Output):
-    """RFC 9457. `code` is stable, the texts are not; `errors` is empty except for `invalid_request`."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-    errors: tuple[FieldProblem, ...]
 
 
 class Decided(Output):

@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from models.errors import MailError
 from service import errors
-from service.api.schemas import FieldProblem, Problem
+from service.http.shapes import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:ticket-router:problem:"
