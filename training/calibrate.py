@@ -16,12 +16,10 @@ from models.fields import Field
 from models.manifest import FieldEntry, LabelEntry, Promise
 from models.scoring import FieldScoring, Logits, Threshold, probabilities
 from training.data.split import MISSING
+from training.promise import STARTS, fewest_rows
 from training.recipe import PromiseRecipe
 
 _LOG_TEMPERATURE = (-3.0, 3.0)
-_STARTS = (1, 2, 4, 8)
-"""Where test sequences begin, in multiples of the fewest rows that could pass. One error among the surest rows would
-end a single sequence at once; several share the error probability between them (Bonferroni)."""
 _STEP = 1.05
 """Each next test accepts this many times more rows: fewer tests, no loss that the bound could see."""
 
@@ -104,10 +102,10 @@ def lowest_confidence(
     """
     order = np.argsort(-confidence, kind="stable")
     sorted_confidence, errors = confidence[order], np.cumsum(~correct[order], dtype=np.int64)
-    share = doubt / len(_STARTS)
+    share = doubt / len(STARTS)
     fewest = fewest_rows(precision, share)
     best = None
-    for start in (fewest * multiple for multiple in _STARTS):
+    for start in (fewest * multiple for multiple in STARTS):
         accepted = _walk(sorted_confidence, errors, start, precision, share)
         best = accepted if best is None or (accepted is not None and accepted < best) else best
     return best
@@ -139,13 +137,3 @@ def _counts(start: int, rows: int) -> Sequence[int]:
 def precision_bound(right: int, rows: int, doubt: float) -> float:
     """The lower Clopper-Pearson bound of a precision, one-sided, at confidence 1 - doubt."""
     return 0.0 if right == 0 else float(beta.ppf(doubt, right, rows - right + 1))
-
-
-def fewest_rows(precision: float, doubt: float) -> int:
-    """How many rows without one error it takes to promise `precision`: 59 for .95 at 95 %."""
-    return int(np.ceil(np.log(doubt) / np.log(precision)))
-
-
-def fewest_start(recipe: PromiseRecipe) -> int:
-    """How many calibration rows, all of them right, it takes before any label can be routed."""
-    return fewest_rows(recipe.route_precision, (1 - recipe.confidence) / len(_STARTS))

@@ -86,7 +86,7 @@ class _Judged:
 
 
 def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TrainResult:
-    """Train a bundle and write it into the store; the first sound one of a store becomes its `current`.
+    """Train a bundle and write it into the store; the first of a store becomes its `current`.
 
     Raises:
         TicketRouterError: anything the user can mend; nothing is left half-written.
@@ -267,7 +267,7 @@ def _write(
         "report.html": render_report("Training report", judged.entries, _shown(metrics), metrics).encode(),
     }
     folder = write_bundle(request.store, draft, files)
-    return TrainResult(folder, metrics, _serves(request.store, folder.name, metrics["beats_baseline"]))
+    return TrainResult(folder, metrics, _serves(request.store, folder.name))
 
 
 def _shown(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -279,10 +279,11 @@ def _shown(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _serves(store: Path, version: str, beats_baseline: bool) -> bool:
-    """Whether this bundle is the store's current one. A sound first one becomes it, later ones are promoted."""
+def _serves(store: Path, version: str) -> bool:
+    """Whether this bundle is the store's current one. With nothing to compare it with, the first one becomes it, even
+    when it does not beat its baseline (the user is warned): its thresholds hold all the same. Later ones are promoted.
+    """
     if (store / "current").exists():
         return (store / "current").resolve().name == version
-    if beats_baseline:
-        point_current(store, version)
-    return beats_baseline
+    point_current(store, version)
+    return True

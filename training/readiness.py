@@ -5,10 +5,10 @@ from pathlib import Path
 
 from models.manifest import Frozen
 from models.text import prepare
-from training.calibrate import fewest_start
 from training.data.contract import Checked, check_table, label_counts
 from training.data.split import PreparedRow, distinct_rows
 from training.data.table import read_table
+from training.promise import fewest_start
 from training.recipe import Recipe
 
 ENOUGH_ROWS = 30

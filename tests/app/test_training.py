@@ -21,7 +21,7 @@ import pytest
 from models.bundle import open_bundle
 from models.golden import GoldenRow, load_rows, replay
 from tests.support.plain import draft, files, plain_bundle
-from tests.support.process import ROOT
+from tests.support.process import ROOT, serving
 from tests.support.rows import CANARY, write_csv
 from training.sample import make_tickets, write_tickets
 
@@ -150,6 +150,18 @@ def test_the_trained_bundle_replays_with_onnxruntime(place: Place) -> None:
 
     found = replay(bundle, infer, bundle.model("fp32").tolerance)
     assert found.rows == len(load_rows(bundle)) > 5
+
+
+def test_the_service_routes_with_the_trained_bundle(place: Place) -> None:
+    """A RoBERTa with byte-level BPE goes the whole way: trained, exported by optimum, served over HTTP."""
+    labels = {ticket.department for ticket in make_tickets(150, 3)}
+    with serving(place.bundle) as service, service.client() as client:
+        answer = client.post("/v1/route", json={"subject": "Invoice", "body": "I was charged twice. " * 40})
+    decision = answer.json()
+    assert answer.status_code == 200
+    assert {candidate["department"] for candidate in decision["candidates"]} <= labels
+    assert "priority" in decision["fields"]
+    assert "truncated" in decision["flags"]
 
 
 def test_the_bundle_says_where_it_comes_from(place: Place) -> None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from models.fields import Field
-from training.calibrate import calibrate_field, fewest_rows, fit_temperature, lowest_confidence, precision_bound
+from training.calibrate import calibrate_field, fit_temperature, lowest_confidence, precision_bound
 from training.data.split import MISSING
+from training.promise import fewest_rows
 from training.recipe import PromiseRecipe
 
 DOUBT = 0.05

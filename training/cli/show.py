@@ -40,15 +40,10 @@ def train_lines(result: "TrainResult") -> Iterator[str]:
                 yield f"  baseline (TF-IDF): accuracy {gate['accuracy']:.3f}, macro-F1 {gate['macro_f1']:.3f}"
                 yield f"  {_outcomes(by_part[part]['outcomes'])}"
     if not metrics["beats_baseline"]:
-        yield (
-            "warning: the encoder does not beat its TF-IDF baseline, so it is not promoted; more tickets, more epochs "
-            "or another --base may help"
-        )
+        yield "warning: the encoder does not beat its TF-IDF baseline; more tickets or another --base may help"
     yield f"bundle: {result.bundle}{' (now current)' if result.is_current else ''}"
     yield f"report: {result.bundle / 'report.html'}"
-    if not metrics["beats_baseline"]:
-        yield f"to serve it all the same: python -m service --bundle {result.bundle}"
-    elif not result.is_current:
+    if not result.is_current:
         yield f"to serve it: python -m training promote --bundle {result.bundle} --store {result.bundle.parent}"
 
 

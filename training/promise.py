@@ -1,0 +1,19 @@
+"""How many rows a promise takes: plain arithmetic that `check` and `calibrate` share."""
+
+import math
+
+from training.recipe import PromiseRecipe
+
+STARTS = (1, 2, 4, 8)
+"""Where test sequences begin, in multiples of the fewest rows that could pass. One error among the surest rows would
+end a single sequence at once; several share the error probability between them (Bonferroni)."""
+
+
+def fewest_rows(precision: float, doubt: float) -> int:
+    """How many rows without one error it takes to promise `precision`: 59 for .95 at 95 %."""
+    return math.ceil(math.log(doubt) / math.log(precision))
+
+
+def fewest_start(recipe: PromiseRecipe) -> int:
+    """How many calibration rows, all of them right, it takes before any label can be routed."""
+    return fewest_rows(recipe.route_precision, (1 - recipe.confidence) / len(STARTS))
