@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow lint types imports check constraints service-env clean
+.PHONY: help env demo test lint types imports check constraints service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,10 +25,7 @@ demo: env ## from made-up tickets to routed e-mails, in minutes; leaves nothing 
 	@$(BIN)/python -m training.demo
 
 test: env service-env ## the whole test suite
-	$(BIN)/python -m pytest -m "not slow"
-
-test-slow: env ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest
 
 lint: env ## ruff: style and common faults
 	$(BIN)/ruff check .

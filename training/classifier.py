@@ -105,10 +105,6 @@ def _without_pooler(config: PretrainedConfig) -> dict[str, Any]:
     return {"add_pooling_layer": False} if config.model_type in poolers else {}
 
 
-def count_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def seeded(seed: int) -> None:
     """Fix every random source of a run."""
     from transformers import set_seed

@@ -1,6 +1,7 @@
 """`training check`: a file held against the contract, and a verdict on whether it is enough to start."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from models.manifest import Frozen
@@ -42,7 +43,7 @@ class Readiness(Frozen):
     fields: tuple[FieldCounts, ...]
     ready: bool
     verdict: str
-    advice: str | None
+    advice: tuple[str, ...]
 
 
 def assess(data: Path, fields: tuple[str, ...], columns: Mapping[str, str]) -> Readiness:
@@ -67,7 +68,7 @@ def assess(data: Path, fields: tuple[str, ...], columns: Mapping[str, str]) -> R
         fields=counts,
         ready=verdict is None,
         verdict=verdict or _ready(counts[0]),
-        advice=None if verdict else _advice(sum(counts[0].counts.values())),
+        advice=() if verdict else tuple(_advice(counts)),
     )
 
 
@@ -79,7 +80,7 @@ def _counts(checked: Checked, field: str) -> FieldCounts:
 def _verdict(checked: Checked, counts: tuple[FieldCounts, ...]) -> str | None:
     """Why training would fail or be pointless; None: it may start."""
     if checked.faults:
-        return f"not ready: {len(checked.faults)} rows break the contract; mend or remove them"
+        return f"not ready: rows that break the contract: {len(checked.faults)}; mend or remove them"
     for field in counts:
         if len(field.counts) < 2:
             return f"not ready: {field.name} has {len(field.counts)} label(s); it needs at least two"
@@ -95,13 +96,18 @@ def _ready(department: FieldCounts) -> str:
     return f"{summary}; {needed}" if needed else summary
 
 
-def _advice(rows: int) -> str | None:
-    """What so few rows cannot carry: the default promise needs many calibration rows without an error."""
+def _advice(counts: tuple[FieldCounts, ...]) -> Iterator[str]:
+    """What is no fault but will disappoint: labels that are one to a person, and too few rows for the promise."""
+    for field in counts:
+        spellings = Counter(label.casefold() for label in field.counts)
+        twice = sorted(label for label in field.counts if spellings[label.casefold()] > 1)
+        if twice:
+            yield f"{field.name}: labels that differ in case alone are learned apart: {', '.join(twice)}"
     recipe = Recipe()
     least = int(fewest_start(recipe.promise) / recipe.split.calibration)
-    if rows >= least:
-        return None
-    return (
-        f"too few to route without a person at the default promise, which takes about {least} tickets: "
-        "expect suggestions, or promise less in the recipe"
-    )
+    # The default promise needs so many calibration rows, all of them right, before anything is routed.
+    if sum(counts[0].counts.values()) < least:
+        yield (
+            f"too few to route without a person at the default promise, which takes about {least} tickets: "
+            "expect suggestions, or promise less in the recipe"
+        )

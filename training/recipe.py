@@ -2,9 +2,9 @@
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from models.errors import TicketRouterError
 from models.manifest import Frozen
@@ -22,6 +22,12 @@ class SplitRecipe(Frozen):
     """Temperature and thresholds. Apart from validation: rows that chose the model flatter it."""
     test: Share = 0.1
     """The report. Taken only when the file has no split of its own: a file that has one says what its test is."""
+
+    @model_validator(mode="after")
+    def _leaves_training_rows(self) -> Self:
+        if self.validation + self.calibration + self.test >= 0.95:
+            raise ValueError("the shares leave less than 5 % of the rows for training")
+        return self
 
 
 class PromiseRecipe(Frozen):

@@ -352,7 +352,7 @@ def test_check_says_whether_it_is_enough(place: Place, tmp_path: Path) -> None:
     assert bad.err == ""
     assert "line 3: department is empty" in bad.out
     assert "line 4: department is empty" in bad.out
-    assert "not ready: 2 rows break the contract" in bad.out
+    assert "not ready: rows that break the contract: 2" in bad.out
     assert CANARY not in bad.out
 
 
@@ -397,13 +397,13 @@ BAD_TABLES: dict[str, tuple[Put, Sequence[str], str]] = {
     "mapped role": (csv_of("subject,department", f"{CANARY},x"), ("--column", "team=subject"), "'team'"),
     "mapping": (csv_of("subject,department", f"{CANARY},x"), ("--column", "department"), "ROLE=COLUMN"),
     "empty label": (csv_of("subject,department", f"{CANARY},x", f"{CANARY},"), (), "line 3: department is empty"),
-    "one label": (csv_of("subject,department", *(f"{CANARY} {n},x" for n in range(40))), (), "only 1 department"),
+    "one label": (csv_of("subject,department", *(f"{CANARY} {n},x" for n in range(40))), (), "empty texts: 1; routing"),
     "one value": (
         csv_of("subject,department,mood", *(f"{CANARY} {n},d{n % 2},fine" for n in range(80))),
         ("--field", "mood"),
         "field mood has 1 value",
     ),
-    "no text": (csv_of("subject,department", *(f" ,d{n % 2}" for n in range(40))), (), "only 0 department"),
+    "no text": (csv_of("subject,department", *(f" ,d{n % 2}" for n in range(40))), (), "40 empty texts: 0; routing"),
     "too few": (csv_of("subject,department", f"{CANARY},x", "b,y"), (), "too few rows"),
     "latin-1": (csv_of("subject,department", f"{CANARY} ü,x", encoding="latin-1"), (), "line 2: not UTF-8"),
     "utf-16": (csv_of("subject,department", f"{CANARY},x", encoding="utf-16"), (), "is UTF-16"),

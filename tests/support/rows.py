@@ -28,7 +28,7 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
 
 
 def ticket_row(line: int, text: str, department: str, split: str = "", **labels: str | None) -> TicketRow:
-    return TicketRow(line, Ticket(subject="", body=text), {"department": department, **labels}, split, None)
+    return TicketRow(line, Ticket(subject="", body=text), {"department": department, **labels}, split)
 
 
 def prepared(line: int, text: str, department: str, split: str = "", **labels: str | None) -> PreparedRow:

@@ -41,7 +41,7 @@ def test_scarce_departments_are_named_with_what_they_lack(tmp_path: Path) -> Non
     [
         ([*many("a"), *many("b", ENOUGH_ROWS - 1)], "fewer than two departments have 30 tickets"),
         (many("a"), "department has 1 label"),
-        ([*many("a"), *many("b"), (CANARY, "")], "1 rows break the contract"),
+        ([*many("a"), *many("b"), (CANARY, "")], "rows that break the contract: 1"),
     ],
 )
 def test_a_file_that_is_not_enough_says_why(tmp_path: Path, rows: list[tuple[str, ...]], why: str) -> None:
@@ -75,5 +75,11 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 def test_too_few_rows_for_the_default_promise_are_told_so(tmp_path: Path) -> None:
     """Enough to start is not enough to route: that takes 86 calibration rows, a tenth of all, without an error."""
-    assert "about 860 tickets" in str(assessed(tmp_path, *many("a"), *many("b")).advice)
-    assert assessed(tmp_path, *many("a", 430), *many("b", 430)).advice is None
+    assert "about 860 tickets" in assessed(tmp_path, *many("a"), *many("b")).advice[0]
+    assert assessed(tmp_path, *many("a", 430), *many("b", 430)).advice == ()
+
+
+def test_labels_that_differ_in_case_alone_are_pointed_out(tmp_path: Path) -> None:
+    """`Billing` and `billing` are one department to a person and two to the model."""
+    found = assessed(tmp_path, *many("Billing"), *many("billing"), *many("sales"))
+    assert found.advice[0] == "department: labels that differ in case alone are learned apart: Billing, billing"

@@ -72,3 +72,11 @@ def test_a_recipe_cannot_be_changed() -> None:
     """What was read is what the bundle says it was trained with."""
     with pytest.raises(ValueError, match="frozen"):
         Recipe().epochs = 3  # type: ignore[misc]
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused(tmp_path: Path) -> None:
+    """90 % validation and 90 % calibration cannot both be had."""
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[split]\nvalidation = 0.9\ncalibration = 0.9\n")
+    with pytest.raises(TicketRouterError, match=r"^[^\n]*leave less than 5 %[^\n]*$"):
+        load_recipe(recipe)

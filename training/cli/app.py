@@ -12,32 +12,44 @@ import typer
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, FIELD_NAME
+from training.base import DEFAULT_BASE
+
+PROGRAM = "python -m training"
+BAD_USAGE = 2
 
 app = typer.Typer(
-    name="python -m training",
     help="From closed tickets to a bundle that the service routes with.",
-    epilog="First steps: python -m training sample --out tickets.csv; "
-    "python -m training train --data tickets.csv --base embedded",
-    no_args_is_help=True,
+    epilog="""\b
+    First steps:
+      python -m training sample --out tickets.csv
+      python -m training check --data tickets.csv
+      python -m training train --data tickets.csv --base embedded""",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"max_content_width": 110},
 )
 
-Data = Annotated[Path, typer.Option(help="Closed tickets: CSV, JSONL or Parquet.")]
+Data = Annotated[Path, typer.Option(metavar="FILE", help="Closed tickets: CSV, JSONL or Parquet.")]
 Column = Annotated[
     list[str], typer.Option(metavar="ROLE=COLUMN", help="A column with an unusual name, e.g. department=assigned_team.")
 ]
-Fields = Annotated[list[str], typer.Option("--field", help="A column to predict; department always is.")]
+Fields = Annotated[
+    list[str], typer.Option("--field", metavar="NAME", help="A column to predict; department always is.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, for machines.")]
 
 
-@app.command(epilog="Example: python -m training sample --out tickets.csv --rows 500 --seed 3")
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training sample --out tickets.csv
+      python -m training sample --out tickets.parquet --rows 500 --seed 3"""
+)
 def sample(
-    out: Annotated[Path, typer.Option(help="File to write: .csv, .jsonl or .parquet.")],
-    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many tickets.")] = 2000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same tickets.")] = 7,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .csv, .jsonl or .parquet.")],
+    rows: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many tickets.")] = 2000,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same tickets.")] = 7,
 ) -> None:
     """Write made-up tickets of a made-up company, to try things with."""
     from training.sample import WRONG_LABEL_RATE, make_tickets, write_tickets
@@ -46,28 +58,45 @@ def sample(
     typer.echo(f"{rows} made-up tickets in {out} ({WRONG_LABEL_RATE:.0%} with a wrong department, as in real life)")
 
 
-@app.command(epilog="Example: python -m training check --data export.csv --column department=assigned_team")
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training check --data export.csv
+      python -m training check --data export.jsonl --column department=assigned_team --field priority"""
+)
 def check(data: Data, field: Fields = [], column: Column = [], as_json: Json = False) -> None:  # noqa: B006 typer's way
-    """Hold a file against the data contract: what is wrong, line by line, and whether it is enough to start."""
+    """Say what is wrong in a file, line by line.
+
+    Holds it against the data contract and says whether it is enough to start.
+    """
     from training.cli.show import check_lines
     from training.readiness import assess
 
     found = assess(data, fields_of(field), mapping_of(column))
     typer.echo(found.model_dump_json(indent=1) if as_json else "\n".join(check_lines(found)))
     if not found.ready:
-        raise typer.Exit(2)
+        raise typer.Exit(BAD_USAGE)
 
 
-@app.command(epilog="Example: python -m training train --data tickets.csv --base embedded --field department")
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training train --data export.csv
+      python -m training train --data export.csv --base embedded --field priority
+      python -m training train --data export.parquet --base ./roberta-base --recipe recipe.toml"""
+)
 def train(
     data: Data,
-    recipe: Annotated[Path | None, typer.Option(help="TOML file; the defaults where absent.")] = None,
+    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file; the defaults where absent.")] = None,
     base: Annotated[
-        str, typer.Option(help="Encoder to start from: a hub name, a folder, or 'embedded' (no hub needed).")
-    ] = "FacebookAI/roberta-base",
-    out: Annotated[Path, typer.Option(help="Folder of bundles; the new one gets its version's name there.")] = Path(
-        "models/bundles"
-    ),
+        str,
+        typer.Option(
+            metavar="NAME", help="Encoder to start from: a hub name, a folder, or 'embedded' (no hub needed)."
+        ),
+    ] = DEFAULT_BASE,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder of bundles; the new one gets its version's name there.")
+    ] = Path("models/bundles"),
     field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
     column: Column = [],  # noqa: B006
     as_json: Json = False,
@@ -87,11 +116,16 @@ def train(
     typer.echo(json.dumps(summary) if as_json else "\n".join(train_lines(result)))
 
 
-@app.command(epilog="Example: python -m training evaluate --bundle models/bundles/current --data closed.csv")
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training evaluate --bundle models/bundles/current --data closed.csv
+      python -m training evaluate --bundle models/bundles/current --data closed.csv --report report.html"""
+)
 def evaluate(
-    bundle: Annotated[Path, typer.Option(help="Bundle folder.")],
+    bundle: Annotated[Path, typer.Option(metavar="FOLDER", help="Bundle folder.")],
     data: Data,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML page there.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write an HTML page there.")] = None,
     column: Column = [],  # noqa: B006 typer reads the default, nobody changes it
     as_json: Json = False,
 ) -> None:
@@ -110,12 +144,19 @@ def evaluate(
         typer.echo(f"report: {report}")
 
 
-@app.command(epilog="Example: python -m training promote --bundle models/bundles/0123456789abcdef")
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training promote --bundle models/bundles/0123456789abcdef"""
+)
 def promote(
-    bundle: Annotated[Path, typer.Option(help="Bundle folder inside the store.")],
-    store: Annotated[Path, typer.Option(help="Folder of bundles.")] = Path("models/bundles"),
+    bundle: Annotated[Path, typer.Option(metavar="FOLDER", help="Bundle folder inside the store.")],
+    store: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")] = Path("models/bundles"),
 ) -> None:
-    """Make a bundle the one that serves: check it whole, then move the store's `current` pointer."""
+    """Make a bundle the one that serves.
+
+    Checks it whole, refuses one that does not beat its baseline, then moves the store's `current` pointer.
+    """
     from models.bundle import open_bundle, point_current
 
     opened = open_bundle(bundle)
@@ -179,18 +220,23 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        app()
-    except TicketRouterError as error:
-        typer.echo(f"error: {' '.join(str(error).splitlines())}", err=True)
-        sys.exit(2)
-    except OSError as error:  # a full disk, an unwritable temporary folder
-        typer.echo(
-            f"error: {error.strerror or 'input or output failed'}: {error.filename or 'no file named'}", err=True
-        )
-        sys.exit(2)
+        sys.exit(_run(sys.argv[1:] or ["--help"]))
     except Stopped as stopped:
         typer.echo("stopped; nothing is left half-written", err=True)
         sys.exit(128 + stopped.number)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        return typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
+    except typer.TyperException as error:
+        message = error.format_message()
+    except TicketRouterError as error:
+        message = str(error)
+    except OSError as error:  # a full disk, an unwritable temporary folder
+        message = f"{error.strerror or 'input or output failed'}: {error.filename or 'no file named'}"
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    return BAD_USAGE
 
 
 class Stopped(BaseException):

@@ -27,7 +27,7 @@ class EpochProgress(TrainerCallback):
         self._bar = Progress(
             TextColumn("  epoch {task.fields[epoch]:.1f}"),
             BarColumn(bar_width=40),
-            TextColumn("{task.percentage:>3.0f}% loss {task.fields[loss]:.3f}"),
+            TextColumn("{task.percentage:>3.0f}%{task.fields[loss]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -40,7 +40,7 @@ class EpochProgress(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self._task = self._bar.add_task("train", total=state.max_steps, epoch=0.0, loss=float("nan"))
+        self._task = self._bar.add_task("train", total=state.max_steps, epoch=0.0, loss="")
         self._bar.start()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -52,7 +52,7 @@ class EpochProgress(TrainerCallback):
         logs: dict[str, float] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
         if self._task is not None and logs and "loss" in logs:
-            self._bar.update(self._task, loss=logs["loss"])
+            self._bar.update(self._task, loss=f" loss {logs['loss']:.3f}")
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl,

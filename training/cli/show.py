@@ -9,6 +9,8 @@ if TYPE_CHECKING:  # they bring torch, which `check` should not wait for
     from training.readiness import Readiness
 
 _MOST_FAULTS = 20
+_FEW_ROWS = 50
+"""Fewer validation rows than this, and an accuracy is off by over ten points either way."""
 
 
 def check_lines(found: "Readiness") -> Iterator[str]:
@@ -25,8 +27,7 @@ def check_lines(found: "Readiness") -> Iterator[str]:
         for label, count in field.counts.items():
             yield f"  {count:>6}  {label}{'   (too few)' if label in field.scarce else ''}"
     yield found.verdict
-    if found.advice:
-        yield found.advice
+    yield from found.advice
 
 
 def train_lines(result: "TrainResult") -> Iterator[str]:
@@ -41,6 +42,8 @@ def train_lines(result: "TrainResult") -> Iterator[str]:
                 yield f"  {_outcomes(by_part[part]['outcomes'])}"
     if not metrics["beats_baseline"]:
         yield "warning: the encoder does not beat its TF-IDF baseline; more tickets or another --base may help"
+    if metrics["rows"]["validation"] < _FEW_ROWS:
+        yield f"warning: {metrics['rows']['validation']} validation rows say little; add closed tickets"
     yield f"bundle: {result.bundle}{' (now current)' if result.is_current else ''}"
     yield f"report: {result.bundle / 'report.html'}"
     if not result.is_current:

@@ -66,7 +66,7 @@ def split_rows(rows: Iterable[TicketRow], recipe: SplitRecipe, seed: int) -> Spl
     distinct, conflicting = distinct_rows(filled)
     removed = Removed(len(prepared) - len(filled), len(filled) - len(distinct), conflicting)
     parts = _assign(distinct, recipe, seed)
-    _refuse_unlearnable(parts)
+    _refuse_unlearnable(parts, removed)
     return Split(parts, removed)
 
 
@@ -131,13 +131,14 @@ def _draw(pool: Sequence[PreparedRow], shares: Mapping[str, float], seed: int) -
     return {part: sorted(items, key=lambda item: item.row.line) for part, items in drawn.items()}
 
 
-def _refuse_unlearnable(parts: Mapping[str, Sequence[PreparedRow]]) -> None:
+def _refuse_unlearnable(parts: Mapping[str, Sequence[PreparedRow]], removed: Removed) -> None:
+    left_out = f"after leaving out {removed.duplicates} repeated and {removed.empty} empty texts"
     trained = Counter(item.row.labels[DEPARTMENT] for item in parts["train"])
     if len(trained) < 2:
-        raise TicketRouterError(f"only {len(trained)} department to learn; routing needs at least two")
+        raise TicketRouterError(f"departments to learn {left_out}: {len(trained)}; routing needs at least two")
     for part in ("validation", "calibration"):
         if not parts[part]:
-            raise TicketRouterError(f"too few rows: none is left for {part}; add closed tickets")
+            raise TicketRouterError(f"too few rows {left_out}: none is left for {part}; add closed tickets")
         unknown = {item.row.labels[DEPARTMENT] for item in parts[part]} - set(trained)
         if unknown:
             raise TicketRouterError(f"a department of the {part} rows has no training row; add some or merge it")
