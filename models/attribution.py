@@ -14,6 +14,12 @@ MAX_CHARACTERS = 500
 
 _DATE = re.compile(r"\b(?:19|20)\d\d(?!\d)|\d{1,2}\s?[./-]\s?\d{1,2}\s?[./-]\s?\d{2,4}|\d{4}\s?[年년]")
 _TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d{2}(?!\d)|\d{1,2} ?(?:am|pm)\b|\d{1,2}[時时点點시]", re.IGNORECASE)
+# A program's output or a story, not a mail client's line: "2026-03-03 13:11:05 ERROR worker wrote:".
+_LOG_STAMP = re.compile(r"\W{0,3}(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d|\[")
+_PROGRAM = frozenset([
+    "the", "this", "that", "your", "server", "worker", "app", "system", "log", "error", "info", "debug", "warn",
+    "warning", "fatal", "trace", "process", "script", "daemon", "console", "output", "page", "website", "bot",
+])  # fmt: skip
 _BRACKETED_ADDRESS = re.compile(r"(?:[<(\[]|&lt;)\s?(?:mailto:)?[^\s@<>()\[\]]{1,64}\s?@\s?[^\s@<>()\[\]]{1,253}")
 _ENDS_IN_ADDRESS = re.compile(r"<[^\s@<>]{1,64}@[^\s@<>]{1,190}>$")
 _BARE_ADDRESS = re.compile(r"[^\s@<>()\[\]]@[^\s@<>()\[\]]")
@@ -31,8 +37,11 @@ _NAME_PARTICLES = frozenset([
 ])  # fmt: skip
 
 
-def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int]) -> int | None:
-    """Index after the attribution that starts at `start`, or None. `quoted` holds the indices of `>` lines."""
+def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int], strict: bool) -> int | None:
+    """Index after the attribution that starts at `start`, or None.
+
+    `quoted` holds the indices of `>` lines; `strict` asks for more evidence, since the subject is no reply's.
+    """
     opens = _opens(lines[start])
     joined = ""
     for end in range(start, min(start + MAX_LINES, len(lines))):
@@ -45,14 +54,16 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int])
         joined = f"{joined} {line}".strip()
         if len(joined) > MAX_CHARACTERS:
             return None
-        if (opens or end == start) and introduces(joined, before_quote=_next_text(lines, end + 1) in quoted):
+        if (opens or end == start) and introduces(
+            joined, before_quote=_next_text(lines, end + 1) in quoted, strict=strict
+        ):
             return end + 1
         if not opens or line.endswith(_SENTENCE_END):
             return None
     return None
 
 
-def introduces(text: str, *, before_quote: bool) -> bool:
+def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
     """Whether `text`, joined to one line, introduces somebody's message."""
     text = text.strip(" *_")
     core = text.rstrip(" :,*_")  # some translations end in a comma
@@ -63,20 +74,24 @@ def introduces(text: str, *, before_quote: bool) -> bool:
     wrote = core.casefold().endswith(WROTE)
     if not core or not (wrote or text != core):
         return False
-    date, time = _DATE.search(core) is not None, _TIME.search(core) is not None
-    address = _BRACKETED_ADDRESS.search(core) is not None
-    if before_quote:
-        return wrote or address or (date and time)
-    if not text.endswith(":"):
-        return False
-    if address and date and time:
+    date, time = _DATE.search(core) is not None, has_time(core)
+    if _BRACKETED_ADDRESS.search(core) and (before_quote or (date and time and text.endswith(":"))):
         return True
     anchored = date or time or has_address(core)
-    return anchored and not _narrates(core) and (wrote or _verb_before_name(core))
+    if not before_quote:
+        return text.endswith(":") and anchored and (wrote or _verb_before_name(core)) and not _tells(core, strict)
+    if strict:
+        return anchored and (wrote or _verb_before_name(core)) and not _tells(core, strict)
+    return (wrote or (date and time)) and not _logs(core)
 
 
 def has_date_and_time(text: str) -> bool:
-    return _DATE.search(text) is not None and _TIME.search(text) is not None
+    return _DATE.search(text) is not None and has_time(text)
+
+
+def has_time(text: str) -> bool:
+    """A time of day; "03.05.2020" alone is none, though it begins like one."""
+    return _TIME.search(_DATE.sub(" ", text)) is not None
 
 
 def has_address(text: str) -> bool:
@@ -115,8 +130,21 @@ def _glued_opener(line: str) -> bool:
     return line[:1] in "在于於" or line[:2] in ("ב-", "ใน")
 
 
-def _narrates(core: str) -> bool:
-    return not _NARRATIVE.isdisjoint(core.casefold().split())
+def _tells(core: str, strict: bool) -> bool:
+    """Whether the writer or a program speaks, not a mail client."""
+    words = core.casefold().split()
+    return not _NARRATIVE.isdisjoint(words) or _logs(core) or (strict and not _names(core))
+
+
+def _logs(core: str) -> bool:
+    return _LOG_STAMP.match(core) is not None or not _PROGRAM.isdisjoint(core.casefold().split())
+
+
+def _names(core: str) -> bool:
+    """Whether the word before the verb may be a name; clients that put the verb first have been asked already."""
+    verb = next((verb for verb in WROTE if core.casefold().endswith(verb)), "")
+    before = core[: len(core) - len(verb)].rstrip(" ,").rsplit(" ", 1)[-1]
+    return not verb or (before != "" and (not before[0].islower() or "@" in before or before == "you"))
 
 
 def _verb_before_name(core: str) -> bool:

@@ -1,7 +1,7 @@
 """Raw RFC 822 bytes → `Ticket`: headers, the text to read, and the names of attachments, which stay unread.
 
 Broken mails are normal mails: every byte string within the limit gives a ticket. `mime` and `mail_headers` do the
-reading, `mail_facts` the judging; this module decides which part is the message.
+reading, `mail_facts` the judging, `mail_text` chooses the parts that are the message.
 """
 
 import re
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from models.errors import MailError
 from models.mail_facts import mail_facts
 from models.mail_headers import Headers, addresses, decode_words, header, split_head
+from models.mail_text import message_text, says_little, with_inner
 from models.mime import Part, leaves
 from models.ticket import Attachment, ContentType, Ticket
 
@@ -20,11 +21,11 @@ MAX_MAIL_BYTES = 1_000_000
 
 MAX_ATTACHMENTS = 50
 MAX_NAME_CHARACTERS = 200
-MAX_TEXT_PARTS = 16
 MAX_MESSAGES_DEEP = 3
 
 _FROM_FIELDS = ("from", "sender", "reply-to", "return-path")
 _TO_FIELDS = ("to", "cc")
+_REPORTS = frozenset({"message/delivery-status", "message/disposition-notification", "message/feedback-report"})
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -44,10 +45,13 @@ def _plain_newlines(raw: bytes) -> bytes:
 def _ticket(raw: bytes, messages_left: int) -> Ticket:
     headers, body = split_head(raw)
     parts = leaves(headers, body)
-    text, content_type = _message(parts)
+    message = message_text(parts)
+    text, content_type = message
     subject = decode_words(header(headers, "subject"))
-    inner = None if text.strip() else _inner(parts, messages_left)
-    if inner is not None:
+    inner = _inner(parts, message, messages_left)
+    if inner is not None and text.strip():
+        text, content_type = with_inner(message, inner), "text/plain"
+    elif inner is not None:
         text, content_type, subject = inner.body, inner.content_type, subject or inner.subject
     sender = next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
     recipients = _addressed(headers, _TO_FIELDS)
@@ -68,27 +72,16 @@ def _addressed(headers: Headers, names: Sequence[str]) -> tuple[str, ...]:
     return addresses(", ".join(values))
 
 
-def _message(parts: Sequence[Part]) -> tuple[str, ContentType]:
-    """The text parts that are the message: plain text where there is any, HTML otherwise."""
-    plain = _texts(parts, "text/plain")
-    if plain:
-        return "\n\n".join(plain), "text/plain"
-    rich = _texts(parts, "text/html")
-    return "\n<hr>\n".join(rich), "text/html" if rich else "text/plain"
-
-
-def _texts(parts: Sequence[Part], kind: str) -> list[str]:
-    read = [part for part in parts if part.content_type == kind and not part.is_attachment][:MAX_TEXT_PARTS]
-    return list(filter(str.strip, (part.text() for part in read)))
-
-
-def _inner(parts: Sequence[Part], messages_left: int) -> Ticket | None:
-    """A forward as attachment: the first message inside, when nothing else was written."""
-    if not messages_left:
+def _inner(parts: Sequence[Part], message: tuple[str, ContentType], messages_left: int) -> Ticket | None:
+    """A forward as attachment: the first message inside, below few words or none. A delivery report's is our own."""
+    returned = bool(message[0].strip()) and any(part.content_type in _REPORTS for part in parts)
+    if not messages_left or returned:
         return None
     attached = (part for part in parts if part.content_type in {"message/rfc822", "message/global"})
     part = next(attached, None)
-    return _ticket(part.decoded().lstrip(b"\n"), messages_left - 1) if part else None
+    if part is None or not says_little(*message):
+        return None
+    return _ticket(part.decoded().lstrip(b"\n"), messages_left - 1)
 
 
 def _attachments(parts: Sequence[Part]) -> tuple[Attachment, ...]:

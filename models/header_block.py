@@ -1,14 +1,15 @@
 """Finds the header block that stands above a quoted or forwarded message: "From: … Sent: … To: … Subject: …".
 
-Two roads: known labels (`mail_words.LABELS`), or, after a line of dashes, the shape alone. A customer's own list of
-"From: Berlin / To: Paris" has neither an address nor a sent time with a subject, and stays. Used by `quotes`.
+Two roads: known labels (`mail_words.LABELS`), or, after a line of dashes, the shape alone. A customer's own form of
+"From: Berlin / To: Paris / Date: 3 March / Subject: refund" has neither an address nor a time of day, and stays, unless
+the mail is known to be a reply. Used by `quotes`.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.attribution import has_address, has_date_and_time
+from models.attribution import has_address, has_date_and_time, has_time
 from models.mail_words import LABELS, Role
 
 MAX_LINES = 16
@@ -27,15 +28,15 @@ class _Field:
         return LABELS.get(self.label)
 
 
-def block_end(lines: Sequence[str], start: int, *, after_rule: bool) -> int | None:
-    """Index after the header block that starts at `start`, or None."""
+def block_end(lines: Sequence[str], start: int, *, after_rule: bool, expected: bool) -> int | None:
+    """Index after the header block that starts at `start`, or None. `expected`: subject or marker say so."""
     first = _field(lines[start])
     if first is None or (first.role is None and not after_rule):
         return None
     if not after_rule and start and _is_label(lines, start - 1):
         return None  # inside a block that was read from its first line and is none: reading on would be quadratic
     fields, known_end, end = _fields(lines, start)
-    if _by_labels(fields, after_rule=after_rule):
+    if _by_labels(fields, after_rule=after_rule, expected=expected):
         return known_end  # a contact form's "Message: …" stands below known fields and is no header
     return end if after_rule and _by_shape(fields) else None
 
@@ -58,6 +59,8 @@ def _fields(lines: Sequence[str], start: int) -> tuple[list[_Field], int, int]:
             if blanks > _BLANKS_ALLOWED:
                 break
             continue
+        if line.startswith(("> ", ">>")):
+            break  # a quote is no header's continuation, and reading on would cost
         field = _field(line)
         if field is not None and (field.role or not blanks):
             fields.append(field)
@@ -81,15 +84,20 @@ def _is_label(lines: Sequence[str], index: int) -> bool:
     return field is not None and field.role is not None
 
 
-def _by_labels(fields: Sequence[_Field], *, after_rule: bool) -> bool:
+def _by_labels(fields: Sequence[_Field], *, after_rule: bool, expected: bool) -> bool:
     roles = {field.role for field in fields if field.role}
-    values = [field.value for field in fields]
-    if Role.FROM not in roles:
+    if Role.FROM not in roles or len(roles) < (2 if after_rule else 3):
         return False
-    address = any(map(has_address, values))
-    if after_rule:
-        return len(roles) >= 2 and (address or Role.SUBJECT in roles or any(map(has_date_and_time, values)))
-    return len(roles) >= 3 and (address or (Role.SUBJECT in roles and any(map(_is_sent, fields))))
+    if any(map(_proves_mail, fields)):
+        return True
+    return expected and Role.SUBJECT in roles and (after_rule or any(map(_is_sent, fields)))
+
+
+def _proves_mail(field: _Field) -> bool:
+    """An address where people stand, or a time of day where the date stands."""
+    if field.role in {Role.FROM, Role.TO}:
+        return has_address(field.value)
+    return field.role is Role.SENT and has_time(field.value)
 
 
 def _is_sent(field: _Field) -> bool:

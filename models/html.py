@@ -15,6 +15,7 @@ MAX_TAGS = 12_000
 MAX_TEXT = 64_000
 MAX_REGIONS = 8
 MAX_TAG = 800
+MAX_MARKUP = 400_000
 
 _ASCII_LOWER = {code: code + 32 for code in range(65, 91)}  # unlike str.lower, never changes the length
 _NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})")
@@ -30,6 +31,8 @@ _LINE = frozenset({
 })  # fmt: skip
 _PARAGRAPH = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6"})
 _HIDEABLE = frozenset({"div", "span", "td", "tr", "table", "p", "font", "a", "center", "section"})
+_QUOTED_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'")
+_HIDDEN_ATTRIBUTE = re.compile(r"\shidden(?![\w-])")
 _HIDDEN = re.compile(
     r"display\s?:\s?none|visibility\s?:\s?hidden|mso-hide\s?:\s?all|font-size\s?:\s?0(?:px|pt)?\s?[;\"']"
 )
@@ -45,7 +48,14 @@ _OUTLOOK_RULE = re.compile(
     r"divrplyfwdmsg|id=[\"']?(?:x_)*appendonsend|mail-editor-reference-message-container|outlookmessageheader"
     r"|border-top\s?:\s?solid #(?:e1e1e1|b5c4df|c4c4c4)"
 )
-RULE = "_" * 32
+RULE = "-" * 32
+"""Of hyphens: a line of underscores was typed, and may open a signature."""
+
+# A blockquote alone may be any quotation; these say that it is the mail being answered.
+_ANSWERS = re.compile(
+    rf"<(?:blockquote|div)\b[^<>]{{0,300}}?(?:type=[\"']?cite|class=[\"'][^<>\"']{{0,60}}gmail_quote|{_QUOTE_CONTAINERS.pattern})",
+    re.IGNORECASE,
+)
 
 
 class _Tag(NamedTuple):
@@ -104,6 +114,11 @@ def html_to_text(html: str, *, keep_quotes: bool = False) -> str:
     return text or _convert(html, keep_quotes=True, keep_hidden=True)
 
 
+def answers_a_mail(html: str) -> bool:
+    """Whether a mail client marked the message being answered, so that quotes in it are history."""
+    return _ANSWERS.search(html, 0, MAX_MARKUP) is not None
+
+
 def _convert(html: str, *, keep_quotes: bool, keep_hidden: bool) -> str:
     writer = _Writer()
     regions: list[_Region] = []
@@ -131,7 +146,7 @@ def _open(tag: _Tag, regions: list[_Region], writer: _Writer, *, keep_quotes: bo
     if not _visible(regions):
         return
     if len(regions) < MAX_REGIONS and tag.name not in _VOID:
-        if not keep_hidden and tag.name in _HIDEABLE and "style" in tag.source and _HIDDEN.search(tag.source):
+        if not keep_hidden and tag.name in _HIDEABLE and _is_hidden(tag):
             regions.append(_Region(tag.name, quote=False))
             return
         if not keep_quotes and _is_quote(tag):
@@ -139,6 +154,12 @@ def _open(tag: _Tag, regions: list[_Region], writer: _Writer, *, keep_quotes: bo
             writer.quote_depth += 1
             regions.append(_Region(tag.name, quote=True))
     _break_before(tag, writer)
+
+
+def _is_hidden(tag: _Tag) -> bool:
+    if "style" in tag.source and _HIDDEN.search(tag.source):
+        return True
+    return "hidden" in tag.source and _HIDDEN_ATTRIBUTE.search(_QUOTED_VALUE.sub("", tag.source)) is not None
 
 
 def _is_quote(tag: _Tag) -> bool:

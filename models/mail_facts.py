@@ -1,5 +1,6 @@
 """Header fields → what they say about the sender: automatic, vacation, bounce, loop, list (RFC 3834 and helpdesks)."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from models.mail_headers import addresses, decode_words
@@ -13,6 +14,15 @@ _AUTO_REPLY_PRECEDENCE = frozenset({"auto_reply", "auto-reply"})
 _LIST_PRECEDENCE = frozenset({"list", "bulk"})
 _DAEMONS = ("mailer-daemon@", "postmaster@", "mail-daemon@", "maildaemon@")
 _NO = frozenset({"", "no", "false", "0"})
+
+# Exactly as Exchange and Outlook begin the subject of an automatic reply, so proof without any header.
+_AUTO_REPLY_SUBJECT = re.compile(
+    r"(?:Automatic reply|Out of Office(?: AutoReply)?|Automatische Antwort|Abwesenheitsnotiz|Réponse automatique"
+    r"|Respuesta automática|Resposta automática|Risposta automatica|Automatisch antwoord|Autosvar|Automatisk svar"
+    r"|Automatiskt svar|Automaattinen vastaus|Autom\. odpowiedź|Odpowiedź automatyczna|Automatická odpověď"
+    r"|Automatická odpoveď|Automatikus válasz|Răspuns automat|Автоматический ответ|Автоматична відповідь"
+    r"|Αυτόματη απάντηση|Otomatik yanıt|自动答复|自動回覆|自動応答|자동 회신)\s?[:：]"
+)
 
 # Subjects of out-of-office replies. Only together with an automatic header: a customer may write about being away.
 _AWAY_SUBJECTS = (
@@ -36,7 +46,9 @@ def mail_facts(
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     fields = _Fields(pairs)
     bounce = _is_report(fields, sender)
-    vacation = not bounce and (fields.auto_reply or (fields.automatic and fields.says_away))
+    vacation = not bounce and (
+        fields.auto_reply or fields.auto_reply_subject or (fields.automatic and fields.says_away)
+    )
     found = {
         MailFact.AUTOMATIC: fields.automatic or vacation,
         MailFact.VACATION: vacation,
@@ -86,8 +98,16 @@ class _Fields:
         )
 
     @property
+    def subject(self) -> str:
+        return " ".join(map(decode_words, self._values.get("subject", ())))
+
+    @property
+    def auto_reply_subject(self) -> bool:
+        return _AUTO_REPLY_SUBJECT.match(self.subject) is not None
+
+    @property
     def says_away(self) -> bool:
-        subject = " ".join(map(decode_words, self._values.get("subject", ()))).casefold()
+        subject = self.subject.casefold()
         return any(phrase in subject for phrase in _AWAY_SUBJECTS)
 
     @property

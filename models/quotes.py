@@ -3,7 +3,8 @@
 `visible_reply` reads the lines once. At a marker (attribution, header block, "Original Message") it decides: quoted
 lines follow → drop them and read on, so that answers between quotes stay; text follows → everything after is history;
 nothing stands above, or the mail is a forward → the message inside is the subject, read on once.
-Neighbours: `attribution` and `header_block` find markers, `signatures` trims the segments; `text` calls all three.
+Neighbours: `attribution` and `header_block` find markers, `quote_blocks` judges `>` lines, `signatures` trims the
+segments; `text` calls them all.
 """
 
 import re
@@ -14,13 +15,12 @@ from enum import Enum, auto
 from models.attribution import attribution_end, introduces
 from models.header_block import block_end
 from models.mail_words import FORWARDED, ORIGINAL
+from models.quote_blocks import ONE_QUOTE, QUOTE, Block, block_at
 from models.signatures import REPLY_ABOVE, trim
 
 _RULE = re.compile(r"[\s>]{0,3}[-_=*—–━]{5,}\s*$")
 _DASHED = re.compile(r"[-_=*—–━─]{2,}[\s:]*([^-_=*—–━─].{1,180}?)[\s:]*[-_=*—–━─]{2,}$")
-_QUOTE = re.compile(r"\s{0,3}(?:[>＞»]|&gt;)")
 _GROUPWISE = re.compile(r">>> ?[^>].{3,150}?\d{2}.{0,20}>>>$")  # ">>> Ann <a@b> 03.03.2020 13:11 >>>"
-_ONE_QUOTE = re.compile(r"\s{0,3}(?:[>＞»]|&gt;) ?")
 
 # A few words that only point at the message below: it is then the message to read.
 _POINTERS = frozenset({
@@ -51,9 +51,13 @@ class Reply:
     forwarded: bool = False
 
 
-def visible_reply(text: str, *, forwarded: bool = False) -> Reply:
-    """`forwarded`: the subject says this is a forward, so a header block opens the message to read."""
-    scan = _Scan([line.strip() for line in text.split("\n")], forwarded)
+def visible_reply(text: str, *, forwarded: bool = False, replied: bool | None = None) -> Reply:
+    """`forwarded`: the subject says this is a forward, so a header block opens the message to read.
+
+    `replied`: whether the subject or the markup says this is a reply, so that `>` lines are history; None if there is
+    no subject to tell.
+    """
+    scan = _Scan([line.strip() for line in text.split("\n")], forwarded, replied)
     scan.run()
     return Reply(tuple(filter(None, scan.segments)), scan.quoted, scan.forwarded)
 
@@ -62,10 +66,12 @@ def visible_reply(text: str, *, forwarded: bool = False) -> Reply:
 class _Scan:
     lines: list[str]
     expect_forward: bool
+    replied: bool | None
     segments: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
     quoted: bool = False
     forwarded: bool = False
+    marked: bool = False
     quote_lines: frozenset[int] = frozenset()
 
     def run(self) -> None:
@@ -76,12 +82,12 @@ class _Scan:
         self._close()
 
     def _find_quote_lines(self) -> None:
-        self.quote_lines = frozenset(i for i, line in enumerate(self.lines) if _QUOTE.match(line))
+        self.quote_lines = frozenset(i for i, line in enumerate(self.lines) if QUOTE.match(line))
 
     def _step(self, position: int) -> int:
         if position in self.quote_lines:
             return self._read_quote(position)
-        marker = find_marker(self.lines, position, self.quote_lines)
+        marker = find_marker(self.lines, position, self.quote_lines, replied=self.replied)
         if marker is None:
             self.current.append(self.lines[position])
             return position + 1
@@ -91,21 +97,32 @@ class _Scan:
         if _GROUPWISE.match(self.lines[position]):
             return self._read_marker(_Marker(_Kind.REPLY, position + 1))
         if not self.quoted and not self.forwarded and self._opens_quoted_forward(position):
-            self.lines[position:] = [_ONE_QUOTE.sub("", line, count=1) for line in self.lines[position:]]
+            self.lines[position:] = [ONE_QUOTE.sub("", line, count=1) for line in self.lines[position:]]
             self._find_quote_lines()
             return position
+        block = block_at(self.lines, position, self.quote_lines)
+        if not self._is_history(block):
+            self.current.extend(self.lines[position : block.end])
+            return block.end
         self._close()
-        self.quoted = True
-        return position + 1
+        self.replied = self.quoted = True
+        return block.end
+
+    def _is_history(self, block: Block) -> bool:
+        if block.is_python:
+            return self.marked and not any(self.current)
+        if self.replied or block.is_nested or block.names_sender():
+            return True
+        return self.replied is None and block.looks_like_mail()
 
     def _opens_quoted_forward(self, position: int) -> bool:
         """Apple Mail quotes what it forwards."""
-        return _phrase_kind(_ONE_QUOTE.sub("", self.lines[position], count=1)) is _Kind.FORWARD
+        return _phrase_kind(ONE_QUOTE.sub("", self.lines[position], count=1)) is _Kind.FORWARD
 
     def _read_marker(self, marker: _Marker) -> int:
         if marker.kind is _Kind.REPLY and self._quote_follows(marker.end):
             self._close()
-            self.quoted = True
+            self.replied = self.marked = self.quoted = True
             return marker.end
         self._close()
         if not self.forwarded and (marker.kind is _Kind.FORWARD or self.expect_forward or self._nothing_above()):
@@ -128,7 +145,9 @@ class _Scan:
         self.current = []
 
 
-def find_marker(lines: Sequence[str], start: int, quote_lines: frozenset[int]) -> _Marker | None:
+def find_marker(
+    lines: Sequence[str], start: int, quote_lines: frozenset[int], *, replied: bool | None = None
+) -> _Marker | None:
     line = lines[start]
     if not line:
         return None
@@ -136,13 +155,17 @@ def find_marker(lines: Sequence[str], start: int, quote_lines: frozenset[int]) -
     rule = kind is not None or _RULE.match(line) is not None or _DASHED.match(line[:200]) is not None
     if rule:
         below = _skip_blank(lines, start + 1)
-        end = block_end(lines, below, after_rule=True) if below < len(lines) and below not in quote_lines else None
+        end = None
+        if below < len(lines) and below not in quote_lines:
+            end = block_end(lines, below, after_rule=True, expected=kind is not None or bool(replied))
         if end is None and kind is None:
             return None
         return _Marker(kind or _Kind.REPLY, end or start + 1)
     if line.casefold().startswith(REPLY_ABOVE):
         return _Marker(_Kind.REPLY, start + 1)
-    end = block_end(lines, start, after_rule=False) or attribution_end(lines, start, quoted=quote_lines)
+    end = block_end(lines, start, after_rule=False, expected=bool(replied)) or attribution_end(
+        lines, start, quoted=quote_lines, strict=replied is False
+    )
     return _Marker(_Kind.REPLY, end) if end else None
 
 
@@ -156,7 +179,7 @@ def _phrase_kind(line: str) -> _Kind | None:
         if phrase.startswith(FORWARDED):
             return _Kind.FORWARD
         # Zoho puts its attribution between dashes: "---- On Tue, 22 Dec 2015, Ann <a@b> wrote ----".
-        is_reply = phrase.startswith(ORIGINAL) or introduces(dashed[1] + ":", before_quote=False)
+        is_reply = phrase.startswith(ORIGINAL) or introduces(dashed[1] + ":", before_quote=False, strict=False)
         return _Kind.REPLY if is_reply else None
     if line.rstrip().endswith(":") and phrase in _FORWARD_LINES:
         return _Kind.FORWARD

@@ -7,6 +7,7 @@ little and cutting them wrongly costs a sentence. What goes is the contact block
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from models.boilerplate import (
     BANNERS,
@@ -17,6 +18,7 @@ from models.boilerplate import (
     FOOTER_PHRASES,
     REPLY_ABOVE,
 )
+from models.html import RULE
 from models.mail_words import DEVICE
 
 __all__ = ["REPLY_ABOVE", "Trimmed", "trim"]
@@ -24,12 +26,24 @@ __all__ = ["REPLY_ABOVE", "Trimmed", "trim"]
 MAX_SIGNATURE_LINES = 16
 _DELIMITER = re.compile(r"\s{0,2}(?:--|—|–|- -|__)\s{0,2}$")
 _UNDERSCORES = re.compile(r"_{5,}$")
+_HTML_RULE = re.compile(RULE + "$")
 MAX_RULED_LINES = 5
 MAX_DEVICE_LINES = 6
 _CONTACT = re.compile(
     r"\+?\d[\d\s()./-]{6,}\d|https?://|www\.|[^\s@]@[^\s@]|(?:tel|phone|fax|mobil|mobile|cell|telefon|tél|tlf)\b[.:]",
     re.IGNORECASE,
 )
+# What the law makes companies print below their mail.
+_LEGAL = re.compile(
+    r"\bHR[AB]\b.{0,12}\d|Geschäftsführ|Amtsgericht|Registergericht|Handelsregister|\bRCS\b.{0,30}\d|\bSIRET\b"
+    r"|capital social|Registro Mercantil|\bKvK\b|Registered (?:in|office)|Company (?:no|number|registration)\b"
+    r"|Aufsichtsrat|Vorstand:|Partita IVA|\bP\. ?IVA\b",
+    re.IGNORECASE,
+)
+_PERSON = re.compile(
+    r"[^\W\d_][\w.'-]{0,30}(?: [\w.'\"()-]{1,30}){0,4}[\s,|/<(\[-]{1,4}(?:mailto: ?)?[^\s@<>]{1,64}@[^\s@<>]"
+)
+_LIST_ITEM = re.compile(r"(?:\d{1,2}[.)]|[-*•+]) \S")
 _WORD = re.compile(r"\w")
 _CLOSING_TRIM = " ,.!-–—;:*_~"
 
@@ -44,6 +58,7 @@ class Trimmed:
 def trim(segment: str) -> Trimmed:
     lines = _without_banner(segment.split("\n"))
     disclaimer = len(lines) < segment.count("\n") + 1
+    lines = _strip_end(lines)
     signature = False
     # Twice: a disclaimer may stand below the signature as well as above "Sent from my phone".
     for _ in range(2):
@@ -127,14 +142,49 @@ def _is_disclaimer(text: str) -> bool:
 
 
 def _cut_delimited(lines: list[str]) -> list[str]:
-    """Below "-- ", as Usenet wrote it: cut, if it is short enough to be a signature."""
+    """Below "-- ", as Usenet wrote it, or below a rule: cut, if it reads as a signature."""
     for index in range(max(0, len(lines) - MAX_SIGNATURE_LINES - 1), len(lines)):
-        if _DELIMITER.match(lines[index]):
+        if _DELIMITER.match(lines[index]) and not _goes_on(lines[index + 1 :]):
             return lines[:index]
     for index in range(max(1, len(lines) - MAX_RULED_LINES - 1), len(lines)):
-        if _UNDERSCORES.match(lines[index]) and not any(map(_is_sentence, lines[index + 1 :])):
+        below = lines[index + 1 :]
+        if _opens_signature(lines[index], below) and not any(map(_is_sentence, below)):
             return lines[:index]
     return lines
+
+
+def _opens_signature(rule: str, below: list[str]) -> bool:
+    """A typed rule does; HTML's is mostly layout, and needs a telephone number, an address or a link below."""
+    if _HTML_RULE.match(rule):
+        return any(map(_is_contact, below)) and not _goes_on(below)
+    return _UNDERSCORES.match(rule) is not None and not _goes_on(below)
+
+
+def _goes_on(lines: list[str]) -> bool:
+    """Whether the message goes on below "--": a list, a long line, wrapped prose, or sentences without a contact."""
+    if _names_writer(lines):
+        return False
+    if sum(1 for line in lines if _LIST_ITEM.match(line)) >= 2 or any(map(_is_prose, lines)):
+        return True
+    if any(len(line.split()) >= 7 and _is_prose(line + " " + below) for line, below in pairwise(lines)):
+        return True
+    return any(map(_is_sentence, lines)) and not any(map(_is_contact, lines))
+
+
+def _names_writer(lines: list[str]) -> bool:
+    """ "Ann Lee <ann@home.example>" comes first: what follows is a motto, however long."""
+    first = next(filter(_WORD.search, lines), "")
+    return _PERSON.match(first[:300]) is not None and len(first.split()) <= 12
+
+
+def _is_prose(line: str) -> bool:
+    """A line of many words in lower case, unless it is the company's particulars."""
+    words = line[:1000].split()
+    return len(words) >= 14 and sum(word[0].islower() for word in words) >= 8 and not _LEGAL.search(line)
+
+
+def _is_contact(line: str) -> bool:
+    return _CONTACT.search(line) is not None or _LEGAL.search(line) is not None
 
 
 def _cut_device(lines: list[str]) -> list[str]:
@@ -156,7 +206,7 @@ def _cut_contacts(lines: list[str]) -> list[str]:
         if _is_closing(lines[index]):
             name = _next_text(lines, index + 1)
             rest = [line for line in lines[name + 1 :] if line]
-            is_block = any(map(_CONTACT.search, rest)) and not any(map(_is_sentence, rest))
+            is_block = any(map(_is_contact, rest)) and not any(map(_is_sentence, rest))
             return lines[: name + 1] if is_block else lines
     return lines
 
@@ -167,8 +217,9 @@ def _is_closing(line: str) -> bool:
 
 
 def _is_sentence(line: str) -> bool:
-    long = len(line.split()) >= 7 and line.endswith((".", "!"))
-    return long or "?" in line or line.casefold().startswith(("ps", "p.s"))
+    long = len(line.split()) >= 7 and line.endswith((".", "!")) and not _LEGAL.search(line)
+    full_stop = len(line) >= 12 and line.endswith(("。", "！"))
+    return long or full_stop or "?" in line or line.casefold().startswith(("ps", "p.s"))
 
 
 def _next_text(lines: list[str], start: int) -> int:

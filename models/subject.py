@@ -25,6 +25,7 @@ _TAG = re.compile(
     r"|\((?:ext|external|extern)\)",
     re.IGNORECASE,
 )
+_LISTED_REPLY = re.compile(rf"\[[^\[\]]{{1,40}}\]\s*(?:{_REPLY})\s?:", re.IGNORECASE)  # "[Billing] Re: x"
 _MAX_PREFIXES = 20
 
 
@@ -32,6 +33,8 @@ _MAX_PREFIXES = 20
 class Subject:
     text: str
     forwarded: bool
+    replied: bool
+    """Some prefix says reply: also "Fwd: Re: x", whose inner message answers another."""
 
 
 def read_subject(subject: str) -> Subject:
@@ -44,4 +47,5 @@ def read_subject(subject: str) -> Subject:
         kinds.append("forward" if match["forward"] else "reply")
         text = text[match.end() :]
     # The outermost prefix tells what this mail is: "Re: Fwd: x" answers a forward.
-    return Subject(" ".join(text.split()), kinds[:1] == ["forward"])
+    replied = "reply" in kinds or _LISTED_REPLY.match(text) is not None
+    return Subject(" ".join(text.split()), kinds[:1] == ["forward"], replied)

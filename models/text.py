@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.characters import clean, head_and_tail
-from models.html import html_to_text
+from models.html import answers_a_mail, html_to_text
 from models.quotes import clean_segments, visible_reply
-from models.subject import read_subject
+from models.subject import Subject, read_subject
 from models.ticket import MailFact, Ticket
 
 TEXT_VERSION = 1
@@ -67,7 +67,7 @@ class _Body:
 
 def prepare(ticket: Ticket) -> PreparedText:
     subject = read_subject(ticket.subject)
-    body = _read_body(ticket, forwarded=subject.forwarded)
+    body = _read_body(ticket, subject)
     text = "\n".join(filter(None, (subject.text, body.text)))
     capped = head_and_tail(text, MAX_CHARACTERS)
     found = {
@@ -79,14 +79,15 @@ def prepare(ticket: Ticket) -> PreparedText:
     return PreparedText(capped, body.flags | _set(found))
 
 
-def _read_body(ticket: Ticket, *, forwarded: bool) -> _Body:
+def _read_body(ticket: Ticket, subject: Subject) -> _Body:
     is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
     source = ticket.body
     if is_html:
-        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=forwarded)
+        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded)
     whole = clean(head_and_tail(source, WORKING_CHARACTERS))
     whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
-    reply = visible_reply(whole, forwarded=forwarded)
+    replied = _replied(ticket, subject, is_html=is_html)
+    reply = visible_reply(whole, forwarded=subject.forwarded, replied=replied)
     text, signature, disclaimer = clean_segments(reply)
     found = {
         TextFlag.HTML: is_html,
@@ -98,6 +99,13 @@ def _read_body(ticket: Ticket, *, forwarded: bool) -> _Body:
         TextFlag.UNTRIMMED: bool(whole) and not text,
     }
     return _Body(text or whole, _set(found))
+
+
+def _replied(ticket: Ticket, subject: Subject, *, is_html: bool) -> bool | None:
+    """Whether the mail answers another; None where there is no subject to tell."""
+    if subject.replied or (is_html and answers_a_mail(ticket.body[:MAX_HTML_CHARACTERS])):
+        return True
+    return False if subject.text or subject.forwarded else None
 
 
 def _set(found: dict[TextFlag, bool]) -> frozenset[TextFlag]:

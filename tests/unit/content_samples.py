@@ -3,6 +3,10 @@
 
 from tests.unit.reply_samples import OLD, QUOTED, A, Sample
 
+_JOURNEY = "Name: Ann\nFrom: Berlin\nTo: Paris\nDate: 03.03.2026\nSubject: refund\n\n"
+_PROSE = "Also the export fails with error 500 when I pick more than 100 rows; this started on Monday. Please call me."
+_WRAPPED = "The export also fails with error 500 when I\npick more than 100 rows, and we are losing\norders"
+
 KEPT = (
     Sample(
         "travel_list",
@@ -66,11 +70,25 @@ KEPT = (
         f"Hello,\n\nOn 3/3/20 1:11 PM, {A} wrote:\n> Did you restart it?\n\nYes, twice.",
         "Hello,\n\nYes, twice.",
     ),
+    Sample(
+        "docs_passage",
+        "Your docs say:\n\n> Export runs nightly.\n\nBut mine did not.",
+        "Your docs say:\n\n> Export runs nightly.\n\nBut mine did not.",
+    ),
+    Sample("form_of_a_journey", f"{_JOURNEY}My train was cancelled.", f"{_JOURNEY}My train was cancelled."),
+    Sample("prose_below_dashes", f"I cannot log in.\n--\n{_PROSE}\nBob", f"I cannot log in.\n--\n{_PROSE}\nBob"),
+    Sample("wrapped_below_dashes", f"I cannot log in.\n--\n{_WRAPPED}\nBob", f"I cannot log in.\n--\n{_WRAPPED}\nBob"),
+    Sample("list_below_dashes", "Steps:\n\n-- \n1. open it\n2. crash", "Steps:\n\n--\n1. open it\n2. crash"),
     Sample("only_quotes", "> Did you restart it?\n> Is the light red?", "> Did you restart it?\n> Is the light red?"),
 )
 
 SIGNATURES = (
     Sample("delimiter", "It is broken.\n\n-- \nAnn Lee\nHead of Sales\nAcme Ltd", "It is broken."),
+    Sample(
+        "motto",
+        "It is broken.\n\n--\nAnn Lee <ann@home.example> Acme Ltd\nOne must not believe all that is written on the net of nets\nsaid nobody who has ever had to answer mail all day long.",
+        "It is broken.",
+    ),
     Sample("iphone_en", "It is broken.\n\nSent from my iPhone", "It is broken."),
     Sample("iphone_de", "Es ist kaputt.\n\nVon meinem iPhone gesendet", "Es ist kaputt."),
     Sample("iphone_fr", "C'est cassé.\n\nEnvoyé de mon iPhone", "C'est cassé."),
@@ -97,6 +115,11 @@ SIGNATURES = (
         "banner",
         "CAUTION: This email originated from outside of the organization. Do not click links.\n\nIt is broken.",
         "It is broken.",
+    ),
+    Sample(
+        "german_firm",
+        "Es ist kaputt.\n\nMit freundlichen Grüßen\n\ni.A. Petra Muster\nMuster GmbH\nMusterstraße 1\n12345 Musterstadt\nGeschäftsführer: Max Muster, HRB 1234\n\nDiese E-Mail enthält vertrauliche Informationen. Wenn Sie nicht der richtige Adressat sind, informieren Sie bitte den Absender und vernichten Sie diese Mail.",
+        "Es ist kaputt.\n\nMit freundlichen Grüßen\n\ni.A. Petra Muster",
     ),
     Sample(
         "postscript_kept",
@@ -154,6 +177,13 @@ FORWARDS = (
 )
 
 HTML = (
+    Sample("rule_between", "<p>Please handle.</p><hr><p>Second part</p>", f"Please handle.\n{'-' * 32}\n\nSecond part"),
+    Sample("rule_above_signature", "<p>It broke.</p><hr><p>Ann Lee<br>+49 30 1234567</p>", "It broke."),
+    Sample(
+        "passage_of_a_page",
+        "<p>The page says:</p><blockquote>Payment declined</blockquote><p>but my bank approved it.</p>",
+        "The page says:\n> Payment declined\n\nbut my bank approved it.",
+    ),
     Sample(
         "gmail",
         f'<div dir="ltr">My number is <b>4711</b>.</div><br><div class="gmail_quote"><div dir="ltr" class="gmail_attr">On Tue, Mar 3, 2020 at 1:11 PM Service &lt;<a href="mailto:help@shop.example">help@shop.example</a>&gt; wrote:<br></div><blockquote class="gmail_quote" style="margin:0px">{OLD}</blockquote></div>',

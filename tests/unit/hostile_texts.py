@@ -26,7 +26,7 @@ TEXTS: dict[str, Builder] = {
     "dashes": _fill("-"), "dashed phrases": _fill("--a--\n"), "rules": _fill("-----\n"), "brackets": _fill("<a@"),
     "digits": _fill("1."), "addresses": _fill("a@"), "disclaimers": _fill("this e-mail is confidential, delete it\n\n"),
     "devices": _fill("sent from my iphone\n"), "closings": _fill("regards\n+49 123 4567\n"), "delimiters": _fill("-- \n"),
-    "square brackets": _fill("[["), "tags": _fill("[#1] "), "prefixes": _fill("Re: "), "paragraphs": _fill("a\n\n"),
+    "square brackets": _fill("[["), "tags": _fill("[#1] "), "said blocks": _fill("a:\n> a\n"), "lone quotes": _fill("a\n> a\n"), "ruled prose": _fill("--\na b c d e f g h\n"), "prefixes": _fill("Re: "), "paragraphs": _fill("a\n\n"),
 }  # fmt: skip
 
 HTML: dict[str, Builder] = {
@@ -36,5 +36,5 @@ HTML: dict[str, Builder] = {
     "open quotes": _fill('<p ">'), "closed quotes": _fill('<p a=">" '), "blockquotes": _fill("<blockquote>"),
     "hidden": _fill('<div style="display:none">'), "styles": _fill("<style>"), "scripts": _fill("<script>a</script>"),
     "preformatted": _after("<pre>", "\n"), "cells": _fill("<td>x"), "closings": _fill("</"), "declarations": _fill("<!"),
-    "containers": _fill("<div class=yahoo_quoted>x</div>"), "rules": _fill("<hr>a"), "long style": _after('<div style="', "display:"),
+    "containers": _fill("<div class=yahoo_quoted>x</div>"), "rules": _fill("<hr>a"), "long tags": _fill("<div " + "class=x " * 36 + ">"), "hidden attributes": _fill("<p hidden>x"), "long style": _after('<div style="', "display:"),
 }  # fmt: skip

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 -- one sample, one line: the table reads better than wrapped mails
-"""`parse_email` and `mail_facts`: a ticket from any bytes, and what the headers say about the sender."""
+"""`parse_email`: a ticket from any bytes."""
 
 import time
 
@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.email import MAX_ATTACHMENTS, MAX_MAIL_BYTES, mail_facts, parse_email
+from models.email import MAX_ATTACHMENTS, MAX_MAIL_BYTES, parse_email
 from models.errors import MailError
-from models.text import prepare
-from models.ticket import Attachment, MailFact
+from models.text import TextFlag, prepare
+from models.ticket import Attachment
 
 CPU_SECONDS = 0.25
 HEAD = b"From: Ann <Ann@Home.example>\r\nTo: Help <help@shop.example>\r\nCc: bob@shop.example\r\nSubject: Parcel\r\n"
@@ -57,10 +57,49 @@ def test_attachments_are_named_and_not_read() -> None:
 
 
 def test_a_message_forwarded_as_attachment_is_read_when_nothing_else_is_there() -> None:
-    """With words of its own the outer mail is the ticket; without, the message inside."""
+    """With many words of its own the outer mail is the ticket; without, the message inside."""
     inner = b"Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nInner words."
     assert parse_email(mixed(inner)).body == "Inner words."
-    assert parse_email(mixed(b"\r\nOuter words.", inner)).body == "Outer words."
+    long = b"Outer words. " * 100
+    assert parse_email(mixed(b"\r\n" + long, inner)).body == long.decode()
+
+
+def test_a_message_forwarded_as_attachment_stands_below_a_few_words() -> None:
+    """As an inline forward: the words above, then the inner subject and text, HTML or not, flagged."""
+    inner = b"Content-Type: message/rfc822\r\n\r\nSubject: Lost\r\nContent-Type: text/html\r\n\r\n<p>My parcel.</p>"
+    prepared = prepare(parse_email(mixed(b"\r\nPlease handle.\r\n\r\n-- \r\nAnn\r\nAcme", inner)))
+    assert prepared.text == "Parcel\nPlease handle.\n\nLost\n\nMy parcel."
+    assert TextFlag.FORWARDED in prepared.flags
+    rich = prepare(parse_email(mixed(b"Content-Type: text/html\r\n\r\n<p>Please handle.</p>", inner)))
+    assert rich.text == "Parcel\nPlease handle.\n\nLost\n\nMy parcel."
+
+
+def test_a_delivery_report_is_not_read_for_the_message_it_returns() -> None:
+    """That message is our own."""
+    report = b"Content-Type: message/delivery-status\r\n\r\nAction: failed"
+    returned = b"Content-Type: message/rfc822\r\n\r\nSubject: Ours\r\n\r\nDear customer"
+    assert parse_email(mixed(b"\r\nNot delivered.", report, returned, kind=b"report")).body == "Not delivered."
+
+
+@pytest.mark.parametrize(
+    ("plain", "text"),
+    [
+        ("Your mail client does not support HTML.", "My parcel is lost."),
+        (
+            "Diese Nachricht ist im HTML-Format. Bitte benutzen Sie ein Programm, das HTML anzeigen kann.",
+            "My parcel is lost.",
+        ),
+        ("Please view this message in your browser: https://x.example", "My parcel is lost."),
+        ("please handle <soon>", "please handle <soon>\n\nMy parcel is lost."),
+        ("My parcel is lost!", "My parcel is lost!"),
+        ("How do I export HTML?", "How do I export HTML?\n\nMy parcel is lost."),
+    ],
+)
+def test_a_plain_part_that_stands_in_for_the_html_is_not_the_message(plain: str, text: str) -> None:
+    """A placeholder gives way to the HTML; other few words that the HTML lacks stay above it."""
+    html = b"Content-Type: text/html\r\n\r\n<p>My parcel is lost.</p>"
+    mail = mixed(b"\r\n" + plain.encode(), html, kind=b"alternative")
+    assert prepare(parse_email(mail)).text == f"Parcel\n{text}"
 
 
 @pytest.mark.parametrize(
@@ -230,57 +269,3 @@ def test_no_damage_to_a_mail_raises(edits: list[tuple[int, int, bytes]]) -> None
 def test_no_bytes_raise(raw: bytes) -> None:
     """Any bytes give a ticket."""
     prepare(parse_email(raw)).text.encode()
-
-
-AUTOMATIC, VACATION, BOUNCE, LOOP, LIST = (
-    MailFact.AUTOMATIC,
-    MailFact.VACATION,
-    MailFact.BOUNCE,
-    MailFact.LOOP,
-    MailFact.LIST,
-)
-FACTS: list[tuple[dict[str, str], set[MailFact]]] = [
-    ({}, set()),
-    ({"Auto-Submitted": "no"}, set()),
-    ({"AUTO-SUBMITTED": "auto-generated"}, {AUTOMATIC}),
-    ({"auto-submitted": "auto-replied; owner=x"}, {AUTOMATIC, VACATION}),
-    ({"Precedence": "list"}, {LIST}),
-    ({"Precedence": "Bulk"}, {LIST}),
-    ({"Precedence": "junk"}, {AUTOMATIC}),
-    ({"X-Precedence": "auto_reply"}, {AUTOMATIC, VACATION}),
-    ({"List-Id": "<a.b.c>"}, {LIST}),
-    ({"X-Autoreply": "yes"}, {AUTOMATIC, VACATION}),
-    ({"X-Autoreply": "no"}, set()),
-    ({"X-Auto-Response-Suppress": "All"}, set()),
-    ({"Subject": "Out of office"}, set()),
-    ({"Subject": "=?utf-8?q?R=C3=A9ponse_automatique_:_x?=", "Auto-Submitted": "auto-generated"}, {AUTOMATIC, VACATION}),
-    ({"Return-Path": "<>"}, {BOUNCE}),
-    ({"Return-Path": "<>", "Auto-Submitted": "auto-replied"}, {AUTOMATIC, VACATION}),
-    ({"Return-Path": "<ann@home.example>"}, set()),
-    ({"X-Failed-Recipients": "x@y", "Auto-Submitted": "auto-replied"}, {AUTOMATIC, BOUNCE}),
-    ({"Content-Type": 'multipart/report; report-type="delivery-status"; boundary=x'}, {BOUNCE}),
-    ({"Content-Type": "multipart/report; report-type=disposition-notification"}, set()),
-    ({"X-Loop": "help@shop.example"}, {LOOP}),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("headers", "facts"), FACTS)
-def test_headers_tell_facts(headers: dict[str, str], facts: set[MailFact]) -> None:
-    """Each header proves what it proves and nothing more, in any case, as mapping or as pairs."""
-    found = mail_facts(headers, sender="ann@home.example", recipients=("help@shop.example",))
-    assert found == facts
-    assert mail_facts(list(headers.items()), sender="", recipients=()) == facts
-
-
-def test_the_sender_tells_bounces_and_loops() -> None:
-    """Daemons bounce; a sender who is a recipient is our own mail come back."""
-    assert mail_facts({}, sender="MAILER-DAEMON@x.example", recipients=()) == {BOUNCE}
-    assert mail_facts({}, sender="Help <HELP@shop.example>", recipients=["help@shop.example"]) == {LOOP}
-    assert mail_facts({}, sender="", recipients=[""]) == set()
-
-
-def test_a_copy_to_oneself_is_no_loop() -> None:
-    """A customer who puts their own address in Cc is a customer; the same address in To is our mail come back."""
-    mail = b"From: ann@example.com\nTo: %s\nCc: %s\nSubject: Invoice\n\nPlease send it again.\n"
-    assert MailFact.LOOP not in parse_email(mail % (b"help@example.org", b"ann@example.com")).facts
-    assert MailFact.LOOP in parse_email(mail % (b"ann@example.com", b"help@example.org")).facts

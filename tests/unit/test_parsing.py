@@ -61,6 +61,22 @@ def test_json_of_another_shape_names_the_known_field_and_nothing_else(body: byte
     assert CANARY not in repr(refused.value.errors)
 
 
+def test_a_byte_order_mark_is_named() -> None:
+    """It is invisible in an editor, so "not JSON" alone would be a riddle."""
+    with pytest.raises(MalformedJson, match="byte order mark"):
+        parse_route(b'\xef\xbb\xbf{"subject":"a"}')
+
+
+@pytest.mark.parametrize("ticket", [b'{"subject":"","to":1}', b'{"subject":"","headers":1}', b"1"])
+def test_an_error_reads_alike_alone_and_in_a_batch(ticket: bytes) -> None:
+    """One wording for one fault, whichever way the ticket came."""
+    with pytest.raises(InvalidRequest) as alone:
+        parse_route(ticket)
+    (one,) = BatchParser(8).parse(b'{"tickets":[' + ticket + b"]}")
+    assert isinstance(one, InvalidRequest)
+    assert one.errors == alone.value.errors
+
+
 def test_eighty_thousand_errors_are_not_listed() -> None:
     """A megabyte of unknown fields costs one short error and not a list."""
     body = json.dumps({f"k{number}": 1 for number in range(80_000)}).encode()

@@ -31,6 +31,13 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch:
     assert (settings.port, settings.runners, settings.queue_tokens) == (2222, 3, 16384)
 
 
+@pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_8080_TCP_ADDR", "MANAGEMENT_SERVICE_PORT"])
+def test_variables_that_kubernetes_sets_are_none_of_ours(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A Service called ticket-router puts these into each pod beside it; they must not keep one from starting."""
+    monkeypatch.setenv(f"TICKET_ROUTER_{name}", "10.0.0.1")
+    assert settings_from({}).port == 8080
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("port", "70000"), ("device", "tpu"), ("drain_seconds", "nan"), ("runners", "0")]
 )
