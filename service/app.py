@@ -19,13 +19,15 @@ from service.api.documents import documented_statuses
 from service.api.routes import Api
 from service.batcher import BatchReport
 from service.engine import open_engine
+from service.errors import MalformedHttp
+from service.http.body import BodyReader
 from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
-from service.http.problems import CLIENT_CLOSED, reasons
+from service.http.problems import CLIENT_CLOSED, kind_of, reasons
 from service.lifecycle import Lifecycle
 from service.management import Management
 from service.metrics import Metrics
 from service.offload import Offload
-from service.router import Router
+from service.router import Router, deadline_in
 from service.settings import Settings
 
 # FastAPI's own telemetry would record validation errors with the input that caused them.
@@ -36,6 +38,7 @@ _NO_TELEMETRY: TelemetryConfig = {
     "operation_spans": False,
     "auto_configure": False,
 }
+_MALFORMED = kind_of(MalformedHttp())
 _log = structlog.get_logger()
 
 
@@ -49,6 +52,7 @@ class App:
     metrics: Metrics
     lifecycle: Lifecycle
     offload: Offload
+    bodies: BodyReader
     settings: Settings
     bundle: Bundle | None
 
@@ -70,6 +74,17 @@ class App:
             golden_rows=engine.replayed.rows,
         )
 
+    def drain(self, body_seconds: float) -> None:
+        """Not ready any more; what was accepted goes on, and a half-sent body has this long to come to its end."""
+        self.lifecycle.drain()
+        self.bodies.finish_by(deadline_in(body_seconds))
+
+    def malformed(self, request_id: str) -> None:
+        """The public port refused bytes that are no HTTP request; no middleware has seen them."""
+        self.metrics.request(UNMATCHED, OTHER_METHOD, _MALFORMED.status, None)
+        self.metrics.rejected(_MALFORMED.code)
+        _log.info("request", route=UNMATCHED, method=OTHER_METHOD, code=_MALFORMED.status, request_id=request_id)
+
     async def stop(self) -> None:
         """Give back what waits, let what runs finish, end the threads. Harmless when nothing was started."""
         self.lifecycle.drain()
@@ -80,13 +95,13 @@ class App:
 
 def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     """Put the service together. `bundle` is one that is open already; without it the settings' is opened at start."""
-    metrics, offload, lifecycle = Metrics(CollectorRegistry()), Offload(), Lifecycle()
+    metrics, offload, lifecycle, bodies = Metrics(CollectorRegistry()), Offload(), Lifecycle(), BodyReader()
     router = Router(metrics, offload)
-    api = Api(router, metrics, offload, settings)
+    api = Api(router, metrics, offload, bodies, settings)
     public = _public(api, metrics)
     management = _application("Ticket router, management", [Middleware(RequestId), Middleware(Problems)])
     Management(lambda: api.document(public), router, metrics, lifecycle).add_to(management)
-    return App(public, management, router, metrics, lifecycle, offload, settings, bundle)
+    return App(public, management, router, metrics, lifecycle, offload, bodies, settings, bundle)
 
 
 def _public(api: Api, metrics: Metrics) -> FastAPI:
@@ -129,6 +144,7 @@ def _expected(statuses: Mapping[str, tuple[str, tuple[int, ...]]]) -> Iterator[t
         yield from ((route, own, code) for code in (*codes, CLIENT_CLOSED))
         yield from ((route, method, 405) for method in methods if method != own)
     yield from ((UNMATCHED, method, 404) for method in methods)
+    yield UNMATCHED, OTHER_METHOD, _MALFORMED.status
 
 
 def _on_batch(metrics: Metrics) -> Callable[[BatchReport], None]:

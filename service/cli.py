@@ -13,7 +13,7 @@ from service.api.render import decision_out
 from service.app import create_app
 from service.decision import Decision
 from service.errors import ServiceError
-from service.flags import Given, settings_from, with_flags
+from service.flags import Given, flag, settings_from, with_flags
 from service.logs import configure_logging
 from service.router import deadline_in
 from service.server import run
@@ -22,6 +22,7 @@ from service.terminal import print_decision
 
 PROGRAM = "python -m service"
 BAD_USAGE = 2
+ROUTE_SETTINGS = ("bundle", "device", "variant")
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -54,14 +55,15 @@ def serve(context: typer.Context, given: Given) -> None:
       python -m service --device cuda --variant fp16
       python -m service route --subject "Invoice" --body "I was charged twice."
     """
-    if context.invoked_subcommand is None:
-        settings = settings_from(given)
-        configure_logging(settings.log_level)
-        run(settings)
+    if context.invoked_subcommand is not None:
+        return _refuse_flags_before(context.invoked_subcommand, given)
+    settings = settings_from(given)
+    configure_logging(settings.log_level)
+    return run(settings)
 
 
 @app.command()
-@with_flags("bundle", "device", "variant")
+@with_flags(*ROUTE_SETTINGS)
 def route(
     given: Given,
     eml: Annotated[Path | None, typer.Option(help="A raw mail (RFC 822) to decide.")] = None,
@@ -84,6 +86,14 @@ def route(
         typer.echo(answer.model_dump_json(indent=2))
     else:
         print_decision(answer)
+
+
+def _refuse_flags_before(command: str, given: Given) -> None:
+    """A flag before the command belongs to serving; taking it for the command's own would be a guess."""
+    for name, value in given.items():
+        if value is not None:
+            advice = f"put it after `{command}`" if name in ROUTE_SETTINGS else f"`{command}` has no such flag"
+            raise UsageError(f"{flag(name)} stands before `{command}`: {advice}")
 
 
 async def _decide(settings: Settings, ticket: Ticket) -> Decision:

@@ -1,8 +1,13 @@
 """`Decision`: what the service answers about one ticket, whatever the door it came in by."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from models.scoring import Verdict
+from models.text import TextFlag
+
+Flag = TextFlag | Literal["truncated"]
+"""What was found in a ticket or cut from it: by the cleaning, or because the model takes only so many tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +26,5 @@ class Decision:
     id: str
     ticket_id: str | None
     verdict: Verdict
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
     model: ModelIdentity

@@ -66,13 +66,31 @@ class UnsupportedEncoding(ServiceError):
         super().__init__("send the body as it is, without Content-Encoding")
 
 
+class RequestTimeout(ServiceError):
+    """The body did not come in within the time its client, or the service, allows."""
+
+    def __init__(self) -> None:
+        super().__init__("the request's body did not arrive in time; nothing was processed")
+
+
+class MalformedHttp(ServiceError):
+    """What came in is no HTTP/1.1 request, or one that two parsers could read differently."""
+
+    def __init__(self) -> None:
+        super().__init__("this is not a well-formed HTTP/1.1 request; the connection is closed")
+
+
 class InvalidHeader(ServiceError):
     """A request header this API reads is not well-formed. Names the header, not its value."""
 
 
 class MalformedJson(ServiceError):
-    def __init__(self) -> None:
-        super().__init__("the body is not JSON in UTF-8 with distinct keys (NaN and lone surrogates are not JSON)")
+    """Not JSON as RFC 8259 has it. The detail names a byte order mark, since editors and scripts add it unseen."""
+
+    def __init__(self, *, byte_order_mark: bool = False) -> None:
+        mark = "the body begins with a byte order mark; send UTF-8 without one"
+        other = "the body is not JSON in UTF-8 with distinct keys (NaN and lone surrogates are not JSON)"
+        super().__init__(mark if byte_order_mark else other)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """Command-line flags made from the settings class, so that no setting is described twice."""
 
+import difflib
 import inspect
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -14,6 +17,9 @@ from service.settings import Settings
 
 Given = dict[str, str | None]
 _METAVARS = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "SECONDS"}
+
+_SERVICE_LINK = re.compile(r"(.+_)?(SERVICE_(HOST|PORT)|SERVICE_PORT_.+|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)")
+"""Names that Kubernetes gives to every pod beside a Service called ticket-router; nobody misspelt those."""
 
 
 class SettingsError(TicketRouterError):
@@ -44,8 +50,9 @@ def settings_from(given: Given) -> Settings:
     """Flags, then the environment, then the defaults.
 
     Raises:
-        SettingsError: a value is not valid; the message names the flag and the variable.
+        SettingsError: a value is not valid, or a variable is none of ours; the message names it.
     """
+    _refuse_unknown_variables()
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:
@@ -53,10 +60,28 @@ def settings_from(given: Given) -> Settings:
         raise SettingsError(f"{_names(str(first['loc'][0]))}: {first['msg']}") from None
 
 
+def flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def variable(name: str) -> str:
+    return f"{Settings.model_config['env_prefix']}{name.upper()}"
+
+
+def _refuse_unknown_variables() -> None:
+    """A misspelt flag is refused, so a misspelt variable is too: a limit nobody set protects nobody."""
+    prefix, known = variable(""), [variable(name) for name in Settings.model_fields]
+    for name in sorted(os.environ):
+        upper = name.upper()
+        if upper.startswith(prefix) and upper not in known and not _SERVICE_LINK.fullmatch(upper.removeprefix(prefix)):
+            near = difflib.get_close_matches(upper, known, 1)
+            raise SettingsError(f"{name} is no setting" + (f"; is it {near[0]}?" if near else "; see --help"))
+
+
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     default = "unset" if field.default is None else str(field.default)
     option = typer.Option(
-        f"--{name.replace('_', '-')}",
+        flag(name),
         metavar=_metavar(field.annotation),
         help=f"{' '.join((field.description or '').split())} [default: {default}]",
         show_default=False,
@@ -73,4 +98,4 @@ def _metavar(annotation: Any) -> str:
 
 
 def _names(name: str) -> str:
-    return f"--{name.replace('_', '-')} or TICKET_ROUTER_{name.upper()}"
+    return f"{flag(name)} or {variable(name)}"

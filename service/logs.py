@@ -6,13 +6,10 @@ An exception's message may quote what it choked on, so a traceback is logged as 
 import logging
 import sys
 import traceback
-from types import TracebackType
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict, Processor
-
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def configure_logging(level: str) -> None:
@@ -65,4 +62,13 @@ def _bridge(shared: list[Processor], level: int) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # uvicorn says at info what `server.py` says itself, and warns of every malformed request line.
-    logging.getLogger("uvicorn.error").setLevel(max(level, logging.ERROR))
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.setLevel(max(level, logging.ERROR))
+    uvicorn.filters = [lambda record: _drain_is_no_error(record, level)]
+
+
+def _drain_is_no_error(record: logging.LogRecord, level: int) -> bool:
+    """uvicorn's word at the end of the drain time is a warning: those requests get the 503 they are meant to get."""
+    if str(record.msg).startswith("Cancel %s running task(s)"):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return record.levelno >= level

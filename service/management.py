@@ -45,7 +45,7 @@ class Management:
             ("/openapi.json", self.openapi),
             ("/admin/status", self.status),
         ):
-            app.add_api_route(path, endpoint, methods=["GET"], response_model=None)
+            app.add_api_route(path, endpoint, methods=["GET", "HEAD"], response_model=None)
         # Swagger UI's files out of a package: the page works where no content network can be reached.
         app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
 
@@ -72,6 +72,8 @@ class Management:
         return get_swagger_ui_html(
             openapi_url="openapi.json",
             title="Ticket router",
+            # The API is on the other port, where a page from this one may not call it: a button would only fail.
+            swagger_ui_parameters={"supportedSubmitMethods": []},
             swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
             swagger_css_url=f"{ASSETS}/swagger-ui.css",
             swagger_favicon_url=f"{ASSETS}/favicon.png",

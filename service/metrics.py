@@ -83,9 +83,11 @@ class Metrics:
             self._decisions.labels(department, Outcome.ROUTE.value)
             self._decisions.labels(department, Outcome.SUGGEST.value)
 
-    def request(self, route: str, method: str, code: int, seconds: float) -> None:
+    def request(self, route: str, method: str, code: int, seconds: float | None) -> None:
+        """One answer. `seconds` is None for bytes that were no request: nobody knows when they began."""
         self._requests.labels(route, method, str(code)).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        if seconds is not None:
+            self._request_seconds.labels(route).observe(seconds)
 
     def rejected(self, reason: str) -> None:
         self._rejected.labels(reason).inc()

@@ -9,13 +9,11 @@ from models.encoding import Encoding
 from models.scoring import Verdict, verdict_without_model
 from models.text import PreparedText, prepare
 from models.ticket import Ticket
-from service.decision import Decision
+from service.decision import Decision, Flag
 from service.engine import Engine
 from service.errors import NotReady
 from service.metrics import Metrics
 from service.offload import Offload
-
-TRUNCATED = "truncated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +92,9 @@ class Router:
             return engine.bundle.judge(logits)
 
     def _decided(self, engine: Engine, ticket: Ticket, prepared: _Prepared, verdict: Verdict) -> Decision:
-        flags = {str(flag) for flag in prepared.text.flags}
+        flags: set[Flag] = set(prepared.text.flags)
         if prepared.encoding.truncated:
-            flags.add(TRUNCATED)
+            flags.add("truncated")
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)
         self._metrics.decided(decision)
         return decision

@@ -10,6 +10,7 @@ import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import structlog
 import uvicorn
@@ -18,13 +19,18 @@ from fastapi import FastAPI
 
 from models.errors import TicketRouterError
 from service.app import App, create_app
+from service.http.protocol import ProblemProtocol, observed
 from service.settings import Settings
+
+Address = IPv4Address | IPv6Address
 
 KEEP_ALIVE_SECONDS = 5
 LAST_CALL_SECONDS = 0.1
 """After the port closed, connections stay open this long: what was sent just before is still read and answered."""
 REFUSE_AFTER = 0.8
 """Share of the drain time after which what still waits gets its 503, so that the answer can still be sent."""
+BODY_GRACE_SECONDS = 2
+"""After the signal a body that is still being sent has this long; its client gets a 503 and tries another instance."""
 MANAGEMENT_DRAIN_SECONDS = 1
 POLL_SECONDS = 0.01
 BACKLOG = 2048
@@ -57,6 +63,7 @@ def run(settings: Settings) -> None:
     with contextlib.ExitStack() as stack:
         public = stack.enter_context(_bind(settings.host, settings.port))
         management = stack.enter_context(_bind(settings.management_host, settings.management_port))
+        _refuse_one_port(public, management)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, public, management))
 
@@ -64,7 +71,7 @@ def run(settings: Settings) -> None:
 async def _serve(settings: Settings, public: socket.socket, management: socket.socket) -> None:
     app = create_app(settings)
     stop = _stop_signal()
-    watch = _server(app.management, MANAGEMENT_DRAIN_SECONDS)
+    watch = _server(app.management, ProblemProtocol, MANAGEMENT_DRAIN_SECONDS)
     try:
         async with _running(watch, management, stop):
             if await _started(app, stop):
@@ -75,13 +82,14 @@ async def _serve(settings: Settings, public: socket.socket, management: socket.s
 
 async def _serve_public(app: App, public: socket.socket, management: socket.socket, stop: asyncio.Event) -> None:
     drain_seconds = app.settings.drain_seconds
-    async with _running(_server(app.public, drain_seconds), public, stop):
+    server = _server(app.public, observed(app.malformed), drain_seconds)
+    async with _running(server, public, stop):
         _log.info("listening", port=public.getsockname()[1], management_port=management.getsockname()[1])
         await stop.wait()
-        app.lifecycle.drain()
+        refuse_after = REFUSE_AFTER * drain_seconds
+        app.drain(min(BODY_GRACE_SECONDS, refuse_after))
         _log.info("draining", at_most_seconds=drain_seconds)
-        batcher = app.router.engine.batcher
-        asyncio.get_running_loop().call_later(REFUSE_AFTER * drain_seconds, batcher.refuse)
+        asyncio.get_running_loop().call_later(refuse_after, app.router.engine.batcher.refuse)
     _log.info("drained")
 
 
@@ -117,10 +125,10 @@ async def _running(server: _Server, listener: socket.socket, stop: asyncio.Event
         await task
 
 
-def _server(app: FastAPI, drain_seconds: float) -> _Server:
+def _server(app: FastAPI, protocol: type[ProblemProtocol], drain_seconds: float) -> _Server:
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=protocol,
         ws="none",
         lifespan="off",
         backlog=BACKLOG,
@@ -132,6 +140,19 @@ def _server(app: FastAPI, drain_seconds: float) -> _Server:
         timeout_graceful_shutdown=math.ceil(drain_seconds),
     )
     return _Server(config)
+
+
+def _refuse_one_port(public: socket.socket, management: socket.socket) -> None:
+    """Two sockets may be bound to one port until the first listens, so binding them has not shown it."""
+    (host, port, *_), (other, other_port, *_) = public.getsockname(), management.getsockname()
+    if port == other_port and _overlap(ip_address(host), ip_address(other)):
+        raise PortError(f"--port and --management-port are both {port}; give each its own")
+
+
+def _overlap(one: Address, other: Address) -> bool:
+    """Equal, or one is any address; IPv6's any takes IPv4 too."""
+    pairs = ((one, other), (other, one))
+    return one == other or any(any_.is_unspecified and (any_.version == 6 or of.version == 4) for any_, of in pairs)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -76,7 +76,8 @@ class Settings(BaseSettings):
     """Most tickets in one `/v1/route/batch`; larger ones would outlast the request timeout on a small machine."""
 
     request_timeout_seconds: Seconds = 10.0
-    """Longest a ticket may wait for its turn, and the cap on a client's own `X-Request-Timeout`; above it 504."""
+    """Longest a request's body may be on its way (408) and its ticket may wait for its turn (504), together; also the
+    cap on a client's own `X-Request-Timeout`."""
 
     batch_timeout_seconds: Seconds = 60.0
     """The same for `/v1/route/batch`, whose tickets wait for each other too."""

@@ -1,5 +1,6 @@
 """One decision, for a person at a terminal."""
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,12 +21,20 @@ REASONS = {
 
 
 def print_decision(decision: DecisionOut) -> None:
-    """Coloured on a terminal, plain in a pipe: rich looks which it is."""
-    console = Console(highlight=False)
+    """A coloured table on a terminal; in a pipe one plain line each, neither wrapped nor padded."""
+    console, lines = Console(highlight=False), _lines(decision)
+    if not console.is_terminal:
+        return _print_plain(lines)
     table = Table.grid(padding=(0, 2))
-    for name, value in _lines(decision):
+    for name, value in lines:
         table.add_row(Text(name, style="dim"), value)
-    console.print(table)
+    return console.print(table)
+
+
+def _print_plain(lines: list[tuple[str, Text]]) -> None:
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        typer.echo(f"{name:<{width}}  {value.plain}")
 
 
 def _lines(decision: DecisionOut) -> list[tuple[str, Text]]:

@@ -15,7 +15,7 @@ JSON = "application/json"
 MAIL = "message/rfc822"
 TIMEOUT_HEADER = "X-Request-Timeout"
 
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_SECONDS = re.compile(r"[0-9]{1,64}(\.[0-9]{1,64})?")
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, create_model
+from pydantic_core import ErrorDetails
 
 from service.api.schemas import Input, RouteRequest
 from service.errors import FieldError, InvalidRequest, MalformedJson
@@ -16,6 +17,13 @@ COUNTED_ERRORS = 100
 """Beyond this many, errors are not listed at all: making a list of 80,000 takes longer than finding them."""
 OWN_NAME = "*"
 """Stands for a name the client made up: it is input, and input is not repeated."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_MESSAGES = {
+    "list_type": "Input should be a valid array",
+    "dict_type": "Input should be an object",
+    "model_type": "Input should be an object",
+}
+"""pydantic's own differ between bytes and values, and with them between a ticket and one of a batch."""
 _KNOWN = frozenset({"tickets", *(field.alias or name for name, field in RouteRequest.model_fields.items())})
 _ROUTE = TypeAdapter(RouteRequest)
 
@@ -57,7 +65,7 @@ def _validated(adapter: TypeAdapter[T], body: bytes) -> T:
     try:
         value = adapter.validate_json(body)
     except ValidationError as error:
-        raise _refusal(error) from None
+        raise _refusal(error, body) from None
     _refuse_duplicate_keys(body)
     return value
 
@@ -69,16 +77,22 @@ def _ticket_or_error(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return InvalidRequest(_field_errors(error))
 
 
-def _refusal(error: ValidationError) -> MalformedJson | InvalidRequest:
+def _refusal(error: ValidationError, body: bytes) -> MalformedJson | InvalidRequest:
     found = _field_errors(error)
-    return MalformedJson() if found[0].code == "json_invalid" else InvalidRequest(found)
+    if found[0].code == "json_invalid":
+        return MalformedJson(byte_order_mark=body.startswith(_BYTE_ORDER_MARK))
+    return InvalidRequest(found)
 
 
 def _field_errors(error: ValidationError) -> tuple[FieldError, ...]:
     if error.error_count() > COUNTED_ERRORS:
         return (FieldError("", "too_many_errors", f"More than {COUNTED_ERRORS} things are not as documented"),)
     shown = error.errors(include_url=False, include_context=False, include_input=False)[:SHOWN_ERRORS]
-    return tuple(FieldError(_where(item["loc"]), item["type"], item["msg"]) for item in shown)
+    return tuple(_field_error(item) for item in shown)
+
+
+def _field_error(item: ErrorDetails) -> FieldError:
+    return FieldError(_where(item["loc"]), item["type"], _MESSAGES.get(item["type"], item["msg"]))
 
 
 def _where(location: tuple[int | str, ...]) -> str:

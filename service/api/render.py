@@ -15,7 +15,7 @@ def decision_out(decision: Decision) -> schemas.DecisionOut:
         outcome=department.outcome,
         department=department.predicted,
         confidence=department.confidence,
-        reason=department.reason.value,
+        reason=department.reason,
         candidates=tuple(
             schemas.CandidateOut(department=candidate.label, confidence=candidate.confidence)
             for candidate in department.candidates

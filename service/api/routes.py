@@ -19,7 +19,7 @@ from service.api.render import decision_out, model_card_out
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
-from service.http.body import read_body, while_connected
+from service.http.body import BodyReader, while_connected
 from service.http.problems import documented, kind_of, problem_of
 from service.metrics import Metrics
 from service.offload import Offload
@@ -35,6 +35,7 @@ REFUSALS = (errors.NotReady, errors.ShuttingDown, errors.Overloaded, errors.Dead
 BODY_ERRORS = (
     errors.MalformedJson,
     errors.InvalidHeader,
+    errors.RequestTimeout,
     errors.BodyTooLarge,
     errors.UnsupportedMediaType,
     errors.UnsupportedEncoding,
@@ -45,10 +46,13 @@ BODY_ERRORS = (
 class Api:
     """The routes over the parts they need."""
 
-    def __init__(self, router: Router, metrics: Metrics, offload: Offload, settings: Settings) -> None:
+    def __init__(
+        self, router: Router, metrics: Metrics, offload: Offload, bodies: BodyReader, settings: Settings
+    ) -> None:
         self._router = router
         self._metrics = metrics
         self._offload = offload
+        self._bodies = bodies
         self._settings = settings
         self._batches = BatchParser(settings.max_batch_tickets)
 
@@ -92,7 +96,7 @@ class Api:
         self._router.check()
         deadline = deadline_in(timeout_seconds(request, self._settings.request_timeout_seconds))
         media = media_type(request, JSON, MAIL)
-        body = await read_body(request, self._settings.max_body_bytes)
+        body = await self._bodies.read(request, self._settings.max_body_bytes, deadline)
         async with while_connected(request):
             ticket = await self._parsed(body, _mail_ticket if media == MAIL else _json_ticket)
             decision = await self._router.decide(ticket, deadline)
@@ -103,7 +107,7 @@ class Api:
         self._router.check()
         deadline = deadline_in(timeout_seconds(request, self._settings.batch_timeout_seconds))
         media_type(request, JSON)
-        body = await read_body(request, self._settings.max_batch_body_bytes)
+        body = await self._bodies.read(request, self._settings.max_batch_body_bytes, deadline)
         async with while_connected(request):
             tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)))
             results = await self._decide_all(tickets, deadline)

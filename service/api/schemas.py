@@ -5,8 +5,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from models.scoring import Outcome
+from models.scoring import Outcome, Reason
 from models.ticket import ContentType
+from service.decision import Flag
 from service.http.shapes import Output, Problem
 
 TICKET_ID_LENGTH = 200
@@ -70,10 +71,10 @@ class DecisionOut(Output):
     outcome: Outcome
     department: str | None
     confidence: float
-    reason: str
+    reason: Reason
     candidates: tuple[CandidateOut, ...]
     fields: dict[str, FieldOut]
-    flags: tuple[str, ...]
+    flags: tuple[Flag, ...]
     model: ModelOut
 
 

@@ -1,31 +1,66 @@
-"""Reading a request's body within its limit, and watching whether its client is still there."""
+"""Reading a request's body within its limits, and watching whether its client is still there."""
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 
 from starlette.requests import ClientDisconnect, Request
 
-from service.errors import BodyTooLarge, ClientGone, UnsupportedEncoding
+from service.errors import BodyTooLarge, ClientGone, RequestTimeout, ShuttingDown, UnsupportedEncoding
 
 
-async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """The whole body, declared or chunked.
+class BodyReader:
+    """Reads bodies within their size and their time. Use from one event loop only.
 
-    Raises:
-        BodyTooLarge: more than the limit, noticed before it is kept in memory.
-        UnsupportedEncoding: it is compressed; a small body could unpack to gigabytes.
-        ClientGone: the client hung up half-way.
+    It knows every body that is on its way, so that a stopping process need not wait for one that never ends.
     """
+
+    def __init__(self) -> None:
+        self._latest = math.inf
+        self._open: set[asyncio.Timeout] = set()
+
+    async def read(self, request: Request, limit_bytes: int, deadline: float) -> bytes:
+        """The whole body, declared or chunked. `deadline` is in the loop's time.
+
+        Raises:
+            BodyTooLarge: more than the limit, noticed before it is kept in memory.
+            UnsupportedEncoding: it is compressed; a small body could unpack to gigabytes.
+            RequestTimeout, ShuttingDown: it was not complete in time.
+            ClientGone: the client hung up half-way.
+        """
+        _refuse_early(request, limit_bytes)
+        try:
+            async with self._limited(deadline):
+                return await _gather(request, limit_bytes)
+        except TimeoutError:
+            raise (RequestTimeout() if deadline <= self._latest else ShuttingDown()) from None
+        except ClientDisconnect:
+            raise ClientGone from None
+
+    def finish_by(self, latest: float) -> None:
+        """From now on no body is waited for beyond this moment, in the loop's time."""
+        self._latest = latest
+        for timeout in self._open:
+            if not timeout.expired() and (timeout.when() or 0) > latest:
+                timeout.reschedule(latest)
+
+    @contextlib.asynccontextmanager
+    async def _limited(self, deadline: float) -> AsyncIterator[None]:
+        async with asyncio.timeout_at(min(deadline, self._latest)) as timeout:
+            self._open.add(timeout)
+            try:
+                yield
+            finally:
+                self._open.discard(timeout)
+
+
+def _refuse_early(request: Request, limit_bytes: int) -> None:
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedEncoding
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit_bytes:
         raise BodyTooLarge(limit_bytes)
-    try:
-        return await _gather(request, limit_bytes)
-    except ClientDisconnect:
-        raise ClientGone from None
 
 
 async def _gather(request: Request, limit_bytes: int) -> bytes:

@@ -36,9 +36,11 @@ INTERNAL = Kind(500, "internal_error", "Internal error")
 
 TABLE: Mapping[type[Exception], Kind] = {
     errors.MalformedJson: Kind(400, "malformed_json", "The body is not valid JSON"),
+    errors.MalformedHttp: Kind(400, "malformed_http", "Not an HTTP request"),
     errors.InvalidHeader: Kind(400, "invalid_header", "A header is not well-formed"),
     errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
+    errors.RequestTimeout: Kind(408, "request_timeout", "The request took too long to arrive"),
     errors.BodyTooLarge: Kind(413, "body_too_large", "The body is too large"),
     errors.UnsupportedMediaType: Kind(415, "unsupported_media_type", "Unsupported media type"),
     errors.UnsupportedEncoding: Kind(415, "unsupported_encoding", "Unsupported content encoding"),
@@ -52,6 +54,9 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.DeadlinePassed: Kind(504, "deadline_passed", "The deadline passed"),
 }
 """Class → what the outside sees. A subclass counts as its nearest listed parent; anything unlisted is `INTERNAL`."""
+
+CLOSING = (errors.BodyTooLarge, errors.RequestTimeout, errors.MalformedHttp)
+"""After these the connection is closed: the rest of the request is not wanted, or nobody knows where it ends."""
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -112,7 +117,6 @@ def _headers(error: BaseException, status: int) -> dict[str, str]:
         headers["Retry-After"] = str(math.ceil(getattr(error, "retry_after", RETRY_SECONDS)))
     if isinstance(error, errors.MethodNotAllowed):
         headers["Allow"] = error.allow
-    if isinstance(error, errors.BodyTooLarge):
-        # The rest of the body is not wanted, and without this it would be read to its end.
+    if isinstance(error, CLOSING):
         headers["Connection"] = "close"
     return headers

@@ -2,21 +2,23 @@
 
 import contextlib
 import json
+import re
 import socket
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.support.process import Service
+from models.scoring import Reason
+from models.text import TextFlag
+from tests.support.process import Service, post_head
 
 CANARY = "canary-7f3a"
 JSON = "application/json"
 
 
 def post(path: str, body: bytes, *headers: str, kind: str = JSON) -> bytes:
-    head = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *headers]
-    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+    return post_head(path, len(body), *headers, kind=kind) + body
 
 
 def chunked(path: str, chunk: bytes, times: int) -> bytes:
@@ -66,6 +68,22 @@ CASES = {
     "path with a slash more": (post("/v1/route/", GOOD), 404, "not_found"),
     "no documents here": (plain("GET /docs"), 404, "not_found"),
     "no metrics here": (plain("GET /metrics"), 404, "not_found"),
+    "late body": (post_head("/v1/route", 50, "X-Request-Timeout: 0.5") + b"{", 408, "request_timeout"),
+    "late batch": (post_head("/v1/route/batch", 50, "X-Request-Timeout: 0.5") + b"{", 408, "request_timeout"),
+    "no request line": (b"canary-7f3a\r\n\r\n", 400, "malformed_http"),
+    "bad version": (b"GET / HTTP/9.9\r\nHost: x\r\n\r\n", 400, "malformed_http"),
+    "unknown method": (plain("FOOBAR /"), 400, "malformed_http"),
+    "path outside ASCII": ("GET /canary-7f3a-é HTTP/1.1\r\n\r\n".encode(), 400, "malformed_http"),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "malformed_http"),
+    "proxy request": (plain("CONNECT canary-7f3a:443"), 400, "malformed_http"),
+    "two lengths": (post("/v1/route", GOOD, "Content-Length: 16"), 400, "malformed_http"),
+    "length below zero": (post_head("/v1/route", -1), 400, "malformed_http"),
+    "length and chunks": (
+        post_head("/v1/route", 5, "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        400,
+        "malformed_http",
+    ),
+    "broken chunk": (chunked("/v1/route", b"x", 1)[:-10] + b"canary-7f3a", 400, "malformed_http"),
     "wrong method": (plain("GET /v1/route"), 405, "method_not_allowed"),
     "wrong method of the model": (plain("DELETE /v1/model"), 405, "method_not_allowed"),
 }
@@ -77,9 +95,9 @@ def client(service: Service) -> Iterator[httpx.Client]:
         yield opened
 
 
-def exchange(service: Service, raw: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes as they are and read one answer."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+def exchange(service: Service, raw: bytes, port: int = 0) -> tuple[int, dict[str, str], bytes]:
+    """Send bytes as they are and read one answer, of the public port unless told."""
+    with socket.create_connection(("127.0.0.1", port or service.port), timeout=10) as connection:
         # The answer may come, and the connection be closed, before we are done.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(raw)
@@ -109,6 +127,30 @@ def test_a_bad_request_is_a_problem_of_its_own(
     assert client.post("/v1/route", json={"body": "hello"}).status_code == 200
 
 
+def test_bytes_after_a_sound_request_do_not_spoil_its_answer(service: Service) -> None:
+    """The request before the garbage is answered as it would have been, and then the connection is closed."""
+    status, headers, body = exchange(service, post("/v1/route", GOOD) + b"canary-7f3a\r\n\r\n")
+    assert (status, headers["connection"]) == (200, "close")
+    assert "outcome" in json.loads(body)
+
+
+def test_both_ports_refuse_garbage_alike_and_the_public_one_counts_it(service: Service) -> None:
+    """One refusal is one request of no route and no known method, and its connection is closed."""
+    series = 'http_requests_total{code="400",method="other",route="unmatched"}'
+    before = service.counts(re.escape(series))
+    _, headers, _ = exchange(service, b"canary-7f3a\r\n\r\n")
+    status, _, watched = exchange(service, b"canary-7f3a\r\n\r\n", service.management_port)
+    assert headers["connection"] == "close"
+    assert (status, json.loads(watched)["code"]) == (400, "malformed_http")
+    assert service.counts(re.escape(series)) - before == 1
+
+
+def test_a_timeout_of_any_length_is_capped(client: httpx.Client) -> None:
+    """A client that would wait for ever is told nothing wrong."""
+    answer = client.post("/v1/route", json={"body": "hello"}, headers={"X-Request-Timeout": "99999999999"})
+    assert answer.status_code == 200
+
+
 def test_a_wrong_method_is_told_the_right_one(client: httpx.Client) -> None:
     """405 carries Allow."""
     assert client.get("/v1/route").headers["allow"] == "POST"
@@ -127,10 +169,21 @@ def test_documented_statuses_are_those_of_the_table(service: Service) -> None:
     """OpenAPI names each status a route can answer, with the codes behind it."""
     document = service.management("/openapi.json").json()
     responses = document["paths"]["/v1/route"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "413", "415", "422", "429", "500", "503", "504"}
+    assert set(responses) == {"200", "400", "408", "413", "415", "422", "429", "500", "503", "504"}
     assert "overloaded" in responses["429"]["description"]
     assert "Retry-After" in responses["429"]["headers"]
     assert {status for _, status, _ in CASES.values()} - {404, 405} <= {int(status) for status in responses}
+
+
+def test_documents_name_every_reason_and_flag(service: Service) -> None:
+    """Closed sets are closed in the documents too, so that generated clients know their members."""
+    schemas = service.management("/openapi.json").json()["components"]["schemas"]
+    decision = schemas["DecisionOut"]["properties"]
+    assert decision["reason"]["$ref"] == "#/components/schemas/Reason"
+    assert set(schemas["Reason"]["enum"]) == {str(reason) for reason in Reason}
+    flags = decision["flags"]["items"]["anyOf"]
+    assert {option.get("$ref") or option["const"] for option in flags} == {"#/components/schemas/TextFlag", "truncated"}
+    assert set(schemas["TextFlag"]["enum"]) == {str(flag) for flag in TextFlag}
 
 
 def test_documents_hold_every_schema_they_refer_to(service: Service) -> None:

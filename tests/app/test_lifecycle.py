@@ -16,7 +16,7 @@ import onnx
 import pytest
 
 from service.cli import main
-from tests.support.process import Service, run_cli, serving
+from tests.support.process import Service, post_head, run_cli, serving
 from tests.support.tiny import SAMPLES, rewritten
 
 ONE_LINE = re.compile(r"error: [^\n]+\n")
@@ -47,17 +47,32 @@ def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: 
         assert service.process.wait(10) == 0
 
 
-def test_draining_ends_at_its_limit(tiny_bundle_path: Path) -> None:
-    """A body that is never finished holds the process no longer than drain_seconds, and it still exits with 0."""
-    head = b"POST /v1/route HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
-    with serving(tiny_bundle_path, "--drain-seconds", "1") as service:  # noqa: SIM117 - the second needs the first's port
+@pytest.mark.parametrize("drain_seconds", ["1", "20"])
+def test_a_body_that_never_ends_does_not_hold_a_stop(tiny_bundle_path: Path, drain_seconds: str) -> None:
+    """It is given up after a short grace, not after the drain time: 503 on a closed connection, exit status 0."""
+    with serving(tiny_bundle_path, "--drain-seconds", drain_seconds) as service:  # noqa: SIM117 - the second needs the first's port
         with socket.create_connection(("127.0.0.1", service.port)) as stuck:
-            stuck.sendall(head + b"{")
+            stuck.sendall(post_head("/v1/route", 9) + b"{")
             time.sleep(0.3)
             started = time.monotonic()
             assert service.stop() == 0
             assert time.monotonic() - started < 6
-            assert b" 503 " in stuck.recv(1000).split(b"\r\n")[0]
+            answer = stuck.recv(1000).lower()
+            assert b" 503 " in answer.split(b"\r\n")[0]
+            assert b"connection: close" in answer
+
+
+def test_a_body_that_arrives_during_the_grace_is_decided(tiny_bundle_path: Path) -> None:
+    """A stop does not spoil a request whose last bytes are on their way."""
+    body = b'{"body":"hello"}'
+    with serving(tiny_bundle_path) as service, socket.create_connection(("127.0.0.1", service.port)) as late:
+        late.sendall(post_head("/v1/route", len(body)) + body[:5])
+        time.sleep(0.3)
+        service.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        late.sendall(body[5:])
+        assert b" 200 " in late.recv(1000).split(b"\r\n")[0]
+        assert service.process.wait(10) == 0
 
 
 def test_an_idle_service_stops_at_once(tiny_bundle_path: Path) -> None:
@@ -79,13 +94,15 @@ def test_a_taken_port_is_one_line(service: Service, flag: str) -> None:
     assert str(taken) in done.stderr
 
 
-def test_one_port_for_both_is_one_line(tiny_bundle_path: Path) -> None:
-    """The same number twice is noticed as soon as the second begins to listen."""
+@pytest.mark.parametrize("hosts", [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("localhost", "::")])
+def test_one_port_for_both_is_one_line(hosts: tuple[str, str]) -> None:
+    """The same number twice is noticed before a bundle is even looked for, and both flags are named."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
-    done = run_cli("--bundle", str(tiny_bundle_path), "--port", port, "--management-port", port)
+    flags = ("--port", port, "--management-port", port, "--host", hosts[0], "--management-host", hosts[1])
+    done = run_cli("--bundle", "nowhere", *flags)
     assert done.returncode == 2
-    assert ONE_LINE.fullmatch(done.stderr)
+    assert done.stderr == f"error: --port and --management-port are both {port}; give each its own\n"
 
 
 def damaged(bundle: Path, copy: Path) -> Path:
@@ -164,6 +181,28 @@ def test_bad_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFixtu
     assert ONE_LINE.fullmatch(shown.err), shown.err
 
 
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (["--bundle", "x"], "--bundle stands before `route`: put it after `route`"),
+        (["--port", "99999"], "--port stands before `route`: `route` has no such flag"),
+    ],
+)
+def test_a_flag_before_the_command_is_not_ignored(
+    before: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is neither dropped nor guessed at: one line says where it belongs."""
+    assert main([*before, "route", "--subject", "x"]) == 2
+    assert capsys.readouterr().err == f"error: {told}\n"
+
+
+def test_a_misspelt_variable_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A variable with our prefix that is no setting refuses to start and names the one that was meant."""
+    monkeypatch.setenv("TICKET_ROUTER_PROT", "1")
+    assert main([]) == 2
+    assert capsys.readouterr().err == "error: TICKET_ROUTER_PROT is no setting; is it TICKET_ROUTER_PORT?\n"
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["route", "--help"]])
 def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` exits with 0 and shows how it is used."""
@@ -179,6 +218,7 @@ def test_one_decision_on_the_terminal(tiny_bundle_path: Path, tmp_path: Path, se
     printed = run_cli("route", "--bundle", str(tiny_bundle_path), "--eml", str(mail), "--json")
     answered = httpx.post(service.url + "/v1/route", json={"subject": "Offer", "body": "A quote please"}).json()
     assert (shown.returncode, shown.stderr, "\x1b" in shown.stdout) == (0, "", False)
+    assert all(line == line.rstrip() and "  " in line for line in shown.stdout.splitlines())
     assert "confidence" in shown.stdout
     assert json.loads(printed.stdout)["candidates"] == answered["candidates"]
 

@@ -17,6 +17,8 @@ ZEROES = [
     'ticket_router_http_requests_total{code="429",method="POST",route="/v1/route"}',
     'ticket_router_http_requests_total{code="504",method="POST",route="/v1/route/batch"}',
     'ticket_router_http_requests_total{code="404",method="other",route="unmatched"}',
+    'ticket_router_http_requests_total{code="400",method="other",route="unmatched"}',
+    'ticket_router_http_requests_total{code="408",method="POST",route="/v1/route"}',
     'ticket_router_http_request_duration_seconds_count{route="/v1/route"}',
     *(
         f'ticket_router_stage_duration_seconds_count{{stage="{stage}"}}'
@@ -95,6 +97,13 @@ def test_the_management_port_answers_what_the_public_one_does_not(service: Servi
     assert httpx.post(service.management_url + "/v1/route", json={"body": "x"}).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz", "/metrics"])
+def test_probes_may_ask_with_head(service: Service, path: str) -> None:
+    """Load balancers do: the status of a GET, without its body."""
+    answer = httpx.head(service.management_url + path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_status_says_what_is_served(service: Service, tiny_bundle_path: Path) -> None:
     """The version, the provider really taken, the queue, and how exactly the golden rows came out."""
     status = service.management("/admin/status").json()
@@ -124,4 +133,5 @@ def test_the_documentation_page_needs_nothing_from_elsewhere(service: Service) -
     page = service.management("/docs").text
     wanted = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert wanted
+    assert '"supportedSubmitMethods": []' in page
     assert all(service.management(path).status_code == 200 for path in wanted)

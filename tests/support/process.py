@@ -59,9 +59,12 @@ class Service:
 
 
 @contextlib.contextmanager
-def serving(bundle: Path, *flags: str) -> Iterator[Service]:
-    """A started service; killed at the end if the test did not stop it."""
-    process = _start("--bundle", str(bundle), "--port", "0", "--management-port", "0", *flags)
+def serving(
+    bundle: Path, *flags: str, python: str | Path = sys.executable, env: Mapping[str, str] | None = None
+) -> Iterator[Service]:
+    """A started service; killed at the end if the test did not stop it. `env` takes the place of our own."""
+    command = [str(python), "-m", "service", "--bundle", str(bundle), "--port", "0", "--management-port", "0", *flags]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None
     lines: queue.Queue[str] = queue.Queue()
@@ -76,6 +79,12 @@ def serving(bundle: Path, *flags: str) -> Iterator[Service]:
         process.stderr.close()
 
 
+def post_head(path: str, length: int, *headers: str, kind: str = "application/json") -> bytes:
+    """The head of a POST that declares a body of this length."""
+    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Type: {kind}", f"Content-Length: {length}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
 def run_cli(
     *arguments: str, env: Mapping[str, str] | None = None, stdin: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
@@ -84,11 +93,6 @@ def run_cli(
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **(env or {})}, input=stdin, capture_output=True, text=True, timeout=60
     )
-
-
-def _start(*arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "service", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def _pump(stream: IO[str], lines: "queue.Queue[str]", events: list[dict[str, Any]]) -> None:
