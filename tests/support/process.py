@@ -69,13 +69,16 @@ def serving(
     assert process.stderr is not None
     lines: queue.Queue[str] = queue.Queue()
     events: list[dict[str, Any]] = []
-    threading.Thread(target=_pump, args=(process.stdout, lines, events), daemon=True).start()
+    pump = threading.Thread(target=_pump, args=(process.stdout, lines, events), daemon=True)
+    pump.start()
     try:
         listening = _listening(process, lines)
         yield Service(process, listening["port"], listening["management_port"], events)
     finally:
         process.kill()
         process.wait()
+        pump.join()  # it ends with the process's output
+        process.stdout.close()
         process.stderr.close()
 
 

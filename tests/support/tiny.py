@@ -5,6 +5,7 @@ laid between the sample tickets' own confidences, so that all three outcomes occ
 """
 
 import json
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -69,7 +70,9 @@ def tiny_bundle(store: Path) -> Path:
     """A bundle in `store` around a tiny random model, its golden rows computed by torch."""
     folder = tiny_roberta(store / "base")
     graph = store / "graph"
-    main_export(str(folder), output=str(graph), task="text-classification", do_validation=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's tracing warnings are for its own developers
+        main_export(str(folder), output=str(graph), task="text-classification", do_validation=False)
     tokenizer_json = (folder / "tokenizer.json").read_bytes()
     encoder = Encoder(tokenizer_json, max_tokens=MAX_TOKENS, pad_id=SPECIAL.index("<pad>"))
     logits = _torch_logits(folder, encoder, SAMPLES)

@@ -82,7 +82,11 @@ def test_half_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     async def ask(port: int, sent: bytes) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
-        return await asyncio.wait_for(reader.read(), 5)
+        try:
+            return await asyncio.wait_for(reader.read(), 5)
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
     async def play() -> list[bytes]:
         config, state = uvicorn.Config(FastAPI(), log_config=None), ServerState()
