@@ -58,3 +58,14 @@ def test_no_address_of_this_or_any_machine_stands_in_the_product() -> None:
     address = re.compile(r"--(?:extra-)?index-url|find-links|\"resolved\": *\"http")
     files = [path for path in ROOT.glob("*") if path.is_file() and path.name != ".git"]
     assert [path.name for path in files if address.search(path.read_text(errors="replace"))] == []
+
+
+def _pages() -> list[Path]:
+    return [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_page_links_to_what_is_there(page: Path) -> None:
+    """No relative link of the documentation leads nowhere."""
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
