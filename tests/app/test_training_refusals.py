@@ -1,0 +1,232 @@
+"""`python -m training`: its every refusal is one line, and nothing is left half-written."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from models.golden import GoldenRow
+from tests.support.process import ROOT
+from tests.support.rows import CANARY, write_csv
+from tests.support.training import RECIPE, Invoke, Place, refused
+
+HEAVY = ("torch", "transformers", "sklearn", "onnxruntime", "optimum", "matplotlib", "scipy")
+
+
+Put = Callable[[Path], Path]
+
+
+def csv_of(*lines: str, encoding: str = "utf-8") -> Put:
+    def put(folder: Path) -> Path:
+        (folder / "t.csv").write_bytes("\n".join(lines).encode(encoding))
+        return folder / "t.csv"
+
+    return put
+
+
+def suffixed(suffix: str, content: bytes) -> Put:
+    def put(folder: Path) -> Path:
+        (folder / f"t{suffix}").write_bytes(content)
+        return folder / f"t{suffix}"
+
+    return put
+
+
+def parquet_folder(folder: Path) -> Path:
+    (folder / "t.parquet").mkdir()
+    pq.write_table(pa.table({"subject": [CANARY], "department": ["x"]}), folder / "t.parquet" / "part-0.parquet")
+    return folder / "t.parquet"
+
+
+def fifty_megabytes(folder: Path) -> Path:
+    return write_csv(folder / "t.csv", [("fine", "x"), (CANARY + "x" * 50_000_000, "y")])
+
+
+BAD_TABLES: dict[str, tuple[Put, Sequence[str], str]] = {
+    "missing file": (lambda folder: folder / "none.csv", (), "cannot be read"),
+    "unknown suffix": (suffixed(".xlsx", b"x"), (), "unknown kind of file"),
+    "folder": (parquet_folder, (), "cannot be read"),
+    "no text column": (csv_of("department", CANARY), (), "no column with text"),
+    "no department column": (csv_of("subject", CANARY), (), "no column department or label"),
+    "no such field": (csv_of("subject,department", f"{CANARY},x"), ("--field", "priority"), "no column priority"),
+    "odd field": (csv_of("subject,department", f"{CANARY},x"), ("--field", "My Field"), "small letters"),
+    "mapped column": (csv_of("subject,department", f"{CANARY},x"), ("--column", "department=desk"), "'desk'"),
+    "mapped role": (csv_of("subject,department", f"{CANARY},x"), ("--column", "team=subject"), "'team'"),
+    "mapping": (csv_of("subject,department", f"{CANARY},x"), ("--column", "department"), "ROLE=COLUMN"),
+    "empty label": (csv_of("subject,department", f"{CANARY},x", f"{CANARY},"), (), "line 3: department is empty"),
+    "one label": (csv_of("subject,department", *(f"{CANARY} {n},x" for n in range(40))), (), "empty texts: 1; routing"),
+    "one value": (
+        csv_of("subject,department,mood", *(f"{CANARY} {n},d{n % 2},fine" for n in range(80))),
+        ("--field", "mood"),
+        "field mood has 1 value",
+    ),
+    "no text": (csv_of("subject,department", *(f" ,d{n % 2}" for n in range(40))), (), "40 empty texts: 0; routing"),
+    "too few": (csv_of("subject,department", f"{CANARY},x", "b,y"), (), "too few rows"),
+    "latin-1": (csv_of("subject,department", f"{CANARY} ü,x", encoding="latin-1"), (), "line 2: not UTF-8"),
+    "utf-16": (csv_of("subject,department", f"{CANARY},x", encoding="utf-16"), (), "is UTF-16"),
+    "huge cell": (fifty_megabytes, (), "line 3: a cell of over a million characters"),
+    "open quote": (csv_of("subject,department", f'"{CANARY},x', "b,y"), (), "line 2: "),
+    "too many cells": (csv_of("subject,department", f"{CANARY},x,{CANARY}"), (), "line 2: 3 cells"),
+    "broken json": (suffixed(".jsonl", f'{{"subject": "{CANARY}'.encode()), (), "line 1: not valid JSON"),
+    "nested json": (suffixed(".jsonl", f'{{"subject": ["{CANARY}"]}}'.encode()), (), "no plain value"),
+    "no parquet": (suffixed(".parquet", CANARY.encode()), (), "not a readable Parquet file"),
+    "empty file": (suffixed(".csv", b""), (), "no column names"),
+    "headless": (csv_of(*(f"{CANARY[:9]}\x1b[31m {n},x" for n in range(3))), (), "no column with text"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_TABLES)
+def test_a_table_that_cannot_be_learned_from_is_one_line(
+    place: Place, invoke: Invoke, tmp_path: Path, name: str
+) -> None:
+    """Exit 2, one line that says what and where, nothing of a cell's content, and nothing in --out."""
+    put, options, why = BAD_TABLES[name]
+    run = invoke(*place.arguments(tmp_path / "store", data=put(tmp_path)), *options)
+    line = refused(run, store=tmp_path / "store")
+    assert why in line
+    assert line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"recipe": "unknown.toml"}, "epoch: Extra inputs are not permitted"),
+        ({"recipe": "none.toml"}, "cannot be read as a recipe"),
+        ({"base": "pickled"}, "pickled weights are never loaded"),
+        ({"base": "broken"}, "not an encoder"),
+        ({"base": "./none"}, "no such folder"),
+        ({"out": "tickets.csv/store"}, "cannot be written"),
+        ({"out": "tickets.csv"}, "cannot be written"),
+        ({"out": "dangling/store"}, "cannot be written"),
+    ],
+)
+def test_an_option_that_cannot_be_had_is_one_line(
+    place: Place, invoke: Invoke, tmp_path: Path, options: dict[str, str], why: str
+) -> None:
+    """A recipe, base model or store that is not sound is refused before any training."""
+    (tmp_path / "unknown.toml").write_text("epoch = 3")
+    (tmp_path / "tickets.csv").write_text("mine")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    for name in ("pickled", "broken"):
+        shutil.copytree(place.base, tmp_path / name)
+    (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    before = sorted(os.listdir(tmp_path))
+    changed = {name: value if value.startswith("./") else tmp_path / value for name, value in options.items()}
+    run = invoke(*place.arguments(tmp_path / "store", **{"out": tmp_path / "store", **changed}))
+    assert why in refused(run)
+    assert sorted(os.listdir(tmp_path)) == before
+    assert (tmp_path / "tickets.csv").read_text() == "mine"
+
+
+def test_a_hub_that_does_not_answer_is_one_line(
+    place: Place, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no model hub can be reached, the embedded model is named as the way out."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # what HF_HUB_OFFLINE=1 sets at import
+    run = invoke(*place.arguments(tmp_path / "store", base="FacebookAI/roberta-base-of-nobody"))
+    assert "--base embedded" in refused(run, store=tmp_path / "store")
+
+
+def test_an_embedded_model_of_other_weights_is_one_line(
+    place: Place, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded package with a digest that is not the published one is refused."""
+    import training.base
+
+    monkeypatch.setattr(training.base, "_EMBEDDED_SHA256", "0" * 64)
+    run = invoke(*place.arguments(tmp_path / "store", base="embedded"))
+    assert "not the published weights" in refused(run, store=tmp_path / "store")
+
+
+@pytest.mark.parametrize("step", ["export_onnx", "check_parity", "write_bundle", "choose_golden"])
+def test_a_late_failure_leaves_nothing(
+    place: Place, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """When export, parity, the choice of golden rows or the writing fails after training, --out stays empty."""
+    import training.pipeline
+    from models.errors import TicketRouterError
+
+    def failing(*_: object) -> None:
+        raise TicketRouterError("cannot go on\nin two lines")
+
+    row = GoldenRow(subject="", body="", content_type="text/plain", ids=(0,), logits=(0.0,), outcome="review", label="")
+    # Neither the training itself nor what its figures allow is what fails here.
+    stubs = {"finetune": lambda *_: [], "choose_golden": lambda *_: [row], step: failing}
+    for name, stub in stubs.items():
+        monkeypatch.setattr(training.pipeline, name, stub)
+    run = invoke(*place.arguments(tmp_path / "store"))
+    assert refused(run, store=tmp_path / "store") == "error: cannot go on in two lines"
+
+
+def test_a_terminated_training_leaves_nothing(place: Place, tmp_path: Path) -> None:
+    """SIGTERM in the middle of training: exit 143 with one line, no file in --out, no temporary folder."""
+    (tmp_path / "long.toml").write_text(RECIPE.replace("epochs = 1", "epochs = 200\npatience = 200"))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    line = [sys.executable, "-m", "training", *map(str, place.arguments(tmp_path / "store"))]
+    line[line.index(str(place.recipe))] = str(tmp_path / "long.toml")
+    process = subprocess.Popen(
+        line, cwd=ROOT, env={**os.environ, "TMPDIR": str(scratch)}, stdout=-1, stderr=-1, text=True
+    )
+    try:
+        until(lambda: any(scratch.glob("ticket-router-*/checkpoints/checkpoint-*")) or process.poll() is not None)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (143, "")
+    assert err.splitlines() == ["stopped; nothing is left half-written"]
+    assert not (tmp_path / "store").exists()
+    assert [path.name for path in scratch.iterdir() if path.name.startswith("ticket-router-")] == []
+
+
+def until(happened: Callable[[], bool], seconds: float = 60) -> None:
+    limit = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def test_ctrl_c_is_one_line(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person who presses Ctrl-C gets one line and exit 130, no traceback and no file."""
+    import training.sample
+
+    monkeypatch.setattr(training.sample, "make_tickets", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    run = invoke("sample", "--out", tmp_path / "t.csv")
+    assert (run.code, run.out) == (130, "")
+    assert run.err == "stopped; nothing is left half-written\n"
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], ["train", "--help"], ["evaluate", "--help"], ["check", "--data", "DATA"], ["train", "--x"]],
+)
+def test_quick_answers_import_nothing_heavy(place: Place, arguments: list[str]) -> None:
+    """Help, usage errors and `check` answer at once: they load neither torch nor its friends."""
+    given = [str(place.data) if part == "DATA" else part for part in arguments]
+    code = (
+        f"import sys; sys.argv = ['training', *{given!r}]; from training.cli import main\n"
+        "try: main()\n"
+        f"finally: print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert run.stdout.endswith("loaded: []\n")
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["train", "--x"], ["sample"], ["nothing"], ["promote"]])
+def test_a_wrong_usage_is_exit_two(invoke: Invoke, arguments: list[str]) -> None:
+    """A missing or unknown option is one clear line."""
+    refused(invoke(*arguments))
