@@ -187,15 +187,18 @@ def _verify(folder: Path, name: str, entry: FileEntry) -> None:
     with _open_regular(folder, name, entry.size) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
-    if digest.hexdigest() != entry.sha256:
-        raise BundleError(f"{folder}/{name}: its digest is not the manifest's; the file is damaged, copy it anew")
+    _refuse_digest(folder, name, digest.hexdigest(), entry)
 
 
 def _read_verified(folder: Path, name: str, entry: FileEntry) -> bytes:
     raw = _read_regular(folder, name, entry.size)
-    if hashlib.sha256(raw).hexdigest() != entry.sha256:
-        raise BundleError(f"{folder}/{name}: its digest is not the manifest's; the file is damaged, copy it anew")
+    _refuse_digest(folder, name, hashlib.sha256(raw).hexdigest(), entry)
     return raw
+
+
+def _refuse_digest(folder: Path, name: str, digest: str, entry: FileEntry) -> None:
+    if digest != entry.sha256:
+        raise BundleError(f"{folder}/{name}: its digest is not the manifest's; the file is damaged, copy it anew")
 
 
 def _read_regular(folder: Path, name: str, limit: int) -> bytes:

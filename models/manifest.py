@@ -6,7 +6,7 @@ two bundles with one version id are the same bundle.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -111,14 +111,7 @@ class Manifest(Frozen):
 
     def scorings(self) -> tuple[FieldScoring, ...]:
         """How each field's logits are judged, the department's first."""
-        return tuple(
-            FieldScoring(
-                field,
-                entry.temperature,
-                tuple(Threshold(label.route, label.suggest, label.pooled) for label in entry.labels),
-            )
-            for field, entry in zip(self.label_space(), self.fields, strict=True)
-        )
+        return scorings_of(self.label_space(), self.fields)
 
     def expected_version(self) -> str:
         """The version id this manifest's content gives: 16 hex digits of a SHA-256.
@@ -128,3 +121,15 @@ class Manifest(Frozen):
         content = self.model_dump(mode="json", exclude={"version", "created_at"})
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def scorings_of(space: LabelSpace, entries: Sequence[FieldEntry]) -> tuple[FieldScoring, ...]:
+    """How each field's logits are judged, the department's first."""
+    return tuple(
+        FieldScoring(
+            field,
+            entry.temperature,
+            tuple(Threshold(label.route, label.suggest, label.pooled) for label in entry.labels),
+        )
+        for field, entry in zip(space, entries, strict=True)
+    )

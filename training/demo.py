@@ -24,6 +24,7 @@ from rich.table import Table
 from training.sample import SampleMail, make_mails
 
 FOLDER = Path("demo")
+BUNDLE = FOLDER / "bundles" / "current"
 RECIPE = """\
 # Fewer epochs than the defaults: a demo should take minutes.
 epochs = 5
@@ -89,8 +90,8 @@ def _demo() -> None:
     finally:
         _stop(service)
     _console.print(f"\nStopped cleanly after {time.monotonic() - started:.0f} s. The report on the model:")
-    _console.print(f"  {(_bundle() / 'report.html').resolve()}", soft_wrap=True)
-    _console.print(f"Serve it yourself:\n  .venv/bin/python -m service --bundle {_bundle()}")
+    _console.print(f"  {(BUNDLE / 'report.html').resolve()}", soft_wrap=True)
+    _console.print(f"Serve it yourself:\n  .venv/bin/python -m service --bundle {BUNDLE}")
 
 
 def _heading(text: str) -> None:
@@ -111,11 +112,11 @@ def _run(*arguments: str) -> None:
 def _start_service() -> Service:
     port, management = _free_port(), _free_port()
     command = _command(
-        "service", "--bundle", str(_bundle()), "--port", str(port), "--management-port",
+        "service", "--bundle", str(BUNDLE), "--port", str(port), "--management-port",
         str(management),
     )  # fmt: skip
-    log = (FOLDER / "service.log").open("wb")
-    process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 our own command line
+    with (FOLDER / "service.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 our own command line
     service = Service(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{management}")
     started = time.monotonic()
     while not _ready(service):
@@ -125,11 +126,6 @@ def _start_service() -> Service:
         time.sleep(0.05)
     _console.print(f"ready after {time.monotonic() - started:.1f} s at {service.url}")
     return service
-
-
-def _bundle() -> Path:
-    """The one bundle the demo trained."""
-    return next(path.parent for path in (FOLDER / "bundles").glob("*/manifest.json") if not path.parent.is_symlink())
 
 
 def _free_port() -> int:

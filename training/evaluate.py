@@ -4,14 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from models.bundle import Bundle, open_bundle
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
-from models.text import prepare
 from training.data.contract import check_table, raise_faults
-from training.data.split import PreparedRow, label_numbers
+from training.data.split import PreparedRow, label_numbers, prepare_rows
 from training.data.table import read_table
 from training.export import OnnxModel
 from training.metrics import UNKNOWN, FieldFigures, field_figures
@@ -43,13 +40,12 @@ def evaluate(bundle_path: Path, data: Path, columns: Mapping[str, str]) -> Evalu
     fields = [name for name in known if name == DEPARTMENT or name in lower or name in columns]
     checked = check_table(table, fields, columns)
     raise_faults(table, checked.faults)
-    rows = [PreparedRow(row, prepare(row.ticket).text) for row in checked.rows]
-    filled = [row for row in rows if row.text]
+    filled, empty = prepare_rows(checked.rows)
     if not filled:
         raise TicketRouterError(f"{data}: no row has text left after cleaning")
     figures = _figures(bundle, filled, fields)
     unknown = sum(row.row.labels[DEPARTMENT] not in bundle.scorings[0].field.labels for row in filled)
-    return Evaluation(bundle, len(rows), len(rows) - len(filled), unknown, figures)
+    return Evaluation(bundle, len(checked.rows), empty, unknown, figures)
 
 
 def _figures(bundle: Bundle, rows: list[PreparedRow], fields: list[str]) -> dict[str, FieldFigures]:
@@ -60,7 +56,7 @@ def _figures(bundle: Bundle, rows: list[PreparedRow], fields: list[str]) -> dict
     for scoring in bundle.scorings:
         if scoring.field.name in fields:
             labels = label_numbers(rows, scoring.field, unknown=UNKNOWN)
-            found = field_figures(logits, np.asarray(labels), scoring)
+            found = field_figures(logits, labels, scoring)
             if found is not None:
                 result[scoring.field.name] = found
     return result

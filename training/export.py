@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from models.encoding import Encoder, Encoding
+from models.encoding import Batch, Encoder, Encoding
 from models.errors import TicketRouterError
 from models.manifest import Frozen
 from models.scoring import FieldScoring, Logits, judge
+from training.batches import logits_of
 from training.classifier import TicketClassifier
 
 PARITY_TOLERANCE = 1e-3
@@ -50,18 +51,14 @@ class OnnxModel:
         except Exception as error:  # onnxruntime has an exception of its own for each status
             raise TicketRouterError("onnxruntime cannot load the bundle's graph; export it anew") from error
 
+    def infer(self, batch: Batch) -> Logits:
+        """Logits of one padded batch, shape [rows, labels]."""
+        inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        return np.asarray(self.session.run(["logits"], inputs)[0])
+
     def logits(self, encodings: Sequence[Encoding], batch_size: int = 16) -> Logits:
-        """Logits of all rows in their order, shape [rows, labels]; batches of like length waste no padding."""
-        order = sorted(range(len(encodings)), key=lambda row: len(encodings[row].ids))
-        parts = []
-        for start in range(0, len(order), batch_size):
-            batch = self.encoder.batch([encodings[row] for row in order[start : start + batch_size]])
-            inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-            parts.append(self.session.run(["logits"], inputs)[0])
-        logits = np.concatenate(parts)
-        restored = np.empty_like(logits)
-        restored[order] = logits
-        return restored
+        """Logits of all rows in their order, shape [rows, labels]."""
+        return logits_of(encodings, self.encoder, self.infer, batch_size)
 
 
 def export_onnx(model: TicketClassifier, folder: Path) -> Path:

@@ -21,9 +21,10 @@ from transformers import (
     TrainingArguments,
 )
 
-from models.encoding import Encoder, Encoding
+from models.encoding import Batch, Encoder, Encoding
 from models.fields import LabelSpace
 from models.scoring import Logits
+from training.batches import logits_of
 from training.classifier import TicketClassifier
 from training.data.split import MISSING
 from training.recipe import Recipe
@@ -77,18 +78,16 @@ def finetune(
 
 
 def predict(model: TicketClassifier, encoder: Encoder, encodings: Sequence[Encoding], batch_size: int = 32) -> Logits:
-    """Logits of all rows in their order, shape [rows, labels], in fp32; batches of like length waste no padding."""
+    """Logits of all rows in their order, shape [rows, labels], in fp32."""
     device = next(model.parameters()).device
-    order = sorted(range(len(encodings)), key=lambda row: len(encodings[row].ids))
-    logits = np.empty((len(encodings), model.head.out_features), dtype=np.float32)
+
+    def infer(batch: Batch) -> Logits:
+        inputs = (torch.from_numpy(array).to(device) for array in (batch.input_ids, batch.attention_mask))
+        return np.asarray(model(*inputs)["logits"].float().cpu().numpy())
+
     model.eval()
     with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            batch = encoder.batch([encodings[row] for row in rows])
-            inputs = (torch.from_numpy(array).to(device) for array in (batch.input_ids, batch.attention_mask))
-            logits[rows] = model(*inputs)["logits"].float().cpu().numpy()
-    return logits
+        return logits_of(encodings, encoder, infer, batch_size)
 
 
 class TicketTrainer(Trainer):

@@ -22,10 +22,10 @@ from models.manifest import (
     SCHEMA_VERSION,
     EncoderEntry,
     FieldEntry,
-    LabelEntry,
     ModelEntry,
+    scorings_of,
 )
-from models.scoring import FieldScoring, Logits, Threshold
+from models.scoring import FieldScoring, Logits
 from models.text import TEXT_VERSION
 from training.base import resolve_base
 from training.baseline import BaselineFigures, baseline_figures, train_baseline
@@ -183,15 +183,7 @@ def _judge(
         calibrate_field(field, logits["calibration"], calibration[:, column], recipe.promise)
         for column, field in enumerate(space)
     )
-    scorings = tuple(
-        FieldScoring(field, entry.temperature, tuple(_threshold(label) for label in entry.labels))
-        for field, entry in zip(space, entries, strict=True)
-    )
-    return _Judged(entries, scorings, logits)
-
-
-def _threshold(label: LabelEntry) -> Threshold:
-    return Threshold(label.route, label.suggest, label.pooled)
+    return _Judged(entries, scorings_of(space, entries), logits)
 
 
 def _parity(onnx: Path, encoder: Encoder, validation: _Part, judged: _Judged) -> Parity:

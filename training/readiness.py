@@ -5,9 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from models.manifest import Frozen
-from models.text import prepare
 from training.data.contract import Checked, check_table, label_counts
-from training.data.split import PreparedRow, distinct_rows
+from training.data.split import distinct_rows, prepare_rows
 from training.data.table import read_table
 from training.promise import fewest_start
 from training.recipe import Recipe
@@ -54,8 +53,7 @@ def assess(data: Path, fields: tuple[str, ...], columns: Mapping[str, str]) -> R
     """
     table = read_table(data)
     checked = check_table(table, fields, columns)
-    prepared = [PreparedRow(row, prepare(row.ticket).text) for row in checked.rows]
-    filled = [row for row in prepared if row.text]
+    filled, empty = prepare_rows(checked.rows)
     counts = tuple(_counts(checked, field) for field in fields)
     verdict = _verdict(checked, counts)
     return Readiness(
@@ -64,7 +62,7 @@ def assess(data: Path, fields: tuple[str, ...], columns: Mapping[str, str]) -> R
         columns=checked.columns,
         faults=tuple(FaultEntry(line=fault.line, what=fault.what) for fault in checked.faults),
         duplicates=len(filled) - len(distinct_rows(filled)[0]),
-        empty=len(prepared) - len(filled),
+        empty=empty,
         fields=counts,
         ready=verdict is None,
         verdict=verdict or _ready(counts[0]),

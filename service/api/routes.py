@@ -98,7 +98,7 @@ class Api:
         media = media_type(request, JSON, MAIL)
         body = await self._bodies.read(request, self._settings.max_body_bytes, deadline)
         async with while_connected(request):
-            ticket = await self._parsed(body, _mail_ticket if media == MAIL else _json_ticket)
+            ticket = await self._parsed(body, parse_email if media == MAIL else _json_ticket)
             decision = await self._router.decide(ticket, deadline)
         return _json(decision_out(decision))
 
@@ -160,10 +160,6 @@ class Api:
 
 def _json_ticket(body: bytes) -> Ticket:
     return ticket_of(parse_route(body))
-
-
-def _mail_ticket(body: bytes) -> Ticket:
-    return parse_email(body)
 
 
 def _json(model: BaseModel) -> Response:

@@ -5,9 +5,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
 from models.bundle import open_bundle
@@ -34,13 +32,8 @@ def test_the_trained_bundle_replays_with_onnxruntime(place: Place) -> None:
     from training.export import OnnxModel
 
     bundle = open_bundle(place.store / "current")
-    session = OnnxModel.load(bundle.read("model.onnx"), bundle.encoder).session
-
-    def infer(batch: Any) -> Any:
-        inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        return np.asarray(session.run(["logits"], inputs)[0])
-
-    found = replay(bundle, infer, bundle.model("fp32").tolerance)
+    model = OnnxModel.load(bundle.read("model.onnx"), bundle.encoder)
+    found = replay(bundle, model.infer, bundle.model("fp32").tolerance)
     assert found.rows == len(load_rows(bundle)) > 5
 
 

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from models.bundle import Bundle, open_bundle
-from models.encoding import Batch
 from models.errors import BundleError
 from models.golden import GOLDEN, GoldenRow, dump_rows, load_rows, replay
-from models.scoring import Logits
 from tests.support.tiny import TOLERANCE, rewritten
 
 
@@ -19,13 +17,7 @@ def infer_of(bundle: Bundle) -> Any:
     """The bundle's own graph on the CPU."""
     from training.export import OnnxModel
 
-    session = OnnxModel.load(bundle.read("model.onnx"), bundle.encoder).session
-
-    def infer(batch: Batch) -> Logits:
-        inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        return np.asarray(session.run(["logits"], inputs)[0])
-
-    return infer
+    return OnnxModel.load(bundle.read("model.onnx"), bundle.encoder).infer
 
 
 def changed(tiny_bundle_path: Path, store: Path, number: int, **changes: Any) -> Bundle:

@@ -6,7 +6,7 @@ import re
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -104,9 +104,11 @@ def train(
     """Train, calibrate, export and write a bundle."""
     from training.recipe import load_recipe
 
+    # All that can be refused without torch is refused before torch is imported.
     settings, fields, columns = load_recipe(recipe), fields_of(field), mapping_of(column)
+    from training.cli.progress import EpochProgress, quiet_libraries, say
+
     with quiet_libraries():
-        from training.cli.progress import EpochProgress, say
         from training.cli.show import train_lines
         from training.pipeline import TrainRequest
         from training.pipeline import train as run
@@ -205,13 +207,6 @@ def mapping_of(pairs: list[str]) -> dict[str, str]:
     if not all(role and column for role, _, column in split):
         raise TicketRouterError("--column wants ROLE=COLUMN, for instance --column department=assigned_team")
     return {role: column for role, _, column in split}
-
-
-def quiet_libraries() -> Any:
-    """Keep the libraries' own chatter off the terminal: what the user must know, we say."""
-    from training.cli.progress import quiet_libraries as quiet
-
-    return quiet()
 
 
 def main() -> None:

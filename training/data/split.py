@@ -61,13 +61,19 @@ def split_rows(rows: Iterable[TicketRow], recipe: SplitRecipe, seed: int) -> Spl
     Raises:
         TicketRouterError: fewer than two departments, or too few rows to fill every part.
     """
-    prepared = [PreparedRow(row, prepare(row.ticket).text) for row in rows]
-    filled = [item for item in prepared if item.text]
+    filled, empty = prepare_rows(rows)
     distinct, conflicting = distinct_rows(filled)
-    removed = Removed(len(prepared) - len(filled), len(filled) - len(distinct), conflicting)
+    removed = Removed(empty, len(filled) - len(distinct), conflicting)
     parts = _assign(distinct, recipe, seed)
     _refuse_unlearnable(parts, removed)
     return Split(parts, removed)
+
+
+def prepare_rows(rows: Iterable[TicketRow]) -> tuple[list[PreparedRow], int]:
+    """Clean every row: those that have text left, and how many have none."""
+    prepared = [PreparedRow(row, prepare(row.ticket).text) for row in rows]
+    filled = [item for item in prepared if item.text]
+    return filled, len(prepared) - len(filled)
 
 
 def label_numbers(rows: Sequence[PreparedRow], field: Field, unknown: int = MISSING) -> NDArray[np.int64]:
