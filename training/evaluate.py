@@ -10,8 +10,8 @@ from models.fields import DEPARTMENT
 from training.data.contract import check_table, raise_faults
 from training.data.split import PreparedRow, label_numbers, prepare_rows
 from training.data.table import read_table
-from training.export import OnnxModel
-from training.metrics import UNKNOWN, FieldFigures, field_figures
+from training.deliver.export import OnnxModel
+from training.measure.metrics import UNKNOWN, FieldFigures, field_figures
 from training.report import render_report
 
 

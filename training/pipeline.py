@@ -27,19 +27,19 @@ from models.manifest import (
 )
 from models.scoring import FieldScoring, Logits
 from models.text import TEXT_VERSION
-from training.base import resolve_base
-from training.baseline import BaselineFigures, baseline_figures, train_baseline
-from training.calibrate import calibrate_field
-from training.card import model_card
-from training.classifier import TicketClassifier, load_classifier, load_encoder, seeded
+from training.certainty.calibrate import calibrate_field
 from training.data.contract import check_table, raise_faults
 from training.data.split import MISSING, PARTS, PreparedRow, Split, label_numbers, split_rows
 from training.data.table import read_table
-from training.export import PARITY_TOLERANCE, OnnxModel, Parity, check_parity, export_onnx
-from training.finetune import EncodedRows, finetune, predict
-from training.golden_rows import choose_golden
-from training.lineage import lineage
-from training.metrics import UNKNOWN, FieldFigures, field_figures
+from training.deliver.card import model_card
+from training.deliver.export import PARITY_TOLERANCE, OnnxModel, Parity, check_parity, export_onnx
+from training.deliver.golden_rows import choose_golden
+from training.deliver.lineage import lineage
+from training.learn.base import resolve_base
+from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
+from training.learn.finetune import EncodedRows, finetune, predict
+from training.measure.baseline import BaselineFigures, baseline_figures, train_baseline
+from training.measure.metrics import UNKNOWN, FieldFigures, field_figures
 from training.recipe import Recipe
 from training.report import render_report
 

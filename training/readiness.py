@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from models.manifest import Frozen
+from training.certainty.promise import fewest_start
 from training.data.contract import Checked, check_table, label_counts
 from training.data.split import distinct_rows, prepare_rows
 from training.data.table import read_table
-from training.promise import fewest_start
 from training.recipe import Recipe
 
 ENOUGH_ROWS = 30
@@ -102,7 +102,7 @@ def _advice(counts: tuple[FieldCounts, ...]) -> Iterator[str]:
         if twice:
             yield f"{field.name}: labels that differ in case alone are learned apart: {', '.join(twice)}"
     recipe = Recipe()
-    least = int(fewest_start(recipe.promise) / recipe.split.calibration)
+    least = int(fewest_start(recipe.promise) / (recipe.split.calibration or 0.1))
     # The default promise needs so many calibration rows, all of them right, before anything is routed.
     if sum(counts[0].counts.values()) < least:
         yield (

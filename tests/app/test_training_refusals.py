@@ -142,9 +142,9 @@ def test_an_embedded_model_of_other_weights_is_one_line(
     place: Place, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The embedded package with a digest that is not the published one is refused."""
-    import training.base
+    import training.learn.base
 
-    monkeypatch.setattr(training.base, "_EMBEDDED_SHA256", "0" * 64)
+    monkeypatch.setattr(training.learn.base, "_EMBEDDED_SHA256", "0" * 64)
     run = invoke(*place.arguments(tmp_path / "store", base="embedded"))
     assert "not the published weights" in refused(run, store=tmp_path / "store")
 

@@ -10,8 +10,8 @@ import pytest
 
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
-from training.base import resolve_base
-from training.classifier import load_classifier, load_encoder, usable_positions
+from training.learn.base import resolve_base
+from training.learn.classifier import load_classifier, load_encoder, usable_positions
 from training.recipe import Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y", "z"]})

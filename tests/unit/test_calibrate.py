@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from models.fields import Field
-from training.calibrate import calibrate_field, fit_temperature, lowest_confidence, precision_bound
+from training.certainty.calibrate import calibrate_field, fit_temperature, lowest_confidence, precision_bound
+from training.certainty.promise import fewest_rows
 from training.data.split import MISSING
-from training.promise import fewest_rows
 from training.recipe import PromiseRecipe
 
 DOUBT = 0.05

@@ -10,11 +10,11 @@ from models.fields import LabelSpace
 from models.scoring import FieldScoring, Threshold, judge
 from tests.support.plain import words_tokenizer
 from tests.support.rows import prepared
-from training.classifier import TicketClassifier, load_classifier, load_encoder
 from training.data.split import PreparedRow
-from training.export import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
-from training.finetune import predict
-from training.golden_rows import GOLDEN_ROWS, choose_golden
+from training.deliver.export import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
+from training.deliver.golden_rows import GOLDEN_ROWS, choose_golden
+from training.learn.classifier import TicketClassifier, load_classifier, load_encoder
+from training.learn.finetune import predict
 from training.recipe import Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y"]})

@@ -10,9 +10,9 @@ from transformers import EvalPrediction
 
 from models.encoding import Encoder
 from models.fields import LabelSpace
-from training.classifier import TicketClassifier, load_classifier, load_encoder, mean_pool
 from training.data.split import MISSING
-from training.finetune import (
+from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, mean_pool
+from training.learn.finetune import (
     Collator,
     DepartmentF1,
     computes_bf16,

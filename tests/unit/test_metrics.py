@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.fields import Field
 from models.scoring import FieldScoring, Outcome, Threshold
 from training.data.split import MISSING
-from training.metrics import (
+from training.measure.metrics import (
     OTHER,
     UNKNOWN,
     coverage_curve,

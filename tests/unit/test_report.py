@@ -9,9 +9,9 @@ import pytest
 from models.fields import Field
 from models.manifest import FieldEntry
 from models.scoring import FieldScoring, Threshold
-from training.card import model_card
 from training.data.split import MISSING
-from training.metrics import field_figures
+from training.deliver.card import model_card
+from training.measure.metrics import field_figures
 from training.report import render_report
 
 EVIL = "<script>alert(1)</script>&\"'"

@@ -12,7 +12,7 @@ import typer
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, FIELD_NAME
-from training.base import DEFAULT_BASE
+from training.learn.base import DEFAULT_BASE
 
 PROGRAM = "python -m training"
 BAD_USAGE = 2

@@ -109,8 +109,8 @@ def _assign(rows: Sequence[PreparedRow], recipe: SplitRecipe, seed: int) -> dict
     pool = own["train"] + [item for item in rows if not item.row.split]
     # A file that assigns rows itself says what its test is; only a file without any split gets one from us.
     wanted = {
-        "validation": 0.0 if own["validation"] else recipe.validation,
-        "calibration": 0.0 if own["calibration"] else recipe.calibration,
+        "validation": 0.0 if own["validation"] else recipe.validation or 0.1,
+        "calibration": 0.0 if own["calibration"] else recipe.calibration or 0.1,
         "test": recipe.test if all(not item.row.split for item in rows) else 0.0,
     }
     drawn = _draw(pool, wanted, seed)

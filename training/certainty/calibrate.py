@@ -15,8 +15,8 @@ from scipy.stats import beta
 from models.fields import Field
 from models.manifest import FieldEntry, LabelEntry, Promise
 from models.scoring import FieldScoring, Logits, Threshold, probabilities
+from training.certainty.promise import STARTS, fewest_rows
 from training.data.split import MISSING
-from training.promise import STARTS, fewest_rows
 from training.recipe import PromiseRecipe
 
 _LOG_TEMPERATURE = (-3.0, 3.0)

@@ -24,9 +24,9 @@ from transformers import (
 from models.encoding import Batch, Encoder, Encoding
 from models.fields import LabelSpace
 from models.scoring import Logits
-from training.batches import logits_of
-from training.classifier import TicketClassifier
 from training.data.split import MISSING
+from training.learn.batches import logits_of
+from training.learn.classifier import TicketClassifier
 from training.recipe import Recipe
 
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")

@@ -15,8 +15,8 @@ from models.encoding import Batch, Encoder, Encoding
 from models.errors import TicketRouterError
 from models.manifest import Frozen
 from models.scoring import FieldScoring, Logits, judge
-from training.batches import logits_of
-from training.classifier import TicketClassifier
+from training.learn.batches import logits_of
+from training.learn.classifier import TicketClassifier
 
 PARITY_TOLERANCE = 1e-3
 """Largest absolute difference of a logit between torch and onnxruntime that is let pass."""

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 from models.fields import Field
 from models.manifest import Frozen
 from models.scoring import FieldScoring, Logits, Outcome, outcome_at, probabilities
-from training.calibrate import precision_bound
+from training.certainty.calibrate import precision_bound
 from training.data.split import MISSING
 
 ECE_BINS = 15

@@ -1,0 +1,1 @@
+"""Honest certainty: temperature, and thresholds that carry a promise."""

@@ -1,0 +1,1 @@
+"""Figures: of the encoder, of its baseline, of a bundle on closed tickets."""
