@@ -6,6 +6,7 @@ Every fault is kept with its line, so that a person can mend the export in one g
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
@@ -39,6 +40,13 @@ class TicketRow:
     ticket: Ticket
     labels: Mapping[str, str | None]
     split: str
+    created_at: datetime | None = None
+    """When it came in, with a time zone; None: the file does not say."""
+    thread: str = ""
+    """The conversation it belongs to; empty: not given. The requester is `ticket.sender`."""
+    language: str = ""
+    label_source: str = ""
+    """Who set the department: empty, `close`, `agent`, `import`, or `router` where nobody checked it."""
 
 
 @dataclass(frozen=True, slots=True)

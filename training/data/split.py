@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, Field
+from models.manifest import Frozen
 from models.text import prepare
 from training.data.contract import TicketRow
 from training.recipe import SplitRecipe
@@ -34,14 +35,22 @@ class PreparedRow:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What was left out before splitting, in rows."""
+class Removed(Frozen):
+    """Rows left out before training, by reason."""
 
-    empty: int
-    duplicates: int
-    conflicting: int
+    empty: int = 0
+    duplicates: int = 0
+    conflicting: int = 0
     """Of the duplicates, those whose department was not the kept row's."""
+    unchecked: int = 0
+    """Labels that the router itself set and nobody checked (`label_source`)."""
+    retired: int = 0
+    """Rows of labels that the labels file retires."""
+    scarce: int = 0
+    """Rows of labels with fewer than `data.minimum_rows` rows."""
+    old: int = 0
+    """Rows from before `data.months`."""
+    suspects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ def split_rows(rows: Iterable[TicketRow], recipe: SplitRecipe, seed: int) -> Spl
     """
     filled, empty = prepare_rows(rows)
     distinct, conflicting = distinct_rows(filled)
-    removed = Removed(empty, len(filled) - len(distinct), conflicting)
+    removed = Removed(empty=empty, duplicates=len(filled) - len(distinct), conflicting=conflicting)
     parts = _assign(distinct, recipe, seed)
     _refuse_unlearnable(parts, removed)
     return Split(parts, removed)

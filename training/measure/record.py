@@ -3,25 +3,10 @@
 from collections.abc import Mapping
 
 from models.manifest import Frozen
+from training.data.split import Removed
 from training.deliver.export import Parity
 from training.measure.baseline import BaselineFigures
 from training.measure.metrics import FieldFigures
-
-
-class RemovedFigures(Frozen):
-    """Rows left out before training, by reason."""
-
-    empty: int
-    duplicates: int
-    conflicting: int
-    """Of the duplicates, those whose department was not the kept row's."""
-    unchecked: int = 0
-    """Labels that the router itself set and nobody checked (`label_source`)."""
-    retired: int = 0
-    scarce: int = 0
-    """Rows of labels with fewer than `data.minimum_rows` rows."""
-    old: int = 0
-    suspects: int = 0
 
 
 class EpochFigures(Frozen):
@@ -132,7 +117,7 @@ class Record(Frozen):
     """A training run's findings. `encoder` and `baseline` are figures by field and part (validation, test, …)."""
 
     rows: Mapping[str, int]
-    removed: RemovedFigures
+    removed: Removed
     epochs: tuple[EpochFigures, ...]
     baseline: Mapping[str, Mapping[str, BaselineFigures]]
     encoder: Mapping[str, Mapping[str, FieldFigures]]

@@ -1,0 +1,46 @@
+"""Commands on data alone: `sample` and `check`. Heavy libraries are imported inside: `--help` answers at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli.root import BAD_USAGE, Column, Data, Fields, Json, app, fields_of, mapping_of
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training sample --out tickets.csv
+      python -m training sample --out tickets.parquet --rows 500 --seed 3"""
+)
+def sample(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File to write: .csv, .jsonl or .parquet.")],
+    rows: Annotated[int, typer.Option(metavar="N", min=1, max=1_000_000, help="How many tickets.")] = 2000,
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same tickets.")] = 7,
+) -> None:
+    """Write made-up tickets of a made-up company, to try things with."""
+    from training.sample import WRONG_LABEL_RATE, make_tickets, write_tickets
+
+    write_tickets(make_tickets(rows, seed), out)
+    typer.echo(f"{rows} made-up tickets in {out} ({WRONG_LABEL_RATE:.0%} with a wrong department, as in real life)")
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training check --data export.csv
+      python -m training check --data export.jsonl --column department=assigned_team --field priority"""
+)
+def check(data: Data, field: Fields = [], column: Column = [], as_json: Json = False) -> None:  # noqa: B006 typer's way
+    """Say what is wrong in a file, line by line.
+
+    Holds it against the data contract and says whether it is enough to start.
+    """
+    from training.cli.show import check_lines
+    from training.readiness import assess
+
+    found = assess(data, fields_of(field), mapping_of(column))
+    typer.echo(found.model_dump_json(indent=1) if as_json else "\n".join(check_lines(found)))
+    if not found.ready:
+        raise typer.Exit(BAD_USAGE)

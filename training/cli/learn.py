@@ -1,0 +1,50 @@
+"""Commands that make bundles: `train`. Heavy libraries are imported inside them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli.root import Column, Data, Fields, Json, app, fields_of, mapping_of
+from training.learn.base import DEFAULT_BASE
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training train --data export.csv
+      python -m training train --data export.csv --base embedded --field priority
+      python -m training train --data export.parquet --base ./roberta-base --recipe recipe.toml"""
+)
+def train(
+    data: Data,
+    recipe: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file; the defaults where absent.")] = None,
+    base: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Encoder to start from: a hub name, a folder, or 'embedded' (no hub needed)."
+        ),
+    ] = DEFAULT_BASE,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder of bundles; the new one gets its version's name there.")
+    ] = Path("models/bundles"),
+    field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
+    column: Column = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Train, calibrate, export and write a bundle."""
+    from training.recipe import load_recipe
+
+    # All that can be refused without torch is refused before torch is imported.
+    settings, fields, columns = load_recipe(recipe), fields_of(field), mapping_of(column)
+    from training.cli.progress import EpochProgress, quiet_libraries, say
+
+    with quiet_libraries():
+        from training.cli.show import train_lines
+        from training.pipeline import TrainRequest
+        from training.pipeline import train as run
+
+        result = run(TrainRequest(data, settings, base, out, fields, columns), say, [EpochProgress()])
+    summary = {"bundle": str(result.bundle), "current": result.is_current, "metrics": result.metrics}
+    typer.echo(json.dumps(summary) if as_json else "\n".join(train_lines(result)))

@@ -1,0 +1,64 @@
+"""The application that the command modules hang their commands on, and the options they share."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from models.errors import TicketRouterError
+from models.fields import DEPARTMENT, FIELD_NAME
+
+BAD_USAGE = 2
+
+app = typer.Typer(
+    help="From closed tickets to a bundle that the service routes with.",
+    epilog="""\b
+    First steps:
+      python -m training sample --out tickets.csv
+      python -m training check --data tickets.csv
+      python -m training train --data tickets.csv --base embedded""",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 110},
+)
+
+Data = Annotated[Path, typer.Option(metavar="FILE", help="Closed tickets: CSV, JSONL or Parquet.")]
+Column = Annotated[
+    list[str], typer.Option(metavar="ROLE=COLUMN", help="A column with an unusual name, e.g. department=assigned_team.")
+]
+Fields = Annotated[
+    list[str], typer.Option("--field", metavar="NAME", help="A column to predict; department always is.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, for machines.")]
+
+
+Store = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")]
+
+
+def fields_of(names: list[str]) -> tuple[str, ...]:
+    """The fields to predict: the department first, then the others as given.
+
+    Raises:
+        TicketRouterError: a name that a bundle cannot hold.
+    """
+    for name in names:
+        if not re.fullmatch(FIELD_NAME, name):
+            raise TicketRouterError(
+                f"--field {name!r}: a field's name has small letters, digits and _; name the column apart, "
+                "for instance --field priority --column priority='Ticket Priority'"
+            )
+    return (DEPARTMENT, *dict.fromkeys(name for name in names if name != DEPARTMENT))
+
+
+def mapping_of(pairs: list[str]) -> dict[str, str]:
+    """`ROLE=COLUMN` options as a mapping.
+
+    Raises:
+        TicketRouterError: one has no equals sign.
+    """
+    split = [pair.partition("=") for pair in pairs]
+    if not all(role and column for role, _, column in split):
+        raise TicketRouterError("--column wants ROLE=COLUMN, for instance --column department=assigned_team")
+    return {role: column for role, _, column in split}
