@@ -6,13 +6,13 @@ two bundles with one version id are the same bundle.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic import Field as Constrained
 
-from models.fields import FIELD_NAME, LabelSpace
+from models.fields import FIELD_NAME, Field, LabelSpace
 from models.scoring import FieldScoring, Threshold
 
 SCHEMA_VERSION = 1
@@ -24,6 +24,9 @@ Moment = Annotated[str, Constrained(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{
 Temperature = Annotated[float, Constrained(ge=0.001, le=1000, allow_inf_nan=False)]
 """Far wider than any fit, and narrow enough that dividing a logit by it stays a number."""
 Variant = Literal["fp32", "int8", "fp16"]
+Device = Literal["cpu", "cuda"]
+Instructions = Annotated[str, Constrained(pattern=r"^[a-z0-9_]{1,32}$")]
+"""A set of processor instructions as Linux names it, e.g. `avx512_vnni`."""
 
 
 class Frozen(BaseModel):
@@ -48,20 +51,48 @@ class LabelEntry(Frozen):
 
 
 class Promise(Frozen):
-    """What a field's thresholds were set for: at least this precision, with this confidence (both in 0…1)."""
+    """What a field's thresholds were asked for, and what the calibration rows bear out; shares and precisions in 0…1.
 
+    With `aim` cost the thresholds follow from minutes, and `route_precision` was asked for but is not promised.
+    """
+
+    aim: Literal["precision", "cost"] = "precision"
+    per_label: Literal["auto", "strict", "off"] = "auto"
     route_precision: Probability
     suggest_precision: Probability
     confidence: Probability
+    achieved_coverage: Probability | None = None
+    """Share of the calibration rows that is routed."""
+    achieved_precision: Probability | None = None
+    """Of those, the share that is right: flatters a little, for the same rows set the thresholds."""
+    achieved_precision_low: Probability | None = None
+    """Proven with `confidence`: the precision asked for, or in cost mode the bound. None: nothing is routed."""
+
+
+class ScopeEntry(Frozen):
+    """A ticket whose score lies below the threshold is none of the field's labels: it is left to people.
+
+    At most the share `refused` of ordinary mail is, with the promise's confidence.
+    """
+
+    score: Literal["centred_energy"]
+    threshold: Annotated[float, Constrained(allow_inf_nan=False)]
+    refused: Probability
 
 
 class FieldEntry(Frozen):
-    """A predicted field: its ordered labels, its calibration and its promise."""
+    """A predicted field: its ordered labels, its calibration, its scope (None: every ticket) and its promise."""
 
     name: Annotated[str, Constrained(pattern=FIELD_NAME)]
     temperature: Temperature
+    scope: ScopeEntry | None = None
     promise: Promise
     labels: Annotated[tuple[LabelEntry, ...], Constrained(min_length=2)]
+
+    def scoring(self, field: Field) -> FieldScoring:
+        """How the field's logits are judged; `field` says where they lie."""
+        thresholds = tuple(Threshold(label.route, label.suggest, label.pooled) for label in self.labels)
+        return FieldScoring(field, self.temperature, thresholds, self.scope.threshold if self.scope else None)
 
 
 class EncoderEntry(Frozen):
@@ -72,11 +103,19 @@ class EncoderEntry(Frozen):
 
 
 class ModelEntry(Frozen):
-    """One ONNX graph, and how far (absolute, per logit) it may lie from the golden rows' torch logits."""
+    """One ONNX graph, how far (absolute, per logit) it may lie from the golden rows' torch logits, what it suits."""
 
     variant: Variant
     file: FileName
     tolerance: Annotated[float, Constrained(gt=0, allow_inf_nan=False)]
+    devices: Annotated[tuple[Device, ...], Constrained(min_length=1)] = ("cpu", "cuda")
+    instructions: tuple[Instructions, ...] = ()
+    """On a CPU, one of these must be there for sound and fast answers; empty: any processor will do."""
+
+    def suits(self, device: str, instructions: Collection[str]) -> bool:
+        """Whether it is made for this device, and for a processor with these instructions."""
+        enough = device != "cpu" or not self.instructions or not set(self.instructions).isdisjoint(instructions)
+        return device in self.devices and enough
 
 
 class Manifest(Frozen):
@@ -101,10 +140,14 @@ class Manifest(Frozen):
         for names in ([field.name for field in self.fields], [model.variant for model in self.models]):
             if len(set(names)) != len(names):
                 raise ValueError("a field or a variant stands twice")
-        for name in ("tokenizer.json", "golden.jsonl", *(model.file for model in self.models)):
-            if name not in self.files:
-                raise ValueError(f"{name} is not among the manifest's files")
+        if missing := sorted(self.deciding_files - set(self.files)):
+            raise ValueError(f"{missing[0]} is not among the manifest's files")
         return self
+
+    @property
+    def deciding_files(self) -> frozenset[str]:
+        """The files that decide an answer. The others are documents: verified as well, but no part of the version."""
+        return frozenset({"tokenizer.json", "golden.jsonl", *(model.file for model in self.models)})
 
     def label_space(self) -> LabelSpace:
         return LabelSpace.of({field.name: [label.name for label in field.labels] for field in self.fields})
@@ -116,20 +159,15 @@ class Manifest(Frozen):
     def expected_version(self) -> str:
         """The version id this manifest's content gives: 16 hex digits of a SHA-256.
 
-        `created_at` is left out, so that the same inputs give the same version on another day.
+        `created_at` is left out, and so are the documents' digests (report, model card, figures): they hold timings,
+        and the same inputs shall give the same version on another day.
         """
         content = self.model_dump(mode="json", exclude={"version", "created_at"})
+        content["files"] = {name: entry for name, entry in content["files"].items() if name in self.deciding_files}
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def scorings_of(space: LabelSpace, entries: Sequence[FieldEntry]) -> tuple[FieldScoring, ...]:
     """How each field's logits are judged, the department's first."""
-    return tuple(
-        FieldScoring(
-            field,
-            entry.temperature,
-            tuple(Threshold(label.route, label.suggest, label.pooled) for label in entry.labels),
-        )
-        for field, entry in zip(space, entries, strict=True)
-    )
+    return tuple(entry.scoring(field) for field, entry in zip(space, entries, strict=True))

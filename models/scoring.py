@@ -17,6 +17,8 @@ Logits = NDArray[np.float32]
 """One ticket's logits, shape [labels of all fields]; or a batch's, shape [tickets, labels of all fields]."""
 
 CANDIDATES = 3
+SCOPE_TEMPERATURE = 2.0
+"""Warmer than what calibrates: the best of 1 to 6 on out-of-scope queries that trained nothing (docs/log.md)."""
 
 
 class Outcome(StrEnum):
@@ -36,6 +38,7 @@ class Reason(StrEnum):
     BOUNCE = "bounce"
     LOOP = "loop"
     INVALID_SCORES = "invalid_scores"
+    OUT_OF_SCOPE = "out_of_scope"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,12 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class FieldScoring:
-    """How one field's logits become a verdict."""
+    """How one field's logits become a verdict. `scope` is the lowest score of a ticket that is ours; None: all are."""
 
     field: Field
     temperature: float
     thresholds: tuple[Threshold, ...]
+    scope: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,24 @@ def probabilities(logits: Logits, scoring: FieldScoring) -> NDArray[np.float64]:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
+def scope_scores(logits: Logits, field: Field) -> NDArray[np.float64]:
+    """How much a ticket looks like one of the field's labels, shape [...]: high is usual, low is strange.
+
+    The energy (Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020) above the mean logit: up to a
+    constant the divergence of a softmax at SCOPE_TEMPERATURE from the uniform distribution.
+    """
+    scaled = logits[..., field.slice].astype(np.float64) / SCOPE_TEMPERATURE
+    above = scaled - scaled.max(axis=-1, keepdims=True)
+    return np.asarray(np.log(np.exp(above).sum(axis=-1)) - above.mean(axis=-1))
+
+
+def in_scope(logits: Logits, scoring: FieldScoring) -> NDArray[np.bool_]:
+    """Whether tickets are among the field's business at all, shape [...]."""
+    if scoring.scope is None:
+        return np.ones(logits.shape[:-1], dtype=np.bool_)
+    return np.asarray(scope_scores(logits, scoring.field) >= scoring.scope)
+
+
 def judge(logits: Logits, scorings: Sequence[FieldScoring]) -> Verdict:
     """One ticket's verdict on every field from its logits, shape [labels]. The first scoring is the department's."""
     verdicts = {scoring.field.name: _judge_field(logits, scoring) for scoring in scorings}
@@ -135,6 +157,8 @@ def _judge_field(logits: Logits, scoring: FieldScoring) -> FieldVerdict:
     # A stable sort of the negated values: equal confidences keep the catalogue's order, on every machine.
     ranked = np.argsort(-confidences, kind="stable")[:CANDIDATES]
     candidates = tuple(Candidate(scoring.field.labels[i], float(confidences[i])) for i in ranked)
+    if not in_scope(logits, scoring):
+        return FieldVerdict(Outcome.REVIEW, Reason.OUT_OF_SCOPE, candidates)
     outcome, reason = outcome_at(candidates[0].confidence, scoring.thresholds[ranked[0]])
     return FieldVerdict(outcome, reason, candidates)
 

@@ -15,11 +15,12 @@ from service.batcher import Batcher, BatchReport, Limits
 from service.cores import usable_cores
 from service.decision import ModelIdentity
 from service.packing import Packing
+from service.processor import instructions
 from service.runner import DeviceError, Runner, cuda_offered, open_runner
 from service.settings import Settings
 
 FASTEST_FIRST = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
-"""`auto`: a variant stands in a bundle only when its own gates passed, so the fastest one there is right."""
+"""`auto`: a variant stands in a bundle only when its own gates passed, so the fastest one that suits is right."""
 BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
 MAX_PADDING = {"cpu": 0.1, "cuda": 0.5}
 """On a CPU eight tickets together cost some 10 % less each than alone, so padding may not cost more than that."""
@@ -74,8 +75,9 @@ def _open_on(device: str, settings: Settings, bundle: Bundle) -> tuple[str, str,
 def _variant(choice: str, device: str, bundle: Bundle) -> str:
     if choice != "auto":
         return choice
-    there = {entry.variant for entry in bundle.manifest.models}
-    return next((variant for variant in FASTEST_FIRST[device] if variant in there), bundle.manifest.models[0].variant)
+    here = instructions()
+    suiting = {entry.variant for entry in bundle.manifest.models if entry.suits(device, here)}
+    return next((variant for variant in FASTEST_FIRST[device] if variant in suiting), bundle.manifest.models[0].variant)
 
 
 def _replay(bundle: Bundle, runner: Runner, variant: str) -> Replay:

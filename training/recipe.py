@@ -1,13 +1,12 @@
 """The recipe: one frozen, typed run configuration, read from TOML. Everything that decides a bundle but the data."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from models.errors import TicketRouterError
 from models.manifest import Frozen
+from training.config import load_toml
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Precision = Annotated[float, Field(gt=0.5, lt=1)]
@@ -119,7 +118,7 @@ class Recipe(Frozen):
     head_multiplier: Annotated[float, Field(gt=0)] = 10.0
     """The new classification head starts from nothing and learns this much faster than the top layer."""
     frozen_layers: Annotated[int, Field(ge=0)] = 0
-    """The embeddings and this many of the lowest layers less one stay as they are; 1: the embeddings alone; 0: none."""
+    """0: everything learns; 1: the embeddings stay as they are; n: the embeddings and the n - 1 lowest layers do."""
     warmup_share: Share = 0.06
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.998
@@ -151,6 +150,12 @@ class Recipe(Frozen):
     export: ExportRecipe = ExportRecipe()
     general: GeneralRecipe | None = None
 
+    @model_validator(mode="after")
+    def _passes_differ(self) -> Self:
+        if self.r_drop and self.dropout == 0:
+            raise ValueError("r_drop compares passes with different dropout; with dropout = 0 they are the same")
+        return self
+
 
 def load_recipe(path: Path | None) -> Recipe:
     """Read a recipe from TOML; without a path, the defaults.
@@ -158,15 +163,4 @@ def load_recipe(path: Path | None) -> Recipe:
     Raises:
         TicketRouterError: the file is unreadable, not TOML, or has a field that is unknown or out of bounds.
     """
-    if path is None:
-        return Recipe()
-    try:
-        return Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise TicketRouterError(f"{path}: cannot be read as a recipe; give a UTF-8 TOML file") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise TicketRouterError(f"{path}: not valid TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = repr(".".join(str(part) for part in first["loc"]))[1:-1]
-        raise TicketRouterError(f"{path}: {where}: {first['msg']}; see docs/training.md for the fields") from error
+    return Recipe() if path is None else load_toml(path, Recipe, "recipe")

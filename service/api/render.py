@@ -64,6 +64,7 @@ def _fields_out(bundle: Bundle) -> tuple[schemas.PredictedFieldOut, ...]:
         schemas.PredictedFieldOut(
             name=field.name,
             temperature=field.temperature,
+            scope=schemas.ScopeOut(**field.scope.model_dump()) if field.scope else None,
             promise=schemas.PromiseOut(**field.promise.model_dump()),
             labels=tuple(schemas.LabelOut(**label.model_dump()) for label in field.labels),
         )

@@ -103,16 +103,33 @@ class LabelOut(Output):
 
 
 class PromiseOut(Output):
-    """At least this precision among routed and suggested tickets, with this confidence."""
+    """What the thresholds were asked for (precision among routed and suggested tickets, with this confidence), and what
+    the calibration rows bore out; null: not known, or nothing is routed."""
 
+    aim: str
+    per_label: str
     route_precision: float
     suggest_precision: float
     confidence: float
+    achieved_coverage: float | None
+    achieved_precision: float | None
+    achieved_precision_low: float | None
+
+
+class ScopeOut(Output):
+    """A ticket with a score below the threshold is out of scope; at most the share `refused` of ordinary mail is."""
+
+    score: str
+    threshold: float
+    refused: float
 
 
 class PredictedFieldOut(Output):
+    """One field; `scope` is null where every ticket is in scope."""
+
     name: str
     temperature: float
+    scope: ScopeOut | None
     promise: PromiseOut
     labels: tuple[LabelOut, ...]
 

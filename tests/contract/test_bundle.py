@@ -51,6 +51,8 @@ def resealed(folder: Path, **changes: Any) -> Path:
     """Change the manifest as someone would who knows how the version id is made."""
     content = json.loads((folder / MANIFEST).read_text()) | changes
     body = {key: value for key, value in content.items() if key not in ("version", "created_at")}
+    deciding = {"tokenizer.json", "golden.jsonl", *(model["file"] for model in body["models"] or ())}
+    body["files"] = {name: entry for name, entry in body["files"].items() if name in deciding}
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
     content["version"] = hashlib.sha256(canonical.encode()).hexdigest()[:16]
     (folder / MANIFEST).write_text(json.dumps(content))
@@ -84,6 +86,24 @@ def test_the_same_inputs_give_the_same_version(plain: Path, tmp_path: Path) -> N
     assert write_bundle(tmp_path, draft(created_at="2031-05-05T00:00:00Z"), reordered).name == plain.name
     assert write_bundle(tmp_path, draft(), files(model_onnx=b"other")).name != plain.name
     assert len(os.listdir(tmp_path)) == 2
+
+
+DOCUMENT = "report.html"
+
+
+def test_documents_are_no_part_of_the_version(plain: Path, tmp_path: Path) -> None:
+    """A report with other timings is the same bundle: the one that is there is kept, its report too."""
+    first = write_bundle(tmp_path, draft(), files() | {DOCUMENT: b"took 3 s"})
+    assert first.name == plain.name
+    assert write_bundle(tmp_path, draft(), files() | {DOCUMENT: b"took 4 s"}) == first
+    assert open_bundle(first).read(DOCUMENT) == b"took 3 s"
+
+
+def test_a_changed_document_is_refused(tmp_path: Path) -> None:
+    """A document's digest is verified at opening like any file's."""
+    found = write_bundle(tmp_path, draft(), files() | {DOCUMENT: b"took 3 s"})
+    (found / DOCUMENT).write_bytes(b"took 9 s")
+    assert DOCUMENT in refusal(found)
 
 
 def test_a_bundle_that_is_there_is_kept(tmp_path: Path) -> None:

@@ -130,6 +130,15 @@ def test_tokens_are_limited_by_recipe_and_model(tiny_base: Path) -> None:
     assert load_encoder(tiny_base, config, Recipe(max_tokens=20)).max_tokens == 20
 
 
+def test_an_encoder_without_gradient_checkpointing_says_so(tiny_base: Path) -> None:
+    """A recipe that asks for it is refused in one line, not by the library amid training."""
+    model = load_classifier(tiny_base, SPACE, Recipe())
+    model.gradient_checkpointing_enable()
+    model.encoder.supports_gradient_checkpointing = False
+    with pytest.raises(TicketRouterError, match=r"^recipe: gradient_checkpointing: [^\n]*$"):
+        model.gradient_checkpointing_enable()
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"])
 def test_damaged_weights_are_refused(base: Path, content: bytes) -> None:
     """An empty file, a broken one, or the pointer that git-lfs leaves are refused with one line."""

@@ -1,26 +1,23 @@
-"""The loss over all fields, learning rates by layer, and what the Trainer is fed."""
+"""Fine-tuning: which weights learn and how fast, what is measured, and what the recipe's switches do."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from transformers import EvalPrediction
+from transformers import EvalPrediction, TrainerCallback
 
 from models.encoding import Encoder
+from models.errors import TicketRouterError
 from models.fields import LabelSpace
-from training.data.split import MISSING
+from tests.support.learning import RECIPE, fresh, learn, rows, weights
+from training.data.prepare import MISSING
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, mean_pool
-from training.learn.finetune import (
-    Collator,
-    DepartmentF1,
-    computes_bf16,
-    fields_loss,
-    learning_rate,
-    parameter_groups,
-    predict,
-)
+from training.learn.figures import epoch_figures
+from training.learn.finetune import DepartmentF1, predict
+from training.learn.general import GeneralTexts
+from training.learn.memory import peak_megabytes
+from training.learn.optimizer import freeze, learning_rate, parameter_groups
 from training.recipe import Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b", "c"], "priority": ["x", "y"]})
@@ -34,55 +31,6 @@ def model(tiny_base: Path) -> TicketClassifier:
 @pytest.fixture(scope="module")
 def encoder(tiny_base: Path, model: TicketClassifier) -> Encoder:
     return load_encoder(tiny_base, model.config, Recipe(max_tokens=32))
-
-
-def logits(rows: int) -> torch.Tensor:
-    return torch.randn(rows, SPACE.size, generator=torch.Generator().manual_seed(1), requires_grad=True)
-
-
-def test_the_loss_is_the_mean_over_the_fields() -> None:
-    """Each field's cross-entropy over its own slice, all fields alike however many labels they have."""
-    values, labels = logits(4), torch.tensor([[0, 1], [1, 0], [2, 0], [0, 1]])
-    department = nn.functional.cross_entropy(values[:, :3], labels[:, 0])
-    priority = nn.functional.cross_entropy(values[:, 3:], labels[:, 1])
-    assert fields_loss(values, labels, SPACE, 0.0).item() == pytest.approx(((department + priority) / 2).item())
-
-
-def test_a_missing_value_moves_nothing() -> None:
-    """A row without a field has no gradient in that field's logits, and the others count as if it were not there."""
-    values, labels = logits(3), torch.tensor([[0, MISSING], [1, 0], [2, 1]])
-    fields_loss(values, labels, SPACE, 0.1).backward()
-    assert values.grad is not None
-    assert (values.grad[0, 3:] == 0).all()
-    assert (values.grad[0, :3] != 0).all()
-    alone = logits(3)
-    fields_loss(alone[1:], labels[1:], LabelSpace.of({"department": ["a", "b", "c"], "p": ["x", "y"]}), 0.1).backward()
-    assert alone.grad is not None
-    assert torch.allclose(alone.grad[1:, 3:], values.grad[1:, 3:])
-
-
-def test_a_field_no_row_has_adds_nothing() -> None:
-    """A batch in which nobody has a priority learns the department alone."""
-    values, labels = logits(2), torch.tensor([[0, MISSING], [1, MISSING]])
-    department = nn.functional.cross_entropy(values[:, :3], labels[:, 0])
-    assert fields_loss(values, labels, SPACE, 0.0).item() == pytest.approx(department.item())
-
-
-def test_a_batch_without_any_value_has_no_loss() -> None:
-    """Nothing to learn is a loss of 0 that can still be sent back, not NaN."""
-    values = logits(2)
-    loss = fields_loss(values, torch.full((2, 2), MISSING), SPACE, 0.1)
-    loss.backward()
-    assert loss.item() == 0
-    assert values.grad is not None
-    assert (values.grad == 0).all()
-
-
-def test_smoothing_costs_the_sure() -> None:
-    """With label smoothing, being entirely sure of the right label is not free."""
-    sure, labels = torch.tensor([[20.0, 0, 0, 20, 0]]), torch.tensor([[0, 0]])
-    assert fields_loss(sure, labels, SPACE, 0.0).item() < 1e-6
-    assert fields_loss(sure, labels, SPACE, 0.1).item() > 0.5
 
 
 def test_every_parameter_learns_once(model: TicketClassifier) -> None:
@@ -118,13 +66,6 @@ def test_the_learning_rate_follows_the_width() -> None:
     assert learning_rate(384, Recipe()) == 3e-4
     assert learning_rate(768, Recipe()) == 5e-5
     assert learning_rate(768, Recipe(learning_rate=1e-4)) == 1e-4
-
-
-def test_arithmetic_is_the_recipes() -> None:
-    """fp32 and bf16 are taken at their word; auto asks the machine."""
-    assert not computes_bf16(Recipe(arithmetic="fp32"))
-    assert computes_bf16(Recipe(arithmetic="bf16"))
-    assert isinstance(computes_bf16(Recipe()), bool)
 
 
 def test_padding_does_not_change_a_logit(model: TicketClassifier, encoder: Encoder) -> None:
@@ -165,21 +106,175 @@ def test_both_poolings_give_logits(tiny_base: Path, encoder: Encoder) -> None:
     assert not torch.allclose(*answers)
 
 
-def test_the_collator_pads_rows_and_stacks_labels(encoder: Encoder) -> None:
-    """A batch has the ids, their mask and one label per field for each row."""
-    rows = [
-        {"input_ids": (0, 5, 2), "labels": np.array([1, MISSING])},
-        {"input_ids": (0, 2), "labels": np.array([0, 1])},
-    ]
-    batch = Collator(encoder)(rows)
-    assert batch["input_ids"].shape == (2, 8)
-    assert batch["attention_mask"].sum(dim=1).tolist() == [3, 2]
-    assert batch["labels"].tolist() == [[1, MISSING], [0, 1]]
-
-
 def test_early_stopping_looks_at_the_department_alone() -> None:
     """Macro-F1 is of the department's slice, whatever the other fields do."""
     values = np.array([[9.0, 0, 0, 0, 99], [0, 9, 0, 99, 0], [0, 9, 0, 0, 99]])
     labels = np.array([[0, 0], [1, 1], [2, MISSING]])
     found = DepartmentF1(SPACE)(EvalPrediction(predictions=values, label_ids=labels))
     assert found["macro_f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+
+
+def changed(before: dict[str, torch.Tensor], model: TicketClassifier) -> set[str]:
+    return {name for name, value in weights(model).items() if not torch.equal(value, before[name])}
+
+
+def test_the_same_seed_gives_the_same_weights(tiny_base: Path, tmp_path: Path) -> None:
+    """Two runs of one recipe end bit by bit alike, with the same figures; another seed ends elsewhere."""
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    runs = [learn(tiny_base, tmp_path / name, recipe) for name in ("a", "b")]
+    assert changed(weights(runs[0][0]), runs[1][0]) == set()
+    assert runs[0][1] == runs[1][1]
+    other, _ = learn(tiny_base, tmp_path / "c", recipe.model_copy(update={"seed": 14}))
+    assert changed(weights(runs[0][0]), other)
+
+
+class Watch(TrainerCallback):
+    """Keeps each epoch's raw weights, and those that its measuring sees."""
+
+    def __init__(self) -> None:
+        self.raw: list[dict[str, torch.Tensor]] = []
+        self.measured: list[dict[str, torch.Tensor]] = []
+
+    def on_evaluate(self, *_: object, model: TicketClassifier, **__: object) -> None:
+        self.measured.append(weights(model))
+
+    def on_epoch_end(self, *_: object, model: TicketClassifier, **__: object) -> None:
+        self.raw.append(weights(model))
+
+
+def test_the_averaged_weights_of_the_best_epoch_are_measured_and_kept(tiny_base: Path, tmp_path: Path) -> None:
+    """Measuring sees other weights than the raw ones, training goes on from the raw ones, the best measured stay."""
+    watch = Watch()
+    model, figures = learn(tiny_base, tmp_path / "run", RECIPE, watch)
+    best = max(range(len(figures)), key=lambda epoch: figures[epoch].macro_f1)
+    assert changed(watch.measured[best], model) == set()
+    assert changed(watch.raw[best], model)
+    encoder = fresh(tiny_base, RECIPE)[1]
+    validation = rows(encoder, 21, 200)
+    logits = predict(model, encoder, validation.encodings)
+    assert DepartmentF1(SPACE)(EvalPrediction(logits, validation.labels))["macro_f1"] == figures[best].macro_f1
+
+
+def test_averaging_does_not_touch_the_training(tiny_base: Path, tmp_path: Path) -> None:
+    """With and without averaging, the raw weights take the same way."""
+    ways = []
+    for averaging in (0.0, 0.9):
+        watch = Watch()
+        recipe = RECIPE.model_copy(update={"averaging": averaging, "epochs": 2})
+        learn(tiny_base, tmp_path / str(averaging), recipe, watch)
+        ways.append(watch.raw)
+    for without, averaged in zip(*ways, strict=True):
+        assert all(torch.equal(value, averaged[name]) for name, value in without.items())
+
+
+def test_training_stops_when_nothing_gets_better(tiny_base: Path, tmp_path: Path) -> None:
+    """A rate too small to change an answer: after the first epoch and the recipe's patience it ends."""
+    recipe = RECIPE.model_copy(update={"epochs": 9, "patience": 2, "learning_rate": 1e-12})
+    _, figures = learn(tiny_base, tmp_path / "run", recipe)
+    assert len(figures) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": "focal"},
+        {"class_weights": "balanced"},
+        {"r_drop": 1.0},
+        {"gradient_accumulation": 2},
+        {"arithmetic": "bf16"},
+        {"pooling": "cls"},
+        {"dropout": 0.0},
+        {"frozen_layers": 2},
+    ],
+    ids=str,
+)
+def test_a_switch_of_the_recipe_reaches_the_weights(
+    tiny_base: Path, tmp_path: Path, plain: dict[str, torch.Tensor], changes: dict[str, object]
+) -> None:
+    """Each way of learning learns, and ends with other weights than the plain one."""
+    recipe = RECIPE.model_copy(update={"epochs": 1, **changes})
+    model, figures = learn(tiny_base, tmp_path / "run", recipe)
+    assert figures[0].loss is not None
+    assert all(torch.isfinite(value).all() for value in weights(model).values())
+    assert changed(plain, model)
+
+
+@pytest.fixture(scope="module")
+def plain(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    """The weights after one plain epoch."""
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    return weights(learn(tiny_base, tmp_path_factory.mktemp("plain") / "run", recipe)[0])
+
+
+def test_gradient_checkpointing_changes_the_memory_and_no_weight(
+    tiny_base: Path, tmp_path: Path, plain: dict[str, torch.Tensor]
+) -> None:
+    """Activations computed twice give the very same gradients."""
+    recipe = RECIPE.model_copy(update={"epochs": 1, "gradient_checkpointing": True})
+    assert changed(plain, learn(tiny_base, tmp_path / "run", recipe)[0]) == set()
+
+
+def test_a_run_does_not_inherit_the_arithmetic_of_the_one_before(
+    tiny_base: Path, tmp_path: Path, plain: dict[str, torch.Tensor]
+) -> None:
+    """After a bf16 run in the same process, fp32 is fp32 again."""
+    for name, arithmetic in (("a", "bf16"), ("b", "fp32")):
+        recipe = RECIPE.model_copy(update={"epochs": 1, "arithmetic": arithmetic})
+        model, _ = learn(tiny_base, tmp_path / name, recipe)
+    assert changed(plain, model) == set()
+
+
+def test_frozen_layers_stay_as_they_are(tiny_base: Path) -> None:
+    """1 freezes the embeddings, 2 the lowest layer too; neither is handed to the optimiser."""
+    for frozen, still in ((0, set[str]()), (1, {"embeddings"}), (2, {"embeddings", "layer.0"})):
+        model = load_classifier(tiny_base, SPACE, Recipe())
+        freeze(model, frozen)
+        for name, parameter in model.named_parameters():
+            assert parameter.requires_grad != any(f".{part}." in name for part in still)
+        learning = {id(parameter) for group in parameter_groups(model, Recipe()) for parameter in group["params"]}
+        assert learning == {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+
+
+def test_more_frozen_layers_than_the_encoder_has_are_refused(tiny_base: Path) -> None:
+    """The tiny encoder has two layers: 3 freezes all of it, 4 is a mistake and says what there is."""
+    model = load_classifier(tiny_base, SPACE, Recipe())
+    freeze(model, 3)
+    assert {name.split(".")[0] for name, value in model.named_parameters() if value.requires_grad} == {"head"}
+    with pytest.raises(TicketRouterError, match="frozen_layers = 4, but the encoder has 2 layers"):
+        freeze(model, 4)
+
+
+def test_dropout_is_the_recipes_outside_attention(tiny_base: Path) -> None:
+    """The recipe's dropout reaches every hidden layer and the head; attention has none, or its fused kernel is lost."""
+    model = load_classifier(tiny_base, SPACE, Recipe(dropout=0.3))
+    found = {name: part.p for name, part in model.named_modules() if isinstance(part, torch.nn.Dropout)}
+    assert {name for name, p in found.items() if p != 0.3} == {name for name in found if ".attention.self." in name}
+    assert all(p == 0 for name, p in found.items() if ".attention.self." in name)
+    assert load_classifier(tiny_base, SPACE, Recipe()).dropout.p == 0.1
+
+
+def test_general_texts_are_learned_and_leave_no_trace_in_the_head(tiny_base: Path, tmp_path: Path) -> None:
+    """The encoder ends elsewhere for having learned them too; the model has the own labels' outputs alone."""
+    general = GeneralTexts(tuple(f"a happy text {n}" for n in range(30)), (0, 1) * 15, ("anger", "joy"), 0.2)
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    model, figures = learn(tiny_base, tmp_path / "run", recipe, general=general)
+    assert model.head.out_features == SPACE.size
+    assert figures[0].epoch == 1
+
+
+def test_an_epochs_loss_is_the_mean_over_its_steps() -> None:
+    """Log entries are means over the steps since the one before; an epoch weighs them, and starts anew after it."""
+    log = [
+        {"loss": 4.0, "step": 10, "epoch": 0.5},
+        {"loss": 1.0, "step": 15, "epoch": 1.0},
+        {"eval_macro_f1": 0.5, "step": 15, "epoch": 1.0},
+        {"loss": 0.5, "step": 30, "epoch": 2.0},
+        {"eval_macro_f1": 0.7, "step": 30, "epoch": 2.0},
+        {"train_loss": 1.5, "step": 30, "epoch": 2.0},
+    ]
+    assert [(each.epoch, each.loss, each.macro_f1) for each in epoch_figures(log)] == [(1, 3.0, 0.5), (2, 0.5, 0.7)]
+
+
+def test_peak_memory_is_in_megabytes() -> None:
+    """A process with torch in it takes between a hundred megabytes and what a machine has."""
+    assert 100 < peak_megabytes() < 1_000_000

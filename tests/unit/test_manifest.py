@@ -40,6 +40,7 @@ def test_the_version_follows_from_the_content_alone() -> None:
         {"encoder": {"max_tokens": 31, "pad_id": 2}},
         {"encoder": {"max_tokens": 32, "pad_id": 3}},
         {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.002}]},
+        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001, "instructions": ["avx2"]}]},
         {"provenance": {"made_by": "somebody"}},
         {"files": {**FILES, "model.onnx": {"sha256": "1" * 64, "size": 3}}},
     ],
@@ -47,6 +48,12 @@ def test_the_version_follows_from_the_content_alone() -> None:
 def test_everything_that_decides_an_answer_changes_the_version(change: dict[str, Any]) -> None:
     """Another encoder, file, tolerance or origin is another bundle."""
     assert manifest(**change).expected_version() != manifest().expected_version()
+
+
+def test_documents_do_not_change_the_version() -> None:
+    """A report, model card or figures file, there or not, with whatever digest, leaves the version as it is."""
+    documents = dict.fromkeys(("report.html", "metrics.json", "MODEL_CARD.md"), ENTRY)
+    assert manifest(files=FILES | documents).expected_version() == manifest().expected_version()
 
 
 def test_thresholds_and_temperature_change_the_version() -> None:
@@ -67,14 +74,21 @@ def test_scorings_carry_every_labels_thresholds() -> None:
     assert priority.thresholds == (Threshold(0.9, 0.6, False),) * 2
 
 
-def bad_field(**changes: Any) -> dict[str, Any]:
+def test_the_scope_is_part_of_the_scoring_and_of_the_version() -> None:
+    """A field with a scope refuses what lies below it, and is another bundle."""
+    scoped = manifest(**field_with(scope={"score": "centred_energy", "threshold": 1.25, "refused": 0.02}))
+    assert [scoring.scope for scoring in scoped.scorings()] == [1.25, None]
+    assert scoped.expected_version() != manifest().expected_version()
+
+
+def field_with(**changes: Any) -> dict[str, Any]:
     fields = draft()["fields"]
     return {"fields": [fields[0] | changes, *fields[1:]]}
 
 
-def bad_label(**changes: Any) -> dict[str, Any]:
+def label_with(**changes: Any) -> dict[str, Any]:
     labels = draft()["fields"][0]["labels"]
-    return bad_field(labels=[labels[0] | changes, *labels[1:]])
+    return field_with(labels=[labels[0] | changes, *labels[1:]])
 
 
 @pytest.mark.parametrize(
@@ -91,6 +105,9 @@ def bad_label(**changes: Any) -> dict[str, Any]:
         {"models": [{"variant": "fp32", "file": "other.onnx", "tolerance": 0.001}]},
         {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": float("inf")}]},
         {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001}] * 2},
+        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001, "devices": []}]},
+        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001, "devices": ["tpu"]}]},
+        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001, "instructions": ["a b\n"]}]},
         {"encoder": {"max_tokens": 4, "pad_id": 0}},
         {"encoder": {"max_tokens": 32, "pad_id": -1}},
         {"fields": []},
@@ -104,16 +121,20 @@ def bad_label(**changes: Any) -> dict[str, Any]:
         {"files": {**FILES, "/etc/passwd": ENTRY}},
         {"files": {**FILES, "x": {"sha256": "A" * 64, "size": 1}}},
         {"files": {**FILES, "x": {"sha256": "a" * 64, "size": -1}}},
-        bad_field(name="Department"),
-        bad_field(temperature=0),
-        bad_field(temperature=float("nan")),
-        bad_field(temperature=1e-300),
-        bad_field(labels=draft()["fields"][0]["labels"][:1]),
-        bad_field(labels=draft()["fields"][0]["labels"][:1] * 2),
-        bad_label(route=1.5),
-        bad_label(suggest=float("nan")),
-        bad_label(name=""),
-        bad_label(calibration_rows=-1),
+        field_with(name="Department"),
+        field_with(temperature=0),
+        field_with(temperature=float("nan")),
+        field_with(temperature=1e-300),
+        field_with(labels=draft()["fields"][0]["labels"][:1]),
+        field_with(labels=draft()["fields"][0]["labels"][:1] * 2),
+        field_with(scope={"score": "centred_energy", "threshold": float("inf"), "refused": 0.02}),
+        field_with(scope={"score": "tea leaves", "threshold": 1.0, "refused": 0.02}),
+        field_with(promise={**draft()["fields"][0]["promise"], "aim": "luck"}),
+        field_with(promise={**draft()["fields"][0]["promise"], "achieved_precision": 1.5}),
+        label_with(route=1.5),
+        label_with(suggest=float("nan")),
+        label_with(name=""),
+        label_with(calibration_rows=-1),
     ],
 )
 def test_a_manifest_out_of_bounds_is_refused(change: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.fields import Field
-from models.scoring import FieldScoring, Outcome, Threshold
+from models.scoring import FieldScoring, Outcome, Reason, Threshold, judge
+from training.certainty.graded import outcomes_of
 from training.data.split import MISSING
 from training.measure.metrics import (
     OTHER,
@@ -14,7 +15,6 @@ from training.measure.metrics import (
     coverage_curve,
     field_figures,
     macro_f1,
-    outcomes_of,
     reliability_bins,
 )
 
@@ -78,9 +78,19 @@ def test_macro_f1_counts_every_label_alike() -> None:
 
 
 def test_outcomes_are_those_of_the_service() -> None:
-    """Each row is judged by its predicted label's thresholds."""
-    found = outcomes_of(np.array([0.95, 0.95, 0.7, 0.2]), np.array([0, 1, 0, 1]), SCORING)
-    assert found == [Outcome.ROUTE, Outcome.SUGGEST, Outcome.SUGGEST, Outcome.REVIEW]
+    """Each row is judged by its predicted label's thresholds, as the service judges it."""
+    some = logits((5, 0), (0, 5), (1, 0), (0, 0.1))
+    assert outcomes_of(some, SCORING).tolist() == [Outcome.ROUTE, Outcome.SUGGEST, Outcome.SUGGEST, Outcome.REVIEW]
+    assert outcomes_of(some, SCORING).tolist() == [judge(row, [SCORING]).department.outcome for row in some]
+
+
+def test_refused_rows_are_counted_as_the_service_refuses_them() -> None:
+    """A row out of scope is reviewed whatever its confidence, and shows as refused."""
+    scoring = FieldScoring(FIELD, 0.01, (Threshold(0.6, 0.5, False),) * 2, scope=0.75)
+    found = field_figures(logits((5, 0), (0.5, 0)), np.array([0, 0]), scoring)
+    assert found is not None
+    assert (found.outcomes.routed, found.outcomes.reviewed, found.outcomes.refused) == (0.5, 0.5, 0.5)
+    assert judge(logits((0.5, 0))[0], [scoring]).department.reason is Reason.OUT_OF_SCOPE
 
 
 rows = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=300)

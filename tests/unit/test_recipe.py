@@ -40,7 +40,7 @@ def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
         ("head_multiplier = inf", "head_multiplier"),
         ("max_tokens = 513", "max_tokens"),
         ("pooling = 'max'", "pooling"),
-        ("arithmetic = 'fp16'", "arithmetic"),
+        ("arithmetic = 'fp8'", "arithmetic"),
         ("seed = -1", "seed"),
         ("seed = 4294967296", "seed"),
         ("split = 3", "split"),
@@ -80,3 +80,9 @@ def test_shares_that_leave_nothing_to_train_on_are_refused(tmp_path: Path) -> No
     recipe.write_text("[split]\nvalidation = 0.9\ncalibration = 0.9\n")
     with pytest.raises(TicketRouterError, match=r"^[^\n]*leave less than 5 %[^\n]*$"):
         load_recipe(recipe)
+
+
+def test_comparing_passes_that_cannot_differ_is_refused(tmp_path: Path) -> None:
+    """R-Drop without dropout would silently do nothing but take twice the time."""
+    with pytest.raises(TicketRouterError, match=r"^[^\n]*r_drop compares passes[^\n]*$"):
+        load_recipe(put(tmp_path, "r_drop = 1.0\ndropout = 0.0\n"))

@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from models.scoring import (
     CANDIDATES,
+    FieldScoring,
     Outcome,
     Reason,
     Threshold,
     judge,
     outcome_at,
     probabilities,
+    scope_scores,
     verdict_without_model,
 )
 from models.ticket import MailFact, Ticket
@@ -113,6 +115,27 @@ def test_the_threshold_is_the_predicted_labels_own() -> None:
     own = type(scoring)(scoring.field, 1.0, (Threshold(None, None, True), Threshold(0.5, 0.5, False)))
     assert judge(logits_of(0, 0, 0, 9, 0), [own]).department.outcome is Outcome.REVIEW
     assert judge(logits_of(0, 0, 0, 0, 9), [own]).department.outcome is Outcome.ROUTE
+
+
+def test_a_ticket_out_of_scope_is_left_to_people_with_its_candidates() -> None:
+    """A score below the field's scope means review, however sure the answer; at the scope itself it is ours."""
+    sure, field = logits_of(0.6, 0, 0, 0, 9), scoring_of(0).field
+    score = float(scope_scores(sure, field))
+    for scope, reason in ((score, Reason.CONFIDENT), (math.nextafter(score, 9), Reason.OUT_OF_SCOPE)):
+        scoring = FieldScoring(field, 0.01, (Threshold(0.9, 0.6, False),) * 3, scope)
+        verdict = judge(sure, [scoring, scoring_of(1)])
+        assert verdict.department.reason is reason
+        assert verdict.department.candidates[0].label == "billing"
+        assert verdict.fields["priority"].outcome is Outcome.ROUTE
+    assert verdict.department.predicted is None
+
+
+@given(vectors, st.floats(-50, 50, width=32))
+def test_the_scope_score_is_the_same_for_shifted_logits(logits: np.ndarray, shift: float) -> None:
+    """Only differences of logits mean anything; a flat row scores lowest, log of the number of labels."""
+    field, small = scoring_of(0).field, np.clip(logits, -50, 50)
+    assert scope_scores(small, field) == pytest.approx(scope_scores(small + np.float32(shift), field), abs=1e-3)
+    assert scope_scores(small, field) >= math.log(len(field.labels)) - 1e-9
 
 
 @pytest.mark.parametrize(

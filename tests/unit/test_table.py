@@ -156,6 +156,28 @@ def test_a_broken_csv_is_refused_by_line(tmp_path: Path, content: bytes, line: i
 
 
 @pytest.mark.parametrize(
+    ("content", "suffix"),
+    [
+        (b"id,body,department\n1,a,x\n2,b\xfc,y\n", ".csv"),
+        (b"id;body;department\n1;a;x\n2;\xfc;y\n", ".csv"),
+        (b'id,body,department\n1,"a\n,",x\n2,"b,\xfc",y\n', ".csv"),
+        (b"id,body,department\n1,a,x\n2,b\0,y\n", ".csv"),
+        (b'id,body,department\n1,a,x\n2,"b,y\n3,c,z\n', ".csv"),
+        (b'{"id": "1", "body": "a"}\n{"id": "2", "body": "b\xfc"}\n', ".jsonl"),
+    ],
+)
+def test_a_broken_cell_is_refused_by_column(tmp_path: Path, content: bytes, suffix: str) -> None:
+    """Bytes that are no UTF-8, a NUL or an open quote: the column is named beside the line."""
+    assert " in column 'body'; " in refusal(put(tmp_path, content, suffix))
+
+
+@pytest.mark.parametrize("content", [b"id,b\xfcdy\n1,a\n", b"id,body\n1,a,x,\xfc\n", b"\xfc"])
+def test_a_broken_cell_of_no_column_is_refused_by_line(tmp_path: Path, content: bytes) -> None:
+    """In the header itself, or behind its last column, no column is named."""
+    assert ": not UTF-8; " in refusal(put(tmp_path, content))
+
+
+@pytest.mark.parametrize(
     ("raw", "why"),
     [
         (f'{{"subject": "{CANARY}"'.encode(), "not valid JSON"),

@@ -1,12 +1,8 @@
-"""How many rows a promise takes: plain arithmetic that `check` and `calibrate` share."""
+"""How many rows a promise takes: plain arithmetic that `check` shares with the plan."""
 
 import math
 
 from training.recipe import PromiseRecipe
-
-STARTS = (1, 2, 4, 8)
-"""Where test sequences begin, in multiples of the fewest rows that could pass. One error among the surest rows would
-end a single sequence at once; several share the error probability between them (Bonferroni)."""
 
 
 def fewest_rows(precision: float, doubt: float) -> int:
@@ -16,4 +12,4 @@ def fewest_rows(precision: float, doubt: float) -> int:
 
 def fewest_start(recipe: PromiseRecipe) -> int:
     """How many calibration rows, all of them right, it takes before any label can be routed."""
-    return fewest_rows(recipe.route_precision, (1 - recipe.confidence) / len(STARTS))
+    return fewest_rows(recipe.route_precision, 1 - recipe.confidence)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import BAD_USAGE, Column, Data, Fields, Json, app, fields_of, mapping_of
+from training.cli.root import BAD_USAGE, Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, mapping_of
 
 
 @app.command(
@@ -30,17 +30,26 @@ def sample(
     epilog="""\b
     Examples:
       python -m training check --data export.csv
-      python -m training check --data export.jsonl --column department=assigned_team --field priority"""
+      python -m training check --data export.jsonl --column department=assigned_team --field priority
+      python -m training check --data export.csv --labels labels.toml --date-format DD/MM/YYYY"""
 )
-def check(data: Data, field: Fields = [], column: Column = [], as_json: Json = False) -> None:  # noqa: B006 typer's way
+def check(
+    data: Data,
+    field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
+    column: Column = [],  # noqa: B006
+    labels: Labels = None,
+    date_format: DateFormat = None,
+    as_json: Json = False,
+) -> None:
     """Say what is wrong in a file, line by line.
 
     Holds it against the data contract and says whether it is enough to start.
     """
     from training.cli.show import check_lines
+    from training.data.labels import load_rules
     from training.readiness import assess
 
-    found = assess(data, fields_of(field), mapping_of(column))
+    found = assess(data, fields_of(field), mapping_of(column), load_rules(labels), date_format)
     typer.echo(found.model_dump_json(indent=1) if as_json else "\n".join(check_lines(found)))
     if not found.ready:
         raise typer.Exit(BAD_USAGE)

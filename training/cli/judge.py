@@ -1,4 +1,4 @@
-"""Commands that judge bundles: `evaluate` and `promote`. Heavy libraries are imported inside them."""
+"""Commands that judge bundles: `evaluate`, `compare`, `promote`, `rollback`. Heavy libraries are imported inside."""
 
 import json
 from pathlib import Path
@@ -6,69 +6,143 @@ from typing import Annotated
 
 import typer
 
-from models.errors import TicketRouterError
-from training.cli.root import Column, Data, Json, app, mapping_of
+from models.manifest import Variant
+from training.cli.root import Column, Data, Json, Store, app, mapping_of
+
+_STORE = Path("models/bundles")
+
+Bundle = Annotated[Path, typer.Option(metavar="FOLDER", help="Bundle folder.")]
+Report = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write an HTML page there.")]
+Graph = Annotated[Variant, typer.Option("--variant", help="The graph to run; the service runs fp32 unless told.")]
+Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; goes on record.")]
 
 
 @app.command(
     epilog="""\b
     Examples:
       python -m training evaluate --bundle models/bundles/current --data closed.csv
-      python -m training evaluate --bundle models/bundles/current --data closed.csv --report report.html"""
+      python -m training evaluate --bundle models/bundles/current --data closed.csv --report report.html
+      python -m training evaluate --bundle models/bundles/current --data closed.csv --behaviour"""
 )
 def evaluate(
-    bundle: Annotated[Path, typer.Option(metavar="FOLDER", help="Bundle folder.")],
+    bundle: Bundle,
     data: Data,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write an HTML page there.")] = None,
+    report: Report = None,
+    behaviour: Annotated[
+        bool, typer.Option("--behaviour", help="Also try greetings, typos and the like, which must change nothing.")
+    ] = False,
+    variant: Graph = "fp32",
     column: Column = [],  # noqa: B006 typer reads the default, nobody changes it
     as_json: Json = False,
 ) -> None:
     """Measure a bundle on closed tickets it was not trained on."""
     from training.cli.show import evaluation_lines
+    from training.cli.show_judge import behaviour_lines
     from training.evaluate import evaluate as run
-    from training.evaluate import write_report
+    from training.evaluate import summary, write_report
 
-    found = run(bundle, data, mapping_of(column))
+    found = run(bundle, data, mapping_of(column), variant, behave=behaviour)
     if report is not None:
         write_report(found, report)
-    figures = {name: value.model_dump(mode="json") for name, value in found.figures.items()}
-    summary = {"version": found.bundle.version, "rows": found.rows, "empty": found.empty, "unknown": found.unknown}
-    typer.echo(json.dumps({**summary, "figures": figures}) if as_json else "\n".join(evaluation_lines(found)))
-    if report is not None and not as_json:
+    if as_json:
+        typer.echo(json.dumps(summary(found)))
+        return
+    typer.echo("\n".join([*evaluation_lines(found), *(behaviour_lines(found.findings.behaviour) if behaviour else ())]))
+    if report is not None:
         typer.echo(f"report: {report}")
 
 
 @app.command(
     epilog="""\b
     Examples:
-      python -m training promote --bundle models/bundles/0123456789abcdef"""
+      python -m training compare --champion models/bundles/current --challenger models/bundles/0123456789abcdef \\
+        --data closed.csv
+      python -m training compare --champion A --challenger B --data closed.csv --report comparison.html"""
+)
+def compare(
+    champion: Annotated[Path, typer.Option(metavar="FOLDER", help="The bundle that serves.")],
+    challenger: Annotated[Path, typer.Option(metavar="FOLDER", help="The bundle that may take its place.")],
+    data: Data,
+    report: Report = None,
+    variant: Graph = "fp32",
+    column: Column = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Hold two bundles against each other on the same closed tickets."""
+    from training.cli.show_judge import comparison_lines
+    from training.compare import compare as run
+    from training.compare import write_comparison
+
+    found = run(champion, challenger, data, mapping_of(column), variant)
+    if report is not None:
+        write_comparison(found, report)
+    if as_json:
+        typer.echo(json.dumps({**found.model_dump(mode="json"), "verdict": found.verdict}))
+        return
+    typer.echo("\n".join(comparison_lines(found)))
+    if report is not None:
+        typer.echo(f"report: {report}")
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training promote --bundle models/bundles/0123456789abcdef --data closed.csv --reason "November's data"
+      python -m training promote --bundle models/bundles/0123456789abcdef --slower 4 --larger 6"""
 )
 def promote(
     bundle: Annotated[Path, typer.Option(metavar="FOLDER", help="Bundle folder inside the store.")],
-    store: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")] = Path("models/bundles"),
+    store: Store = _STORE,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Closed tickets to compare it with the current bundle on.")
+    ] = None,
+    reason: Why = None,
+    force: Annotated[bool, typer.Option("--force", help="Promote though gates fail; needs --reason.")] = False,
+    macro_f1: Annotated[
+        float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Lowest macro-F1 on its test rows.")
+    ] = None,
+    slower: Annotated[
+        float, typer.Option(metavar="TIMES", min=0, help="Most time per ticket, by the current's.")
+    ] = 1.5,
+    larger: Annotated[float, typer.Option(metavar="TIMES", min=0, help="Most megabytes, of the current's.")] = 2.0,
+    retired: Annotated[
+        list[str], typer.Option(metavar="FIELD=LABEL", help="A label that it may lack although the current has it.")
+    ] = [],  # noqa: B006
+    variant: Graph = "fp32",
+    column: Column = [],  # noqa: B006
+    as_json: Json = False,
 ) -> None:
     """Make a bundle the one that serves.
 
-    Checks it whole, refuses one that does not beat its baseline, then moves the store's `current` pointer.
+    Checks it whole, holds it against its gates and the current bundle, then moves the store's `current` pointer and
+    puts it on record in the store's promotions.jsonl. The bundle that served before is kept: see `rollback`.
     """
-    from models.bundle import open_bundle, point_current
+    from training.cli.show_judge import promotion_lines
+    from training.promote import Limits, PromoteRequest
+    from training.promote import promote as run
 
-    opened = open_bundle(bundle)
-    if opened.path.parent != store.resolve():
-        raise TicketRouterError(f"{bundle}: is not in the store {store}; name its store with --store")
-    if not beats_baseline(opened.read("metrics.json")):
-        raise TicketRouterError(f"{bundle}: does not beat its TF-IDF baseline; train with more tickets or another base")
-    point_current(store, opened.version)
-    typer.echo(f"{store}/current → {opened.version}")
+    limits = Limits(macro_f1, slower, larger, tuple(retired), variant)
+    done = run(PromoteRequest(bundle, store, data, mapping_of(column), reason, force, limits))
+    typer.echo(done.model_dump_json() if as_json else "\n".join(promotion_lines(done, store)))
 
 
-def beats_baseline(metrics: bytes) -> bool:
-    """What a bundle's `metrics.json` says of its baseline.
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training rollback
+      python -m training rollback --to 0123456789abcdef --reason "misroutes in billing since noon\""""
+)
+def rollback(
+    store: Store = _STORE,
+    to: Annotated[
+        str | None, typer.Option(metavar="VERSION", help="The bundle to go back to; the one before where absent.")
+    ] = None,
+    reason: Why = None,
+    as_json: Json = False,
+) -> None:
+    """Make the bundle that served before the one that serves again."""
+    from training.cli.show_judge import promotion_lines
+    from training.promote import rollback as run
 
-    Raises:
-        TicketRouterError: it says nothing of it.
-    """
-    try:
-        return bool(json.loads(metrics)["beats_baseline"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise TicketRouterError("the bundle's metrics.json is not of this release; train it anew") from error
+    done = run(store, to, reason)
+    typer.echo(done.model_dump_json() if as_json else "\n".join(promotion_lines(done, store)))

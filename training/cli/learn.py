@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, Fields, Json, app, fields_of, mapping_of
+from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, mapping_of
 from training.learn.base import DEFAULT_BASE
 
 
@@ -31,20 +31,35 @@ def train(
     ] = Path("models/bundles"),
     field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
     column: Column = [],  # noqa: B006
+    labels: Labels = None,
+    date_format: DateFormat = None,
     as_json: Json = False,
 ) -> None:
-    """Train, calibrate, export and write a bundle."""
+    """Train, calibrate, export and write a bundle.
+
+    Broken off, the same command goes on from its last checkpoint.
+    """
+    from training.data.labels import load_rules
     from training.recipe import load_recipe
 
     # All that can be refused without torch is refused before torch is imported.
     settings, fields, columns = load_recipe(recipe), fields_of(field), mapping_of(column)
+    load_rules(labels)
     from training.cli.progress import EpochProgress, quiet_libraries, say
 
     with quiet_libraries():
         from training.cli.show import train_lines
-        from training.pipeline import TrainRequest
         from training.pipeline import train as run
+        from training.run.request import TrainRequest
 
-        result = run(TrainRequest(data, settings, base, out, fields, columns), say, [EpochProgress()])
-    summary = {"bundle": str(result.bundle), "current": result.is_current, "metrics": result.metrics}
+        result = run(
+            TrainRequest(data, settings, base, out, fields, columns, labels, date_format), say, [EpochProgress()]
+        )
+    if result is None:  # a helping process of torchrun: the main one speaks
+        return
+    summary = {
+        "bundle": str(result.bundle),
+        "current": result.is_current,
+        "metrics": result.record.model_dump(mode="json"),
+    }
     typer.echo(json.dumps(summary) if as_json else "\n".join(train_lines(result)))

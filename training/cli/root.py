@@ -34,6 +34,15 @@ Fields = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, for machines.")]
 
 
+Labels = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="TOML file of label aliases, retired and out-of-scope labels.")
+]
+DateFormat = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FORMAT", help="DD/MM/YYYY or MM/DD/YYYY where the dates don't show it, or a strptime pattern."
+    ),
+]
 Store = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")]
 
 

@@ -1,49 +1,69 @@
 """Results as the lines a person reads."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # they bring torch, which `check` should not wait for
     from training.evaluate import Evaluation
-    from training.pipeline import TrainResult
+    from training.measure.metrics import FieldFigures, OutcomeFigures
     from training.readiness import Readiness
+    from training.run.request import TrainResult
 
 _MOST_FAULTS = 20
+_FEW_LINES = 5
 _FEW_ROWS = 50
 """Fewer validation rows than this, and an accuracy is off by over ten points either way."""
 
 
 def check_lines(found: "Readiness") -> Iterator[str]:
-    """The contract's verdict: columns, faults by line, departments, and whether it is enough."""
+    """The contract's verdict: columns, faults by line, what is left out, labels, and whether it is enough."""
     yield f"{found.file}: {found.rows} rows; columns: " + ", ".join(f"{r}={c}" for r, c in found.columns.items())
-    for fault in found.faults[:_MOST_FAULTS]:
-        yield f"  line {fault.line}: {fault.what}"
-    if len(found.faults) > _MOST_FAULTS:
-        yield f"  … and {len(found.faults) - _MOST_FAULTS} more rows with faults"
-    if found.duplicates or found.empty:
-        yield f"  {found.duplicates} repeated texts and {found.empty} rows without text would be left out"
+    yield from _fault_lines(found)
+    left_out = [f"{count} {reason.replace('_', ' ')}" for reason, count in found.left_out if count]
+    if left_out:
+        yield f"  left out: {', '.join(left_out)}"
+    if found.empty_lines:
+        more = " …" if len(found.empty_lines) > _FEW_LINES else ""
+        yield f"  rows without text: line {', '.join(map(str, found.empty_lines[:_FEW_LINES]))}{more}"
     for field in found.fields:
-        yield f"{field.name}: {len(field.counts)} labels"
+        yield f"{field.name}: {len(field.counts)} labels{f', {field.missing} rows without one' * bool(field.missing)}"
         for label, count in field.counts.items():
             yield f"  {count:>6}  {label}{'   (too few)' if label in field.scarce else ''}"
+    for kind, counts in found.slices.items():
+        yield f"rows by {kind}: " + ", ".join(f"{name.strip()} {count}" for name, count in counts.items())
     yield found.verdict
     yield from found.advice
 
 
+def _fault_lines(found: "Readiness") -> Iterator[str]:
+    """Column by column, of each the first few: one bad column must not hide the others."""
+    columns: dict[str, list[str]] = {}
+    for fault in found.faults:
+        columns.setdefault(fault.column, []).append(fault.text)
+    most = max(_FEW_LINES, _MOST_FAULTS // max(len(columns), 1))
+    for column, faults in columns.items():
+        yield from (f"  {fault}" for fault in faults[:most])
+        if len(faults) > most:
+            yield f"  … and {len(faults) - most} more faults in column {column!a}"
+
+
 def train_lines(result: "TrainResult") -> Iterator[str]:
     """A few lines on how the bundle did, and what to do with it."""
-    metrics = result.metrics
-    for name, by_part in metrics["encoder"].items():
+    record = result.record
+    for name, by_part in record.encoder.items():
         for part in ("validation", "test"):
             if part in by_part:
-                gate = metrics["baseline"][name][part]
-                yield f"{name} on {by_part[part]['rows']} {part} rows: {_quality(by_part[part])}"
-                yield f"  baseline (TF-IDF): accuracy {gate['accuracy']:.3f}, macro-F1 {gate['macro_f1']:.3f}"
-                yield f"  {_outcomes(by_part[part]['outcomes'])}"
-    if not metrics["beats_baseline"]:
+                gate = record.baseline[name][part]
+                yield f"{name} on {by_part[part].rows} {part} rows: {_quality(by_part[part])}"
+                yield f"  baseline (TF-IDF): accuracy {gate.accuracy:.3f}, macro-F1 {gate.macro_f1:.3f}"
+                yield f"  {_outcomes(by_part[part].outcomes)}"
+    for variant in record.variants:
+        faster = "" if variant.speedup is None else f", {variant.speedup:.1f} times faster than fp32"
+        yield f"{variant.variant}: {'ships' if variant.passed else 'left out'} ({variant.why}{faster})"
+    if not record.beats_baseline:
         yield "warning: the encoder does not beat its TF-IDF baseline; more tickets or another --base may help"
-    if metrics["rows"]["validation"] < _FEW_ROWS:
-        yield f"warning: {metrics['rows']['validation']} validation rows say little; add closed tickets"
+    if record.rows["validation"] < _FEW_ROWS:
+        yield f"warning: {record.rows['validation']} validation rows say little; add closed tickets"
     yield f"bundle: {result.bundle}{' (now current)' if result.is_current else ''}"
     yield f"report: {result.bundle / 'report.html'}"
     if not result.is_current:
@@ -58,22 +78,19 @@ def evaluation_lines(found: "Evaluation") -> Iterator[str]:
     if found.unknown:
         yield f"  {found.unknown} rows have a department the bundle does not know; they count as wrong"
     for name, figures in found.figures.items():
-        dumped = figures.model_dump()
-        yield f"{name}: {_quality(dumped)}"
-        yield f"  {_outcomes(dumped['outcomes'])}"
+        yield f"{name}: {_quality(figures)}"
+        yield f"  {_outcomes(figures.outcomes)}"
 
 
-def _quality(figures: Mapping[str, Any]) -> str:
-    return (
-        f"accuracy {figures['accuracy']:.3f}, macro-F1 {figures['macro_f1']:.3f}, "
-        f"calibration error {figures['ece']:.3f}"
-    )
+def _quality(figures: "FieldFigures") -> str:
+    return f"accuracy {figures.accuracy:.3f}, macro-F1 {figures.macro_f1:.3f}, calibration error {figures.ece:.3f}"
 
 
-def _outcomes(outcomes: Mapping[str, Any]) -> str:
-    precision = outcomes["route_precision"]
+def _outcomes(outcomes: "OutcomeFigures") -> str:
+    precision = outcomes.route_precision
     right = "" if precision is None else f" ({precision:.1%} of them right)"
+    refused = f", {outcomes.refused:.1%} of these as out of scope" if outcomes.refused else ""
     return (
-        f"routed {outcomes['routed']:.1%}{right}, suggested {outcomes['suggested']:.1%}, "
-        f"left to people {outcomes['reviewed']:.1%}"
+        f"routed {outcomes.routed:.1%}{right}, suggested {outcomes.suggested:.1%}, "
+        f"left to people {outcomes.reviewed:.1%}{refused}"
     )

@@ -1,40 +1,38 @@
-"""The data contract: which columns a table must have, and what its cells must hold. Records → `TicketRow`s.
+"""The data contract: a table's records → `TicketRow`s, and every fault with its line, to mend the export in one go.
 
-Every fault is kept with its line, so that a person can mend the export in one go.
+`columns` finds the columns, `dates` and `labels` read theirs, `schema` says what the cells must hold.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import field as dataclass_field
+from datetime import UTC, datetime
+from enum import Enum
+
+import pandas as pd
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.ticket import ContentType, Ticket
-from training.data.table import Record, Table
+from training.data.columns import find_columns
+from training.data.dates import Moment, read_dates
+from training.data.labels import NO_RULES, LabelRules, one_spaced, spellings
+from training.data.schema import SPLITS, Fault, find_faults
+from training.data.table import Table
 
-LABEL_CHARACTERS = 100
-_USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
-    "id": ("id", "ticket_id", "number"),
-    "subject": ("subject", "title"),
-    "body": ("body", "text", "description", "message", "content"),
-    DEPARTMENT: (DEPARTMENT, "label", "team", "group", "queue", "category"),
-    "split": ("split",),
-    "requester": ("requester", "from", "sender", "email"),
-    "content_type": ("content_type",),
-}
-_SPLITS: Mapping[str, str] = {
-    "train": "train", "training": "train",
-    "valid": "validation", "validation": "validation", "val": "validation", "dev": "validation",
-    "calibration": "calibration", "cal": "calibration",
-    "test": "test", "": "",
-}  # fmt: skip
+_DATES = ("created_at", "closed_at")
 _CONTENT_TYPES: Mapping[str, ContentType] = {"": "text/plain", "text/plain": "text/plain", "text/html": "text/html"}
+_CLOSED = frozenset(
+    ("closed", "solved", "resolved", "done", "completed", "geschlossen", "gelöst", "erledigt", "abgeschlossen",
+     "fermé", "résolu", "cerrado", "resuelto", "chiuso", "risolto")
+)  # fmt: skip
+_UNCHECKED = frozenset(("router", "auto", "automatic", "model", "prediction", "predicted"))
 
 
 @dataclass(frozen=True, slots=True)
 class TicketRow:
-    """One closed ticket: what came in, and each field's value at close (None: not given)."""
+    """One closed ticket: what came in, and each field's value at close (None: not given, or not to be learned)."""
 
     line: int
     ticket: Ticket
@@ -46,73 +44,99 @@ class TicketRow:
     """The conversation it belongs to; empty: not given. The requester is `ticket.sender`."""
     language: str = ""
     label_source: str = ""
-    """Who set the department: empty, `close`, `agent`, `import`, or `router` where nobody checked it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something wrong in one row. `what` never repeats a cell's content."""
-
-    line: int
-    what: str
+    """Who set the department, in the file's own word: empty, `close`, `agent`, `import`…"""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A table held against the contract: the good rows, and the faults of the others."""
+    """A table held against the contract: the good rows, the faults of the others, and what was left out before."""
 
     columns: Mapping[str, str]
     rows: tuple[TicketRow, ...]
     faults: tuple[Fault, ...]
+    outside: tuple[TicketRow, ...] = ()
+    """Good rows that the labels file says are out of scope; their department is None."""
+    not_closed: int = 0
+    unchecked: int = 0
+    """Rows whose department the router set and nobody checked."""
+    retired: int = 0
+    aliases: Mapping[str, Mapping[str, str]] = dataclass_field(default_factory=dict)
+    """By field: labels that are another one but for case or blanks → that one."""
+    notes: tuple[str, ...] = ()
+    """What in the labels file is about nothing."""
 
 
-def check_table(table: Table, fields: Sequence[str], mapping: Mapping[str, str]) -> Checked:
+class _Fate(Enum):
+    """What becomes of a row, before its cells are looked at."""
+
+    KEPT = "kept"
+    OUTSIDE = "outside"
+    NOT_CLOSED = "not closed"
+    UNCHECKED = "unchecked"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A record by role, its labels after the labels file's aliases (empty: none), and its dates."""
+
+    line: int
+    cells: Mapping[str, str]
+    labels: Mapping[str, str]
+    dates: Mapping[str, Moment]
+    fate: _Fate
+
+    def split(self) -> str:
+        return self.cells.get("split", "").strip().lower()
+
+    def media_type(self) -> str:
+        """The content type without parameters, as `text/html; charset=utf-8` has them."""
+        return self.cells.get("content_type", "").partition(";")[0].strip().lower()
+
+
+def check_table(
+    table: Table,
+    fields: Sequence[str],
+    mapping: Mapping[str, str],
+    rules: LabelRules = NO_RULES,
+    date_format: str | None = None,
+) -> Checked:
     """Hold every row against the contract.
 
     Args:
         table: the file.
         fields: the fields to learn, `department` first.
         mapping: role → column, where a column has none of its usual names.
+        rules: the labels file.
+        date_format: see `read_dates`.
 
     Raises:
-        TicketRouterError: a needed column is missing.
+        TicketRouterError: a needed column is missing, the date format is no format, or no row is closed and checked.
     """
     columns = find_columns(table, fields, mapping)
-    rows, faults = [], []
-    for record in table.records:
-        found = _row(record, columns, fields)
-        if isinstance(found, Fault):
-            faults.append(found)
-        else:
-            rows.append(found)
-    return Checked(columns, tuple(rows), tuple(faults))
-
-
-def find_columns(table: Table, fields: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
-    """Each role's column: the mapped one, else the first of its usual names that is there.
-
-    Raises:
-        TicketRouterError: there is no text, no department, no column for a field, or a mapped column is not there.
-    """
-    for role, column in mapping.items():
-        if role not in _USUAL_NAMES and role not in fields:
-            roles = ", ".join(dict.fromkeys((*_USUAL_NAMES, *fields)))
-            raise TicketRouterError(f"--column: nothing is called {role!r}; the roles are {roles}")
-        if column not in table.columns:
-            raise TicketRouterError(f"{table.path}: no column {column!a} (for {role}); {_columns_there(table)}")
-    lower = {column.lower(): column for column in table.columns}
-    columns = dict(mapping)
-    for role in (*_USUAL_NAMES, *fields):
-        usual = [lower[name] for name in _USUAL_NAMES.get(role, (role,)) if name in lower]
-        if role not in columns and usual:
-            columns[role] = usual[0]
-    if "subject" not in columns and "body" not in columns:
-        raise TicketRouterError(f"{table.path}: no column with text (subject, body or text); {_columns_there(table)}")
-    for field in fields:
-        if field not in columns:
-            usual_names = " or ".join(_USUAL_NAMES.get(field, (field,))[:2])
-            raise TicketRouterError(f"{table.path}: no column {usual_names}; {_columns_there(table)}")
-    return columns
+    every = _rows(table, columns, fields, rules, date_format)
+    fates = Counter(row.fate for row in every)
+    sought = [row for row in every if row.fate in (_Fate.KEPT, _Fate.OUTSIDE)]
+    if not sought:
+        raise TicketRouterError(f"{table.path}: no row to learn from: {_left_out(fates, columns)}")
+    settled = [row for row in every if row.fate not in (_Fate.NOT_CLOSED, _Fate.UNCHECKED)]
+    counts = {field: Counter(row.labels[field] for row in settled if row.labels[field]) for field in fields}
+    aliases = {field: found for field, labels in counts.items() if (found := spellings(labels))}
+    faults = [Fault(line, what, columns[role]) for line, role, what in find_faults(_frame(sought, fields), fields)]
+    broken = {fault.line for fault in faults}
+    good = [row for row in sought if row.line not in broken]
+    faults += _spelling_faults(settled, counts, aliases, columns)
+    return Checked(
+        columns=columns,
+        rows=tuple(_ticket_row(row, rules) for row in good if row.fate is _Fate.KEPT),
+        faults=tuple(sorted(faults, key=lambda fault: fault.line)),
+        outside=tuple(_ticket_row(row, rules) for row in good if row.fate is _Fate.OUTSIDE),
+        not_closed=fates[_Fate.NOT_CLOSED],
+        unchecked=fates[_Fate.UNCHECKED],
+        retired=fates[_Fate.RETIRED],
+        aliases=aliases,
+        notes=tuple(rules.unused({field: _labels_there(table, columns[field]) for field in fields})),
+    )
 
 
 def raise_faults(table: Table, faults: Sequence[Fault]) -> None:
@@ -122,52 +146,118 @@ def raise_faults(table: Table, faults: Sequence[Fault]) -> None:
         TicketRouterError: there is at least one.
     """
     if faults:
-        more = f" (and {len(faults) - 1} more rows; training check lists them)" if len(faults) > 1 else ""
-        raise TicketRouterError(f"{table.path}: line {faults[0].line}: {faults[0].what}{more}")
+        others = len({fault.line for fault in faults}) - 1
+        more = f" (and {others} more rows; training check lists them)" if others else ""
+        raise TicketRouterError(f"{table.path}: {faults[0]}{more}")
 
 
 def label_counts(rows: Iterable[TicketRow], field: str) -> Counter[str]:
     return Counter(label for row in rows if (label := row.labels[field]) is not None)
 
 
-def _row(record: Record, columns: Mapping[str, str], fields: Sequence[str]) -> TicketRow | Fault:
-    cells = {role: record.cells.get(column, "") for role, column in columns.items()}
-    labels = {field: " ".join(cells[field].split()) or None for field in fields}
-    fault = _fault(cells, labels)
-    if fault:
-        return Fault(record.line, fault)
+def _rows(
+    table: Table, columns: Mapping[str, str], fields: Sequence[str], rules: LabelRules, date_format: str | None
+) -> list[_Row]:
+    cells = [{role: record.cells.get(column, "") for role, column in columns.items()} for record in table.records]
+    dates = {role: read_dates([row[role] for row in cells], role, date_format) for role in _DATES if role in columns}
+    # A column that is empty throughout says nothing: not that every ticket is open.
+    closes = any(row.get("closed_at", "").strip() for row in cells)
+    aliases = {field: rules.of(field).aliases for field in fields}
+    rows = []
+    for number, (record, row) in enumerate(zip(table.records, cells, strict=True)):
+        read = {field: one_spaced(row[field]) for field in fields}
+        labels = {field: aliases[field].get(label, label) for field, label in read.items()}
+        own_dates = {role: moments[number] for role, moments in dates.items()}
+        rows.append(_Row(record.line, row, labels, own_dates, _fate(row, labels[DEPARTMENT], rules, closes)))
+    return rows
+
+
+def _fate(cells: Mapping[str, str], department: str, rules: LabelRules, closes: bool) -> _Fate:
+    """What the router set without a check, or an open ticket has for now, is no truth: not even a fault."""
+    status = cells.get("status", "").strip().casefold()
+    if status not in _CLOSED if status else closes and not cells["closed_at"].strip():
+        return _Fate.NOT_CLOSED
+    if cells.get("label_source", "").strip().casefold() in _UNCHECKED:
+        return _Fate.UNCHECKED
+    own = rules.of(DEPARTMENT)
+    if department in own.retire:
+        return _Fate.RETIRED
+    return _Fate.OUTSIDE if department in own.out_of_scope else _Fate.KEPT
+
+
+def _left_out(fates: Mapping[_Fate, int], columns: Mapping[str, str]) -> str:
+    counts = ", ".join(f"{count} are {fate.value}" for fate, count in fates.items())
+    status = f"; rename column {columns['status'][:40]!a} if it is no ticket's status" if "status" in columns else ""
+    return f"of its rows {counts}{status}"
+
+
+def _frame(rows: Sequence[_Row], fields: Sequence[str]) -> pd.DataFrame:
+    """What the schema looks at, by line: see `find_faults`."""
+    columns: dict[str, list[object]] = {field: [row.labels[field] for row in rows] for field in fields}
+    columns["split"] = [row.split() for row in rows]
+    columns["content_type"] = [row.media_type() for row in rows]
+    now = datetime.now(UTC)
+    for role in rows[0].dates:
+        columns[f"{role}:read"] = [row.dates[role].fault for row in rows]
+        columns[f"{role}:age"] = [_days(row.dates[role].at, now) for row in rows]
+    if len(rows[0].dates) == len(_DATES):
+        columns["closed_at:wait"] = [_days(*(row.dates[role].at for role in _DATES)) for row in rows]
+    columns["id:clash"] = list(_clashes(rows))
+    return pd.DataFrame(columns, index=[row.line for row in rows])
+
+
+def _days(first: datetime | None, then: datetime | None) -> float:
+    return (then - first).total_seconds() / 86400 if first and then else float("nan")
+
+
+def _clashes(rows: Iterable[_Row]) -> Iterable[int]:
+    """For each row the line of an earlier one with the same id and another label, or 0."""
+    first: dict[tuple[str, str], tuple[str, int]] = {}
+    for row in rows:
+        clash = 0
+        name = row.cells.get("id", "").strip()
+        for field, label in row.labels.items() if name else ():
+            if label:
+                there, line = first.setdefault((name, field), (label, row.line))
+                clash = clash or (line if there != label else 0)
+        yield clash
+
+
+def _spelling_faults(
+    rows: Sequence[_Row],
+    counts: Mapping[str, Counter[str]],
+    aliases: Mapping[str, Mapping[str, str]],
+    columns: Mapping[str, str],
+) -> Iterable[Fault]:
+    """One fault for each spelling, at its first row: two labels that are one to a person teach the network nothing."""
+    for field, found in aliases.items():
+        first: dict[str, int] = {}
+        for row in rows:
+            first.setdefault(row.labels[field], row.line)
+        for label, kept in found.items():
+            what = (
+                f"{field} differs by case or blanks only from that of line {first[kept]} "
+                f"({counts[field][label]} rows against {counts[field][kept]}); merge them in the labels file"
+            )
+            yield Fault(first[label], what, columns[field])
+
+
+def _labels_there(table: Table, column: str) -> set[str]:
+    return {one_spaced(record.cells.get(column, "")) for record in table.records}
+
+
+def _ticket_row(row: _Row, rules: LabelRules) -> TicketRow:
+    cells = row.cells
     ticket = Ticket(
         subject=cells.get("subject", ""),
         body=cells.get("body", ""),
-        content_type=_CONTENT_TYPES[_media_type(cells)],
+        content_type=_CONTENT_TYPES[row.media_type()],
         id=cells.get("id") or None,
         sender=cells.get("requester", ""),
     )
-    return TicketRow(record.line, ticket, labels, _split(cells))
-
-
-def _fault(cells: Mapping[str, str], labels: Mapping[str, str | None]) -> str | None:
-    if labels[DEPARTMENT] is None:
-        return "department is empty; fill it in or remove the row"
-    if any(len(label) > LABEL_CHARACTERS for label in labels.values() if label):
-        return f"a label has over {LABEL_CHARACTERS} characters; is the column the right one?"
-    if cells.get("split", "").strip().lower() not in _SPLITS:
-        return "split is none of train, validation, calibration, test"
-    if _media_type(cells) not in _CONTENT_TYPES:
-        return "content_type is neither text/plain nor text/html"
-    return None
-
-
-def _media_type(cells: Mapping[str, str]) -> str:
-    """The content type without parameters, as `text/html; charset=utf-8` has them."""
-    return cells.get("content_type", "").partition(";")[0].strip().lower()
-
-
-def _split(cells: Mapping[str, str]) -> str:
-    return _SPLITS[cells.get("split", "").strip().lower()]
-
-
-def _columns_there(table: Table) -> str:
-    # Shortened and escaped: in a file without a header these "names" are a ticket.
-    names = ", ".join(repr(column)[1:-1][:40] for column in table.columns[:12])
-    return f"it has: {names}; rename one or map it with --column ROLE=COLUMN"
+    created = row.dates.get("created_at", Moment()).at
+    # Of the department only out-of-scope labels are left here: its retired rows are gone.
+    hidden = {field: rules.of(field).retire | rules.of(field).out_of_scope for field in row.labels}
+    labels = {field: None if label in hidden[field] else label or None for field, label in row.labels.items()}
+    thread, language, source = (cells.get(role, "").strip() for role in ("thread", "language", "label_source"))
+    return TicketRow(row.line, ticket, labels, SPLITS[row.split()], created, thread, language.lower(), source.lower())

@@ -1,159 +1,150 @@
-"""Rows → train, validation, calibration and test, with no text in two of them.
+"""Rows → train, validation, calibration and test, with no text, and nothing close to it, in two of them.
 
-A row's own `split` is respected. What the file leaves open is drawn from its unassigned or training rows, label by
-label, so that each part has every department's share.
+A row's own `split` is respected. What the file leaves open is drawn from its unassigned or training rows: `prepare`
+cleans, `near_duplicates` and `groups` say what stays together, `draw` chooses.
 """
 
-import hashlib
-import random
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from models.errors import TicketRouterError
-from models.fields import DEPARTMENT, Field
-from models.manifest import Frozen
-from models.text import prepare
+from models.fields import DEPARTMENT
 from training.data.contract import TicketRow
-from training.recipe import SplitRecipe
+from training.data.draw import draw_at_random, draw_by_time, wanted_shares
+from training.data.groups import Ties, largest_group, tied_groups
+from training.data.near_duplicates import near_duplicate_clusters
+from training.data.prepare import MISSING, PreparedRow, distinct_rows, label_numbers, prepare_rows
+from training.data.removed import Removed
+from training.data.scarce import Scarce, scarce_advice, scarce_labels, without_scarce
+from training.recipe import DataRecipe, Recipe
 
-MISSING = -100
-"""A field's value that a row doesn't have: masked in the loss (torch's own `ignore_index`)."""
+__all__ = ["MISSING", "PARTS", "PreparedRow", "Removed", "Split", "distinct_rows", "label_numbers", "prepare_rows",
+           "split_rows"]  # fmt: skip
+
 PARTS = ("train", "validation", "calibration", "test")
-_KEPT_FIRST = ("test", "calibration", "validation", "train", "")
-"""Where a text stands in two parts, the part named earlier keeps it: what measures is never thinned to train more."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedRow:
-    """A row with its text as the network will see it."""
-
-    row: TicketRow
-    text: str
-
-
-class Removed(Frozen):
-    """Rows left out before training, by reason."""
-
-    empty: int = 0
-    duplicates: int = 0
-    conflicting: int = 0
-    """Of the duplicates, those whose department was not the kept row's."""
-    unchecked: int = 0
-    """Labels that the router itself set and nobody checked (`label_source`)."""
-    retired: int = 0
-    """Rows of labels that the labels file retires."""
-    scarce: int = 0
-    """Rows of labels with fewer than `data.minimum_rows` rows."""
-    old: int = 0
-    """Rows from before `data.months`."""
-    suspects: int = 0
+_LEARNED = ("train", "validation")
+_MONTH = timedelta(days=365.25 / 12)
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The four parts (the test may be empty), and what was left out."""
+    """The four parts (the test may be empty), what was left out, and what a person should know about it.
+
+    Calibration and test keep the rows of `scarce` departments: such mail will come, and whatever is answered is wrong.
+    """
 
     parts: Mapping[str, tuple[PreparedRow, ...]]
     removed: Removed
+    scarce: Scarce = field(default_factory=dict)
+    by_time: bool = False
+    advice: tuple[str, ...] = ()
 
     def __getitem__(self, part: str) -> tuple[PreparedRow, ...]:
         return self.parts[part]
 
 
-def split_rows(rows: Iterable[TicketRow], recipe: SplitRecipe, seed: int) -> Split:
-    """Clean every row, drop empty and repeated texts, and split the rest.
+def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
+    """Clean every row, drop what repeats or is too old, split the rest, and leave out labels with too few rows.
 
     Raises:
-        TicketRouterError: fewer than two departments, or too few rows to fill every part.
+        TicketRouterError: fewer than two departments, too few rows to fill every part, or dates are needed and missing.
     """
     filled, empty = prepare_rows(rows)
-    distinct, conflicting = distinct_rows(filled)
-    removed = Removed(empty=empty, duplicates=len(filled) - len(distinct), conflicting=conflicting)
-    parts = _assign(distinct, recipe, seed)
-    _refuse_unlearnable(parts, removed)
-    return Split(parts, removed)
+    recent = _recent(filled, recipe.data.months)
+    distinct, conflicting = distinct_rows(recent)
+    pool, own, clusters = _apart(distinct, recipe.data)
+    by_time = _is_by_time(distinct, pool, recipe.split.order)
+    parts = _draw(pool, own, clusters, by_time, recipe, seed)
+    scarce = scarce_labels(parts, recipe.data.minimum_rows)
+    learned = parts | {part: without_scarce(parts[part], scarce) for part in _LEARNED}
+    removed = Removed(
+        empty=empty,
+        old=len(filled) - len(recent),
+        duplicates=len(recent) - len(distinct),
+        conflicting=conflicting,
+        near_duplicates=len(distinct) - len(pool) - sum(map(len, own.values())),
+        scarce=sum(len(parts[part]) - len(learned[part]) for part in _LEARNED),
+    )
+    _refuse_unlearnable(learned, removed)
+    return Split(learned, removed, scarce, by_time, tuple(_advice(learned, scarce, recipe.data.minimum_rows)))
 
 
-def prepare_rows(rows: Iterable[TicketRow]) -> tuple[list[PreparedRow], int]:
-    """Clean every row: those that have text left, and how many have none."""
-    prepared = [PreparedRow(row, prepare(row.ticket).text) for row in rows]
-    filled = [item for item in prepared if item.text]
-    return filled, len(prepared) - len(filled)
+def _recent(rows: Sequence[PreparedRow], months: int | None) -> list[PreparedRow]:
+    """The rows of the last months before the newest; the file's own test rows and rows without a date stay."""
+    if months is None:
+        return list(rows)
+    dates = [item.row.created_at for item in rows if item.row.created_at]
+    if not dates:
+        raise TicketRouterError("data.months: no row has a date; name its column with --column created_at=COLUMN")
+    first = max(dates) - months * _MONTH
+    return [item for item in rows if item.row.split == "test" or (item.row.created_at or first) >= first]
 
 
-def label_numbers(rows: Sequence[PreparedRow], field: Field, unknown: int = MISSING) -> NDArray[np.int64]:
-    """Each row's label number within a field, [rows]: MISSING where it has none, `unknown` where it is no label."""
-    known = {label: number for number, label in enumerate(field.labels)}
-    values = (row.row.labels[field.name] for row in rows)
-    return np.array([MISSING if value is None else known.get(value, unknown) for value in values], dtype=np.int64)
+def _apart(
+    rows: Sequence[PreparedRow], recipe: DataRecipe
+) -> tuple[list[PreparedRow], dict[str, list[PreparedRow]], list[list[int]]]:
+    """The pool to draw from, the file's own measuring rows by part, and the pool's clusters of near-duplicates.
 
-
-def distinct_rows(rows: Sequence[PreparedRow]) -> tuple[list[PreparedRow], int]:
-    """One row per distinct text and, of the dropped ones, how many contradict the kept row's department.
-
-    The file's own test rows are all kept, repeats among them too: its figures should compare with other people's.
+    Rows of the pool that nearly repeat a measuring row are in neither.
     """
-    ranked = sorted(rows, key=lambda item: _KEPT_FIRST.index(item.row.split))
-    kept: dict[bytes, PreparedRow] = {}
-    result, conflicting = [], 0
-    for item in ranked:
-        first = kept.setdefault(_text_key(item.text), item)
-        if first is item or item.row.split == "test":
-            result.append(item)
-        else:
-            conflicting += first.row.labels[DEPARTMENT] != item.row.labels[DEPARTMENT]
-    return sorted(result, key=lambda item: item.row.line), conflicting
+    clusters = near_duplicate_clusters(
+        [item.text for item in rows], recipe.near_duplicates, largest_group(len(rows))
+    )  # fmt: skip
+    own = {part: [item for item in rows if item.row.split == part] for part in PARTS if part != "train"}
+    measuring = [cluster for cluster in clusters if any(rows[number].row.split in own for number in cluster)]
+    near = {number for cluster in measuring for number in cluster}
+    numbers = [n for n, item in enumerate(rows) if item.row.split not in own and n not in near]
+    place = {number: index for index, number in enumerate(numbers)}
+    inside = [[place[number] for number in cluster] for cluster in clusters if cluster[0] not in near]
+    return [rows[number] for number in numbers], own, inside
 
 
-def _text_key(text: str) -> bytes:
-    return hashlib.sha256(" ".join(text.casefold().split()).encode("utf-8", "surrogatepass")).digest()
+def _is_by_time(rows: Sequence[PreparedRow], pool: Sequence[PreparedRow], order: str) -> bool:
+    undated = sum(item.row.created_at is None for item in pool)
+    if order == "time" and undated:
+        raise TicketRouterError(
+            f"split.order = time: rows without a date: {undated}; fill created_at in, or use order = auto"
+        )
+    return order == "time" or (order == "auto" and not undated and all(not item.row.split for item in rows))
 
 
-def _assign(rows: Sequence[PreparedRow], recipe: SplitRecipe, seed: int) -> dict[str, tuple[PreparedRow, ...]]:
-    own = {part: [item for item in rows if item.row.split == part] for part in PARTS}
-    pool = own["train"] + [item for item in rows if not item.row.split]
+def _draw(
+    pool: Sequence[PreparedRow],
+    own: Mapping[str, Sequence[PreparedRow]],
+    clusters: Sequence[Sequence[int]],
+    by_time: bool,
+    recipe: Recipe,
+    seed: int,
+) -> dict[str, tuple[PreparedRow, ...]]:
     # A file that assigns rows itself says what its test is; only a file without any split gets one from us.
-    wanted = {
-        "validation": 0.0 if own["validation"] else recipe.validation or 0.1,
-        "calibration": 0.0 if own["calibration"] else recipe.calibration or 0.1,
-        "test": recipe.test if all(not item.row.split for item in rows) else 0.0,
-    }
-    drawn = _draw(pool, wanted, seed)
-    return {part: tuple(drawn[part] if part == "train" else own[part] + drawn[part]) for part in PARTS}
+    has_split = any(own.values()) or any(item.row.split for item in pool)
+    wanted = wanted_shares(recipe.split, len(pool))
+    shares = {part: 0.0 if own[part] or (part == "test" and has_split) else wanted[part] for part in wanted}
+    # Known requesters write again: a later period keeps nobody apart, or it would be no later period any more.
+    groups = tied_groups(pool, Ties(clusters, requesters=not by_time))
+    drawn = (draw_by_time if by_time else draw_at_random)(groups, shares, seed)
+    return {part: tuple(sorted([*own.get(part, ()), *drawn[part]], key=lambda item: item.row.line)) for part in PARTS}
 
 
-def _draw(pool: Sequence[PreparedRow], shares: Mapping[str, float], seed: int) -> dict[str, list[PreparedRow]]:
-    """Draw each share from the pool, stratified by department; what is left is for training."""
-    generator = random.Random(seed)
-    by_label: dict[str, list[PreparedRow]] = defaultdict(list)
-    for item in pool:
-        by_label[str(item.row.labels[DEPARTMENT])].append(item)
-    drawn: dict[str, list[PreparedRow]] = {part: [] for part in PARTS}
-    for label in sorted(by_label):
-        members = by_label[label]
-        generator.shuffle(members)
-        taken = 0
-        for part, share in shares.items():
-            # Rounding at random, not to nearest: small labels would else be missing from every part at once.
-            count = min(int(len(members) * share + generator.random()), len(members) - 1 - taken)
-            drawn[part] += members[taken : taken + count]
-            taken += count
-        drawn["train"] += members[taken:]
-    return {part: sorted(items, key=lambda item: item.row.line) for part, items in drawn.items()}
+def _advice(parts: Mapping[str, Sequence[PreparedRow]], scarce: Scarce, minimum: int) -> Iterator[str]:
+    yield from scarce_advice(scarce, minimum)
+    unseen = _departments(parts["train"]) - _departments(parts["test"])
+    if parts["test"] and unseen:
+        yield f"no test row of {', '.join(sorted(unseen))}: how well these are routed, no figure says"
+
+
+def _departments(rows: Sequence[PreparedRow]) -> set[str]:
+    return {str(item.row.labels[DEPARTMENT]) for item in rows}
 
 
 def _refuse_unlearnable(parts: Mapping[str, Sequence[PreparedRow]], removed: Removed) -> None:
     left_out = f"after leaving out {removed.duplicates} repeated and {removed.empty} empty texts"
-    trained = Counter(item.row.labels[DEPARTMENT] for item in parts["train"])
+    if removed.scarce:
+        left_out += f" and {removed.scarce} of departments with too few"
+    trained = _departments(parts["train"])
     if len(trained) < 2:
         raise TicketRouterError(f"departments to learn {left_out}: {len(trained)}; routing needs at least two")
     for part in ("validation", "calibration"):
-        if not parts[part]:
+        if not _departments(parts[part]) & trained:
             raise TicketRouterError(f"too few rows {left_out}: none is left for {part}; add closed tickets")
-        unknown = {item.row.labels[DEPARTMENT] for item in parts[part]} - set(trained)
-        if unknown:
-            raise TicketRouterError(f"a department of the {part} rows has no training row; add some or merge it")

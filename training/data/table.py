@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from models.errors import TicketRouterError
 CELL_CHARACTERS = 1_000_000
 """A longer cell is no e-mail but a fault of the export, mostly a quote that was never closed."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_JSON_CELL = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*"(?:[^"\\]|\\.)*$')
+"""A cell whose value has begun and not ended."""
 _SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
@@ -72,7 +75,8 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         why = "a cell of over a million characters" if "field limit" in str(error) else str(error)
-        raise TicketRouterError(f"{path}: line {line}: {why}; look for a quote that is not closed") from error
+        where = _column_at_end(path, text) if "end of data" in why else ""
+        raise TicketRouterError(f"{path}: line {line}: {why}{where}; look for a quote that is not closed") from error
 
 
 def _csv_records(path: Path, rows: Iterator[tuple[int, list[str]]], header: tuple[str, ...]) -> Iterator[Record]:
@@ -173,9 +177,33 @@ def _text(path: Path) -> str:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
+        where = _column_at_end(path, raw[: error.start].decode("utf-8-sig", "replace"))
         raise TicketRouterError(
-            f"{path}: line {line}: not UTF-8; save it as UTF-8 (for instance: iconv -f WINDOWS-1252 -t UTF-8)"
+            f"{path}: line {line}: not UTF-8{where}; save it as UTF-8 (for instance: iconv -f WINDOWS-1252 -t UTF-8)"
         ) from error
     if "\0" in text:
-        raise TicketRouterError(f"{path}: line {text[: text.index(chr(0))].count(chr(10)) + 1}: a NUL byte; not text")
+        sound = text[: text.index("\0")]
+        raise TicketRouterError(
+            f"{path}: line {sound.count(chr(10)) + 1}: a NUL byte{_column_at_end(path, sound)}; not text"
+        )
     return text
+
+
+def _column_at_end(path: Path, text: str) -> str:
+    """In which column a text that breaks off does so, as errors say it; empty where that cannot be told."""
+    if path.suffix.lower() == ".jsonl":
+        found = _JSON_CELL.search(text.rpartition("\n")[2])
+        return _in_column(found[1]) if found else ""
+    # One letter more: a text that breaks off behind a comma or a line break ends in the cell that would follow.
+    reader = csv.reader(io.StringIO(text + "x", newline=""), delimiter=_delimiter(text))
+    try:
+        header = cells = next(reader)
+        for cells in reader:  # noqa: B007 the last one is wanted
+            pass
+    except csv.Error:
+        return ""
+    return _in_column(header[len(cells) - 1].strip()) if cells is not header and len(cells) <= len(header) else ""
+
+
+def _in_column(name: str) -> str:
+    return f" in column {name[:40]!a}"

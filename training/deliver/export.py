@@ -22,6 +22,9 @@ PARITY_TOLERANCE = 1e-3
 """Largest absolute difference of a logit between torch and onnxruntime that is let pass."""
 
 
+OPSET = 18
+
+
 class Parity(Frozen):
     """How far onnxruntime was from torch: rows compared, largest difference of a logit, verdicts that differed."""
 
@@ -38,13 +41,14 @@ class OnnxModel:
     encoder: Encoder
 
     @classmethod
-    def load(cls, onnx: bytes, encoder: Encoder) -> "OnnxModel":
-        """A session on the graph.
+    def load(cls, onnx: bytes, encoder: Encoder, threads: int = 0) -> "OnnxModel":
+        """A session on the graph, on this many threads; 0: as many as there are cores.
 
         Raises:
             TicketRouterError: onnxruntime cannot load it.
         """
         options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             return cls(ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"]), encoder)
@@ -78,8 +82,8 @@ def export_onnx(model: TicketClassifier, folder: Path) -> Path:
     except (KeyError, ValueError) as error:
         raise TicketRouterError(f"optimum cannot export a {kind} model; choose another --base") from error
     path = folder / "model.onnx"
-    with _quiet():
-        export(model.cpu().float().eval(), _two_inputs(constructor(model.config)), path)
+    with quiet():
+        export(model.cpu().float().eval(), _two_inputs(constructor(model.config)), path, opset=OPSET)
     return path
 
 
@@ -99,7 +103,7 @@ def check_parity(torch_logits: Logits, onnx_logits: Logits, scorings: Sequence[F
     """
     difference = float(np.abs(torch_logits - onnx_logits).max())
     pairs = zip(torch_logits, onnx_logits, strict=True)
-    different = sum(_outcomes(a, scorings) != _outcomes(b, scorings) for a, b in pairs)
+    different = sum(outcomes(a, scorings) != outcomes(b, scorings) for a, b in pairs)
     # Written so that a NaN, which no comparison holds for, fails too.
     if different or not difference <= PARITY_TOLERANCE:
         raise TicketRouterError(
@@ -109,14 +113,15 @@ def check_parity(torch_logits: Logits, onnx_logits: Logits, scorings: Sequence[F
     return Parity(rows=len(torch_logits), largest_difference=difference, different_verdicts=different)
 
 
-def _outcomes(logits: Logits, scorings: Sequence[FieldScoring]) -> list[tuple[str, str | None]]:
+def outcomes(logits: Logits, scorings: Sequence[FieldScoring]) -> list[tuple[str, str | None]]:
+    """Each field's outcome and answer on one row's logits, [labels]: what a difference of logits must not change."""
     verdict = judge(logits, scorings)
     return [(field.outcome, field.predicted) for field in (verdict.department, *verdict.fields.values())]
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter's tracing warnings are for its own developers."""
+def quiet() -> Iterator[None]:
+    """Without the tracing and rounding warnings of exporter and converters, which are for their own developers."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -15,6 +15,8 @@ from training.recipe import Recipe
 
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text"}
 """Encoders whose positions start at `pad_token_id + 1`: their configuration promises that many more than they have."""
+_HIDDEN_DROPOUT = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout")
+"""What configurations call the dropout outside attention: BERT's kind, DistilBERT's, ModernBERT's two."""
 
 
 class TicketClassifier(nn.Module):
@@ -29,7 +31,7 @@ class TicketClassifier(nn.Module):
         self.config = config
         self.encoder = encoder
         self.pooling = pooling
-        self.dropout = nn.Dropout(getattr(config, "hidden_dropout_prob", 0.1))
+        self.dropout = nn.Dropout(_hidden_dropout(config))
         self.head = nn.Linear(config.hidden_size, labels)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
@@ -38,6 +40,17 @@ class TicketClassifier(nn.Module):
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         pooled = mean_pool(hidden, attention_mask) if self.pooling == "mean" else hidden[:, 0]
         return {"logits": self.head(self.dropout(pooled))}
+
+    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
+        """Called by the Trainer where the recipe asks for it.
+
+        Raises:
+            TicketRouterError: the encoder does not know how.
+        """
+        if not getattr(self.encoder, "supports_gradient_checkpointing", False):
+            raise TicketRouterError(f"recipe: gradient_checkpointing: a {self.config.model_type} encoder has none")
+        enable: Any = self.encoder.gradient_checkpointing_enable  # typed as a tensor or a module, as any attribute is
+        enable(gradient_checkpointing_kwargs=gradient_checkpointing_kwargs)
 
 
 def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
@@ -56,6 +69,7 @@ def load_classifier(folder: Path, space: LabelSpace, recipe: Recipe) -> TicketCl
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
         # Dropout inside attention forbids the fused kernel: at 256 tokens a step takes twice as long with it.
         config.attention_probs_dropout_prob = 0.0
+        _set_hidden_dropout(config, recipe.dropout)
         encoder, found = AutoModel.from_pretrained(
             folder, config=config, use_safetensors=True, trust_remote_code=False,
             output_loading_info=True, **_without_pooler(config),
@@ -97,6 +111,16 @@ def usable_positions(config: PretrainedConfig) -> int:
     if config.model_type in _OFFSET_POSITIONS:
         return positions - int(config.pad_token_id or 0) - 1
     return positions
+
+
+def _hidden_dropout(config: PretrainedConfig) -> float:
+    return next((float(getattr(config, name)) for name in _HIDDEN_DROPOUT if hasattr(config, name)), 0.1)
+
+
+def _set_hidden_dropout(config: PretrainedConfig, dropout: float | None) -> None:
+    for name in _HIDDEN_DROPOUT:
+        if dropout is not None and hasattr(config, name):
+            setattr(config, name, dropout)
 
 
 def _without_pooler(config: PretrainedConfig) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_su
 
 from models.fields import Field
 from models.manifest import Frozen
-from models.scoring import FieldScoring, Logits, Outcome, outcome_at, probabilities
-from training.certainty.calibrate import precision_bound
+from models.scoring import FieldScoring, Logits, Outcome, in_scope, probabilities
+from training.certainty.graded import outcomes_of
+from training.certainty.sequence import precision_bound
 from training.data.split import MISSING
 
 ECE_BINS = 15
@@ -35,6 +36,8 @@ class OutcomeFigures(Frozen):
     routed: float
     suggested: float
     reviewed: float
+    refused: float = 0.0
+    """Of the reviewed ones: those that are out of scope."""
     route_precision: float | None
     route_precision_low: float | None
     """Lower 95 % bound (Clopper-Pearson) of the precision of what was routed."""
@@ -91,7 +94,7 @@ def field_figures(logits: Logits, labels: NDArray[np.int64], scoring: FieldScori
         accuracy=float(accuracy_score(wanted, predicted)),
         macro_f1=macro_f1(wanted, predicted),
         ece=sum(abs(b.confidence - b.accuracy) * b.rows for b in bins) / len(wanted),
-        outcomes=outcome_figures(confidence, predicted, wanted, scoring),
+        outcomes=outcome_figures(logits[present], predicted, wanted, scoring),
         labels=_label_figures(wanted, predicted, scoring.field),
         confused=_confused(wanted, predicted, scoring.field),
         curve=coverage_curve(confidence, predicted == wanted),
@@ -132,20 +135,11 @@ def reliability_bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_]
     )
 
 
-def outcomes_of(confidence: NDArray[np.float64], predicted: NDArray[np.int64], scoring: FieldScoring) -> list[Outcome]:
-    """Each row's outcome, by the very function the service uses."""
-    return [
-        outcome_at(float(sure), scoring.thresholds[label])[0] for sure, label in zip(confidence, predicted, strict=True)
-    ]
-
-
 def outcome_figures(
-    confidence: NDArray[np.float64],
-    predicted: NDArray[np.int64],
-    wanted: NDArray[np.int64],
-    scoring: FieldScoring,
+    logits: Logits, predicted: NDArray[np.int64], wanted: NDArray[np.int64], scoring: FieldScoring
 ) -> OutcomeFigures:
-    outcomes = np.array(outcomes_of(confidence, predicted, scoring))
+    """What happens to rows with these logits [rows, labels of all fields], predicted and wanted labels [rows]."""
+    outcomes = outcomes_of(logits, scoring)
     right = predicted == wanted
     routed, suggested = outcomes == Outcome.ROUTE, outcomes == Outcome.SUGGEST
     count = int(routed.sum())
@@ -153,6 +147,7 @@ def outcome_figures(
         routed=float(routed.mean()),
         suggested=float(suggested.mean()),
         reviewed=float((outcomes == Outcome.REVIEW).mean()),
+        refused=float((~in_scope(logits, scoring)).mean()),
         route_precision=float(right[routed].mean()) if count else None,
         route_precision_low=precision_bound(int(right[routed].sum()), count, 0.05) if count else None,
         suggest_precision=float(right[suggested].mean()) if suggested.any() else None,

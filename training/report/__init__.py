@@ -1,5 +1,6 @@
-"""One self-contained HTML page on a model's figures: no script, no font or picture from elsewhere."""
+"""One self-contained HTML page and one model card on a model's figures: nothing of them is fetched from elsewhere."""
 
-from training.report.page import render_report
+from training.report.card import model_card
+from training.report.page import render_evaluation, render_report
 
-__all__ = ["render_report"]
+__all__ = ["model_card", "render_evaluation", "render_report"]

@@ -1,6 +1,9 @@
-"""Figures → the page."""
+"""Figures → the page: what each part of it shows, and the templates that say it."""
 
+import base64
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -8,42 +11,122 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from models.manifest import FieldEntry
-from training.report.plots import curve_plot, reliability_plot
+from training.certainty.curve import TargetFigures
+from training.measure.advice import Advice
+from training.measure.effect import NORMAL, PRIOR
+from training.measure.errors import WorstError
+from training.measure.metrics import FieldFigures
+from training.measure.record import Findings, Record
+from training.measure.slices import SliceFigures
+from training.report import words
+from training.report.labels import LabelRow, Matrix, label_rows, matrix
+from training.report.plots import epochs_plot, reliability_plot, trade_plot
+from training.report.promise import Kept, held
+from training.report.settings import changed_settings
 
-_TEMPLATES = Path(__file__).parent
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class FieldView:
+    """All that one field's section shows."""
+
+    entry: FieldEntry
+    figures: FieldFigures
+    kept: Kept
+    labels: tuple[LabelRow, ...]
+    matrix: Matrix
+    trade: Markup
+    reliability: Markup
+    targets: tuple[TargetFigures, ...]
+    slices: Mapping[str, Sequence[SliceFigures]]
+    """By kind."""
+    worst: tuple[WorstError, ...]
+    advice: tuple[Advice, ...]
 
 
 def render_report(
-    title: str,
-    entries: Sequence[FieldEntry],
-    figures: Mapping[str, Mapping[str, Any]],
-    training: Mapping[str, Any] | None = None,
+    title: str, entries: Sequence[FieldEntry], record: Record, provenance: Mapping[str, Any] | None = None
 ) -> str:
-    """The page as HTML text.
+    """A training run's page, as HTML text.
 
     Args:
         title: its heading.
         entries: the bundle's fields.
-        figures: each field's `FieldFigures`, dumped.
-        training: the whole `metrics.json` for a training report, None for an evaluation.
+        record: what the run found out.
+        provenance: the manifest's: recipe, data, code and package versions.
     """
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.filters["share"] = _share
-    fields = [
-        {
-            "entry": entry,
-            "figures": figures[entry.name],
-            # Markup: SVG that matplotlib drew from numbers; labels stand in the tables, escaped.
-            "curve": Markup(  # noqa: S704
-                curve_plot(figures[entry.name]["curve"], entry.promise.route_precision)
-            ),
-            "reliability": Markup(reliability_plot(figures[entry.name]["reliability"])),  # noqa: S704
-        }
-        for entry in entries
-        if entry.name in figures
-    ]
-    return environment.get_template("page.html.j2").render(title=title, fields=fields, training=training)
+    content = {
+        "record": record,
+        "measured_on": record.measured,
+        "epochs": epochs_plot("epochs", record.epochs) if record.epochs else None,
+        "provenance": provenance,
+        "changed": changed_settings(provenance["recipe"]) if provenance else (),
+    }
+    return _render(title, entries, record.figures(), record, content)
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else f"{value:.1%}"
+def render_evaluation(
+    title: str, entries: Sequence[FieldEntry], figures: Mapping[str, FieldFigures], findings: Findings | None = None
+) -> str:
+    """The page of a bundle held against closed tickets: `figures` by field, and whatever else was found."""
+    content = {"record": None, "measured_on": "given", "epochs": None, "provenance": None, "changed": ()}
+    return _render(title, entries, figures, findings or Findings(), content)
+
+
+def _render(
+    title: str,
+    entries: Sequence[FieldEntry],
+    figures: Mapping[str, FieldFigures],
+    findings: Findings,
+    content: Mapping[str, Any],
+) -> str:
+    script = (_HERE / "effect.js").read_text("utf-8")
+    return _environment().get_template("page.html.j2").render(
+        title=title,
+        fields=[_field_view(entry, figures[entry.name], findings) for entry in entries if entry.name in figures],
+        findings=findings,
+        # Markup: files of the product's own.
+        style=Markup((_HERE / "style.css").read_text("utf-8")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        prior=PRIOR,
+        normal=NORMAL,
+        **content,
+    )  # fmt: skip
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= words.FILTERS
+    return environment
+
+
+def _field_view(entry: FieldEntry, figures: FieldFigures, findings: Findings) -> FieldView:
+    targets = tuple(findings.targets.get(entry.name, ()))
+    return FieldView(
+        entry=entry,
+        figures=figures,
+        kept=held(entry, figures),
+        labels=label_rows(entry, figures),
+        matrix=matrix(figures),
+        trade=trade_plot(f"trade-{entry.name}", figures, targets, entry.promise.route_precision),
+        reliability=reliability_plot(f"reliability-{entry.name}", figures.reliability),
+        targets=targets,
+        slices=_by_kind(findings.slices.get(entry.name, ())),
+        worst=tuple(findings.worst.get(entry.name, ())),
+        advice=tuple(advice for advice in findings.advice if advice.field == entry.name),
+    )
+
+
+def _by_kind(slices: Sequence[SliceFigures]) -> dict[str, list[SliceFigures]]:
+    kinds: dict[str, list[SliceFigures]] = {}
+    for each in slices:
+        kinds.setdefault(each.kind, []).append(each)
+    return kinds

@@ -1,0 +1,77 @@
+"""Holds bundles' promises against real rows: calibration and test rows dealt anew, the model fixed.
+
+    python -m tests.benchmarks.guarantee BUNDLE… --data FILE [--splits 200]
+
+FILE is what the bundles were trained on; its split is made again from the recipe in each bundle's provenance. Printed
+for each field, over all deals: coverage, ECE, and how often a promise is broken. `broken`: the precision of all routed
+rows; `any_broken`: that, or any label's or the pool's own; both judged on all dealt rows, the population that the
+calibration rows are drawn from. `held_out_broken` is judged on the held-out rows alone, which are finite: where the
+true precision is just the one promised, they fall short of it in half the deals. `p` is the probability of so many
+broken promises if each deal broke it with the probability allowed; deals overlap, so take it as a guide.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from models.bundle import Bundle, open_bundle
+from models.fields import Field
+from models.scoring import Logits
+from tests.support.resplit import deal, table
+from training.certainty.graded import Scored
+from training.data.contract import check_table, raise_faults
+from training.data.split import PreparedRow, Split, label_numbers, split_rows
+from training.data.table import read_table
+from training.deliver.export import OnnxModel
+from training.measure.metrics import UNKNOWN
+from training.recipe import Recipe
+
+PARTS = ("validation", "calibration", "test")
+
+
+def split_again(bundle: Bundle, data: Path, recipe: Recipe) -> Split:
+    read = read_table(data)
+    checked = check_table(read, [field.name for field in bundle.manifest.label_space()], {})
+    raise_faults(read, checked.faults)
+    return split_rows(checked.rows, recipe, recipe.seed)
+
+
+def answers(bundle: Bundle, rows: tuple[PreparedRow, ...]) -> Logits:
+    model = OnnxModel.load(bundle.read(bundle.model("fp32").file), bundle.encoder)
+    return model.logits([bundle.encode(row.text) for row in rows])
+
+
+def report(bundle: Bundle, data: Path, splits: int) -> None:
+    recipe = Recipe.model_validate(bundle.manifest.provenance["recipe"])
+    split = split_again(bundle, data, recipe)
+    logits = {part: answers(bundle, split[part]) for part in PARTS if split[part]}
+    for field in bundle.manifest.label_space():
+        parts = {part: Scored(found, label_numbers(split[part], field, UNKNOWN)) for part, found in logits.items()}
+        asked = f"asked for {recipe.promise.route_precision} at {recipe.promise.confidence}"
+        print(f"{bundle.version} {field.name}: {asked}")
+        for line in lines(field, parts, recipe, splits):
+            print(f"  {line}")
+
+
+def lines(field: Field, parts: dict[str, Scored], recipe: Recipe, splits: int) -> list[str]:
+    known = {part: rows.labelled.where(rows.labelled.labels != UNKNOWN) for part, rows in parts.items()}
+    dealt = [rows for part, rows in known.items() if part != "validation"]
+    rest = Scored(np.concatenate([rows.logits for rows in dealt]), np.concatenate([rows.labels for rows in dealt]))
+    count = len(known["calibration"].labels)
+    deals = list(deal(field, known["validation"], rest, count, recipe, splits))
+    return [f"{count} calibration rows of {len(rest.labels)} dealt", *table(deals, 1 - recipe.promise.confidence)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundles", nargs="+", type=Path, metavar="BUNDLE")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--splits", type=int, default=200)
+    arguments = parser.parse_args()
+    for path in arguments.bundles:
+        report(open_bundle(path), arguments.data, arguments.splits)
+
+
+if __name__ == "__main__":
+    main()

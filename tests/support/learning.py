@@ -1,0 +1,91 @@
+"""Fine-tuning the tiny model: in this process, or in one of its own that tests may kill.
+
+`python -m tests.support.learning BASE STORE WEIGHTS [FIELD=VALUE …]` fine-tunes and writes the final weights; it says
+`training` when it begins and prints its epochs as JSON at the end.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import save_file
+from torch import Tensor
+from transformers import TrainerCallback
+
+from models.encoding import Encoder
+from models.fields import LabelSpace
+from tests.support.tiny import SAMPLES
+from training.data.prepare import MISSING
+from training.learn.checkpoints import run_folder, run_key
+from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
+from training.learn.distributed import is_main
+from training.learn.figures import EpochFigures
+from training.learn.finetune import finetune
+from training.learn.general import GeneralTexts
+from training.learn.rows import EncodedRows
+from training.recipe import Recipe
+
+SPACE = LabelSpace.of({"department": ["a", "b", "c"], "priority": ["x", "y"]})
+RECIPE = Recipe(epochs=3, batch_size=4, max_tokens=32, arithmetic="fp32", averaging=0.9, patience=10)
+EAGER = 0.0
+"""Seconds between checkpoints: one wherever one may stand."""
+
+
+def rows(encoder: Encoder, count: int, start: int = 0) -> EncodedRows:
+    """Texts of different lengths whose first word tells the department (half: the first); some priorities miss."""
+    words, departments = ("invoice", "invoice", "crash", "offer"), (0, 0, 1, 2)
+    numbers = range(start, start + count)
+    texts = [f"{words[n % 4]} {n} {SAMPLES[n % len(SAMPLES)][1][: 10 + 7 * n % 60]}" for n in numbers]
+    labels = np.array([[departments[n % 4], MISSING if n % 3 == 2 else n // 3 % 2] for n in numbers], dtype=np.int64)
+    return EncodedRows([encoder.encode(text) for text in texts], labels)
+
+
+def fresh(base: Path, recipe: Recipe) -> tuple[TicketClassifier, Encoder]:
+    """The seeded model before training, and its encoder."""
+    seeded(recipe.seed)
+    model = load_classifier(base, SPACE, recipe)
+    return model, load_encoder(base, model.config, recipe)
+
+
+def learn(
+    base: Path,
+    folder: Path,
+    recipe: Recipe = RECIPE,
+    *callbacks: TrainerCallback,
+    general: GeneralTexts | None = None,
+) -> tuple[TicketClassifier, tuple[EpochFigures, ...]]:
+    """Fine-tune on 46 rows, in this process: 12 steps an epoch at a batch of 4."""
+    model, encoder = fresh(base, recipe)
+    train, validation = rows(encoder, 46), rows(encoder, 21, 200)
+    figures = finetune(
+        model, encoder, SPACE, train, validation, recipe, folder, callbacks, general=general, checkpoint_seconds=EAGER
+    )
+    return model, figures
+
+
+def weights(model: TicketClassifier) -> dict[str, Tensor]:
+    return {name: value.detach().clone().contiguous() for name, value in model.state_dict().items()}
+
+
+class _Begins(TrainerCallback):
+    """Says when training has begun."""
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        print("training", flush=True)
+
+
+def main() -> None:
+    base, store, target = map(Path, sys.argv[1:4])
+    changes = {name: json.loads(value) for name, _, value in (each.partition("=") for each in sys.argv[4:])}
+    recipe = Recipe.model_validate({**RECIPE.model_dump(), **changes})
+    with run_folder(store, run_key(recipe, [base / "model.safetensors"])) as folder:
+        model, figures = learn(base, folder, recipe, *([_Begins()] if is_main() else []))
+        if is_main():
+            save_file(weights(model), target)
+            print(json.dumps([each.model_dump() for each in figures]))
+
+
+if __name__ == "__main__":
+    main()

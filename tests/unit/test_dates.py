@@ -1,0 +1,118 @@
+"""Columns of dates: forms, what stands first, and what cannot be read."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.errors import TicketRouterError
+from training.data.dates import read_dates
+
+moments = st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1)).map(lambda at: at.replace(microsecond=0))
+FORMS = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p",
+         "%m-%d-%Y, %H:%M:%S", "%Y/%m/%d %H:%M:%S"]  # fmt: skip
+
+
+def read(*cells: str, date_format: str | None = None) -> list[datetime | None]:
+    found = read_dates(cells, "created_at", date_format)
+    assert not any(moment.fault for moment in found)
+    return [moment.at for moment in found]
+
+
+def faults(*cells: str) -> list[str]:
+    return [moment.fault for moment in read_dates(cells, "created_at")]
+
+
+def day(year: int, month: int, number: int, *clock: int) -> datetime:
+    return datetime(year, month, number, *clock, tzinfo=UTC)
+
+
+@given(st.lists(moments, min_size=1), st.sampled_from(FORMS))
+def test_dates_come_back_as_they_were_written(times: list[datetime], form: str) -> None:
+    """In each of the usual forms, where a day over twelve shows what stands first."""
+    shown = [*times, datetime(2026, 5, 31, 12, 0, 1)]
+    assert read(*(at.strftime(form) for at in shown)) == [at.replace(tzinfo=UTC) for at in shown]
+
+
+@given(st.lists(moments, min_size=1), st.integers(-14 * 60, 14 * 60))
+def test_zones_are_heeded(times: list[datetime], minutes: int) -> None:
+    """A date with its distance from UTC is the same moment in UTC."""
+    aware = [at.replace(tzinfo=timezone(timedelta(minutes=minutes))) for at in times]
+    assert read(*(at.isoformat() for at in aware)) == aware
+
+
+@given(st.lists(st.text(max_size=20)))
+def test_any_text_is_a_date_a_fault_or_nothing(cells: list[str]) -> None:
+    """Whatever stands in a column, each cell that isn't blank is read, or faulty, or waits for what stands first."""
+    found = read_dates(cells, "created_at")
+    assert len(found) == len(cells)
+    assert not any(moment.at and moment.fault for moment in found)
+    assert all(moment.fault.isprintable() for moment in found)
+
+
+@given(st.lists(st.from_regex(r"\A[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}( [0-9]{2}:[0-9]{2}([+-][0-9]{4})?)?\Z")))
+def test_anything_like_a_date_is_read_or_faulty(cells: list[str]) -> None:
+    """Days, months, hours and zones that don't exist raise nothing."""
+    assert len(read_dates(cells, "created_at")) == len(cells)
+
+
+def test_seconds_and_milliseconds_since_1970() -> None:
+    """As data tools write them, with a decimal point or without."""
+    assert read("1700000000", "", "1700000001.0") == [
+        day(2023, 11, 14, 22, 13, 20),
+        None,
+        day(2023, 11, 14, 22, 13, 21),
+    ]
+    assert read("1700000000000") == [day(2023, 11, 14, 22, 13, 20)]
+
+
+def test_short_years_and_halves_of_the_day() -> None:
+    """As spreadsheets write them."""
+    assert read("31.1.26", "1.2.26 0:05") == [day(2026, 1, 31), day(2026, 2, 1, 0, 5)]
+    assert read("1/31/2026 12:30 am", "2/1/2026 12:30 p.m.") == [day(2026, 1, 31, 0, 30), day(2026, 2, 1, 12, 30)]
+
+
+def test_what_stands_first_is_decided_for_the_whole_column() -> None:
+    """One day over twelve anywhere settles all others; dots always put the day first."""
+    assert read("1/2/2026", "13/2/2026") == [day(2026, 2, 1), day(2026, 2, 13)]
+    assert read("1/2/2026", "2/13/2026") == [day(2026, 1, 2), day(2026, 2, 13)]
+    assert read("1.2.2026") == [day(2026, 2, 1)]
+
+
+def test_an_undecided_column_is_one_fault_with_a_way_out() -> None:
+    """Nothing is guessed: the column's first date is named with the options that would settle it."""
+    found = faults("", "1/2/2026", "3/4/2026")
+    assert [bool(fault) for fault in found] == [False, True, False]
+    assert "--date-format DD/MM/YYYY or --date-format MM/DD/YYYY" in found[1]
+    assert faults("13/1/2026", "1/13/2026")[0] == found[1]
+    assert read("1/2/2026", date_format="MM/DD/YYYY") == [day(2026, 1, 2)]
+    assert read("1-2-2026", date_format="DD/MM/YYYY") == [day(2026, 2, 1)]
+
+
+def test_a_cell_of_another_form_is_a_fault() -> None:
+    """The form of most cells is the column's; a mix would shift days and hours unseen. Zones count as form."""
+    found = faults("2026-01-02", "2026-01-03", "03.01.2026", "2026-01-03T10:00Z", "soon")
+    assert found[:2] == ["", ""]
+    assert all("not written as most dates of the column, YYYY-MM-DD" in fault for fault in found[2:4])
+    assert "no date of a known form" in found[4]
+
+
+def test_days_that_do_not_exist_are_faults() -> None:
+    """A 30th of February, and a month that would be one if day and month changed places."""
+    assert "no day that exists, read as YYYY-MM-DD" in faults("2026-01-01", "2026-02-30")[1]
+    assert "read as MM/DD/YYYY" in faults("1/31/2026", "2/28/2026", "31/1/2026")[2]
+
+
+def test_a_pattern_reads_any_other_form() -> None:
+    """What strptime reads; a cell that does not fit is a fault."""
+    assert read("1 Feb 2026", "", date_format="%d %b %Y") == [day(2026, 2, 1), None]
+    assert "as --date-format says" in read_dates(["2026"], "created_at", "%d %b %Y")[0].fault
+
+
+@pytest.mark.parametrize("pattern", ["DD.MM.YYYY", "%Q", "%", "yyyy\x1b[31m"])
+def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
+    """With one line that shows what would be one."""
+    with pytest.raises(TicketRouterError, match=r"--date-format .*: give DD/MM/YYYY") as caught:
+        read_dates(["1.2.2026"], "created_at", pattern)
+    assert str(caught.value).isprintable()

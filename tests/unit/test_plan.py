@@ -1,0 +1,67 @@
+"""What is tested, decided from the validation rows."""
+
+import numpy as np
+import pytest
+
+from training.certainty.graded import Graded
+from training.certainty.plan import plan_routes
+from training.certainty.sequence import TestSequence
+from training.recipe import PromiseRecipe
+
+
+def graded(*counts: tuple[int, int]) -> Graded:
+    """For each label so many right and so many wrong answers, the wrong ones the least sure."""
+    predicted = np.concatenate([np.full(right + wrong, label) for label, (right, wrong) in enumerate(counts)])
+    correct = np.concatenate([np.arange(right + wrong) < right for right, wrong in counts])
+    confidence = np.concatenate([np.linspace(0.99, 0.5, right + wrong) for right, wrong in counts])
+    return Graded(predicted.astype(np.int64), confidence, correct)
+
+
+def groups(sequences: tuple[TestSequence, ...]) -> list[list[int]]:
+    return [np.flatnonzero(sequence.labels).tolist() for sequence in sequences]
+
+
+def plan(mode: str, *counts: tuple[int, int], rows: int = 1000) -> tuple[TestSequence, ...]:
+    return plan_routes(len(counts), graded(*counts), rows, PromiseRecipe.model_validate({"per_label": mode}))
+
+
+def test_labels_with_rows_enough_try_a_promise_of_their_own() -> None:
+    """Two large labels stand alone, the scarce ones share a pool that is tested last."""
+    found = plan("auto", (300, 0), (150, 0), (15, 0), (15, 0))
+    assert sorted(groups(found)[:2]) == [[0], [1]]
+    assert groups(found)[2] == [2, 3]
+
+
+def test_strict_has_no_pool_and_off_has_nothing_else() -> None:
+    """strict: only labels with an own promise are tested; off: all labels together."""
+    assert sorted(groups(plan("strict", (300, 0), (150, 0), (15, 0)))) == [[0], [1]]
+    assert groups(plan("off", (300, 0), (150, 0), (15, 0))) == [[0, 1, 2]]
+    assert plan("strict", (10, 0), (10, 0), rows=20) == ()
+
+
+def test_the_shares_add_up_to_the_whole_doubt() -> None:
+    """However many groups there are, together they may fail as often as one promise."""
+    for mode in ("auto", "strict", "off"):
+        assert sum(each.doubt for each in plan(mode, (300, 0), (150, 0), (15, 0))) == pytest.approx(0.05)
+
+
+def test_a_label_that_is_often_wrong_stays_in_the_pool() -> None:
+    """A test that would probably fail is not tried at the others' expense."""
+    assert groups(plan("auto", (300, 0), (100, 60), (15, 0))) == [[0], [1, 2]]
+
+
+def test_tests_start_where_they_are_likeliest_to_pass() -> None:
+    """An early mistake among the surest is no place to start at; thresholds fall from there to the least sure row."""
+    rows = graded((300, 0))
+    rows.correct[0] = False
+    (found,) = plan_routes(1, rows, 600, PromiseRecipe(per_label="off"))
+    accepted = int((rows.confidence >= found.thresholds[0]).sum())
+    assert accepted > 100
+    assert (np.diff(found.thresholds) < 0).all()
+    assert found.thresholds[-1] == rows.confidence.min()
+
+
+def test_without_validation_rows_there_is_nothing_to_try() -> None:
+    """No rows, no thresholds."""
+    (found,) = plan_routes(3, graded((0, 0), (0, 0), (0, 0)), 100, PromiseRecipe())
+    assert len(found.thresholds) == 0

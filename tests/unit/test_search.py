@@ -1,0 +1,131 @@
+"""What is searched, what a study remembers, and the recipe as TOML."""
+
+from pathlib import Path
+
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+from models.errors import TicketRouterError
+from training.recipe import GeneralRecipe, Recipe, SplitRecipe, load_recipe
+from training.search import Choice, dimensions, finished, open_study, start_values, trial_figures
+from training.toml_text import toml_text
+from training.tune import _begin_with, tried
+
+ABOUT = {"data": "1f", "recipe": Recipe().model_dump(mode="json")}
+
+
+def study_with(path: Path, *values: float) -> None:
+    with open_study(path, ABOUT, 1) as study:
+        for value in values:
+            trial = study.ask()
+            trial.suggest_float("learning_rate", 0.0001, 0.01, log=True)
+            study.tell(trial, value)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.builds(
+        Recipe,
+        epochs=st.integers(1, 200),
+        learning_rate=st.none() | st.floats(1e-9, 0.9),
+        label_smoothing=st.floats(0, 0.9),
+        track=st.sampled_from([(), ("tensorboard",), ("tensorboard", "mlflow")]),
+        split=st.builds(SplitRecipe, test=st.floats(0, 0.5), order=st.sampled_from(["auto", "random", "time"])),
+        general=st.none() | st.builds(GeneralRecipe, data=st.text('aé\\"\n\x7f💡 /', min_size=1).map(Path)),
+    )
+)
+def test_a_recipe_written_is_the_recipe_read(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> None:
+    """Every field, every table, odd file names too: what `tune` writes, `train --recipe` reads as it was."""
+    path = tmp_path_factory.getbasetemp() / "recipe.toml"
+    path.write_text(toml_text(recipe), "utf-8")
+    assert load_recipe(path) == recipe
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        Recipe(),
+        Recipe(epochs=1, batch_size=7, max_tokens=511, averaging=0.5, label_smoothing=0.5, layer_decay=0.3),
+        Recipe(learning_rate=0.01, head_multiplier=99, dropout=0.0, class_weights="sqrt"),
+        Recipe(epochs=200, learning_rate=0.9, r_drop=7, dropout=0.4),
+    ],
+)
+def test_the_start_is_among_what_is_searched(start: Recipe) -> None:
+    """Whatever the recipe: its own values can be tried, and every value is one that a recipe may have."""
+    space = dimensions(start, start.learning_rate or 3e-4)
+    values = start_values(space, start, start.learning_rate or 3e-4)
+    for each in space:
+        if isinstance(each, Choice):
+            assert values[each.name] in each.values
+            for value in each.values:
+                tried(start, {each.name: value})
+        else:
+            assert each.low <= values[each.name] <= each.high
+            tried(start, {each.name: each.low})
+            tried(start, {each.name: each.high})
+
+
+def test_a_study_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Trials of an earlier process are there, count, and the sampler doesn't draw the same values again."""
+    path = tmp_path / "tune.db"
+    study_with(path, 0.5, 0.6)
+    study_with(path, 0.7)
+    with open_study(path, ABOUT, 1) as study:
+        rates = [trial.params["learning_rate"] for trial in study.trials]
+        assert [trial.value for trial in finished(study)] == [0.5, 0.6, 0.7]
+        assert len(set(rates)) == 3
+
+
+def test_a_trial_that_a_kill_cut_short_is_failed(tmp_path: Path) -> None:
+    """It does not count, it is shown as failed, and the start recipe, if it was that, is queued once more."""
+    path = tmp_path / "tune.db"
+    with open_study(path, ABOUT, 1) as study:
+        _begin_with(study, {"epochs": 3})
+        _begin_with(study, {"epochs": 3})
+        study.ask().suggest_int("epochs", 1, 5)
+    with open_study(path, ABOUT, 1) as study:
+        assert [each.state for each in trial_figures(study)] == ["fail"]
+        assert finished(study) == []
+        _begin_with(study, {"epochs": 3})
+        trial = study.ask()
+        assert trial.suggest_int("epochs", 1, 5) == 3
+        study.tell(trial, 0.5)
+        _begin_with(study, {"epochs": 3})
+        assert study.get_trials(states=(TrialState.WAITING,)) == []
+
+
+def test_a_stopped_trial_shows_how_far_it_came(tmp_path: Path) -> None:
+    """A pruned trial's figure is its last report; it counts."""
+    with open_study(tmp_path / "tune.db", ABOUT, 1) as study:
+        trial = study.ask()
+        trial.report(0.3, 1)
+        trial.report(0.4, 2)
+        study.tell(trial, state=TrialState.PRUNED)
+        (found,) = trial_figures(study)
+        assert (found.state, found.macro_f1, len(finished(study))) == ("pruned", 0.4, 1)
+
+
+def test_two_searches_do_not_meet(tmp_path: Path) -> None:
+    """A study that is at work is not opened again: its running trial is alive."""
+    path = tmp_path / "tune.db"
+    with open_study(path, ABOUT, 1), pytest.raises(TicketRouterError, match="at work"), open_study(path, ABOUT, 1):
+        pass
+
+
+def test_a_study_of_another_search_is_refused(tmp_path: Path) -> None:
+    """Other data, another recipe, or a file that is no study: named, and left as it is."""
+    path = tmp_path / "tune.db"
+    study_with(path, 0.5)
+    with pytest.raises(TicketRouterError, match="other data"), open_study(path, {**ABOUT, "data": "2f"}, 1):
+        pass
+    (tmp_path / "notes.db").write_text("my notes, of more than a hundred letters" * 20)
+    with pytest.raises(TicketRouterError, match="not a file of an earlier"), open_study(tmp_path / "notes.db", {}, 1):
+        pass
+    with pytest.raises(TicketRouterError, match="cannot be written"), open_study(tmp_path / "no/t.db", {}, 1):
+        pass
+    with open_study(path, ABOUT, 1) as study:
+        assert isinstance(study, optuna.Study)
+        assert len(study.trials) == 1

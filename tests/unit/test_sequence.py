@@ -1,0 +1,77 @@
+"""Tests of ever lower thresholds, in an order fixed beforehand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from training.certainty.graded import Graded
+from training.certainty.promise import fewest_rows
+from training.certainty.sequence import TestSequence, lowest_passed, p_value, precision_bound
+
+BOTH = np.array([True, True])
+
+
+def graded(correct: list[bool], predicted: int = 0) -> Graded:
+    """Answers of falling confidence from 1 down, .01 apart."""
+    rows = len(correct)
+    return Graded(np.full(rows, predicted), 1 - np.arange(rows) / 100, np.array(correct, dtype=bool))
+
+
+def sequence(*thresholds: float, doubt: float = 0.05, labels: np.ndarray = BOTH) -> TestSequence:
+    return TestSequence(labels, np.array(thresholds), doubt)
+
+
+@given(st.integers(1, 300), st.floats(0.001, 0.5), st.data())
+def test_the_bound_is_the_exact_binomial_one(rows: int, doubt: float, data: st.DataObject) -> None:
+    """At the bound itself, so many right answers or more have just the probability `doubt`."""
+    right = data.draw(st.integers(1, rows))
+    bound = precision_bound(right, rows, doubt)
+    assert binom.sf(right - 1, rows, bound) == pytest.approx(doubt, rel=1e-6)
+    assert p_value(right, rows, bound) == pytest.approx(doubt, rel=1e-6)
+
+
+def test_the_fewest_rows_are_those_of_the_textbook() -> None:
+    """59 rows without an error promise 95 % at 95 %; one fewer does not."""
+    assert fewest_rows(0.95, 0.05) == 59
+    assert p_value(59, 59, 0.95) <= 0.05
+    assert p_value(58, 58, 0.95) > 0.05
+    assert precision_bound(0, 10, 0.05) == 0.0
+    assert p_value(0, 10, 0.5) == p_value(0, 0, 0.5) == 1.0
+
+
+def test_the_lowest_threshold_that_passes_is_found() -> None:
+    """It goes down while tests pass, and equal confidences count together."""
+    rows = graded([True] * 60 + [False] * 40)
+    assert lowest_passed([sequence(0.5, 0.41, 0.3, 0.01)], rows, 0.9) == [0.41]
+
+
+def test_a_failed_test_ends_its_group() -> None:
+    """What comes after a failure is not tried, though it would pass."""
+    rows = graded([False, *[True] * 99])
+    assert lowest_passed([sequence(0.01)], rows, 0.9) == [0.01]
+    assert lowest_passed([sequence(0.8, 0.01)], rows, 0.9) == [None]
+
+
+def test_a_group_that_needed_nothing_hands_its_doubt_on() -> None:
+    """Where the first group passes to its end the second may use both shares; where it fails, only its own."""
+    first, second = (np.arange(2) == number for number in range(2))
+    good, bad, other = graded([True] * 60), graded([False] * 60), graded([True] * 45, predicted=1)
+    sequences = [sequence(0.4, doubt=0.004, labels=first), sequence(0.5, doubt=0.006, labels=second)]
+    assert p_value(45, 45, 0.9) == pytest.approx(0.9**45)  # .0087: over .006, under .01
+
+    def both(a: Graded) -> Graded:
+        pairs = zip(
+            (a.predicted, a.confidence, a.correct), (other.predicted, other.confidence, other.correct), strict=True
+        )
+        return Graded(*(np.concatenate(pair) for pair in pairs))
+
+    assert lowest_passed(sequences, both(good), 0.9) == [0.4, 0.5]
+    assert lowest_passed(sequences, both(bad), 0.9) == [None, None]
+
+
+@pytest.mark.parametrize("thresholds", [(), (0.9,)])
+def test_no_rows_or_no_thresholds_prove_nothing(thresholds: tuple[float, ...]) -> None:
+    """A group that nobody was predicted into has no threshold."""
+    assert lowest_passed([sequence(*thresholds)], graded([]), 0.9) == [None]

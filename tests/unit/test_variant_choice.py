@@ -1,0 +1,76 @@
+"""Which graph of a bundle `--variant auto` takes, by device and processor."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.bundle import Bundle, open_bundle, write_bundle
+from service import engine, processor
+from tests.support.plain import draft, files
+
+VNNI = {
+    "variant": "int8",
+    "file": "model.int8.onnx",
+    "tolerance": 0.5,
+    "devices": ["cpu"],
+    "instructions": ["avx512_vnni"],
+}
+HALF = {"variant": "fp16", "file": "model.fp16.onnx", "tolerance": 0.01, "devices": ["cuda"]}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A bundle with all three variants."""
+    content: dict[str, Any] = draft()
+    content["models"] += [VNNI, HALF]
+    graphs: dict[str, bytes | Path] = {"model.int8.onnx": b"8", "model.fp16.onnx": b"16"}
+    return open_bundle(write_bundle(tmp_path_factory.mktemp("three"), content, files() | graphs))
+
+
+@pytest.mark.parametrize(
+    ("device", "here", "taken"),
+    [
+        ("cpu", {"avx2", "avx512_vnni"}, "int8"),
+        ("cpu", {"avx2"}, "fp32"),
+        ("cpu", set(), "fp32"),
+        ("cuda", {"avx512_vnni"}, "fp16"),
+        ("cuda", set(), "fp16"),
+    ],
+)
+def test_auto_takes_the_fastest_that_suits(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, device: str, here: set[str], taken: str
+) -> None:
+    """int8 only where the processor has its instructions, fp16 only on a GPU, fp32 anywhere."""
+    monkeypatch.setattr(engine, "instructions", lambda: frozenset(here))
+    assert engine._variant("auto", device, bundle) == taken
+
+
+def test_a_named_variant_is_taken_whatever_the_processor(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks for one by name gets it; its golden rows still decide whether it serves."""
+    monkeypatch.setattr(engine, "instructions", frozenset)
+    assert engine._variant("int8", "cpu", bundle) == "int8"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (
+            "processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni\nflags\t: other\n",
+            {"fpu", "avx2", "avx512_vnni"},
+        ),
+        ("processor\t: 0\nFeatures\t: fp asimd asimddp\n", {"fp", "asimd", "asimddp"}),
+        ("", set()),
+        ("flags\n", set()),
+        ("vmx flags\t: vnmi\n", set()),
+    ],
+)
+def test_instructions_are_read_as_linux_tells_them(tmp_path: Path, content: str, found: set[str]) -> None:
+    """x86 and ARM kernels are understood; a file that tells nothing is a processor nothing is known of."""
+    (tmp_path / "cpuinfo").write_text(content)
+    assert processor.instructions(tmp_path / "cpuinfo") == found
+
+
+def test_no_linux_is_no_error(tmp_path: Path) -> None:
+    """Where the file is missing, nothing is known, and fp32 serves."""
+    assert processor.instructions(tmp_path / "missing") == frozenset()

@@ -1,0 +1,26 @@
+"""Out of scope: the score below which a ticket is none of the departments' business, from ordinary mail alone."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+from models.manifest import ScopeEntry
+
+
+def fit_scope(scores: NDArray[np.float64], refused: float, confidence: float) -> ScopeEntry | None:
+    """The highest threshold that refuses at most the share `refused` of ordinary mail; None: too few rows, or 0.
+
+    The share below the k-th lowest of n scores follows Beta(k, n + 1 - k) whatever the scores' distribution (Wilks
+    1941; Vovk, "Conditional validity of inductive conformal predictors", 2012): k is the largest that keeps it at or
+    under `refused` with probability `confidence`.
+
+    Args:
+        scores: of ordinary rows, [rows]; low is strange.
+        refused: the share allowed.
+        confidence: how sure of that we must be, over the draw of the rows.
+    """
+    ranks = np.arange(1, len(scores) + 1)
+    allowed = int((binom.cdf(ranks - 1, len(scores), refused) <= 1 - confidence).sum())
+    if not refused or not allowed:
+        return None
+    return ScopeEntry(score="centred_energy", threshold=float(np.sort(scores)[allowed - 1]), refused=refused)

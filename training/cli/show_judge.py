@@ -1,0 +1,118 @@
+"""What the judging commands found, as the lines a person reads."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # they bring torch, which `--help` should not wait for
+    from training.compare import Comparison
+    from training.deliver.promotions import Gate, Promotion
+    from training.measure.behaviour import BehaviourFigures
+    from training.measure.paired import Difference
+    from training.tune import TuneResult
+
+_NAMES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "routed": "routed share",
+    "route_precision": "precision of routed",
+    "ece": "calibration error",
+}
+_MARKS = {True: "✓", False: "✗", None: "–"}
+_MOST = 10
+
+
+def behaviour_lines(found: Sequence["BehaviourFigures"]) -> Iterator[str]:
+    """One line for each change that must not change the department."""
+    yield "behaviour: changes that must not change the department"
+    for one in found:
+        share = one.changed / one.rows
+        yield (
+            f"  {one.change:<14} {one.changed:>4} of {one.rows} changed ({share:.1%}); "
+            f"of {one.routed} routed, {one.flipped} routed elsewhere; {one.outcomes_changed} other outcomes"
+        )
+
+
+def comparison_lines(found: "Comparison") -> Iterator[str]:
+    """Figures with intervals, labels that fell, tickets that moved, and the verdict last."""
+    yield f"champion {found.champion}, challenger {found.challenger}: {found.rows} closed tickets, {found.variant}"
+    yield f"  {'':<20} champion challenger  difference  95 % interval"
+    for name, figure in found.figures.items():
+        yield f"  {_NAMES[name]:<20} {_difference(figure)}"
+    before, after = found.champion_cost, found.challenger_cost
+    yield f"  {'ms per ticket':<20} {before.milliseconds:>8.2f} {after.milliseconds:>10.2f}  (one core, median)"
+    yield f"  {'MB':<20} {before.megabytes:>8.1f} {after.megabytes:>10.1f}"
+    yield from _fallen(found)
+    yield from _moved(found)
+    if found.only_champion:
+        yield f"labels that only the champion knows: {', '.join(found.only_champion)}"
+    if found.only_challenger:
+        yield f"labels that only the challenger knows: {', '.join(found.only_challenger)}"
+    yield _verdict(found)
+
+
+def promotion_lines(done: "Promotion", store: object) -> Iterator[str]:
+    """Every gate with its figure, and the move."""
+    yield from gate_lines(done.gates)
+    if done.forced:
+        yield f"forced: {done.reason}"
+    was = f" (was {done.from_version})" if done.from_version else ""
+    yield f"{store}/current → {done.to_version}{was}"
+
+
+def gate_lines(gates: Sequence["Gate"]) -> Iterator[str]:
+    for gate in gates:
+        yield f"{_MARKS[gate.passed]} {gate.name}: {gate.figure}"
+
+
+def tune_lines(found: "TuneResult") -> Iterator[str]:
+    """A Markdown table of the trials, and where the best recipe stands."""
+    names = sorted({name for trial in found.trials for name in trial.changed})
+    yield "| trial | ended | macro-F1 | minutes | " + " | ".join(names) + " |"
+    yield "|---" * (4 + len(names)) + "|"
+    for trial in found.trials:
+        values = (_shown(trial.changed.get(name)) for name in names)
+        score = "–" if trial.macro_f1 is None else f"{trial.macro_f1:.4f}"
+        mark = " (best)" if trial.number == found.best else ""
+        yield f"| {trial.number} | {trial.state} | {score}{mark} | {trial.seconds / 60:.1f} | {' | '.join(values)} |"
+    yield f"best recipe: {found.out}, from trial {found.best}"
+    yield f"to learn with it: python -m training train --recipe {found.out} --data …"
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else "–" if value is None else str(value)
+
+
+def _difference(figure: "Difference") -> str:
+    before, after = (f"{value:.4f}" if value is not None else "–" for value in (figure.champion, figure.challenger))
+    if figure.difference is None:
+        return f"{before:>8} {after:>10}"
+    return f"{before:>8} {after:>10}  {figure.difference:>+10.4f}  [{figure.low:+.4f}, {figure.high:+.4f}]"
+
+
+def _fallen(found: "Comparison") -> Iterator[str]:
+    expected = f"{found.compared} figures looked at: about {found.compared / 40:.0f} would fall this far by chance"
+    yield f"labels that fell: {len(found.regressions)} ({expected})"
+    for one in found.regressions[:_MOST]:
+        yield f"  {one.label}: {one.figure}, {one.rows} rows: {_difference(one.fall).strip()}"
+    if len(found.regressions) > _MOST:
+        yield f"  … and {len(found.regressions) - _MOST} more"
+
+
+def _moved(found: "Comparison") -> Iterator[str]:
+    changes = found.changes
+    yield (
+        f"another department: {changes.departments} tickets ({changes.mended} now right, {changes.broken} no longer); "
+        f"another outcome: {changes.outcomes}"
+    )
+    for one in changes.examples[:_MOST]:
+        yield f"  line {one.line}: {one.champion} → {one.challenger} (at close: {one.wanted})"
+
+
+def _verdict(found: "Comparison") -> str:
+    parts = [f"better in {_named(found.better)}"] if found.better else []
+    parts += [f"worse in {_named(found.worse)}"] if found.worse else []
+    return f"verdict: {found.verdict}{': ' if parts else ''}{', '.join(parts)}"
+
+
+def _named(figures: Sequence[str]) -> str:
+    return " and ".join(_NAMES[name] for name in figures)

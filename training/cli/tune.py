@@ -1,0 +1,55 @@
+"""The command `tune`. Heavy libraries are imported inside it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli.root import Column, Data, Fields, Json, app, fields_of, mapping_of
+from training.learn.base import DEFAULT_BASE
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training tune --data export.csv --base embedded --trials 30
+      python -m training tune --data export.csv --recipe start.toml --study search.db --out best.toml
+      python -m training train --data export.csv --recipe best.toml"""
+)
+def tune(
+    data: Data,
+    base: Annotated[str, typer.Option(metavar="NAME", help="Encoder to start from, as for train.")] = DEFAULT_BASE,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recipe to search around; the defaults where absent.")
+    ] = None,
+    trials: Annotated[int, typer.Option(metavar="N", min=1, help="Trials in all, those of earlier runs counted.")] = 20,
+    timeout_minutes: Annotated[
+        float | None, typer.Option(metavar="M", min=0, help="Begin no further trial after this time.")
+    ] = None,
+    study: Annotated[
+        Path, typer.Option(metavar="FILE", help="Where the trials are remembered: the same command goes on.")
+    ] = Path("tune.db"),
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The best recipe, for train --recipe.")] = Path("best.toml"),
+    field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
+    column: Column = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Search for a better recipe.
+
+    The first trial is the recipe as it is. Trials are judged on the validation rows; calibration and test rows are
+    left for the training that uses what was found.
+    """
+    from training.recipe import load_recipe
+
+    settings, fields, columns = load_recipe(recipe), fields_of(field), mapping_of(column)
+    from training.cli.progress import quiet_libraries, say
+
+    with quiet_libraries():
+        from training.cli.show_judge import tune_lines
+        from training.run.request import TrainRequest
+        from training.tune import TuneRequest
+        from training.tune import tune as run
+
+        wanted = TrainRequest(data, settings, base, out.parent, fields, columns)
+        result = run(TuneRequest(wanted, study, out, trials, timeout_minutes), say)
+    typer.echo(result.model_dump_json() if as_json else "\n".join(tune_lines(result)))

@@ -1,0 +1,113 @@
+"""Groups of rows → parts, by the shares of the recipe: stratified by department, or the newest first. For `split`."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from models.fields import DEPARTMENT
+from training.data.prepare import PreparedRow
+from training.recipe import SplitRecipe
+
+Group = list[PreparedRow]
+"""Rows that stay whole in one part."""
+_VALIDATION = (500, 0.05, 0.10)
+_CALIBRATION = (800, 0.10, 0.20)
+"""Rows that suffice, and the least and the largest share of all rows."""
+_RECENT = 0.5
+_OLDEST = datetime.min.replace(tzinfo=UTC)
+
+
+def wanted_shares(recipe: SplitRecipe, rows: int) -> dict[str, float]:
+    """The share of `rows` that each measuring part takes, where the file assigns none itself."""
+    return {
+        "test": recipe.test,
+        "calibration": _sized(rows, *_CALIBRATION) if recipe.calibration is None else recipe.calibration,
+        "validation": _sized(rows, *_VALIDATION) if recipe.validation is None else recipe.validation,
+    }
+
+
+def _sized(rows: int, enough: int, least: float, largest: float) -> float:
+    return min(max(enough / max(rows, 1), least), largest)
+
+
+def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: int) -> dict[str, Group]:
+    """Draw each share from the groups, stratified by department; what is left is for training.
+
+    A group counts where most of its rows do, and one larger than what a part still lacks of its department is passed
+    over, so no single thread or requester dominates what measures. Each department keeps a group for training.
+    """
+    generator = random.Random(seed)
+    by_label: dict[str, list[Group]] = defaultdict(list)
+    for group in groups:
+        by_label[_department(group)].append(group)
+    drawn: dict[str, Group] = {part: [] for part in (*shares, "train")}
+    for label in sorted(by_label):
+        left = by_label[label]
+        generator.shuffle(left)
+        rows = sum(map(len, left))
+        for part, share in shares.items():
+            # Rounding at random, not to nearest: small labels would else be missing from every part at once.
+            taken, left = _fill(left, int(rows * share + generator.random()))
+            drawn[part] += taken
+        drawn["train"] += [item for group in left for item in group]
+    return drawn
+
+
+def draw_by_time(groups: Sequence[Group], shares: Mapping[str, float], seed: int) -> dict[str, Group]:
+    """The newest groups are the test, calibration is drawn from the newer half of the rest, validation from all of it.
+
+    The promise should hold for the mail to come, so calibration rows should be recent; but all of the newest rows must
+    not go to it: a team founded last month would never be learned. The test says whether the promise outlasted time.
+    """
+    newest_first = sorted(groups, key=_date, reverse=True)
+    rows = sum(map(len, groups))
+    test, rest = _newest(newest_first, rows * shares["test"])
+    calibration = _scaled(shares["calibration"], rows, sum(map(len, rest)))
+    # Where calibration is to be large, half of what it is drawn from still goes to training.
+    recent, older = _newest(rest, sum(map(len, rest)) * min(max(_RECENT, 2 * calibration), 1))
+    recent_rows = sum(map(len, recent))
+    first = draw_at_random(recent, {"calibration": _scaled(shares["calibration"], rows, recent_rows)}, seed)
+    chosen = {item.row.line for item in first["calibration"]}
+    left = [group for group in (*recent, *older) if group[0].row.line not in chosen]
+    validation = _scaled(shares["validation"], rows, sum(map(len, left)))
+    second = draw_at_random(left, {"validation": validation}, seed)
+    return {"test": [item for group in test for item in group], "calibration": first["calibration"], **second}
+
+
+def _department(group: Group) -> str:
+    counts = Counter(str(item.row.labels[DEPARTMENT]) for item in group)
+    return min(counts, key=lambda label: (-counts[label], label))
+
+
+def _date(group: Group) -> datetime:
+    """A group stands where most of its rows stand: one late reply doesn't make an old thread new."""
+    dates = sorted(item.row.created_at or _OLDEST for item in group)
+    return dates[len(dates) // 2]
+
+
+def _fill(groups: Sequence[Group], rows: int) -> tuple[Group, list[Group]]:
+    """As many of the groups as fit into so many rows, but not the last one left; and the others."""
+    taken: Group = []
+    left: list[Group] = []
+    for number, group in enumerate(groups):
+        is_last = not left and number == len(groups) - 1
+        if len(taken) + len(group) <= rows and not is_last:
+            taken += group
+        else:
+            left.append(group)
+    return taken, left
+
+
+def _newest(newest_first: Sequence[Group], rows: float) -> tuple[list[Group], list[Group]]:
+    """The newest groups with about so many rows together, and the older ones."""
+    count = total = 0
+    while count < len(newest_first) and total + len(newest_first[count]) <= rows:
+        total += len(newest_first[count])
+        count += 1
+    return list(newest_first[:count]), list(newest_first[count:])
+
+
+def _scaled(share: float, rows: int, among: int) -> float:
+    """A share of all rows, as a share of those among which it is drawn."""
+    return min(share * rows / among, 1) if among else 0.0

@@ -1,0 +1,61 @@
+"""Rows that belong together (a thread, near-duplicates, a requester) → groups that `draw` keeps whole."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from email.utils import parseaddr
+
+from scipy.cluster.hierarchy import DisjointSet
+
+from training.data.prepare import PreparedRow
+
+_LARGEST_SHARE = 0.05
+_LARGEST_ROWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What keeps rows together; `near_duplicates` are clusters of row indices."""
+
+    near_duplicates: Sequence[Sequence[int]]
+    requesters: bool
+
+
+def largest_group(rows: int) -> int:
+    """How many rows a group may have: 5 % of all (a larger one would bend every part), but always some."""
+    return max(_LARGEST_ROWS, int(rows * _LARGEST_SHARE))
+
+
+def tied_groups(rows: Sequence[PreparedRow], ties: Ties) -> list[list[PreparedRow]]:
+    """Every row in one group, in the rows' order; most groups are single rows.
+
+    Rows are tied from the strongest reason to the weakest: one thread, near-duplicates, one requester. What would make
+    a group too large does not tie: an alert's or a form's sender, a thread column that holds one value, a long chain.
+    """
+    largest = largest_group(len(rows))
+    groups = DisjointSet(range(len(rows)))
+    tied = [*_same(rows, lambda item: item.row.thread), *ties.near_duplicates]
+    for members in [*tied, *(_same(rows, _requester) if ties.requesters else ())]:
+        roots = {groups[member] for member in members}
+        if sum(groups.subset_size(root) for root in roots) <= largest:
+            for root in roots:
+                groups.merge(members[0], root)
+    found: dict[int, list[PreparedRow]] = defaultdict(list)
+    for number, item in enumerate(rows):
+        found[groups[number]].append(item)
+    return list(found.values())
+
+
+def _same(rows: Sequence[PreparedRow], key: Callable[[PreparedRow], str]) -> Iterable[list[int]]:
+    """Indices of the rows that share a key; an empty key is none."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for number, item in enumerate(rows):
+        if name := key(item):
+            found[name].append(number)
+    return [members for members in found.values() if len(members) > 1]
+
+
+def _requester(item: PreparedRow) -> str:
+    """The address, if the sender has one; else the whole sender."""
+    sender = item.row.ticket.sender
+    return (parseaddr(sender)[1] or sender).strip().casefold()

@@ -1,0 +1,60 @@
+"""`TicketRow`s as the network will see them, each text once. `split` divides them, `evaluate` measures on them."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.fields import DEPARTMENT, Field
+from models.text import prepare
+from training.data.contract import TicketRow
+
+MISSING = -100
+"""A field's value that a row doesn't have: masked in the loss (torch's own `ignore_index`)."""
+_KEPT_FIRST = ("test", "calibration", "validation", "train", "")
+"""Where a text stands in two parts, the part named earlier keeps it: what measures is never thinned to train more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRow:
+    """A row with its text as the network will see it."""
+
+    row: TicketRow
+    text: str
+
+
+def prepare_rows(rows: Iterable[TicketRow]) -> tuple[list[PreparedRow], int]:
+    """Clean every row: those that have text left, and how many have none."""
+    prepared = [PreparedRow(row, prepare(row.ticket).text) for row in rows]
+    filled = [item for item in prepared if item.text]
+    return filled, len(prepared) - len(filled)
+
+
+def label_numbers(rows: Sequence[PreparedRow], field: Field, unknown: int = MISSING) -> NDArray[np.int64]:
+    """Each row's label number within a field, [rows]: MISSING where it has none, `unknown` where it is no label."""
+    known = {label: number for number, label in enumerate(field.labels)}
+    values = (row.row.labels[field.name] for row in rows)
+    return np.array([MISSING if value is None else known.get(value, unknown) for value in values], dtype=np.int64)
+
+
+def distinct_rows(rows: Sequence[PreparedRow]) -> tuple[list[PreparedRow], int]:
+    """One row per distinct text and, of the dropped ones, how many contradict the kept row's department.
+
+    The file's own test rows are all kept, repeats among them too: its figures should compare with other people's.
+    """
+    ranked = sorted(rows, key=lambda item: _KEPT_FIRST.index(item.row.split))
+    kept: dict[bytes, PreparedRow] = {}
+    result, conflicting = [], 0
+    for item in ranked:
+        first = kept.setdefault(_text_key(item.text), item)
+        if first is item or item.row.split == "test":
+            result.append(item)
+        else:
+            conflicting += first.row.labels[DEPARTMENT] != item.row.labels[DEPARTMENT]
+    return sorted(result, key=lambda item: item.row.line), conflicting
+
+
+def _text_key(text: str) -> bytes:
+    return hashlib.sha256(" ".join(text.casefold().split()).encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,119 @@
+"""fp32 graph → int8 graph with a scale per token: a ticket's answer does not depend on the tickets batched with it.
+
+onnxruntime's own dynamic quantisation scales whole batches: one ticket's outlier coarsens its neighbours, and a ticket
+gets other logits in other company (1.0 apart at worst on banking77; here 1e-6), at twice the error and the same speed.
+Method: token-wise activations and column-wise weights, Yao et al., "ZeroQuant", NeurIPS 2022.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+FULL, REDUCED = 127, 63
+"""Largest weight. Processors without VNNI add pairs of products in 16 bits: 255 x 63 x 2 fits, 255 x 127 x 2 does not
+and would saturate."""
+_LARGEST_ACTIVATION = 127
+_ZERO = 128
+"""Activations are unsigned bytes with their zero in the middle: the kind of product that processors are fast at."""
+_SMALLEST = 1e-9
+_MICROSOFT = "com.microsoft"
+
+
+def write_int8(source: Path, target: Path, largest_weight: int) -> None:
+    """Write `source` with its linear layers and embeddings in int8. A head (a `Gemm`) and all else stay fp32.
+
+    Args:
+        source: an fp32 graph as `export_onnx` writes it.
+        target: the new file.
+        largest_weight: FULL or REDUCED.
+    """
+    model = onnx.load(str(source))
+    graph = _Graph({each.name: each for each in model.graph.initializer}, largest_weight)
+    nodes = [new for node in model.graph.node for new in graph.quantised(node)]
+    used = {name for node in nodes for name in node.input}
+    initializers = [each for each in (*model.graph.initializer, *graph.constants()) if each.name in used]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(initializers)
+    model.opset_import.append(helper.make_opsetid(_MICROSOFT, 1))
+    onnx.save(model, str(target))
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A graph while its nodes are gone through: its initializers, and what was made in their place."""
+
+    weights: dict[str, Any]
+    largest_weight: int
+    made: dict[str, Any] = field(default_factory=dict)
+    bytes_of: set[str] = field(default_factory=set)
+    """Activations that are bytes already: queries, keys and values share one input."""
+
+    def constants(self) -> Iterator[Any]:
+        fixed = {
+            "int8.step": np.float32(1 / _LARGEST_ACTIVATION),
+            "int8.zero": np.uint8(_ZERO),
+            "int8.smallest": np.float32(_SMALLEST),
+            "int8.last_axis": np.array([-1], np.int64),
+        }
+        for name, values in (fixed | self.made).items():
+            yield numpy_helper.from_array(np.asarray(values), name)
+
+    def quantised(self, node: Any) -> list[Any]:
+        """The nodes that stand in this one's place; itself where it has no matrix of weights."""
+        if node.op_type == "MatMul" and self._is_matrix(node.input[1]):
+            return [*self._to_bytes(node.input[0]), *self._linear(node)]
+        if node.op_type == "Gather" and self._is_matrix(node.input[0]):
+            return self._embedding(node)
+        return [node]
+
+    def _is_matrix(self, name: str) -> bool:
+        found = self.weights.get(name)
+        return found is not None and len(found.dims) == 2 and found.data_type == onnx.TensorProto.FLOAT
+
+    def _to_bytes(self, name: str) -> list[Any]:
+        """Each token's vector divided by its largest value, which is kept, and rounded to bytes."""
+        if name in self.bytes_of:
+            return []
+        self.bytes_of.add(name)
+        return [
+            helper.make_node("Abs", [name], [f"{name}.absolute"]),
+            helper.make_node("ReduceMax", [f"{name}.absolute", "int8.last_axis"], [f"{name}.peak"]),
+            helper.make_node("Max", [f"{name}.peak", "int8.smallest"], [f"{name}.scale"]),
+            helper.make_node("Div", [name, f"{name}.scale"], [f"{name}.unit"]),
+            helper.make_node("QuantizeLinear", [f"{name}.unit", "int8.step", "int8.zero"], [f"{name}.bytes"]),
+        ]
+
+    def _linear(self, node: Any) -> list[Any]:
+        values, weight = node.input
+        self._make(weight, axis=0, largest=self.largest_weight)
+        inputs = [f"{values}.bytes", f"{weight}.int8", "int8.step", f"{weight}.scale", "int8.zero"]
+        product = f"{node.output[0]}.unit"
+        return [
+            helper.make_node("MatMulIntegerToFloat", inputs, [product], domain=_MICROSOFT, name=node.name),
+            helper.make_node("Mul", [product, f"{values}.scale"], list(node.output)),
+        ]
+
+    def _embedding(self, node: Any) -> list[Any]:
+        table, (ids, out) = node.input[0], (node.input[1], node.output[0])
+        self._make(table, axis=1, largest=FULL)
+        return [
+            helper.make_node("Gather", [f"{table}.int8", ids], [f"{out}.int8"], name=node.name),
+            helper.make_node("Cast", [f"{out}.int8"], [f"{out}.unit"], to=onnx.TensorProto.FLOAT),
+            helper.make_node("Gather", [f"{table}.scale", ids], [f"{out}.scale"]),
+            helper.make_node("Mul", [f"{out}.unit", f"{out}.scale"], [out]),
+        ]
+
+    def _make(self, name: str, axis: int, largest: int) -> None:
+        """The matrix in int8 with a scale per column (axis 0: [columns]) or per row (axis 1: [rows, 1])."""
+        if f"{name}.int8" in self.made:
+            return
+        matrix = numpy_helper.to_array(self.weights[name])
+        scale = np.maximum(np.abs(matrix).max(axis=axis, keepdims=True), _SMALLEST) / largest
+        self.made[f"{name}.int8"] = np.round(matrix / scale).astype(np.int8)
+        self.made[f"{name}.scale"] = scale.astype(np.float32).reshape(-1) if axis == 0 else scale.astype(np.float32)

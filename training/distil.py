@@ -1,0 +1,150 @@
+"""`training distil` as a story: a bundle and the file it learned from in, a student with fewer layers out.
+
+The teacher's weights come from its own fp32 graph; its recipe says how the rows are split, so that the student is
+measured on rows that neither of them learned from.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from transformers import TrainerCallback
+
+from models.bundle import Bundle, open_bundle
+from models.encoding import Batch, Encoder
+from models.errors import TicketRouterError
+from models.golden import replay
+from models.scoring import Logits
+from training.deliver.weights import restore_weights
+from training.learn.base import resolve_base
+from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
+from training.learn.distillation import SoftRows, distil, smaller
+from training.learn.figures import EpochFigures
+from training.learn.finetune import predict
+from training.learn.rows import EncodedRows
+from training.recipe import Recipe
+from training.run.material import Material, Part, encode_parts, read_material
+from training.run.request import Say, TrainRequest
+
+TEACHER_TOLERANCE = 1e-3
+"""Largest difference of a logit between the teacher's graph and its weights back in torch."""
+
+
+@dataclass(frozen=True, slots=True)
+class DistilRequest:
+    """What the command line asks for. `base`: where the teacher's configuration and tokenizer come from; None: as its
+    manifest says. `epochs` None: as many as the teacher had."""
+
+    teacher: Path
+    data: Path
+    store: Path
+    layers: int = 3
+    base: str | None = None
+    epochs: int | None = None
+    columns: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A network that has learned, and all that judging, exporting and writing it takes."""
+
+    request: TrainRequest
+    base: Path
+    model: TicketClassifier
+    encoder: Encoder
+    material: Material
+    parts: Mapping[str, Part]
+    epochs: tuple[EpochFigures, ...]
+
+
+def learn_student(
+    request: DistilRequest, run_folder: Path, say: Say, callbacks: Sequence[TrainerCallback] = ()
+) -> Learned:
+    """Teach a student.
+
+    Raises:
+        TicketRouterError: the teacher or the file is not what it takes, or the student would have no fewer layers.
+    """
+    bundle = open_bundle(request.teacher)
+    recipe = recipe_of(bundle, request.epochs)
+    refuse_other_data(bundle, request.data)
+    asked = _train_request(request, bundle, recipe)
+    material = read_material(asked, say)
+    if material.space != bundle.manifest.label_space():
+        raise TicketRouterError(
+            f"{request.data}: its labels are not the teacher's; distil from the file it learned from"
+        )
+    base = resolve_base(asked.base)
+    seeded(recipe.seed)
+    teacher = load_teacher(bundle, base, material, recipe)
+    encoder = load_encoder(base, teacher.config, recipe)
+    parts = encode_parts(material, encoder)
+    say(f"teacher: {bundle.version} answers {len(parts['train'].rows)} training rows")
+    train, validation = parts["train"], parts["validation"]
+    soft = SoftRows(train.encodings, train.labels, predict(teacher, encoder, train.encodings))
+    student = smaller(teacher, request.layers)
+    say(f"student: {request.layers} layers, up to {recipe.epochs} epochs")
+    rows = EncodedRows(validation.encodings, validation.labels)
+    epochs = distil(student, encoder, material.space, soft, rows, recipe, run_folder, callbacks)
+    return Learned(asked, base, student, encoder, material, parts, epochs)
+
+
+def recipe_of(bundle: Bundle, epochs: int | None) -> Recipe:
+    """The teacher's recipe, with other epochs if asked for. General texts did their part in the teacher.
+
+    Raises:
+        TicketRouterError: the bundle holds none that this release knows.
+    """
+    try:
+        recipe = Recipe.model_validate(bundle.manifest.provenance.get("recipe"))
+    except ValidationError as error:
+        raise TicketRouterError(f"{bundle.path}: its recipe is not of this release; train it anew") from error
+    return recipe.model_copy(update={"general": None, "epochs": epochs or recipe.epochs})
+
+
+def refuse_other_data(bundle: Bundle, data: Path) -> None:
+    """On other rows, the teacher may have learned what the student is measured on.
+
+    Raises:
+        TicketRouterError: the file cannot be read, or is not the one the teacher learned from.
+    """
+    try:
+        with data.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TicketRouterError(f"{data}: cannot be read ({error.strerror})") from error
+    if bundle.manifest.provenance.get("data", {}).get("sha256") != digest:
+        raise TicketRouterError(f"{data}: not the file that {bundle.version} learned from; give that one, unchanged")
+
+
+def load_teacher(bundle: Bundle, base: Path, material: Material, recipe: Recipe) -> TicketClassifier:
+    """The teacher in torch, checked by its own golden rows.
+
+    Raises:
+        TicketRouterError: the base is not the teacher's, or its weights answer otherwise than its graph.
+    """
+    teacher = load_classifier(base, material.space, recipe)
+    restore_weights(bundle.read(bundle.model("fp32").file), teacher)
+
+    def infer(batch: Batch) -> Logits:
+        with torch.inference_mode():
+            logits = teacher.eval()(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))["logits"]
+        return np.asarray(logits.numpy())
+
+    replay(bundle, infer, TEACHER_TOLERANCE)
+    return teacher
+
+
+def _train_request(request: DistilRequest, bundle: Bundle, recipe: Recipe) -> TrainRequest:
+    return TrainRequest(
+        data=request.data,
+        recipe=recipe,
+        base=request.base or bundle.manifest.base_model,
+        store=request.store,
+        fields=tuple(field.name for field in bundle.manifest.fields),
+        columns=request.columns,
+    )

@@ -1,0 +1,173 @@
+"""The folder of a run, from its start to its bundle: checkpoints that a killed run goes on from, for one run at a time.
+
+`<store>/.run-<key>/`, the key a digest of everything that decides the weights: the same command finds its run again,
+any other has its own. A checkpoint counts only when its marker stands in it; the marker is written last.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models.errors import TicketRouterError
+from models.text import TEXT_VERSION
+from training.learn.distributed import is_main, processes
+from training.recipe import Recipe
+
+PREFIX = ".run-"
+_MARKER = "complete.json"
+_AGAIN = "the same command goes on from the last checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A complete checkpoint. `finished`: its run has nothing left to learn."""
+
+    folder: Path
+    finished: bool
+
+
+def run_key(recipe: Recipe, files: Iterable[Path], **choices: object) -> str:
+    """16 hex digits of all that decides a run's weights.
+
+    Args:
+        recipe: the whole of it.
+        files: whose content counts: the data, the labels file, the base model's files.
+        choices: whatever else was asked for; must be JSON, as fields and columns are.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    general = [recipe.general.data] if recipe.general else []
+    facts = {
+        "recipe": recipe.model_dump(mode="json"),
+        "files": [_digest(path) for path in [*files, *general]],
+        "choices": choices,
+        "text": TEXT_VERSION,
+        "torch": torch.__version__,
+        "processes": processes(),
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def run_folder(store: Path, key: str) -> Iterator[Path]:
+    """The run's folder, for this process alone until the end; then it is removed, the bundle being written.
+
+    If the run breaks off, a folder with a complete checkpoint stays, and the error carries a note that says so. Of
+    several processes of one run, the main one holds the folder for all.
+
+    Raises:
+        TicketRouterError: another process has this very run, or the folder cannot be made.
+    """
+    folder = store / f"{PREFIX}{key}"
+    if not is_main():
+        yield folder
+        return
+    with _locked(folder):
+        _remove_all_but(folder, newest_checkpoint(folder))
+        try:
+            yield folder
+        except BaseException as error:
+            last = newest_checkpoint(folder)
+            _remove_all_but(folder, last)
+            if last is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                error.add_note(_AGAIN)
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def unfinished_runs(store: Path, but: str = "") -> tuple[Path, ...]:
+    """Folders of runs that broke off, other than that of the key `but`: a person may remove them."""
+    found = sorted(store.glob(f"{PREFIX}*"))
+    return tuple(folder for folder in found if folder.is_dir() and folder.name != f"{PREFIX}{but}")
+
+
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The complete checkpoint with the most steps, if there is one."""
+    complete = [path for path in folder.glob("checkpoint-*") if (path / _MARKER).is_file()]
+    if not complete:
+        return None
+    newest = max(complete, key=lambda path: int(path.name.rpartition("-")[2]))
+    return Checkpoint(newest, json.loads((newest / _MARKER).read_text())["finished"])
+
+
+def seal(folder: Path, *, finished: bool) -> None:
+    """Declare a checkpoint complete, when all of it is on disk; then remove those before it.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    for path in folder.iterdir():
+        _sync(path)
+    aside = folder / f"{_MARKER}.new"
+    aside.write_text(json.dumps({"finished": finished}))
+    _sync(aside)
+    aside.rename(folder / _MARKER)
+    _sync(folder)
+    _sync(folder.parent)
+    _remove_all_but(folder.parent, Checkpoint(folder, finished))
+
+
+def unwritable(folder: Path, error: Exception) -> TicketRouterError:
+    """What to say when a checkpoint could not be written."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else "writing failed; is the disk full?"
+    return TicketRouterError(f"{folder}: no room for a checkpoint ({reason}); free some space and start again")
+
+
+def _remove_all_but(folder: Path, kept: Checkpoint | None) -> None:
+    for path in folder.glob("checkpoint-*"):
+        if kept is None or path != kept.folder:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system frees it however the process ends."""
+    try:
+        descriptor = _lock(folder)
+    except BlockingIOError as error:
+        raise TicketRouterError(f"{folder}: another process has this very run; wait for it or stop it") from error
+    except OSError as error:
+        raise TicketRouterError(f"{folder}: cannot keep checkpoints there ({error.strerror})") from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(folder: Path) -> int:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "lock"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # the run that had it has just removed its folder: ours is another one
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,137 @@
+"""Distillation: a student with fewer layers learns the teacher's logits beside the labels at close.
+
+Soft targets: Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network", 2015. The student starts from the
+teacher's own layers, evenly taken out: Sanh et al., "DistilBERT", 2019. `training.distil` tells the story.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import PrinterCallback, TrainerCallback, TrainerState
+
+from models.encoding import Encoder
+from models.errors import TicketRouterError
+from models.fields import LabelSpace
+from models.scoring import Logits
+from training.learn.classifier import TicketClassifier
+from training.learn.figures import EpochFigures, epoch_figures
+from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, _trained
+from training.learn.losses import training_loss
+from training.learn.rows import Collator, EncodedRows
+from training.learn.trainer import BEST, Lesson, TicketTrainer
+from training.recipe import Recipe
+
+SOFTNESS = 2.0
+"""Temperature of both sides' probabilities: above 1, what the teacher thinks of the other labels weighs more."""
+TEACHER_SHARE = 0.7
+"""Weight of the teacher's answers in the loss; the labels at close have the rest."""
+
+
+@dataclass(frozen=True)
+class SoftRows(EncodedRows):
+    """Rows with the teacher's logits, [rows, labels of all fields]. A row without labels learns from these alone."""
+
+    soft: Logits
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {**super().__getitem__(index), "soft": self.soft[index]}
+
+
+@dataclass(frozen=True)
+class SoftCollator(Collator):
+    """Rows → a padded batch of tensors, the teacher's logits among them where the rows have them."""
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        batch = super().__call__(rows)
+        soft = {"soft": torch.stack([torch.from_numpy(row["soft"]) for row in rows])} if "soft" in rows[0] else {}
+        return {**batch, **soft}
+
+
+class DistilTrainer(TicketTrainer):
+    """A `TicketTrainer` whose loss also holds the student against the teacher. R-Drop has no part in it."""
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Any:
+        soft = inputs.pop("soft", None)
+        if soft is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        labels = inputs.pop("labels")
+        logits = model(**inputs)["logits"]
+        hard, space = self._lesson.loss(logits, labels), self._lesson.loss.space
+        loss = (1 - TEACHER_SHARE) * hard + TEACHER_SHARE * soft_loss(logits, soft, space)
+        return (loss, {"logits": logits}) if return_outputs else loss
+
+
+def soft_loss(student: Tensor, teacher: Tensor, space: LabelSpace) -> Tensor:
+    """Mean over the fields and rows of the KL divergence from the teacher's softened probabilities, times SOFTNESS².
+
+    The square keeps the gradients as large as the labels'. Both logits: [rows, labels of all fields].
+    """
+    losses = []
+    for field in space:
+        wanted = (teacher[:, field.slice].float() / SOFTNESS).log_softmax(dim=-1)
+        given = (student[:, field.slice].float() / SOFTNESS).log_softmax(dim=-1)
+        losses.append(nn.functional.kl_div(given, wanted, log_target=True, reduction="batchmean"))
+    return SOFTNESS**2 * torch.stack(losses).mean()
+
+
+def smaller(teacher: TicketClassifier, layers: int) -> TicketClassifier:
+    """A copy of the teacher with this many of its layers, evenly spread, its last one among them.
+
+    Raises:
+        TicketRouterError: it has no such list of layers, or no more than these.
+    """
+    student = copy.deepcopy(teacher)
+    had = int(getattr(student.config, "num_hidden_layers", 0))
+    stacks = [
+        module for module in student.encoder.modules() if isinstance(module, nn.ModuleList) and len(module) == had
+    ]
+    if not stacks or not 1 <= layers < had:
+        raise TicketRouterError(f"--layers {layers}: the teacher has {had} layers; give fewer, at least one")
+    for stack in stacks:
+        kept = [stack[had * (number + 1) // layers - 1] for number in range(layers)]
+        del stack[:]
+        stack.extend(kept)
+    student.config.num_hidden_layers = layers
+    return student
+
+
+def distil(
+    student: TicketClassifier,
+    encoder: Encoder,
+    space: LabelSpace,
+    train: SoftRows,
+    validation: EncodedRows,
+    recipe: Recipe,
+    run_folder: Path,
+    callbacks: Iterable[TrainerCallback] = (),
+) -> tuple[EpochFigures, ...]:
+    """Train `student` in place, as `finetune` does, with the teacher's logits in the loss."""
+    loss = training_loss(space, train.labels, recipe, auxiliary=False)
+    trainer = DistilTrainer(
+        student,
+        Lesson(train, own=len(train), drawn=0, loss=loss),
+        recipe,
+        run_folder,
+        CHECKPOINT_SECONDS,
+        callbacks,
+        eval_dataset=validation,
+        data_collator=SoftCollator(encoder),
+        compute_metrics=DepartmentF1(space),
+    )
+    trainer.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]  # transformers leaves it so
+    last = _trained(trainer, run_folder)
+    student.load_state_dict(load_file(last / BEST))
+    student.eval()
+    return epoch_figures(TrainerState.load_from_json(str(last / "trainer_state.json")).log_history)

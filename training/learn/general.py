@@ -1,0 +1,86 @@
+"""General labelled texts learned beside the company's own, through an auxiliary field whose head is cut off again.
+
+Small data bends an encoder towards its few texts; some other task's rows keep its language general (multi-task
+learning; Liu et al., "MT-DNN", ACL 2019).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from models.encoding import Encoder
+from models.errors import TicketRouterError
+from models.fields import DEPARTMENT, LabelSpace
+from training.data.contract import check_table, raise_faults
+from training.data.prepare import MISSING, prepare_rows
+from training.data.table import read_table
+from training.learn.classifier import TicketClassifier
+from training.learn.rows import EncodedRows
+from training.recipe import Recipe
+
+_FIELD = "(general)"
+"""No field of a user can be called so."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralTexts:
+    """Cleaned texts, each with its label's number among `labels`; `share` of an epoch's rows."""
+
+    texts: tuple[str, ...]
+    numbers: tuple[int, ...]
+    labels: tuple[str, ...]
+    share: float
+
+    def drawn(self, own: int) -> int:
+        """How many of them an epoch with so many own rows takes; not more than there are."""
+        return min(len(self.texts), round(own * self.share / (1 - self.share)))
+
+
+def read_general(recipe: Recipe) -> GeneralTexts | None:
+    """The recipe's general texts; None: it names none.
+
+    Raises:
+        TicketRouterError: the file breaks the contract, or has fewer than two labels.
+    """
+    if recipe.general is None:
+        return None
+    table = read_table(recipe.general.data)
+    checked = check_table(table, (DEPARTMENT,), {})
+    raise_faults(table, checked.faults)
+    rows, _ = prepare_rows(checked.rows)
+    wanted = [str(row.row.labels[DEPARTMENT]) for row in rows]
+    labels = tuple(sorted(set(wanted)))
+    if len(labels) < 2:
+        raise TicketRouterError(f"{table.path}: {len(labels)} label(s); general data needs at least two")
+    number = {label: place for place, label in enumerate(labels)}
+    texts = tuple(row.text for row in rows)
+    return GeneralTexts(texts, tuple(number[label] for label in wanted), labels, recipe.general.share)
+
+
+def with_general(
+    space: LabelSpace, train: EncodedRows, general: GeneralTexts, encoder: Encoder
+) -> tuple[LabelSpace, EncodedRows]:
+    """One more field at the end; the general rows behind the company's own, with that field's value alone."""
+    catalogues = {field.name: field.labels for field in space}
+    labels = np.full((len(general.texts), len(space.fields) + 1), MISSING, dtype=np.int64)
+    labels[:, -1] = general.numbers
+    encodings = (*train.encodings, *(encoder.encode(text) for text in general.texts))
+    rows = EncodedRows(encodings, np.concatenate([train.with_field().labels, labels]))
+    return LabelSpace.of({**catalogues, _FIELD: general.labels}), rows
+
+
+@torch.no_grad()
+def resize_head(model: TicketClassifier, space: LabelSpace) -> None:
+    """Give the head as many outputs as a space has labels: new ones behind those it has, or the last ones cut off."""
+    old = model.head
+    if old.out_features == space.size:
+        return
+    head = nn.Linear(old.in_features, space.size, device=old.weight.device)
+    nn.init.normal_(head.weight, std=0.02)
+    nn.init.zeros_(head.bias)
+    kept = min(space.size, old.out_features)
+    head.weight[:kept] = old.weight[:kept]
+    head.bias[:kept] = old.bias[:kept]
+    model.head = head

@@ -1,0 +1,92 @@
+"""Rows as the Trainer is fed them: encodings and labels, their order in an epoch, and padded batches."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from models.encoding import Encoder, Encoding
+from training.data.prepare import MISSING
+
+_GROUPS = 50
+"""So many steps' rows are sorted by length together: little padding, and still a mixed order."""
+
+
+@dataclass(frozen=True)
+class EncodedRows(Dataset[dict[str, Any]]):
+    """Rows ready for the network: encodings, and label numbers of shape [rows, fields] (MISSING where absent)."""
+
+    encodings: Sequence[Encoding]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.encodings)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return {"input_ids": self.encodings[index].ids, "labels": self.labels[index]}
+
+    def with_field(self) -> "EncodedRows":
+        """The same rows under one more field at the end, which none of them has."""
+        missing = np.full((len(self), 1), MISSING, dtype=np.int64)
+        return EncodedRows(self.encodings, np.concatenate([self.labels, missing], axis=1))
+
+
+class EpochSampler(Sampler[int]):
+    """The order of an epoch's rows, drawn from seed and epoch alone: a resumed epoch goes on with the same batches.
+
+    Rows of like length share a batch; the order of the batches is random.
+
+    Args:
+        lengths: tokens of each row; the company's own rows first, general ones behind them.
+        own: how many are the company's own: every epoch has them all.
+        drawn: how many of the others an epoch draws.
+        group: rows of one step, over all processes.
+        seed: of the recipe.
+    """
+
+    def __init__(self, lengths: Sequence[int], own: int, drawn: int, group: int, seed: int) -> None:
+        self._lengths = lengths
+        self._own = own
+        self._drawn = drawn
+        self._group = group
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return self._own + self._drawn
+
+    def __iter__(self) -> Iterator[int]:
+        generator = random.Random(f"{self._seed}:{self._epoch}")
+        rows = [*range(self._own), *generator.sample(range(self._own, len(self._lengths)), self._drawn)]
+        generator.shuffle(rows)
+        sorted_rows: list[int] = []
+        for start in range(0, len(rows), _GROUPS * self._group):
+            sorted_rows += sorted(rows[start : start + _GROUPS * self._group], key=self._lengths.__getitem__)
+        groups = [sorted_rows[start : start + self._group] for start in range(0, len(sorted_rows), self._group)]
+        last = groups.pop() if groups and len(groups[-1]) < self._group else []  # a short step ends the epoch
+        generator.shuffle(groups)
+        yield from (row for group in [*groups, last] for row in group)
+
+
+@dataclass(frozen=True)
+class Collator:
+    """Rows → a padded batch of tensors."""
+
+    encoder: Encoder
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        batch = self.encoder.batch([Encoding(row["input_ids"], False) for row in rows])
+        return {
+            "input_ids": torch.from_numpy(batch.input_ids),
+            "attention_mask": torch.from_numpy(batch.attention_mask),
+            "labels": torch.from_numpy(np.stack([row["labels"] for row in rows])),
+        }

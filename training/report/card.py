@@ -1,0 +1,65 @@
+"""`MODEL_CARD.md`: what a person should know of a bundle before trusting it, in the sections of Hugging Face's cards
+(Mitchell et al., "Model Cards for Model Reporting", 2019)."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from models.manifest import FieldEntry
+from training.measure.record import Record
+from training.report import words
+from training.report.promise import held
+from training.report.settings import changed_settings
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def model_card(
+    base: str, entries: Sequence[FieldEntry], record: Record, provenance: Mapping[str, Any] | None = None
+) -> str:
+    """The card as Markdown.
+
+    Args:
+        base: the base model, a name or a path.
+        entries: the bundle's fields.
+        record: what the run found out.
+        provenance: the manifest's: recipe, data, code and package versions.
+    """
+    environment = Environment(  # noqa: S701 Markdown, not HTML: `_inert` makes every value plain words
+        loader=FileSystemLoader(_TEMPLATES),
+        finalize=_inert,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {**words.FILTERS, "code": code}
+    figures = record.figures()
+    return environment.get_template("card.md.j2").render(
+        # Markup: JSON is YAML, and holds no line break that could end the front matter.
+        base_in_yaml=Markup(json.dumps(base)),  # noqa: S704
+        base=base,
+        record=record,
+        kept={entry.name: held(entry, figures[entry.name]) for entry in entries if entry.name in figures},
+        entries=entries,
+        figures=figures,
+        provenance=provenance,
+        changed=changed_settings(provenance["recipe"]) if provenance else (),
+    )
+
+
+def code(value: str) -> Markup:
+    """A value as a code span on one line."""
+    return Markup(f"`{' '.join(value.replace('`', ' ').split())}`")  # noqa: S704 nothing runs in a code span
+
+
+def _inert(value: object) -> object:
+    """Words that Markdown and HTML leave as they are, on one line; what is `Markup` already stays."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    line = re.sub(r"\s", " ", value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", line)

@@ -1,0 +1,106 @@
+"""A field's labels as the page shows them: intervals, whose promise, and who is taken for whom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from models.manifest import FieldEntry, LabelEntry
+from training.measure.estimate import Estimate, f1, share
+from training.measure.metrics import FieldFigures, LabelFigures
+
+WHOLE_MATRIX = 16
+"""Up to this many labels, the whole confusion matrix fits a screen; of more, the most confused ones are shown."""
+BLOCK = 14
+
+Whose = Literal["own", "pooled", "never"]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """One line of the label table; an estimate is None where no row says anything."""
+
+    name: str
+    rows: int
+    precision: Estimate | None
+    recall: Estimate | None
+    f1: Estimate | None
+    route: float | None
+    whose: Whose
+    calibration_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Tickets of one label at close that were taken for another, and their share of the label's."""
+
+    count: int
+    share: float
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """One label at close: its cells in the order of the columns, and those taken for a label that isn't shown."""
+
+    name: str
+    cells: tuple[Cell, ...]
+    elsewhere: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix:
+    """The confusion matrix, or its most confused block."""
+
+    rows: tuple[MatrixRow, ...]
+    is_whole: bool
+
+
+def label_rows(entry: FieldEntry, figures: FieldFigures) -> tuple[LabelRow, ...]:
+    """The label table, in the catalogue's order."""
+    return tuple(_label_row(label, found) for label, found in zip(entry.labels, figures.labels, strict=True))
+
+
+def _label_row(label: LabelEntry, found: LabelFigures) -> LabelRow:
+    right = round(found.recall * found.rows)
+    # Nothing right leaves open how often the label was answered: its precision has no interval then.
+    predicted = round(right / found.precision) if found.precision else 0
+    return LabelRow(
+        name=label.name,
+        rows=found.rows,
+        precision=share(right, predicted),
+        recall=share(right, found.rows),
+        f1=f1(right, found.rows, predicted),
+        route=label.route,
+        whose="never" if label.route is None else "pooled" if label.pooled else "own",
+        calibration_rows=label.calibration_rows,
+    )
+
+
+def matrix(figures: FieldFigures) -> Matrix:
+    """Who is taken for whom: the whole matrix of few labels, or the block of the most confused pairs of many."""
+    names = [label.label for label in figures.labels]
+    is_whole = len(names) <= WHOLE_MATRIX
+    shown = names if is_whole else _most_confused(figures.confused, set(names))
+    wrong = {(wanted, predicted): count for wanted, predicted, count in figures.confused}
+    found = {label.label: label for label in figures.labels}
+    return Matrix(tuple(_matrix_row(found[name], shown, wrong) for name in shown), is_whole)
+
+
+def _most_confused(confused: Sequence[tuple[str, str, int]], known: set[str]) -> list[str]:
+    """The labels of the most frequent confusions, partners side by side."""
+    chosen: list[str] = []
+    for wanted, predicted, _ in confused:
+        fresh = [name for name in (wanted, predicted) if name in known and name not in chosen]
+        if len(chosen) + len(fresh) <= BLOCK:
+            chosen += fresh
+    return chosen
+
+
+def _matrix_row(label: LabelFigures, shown: Sequence[str], wrong: dict[tuple[str, str], int]) -> MatrixRow:
+    right = round(label.recall * label.rows)
+    counts = [right if name == label.label else wrong.get((label.label, name), 0) for name in shown]
+    cells = tuple(
+        Cell(count, count / max(label.rows, 1), name == label.label) for name, count in zip(shown, counts, strict=True)
+    )
+    return MatrixRow(label.label, cells, label.rows - sum(counts), label.rows)

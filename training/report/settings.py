@@ -1,0 +1,26 @@
+"""The recipe's settings that somebody chose: a default needs no line in a report."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from training.recipe import Recipe
+
+
+def changed_settings(recipe: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """Name, value and default of each setting that is not the default's; nested ones as `promise.confidence`.
+
+    Args:
+        recipe: as the manifest's provenance holds it.
+    """
+    defaults = dict(_flat(Recipe().model_dump(mode="json")))
+    return tuple(
+        (name, str(value), str(defaults.get(name))) for name, value in _flat(recipe) if value != defaults.get(name)
+    )
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,57 @@
+"""Numbers as the page says them; `effect.js` says minutes the same way."""
+
+from training.measure.estimate import Estimate
+
+NOTHING = "–"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """0.966 → 96.6%. A share short of all is never shown as 100%."""
+    if value is None:
+        return NOTHING
+    shown = f"{value:.{digits}%}"
+    return f"over {1 - 10.0 ** -(digits + 2):.{digits}%}" if value < 1 and shown == f"{1:.{digits}%}" else shown
+
+
+def goal(value: float) -> str:
+    """A share that somebody chose, as chosen: 0.95 → 95%."""
+    return f"{100 * value:g}%"
+
+
+def decimal(value: float | None, digits: int = 3) -> str:
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def count(value: float) -> str:
+    """12345.6 → 12,346."""
+    return f"{value:,.0f}"
+
+
+def span(estimate: Estimate | None, digits: int = 1) -> str:
+    """An estimate's interval as percentages."""
+    return NOTHING if estimate is None else f"{estimate.low:.{digits}%} to {estimate.high:.{digits}%}"
+
+
+def counts(estimate: Estimate) -> str:
+    """An estimate's interval as whole numbers."""
+    return f"{count(estimate.low)} to {count(estimate.high)}"
+
+
+def minutes(value: float) -> str:
+    """Whole minutes, or hours from two of them on."""
+    # Rounded to an integer first: -0.3 is 0, not -0.
+    return f"{round(value):,} min" if abs(value) < 120 else f"{value / 60:,.1f} h"
+
+
+def minutes_span(estimate: Estimate) -> str:
+    """An estimate's interval as times."""
+    return f"{minutes(estimate.low)} to {minutes(estimate.high)}"
+
+
+def plain(value: float) -> str:
+    """3.0 → 3, for the fields of a form."""
+    return f"{value:g}"
+
+
+FILTERS = {each.__name__: each for each in (percent, goal, decimal, count, span, counts, minutes, minutes_span, plain)}
+"""Under which names the templates know them."""

@@ -1,0 +1,47 @@
+"""What the command line asks for, and what it gets."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import TicketRouterError
+from models.fields import DEPARTMENT
+from training.measure.record import Record
+from training.recipe import Recipe
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """What to learn, from which file, and where the bundle goes. `rules` is the labels file."""
+
+    data: Path
+    recipe: Recipe
+    base: str
+    store: Path
+    fields: tuple[str, ...] = (DEPARTMENT,)
+    columns: Mapping[str, str] | None = None
+    rules: Path | None = None
+    date_format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """The bundle's folder, and its findings as `metrics.json` holds them."""
+
+    bundle: Path
+    record: Record
+    is_current: bool
+
+
+def refuse_unwritable(store: Path) -> None:
+    """Notice before training, not after it, that the bundle has no place to go.
+
+    Raises:
+        TicketRouterError: the store, or where it would be made, is no folder or may not be written.
+    """
+    place = next(path for path in (store, *store.absolute().parents) if path.exists() or path.is_symlink())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise TicketRouterError(f"--out {store}: cannot be written; choose another folder")
