@@ -5,6 +5,7 @@ measured on rows that neither of them learned from.
 """
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +16,23 @@ from pydantic import ValidationError
 from transformers import TrainerCallback
 
 from models.bundle import Bundle, open_bundle
-from models.encoding import Batch, Encoder
+from models.encoding import Batch
 from models.errors import TicketRouterError
 from models.golden import replay
 from models.scoring import Logits
 from training.deliver.weights import restore_weights
 from training.learn.base import resolve_base
+from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
-from training.learn.distillation import SoftRows, distil, smaller
-from training.learn.figures import EpochFigures
+from training.learn.distillation import SoftRows, smaller, teach
+from training.learn.distributed import is_main
 from training.learn.finetune import predict
 from training.learn.rows import EncodedRows
 from training.recipe import Recipe
-from training.run.material import Material, Part, encode_parts, read_material
-from training.run.request import Say, TrainRequest
+from training.run.delivery import deliver
+from training.run.learned import Learned
+from training.run.material import Material, encode_parts, read_material
+from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
 
 TEACHER_TOLERANCE = 1e-3
 """Largest difference of a logit between the teacher's graph and its weights back in torch."""
@@ -46,32 +50,42 @@ class DistilRequest:
     base: str | None = None
     epochs: int | None = None
     columns: Mapping[str, str] | None = None
+    rules: Path | None = None
+    date_format: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
-    """A network that has learned, and all that judging, exporting and writing it takes."""
+def distil(request: DistilRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TrainResult | None:
+    """Teach a student, and write its bundle into the store; None in the helping processes of torchrun.
 
-    request: TrainRequest
-    base: Path
-    model: TicketClassifier
-    encoder: Encoder
-    material: Material
-    parts: Mapping[str, Part]
-    epochs: tuple[EpochFigures, ...]
+    Broken off, it goes on from its last checkpoint when the same command is run again.
+
+    Raises:
+        TicketRouterError: anything the user can mend; nothing is left half-written.
+    """
+    started = time.monotonic()
+    refuse_unwritable(request.store)
+    bundle = open_bundle(request.teacher)
+    recipe = recipe_of(bundle, request.epochs)
+    refuse_other_data(bundle, request.data)
+    key = run_key(recipe, [request.data], teacher=bundle.version, layers=request.layers)
+    with run_folder(request.store, key) as folder:
+        learned = learn_student(request, bundle, recipe, folder, say, callbacks)
+        return deliver(learned, say, started) if is_main() else None
 
 
 def learn_student(
-    request: DistilRequest, run_folder: Path, say: Say, callbacks: Sequence[TrainerCallback] = ()
+    request: DistilRequest,
+    bundle: Bundle,
+    recipe: Recipe,
+    folder: Path,
+    say: Say,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> Learned:
     """Teach a student.
 
     Raises:
         TicketRouterError: the teacher or the file is not what it takes, or the student would have no fewer layers.
     """
-    bundle = open_bundle(request.teacher)
-    recipe = recipe_of(bundle, request.epochs)
-    refuse_other_data(bundle, request.data)
     asked = _train_request(request, bundle, recipe)
     material = read_material(asked, say)
     if material.space != bundle.manifest.label_space():
@@ -89,7 +103,7 @@ def learn_student(
     student = smaller(teacher, request.layers)
     say(f"student: {request.layers} layers, up to {recipe.epochs} epochs")
     rows = EncodedRows(validation.encodings, validation.labels)
-    epochs = distil(student, encoder, material.space, soft, rows, recipe, run_folder, callbacks)
+    epochs = teach(student, encoder, material.space, soft, rows, recipe, folder, callbacks)
     return Learned(asked, base, student, encoder, material, parts, epochs)
 
 
@@ -147,4 +161,6 @@ def _train_request(request: DistilRequest, bundle: Bundle, recipe: Recipe) -> Tr
         store=request.store,
         fields=tuple(field.name for field in bundle.manifest.fields),
         columns=request.columns,
+        rules=request.rules,
+        date_format=request.date_format,
     )

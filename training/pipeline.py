@@ -12,6 +12,7 @@ from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
 from training.learn.finetune import finetune
 from training.learn.general import read_general
+from training.learn.head import start_at_centroids
 from training.learn.rows import EncodedRows
 from training.run.delivery import deliver
 from training.run.learned import Learned
@@ -53,6 +54,8 @@ def learn(
     parts = encode_parts(material, encoder)
     say(f"encoder: fine-tuning {request.base}, up to {recipe.epochs} epochs")
     train, validation = (EncodedRows(parts[name].encodings, parts[name].labels) for name in ("train", "validation"))
+    if recipe.head_start == "centroids":
+        start_at_centroids(model, encoder, space, train)
     epochs = finetune(model, encoder, space, train, validation, recipe, folder, callbacks, general=general)
     return Learned(request, base, model, encoder, material, parts, epochs)
 

@@ -115,8 +115,10 @@ class Recipe(Frozen):
     """Of the top layer. None: 3e-4 for encoders narrower than 512, 5e-5 for wider ones, which break at 3e-4."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 0.85
     """Each layer below learns this much slower: lower layers hold general language, which should stay."""
-    head_multiplier: Annotated[float, Field(gt=0)] = 10.0
-    """The new classification head starts from nothing and learns this much faster than the top layer."""
+    head_start: Literal["centroids", "random"] = "centroids"
+    """centroids: the head begins as a nearest-centroid classifier on the base encoder's vectors."""
+    head_multiplier: Annotated[float, Field(gt=0)] = 3.0
+    """The head learns this much faster than the top layer; 10 suits a random start."""
     frozen_layers: Annotated[int, Field(ge=0)] = 0
     """0: everything learns; 1: the embeddings stay as they are; n: the embeddings and the n - 1 lowest layers do."""
     warmup_share: Share = 0.06

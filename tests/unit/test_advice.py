@@ -1,4 +1,4 @@
-"""Advice on labels, worst errors and slices: what measured rows tell a person."""
+"""Advice on labels, and worst errors: what measured rows tell a person."""
 
 from typing import Any
 
@@ -11,7 +11,6 @@ from training.data.split import MISSING
 from training.measure.advice import Advice, advise
 from training.measure.errors import EXCERPT, excerpt, worst_errors
 from training.measure.metrics import OTHER, UNKNOWN, FieldFigures
-from training.measure.slices import slice_figures
 
 NAMES = ("billing", "invoices", "sales")
 PLENTY = dict.fromkeys(NAMES, 100)
@@ -105,14 +104,3 @@ def test_an_excerpt_is_short_and_on_one_line() -> None:
     assert len(excerpt("word " * 100)) <= EXCERPT
     assert excerpt("x" * 161).endswith("x…")
     assert excerpt("x" * 160) == "x" * 160
-
-
-def test_slices_are_measured_each_for_itself() -> None:
-    """Accuracy, its interval and what was routed, by slice; a slice of a few rows is left out."""
-    names = {"language": ["en"] * 10 + ["de"] * 10 + ["fr"]}
-    correct = np.array([True] * 10 + [False] * 5 + [True] * 5 + [True])
-    routed = np.array([True] * 10 + [False] * 11)
-    german, english = slice_figures(names, correct, routed)
-    assert (german.name, german.rows, german.accuracy, german.route_precision) == ("de", 10, 0.5, None)
-    assert (english.accuracy, english.routed, english.route_precision) == (1.0, 1.0, 1.0)
-    assert german.low < 0.5 < german.high

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from models.errors import TicketRouterError
-from training.cli import data, judge, learn, tune  # noqa: F401 their commands
+from training.cli import data, distil, judge, learn, tune  # noqa: F401 their commands
 from training.cli.root import BAD_USAGE, app
 
 PROGRAM = "python -m training"

@@ -57,9 +57,4 @@ def train(
         )
     if result is None:  # a helping process of torchrun: the main one speaks
         return
-    summary = {
-        "bundle": str(result.bundle),
-        "current": result.is_current,
-        "metrics": result.record.model_dump(mode="json"),
-    }
-    typer.echo(json.dumps(summary) if as_json else "\n".join(train_lines(result)))
+    typer.echo(json.dumps(result.summary()) if as_json else "\n".join(train_lines(result)))

@@ -37,9 +37,12 @@ class TicketClassifier(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
+        return {"logits": self.head(self.dropout(self.pool(input_ids, attention_mask)))}
+
+    def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """One vector per row, shape [rows, width]."""
         hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        pooled = mean_pool(hidden, attention_mask) if self.pooling == "mean" else hidden[:, 0]
-        return {"logits": self.head(self.dropout(pooled))}
+        return mean_pool(hidden, attention_mask) if self.pooling == "mean" else hidden[:, 0]
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
         """Called by the Trainer where the recipe asks for it.

@@ -107,7 +107,7 @@ def smaller(teacher: TicketClassifier, layers: int) -> TicketClassifier:
     return student
 
 
-def distil(
+def teach(
     student: TicketClassifier,
     encoder: Encoder,
     space: LabelSpace,

@@ -70,7 +70,7 @@ class FieldFigures(Frozen):
     outcomes: OutcomeFigures
     labels: tuple[LabelFigures, ...]
     confused: tuple[tuple[str, str, int], ...]
-    """The most frequent confusions: at close, predicted, rows."""
+    """All confusions, the most frequent first: at close, predicted, rows."""
     curve: tuple[CurvePoint, ...]
     reliability: tuple[ReliabilityBin, ...]
 
@@ -164,10 +164,10 @@ def _label_figures(wanted: NDArray[np.int64], predicted: NDArray[np.int64], fiel
 
 
 def _confused(
-    wanted: NDArray[np.int64], predicted: NDArray[np.int64], field: Field, most: int = 10
+    wanted: NDArray[np.int64], predicted: NDArray[np.int64], field: Field
 ) -> tuple[tuple[str, str, int], ...]:
     wrong = wanted != predicted
     names = [*field.labels, OTHER]  # index -1: a label at close that the bundle does not know
     pairs, counts = np.unique(np.stack([wanted[wrong], predicted[wrong]]), axis=1, return_counts=True)
-    order: Sequence[int] = np.argsort(-counts, kind="stable")[:most].tolist()
+    order: Sequence[int] = np.argsort(-counts, kind="stable").tolist()
     return tuple((names[pairs[0, i]], names[pairs[1, i]], int(counts[i])) for i in order)

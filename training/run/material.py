@@ -18,6 +18,7 @@ from training.measure.metrics import UNKNOWN
 from training.measure.suspects import Suspect, find_suspects, without_suspects
 from training.run.request import Say, TrainRequest
 
+_JUDGED = ("calibration", "test")
 OUTSIDE = "outside"
 """Rows that the labels file says are out of scope: measured, never learned."""
 
@@ -99,10 +100,13 @@ def label_space(rows: Sequence[PreparedRow], fields: Sequence[str]) -> LabelSpac
 def encode_parts(material: Material, encoder: Encoder) -> Mapping[str, Part]:
     """Every part's token ids and label numbers; the out-of-scope rows are a part of their own where there are any.
 
-    The test's labels that training never saw count as wrong, as they do in `evaluate`; elsewhere they are masked.
+    Labels that training never saw count as wrong where the promise is tested and measured, for such mail will come;
+    elsewhere they are masked.
     """
     rows = {**material.split.parts, **({OUTSIDE: material.outside} if material.outside else {})}
-    return {part: _encode(rows[part], encoder, material.space, UNKNOWN if part == "test" else MISSING) for part in rows}
+    return {
+        part: _encode(rows[part], encoder, material.space, UNKNOWN if part in _JUDGED else MISSING) for part in rows
+    }
 
 
 def _encode(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
@@ -34,6 +35,14 @@ class TrainResult:
     bundle: Path
     record: Record
     is_current: bool
+
+    def summary(self) -> dict[str, Any]:
+        """The result as plain values, for machines."""
+        return {
+            "bundle": str(self.bundle),
+            "current": self.is_current,
+            "metrics": self.record.model_dump(mode="json"),
+        }
 
 
 def refuse_unwritable(store: Path) -> None:

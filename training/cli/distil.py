@@ -1,0 +1,50 @@
+"""The command `distil`. Heavy libraries are imported inside it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from training.cli.root import Column, Data, DateFormat, Json, Labels, app, mapping_of
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training distil --teacher models/bundles/current --data export.csv
+      python -m training distil --teacher models/bundles/current --data export.csv --layers 2 --epochs 12"""
+)
+def distil(
+    teacher: Annotated[Path, typer.Option(metavar="FOLDER", help="The bundle to learn from.")],
+    data: Data,
+    layers: Annotated[int, typer.Option(metavar="N", min=1, help="Layers that the student keeps.")] = 3,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="At most; as many as the teacher's recipe says if not given.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The teacher's base model, if it has moved since.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")] = Path("models/bundles"),
+    column: Column = [],  # noqa: B006 typer reads the default, nobody changes it
+    labels: Labels = None,
+    date_format: DateFormat = None,
+    as_json: Json = False,
+) -> None:
+    """Teach a smaller, faster model what a bundle knows.
+
+    The student is split, calibrated, exported and gated as the teacher was, on the very file that it learned from.
+    """
+    columns = mapping_of(column)
+    from training.cli.progress import EpochProgress, quiet_libraries, say
+
+    with quiet_libraries():
+        from training.cli.show import train_lines
+        from training.distil import DistilRequest
+        from training.distil import distil as run
+
+        request = DistilRequest(teacher, data, out, layers, base, epochs, columns, labels, date_format)
+        result = run(request, say, [EpochProgress()])
+    if result is None:  # a helping process of torchrun: the main one speaks
+        return
+    typer.echo(json.dumps(result.summary()) if as_json else "\n".join(train_lines(result)))
