@@ -58,7 +58,7 @@ class PromiseRecipe(Frozen):
     per_label: Literal["auto", "strict", "off"] = "auto"
     """auto: labels with rows enough get a promise of their own, the rest share one; strict: a label without its own
     is never automatic; off: one promise for all."""
-    scope_refused: Share = 0.02
+    scope_refused: Share = 0.03
     """At most this share of ordinary mail may be refused as out of scope; 0 switches the detection off."""
 
 
@@ -105,7 +105,7 @@ class Recipe(Frozen):
     """How a bundle is made. Defaults suit some thousands of tickets; the reasons stand beside them."""
 
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 13
-    epochs: Annotated[int, Field(ge=1, le=200)] = 10
+    epochs: Annotated[int, Field(ge=1, le=200)] = 6
     patience: Annotated[int, Field(ge=1)] = 3
     """Stop after this many epochs without a better macro-F1 on the validation rows."""
     batch_size: Annotated[int, Field(ge=1)] = 32

@@ -42,6 +42,7 @@ def shelf(place: Place, tmp_path: Path) -> Shelf:
         rewritten(place.bundle, store, base_model=name, files={"metrics.json": json.dumps(metrics).encode()})
         for name in ("champion", "challenger")
     )
+    (store / "promotions.jsonl").unlink(missing_ok=True)
     (store / "current").unlink()
     (store / "current").symlink_to(champion.name)
     return Shelf(store, champion, challenger, place.data)

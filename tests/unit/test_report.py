@@ -184,7 +184,7 @@ def test_a_training_report_says_how_it_was_trained() -> None:
     assert "1,000 train, 10 validation, 10 calibration" in text
     assert "2 empty, 5 duplicates" in text
     assert "within 1.5e-06 of torch" in text
-    assert "epochs 3 10" in text
+    assert "epochs 3 6" in text
     assert "promise.confidence" not in text
 
 
