@@ -29,9 +29,9 @@ class SplitRecipe(Frozen):
     """How rows that the file does not assign itself are split, in shares of all rows."""
 
     validation: Share | None = None
-    """Early stopping and the comparison with the baseline. None: 500 rows, but 5 to 10 % of all."""
+    """Early stopping, temperature, the plan of the thresholds. None: 500 rows, but 5 to 10 % of all."""
     calibration: Share | None = None
-    """Temperature and thresholds. None: 800 rows, but 10 to 20 % of all: a promise takes rows, whatever the share."""
+    """Tests the thresholds. None: 800 rows, but 10 to 20 % of all: a promise takes rows, whatever the share."""
     test: Share = 0.1
     """The report. Taken only when the file has no split of its own: a file that has one says what its test is."""
     order: Literal["auto", "random", "time"] = "auto"
@@ -52,7 +52,7 @@ class PromiseRecipe(Frozen):
     route_precision: Precision = 0.95
     """Of what is routed without a person, at least this share is right."""
     suggest_precision: Precision = 0.8
-    """Of what is routed or suggested, at least this share is right."""
+    """Of the answers at or above the suggestion level, at least this share is right."""
     confidence: Precision = 0.95
     """The probability (over the draw of the calibration rows) with which all promises of a field hold together."""
     per_label: Literal["auto", "strict", "off"] = "auto"
