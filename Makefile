@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint types imports check constraints service-env clean
+.PHONY: help env demo test slow lint types imports check constraints service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ demo: env ## from made-up tickets to routed e-mails, in minutes; leaves nothing 
 
 test: env service-env ## the whole test suite
 	$(BIN)/python -m pytest
+
+slow: env service-env ## the slow checks: ten kills of a training, the guarantee re-split hundreds of times, a killed search
+	$(BIN)/python -m pytest -m slow --timeout 3600
 
 lint: env ## ruff: style and common faults
 	$(BIN)/ruff check .
