@@ -58,10 +58,17 @@ def test_tests_start_where_they_are_likeliest_to_pass() -> None:
     accepted = int((rows.confidence >= found.thresholds[0]).sum())
     assert accepted > 100
     assert (np.diff(found.thresholds) < 0).all()
-    assert found.thresholds[-1] == rows.confidence.min()
+    assert rows.confidence.min() - 0.001 <= found.thresholds[-1] < rows.confidence.min()
 
 
 def test_without_validation_rows_there_is_nothing_to_try() -> None:
     """No rows, no thresholds."""
     (found,) = plan_routes(3, graded((0, 0), (0, 0), (0, 0)), 100, PromiseRecipe())
     assert len(found.thresholds) == 0
+
+
+def test_no_threshold_lies_on_a_rows_own_confidence() -> None:
+    """Rounding on another processor moves a confidence by 1e-7: it must not turn a verdict."""
+    rows = graded((300, 5))
+    (found,) = plan_routes(1, rows, 600, PromiseRecipe(per_label="off"))
+    assert np.abs(found.thresholds[:, None] - rows.confidence[None, :]).min() > 1e-6

@@ -28,6 +28,11 @@ LIKELY_STRICT = 0.5
 _PRIOR_ROWS = 10
 """Weight of the field's own error rate, in rows, where a group's validation rows are few."""
 
+_LEAST_GAP = 2e-5
+"""Confidences closer than this count as equal: rounding could swap them."""
+_MOST_BELOW = 1e-3
+"""A threshold lies at most this far below the row that it accepts."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Outlook:
@@ -86,7 +91,7 @@ def plan_group(
 def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Outlook:
     rows = validation.of(group)
     order = np.argsort(-rows.confidence, kind="stable")
-    thresholds = rows.confidence[order][_ranks(len(rows)) - 1]
+    thresholds = _between(rows.confidence[order], _ranks(len(rows)))
     # Rows of equal confidence are accepted together, so they count together.
     accepted = np.searchsorted(-rows.confidence[order], -thresholds, side="right")
     wrong = np.cumsum(~rows.correct[order])[accepted - 1] if len(rows) else np.zeros(0)
@@ -97,6 +102,16 @@ def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Out
         rows=np.rint(accepted * ratio).astype(np.int64),
         errors=(wrong + _PRIOR_ROWS * overall) / (accepted + _PRIOR_ROWS),
     )
+
+
+def _between(falling: NDArray[np.float64], ranks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Thresholds that accept so many rows each, laid below the last one's confidence and clear of the next one's.
+
+    On a row's own confidence, another processor's rounding would turn its verdict.
+    """
+    gaps = falling - np.append(falling[1:], 0.0)
+    clear = ranks[gaps[ranks - 1] > _LEAST_GAP]
+    return np.asarray(falling[clear - 1] - np.minimum(gaps[clear - 1] / 2, _MOST_BELOW))
 
 
 def _ranks(rows: int) -> NDArray[np.int64]:

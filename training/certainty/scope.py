@@ -6,6 +6,9 @@ from scipy.stats import binom
 
 from models.manifest import ScopeEntry
 
+_MOST_BELOW = 0.01
+"""In logits: how far below the row it keeps the threshold lies at most."""
+
 
 def fit_scope(scores: NDArray[np.float64], refused: float, confidence: float) -> ScopeEntry | None:
     """The highest threshold that refuses at most the share `refused` of ordinary mail; None: too few rows, or 0.
@@ -23,4 +26,8 @@ def fit_scope(scores: NDArray[np.float64], refused: float, confidence: float) ->
     allowed = int((binom.cdf(ranks - 1, len(scores), refused) <= 1 - confidence).sum())
     if not refused or not allowed:
         return None
-    return ScopeEntry(score="centred_energy", threshold=float(np.sort(scores)[allowed - 1]), refused=refused)
+    rising = np.sort(scores)
+    # Below the row itself: on its own score, another processor's rounding would turn its verdict.
+    below = rising[allowed - 2] if allowed > 1 else -np.inf
+    threshold = rising[allowed - 1] - min((rising[allowed - 1] - below) / 2, _MOST_BELOW)
+    return ScopeEntry(score="centred_energy", threshold=float(threshold), refused=refused)

@@ -21,7 +21,7 @@ def main() -> None:
     try:
         sys.exit(_run(sys.argv[1:] or ["--help"]))
     except Stopped as stopped:
-        typer.echo("stopped; nothing is left half-written", err=True)
+        typer.echo(f"stopped; {'; '.join(_notes(stopped)) or 'nothing is left half-written'}", err=True)
         sys.exit(128 + stopped.number)
 
 
@@ -31,11 +31,16 @@ def _run(arguments: list[str]) -> int:
     except typer.TyperException as error:
         message = error.format_message()
     except TicketRouterError as error:
-        message = str(error)
+        message = "; ".join([str(error), *_notes(error)])
     except OSError as error:  # a full disk, an unwritable temporary folder
         message = f"{error.strerror or 'input or output failed'}: {error.filename or 'no file named'}"
     typer.echo(f"error: {' '.join(message.split())}", err=True)
     return BAD_USAGE
+
+
+def _notes(error: BaseException) -> list[str]:
+    """What a stage added on the way out, for instance that the same command goes on from a checkpoint."""
+    return list(getattr(error, "__notes__", ()))
 
 
 class Stopped(BaseException):
