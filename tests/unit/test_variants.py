@@ -192,3 +192,17 @@ def test_a_graph_for_any_processor_suits_any() -> None:
     entry = ModelEntry(variant="fp32", file="model.onnx", tolerance=0.001)
     assert entry.suits("cpu", set())
     assert entry.suits("cuda", {"avx2"})
+
+
+def test_the_last_narrowing_products_can_stay_exact(fp32: Path, tmp_path: Path) -> None:
+    """Half of the two feed-forwards' second products stays fp32: the upper layer's, not the lower one's."""
+    write_int8(fp32, tmp_path / "all.onnx", FULL)
+    write_int8(fp32, tmp_path / "half.onnx", FULL, exact_share=0.5)
+    kept = products(tmp_path / "half.onnx") - products(tmp_path / "all.onnx")
+    assert len(kept) == 1
+    assert "layer.1/output" in kept.pop()
+
+
+def products(path: Path) -> set[str]:
+    """The names of a graph's products in fp32."""
+    return {node.name for node in onnx.load(str(path)).graph.node if node.op_type == "MatMul"}

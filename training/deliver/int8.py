@@ -5,7 +5,7 @@ gets other logits in other company (1.0 apart at worst on banking77; here 1e-6),
 Method: token-wise activations and column-wise weights, Yao et al., "ZeroQuant", NeurIPS 2022.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,19 @@ _SMALLEST = 1e-9
 _MICROSOFT = "com.microsoft"
 
 
-def write_int8(source: Path, target: Path, largest_weight: int) -> None:
+def write_int8(source: Path, target: Path, largest_weight: int, exact_share: float = 0.0) -> None:
     """Write `source` with its linear layers and embeddings in int8. A head (a `Gemm`) and all else stay fp32.
 
     Args:
         source: an fp32 graph as `export_onnx` writes it.
         target: the new file.
         largest_weight: FULL or REDUCED.
+        exact_share: of the narrowing products (a feed-forward's second), this share, the last ones, stays fp32: their
+            inputs have the outliers that cost the most.
     """
     model = onnx.load(str(source))
-    graph = _Graph({each.name: each for each in model.graph.initializer}, largest_weight)
+    weights = {each.name: each for each in model.graph.initializer}
+    graph = _Graph(weights, largest_weight, exact=_last_narrowing(model.graph.node, weights, exact_share))
     nodes = [new for node in model.graph.node for new in graph.quantised(node)]
     used = {name for node in nodes for name in node.input}
     initializers = [each for each in (*model.graph.initializer, *graph.constants()) if each.name in used]
@@ -44,12 +47,21 @@ def write_int8(source: Path, target: Path, largest_weight: int) -> None:
     onnx.save(model, str(target))
 
 
+def _last_narrowing(nodes: Iterable[Any], weights: Mapping[str, Any], share: float) -> frozenset[str]:
+    """The weights of the last so many products that have fewer outputs than inputs."""
+    products = [node.input[1] for node in nodes if node.op_type == "MatMul" and node.input[1] in weights]
+    narrowing = [name for name in products if len(dims := weights[name].dims) == 2 and dims[0] > dims[1]]
+    return frozenset(narrowing[len(narrowing) - round(share * len(narrowing)) :])
+
+
 @dataclass(frozen=True)
 class _Graph:
     """A graph while its nodes are gone through: its initializers, and what was made in their place."""
 
     weights: dict[str, Any]
     largest_weight: int
+    exact: frozenset[str] = frozenset()
+    """Weights that stay fp32."""
     made: dict[str, Any] = field(default_factory=dict)
     bytes_of: set[str] = field(default_factory=set)
     """Activations that are bytes already: queries, keys and values share one input."""
@@ -66,7 +78,7 @@ class _Graph:
 
     def quantised(self, node: Any) -> list[Any]:
         """The nodes that stand in this one's place; itself where it has no matrix of weights."""
-        if node.op_type == "MatMul" and self._is_matrix(node.input[1]):
+        if node.op_type == "MatMul" and self._is_matrix(node.input[1]) and node.input[1] not in self.exact:
             return [*self._to_bytes(node.input[0]), *self._linear(node)]
         if node.op_type == "Gather" and self._is_matrix(node.input[0]):
             return self._embedding(node)
