@@ -20,7 +20,8 @@ def graded(correct: list[bool], predicted: int = 0) -> Graded:
 
 
 def sequence(*thresholds: float, doubt: float = 0.05, labels: np.ndarray = BOTH) -> TestSequence:
-    return TestSequence(labels, np.array(thresholds), doubt)
+    """All of its doubt at its first test."""
+    return TestSequence(labels, np.array(thresholds), np.eye(1, len(thresholds)).ravel() * doubt)
 
 
 @given(st.integers(1, 300), st.floats(0.001, 0.5), st.data())
@@ -52,6 +53,25 @@ def test_a_failed_test_ends_its_group() -> None:
     rows = graded([False, *[True] * 99])
     assert lowest_passed([sequence(0.01)], rows, 0.9) == [0.01]
     assert lowest_passed([sequence(0.8, 0.01)], rows, 0.9) == [None]
+
+
+def test_a_walk_that_failed_leaves_the_one_that_starts_below_its_own_doubt() -> None:
+    """Two starts share the doubt: the upper one's failure costs its share alone."""
+    rows = graded([False, *[True] * 99])
+    two = TestSequence(BOTH, np.array([0.8, 0.4, 0.01]), np.array([0.025, 0.0, 0.025]))
+    assert lowest_passed([two], rows, 0.9) == [0.01]
+    alone = TestSequence(BOTH, np.array([0.8, 0.4, 0.01]), np.array([0.05, 0.0, 0.0]))
+    assert lowest_passed([alone], rows, 0.9) == [None]
+
+
+def test_a_passed_test_adds_its_doubt_to_the_next_start() -> None:
+    """What the walk from above did not need, the start below may use beside its own."""
+    rows = graded([True] * 45 + [False] * 4 + [True] * 41)
+    assert 0.025 < p_value(86, 90, 0.9) <= 0.05
+    pair = TestSequence(BOTH, np.array([0.57, 0.05]), np.array([0.025, 0.025]))
+    assert lowest_passed([pair], rows, 0.9) == [0.05]
+    alone = TestSequence(BOTH, np.array([0.05]), np.array([0.025]))
+    assert lowest_passed([alone], rows, 0.9) == [None]
 
 
 def test_a_group_that_needed_nothing_hands_its_doubt_on() -> None:

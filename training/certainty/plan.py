@@ -25,6 +25,9 @@ MOST = 0.8
 """… while at least this share of the label's answers is routed: else sharing the pool's threshold serves it better."""
 LIKELY_STRICT = 0.5
 """In strict mode there is no pool to share, so that an even chance is worth its share of the error probability."""
+STARTS = 3
+"""Walks downwards that share a group's error probability."""
+_FURTHER = 1.5
 _PRIOR_ROWS = 10
 """Weight of the field's own error rate, in rows, where a group's validation rows are few."""
 
@@ -74,7 +77,9 @@ def plan_routes(labels: int, validation: Graded, rows: int, recipe: PromiseRecip
 def plan_group(
     group: NDArray[np.bool_], validation: Graded, ratio: float, precision: float, doubt: float
 ) -> TestSequence:
-    """One group's tests: from the threshold that is likeliest to pass downwards.
+    """One group's tests: downwards from the threshold that is likeliest to pass, and from likely ones further down.
+
+    A single start would lose everything to one unlucky test; those further down cost a part of its doubt.
 
     Args:
         group: whose rows, a mask [labels of the field].
@@ -84,8 +89,22 @@ def plan_group(
         doubt: the group's share of the error probability.
     """
     outlook = _outlook(group, validation, ratio)
-    start = int(outlook.power(precision, doubt).argmax()) if len(outlook.thresholds) else 0
-    return TestSequence(group, outlook.thresholds[start:], doubt)
+    starts = _starts(outlook, precision, doubt)
+    doubts = np.zeros(len(outlook.thresholds))
+    doubts[starts] = doubt / max(1, len(starts))
+    return TestSequence(group, outlook.thresholds, doubts)
+
+
+def _starts(outlook: _Outlook, precision: float, doubt: float) -> list[int]:
+    """The likeliest threshold to pass, and the likeliest of those that accept _FURTHER times the rows of the last."""
+    power = outlook.power(precision, doubt / STARTS)
+    starts: list[int] = []
+    while len(starts) < STARTS:
+        able = outlook.share >= (_FURTHER * outlook.share[starts[-1]] if starts else 0.0)
+        if not able.any():
+            break
+        starts.append(int(np.where(able, power, -1.0).argmax()))
+    return starts
 
 
 def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Outlook:

@@ -22,14 +22,14 @@ class TestSequence:
     """One group's tests.
 
     `labels` [labels of the field] says whose rows belong to the group, `thresholds` [tests] what is tried, falling;
-    `doubt` is the share of the error probability that its first test brings.
+    `doubts` [tests] what each test brings of the error probability: 0 but where a walk downwards starts.
     """
 
     __test__ = False  # not a test of pytest's
 
     labels: NDArray[np.bool_]
     thresholds: NDArray[np.float64]
-    doubt: float
+    doubts: NDArray[np.float64]
 
 
 def precision_bound(right: int, rows: int, doubt: float) -> float:
@@ -48,20 +48,20 @@ def p_value(right: int, rows: int, precision: float) -> float:
 def lowest_passed(sequences: Sequence[TestSequence], rows: Graded, precision: float) -> list[float | None]:
     """For each group the lowest threshold above which `precision` is proven; None: none is.
 
-    All of them hold together, except with the sum of the sequences' `doubt` as probability over the draw of the rows.
+    All of them hold together, except with the sum of all `doubts` as probability over the draw of the rows: the
+    fallback procedure (Wiens, Pharmaceutical Statistics 2003). A passed test hands what it had to the next one; a failed
+    one loses it.
     """
     found: list[float | None] = []
-    carried = 0.0
+    level = 0.0
     for sequence in sequences:
         group = rows.of(sequence.labels)
-        passed, level = None, carried + sequence.doubt
-        for threshold in sequence.thresholds:
-            accepted = group.confidence >= threshold
-            if p_value(int(group.correct[accepted].sum()), int(accepted.sum()), precision) > level:
-                level = 0.0
-                break
-            passed = float(threshold)
-        # What a group did not need goes to the next one: only a sequence that passed to its end has any left.
-        carried = level
+        passed = None
+        for threshold, doubt in zip(sequence.thresholds, sequence.doubts, strict=True):
+            level += float(doubt)
+            if level:
+                accepted = group.confidence >= threshold
+                proven = p_value(int(group.correct[accepted].sum()), int(accepted.sum()), precision) <= level
+                passed, level = (float(threshold), level) if proven else (passed, 0.0)
         found.append(passed)
     return found
