@@ -11,6 +11,7 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.manifest import Frozen, Variant
 from training.closed import read_closed
+from training.data.source import TicketFile
 from training.data.split import PreparedRow
 from training.measure.answers import Answers, answering, as_arrays
 from training.measure.latency import Cost, costs
@@ -91,16 +92,14 @@ class Comparison(Frozen):
         return tuple(name for name in DECISIVE if enough and self.figures[name].sign == sign)
 
 
-def compare(
-    champion: Path, challenger: Path, data: Path, columns: Mapping[str, str], variant: Variant = "fp32"
-) -> Comparison:
+def compare(champion: Path, challenger: Path, file: TicketFile, variant: Variant = "fp32") -> Comparison:
     """Hold two bundles against each other on a file of closed tickets.
 
     Raises:
         TicketRouterError: a bundle or the file is not sound, a bundle lacks the variant, or no row has text.
     """
     bundles = open_bundle(champion), open_bundle(challenger)
-    rows = read_closed(data, (DEPARTMENT,), columns).rows
+    rows = read_closed(file).rows
     return compare_bundles(*bundles, rows, variant)
 
 

@@ -4,9 +4,8 @@ The teacher's weights come from its own fp32 graph; its recipe says how the rows
 measured on rows that neither of them learned from.
 """
 
-import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from models.encoding import Batch
 from models.errors import TicketRouterError
 from models.golden import replay
 from models.scoring import Logits
+from training.data.source import TicketFile
 from training.deliver.weights import restore_weights
 from training.learn.base import resolve_base
 from training.learn.checkpoints import run_folder, run_key
@@ -44,14 +44,11 @@ class DistilRequest:
     manifest says. `epochs` None: as many as the teacher had."""
 
     teacher: Path
-    data: Path
+    file: TicketFile
     store: Path
     layers: int = 3
     base: str | None = None
     epochs: int | None = None
-    columns: Mapping[str, str] | None = None
-    rules: Path | None = None
-    date_format: str | None = None
 
 
 def distil(request: DistilRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TrainResult | None:
@@ -66,8 +63,9 @@ def distil(request: DistilRequest, say: Say, callbacks: Sequence[TrainerCallback
     refuse_unwritable(request.store)
     bundle = open_bundle(request.teacher)
     recipe = recipe_of(bundle, request.epochs)
-    refuse_other_data(bundle, request.data)
-    key = run_key(recipe, [request.data], teacher=bundle.version, layers=request.layers)
+    refuse_other_data(bundle, request.file)
+    asked = {"teacher": bundle.version, "layers": request.layers, **request.file.reading}
+    key = run_key(recipe, request.file.paths, **asked)
     with run_folder(request.store, key) as folder:
         learned = learn_student(request, bundle, recipe, folder, say, callbacks)
         return deliver(learned, say, started) if is_main() else None
@@ -86,11 +84,12 @@ def learn_student(
     Raises:
         TicketRouterError: the teacher or the file is not what it takes, or the student would have no fewer layers.
     """
-    asked = _train_request(request, bundle, recipe)
+    fields = tuple(field.name for field in bundle.manifest.fields)
+    asked = TrainRequest(request.file, recipe, request.base or bundle.manifest.base_model, request.store, fields)
     material = read_material(asked, say)
     if material.space != bundle.manifest.label_space():
         raise TicketRouterError(
-            f"{request.data}: its labels are not the teacher's; distil from the file it learned from"
+            f"{request.file.path}: its labels are not the teacher's; distil from the file it learned from"
         )
     base = resolve_base(asked.base)
     seeded(recipe.seed)
@@ -120,19 +119,25 @@ def recipe_of(bundle: Bundle, epochs: int | None) -> Recipe:
     return recipe.model_copy(update={"general": None, "epochs": epochs or recipe.epochs})
 
 
-def refuse_other_data(bundle: Bundle, data: Path) -> None:
-    """On other rows, the teacher may have learned what the student is measured on.
+def refuse_other_data(bundle: Bundle, file: TicketFile) -> None:
+    """On other rows or labels, the teacher may have learned what the student is measured on.
 
     Raises:
-        TicketRouterError: the file cannot be read, or is not the one the teacher learned from.
+        TicketRouterError: a file cannot be read, or is not the one the teacher learned from.
     """
     try:
-        with data.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        given = file.origin()
     except OSError as error:
-        raise TicketRouterError(f"{data}: cannot be read ({error.strerror})") from error
-    if bundle.manifest.provenance.get("data", {}).get("sha256") != digest:
-        raise TicketRouterError(f"{data}: not the file that {bundle.version} learned from; give that one, unchanged")
+        raise TicketRouterError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    learned = bundle.manifest.provenance.get("data", {})
+    if learned.get("sha256") != given["sha256"]:
+        raise TicketRouterError(
+            f"{file.path}: not the file that {bundle.version} learned from; give that one, unchanged"
+        )
+    rules = learned.get("labels", {})
+    if rules.get("sha256") != given.get("labels", {}).get("sha256"):
+        wanted = f"with {rules['file']}; give that one, unchanged" if rules else "without one; leave it out"
+        raise TicketRouterError(f"--labels: {bundle.version} learned {wanted}")
 
 
 def load_teacher(bundle: Bundle, base: Path, material: Material, recipe: Recipe) -> TicketClassifier:
@@ -151,16 +156,3 @@ def load_teacher(bundle: Bundle, base: Path, material: Material, recipe: Recipe)
 
     replay(bundle, infer, TEACHER_TOLERANCE)
     return teacher
-
-
-def _train_request(request: DistilRequest, bundle: Bundle, recipe: Recipe) -> TrainRequest:
-    return TrainRequest(
-        data=request.data,
-        recipe=recipe,
-        base=request.base or bundle.manifest.base_model,
-        store=request.store,
-        fields=tuple(field.name for field in bundle.manifest.fields),
-        columns=request.columns,
-        rules=request.rules,
-        date_format=request.date_format,
-    )

@@ -1,6 +1,6 @@
 """A bundle held against closed tickets, through onnxruntime: the path the service takes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,17 @@ from models.bundle import Bundle, open_bundle
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.manifest import Variant
+from models.scoring import Logits
+from training.certainty.graded import Scored
 from training.closed import ClosedTickets, read_closed
-from training.data.split import label_numbers
+from training.data.prepare import PreparedRow, label_numbers
+from training.data.source import TicketFile
 from training.measure.answers import answering, load_variant
 from training.measure.behaviour import behaviour
+from training.measure.measured import MeasuredRows, measured_rows
 from training.measure.metrics import UNKNOWN, FieldFigures, field_figures
 from training.measure.record import Findings
+from training.measure.scope import scope_figures
 from training.report import render_evaluation
 
 SEED = 13
@@ -23,25 +28,24 @@ SEED = 13
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Each field's figures; `empty` rows had no text left and went to review; `unknown` ones have a department that
-    the bundle does not know, and count as wrong. `findings.behaviour` is empty where it was not asked for."""
+    the bundle does not know, and count as wrong. `notes`: what in the labels file is about nothing.
+    `findings.behaviour` is empty where it was not asked for."""
 
     bundle: Bundle
     rows: int
     empty: int
     unknown: int
+    notes: tuple[str, ...]
     figures: Mapping[str, FieldFigures]
     findings: Findings
 
 
-def evaluate(
-    bundle_path: Path, data: Path, columns: Mapping[str, str], variant: Variant = "fp32", *, behave: bool = False
-) -> Evaluation:
+def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, behave: bool = False) -> Evaluation:
     """Figures of a bundle on a file of closed tickets. Fields that the file has no column for are left out.
 
     Args:
         bundle_path: the bundle's folder.
-        data: CSV, JSONL or Parquet.
-        columns: role → column, where a column has none of its usual names.
+        file: the closed tickets.
         variant: the graph to run.
         behave: also try changes that must not change the department.
 
@@ -49,23 +53,40 @@ def evaluate(
         TicketRouterError: the bundle or the file is not sound, no row has text, or the bundle lacks the variant.
     """
     bundle = open_bundle(bundle_path)
-    closed = read_closed(data, [field.name for field in bundle.manifest.label_space()], columns)
-    figures = _figures(bundle, closed, variant)
-    unknown = sum(row.row.labels[DEPARTMENT] not in bundle.scorings[0].field.labels for row in closed.rows)
-    findings = Findings(behaviour=behaviour(answering(bundle, variant), closed.rows, SEED) if behave else ())
-    return Evaluation(bundle, len(closed.rows) + closed.empty, closed.empty, unknown, figures, findings)
+    closed = read_closed(file, [field.name for field in bundle.manifest.label_space()])
+    measured, outside = _measured(bundle, closed, variant)
+    figures = {
+        name: found
+        for name, rows in measured.items()
+        if (found := field_figures(rows.logits, rows.labels, rows.scoring)) is not None
+    }
+    findings = Findings(
+        slices={name: measured[name].slices() for name in figures},
+        worst={name: measured[name].worst() for name in figures},
+        scope=scope_figures(bundle.manifest.fields[0], bundle.scorings[0], measured[DEPARTMENT].logits, outside),
+        behaviour=behaviour(answering(bundle, variant), closed.rows, SEED) if behave else (),
+    )
+    unknown = int((measured[DEPARTMENT].labels == UNKNOWN).sum())
+    rows = len(closed.rows) + closed.empty
+    return Evaluation(bundle, rows, closed.empty, unknown, closed.notes, figures, findings)
 
 
-def _figures(bundle: Bundle, closed: ClosedTickets, variant: Variant) -> dict[str, FieldFigures]:
-    logits = load_variant(bundle, variant).logits([bundle.encode(row.text) for row in closed.rows])
-    result = {}
-    for scoring in bundle.scorings:
-        if scoring.field.name in closed.fields:
-            labels = label_numbers(closed.rows, scoring.field, unknown=UNKNOWN)
-            found = field_figures(logits, labels, scoring)
-            if found is not None:
-                result[scoring.field.name] = found
-    return result
+def _measured(bundle: Bundle, closed: ClosedTickets, variant: Variant) -> tuple[dict[str, MeasuredRows], Logits | None]:
+    """By field, the bundle's answers to the rows; and its logits of the out-of-scope rows, if there are any."""
+    model = load_variant(bundle, variant)
+
+    def logits_of(rows: Sequence[PreparedRow]) -> Logits:
+        return model.logits([bundle.encode(row.text) for row in rows])
+
+    logits = logits_of(closed.rows)
+    measured = {
+        scoring.field.name: measured_rows(
+            closed.rows, Scored(logits, label_numbers(closed.rows, scoring.field, unknown=UNKNOWN)), scoring
+        )
+        for scoring in bundle.scorings
+        if scoring.field.name in closed.fields
+    }
+    return measured, logits_of(closed.outside) if closed.outside else None
 
 
 def write_report(found: Evaluation, path: Path) -> None:
@@ -84,12 +105,13 @@ def write_report(found: Evaluation, path: Path) -> None:
 
 def summary(found: Evaluation) -> dict[str, Any]:
     """The evaluation as plain values, for machines."""
-    behaved = [one.model_dump(mode="json") for one in found.findings.behaviour]
+    # Not the worst errors: they quote tickets.
+    found_too = found.findings.model_dump(mode="json", include={"slices", "scope", "behaviour"})
     return {
         "version": found.bundle.version,
         "rows": found.rows,
         "empty": found.empty,
         "unknown": found.unknown,
         "figures": {name: value.model_dump(mode="json") for name, value in found.figures.items()},
-        **({"behaviour": behaved} if behaved else {}),
+        **{name: value for name, value in found_too.items() if value},
     }

@@ -62,6 +62,4 @@ def learn(
 
 def _key(request: TrainRequest, base: Path) -> str:
     model = [base / name for name in ("config.json", "model.safetensors", "tokenizer.json")]
-    rules = [request.rules] if request.rules else []
-    asked = {"fields": request.fields, "columns": dict(request.columns or {}), "dates": request.date_format}
-    return run_key(request.recipe, [request.data, *rules, *model], **asked)
+    return run_key(request.recipe, [*request.file.paths, *model], fields=request.fields, **request.file.reading)

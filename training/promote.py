@@ -17,6 +17,7 @@ from models.text import prepare
 from models.ticket import Ticket
 from training.closed import read_closed
 from training.compare import Comparison, compare_bundles
+from training.data.source import TicketFile
 from training.deliver.promotions import Gate, Promotion, current_version, locked, move, previous_version
 from training.measure.answers import load_variant
 from training.measure.latency import Cost, costs
@@ -45,8 +46,7 @@ class PromoteRequest:
 
     bundle: Path
     store: Path
-    data: Path | None = None
-    columns: Mapping[str, str] | None = None
+    file: TicketFile | None = None
     reason: str | None = None
     force: bool = False
     limits: Limits = Limits()
@@ -176,12 +176,12 @@ def _against_champion(bundle: Bundle, request: PromoteRequest) -> Iterator[Gate]
     except BundleError as error:
         yield Gate(name="champion", passed=None, figure=f"nothing to compare with: {error}")
         return
-    if request.data is None:
+    if request.file is None:
         yield Gate(name="champion", passed=None, figure="not compared with it on tickets: give some with --data")
         before, after = costs((champion, bundle), limits.variant, _golden_texts(champion))
         yield from _cost_gates(before, after, limits)
     else:
-        rows = read_closed(request.data, (DEPARTMENT,), request.columns or {}).rows
+        rows = read_closed(request.file).rows
         found = compare_bundles(champion, bundle, rows, limits.variant)
         yield _not_worse(found)
         yield from _cost_gates(found.champion_cost, found.challenger_cost, limits)

@@ -4,17 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
-from pathlib import Path
 
 from models.fields import DEPARTMENT
 from models.manifest import Frozen
 from training.certainty.promise import fewest_start
-from training.data.contract import Checked, TicketRow, check_table, label_counts
+from training.data.contract import Checked, TicketRow, label_counts
 from training.data.draw import wanted_shares
-from training.data.labels import NO_RULES, LabelRules, alias_lines
+from training.data.labels import alias_lines
 from training.data.prepare import PreparedRow, distinct_rows, prepare_rows
 from training.data.slices import length_slice
-from training.data.table import read_table
+from training.data.source import TicketFile, check_tickets
 from training.recipe import Recipe
 
 ENOUGH_ROWS = 30
@@ -72,20 +71,9 @@ class Readiness(Frozen):
     advice: tuple[str, ...]
 
 
-def assess(
-    data: Path,
-    fields: tuple[str, ...],
-    columns: Mapping[str, str],
-    rules: LabelRules = NO_RULES,
-    date_format: str | None = None,
-) -> Readiness:
-    """Read a file and say what is wrong with it. Arguments as of `check_table`.
-
-    Raises:
-        TicketRouterError: it cannot be read at all, a column is missing, or no row is closed and checked.
-    """
-    table = read_table(data)
-    checked = check_table(table, fields, columns, rules, date_format)
+def assess(file: TicketFile, fields: tuple[str, ...]) -> Readiness:
+    """Read a file and say what is wrong with it. Arguments and errors as of `check_tickets`."""
+    table, checked = check_tickets(file, fields)
     filled, empty = prepare_rows(checked.rows)
     distinct = distinct_rows(filled)[0]
     rows = [item.row for item in distinct]
@@ -93,7 +81,7 @@ def assess(
     verdict = _refusal(checked, counts)
     with_text = {item.row.line for item in filled}
     return Readiness(
-        file=str(data),
+        file=str(file.path),
         rows=len(table.records),
         columns=checked.columns,
         faults=tuple(FaultEntry(line=f.line, column=f.column, what=f.what, text=str(f)) for f in checked.faults),

@@ -1,6 +1,5 @@
 """`training tune`: search the recipe by its macro-F1 on the validation rows. Calibration and test rows stay unseen."""
 
-import hashlib
 import math
 import tempfile
 from collections.abc import Callable, Sequence
@@ -14,9 +13,11 @@ from transformers import AutoConfig, TrainerCallback, TrainerControl, TrainerSta
 
 from models.errors import TicketRouterError
 from models.manifest import Frozen
+from training.digest import digest_of
 from training.learn.base import resolve_base
 from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.finetune import finetune
+from training.learn.general import GeneralTexts, read_general
 from training.learn.optimizer import learning_rate
 from training.learn.rows import EncodedRows
 from training.recipe import Recipe
@@ -75,7 +76,7 @@ def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = 
         missing = request.trials - len(finished(study))
         if missing > 0:
             study.optimize(
-                _Objective(start, space, base, material, tuple(callbacks)),
+                _Objective(start, space, base, material, read_general(start), tuple(callbacks)),
                 n_trials=missing,
                 timeout=request.timeout_minutes and request.timeout_minutes * 60,
                 catch=(torch.OutOfMemoryError,),
@@ -130,6 +131,7 @@ class _Objective:
     space: tuple[Dimension, ...]
     base: Path
     material: Material
+    general: GeneralTexts | None
     callbacks: tuple[TrainerCallback, ...]
 
     def __call__(self, trial: optuna.Trial) -> float:
@@ -148,6 +150,7 @@ class _Objective:
                 recipe,
                 Path(folder),
                 [Pruning(trial, recipe.epochs), *self.callbacks],
+                general=self.general,
                 checkpoint_seconds=math.inf,  # a killed trial is begun anew, with other values
             )
         return max(epoch.macro_f1 for epoch in epochs)
@@ -171,10 +174,9 @@ def _width(base: Path) -> int:
 
 def _about(request: TrainRequest) -> dict[str, Any]:
     """What makes two searches one: the same rows, learned by the same encoder, from the same recipe."""
-    with request.data.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "data": digest,
+        "data": [digest_of(path) for path in request.file.paths],
+        **request.file.reading,
         "base": request.base,
         "recipe": request.recipe.model_dump(mode="json"),
         "fields": list(request.fields),

@@ -1,5 +1,6 @@
 """`python -m training`: its every refusal is one line, and nothing is left half-written."""
 
+import json
 import os
 import shutil
 import signal
@@ -155,6 +156,7 @@ def test_a_late_failure_leaves_nothing(
 ) -> None:
     """When export, parity, the choice of golden rows or the writing fails after training, --out stays empty."""
     import training.pipeline
+    import training.run.delivery
     from models.errors import TicketRouterError
 
     def failing(*_: object) -> None:
@@ -162,33 +164,37 @@ def test_a_late_failure_leaves_nothing(
 
     row = GoldenRow(subject="", body="", content_type="text/plain", ids=(0,), logits=(0.0,), outcome="review", label="")
     # Neither the training itself nor what its figures allow is what fails here.
-    stubs = {"finetune": lambda *_: [], "choose_golden": lambda *_: [row], step: failing}
-    for name, stub in stubs.items():
-        monkeypatch.setattr(training.pipeline, name, stub)
+    monkeypatch.setattr(training.pipeline, "finetune", lambda *_, **__: ())
+    monkeypatch.setattr(training.run.delivery, "choose_golden", lambda *_: [row])
+    monkeypatch.setattr(training.run.delivery, step, failing)
     run = invoke(*place.arguments(tmp_path / "store"))
     assert refused(run, store=tmp_path / "store") == "error: cannot go on in two lines"
 
 
-def test_a_terminated_training_leaves_nothing(place: Place, tmp_path: Path) -> None:
-    """SIGTERM in the middle of training: exit 143 with one line, no file in --out, no temporary folder."""
-    (tmp_path / "long.toml").write_text(RECIPE.replace("epochs = 1", "epochs = 200\npatience = 200"))
-    scratch = tmp_path / "scratch"
+def test_a_terminated_training_goes_on(place: Place, tmp_path: Path) -> None:
+    """SIGTERM amid training: exit 143, one line, a checkpoint alone left; the same command ends with a bundle."""
+    (tmp_path / "long.toml").write_text(RECIPE.replace("epochs = 1", "epochs = 12\npatience = 12"))
+    scratch, store = tmp_path / "scratch", tmp_path / "store"
     scratch.mkdir()
-    line = [sys.executable, "-m", "training", *map(str, place.arguments(tmp_path / "store"))]
-    line[line.index(str(place.recipe))] = str(tmp_path / "long.toml")
-    process = subprocess.Popen(
-        line, cwd=ROOT, env={**os.environ, "TMPDIR": str(scratch)}, stdout=-1, stderr=-1, text=True
-    )
+    line = [sys.executable, "-m", "training", *map(str, place.arguments(store, recipe=tmp_path / "long.toml"))]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    process = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=-1, stderr=-1, text=True)
     try:
-        until(lambda: any(scratch.glob("ticket-router-*/checkpoints/checkpoint-*")) or process.poll() is not None)
+        until(lambda: any(store.glob(".run-*/checkpoint-*/complete.json")) or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     finally:
         process.kill()
     assert (process.returncode, out) == (143, "")
-    assert err.splitlines() == ["stopped; nothing is left half-written"]
-    assert not (tmp_path / "store").exists()
-    assert [path.name for path in scratch.iterdir() if path.name.startswith("ticket-router-")] == []
+    assert err.splitlines() == ["stopped; the same command goes on from the last checkpoint"]
+    (run,) = store.iterdir()
+    assert len(list(run.glob("checkpoint-*"))) == 1
+    assert not list(scratch.glob("ticket-router-*"))
+    again = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
+    assert (again.returncode, again.stderr) == (0, "")
+    metrics = json.loads((store / "current" / "metrics.json").read_text())
+    assert [epoch["epoch"] for epoch in metrics["epochs"]] == list(range(1, 13))
+    assert not run.exists()
 
 
 def until(happened: Callable[[], bool], seconds: float = 60) -> None:

@@ -18,6 +18,8 @@ arithmetic = "fp32"
 [split]
 validation = 0.15
 calibration = 0.15
+[data]
+minimum_rows = 2
 """
 
 

@@ -1,7 +1,6 @@
 """`training check`: is the file enough to start?"""
 
 import re
-import tomllib
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from models.errors import TicketRouterError
 from tests.support.rows import CANARY, write_csv
 from training.certainty.promise import fewest_start
 from training.cli.show import check_lines
-from training.data.labels import NO_RULES, LabelRules
+from training.data.source import TicketFile
 from training.readiness import ENOUGH_ROWS, Readiness, assess
 from training.recipe import PromiseRecipe
 
@@ -21,9 +20,11 @@ def assessed(
     *rows: tuple[str, ...],
     fields: tuple[str, ...] = ("department",),
     header: tuple[str, ...] = ("subject", "department", "priority"),
-    rules: LabelRules = NO_RULES,
+    rules: str = "",
 ) -> Readiness:
-    return assess(write_csv(tmp_path / "t.csv", rows, header[: len(rows[0])]), fields, {}, rules)
+    (tmp_path / "labels.toml").write_text(rules)
+    table = write_csv(tmp_path / "t.csv", rows, header[: len(rows[0])])
+    return assess(TicketFile(table, rules=tmp_path / "labels.toml"), fields)
 
 
 def many(label: str, count: int = ENOUGH_ROWS) -> list[tuple[str, ...]]:
@@ -85,7 +86,7 @@ def test_faults_are_listed_and_good_rows_still_counted(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """A missing file is no verdict but an error."""
     with pytest.raises(TicketRouterError, match="cannot be read"):
-        assess(tmp_path / "none.csv", ("department",), {})
+        assess(TicketFile(tmp_path / "none.csv"), ("department",))
 
 
 def test_too_few_rows_for_the_default_promise_are_told_so(tmp_path: Path) -> None:
@@ -121,8 +122,7 @@ def test_spellings_come_with_the_lines_that_merge_them(tmp_path: Path) -> None:
     found = assessed(tmp_path, *rows)
     assert not found.ready
     assert found.advice[1:3] == ("[department]", 'aliases = { "billing" = "Billing" }')
-    rules = LabelRules.model_validate(tomllib.loads("\n".join(found.advice[1:3])))
-    assert assessed(tmp_path, *rows, rules=rules).ready
+    assert assessed(tmp_path, *rows, rules="\n".join(found.advice[1:3])).ready
 
 
 def test_rare_labels_are_named(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_signs_of_a_wrong_encoding_are_named(tmp_path: Path) -> None:
 
 def test_slices_and_what_is_left_out_are_counted(tmp_path: Path) -> None:
     """By language and length; and by the reason for which rows are not learned from."""
-    rules = LabelRules.model_validate({"department": {"retire": ["fax"], "out_of_scope": ["spam"]}})
+    rules = "[department]\nretire = ['fax']\nout_of_scope = ['spam']"
     rows = [("x", "a", "EN", "closed", ""), ("y " * 40, "a", "de", "closed", ""), ("z", "fax", "", "closed", ""),
             ("z", "spam", "", "closed", ""), ("z", "a", "", "open", ""),
             ("z", "a", "", "closed", "router")]  # fmt: skip

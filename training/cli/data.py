@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import BAD_USAGE, Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, mapping_of
+from training.cli.root import BAD_USAGE, Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, ticket_file
 
 
 @app.command(
@@ -46,10 +46,9 @@ def check(
     Holds it against the data contract and says whether it is enough to start.
     """
     from training.cli.show import check_lines
-    from training.data.labels import load_rules
     from training.readiness import assess
 
-    found = assess(data, fields_of(field), mapping_of(column), load_rules(labels), date_format)
+    found = assess(ticket_file(data, column, labels, date_format), fields_of(field))
     typer.echo(found.model_dump_json(indent=1) if as_json else "\n".join(check_lines(found)))
     if not found.ready:
         raise typer.Exit(BAD_USAGE)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, DateFormat, Json, Labels, app, mapping_of
+from training.cli.root import Column, Data, DateFormat, Json, Labels, app, ticket_file
 
 
 @app.command(
@@ -35,7 +35,7 @@ def distil(
 
     The student is split, calibrated, exported and gated as the teacher was, on the very file that it learned from.
     """
-    columns = mapping_of(column)
+    file = ticket_file(data, column, labels, date_format)
     from training.cli.progress import EpochProgress, quiet_libraries, say
 
     with quiet_libraries():
@@ -43,7 +43,7 @@ def distil(
         from training.distil import DistilRequest
         from training.distil import distil as run
 
-        request = DistilRequest(teacher, data, out, layers, base, epochs, columns, labels, date_format)
+        request = DistilRequest(teacher, file, out, layers, base, epochs)
         result = run(request, say, [EpochProgress()])
     if result is None:  # a helping process of torchrun: the main one speaks
         return

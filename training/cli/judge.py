@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from models.manifest import Variant
-from training.cli.root import Column, Data, Json, Store, app, mapping_of
+from training.cli.root import Column, Data, DateFormat, Json, Labels, Store, app, ticket_file
 
 _STORE = Path("models/bundles")
 
@@ -33,15 +33,18 @@ def evaluate(
     ] = False,
     variant: Graph = "fp32",
     column: Column = [],  # noqa: B006 typer reads the default, nobody changes it
+    labels: Labels = None,
+    date_format: DateFormat = None,
     as_json: Json = False,
 ) -> None:
     """Measure a bundle on closed tickets it was not trained on."""
+    file = ticket_file(data, column, labels, date_format)
     from training.cli.show import evaluation_lines
     from training.cli.show_judge import behaviour_lines
     from training.evaluate import evaluate as run
     from training.evaluate import summary, write_report
 
-    found = run(bundle, data, mapping_of(column), variant, behave=behaviour)
+    found = run(bundle, file, variant, behave=behaviour)
     if report is not None:
         write_report(found, report)
     if as_json:
@@ -66,14 +69,17 @@ def compare(
     report: Report = None,
     variant: Graph = "fp32",
     column: Column = [],  # noqa: B006
+    labels: Labels = None,
+    date_format: DateFormat = None,
     as_json: Json = False,
 ) -> None:
     """Hold two bundles against each other on the same closed tickets."""
+    file = ticket_file(data, column, labels, date_format)
     from training.cli.show_judge import comparison_lines
     from training.compare import compare as run
     from training.compare import write_comparison
 
-    found = run(champion, challenger, data, mapping_of(column), variant)
+    found = run(champion, challenger, file, variant)
     if report is not None:
         write_comparison(found, report)
     if as_json:
@@ -110,6 +116,8 @@ def promote(
     ] = [],  # noqa: B006
     variant: Graph = "fp32",
     column: Column = [],  # noqa: B006
+    labels: Labels = None,
+    date_format: DateFormat = None,
     as_json: Json = False,
 ) -> None:
     """Make a bundle the one that serves.
@@ -117,12 +125,13 @@ def promote(
     Checks it whole, holds it against its gates and the current bundle, then moves the store's `current` pointer and
     puts it on record in the store's promotions.jsonl. The bundle that served before is kept: see `rollback`.
     """
+    file = None if data is None else ticket_file(data, column, labels, date_format)
     from training.cli.show_judge import promotion_lines
     from training.promote import Limits, PromoteRequest
     from training.promote import promote as run
 
     limits = Limits(macro_f1, slower, larger, tuple(retired), variant)
-    done = run(PromoteRequest(bundle, store, data, mapping_of(column), reason, force, limits))
+    done = run(PromoteRequest(bundle, store, file, reason, force, limits))
     typer.echo(done.model_dump_json() if as_json else "\n".join(promotion_lines(done, store)))
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, mapping_of
+from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, ticket_file
 from training.learn.base import DEFAULT_BASE
 
 
@@ -39,12 +39,10 @@ def train(
 
     Broken off, the same command goes on from its last checkpoint.
     """
-    from training.data.labels import load_rules
     from training.recipe import load_recipe
 
     # All that can be refused without torch is refused before torch is imported.
-    settings, fields, columns = load_recipe(recipe), fields_of(field), mapping_of(column)
-    load_rules(labels)
+    settings, fields, file = load_recipe(recipe), fields_of(field), ticket_file(data, column, labels, date_format)
     from training.cli.progress import EpochProgress, quiet_libraries, say
 
     with quiet_libraries():
@@ -52,9 +50,7 @@ def train(
         from training.pipeline import train as run
         from training.run.request import TrainRequest
 
-        result = run(
-            TrainRequest(data, settings, base, out, fields, columns, labels, date_format), say, [EpochProgress()]
-        )
+        result = run(TrainRequest(file, settings, base, out, fields), say, [EpochProgress()])
     if result is None:  # a helping process of torchrun: the main one speaks
         return
     typer.echo(json.dumps(result.summary()) if as_json else "\n".join(train_lines(result)))

@@ -2,12 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, FIELD_NAME
+
+if TYPE_CHECKING:  # it brings pandas, which `--help` should not wait for
+    from training.data.source import TicketFile
 
 BAD_USAGE = 2
 
@@ -32,8 +35,6 @@ Fields = Annotated[
     list[str], typer.Option("--field", metavar="NAME", help="A column to predict; department always is.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output, for machines.")]
-
-
 Labels = Annotated[
     Path | None, typer.Option(metavar="FILE", help="TOML file of label aliases, retired and out-of-scope labels.")
 ]
@@ -61,7 +62,20 @@ def fields_of(names: list[str]) -> tuple[str, ...]:
     return (DEPARTMENT, *dict.fromkeys(name for name in names if name != DEPARTMENT))
 
 
-def mapping_of(pairs: list[str]) -> dict[str, str]:
+def ticket_file(data: Path, column: list[str], labels: Path | None, date_format: str | None) -> "TicketFile":
+    """The options on a file of closed tickets as one value, before anything heavy is imported.
+
+    Raises:
+        TicketRouterError: a column option is no pair, or the labels file is not sound.
+    """
+    from training.data.labels import load_rules
+    from training.data.source import TicketFile
+
+    load_rules(labels)
+    return TicketFile(data, _mapping_of(column), labels, date_format)
+
+
+def _mapping_of(pairs: list[str]) -> dict[str, str]:
     """`ROLE=COLUMN` options as a mapping.
 
     Raises:

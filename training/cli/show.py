@@ -73,6 +73,7 @@ def train_lines(result: "TrainResult") -> Iterator[str]:
 def evaluation_lines(found: "Evaluation") -> Iterator[str]:
     """The figures of each field."""
     yield f"bundle {found.bundle.version} on {found.rows} rows"
+    yield from (f"  {note}" for note in found.notes)
     if found.empty:
         yield f"  {found.empty} rows had no text and are left to people; not in the figures"
     if found.unknown:
@@ -80,6 +81,9 @@ def evaluation_lines(found: "Evaluation") -> Iterator[str]:
     for name, figures in found.figures.items():
         yield f"{name}: {_quality(figures)}"
         yield f"  {_outcomes(figures.outcomes)}"
+    scope = found.findings.scope
+    if scope is not None and scope.recall is not None:
+        yield f"{scope.outside_rows} rows are out of scope: {scope.recall:.1%} of them refused"
 
 
 def _quality(figures: "FieldFigures") -> str:

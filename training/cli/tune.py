@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, Fields, Json, app, fields_of, mapping_of
+from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, ticket_file
 from training.learn.base import DEFAULT_BASE
 
 
@@ -32,6 +32,8 @@ def tune(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The best recipe, for train --recipe.")] = Path("best.toml"),
     field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
     column: Column = [],  # noqa: B006
+    labels: Labels = None,
+    date_format: DateFormat = None,
     as_json: Json = False,
 ) -> None:
     """Search for a better recipe.
@@ -41,7 +43,7 @@ def tune(
     """
     from training.recipe import load_recipe
 
-    settings, fields, columns = load_recipe(recipe), fields_of(field), mapping_of(column)
+    settings, fields, file = load_recipe(recipe), fields_of(field), ticket_file(data, column, labels, date_format)
     from training.cli.progress import quiet_libraries, say
 
     with quiet_libraries():
@@ -50,6 +52,6 @@ def tune(
         from training.tune import TuneRequest
         from training.tune import tune as run
 
-        wanted = TrainRequest(data, settings, base, out.parent, fields, columns)
+        wanted = TrainRequest(file, settings, base, out.parent, fields)
         result = run(TuneRequest(wanted, study, out, trials, timeout_minutes), say)
     typer.echo(result.model_dump_json() if as_json else "\n".join(tune_lines(result)))

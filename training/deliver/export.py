@@ -15,7 +15,7 @@ from models.encoding import Batch, Encoder, Encoding
 from models.errors import TicketRouterError
 from models.manifest import Frozen
 from models.scoring import FieldScoring, Logits, judge
-from training.learn.batches import logits_of
+from training.learn.batches import rows_through
 from training.learn.classifier import TicketClassifier
 
 PARITY_TOLERANCE = 1e-3
@@ -62,7 +62,7 @@ class OnnxModel:
 
     def logits(self, encodings: Sequence[Encoding], batch_size: int = 16) -> Logits:
         """Logits of all rows in their order, shape [rows, labels]."""
-        return logits_of(encodings, self.encoder, self.infer, batch_size)
+        return rows_through(self.infer, encodings, self.encoder, batch_size)
 
 
 def export_onnx(model: TicketClassifier, folder: Path) -> Path:

@@ -1,23 +1,21 @@
 """Where a bundle comes from: data digest, recipe, code revision, package versions. What makes a run repeatable."""
 
-import hashlib
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from training.data.source import TicketFile
 from training.recipe import Recipe
 
 _PACKAGES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "numpy")
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def lineage(data: Path, recipe: Recipe) -> dict[str, Any]:
+def lineage(file: TicketFile, recipe: Recipe) -> dict[str, Any]:
     """The provenance that goes into the manifest: nothing in it changes when the same run is made again."""
-    with data.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "data": {"file": data.name, "sha256": digest},
+        "data": file.origin(),
         "recipe": recipe.model_dump(mode="json"),
         "code": code_revision(),
         "packages": {name: version(name) for name in _PACKAGES},

@@ -18,6 +18,7 @@ import torch
 
 from models.errors import TicketRouterError
 from models.text import TEXT_VERSION
+from training.digest import digest_of
 from training.learn.distributed import is_main, processes
 from training.recipe import Recipe
 
@@ -48,7 +49,7 @@ def run_key(recipe: Recipe, files: Iterable[Path], **choices: object) -> str:
     general = [recipe.general.data] if recipe.general else []
     facts = {
         "recipe": recipe.model_dump(mode="json"),
-        "files": [_digest(path) for path in [*files, *general]],
+        "files": [digest_of(path) for path in [*files, *general]],
         "choices": choices,
         "text": TEXT_VERSION,
         "torch": torch.__version__,
@@ -158,11 +159,6 @@ def _lock(folder: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)  # the run that had it has just removed its folder: ours is another one
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

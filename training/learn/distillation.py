@@ -21,7 +21,7 @@ from models.fields import LabelSpace
 from models.scoring import Logits
 from training.learn.classifier import TicketClassifier
 from training.learn.figures import EpochFigures, epoch_figures
-from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, _trained
+from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, train_to_the_end
 from training.learn.losses import training_loss
 from training.learn.rows import Collator, EncodedRows
 from training.learn.trainer import BEST, Lesson, TicketTrainer
@@ -131,7 +131,7 @@ def teach(
         compute_metrics=DepartmentF1(space),
     )
     trainer.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]  # transformers leaves it so
-    last = _trained(trainer, run_folder)
+    last = train_to_the_end(trainer, run_folder)
     student.load_state_dict(load_file(last / BEST))
     student.eval()
     return epoch_figures(TrainerState.load_from_json(str(last / "trainer_state.json")).log_history)

@@ -13,7 +13,7 @@ from transformers import EvalPrediction, PrinterCallback, TrainerCallback, Train
 from models.encoding import Batch, Encoder, Encoding
 from models.fields import LabelSpace
 from models.scoring import Logits
-from training.learn.batches import logits_of
+from training.learn.batches import rows_through
 from training.learn.checkpoints import newest_checkpoint
 from training.learn.classifier import TicketClassifier
 from training.learn.distributed import leave, wait_for_all
@@ -65,7 +65,7 @@ def finetune(
         compute_metrics=DepartmentF1(space),
     )
     trainer.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]  # transformers leaves it so
-    last = _trained(trainer, run_folder)
+    last = train_to_the_end(trainer, run_folder)
     model.load_state_dict(load_file(last / BEST))
     resize_head(model, space)
     leave()
@@ -84,7 +84,7 @@ def _lesson(
     return wide, Lesson(rows, own=len(train), drawn=general.drawn(len(train)), loss=loss)
 
 
-def _trained(trainer: TicketTrainer, run_folder: Path) -> Path:
+def train_to_the_end(trainer: TicketTrainer, run_folder: Path) -> Path:
     """Train what is left to train; the folder of the last checkpoint."""
     wait_for_all()  # until the main process has the folder in order
     found = newest_checkpoint(run_folder)
@@ -107,7 +107,7 @@ def predict(model: TicketClassifier, encoder: Encoder, encodings: Sequence[Encod
 
     model.eval()
     with torch.inference_mode():
-        return logits_of(encodings, encoder, infer, batch_size)
+        return rows_through(infer, encodings, encoder, batch_size)
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,8 @@ from torch import nn
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, LabelSpace
-from training.data.contract import check_table, raise_faults
 from training.data.prepare import MISSING, prepare_rows
-from training.data.table import read_table
+from training.data.source import TicketFile, read_tickets
 from training.learn.classifier import TicketClassifier
 from training.learn.rows import EncodedRows
 from training.recipe import Recipe
@@ -46,14 +45,12 @@ def read_general(recipe: Recipe) -> GeneralTexts | None:
     """
     if recipe.general is None:
         return None
-    table = read_table(recipe.general.data)
-    checked = check_table(table, (DEPARTMENT,), {})
-    raise_faults(table, checked.faults)
-    rows, _ = prepare_rows(checked.rows)
+    path = recipe.general.data
+    rows, _ = prepare_rows(read_tickets(TicketFile(path), (DEPARTMENT,)).rows)
     wanted = [str(row.row.labels[DEPARTMENT]) for row in rows]
     labels = tuple(sorted(set(wanted)))
     if len(labels) < 2:
-        raise TicketRouterError(f"{table.path}: {len(labels)} label(s); general data needs at least two")
+        raise TicketRouterError(f"{path}: {len(labels)} label(s); general data needs at least two")
     number = {label: place for place, label in enumerate(labels)}
     texts = tuple(row.text for row in rows)
     return GeneralTexts(texts, tuple(number[label] for label in wanted), labels, recipe.general.share)

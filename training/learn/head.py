@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.encoding import Batch, Encoder, Encoding
 from models.fields import LabelSpace
-from training.learn.batches import logits_of
+from training.learn.batches import rows_through
 from training.learn.classifier import TicketClassifier
 from training.learn.rows import EncodedRows
 
@@ -44,7 +44,7 @@ def pooled(model: TicketClassifier, encoder: Encoder, encodings: Sequence[Encodi
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        return logits_of(encodings, encoder, infer, batch_size=32)
+        return rows_through(infer, encodings, encoder, batch_size=32)
 
 
 def _first_rows(labels: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -13,22 +13,10 @@ from training.measure.behaviour import BehaviourFigures
 from training.measure.effect import EffectFigures
 from training.measure.errors import WorstError
 from training.measure.metrics import FieldFigures
+from training.measure.scope import ScopeFigures
 from training.measure.slices import SliceFigures
 from training.measure.suspects import Suspect
 from training.measure.variants import VariantFigures
-
-
-class ScopeFigures(Frozen):
-    """Out-of-scope detection: the share asked for, and what was achieved on the measured rows."""
-
-    requested_refused: float
-    refused: float
-    """Share of the measured in-scope rows that are refused."""
-    refused_high: float
-    """Its upper 95 % bound (Clopper-Pearson)."""
-    outside_rows: int
-    recall: float | None
-    """Share of the out-of-scope rows that are refused; None: the data has none."""
 
 
 class CostFigures(Frozen):

@@ -3,15 +3,10 @@
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
 
 from models.fields import DEPARTMENT
-from models.scoring import FieldVerdict, Logits, Outcome, in_scope, judge, probabilities
+from models.scoring import FieldVerdict, judge
 from training.certainty.curve import TargetFigures, promise_curve
-from training.certainty.graded import outcomes_of
 from training.data.prepare import MISSING
 from training.data.split import PARTS
 from training.deliver.export import OnnxModel, Parity
@@ -20,32 +15,17 @@ from training.measure.advice import Advice, advise
 from training.measure.baseline import BaselineFigures, baseline_figures, train_baseline
 from training.measure.behaviour import BehaviourFigures, behaviour
 from training.measure.effect import effect
-from training.measure.errors import WorstError, worst_errors
-from training.measure.estimate import share
+from training.measure.measured import MeasuredRows, measured_rows
 from training.measure.metrics import FieldFigures, field_figures
-from training.measure.record import CostFigures, Record, ScopeFigures
-from training.measure.slices import SliceFigures, slice_figures, slice_names
+from training.measure.record import CostFigures, Record
+from training.measure.scope import scope_figures
 from training.measure.variants import VariantFigures
 from training.run.judged import Judged
 from training.run.learned import Learned
-from training.run.material import OUTSIDE, Part, labelled
+from training.run.material import OUTSIDE, labelled
 
 BEHAVIOUR_ROWS = 200
 """Enough to see a change that flips one ticket in fifty; each is tried eight times."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """One field's rows on the part that figures for people are taken from: those that have a label.
-
-    correct and routed: [rows]; labels: [rows]; logits: [rows, labels of all fields]; outcomes: `Outcome` values.
-    """
-
-    part: Part
-    labels: NDArray[np.int64]
-    logits: Logits
-    outcomes: NDArray[np.str_]
-    correct: NDArray[np.bool_]
 
 
 def record_of(
@@ -72,28 +52,18 @@ def record_of(
         suspects=learned.material.suspects,
         variants=variants,
         cost=CostFigures(seconds=time.monotonic() - started, peak_megabytes=peak_megabytes()),
-        slices={name: _slices(rows) for name, rows in zip(names, measured, strict=True)},
-        worst={name: _worst(judged, column, measured[column]) for column, name in enumerate(names)},
+        slices={name: rows.slices() for name, rows in zip(names, measured, strict=True)},
+        worst={name: rows.worst() for name, rows in zip(names, measured, strict=True)},
         targets={name: _targets(learned, judged, column, part) for column, name in enumerate(names)},
         advice=_all_advice(learned, judged, figures, part),
-        scope=_scope(learned, judged, measured[0]),
+        scope=scope_figures(judged.entries[0], judged.scorings[0], measured[0].logits, judged.logits.get(OUTSIDE)),
         effect=effect(measured[0].outcomes, measured[0].correct, learned.request.recipe.effect),
         behaviour=_behaviour(learned, judged, served, part),
     )
 
 
-def _measured(judged: Judged, column: int, part: str) -> _Measured:
-    labels = judged.parts[part].labels[:, column]
-    present = labels != MISSING
-    rows = judged.parts[part]
-    kept = Part(
-        tuple(row for row, there in zip(rows.rows, present, strict=True) if there),
-        tuple(one for one, there in zip(rows.encodings, present, strict=True) if there),
-        rows.labels[present],
-    )
-    logits, scoring = judged.logits[part][present], judged.scorings[column]
-    correct = logits[:, scoring.field.slice].argmax(axis=1) == labels[present]
-    return _Measured(kept, labels[present], logits, outcomes_of(logits, scoring), correct)
+def _measured(judged: Judged, column: int, part: str) -> MeasuredRows:
+    return measured_rows(judged.parts[part].rows, judged.scored(part, column), judged.scorings[column])
 
 
 def _figures(judged: Judged) -> dict[str, dict[str, FieldFigures]]:
@@ -120,15 +90,6 @@ def _baseline(learned: Learned) -> dict[str, dict[str, BaselineFigures]]:
     return result
 
 
-def _slices(rows: _Measured) -> tuple[SliceFigures, ...]:
-    return slice_figures(slice_names(rows.part.rows), rows.correct, rows.outcomes == Outcome.ROUTE)
-
-
-def _worst(judged: Judged, column: int, rows: _Measured) -> tuple[WorstError, ...]:
-    scoring = judged.scorings[column]
-    return worst_errors(rows.part.rows, probabilities(rows.logits, scoring), rows.labels, scoring.field)
-
-
 def _targets(learned: Learned, judged: Judged, column: int, part: str) -> tuple[TargetFigures, ...]:
     """What other promises would give; on the validation rows, which decide what is tried, it flatters a little."""
     rows = {name: judged.scored(name, column) for name in ("validation", "calibration", part)}
@@ -151,23 +112,6 @@ def _all_advice(
 
 def _training_rows(learned: Learned, field: str) -> Mapping[str, int]:
     return Counter(label for row in learned.material.split["train"] if (label := row.row.labels[field]) is not None)
-
-
-def _scope(learned: Learned, judged: Judged, rows: _Measured) -> ScopeFigures | None:
-    """None where the detection is off, or has too few rows to be sure of."""
-    department = judged.scorings[0]
-    if department.scope is None:
-        return None
-    refused = share(int((~in_scope(rows.logits, department)).sum()), len(rows.labels))
-    outside = judged.logits.get(OUTSIDE)
-    assert refused is not None  # a measured part has rows
-    return ScopeFigures(
-        requested_refused=learned.request.recipe.promise.scope_refused,
-        refused=refused.value,
-        refused_high=refused.high,
-        outside_rows=0 if outside is None else len(outside),
-        recall=None if outside is None else float((~in_scope(outside, department)).mean()),
-    )
 
 
 def _behaviour(learned: Learned, judged: Judged, served: OnnxModel, part: str) -> tuple[BehaviourFigures, ...]:

@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from models.encoding import Encoder, Encoding
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
-from training.data.contract import Checked, check_table, raise_faults
-from training.data.labels import load_rules
+from training.data.contract import Checked
 from training.data.prepare import MISSING, PreparedRow, label_numbers, prepare_rows
+from training.data.source import read_tickets
 from training.data.split import PARTS, Split, split_rows
-from training.data.table import read_table
 from training.measure.metrics import UNKNOWN
 from training.measure.suspects import Suspect, find_suspects, without_suspects
 from training.run.request import Say, TrainRequest
@@ -48,20 +47,21 @@ def read_material(request: TrainRequest, say: Say) -> Material:
     Raises:
         TicketRouterError: the file breaks the contract, or too little is left to learn from.
     """
-    table = read_table(request.data)
-    rules = load_rules(request.rules)
-    checked = check_table(table, request.fields, request.columns or {}, rules, request.date_format)
-    raise_faults(table, checked.faults)
-    recipe = request.recipe
+    checked, recipe = read_tickets(request.file, request.fields), request.recipe
     split = split_rows(checked.rows, recipe, recipe.seed)
     suspects = find_suspects(split.parts, recipe.data.near_duplicates, recipe.seed)
     if recipe.data.exclude_suspects:
         split = _without(split, suspects)
     split = _counted(split, checked)
-    for line in _told(split, suspects):
+    for line in [*checked.notes, *_told(split, suspects)]:
         say(line)
-    outside, _ = prepare_rows(checked.outside)
-    return Material(split, label_space(split["train"], request.fields), tuple(outside), suspects)
+    return Material(split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
+
+
+def outside_rows(checked: Checked) -> tuple[PreparedRow, ...]:
+    """The out-of-scope rows to measure on: the file's own test rows among them; all of them where it has none."""
+    filled, _ = prepare_rows(checked.outside)
+    return tuple(row for row in filled if row.row.split == "test") or tuple(filled)
 
 
 def _without(split: Split, suspects: Sequence[Suspect]) -> Split:

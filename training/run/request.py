@@ -1,13 +1,14 @@
 """What the command line asks for, and what it gets."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
+from training.data.source import TicketFile
 from training.measure.record import Record
 from training.recipe import Recipe
 
@@ -16,16 +17,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """What to learn, from which file, and where the bundle goes. `rules` is the labels file."""
+    """What to learn, from which file, and where the bundle goes."""
 
-    data: Path
+    file: TicketFile
     recipe: Recipe
     base: str
     store: Path
     fields: tuple[str, ...] = (DEPARTMENT,)
-    columns: Mapping[str, str] | None = None
-    rules: Path | None = None
-    date_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
