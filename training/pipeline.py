@@ -6,6 +6,7 @@ from pathlib import Path
 
 from transformers import TrainerCallback
 
+from training.learn.arguments import refuse_untrainable
 from training.learn.base import resolve_base
 from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import load_classifier, load_encoder, seeded
@@ -30,6 +31,7 @@ def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] 
     """
     started = time.monotonic()
     refuse_unwritable(request.store)
+    refuse_untrainable(request.recipe)
     material = read_material(request, say)
     base = resolve_base(request.base)  # after the table: a mistake there should not wait for a download
     with run_folder(request.store, _key(request, base)) as folder:
@@ -47,7 +49,7 @@ def learn(
 ) -> Learned:
     """Fine-tune the base model on the material, checkpoints in `folder`."""
     recipe, space = request.recipe, material.space
-    general = read_general(recipe)
+    general = read_general(recipe)  # before the model: a mistake there should not wait for it
     seeded(recipe.seed)
     model = load_classifier(base, space, recipe)
     encoder = load_encoder(base, model.config, recipe)

@@ -49,8 +49,8 @@ def lowest_passed(sequences: Sequence[TestSequence], rows: Graded, precision: fl
     """For each group the lowest threshold above which `precision` is proven; None: none is.
 
     All of them hold together, except with the sum of all `doubts` as probability over the draw of the rows: the
-    fallback procedure (Wiens, Pharmaceutical Statistics 2003). A passed test hands what it had to the next one; a failed
-    one loses it.
+    fallback procedure (Wiens, Pharmaceutical Statistics 2003). A passed test hands what it had to the next one; a
+    failed one loses it.
     """
     found: list[float | None] = []
     level = 0.0

@@ -11,12 +11,16 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from training.learn.distributed import is_main
+
 _console = Console(stderr=True, highlight=False)
+_speaks = _console.is_terminal and is_main()
+"""Of torchrun's processes, one speaks for all."""
 
 
 def say(line: str) -> None:
     """One line on what is being done, on a terminal only."""
-    if _console.is_terminal:
+    if _speaks:
         _console.print(f"• {line}", soft_wrap=True, markup=False)
 
 
@@ -33,7 +37,7 @@ class EpochProgress(TrainerCallback):
             TimeRemainingColumn(),
             console=_console,
             transient=True,
-            disable=not _console.is_terminal,
+            disable=not _speaks,
         )
         self._task: TaskID | None = None
 
@@ -58,7 +62,7 @@ class EpochProgress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
         metrics: dict[str, float] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        if metrics and _console.is_terminal:
+        if metrics and _speaks:
             line = f"  epoch {state.epoch or 0:.0f}: validation macro-F1 {metrics['eval_macro_f1']:.3f}"
             self._bar.console.print(line, markup=False)
 
