@@ -19,8 +19,8 @@ from training.recipe import PromiseRecipe
 
 _STEP = 1.05
 """Each next threshold accepts this many times more validation rows: fewer tests, no loss that the bound could see."""
-LIKELY = 0.9
-"""A label attempts a promise of its own where it is at least this likely to succeed."""
+LIKELY = 0.98
+"""A label attempts a promise of its own where it is at least this likely to succeed: a failed one goes to people."""
 MOST = 0.8
 """… while at least this share of the label's answers is routed: else sharing the pool's threshold serves it better."""
 LIKELY_STRICT = 0.5

@@ -82,6 +82,7 @@ def training_arguments(recipe: Recipe, run_folder: Path) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["labels"],
         report_to=list(recipe.track) or "none",
+        log_level_replica="error",  # torchrun's helping processes are silent
         run_name=run_folder.name.removeprefix(PREFIX),
         disable_tqdm=True,
         dataloader_pin_memory=gpu,
