@@ -72,6 +72,7 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
     if not is_main():
         yield folder
         return
+    made = not store.exists()
     with _locked(folder):
         _remove_all_but(folder, newest_checkpoint(folder))
         try:
@@ -81,10 +82,17 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
             _remove_all_but(folder, last)
             if last is None:
                 shutil.rmtree(folder, ignore_errors=True)
+                _remove_if_empty(store, made)
             else:
                 error.add_note(_AGAIN)
             raise
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_if_empty(store: Path, made: bool) -> None:
+    with contextlib.suppress(OSError):  # whoever put something into it wants it
+        if made:
+            store.rmdir()
 
 
 def unfinished_runs(store: Path, but: str = "") -> tuple[Path, ...]:
