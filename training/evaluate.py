@@ -14,6 +14,7 @@ from training.certainty.graded import Scored
 from training.closed import ClosedTickets, read_closed
 from training.data.prepare import PreparedRow, label_numbers
 from training.data.source import TicketFile
+from training.digest import digest_of
 from training.measure.answers import answering, load_variant
 from training.measure.behaviour import behaviour
 from training.measure.measured import MeasuredRows, measured_rows
@@ -68,7 +69,14 @@ def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, 
     )
     unknown = int((measured[DEPARTMENT].labels == UNKNOWN).sum())
     rows = len(closed.rows) + closed.empty
-    return Evaluation(bundle, rows, closed.empty, unknown, closed.notes, figures, findings)
+    notes = (*_warnings(bundle, file), *closed.notes)
+    return Evaluation(bundle, rows, closed.empty, unknown, notes, figures, findings)
+
+
+def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
+    if bundle.manifest.provenance.get("data", {}).get("sha256") != digest_of(file.path):
+        return ()
+    return ("warning: the bundle learned from this very file, so these figures flatter; give later tickets",)
 
 
 def _measured(bundle: Bundle, closed: ClosedTickets, variant: Variant) -> tuple[dict[str, MeasuredRows], Logits | None]:

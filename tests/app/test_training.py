@@ -239,3 +239,9 @@ def test_check_says_whether_it_is_enough(place: Place, tmp_path: Path) -> None:
     assert "line 4: department is empty" in bad.out
     assert "not ready: rows that break the contract: 2" in bad.out
     assert CANARY not in bad.out
+
+
+def test_evaluating_on_the_file_it_learned_from_is_pointed_out(place: Place, invoke: Invoke) -> None:
+    """Such figures flatter, and a person who retrains monthly takes the wrong file one day."""
+    learned = invoke("evaluate", "--bundle", place.bundle, "--data", place.data)
+    assert (learned.code, "learned from this very file" in learned.out) == (0, True)

@@ -135,7 +135,10 @@ def check_table(
         unchecked=fates[_Fate.UNCHECKED],
         retired=fates[_Fate.RETIRED],
         aliases=aliases,
-        notes=tuple(rules.unused({field: _labels_there(table, columns[field]) for field in fields})),
+        notes=(
+            *rules.unused({field: _labels_there(table, columns[field]) for field in fields}),
+            *_blank_notes(table, columns, fields),
+        ),
     )
 
 
@@ -240,6 +243,15 @@ def _spelling_faults(
                 f"({counts[field][label]} rows against {counts[field][kept]}); merge them in the labels file"
             )
             yield Fault(first[label], what, columns[field])
+
+
+def _blank_notes(table: Table, columns: Mapping[str, str], fields: Sequence[str]) -> Iterable[str]:
+    """Labels with blanks too many are read without them: no second label, but a sign of a careless export."""
+    for field in fields:
+        cells = [(record.line, record.cells.get(columns[field], "")) for record in table.records]
+        lines = [line for line, label in cells if label != one_spaced(label)]
+        if lines:
+            yield f"{field}: {len(lines)} rows have blanks too many, read without them (first: line {lines[0]})"
 
 
 def _labels_there(table: Table, column: str) -> set[str]:
