@@ -252,3 +252,10 @@ def test_the_labels_file_is_applied() -> None:
     ]  # fmt: skip
     assert [(row.line, dict(row.labels)) for row in found.outside] == [(4, {"department": None, "priority": "low"})]
     assert (found.retired, found.notes, found.faults) == (1, (), ())
+
+
+def test_blanks_too_many_are_named_with_their_first_line() -> None:
+    """They make no second label, but the export should know."""
+    found = checked(["body", "department"], ["a", "Tech Support"], ["b", "Tech  Support"], ["c", " Tech Support"])
+    assert {row.labels["department"] for row in found.rows} == {"Tech Support"}
+    assert found.notes == ("department: 2 rows have blanks too many, read without them (first: line 3)",)
