@@ -73,3 +73,9 @@ def test_no_threshold_lies_on_a_rows_own_confidence() -> None:
     rows = graded((300, 5))
     (found,) = plan_routes(1, rows, 600, PromiseRecipe(per_label="off"))
     assert np.abs(found.thresholds[:, None] - rows.confidence[None, :]).min() > 1e-6
+
+
+def test_rows_too_few_to_share_the_doubt_have_one_start_with_all_of_it() -> None:
+    """59 calibration rows can prove .95 at 95 % when they need not share it."""
+    (found,) = plan_routes(1, graded((60, 0)), 60, PromiseRecipe(per_label="off"))
+    assert found.doubts.max() == pytest.approx(0.05)

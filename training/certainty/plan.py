@@ -13,7 +13,7 @@ from scipy.special import bdtr
 from scipy.stats import binom
 
 from training.certainty.graded import Graded
-from training.certainty.promise import fewest_rows
+from training.certainty.promise import STARTS, fewest_rows
 from training.certainty.sequence import TestSequence
 from training.recipe import PromiseRecipe
 
@@ -25,8 +25,6 @@ MOST = 0.8
 """… while at least this share of the label's answers is routed: else sharing the pool's threshold serves it better."""
 LIKELY_STRICT = 0.5
 """In strict mode there is no pool to share, so that an even chance is worth its share of the error probability."""
-STARTS = 3
-"""Walks downwards that share a group's error probability."""
 _FURTHER = 1.5
 _PRIOR_ROWS = 10
 """Weight of the field's own error rate, in rows, where a group's validation rows are few."""
@@ -96,15 +94,19 @@ def plan_group(
 
 
 def _starts(outlook: _Outlook, precision: float, doubt: float) -> list[int]:
-    """The likeliest threshold to pass, and the likeliest of those that accept _FURTHER times the rows of the last."""
+    """The likeliest threshold to pass, and the likeliest of those that accept _FURTHER times the rows of the last.
+
+    Where the rows are too few for a share of the doubt, one start has all of it.
+    """
     power = outlook.power(precision, doubt / STARTS)
     starts: list[int] = []
     while len(starts) < STARTS:
-        able = outlook.share >= (_FURTHER * outlook.share[starts[-1]] if starts else 0.0)
+        able = (outlook.share >= (_FURTHER * outlook.share[starts[-1]] if starts else 0.0)) & (power > 0)
         if not able.any():
             break
         starts.append(int(np.where(able, power, -1.0).argmax()))
-    return starts
+    whole = outlook.power(precision, doubt)
+    return starts or [int(whole.argmax())] if len(whole) else []
 
 
 def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Outlook:
