@@ -38,9 +38,7 @@ Invoke = Callable[..., Run]
 def command(*arguments: object, env: Mapping[str, str] | None = None) -> Run:
     """`python -m training …` as a process of its own, its output in pipes."""
     line = [sys.executable, "-m", "training", *map(str, arguments)]
-    # One thread: tiny models gain nothing by more, and threads that wait for each other crawl on a busy machine.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **(env or {})}
-    run = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240)
+    run = subprocess.run(line, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=240)
     return Run(run.returncode, run.stdout, run.stderr)
 
 
