@@ -3,8 +3,7 @@
 Nothing is read or opened before `App.start`; `server.py` starts and stops it, tests do the same.
 """
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -17,16 +16,16 @@ from starlette.middleware import Middleware
 from models.bundle import Bundle
 from service.api.documents import documented_statuses
 from service.api.routes import Api
-from service.batcher import BatchReport
-from service.engine import open_engine
 from service.errors import MalformedHttp
 from service.http.body import BodyReader
 from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
 from service.http.problems import CLIENT_CLOSED, kind_of, reasons
 from service.lifecycle import Lifecycle
+from service.loader import Loader
 from service.management import Management
 from service.metrics import Metrics
 from service.offload import Offload
+from service.oneprocess import OneProcess
 from service.router import Router, deadline_in
 from service.settings import Settings
 
@@ -49,27 +48,26 @@ class App:
     public: FastAPI
     management: FastAPI
     router: Router
+    loader: Loader
     metrics: Metrics
     lifecycle: Lifecycle
     offload: Offload
     bodies: BodyReader
     settings: Settings
-    bundle: Bundle | None
 
     async def start(self) -> None:
         """Open the bundle, replay its golden rows and be ready.
 
         Raises:
-            BundleError, DeviceError: this bundle must not or cannot serve here.
+            BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
         """
-        engine = await asyncio.to_thread(open_engine, self.settings, _on_batch(self.metrics), self.bundle)
-        self.router.use(engine)
-        self.lifecycle.ready()
+        engine = await self.loader.start()
         _log.info(
             "serving",
             version=engine.model.version,
             variant=engine.model.variant,
-            provider=engine.runner.provider,
+            provider=engine.provider,
+            plan=engine.chosen.source,
             runners=engine.limits.runners,
             golden_rows=engine.replayed.rows,
         )
@@ -88,8 +86,9 @@ class App:
     async def stop(self) -> None:
         """Give back what waits, let what runs finish, end the threads. Harmless when nothing was started."""
         self.lifecycle.drain()
+        await self.loader.close()
         if self.router.has_engine:
-            await self.router.engine.batcher.close()
+            await self.router.engine.close()
         self.offload.close()
 
 
@@ -97,11 +96,13 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     """Put the service together. `bundle` is one that is open already; without it the settings' is opened at start."""
     metrics, offload, lifecycle, bodies = Metrics(CollectorRegistry()), Offload(), Lifecycle(), BodyReader()
     router = Router(metrics, offload)
+    loader = Loader(settings, router, metrics, lifecycle, bundle)
     api = Api(router, metrics, offload, bodies, settings)
     public = _public(api, metrics)
     management = _application("Ticket router, management", [Middleware(RequestId), Middleware(Problems)])
-    Management(lambda: api.document(public), router, metrics, lifecycle).add_to(management)
-    return App(public, management, router, metrics, lifecycle, offload, bodies, settings, bundle)
+    process = OneProcess(router, loader, metrics, lifecycle)
+    Management(lambda: api.document(public), process).add_to(management)
+    return App(public, management, router, loader, metrics, lifecycle, offload, bodies, settings)
 
 
 def _public(api: Api, metrics: Metrics) -> FastAPI:
@@ -145,13 +146,3 @@ def _expected(statuses: Mapping[str, tuple[str, tuple[int, ...]]]) -> Iterator[t
         yield from ((route, method, 405) for method in methods if method != own)
     yield from ((UNMATCHED, method, 404) for method in methods)
     yield UNMATCHED, OTHER_METHOD, _MALFORMED.status
-
-
-def _on_batch(metrics: Metrics) -> Callable[[BatchReport], None]:
-    def on_batch(report: BatchReport) -> None:
-        metrics.batch(report)
-        if report.error is not None:
-            # onnxruntime speaks of shapes and nodes, never of text, so its message may be logged.
-            _log.error("model run failed", rows=report.rows, cause=str(report.error), exc_info=report.error)
-
-    return on_batch

@@ -15,8 +15,8 @@ from service.decision import Decision
 from service.errors import ServiceError
 from service.flags import Given, flag, settings_from, with_flags
 from service.logs import configure_logging
+from service.process.server import run
 from service.router import deadline_in
-from service.server import run
 from service.settings import Settings
 from service.terminal import print_decision
 

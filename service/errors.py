@@ -110,6 +110,20 @@ class InvalidRequest(ServiceError):
         self.errors = errors
 
 
+class ReloadRefused(ServiceError):
+    """This bundle must not or cannot serve here; the one before goes on. The message says why, and names its folder."""
+
+
+class ReloadRunning(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("another reload is under way; ask again when it is done")
+
+
+class NoPrepared(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("no bundle has been prepared")
+
+
 class NoSuchRoute(ServiceError):
     def __init__(self) -> None:
         super().__init__("there is nothing at this path")

@@ -1,39 +1,59 @@
-"""The management port: probes, metrics, documentation, status. No ticket ever comes in here."""
+"""The management port: probes, metrics, documentation, status, reload. No ticket ever comes in here."""
 
 import functools
 from collections.abc import Callable
+from typing import Protocol
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from service.api.documents import Document
-from service.api.render import serving_out
-from service.api.schemas import StatusOut
+from service.api.intake import JSON, media_type
+from service.api.parsing import parse_reload
+from service.api.schemas import ReloadOut, StatusOut
 from service.errors import NotReady
-from service.lifecycle import Lifecycle, Phase
-from service.metrics import Metrics
-from service.router import Router
+from service.http.body import BodyReader
+from service.lifecycle import WHY_NOT_READY
+from service.router import deadline_in
 
 ASSETS = "/docs/assets"
-WHY_NOT_READY: dict[Phase, str] = {
-    "starting": "the bundle is still being loaded and checked",
-    "draining": "the service is stopping",
-}
+ADMIN_BODY_BYTES = 10_000
+ADMIN_BODY_SECONDS = 10.0
+
+
+class Managed(Protocol):
+    """What the port reports on and moves: one process, or several as one."""
+
+    def started(self) -> bool: ...
+
+    def why_not_ready(self) -> str | None: ...
+
+    async def metrics(self) -> bytes:
+        """Prometheus' text."""
+        ...
+
+    async def status(self) -> StatusOut: ...
+
+    async def reload(self, version: str | None) -> ReloadOut:
+        """Serve another bundle, or the configured one as it is now.
+
+        Raises:
+            NotReady, ReloadRunning, ReloadRefused: the one before goes on serving.
+        """
+        ...
 
 
 class Management:
     """The routes over what they report on. `document` gives the public API's OpenAPI document."""
 
-    def __init__(
-        self, document: Callable[[], Document], router: Router, metrics: Metrics, lifecycle: Lifecycle
-    ) -> None:
+    def __init__(self, document: Callable[[], Document], managed: Managed) -> None:
         self._document = functools.cache(document)
-        self._router = router
-        self._metrics = metrics
-        self._lifecycle = lifecycle
+        self._managed = managed
+        self._bodies = BodyReader()
 
     def add_to(self, app: FastAPI) -> None:
         for path, endpoint in (
@@ -46,11 +66,12 @@ class Management:
             ("/admin/status", self.status),
         ):
             app.add_api_route(path, endpoint, methods=["GET", "HEAD"], response_model=None)
+        app.add_api_route("/admin/reload", self.reload, methods=["POST"], response_model=None)
         # Swagger UI's files out of a package: the page works where no content network can be reached.
         app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
 
     async def metrics(self) -> Response:
-        return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(await self._managed.metrics(), media_type=CONTENT_TYPE_LATEST)
 
     async def live(self) -> Response:
         """The loop answers, and that is all it says: load or a missing part is no reason to be killed."""
@@ -58,13 +79,13 @@ class Management:
 
     async def ready(self) -> Response:
         """The bundle is loaded, its golden rows came out right, and the process is not stopping. Load doesn't count."""
-        phase = self._lifecycle.phase
-        if phase != "ready":
-            raise NotReady(WHY_NOT_READY[phase])
+        why = self._managed.why_not_ready()
+        if why is not None:
+            raise NotReady(why)
         return JSONResponse({"status": "ready"})
 
     async def started(self) -> Response:
-        if self._lifecycle.phase == "starting":
+        if not self._managed.started():
             raise NotReady(WHY_NOT_READY["starting"])
         return JSONResponse({"status": "started"})
 
@@ -83,10 +104,17 @@ class Management:
         return JSONResponse(self._document())
 
     async def status(self) -> Response:
-        router = self._router
-        status = StatusOut(
-            phase=self._lifecycle.phase,
-            uptime_seconds=round(self._lifecycle.uptime_seconds, 3),
-            serving=serving_out(router.engine) if router.has_engine else None,
-        )
-        return Response(status.model_dump_json(), media_type="application/json")
+        return _json(await self._managed.status())
+
+    async def reload(self, request: Request) -> Response:
+        """Verify, load and replay a bundle, then swap. An empty body means the configured one, as it is now."""
+        body = await self._bodies.read(request, ADMIN_BODY_BYTES, deadline_in(ADMIN_BODY_SECONDS))
+        version = None
+        if body:
+            media_type(request, JSON)
+            version = parse_reload(body).bundle
+        return _json(await self._managed.reload(version))
+
+
+def _json(model: BaseModel) -> Response:
+    return Response(model.model_dump_json(), media_type=JSON)

@@ -7,7 +7,7 @@ Names are a contract: docs and alerts use them.
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,15 +20,20 @@ from prometheus_client import (
 )
 
 from models.scoring import Outcome
-from service.batcher import BatchReport
 from service.decision import Decision, ModelIdentity
+from service.inference.answers import Answer
+from service.inference.entries import BatchReport
+from service.inference.plan import Plan
 
 PREFIX = "ticket_router"
 NO_DEPARTMENT = "none"
 """The department label of a review: it has none."""
 
-Stage = Literal["parse", "encode", "queue", "infer", "decide"]
-STAGES: tuple[Stage, ...] = ("parse", "encode", "queue", "infer", "decide")
+Stage = Literal["parse", "prepare", "encode", "queue", "infer", "decide"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+AnswerSource = Literal["model", "cache", "shared"]
+"""Computed for this ticket, known from before, or computed for another ticket that came with the same text."""
+ReloadOutcome = Literal["done", "refused"]
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5)
 # From a short text's parsing (some 20 µs) to the longest wait a request may have.
@@ -36,6 +41,7 @@ STAGE_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RATIOS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75)
 TOKENS = (8, 16, 32, 64, 128, 192, 256, 384, 512, 1024)
+_PLAN_LABELS = ("variant", "graph", "runners", "intra_op_threads", "lone_threads", "max_batch_tokens")
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0)
 
 
@@ -51,6 +57,9 @@ class Metrics:
         self._requests = self._counter("http_requests_total", "Requests answered.", "route", "method", "code")
         self._rejected = self._counter("rejected_total", "Tickets not answered, by cause.", "reason")
         self._truncated = self._counter("truncated_inputs_total", "Tickets too long for the model.")
+        self._invalid = self._counter("invalid_scores_total", "Tickets whose scores were no numbers, left to people.")
+        answers = self._counter("answers_total", "Answers, by where from: shares are hit rates.", "source")
+        reloads = self._counter("model_reloads_total", "Reloads of the model.", "outcome")
         self._decisions = self._counter("decisions_total", "Decisions.", "department", "outcome")
         self._request_seconds = self._histogram("http_request_duration_seconds", REQUEST_SECONDS, "Answering.", "route")
         stage_seconds = self._histogram("stage_duration_seconds", STAGE_SECONDS, "Time in a stage.", "stage")
@@ -58,9 +67,13 @@ class Metrics:
         self._padding = self._histogram("batch_padding_ratio", RATIOS, "Share of a batch's tokens that is padding.")
         self._input_tokens = self._histogram("input_tokens", TOKENS, "Tokens of a ticket, as the model saw it.")
         confidence = self._histogram("confidence", CONFIDENCES, "Best candidate's confidence.", "outcome")
-        self.queue_depth = self._gauge("queue_depth", "Tickets waiting.")
-        self.queue_tokens = self._gauge("queue_tokens", "Padded tokens waiting.")
+        self._queue_depth = self._gauge("queue_depth", "Tickets waiting.")
+        self._queue_tokens = self._gauge("queue_tokens", "Padded tokens waiting.")
+        self._cached = self._gauge("cache_entries", "Answers remembered.")
+        self._plan = self._gauge("plan_info", "How the model runs.", *_PLAN_LABELS)
         self._model = self._gauge("model_info", "The model.", "version", "variant", "provider", "text_version")
+        self._answers = {source: answers.labels(source) for source in get_args(AnswerSource)}
+        self._reloads = {outcome: reloads.labels(outcome) for outcome in get_args(ReloadOutcome)}
         self._stages = {stage: stage_seconds.labels(stage) for stage in STAGES}
         self._confidences = {outcome: confidence.labels(outcome.value) for outcome in Outcome}
 
@@ -74,9 +87,11 @@ class Metrics:
         for reason in reasons:
             self._rejected.labels(reason)
 
-    def serving(self, model: ModelIdentity, provider: str, departments: Iterable[str]) -> None:
+    def serving(self, model: ModelIdentity, provider: str, plan: Plan, departments: Iterable[str]) -> None:
         """A model took over."""
         self._model.clear()
+        self._plan.clear()
+        self._plan.labels(*(str(getattr(plan, name)) for name in _PLAN_LABELS)).set(1)
         self._model.labels(model.version, model.variant, provider, str(model.text_version)).set(1)
         self._decisions.labels(NO_DEPARTMENT, Outcome.REVIEW.value)
         for department in departments:
@@ -101,10 +116,23 @@ class Metrics:
         finally:
             self._stages[stage].observe(time.perf_counter() - started)
 
-    def encoded(self, tokens: int, *, truncated: bool) -> None:
-        self._input_tokens.observe(tokens)
-        if truncated:
+    def answered(self, source: AnswerSource, answer: Answer) -> None:
+        self._answers[source].inc()
+        self._input_tokens.observe(answer.tokens)
+        if answer.truncated:
             self._truncated.inc()
+
+    def invalid_scores(self) -> None:
+        self._invalid.inc()
+
+    def reloaded(self, outcome: ReloadOutcome) -> None:
+        self._reloads[outcome].inc()
+
+    def waiting(self, depth: int, tokens: int, cached: int) -> None:
+        """How things stand as the metrics are asked for: not followed ticket by ticket, which would cost each one."""
+        self._queue_depth.set(depth)
+        self._queue_tokens.set(tokens)
+        self._cached.set(cached)
 
     def batch(self, report: BatchReport) -> None:
         queue = self._stages["queue"]

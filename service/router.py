@@ -1,25 +1,40 @@
 """`Router.decide`: from a ticket to its decision, in the order things happen."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from ulid import ULID
 
 from models.encoding import Encoding
-from models.scoring import Verdict, verdict_without_model
+from models.scoring import Reason, Verdict, verdict_without_model
 from models.text import PreparedText, prepare
 from models.ticket import Ticket
 from service.decision import Decision, Flag
-from service.engine import Engine
 from service.errors import NotReady
+from service.inference.answers import Answer, digest
+from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    text: PreparedText
-    encoding: Encoding
+@dataclass(eq=False, slots=True)
+class Served:
+    """An engine and how many requests are at work with it; `unused` is set when it was replaced and the last left."""
+
+    engine: Engine
+    users: int = 0
+    replaced: bool = False
+    unused: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def leave(self) -> None:
+        self.users -= 1
+        self.check_unused()
+
+    def check_unused(self) -> None:
+        if self.replaced and not self.users:
+            self.unused.set()
 
 
 class Router:
@@ -28,11 +43,11 @@ class Router:
     def __init__(self, metrics: Metrics, offload: Offload) -> None:
         self._metrics = metrics
         self._offload = offload
-        self._engine: Engine | None = None
+        self._served: Served | None = None
 
     @property
     def has_engine(self) -> bool:
-        return self._engine is not None
+        return self._served is not None
 
     @property
     def engine(self) -> Engine:
@@ -41,17 +56,19 @@ class Router:
         Raises:
             NotReady: there is none yet.
         """
-        if self._engine is None:
+        if self._served is None:
             raise NotReady("the bundle is still being loaded and checked")
-        return self._engine
+        return self._served.engine
 
-    def use(self, engine: Engine) -> None:
-        """Decide with this engine from now on; a ticket under way keeps the one it began with."""
-        self._engine = engine
+    def use(self, engine: Engine) -> Served | None:
+        """Decide with this engine from now on. Returns the one before; what is under way goes on with that one."""
+        before, self._served = self._served, Served(engine)
         labels = engine.bundle.scorings[0].field.labels
-        self._metrics.serving(engine.model, engine.runner.provider, labels)
-        self._metrics.queue_depth.set_function(lambda: engine.batcher.depth)
-        self._metrics.queue_tokens.set_function(lambda: engine.batcher.tokens)
+        self._metrics.serving(engine.model, engine.provider, engine.chosen.plan, labels)
+        if before is not None:
+            before.replaced = True
+            before.check_unused()
+        return before
 
     def check(self) -> None:
         """Whether a ticket would be taken now; asked before a body is even read.
@@ -61,43 +78,81 @@ class Router:
         """
         self.engine.batcher.check()
 
+    @contextmanager
+    def one_model(self) -> Iterator[Engine]:
+        """The engine now serving, kept alive inside: all that is decided with it names one version.
+
+        Raises:
+            NotReady: there is none yet.
+        """
+        engine, served = self.engine, self._served
+        assert served is not None
+        served.users += 1
+        try:
+            yield engine
+        finally:
+            served.leave()
+
     async def decide(self, ticket: Ticket, deadline: float) -> Decision:
         """The decision on a ticket. `deadline` (the loop's time) is when it need not be run any more.
 
         Raises:
             ServiceError: no decision was reached, the class says why.
         """
-        engine = self.engine
+        with self.one_model() as engine:
+            return await self.decide_with(engine, ticket, deadline)
+
+    async def decide_with(self, engine: Engine, ticket: Ticket, deadline: float) -> Decision:
+        """The same with an engine held by `one_model`, for requests of many tickets."""
         engine.batcher.check()
-        prepared = await self._prepare(engine, ticket)
-        verdict = await self._judge(engine, ticket, prepared, deadline)
-        return self._decided(engine, ticket, prepared, verdict)
-
-    async def _prepare(self, engine: Engine, ticket: Ticket) -> _Prepared:
-        def work() -> _Prepared:
-            text = prepare(ticket)
-            return _Prepared(text, engine.bundle.encode(text.text))
-
-        with self._metrics.stage("encode"):
-            prepared = await self._offload.run(len(ticket.subject) + len(ticket.body), work)
-        self._metrics.encoded(len(prepared.encoding.ids), truncated=prepared.encoding.truncated)
-        return prepared
-
-    async def _judge(self, engine: Engine, ticket: Ticket, prepared: _Prepared, deadline: float) -> Verdict:
-        known = verdict_without_model(ticket, prepared.text.text, engine.bundle.scorings)
-        if known is not None:
-            return known
-        logits = await engine.batcher.submit(prepared.encoding, deadline)
-        with self._metrics.stage("decide"):
-            return engine.bundle.judge(logits)
-
-    def _decided(self, engine: Engine, ticket: Ticket, prepared: _Prepared, verdict: Verdict) -> Decision:
-        flags: set[Flag] = set(prepared.text.flags)
-        if prepared.encoding.truncated:
-            flags.add("truncated")
+        text = await self._prepare(ticket)
+        verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
+        flags: set[Flag] = set(text.flags)
+        if verdict is None:
+            answer = await self._answer(engine, text.text, deadline)
+            flags.update(("truncated",) if answer.truncated else ())
+            verdict = self._judge(engine, answer)
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)
         self._metrics.decided(decision)
         return decision
+
+    async def _prepare(self, ticket: Ticket) -> PreparedText:
+        with self._metrics.stage("prepare"):
+            return await self._offload.run(len(ticket.subject) + len(ticket.body), lambda: prepare(ticket))
+
+    async def _answer(self, engine: Engine, text: str, deadline: float) -> Answer:
+        """What the model says of a text: known already, being computed for another ticket, or computed now."""
+        if not engine.answers.limit:
+            return await self._computed(engine, text, deadline, None)
+        key = digest(text)
+        known = engine.answers.get(key)
+        if known is not None:
+            self._metrics.answered("cache", known)
+            return known
+        if engine.batcher.shares(key):
+            answer = await engine.batcher.join(key, deadline)
+            self._metrics.answered("shared", answer)
+            return answer
+        answer = await self._computed(engine, text, deadline, key)
+        engine.answers.put(key, answer)
+        return answer
+
+    async def _computed(self, engine: Engine, text: str, deadline: float, key: bytes | None) -> Answer:
+        encoding = await self._encode(engine, text)
+        answer = await engine.batcher.submit(encoding, deadline, key)
+        self._metrics.answered("model", answer)
+        return answer
+
+    async def _encode(self, engine: Engine, text: str) -> Encoding:
+        with self._metrics.stage("encode"):
+            return await self._offload.run(len(text), lambda: engine.bundle.encode(text))
+
+    def _judge(self, engine: Engine, answer: Answer) -> Verdict:
+        with self._metrics.stage("decide"):
+            verdict = engine.bundle.judge(answer.logits)
+        if verdict.department.reason is Reason.INVALID_SCORES:
+            self._metrics.invalid_scores()
+        return verdict
 
 
 def deadline_in(seconds: float) -> float:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "tensorrt"]
 VariantChoice = Literal["auto", "fp32", "int8", "fp16"]
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -44,22 +44,45 @@ class Settings(BaseSettings):
     """Management port: metrics, probes, documentation, status. Apart, so that load on one can't hide the other."""
 
     device: Device = "auto"
-    """Where the model runs. `auto` takes a GPU that works, else the CPU; `cuda` refuses to start without one."""
+    """Where the model runs. `auto` takes a GPU that works, else the CPU; `cuda` and `tensorrt` refuse to start
+    without one."""
 
     variant: VariantChoice = "auto"
     """Which graph of the bundle runs. `auto` takes the fastest that passed its gates: fp16 on a GPU, int8 on a CPU."""
 
-    runners: Count | None = None
-    """Model runs side by side. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (one running while
-    the next is handed over)."""
+    state_dir: Path = Path("state")
+    """Folder for what the service keeps for itself: tuned plans, and TensorRT's engines where it is used."""
 
-    intra_op_threads: Count = 1
-    """Threads inside one model run. One thread and as many runs as cores gives the most tickets per second; raise it,
-    and lower `runners`, when a lone ticket's latency matters more."""
+    plan: Path | None = None
+    """A plan file that `python -m service tune` wrote. Unset: the one in `state_dir` for this machine and bundle, if
+    there is one. One of another machine or bundle is refused."""
+
+    tune_at_start: bool = False
+    """Measure a plan before the first start with a bundle, where `state_dir` has none for it: some 20 seconds."""
+
+    runners: Count | None = None
+    """Model runs side by side. Unset: as the plan has it; untuned, one per core of the cgroup's quota on a CPU, two on
+    a GPU (one running while the next is handed over)."""
+
+    intra_op_threads: Count | None = None
+    """Threads inside one model run. Unset: as the plan has it; untuned, one, and more for a lone ticket. With this or
+    `runners` set, a lone ticket runs like any other."""
 
     max_batch_tokens: Count | None = None
-    """Padded tokens (rows x padded length) of one model run. Unset: 512 on a CPU, where larger batches gain nothing;
-    16384 on a GPU."""
+    """Padded tokens (rows x padded length) of one model run. Unset: as the plan has it; untuned, 512 on a CPU, where
+    larger batches gain nothing, and 16384 on a GPU."""
+
+    cache_entries: Annotated[int, Field(ge=0)] = 10_000
+    """Answers remembered by the digest of their text, some 1 kB each: bulk mailings, alerts and retries are computed
+    once. 0 switches it off, and the sharing of equal texts in flight with it."""
+
+    watch_seconds: Seconds | None = None
+    """How often to look whether `bundle` points elsewhere, and reload if so. Unset: only when told, by
+    `POST /admin/reload` or SIGHUP."""
+
+    workers: Count = 1
+    """Processes that serve on the one port, each with a model of its own; they share the cores. More than one pays
+    when a single Python process cannot feed the machine: beyond some 1,000 tickets per second."""
 
     queue_tokens: Count = 16384
     """Padded tokens that may wait before 429. About three seconds of work of a six-layer model on two cores: longer

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, create_model
 from pydantic_core import ErrorDetails
 
-from service.api.schemas import Input, RouteRequest
+from service.api.schemas import Input, ReloadRequest, RouteRequest
 from service.errors import FieldError, InvalidRequest, MalformedJson
 
 T = TypeVar("T")
@@ -24,8 +24,9 @@ _MESSAGES = {
     "model_type": "Input should be an object",
 }
 """pydantic's own differ between bytes and values, and with them between a ticket and one of a batch."""
-_KNOWN = frozenset({"tickets", *(field.alias or name for name, field in RouteRequest.model_fields.items())})
+_KNOWN = frozenset({"tickets", "bundle", *(field.alias or name for name, field in RouteRequest.model_fields.items())})
 _ROUTE = TypeAdapter(RouteRequest)
+_RELOAD = TypeAdapter(ReloadRequest)
 
 Parsed = RouteRequest | InvalidRequest
 """A ticket of a batch, or why it is none: its neighbours are decided all the same."""
@@ -39,6 +40,15 @@ def parse_route(body: bytes) -> RouteRequest:
         InvalidRequest: JSON of another shape.
     """
     return _validated(_ROUTE, body)
+
+
+def parse_reload(body: bytes) -> ReloadRequest:
+    """Which bundle to reload.
+
+    Raises:
+        MalformedJson, InvalidRequest: as `parse_route`.
+    """
+    return _validated(_RELOAD, body)
 
 
 class BatchParser:

@@ -4,7 +4,7 @@ from models.bundle import Bundle
 from models.scoring import FieldVerdict
 from service.api import schemas
 from service.decision import Decision, ModelIdentity
-from service.engine import Engine
+from service.inference.engine import Engine
 
 
 def decision_out(decision: Decision) -> schemas.DecisionOut:
@@ -35,7 +35,7 @@ def model_card_out(engine: Engine) -> schemas.ModelCardOut:
     return schemas.ModelCardOut(
         version=engine.model.version,
         variant=engine.model.variant,
-        provider=engine.runner.provider,
+        provider=engine.provider,
         text_version=engine.model.text_version,
         base_model=manifest.base_model,
         created_at=manifest.created_at,
@@ -45,15 +45,16 @@ def model_card_out(engine: Engine) -> schemas.ModelCardOut:
 
 
 def serving_out(engine: Engine) -> schemas.ServingOut:
+    plan = engine.chosen.plan
     return schemas.ServingOut(
         bundle=str(engine.bundle.path),
         model=model_out(engine.model),
-        provider=engine.runner.provider,
-        runners=engine.limits.runners,
-        max_batch_tokens=engine.limits.packing.max_tokens,
+        provider=engine.provider,
+        plan=schemas.PlanOut(source=engine.chosen.source, **plan.model_dump(exclude={"variant"})),
         queue_depth=engine.batcher.depth,
         queue_tokens=engine.batcher.tokens,
         queue_tokens_limit=engine.limits.queue_tokens,
+        cache_entries=len(engine.answers),
         golden_rows=engine.replayed.rows,
         golden_largest_difference=engine.replayed.largest_difference,
     )

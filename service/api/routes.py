@@ -21,6 +21,7 @@ from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
 from service.http.body import BodyReader, while_connected
 from service.http.problems import documented, kind_of, problem_of
+from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
 from service.router import Router, deadline_in
@@ -110,7 +111,8 @@ class Api:
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, deadline)
         async with while_connected(request):
             tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)))
-            results = await self._decide_all(tickets, deadline)
+            with self._router.one_model() as engine:  # one answer names one version, also during a reload
+                results = await self._decide_all(engine, tickets, deadline)
         return _json(self._batch_out(results, request.state.request_id))
 
     async def model(self) -> Response:
@@ -122,23 +124,25 @@ class Api:
             return await self._offload.run(len(body), lambda: parse(body))
 
     async def _decide_all(
-        self, tickets: Sequence[Ticket | InvalidRequest], deadline: float
+        self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], deadline: float
     ) -> Sequence[Decision | ServiceError]:
         window = asyncio.Semaphore(BATCH_WINDOW)
         async with asyncio.TaskGroup() as group:
             tasks = []
             for ticket in tickets:
                 await window.acquire()
-                tasks.append(group.create_task(self._decide_one(ticket, deadline, window)))
+                tasks.append(group.create_task(self._decide_one(engine, ticket, deadline, window)))
                 # One ticket is prepared per turn of the loop: 64 of them in one turn would hold up everybody else.
                 await asyncio.sleep(0)
         return [task.result() for task in tasks]
 
     async def _decide_one(
-        self, ticket: Ticket | InvalidRequest, deadline: float, window: asyncio.Semaphore
+        self, engine: Engine, ticket: Ticket | InvalidRequest, deadline: float, window: asyncio.Semaphore
     ) -> Decision | ServiceError:
         try:
-            return ticket if isinstance(ticket, InvalidRequest) else await self._router.decide(ticket, deadline)
+            if isinstance(ticket, InvalidRequest):
+                return ticket
+            return await self._router.decide_with(engine, ticket, deadline)
         except ServiceError as error:
             return error
         finally:

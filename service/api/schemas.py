@@ -145,24 +145,67 @@ class ModelCardOut(Output):
     fields: tuple[PredictedFieldOut, ...]
 
 
+class PlanOut(Output):
+    """How the model runs: `source` is `tuned` where it was measured on this machine, `default` where rules decided.
+
+    `lone_threads` is for a ticket of at least `lone_tokens` that nothing else runs beside; null: no such session.
+    """
+
+    source: Literal["default", "tuned"]
+    graph: Literal["fused", "raw"]
+    runners: int
+    intra_op_threads: int
+    lone_threads: int | None
+    lone_tokens: int
+    max_batch_tokens: int
+    max_padding: float
+
+
 class ServingOut(Output):
     """What is being served. `golden_largest_difference` is a logit's, between export and here."""
 
     bundle: str
     model: ModelOut
     provider: str
-    runners: int
-    max_batch_tokens: int
+    plan: PlanOut
     queue_depth: int
     queue_tokens: int
     queue_tokens_limit: int
+    cache_entries: int
     golden_rows: int
     golden_largest_difference: float
 
 
+class WorkerOut(Output):
+    """One process of several. `serving` is null until it serves."""
+
+    pid: int
+    phase: Literal["starting", "ready", "draining"]
+    serving: ServingOut | None
+
+
 class StatusOut(Output):
-    """`GET /admin/status`. `serving` is null until the bundle is loaded."""
+    """`GET /admin/status`. `serving` is null until the bundle is loaded; `workers` is empty where one process serves.
+
+    `not_ready` says why no ticket should be sent here now.
+    """
 
     phase: Literal["starting", "ready", "draining"]
+    not_ready: str | None
     uptime_seconds: float
     serving: ServingOut | None
+    workers: tuple[WorkerOut, ...]
+
+
+class ReloadRequest(Input):
+    """`POST /admin/reload`: a version id beside the configured bundle; without it, what is configured as it is now."""
+
+    bundle: str | None = None
+
+
+class ReloadOut(Output):
+    """The version that serves now, and the one before."""
+
+    version: str
+    variant: str
+    previous: str

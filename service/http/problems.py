@@ -40,6 +40,9 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.InvalidHeader: Kind(400, "invalid_header", "A header is not well-formed"),
     errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
+    errors.ReloadRunning: Kind(409, "reload_running", "Another reload is under way"),
+    errors.ReloadRefused: Kind(409, "reload_refused", "The bundle was refused"),
+    errors.NoPrepared: Kind(409, "none_prepared", "No bundle is prepared"),
     errors.RequestTimeout: Kind(408, "request_timeout", "The request took too long to arrive"),
     errors.BodyTooLarge: Kind(413, "body_too_large", "The body is too large"),
     errors.UnsupportedMediaType: Kind(415, "unsupported_media_type", "Unsupported media type"),
@@ -55,6 +58,8 @@ TABLE: Mapping[type[Exception], Kind] = {
 }
 """Class → what the outside sees. A subclass counts as its nearest listed parent; anything unlisted is `INTERNAL`."""
 
+ADMINISTRATIVE = (errors.ReloadRunning, errors.ReloadRefused, errors.NoPrepared)
+"""What only the management port answers: no ticket is turned away by these."""
 CLOSING = (errors.BodyTooLarge, errors.RequestTimeout, errors.MalformedHttp)
 """After these the connection is closed: the rest of the request is not wanted, or nobody knows where it ends."""
 
@@ -65,7 +70,8 @@ def kind_of(error: BaseException) -> Kind:
 
 def reasons() -> Iterator[str]:
     """Every value of the metric label."""
-    yield from (kind.code for kind in (*TABLE.values(), INTERNAL))
+    yield from (kind.code for error, kind in TABLE.items() if error not in ADMINISTRATIVE)
+    yield INTERNAL.code
 
 
 def problem_of(error: BaseException, request_id: str) -> Problem:

@@ -22,7 +22,7 @@ ZEROES = [
     'ticket_router_http_request_duration_seconds_count{route="/v1/route"}',
     *(
         f'ticket_router_stage_duration_seconds_count{{stage="{stage}"}}'
-        for stage in ("parse", "encode", "queue", "infer", "decide")
+        for stage in ("parse", "prepare", "encode", "queue", "infer", "decide")
     ),
     'ticket_router_confidence_count{outcome="suggest"}',
     'ticket_router_rejected_total{reason="overloaded"}',
@@ -67,14 +67,14 @@ def test_a_decision_is_counted_once_everywhere(service: Service) -> None:
         "input_tokens_count",
         *(
             f'stage_duration_seconds_count{{stage="{stage}"}}'
-            for stage in ("parse", "encode", "queue", "infer", "decide")
+            for stage in ("parse", "prepare", "encode", "queue", "infer", "decide")
         ),
         "batch_size_count",
         r"confidence_count",
     ]
     before = [service.counts(name) for name in names]
     with service.client() as client:
-        client.post("/v1/route", json={"body": "hello"})
+        client.post("/v1/route", json={"body": "a text nobody sent before"})
     assert [service.counts(name) - had for name, had in zip(names, before, strict=True)] == [1] * len(names)
 
 

@@ -38,7 +38,7 @@ def ask_in_one_piece(service: Service, path: str, content: object) -> bytes:
 
 def test_a_full_queue_is_429_with_retry_after_and_passes(tiny_bundle_path: Path) -> None:
     """Under more load than fits each request gets 200 or an immediate 429; afterwards all is as before."""
-    with serving(tiny_bundle_path, "--queue-tokens", "64", "--runners", "1", "--max-batch-tokens", "64") as service:
+    with serving(tiny_bundle_path, "--queue-tokens", "64", "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0") as service:
         answers = ask_all(service, 150)
         codes = Counter(answer.status_code for answer in answers)
         assert set(codes) == {200, 429}
@@ -66,7 +66,7 @@ def test_a_batch_that_is_wholly_late_is_late_itself(service: Service) -> None:
 
 def test_a_client_that_leaves_takes_its_tickets_along(tiny_bundle_path: Path) -> None:
     """Its waiting tickets are dropped before inference, counted as 499, and others are answered."""
-    with serving(tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "8") as service:
+    with serving(tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0") as service:
         tickets = b'{"tickets":[' + b",".join([b'{"body":"some words to read"}'] * 256) + b"]}"
         head = b"POST /v1/route/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         with socket.create_connection(("127.0.0.1", service.port)) as leaving:

@@ -1,4 +1,4 @@
-"""`service.batcher`: every entry is settled exactly once, and nobody pays for a neighbour."""
+"""`service.inference.batcher`: every entry is settled exactly once, and nobody pays for a neighbour."""
 
 import asyncio
 import threading
@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
-from service.batcher import Batcher, BatchReport, Limits
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ServiceError, ShuttingDown
-from service.packing import Packing
+from service.inference.answers import Answer
+from service.inference.batcher import Batcher, Infer, Limits
+from service.inference.entries import BatchReport
+from service.inference.packing import Packing
 
 MAX_TOKENS = 128
 POISON = 13
@@ -27,11 +29,13 @@ class Runner:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.padded: list[tuple[int, int]] = []
+        self.lone: list[bool] = []
         self.started = threading.Semaphore(0)
         self.released = threading.Semaphore(0)
         self.held = False
 
-    def __call__(self, encodings: Sequence[Encoding]) -> Logits:
+    def __call__(self, encodings: Sequence[Encoding], lone: bool) -> Logits:
+        self.lone.append(lone)
         numbers = [encoding.ids[0] for encoding in encodings]
         self.batches.append(numbers)
         length = padded_length(max(len(encoding.ids) for encoding in encodings), MAX_TOKENS)
@@ -51,8 +55,13 @@ def encoding(number: int, length: int = 8) -> Encoding:
     return Encoding((number,) * length, truncated=False)
 
 
+def number_of(answer: object) -> float:
+    assert isinstance(answer, Answer)
+    return float(answer.logits[0])
+
+
 def batcher_of(
-    runner: Callable[[Sequence[Encoding]], Logits], *, tokens: int = 64, queue: int = 10_000, runners: int = 1
+    runner: Infer, *, tokens: int = 64, queue: int = 10_000, runners: int = 1
 ) -> tuple[Batcher, list[BatchReport]]:
     reports: list[BatchReport] = []
     return Batcher(runner, Limits(Packing(tokens, 1.0), queue, runners, MAX_TOKENS), reports.append), reports
@@ -81,7 +90,7 @@ class Held:
         self.runner = Runner()
         self.runner.held = True
         self.batcher, self.reports = batcher_of(self.runner, **limits)
-        self.first: asyncio.Task[Logits]
+        self.first: asyncio.Task[Answer]
 
     async def __aenter__(self) -> "Held":
         self.first = asyncio.create_task(self.batcher.submit(encoding(0), soon()))
@@ -97,7 +106,7 @@ class Held:
         self.runner.held = False
         self.runner.released.release()
 
-    async def submit(self, *numbers: int, seconds: float = 10) -> list["asyncio.Task[Logits]"]:
+    async def submit(self, *numbers: int, seconds: float = 10) -> list["asyncio.Task[Answer]"]:
         tasks = [asyncio.create_task(self.batcher.submit(encoding(number), soon(seconds))) for number in numbers]
         await asyncio.sleep(0.01)
         return tasks
@@ -110,7 +119,7 @@ def test_what_waits_when_a_runner_frees_up_runs_together() -> None:
         async with Held() as held:
             tasks = await held.submit(1, 2, 3)
             held.let_go()
-            assert [float(row[0]) for row in await asyncio.gather(*tasks)] == [1, 2, 3]
+            assert [number_of(answer) for answer in await asyncio.gather(*tasks)] == [1, 2, 3]
             assert held.runner.batches == [[0], [1, 2, 3]]
 
     in_loop(test)
@@ -145,7 +154,7 @@ def test_a_caller_cancelled_mid_run_does_not_hurt_its_batch() -> None:
             held.let_go()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert isinstance(results[0], asyncio.CancelledError)
-            assert results[1][0] == 2
+            assert number_of(results[1]) == 2
 
     in_loop(test)
 
@@ -160,7 +169,7 @@ def test_a_model_error_reaches_every_caller_of_its_batch_and_the_batcher_lives_o
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert [type(result) for result in results] == [InferenceFailed] * 3
             assert len({id(result) for result in results}) == 3
-            assert (await held.batcher.submit(encoding(5), soon()))[0] == 5
+            assert number_of(await held.batcher.submit(encoding(5), soon())) == 5
             assert [type(report.error) for report in held.reports] == [type(None), RuntimeError, type(None)]
 
     in_loop(test)
@@ -170,7 +179,7 @@ def test_a_runner_that_gives_too_few_rows_is_an_error_for_all() -> None:
     """Rows cannot be matched to callers, so none of them is handed a neighbour's answer."""
 
     async def test() -> None:
-        batcher, _ = batcher_of(lambda encodings: np.zeros((len(encodings) - 1, 1), np.float32))
+        batcher, _ = batcher_of(lambda encodings, _lone: np.zeros((len(encodings) - 1, 1), np.float32))
         results = await asyncio.gather(
             *(batcher.submit(encoding(number), soon()) for number in (1, 2)), return_exceptions=True
         )
@@ -237,7 +246,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
             assert 1 <= refused.value.retry_after <= 60
             held.let_go()
             await asyncio.gather(*tasks)
-            assert (await held.batcher.submit(encoding(4), soon()))[0] == 4
+            assert number_of(await held.batcher.submit(encoding(4), soon())) == 4
 
     in_loop(test)
 
@@ -254,7 +263,7 @@ def test_closing_settles_what_waits_and_finishes_what_runs() -> None:
             assert not closing.done()
             held.let_go()
             await closing
-            assert (await held.first)[0] == 0
+            assert number_of(await held.first) == 0
             with pytest.raises(ShuttingDown):
                 await held.batcher.submit(encoding(3), soon())
 
@@ -314,7 +323,7 @@ class _Script:
         self.runner = _Numbered()
         self.batcher, _ = batcher_of(self.runner, tokens=tokens, queue=queue, runners=runners)
         self.tokens = tokens
-        self.tasks: list[asyncio.Task[Logits]] = []
+        self.tasks: list[asyncio.Task[Answer]] = []
 
     async def step(self, name: str, argument: int) -> None:
         if name in ("submit", "poison", "hurry"):
@@ -350,13 +359,13 @@ class _Script:
             self._check_answer(number, task, number in ran)
         assert self.batcher.depth == self.batcher.tokens == 0
 
-    def _check_answer(self, number: int, task: "asyncio.Task[Logits]", ran: bool) -> None:
+    def _check_answer(self, number: int, task: "asyncio.Task[Answer]", ran: bool) -> None:
         if task.cancelled():
             return
         error = task.exception()
         if error is None:
             assert ran
-            assert task.result()[0] == number
+            assert number_of(task.result()) == number
         else:
             assert isinstance(error, ServiceError)
             assert isinstance(error, InferenceFailed) == ran, "told of a failed run without one, or the reverse"
@@ -370,7 +379,7 @@ class _Numbered:
         self.poisoned: set[int] = set()
         self.batches: list[list[tuple[int, int]]] = []
 
-    def __call__(self, encodings: Sequence[Encoding]) -> Logits:
+    def __call__(self, encodings: Sequence[Encoding], _lone: bool) -> Logits:
         batch = [(encoding.ids[0], len(encoding.ids)) for encoding in encodings]
         self.batches.append(batch)
         assert self.gate.acquire(timeout=10)

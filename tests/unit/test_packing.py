@@ -1,11 +1,11 @@
-"""`service.packing`: which waiting entries run together."""
+"""`service.inference.packing`: which waiting entries run together."""
 
 from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.packing import Packing, Waiting
+from service.inference.packing import Packing, Waiting
 
 LENGTHS = st.integers(1, 64).map(lambda eighths: eighths * 8)
 

@@ -18,7 +18,7 @@ from service.errors import ServiceError
 from service.http import protocol
 from service.http.problems import INTERNAL, TABLE, kind_of, problem_of
 from service.logs import without_messages
-from service.runner import DeviceError, open_runner
+from service.inference.runner import DeviceError, open_runner
 from tests.support.process import ROOT
 
 CANARY = "canary-7f3a"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.cores import usable_cores
+from service.inference.machine import usable_cores
 from service.flags import SettingsError, settings_from
 from service.settings import Settings
 from tests.support.process import ROOT, run_cli

@@ -47,6 +47,9 @@ class Waiting(Generic[E]):
     def __len__(self) -> int:
         return len(self._arrivals)
 
+    def __contains__(self, entry: E) -> bool:
+        return id(entry) in self._arrivals
+
     def add(self, entry: E) -> None:
         self._arrivals[id(entry)] = entry
         self._by_length.setdefault(entry.length, OrderedDict())[id(entry)] = entry

@@ -1,0 +1,240 @@
+"""Collects encodings and runs them together: no timer, a batch is whatever waits when a runner frees up.
+
+`router.py` submits, `packing.py` chooses, a runner's thread computes. All bookkeeping happens on the event loop, so
+there are no locks. Every submitted entry is settled exactly once: with its logits, or with the error that says why not.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.encoding import Encoding, padded_length
+from models.scoring import Logits
+from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown
+from service.inference.answers import Answer
+from service.inference.entries import BatchReport, Entry, Run, Waiter, fail
+from service.inference.packing import Packing, Waiting
+
+Infer = Callable[[Sequence[Encoding], bool], Logits]
+"""Encodings in, logits out, shape [rows, labels]; and whether they may take the whole machine, since nothing else runs.
+Called in a runner's thread."""
+
+RETRY_BOUNDS = (1.0, 60.0)
+"""Retry-After, in seconds: below one nothing has drained, beyond a minute the estimate is worth nothing."""
+_NOTHING: Logits = np.empty((0, 0), dtype=np.float32)
+RATE_SMOOTHING = 0.2
+"""Weight of the newest batch in the running estimate of tokens per second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may run together, wait, and run side by side.
+
+    `lone_tokens`: an entry of at least this padded length that finds nothing else to do is run as a lone one.
+    """
+
+    packing: Packing
+    queue_tokens: int
+    runners: int
+    max_tokens: int
+    lone_tokens: int | None = None
+
+
+class Batcher:
+    """Queue, scheduler and settling of one model. Use from one event loop only."""
+
+    def __init__(self, infer: Infer, limits: Limits, on_batch: Callable[[BatchReport], None]) -> None:
+        self._infer = infer
+        self._limits = limits
+        self._on_batch = on_batch
+        self._waiting: Waiting[Entry] = Waiting(limits.packing)
+        self._shared: dict[bytes, Entry] = {}
+        self._executor = ThreadPoolExecutor(limits.runners, thread_name_prefix="runner")
+        self._running: set[asyncio.Future[Logits]] = set()
+        self._scheduled = False
+        self._closed = False
+        self._tokens_per_second = 0.0
+
+    @property
+    def depth(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def tokens(self) -> int:
+        return self._waiting.tokens
+
+    def check(self) -> None:
+        """Whether an entry would be accepted now: callers ask before they spend work on preparing one.
+
+        Raises:
+            ShuttingDown: the batcher was closed.
+            Overloaded: as many tokens wait as may. The limit is checked before an entry is added and not after, so
+                that the longest ticket has the same chance as the shortest.
+        """
+        if self._closed:
+            raise ShuttingDown
+        if self._waiting.tokens >= self._limits.queue_tokens:
+            raise Overloaded(self._retry_after())
+
+    def shares(self, key: bytes) -> bool:
+        """Whether an entry with this key waits or runs, so that `join` would find it."""
+        return key in self._shared
+
+    async def join(self, key: bytes, deadline: float) -> Answer:
+        """Wait, as `submit` does, for an entry that another caller submitted under this key."""
+        self.check()
+        return await self._wait(self._shared[key], deadline)
+
+    async def submit(self, encoding: Encoding, deadline: float, key: bytes | None = None) -> Answer:
+        """Wait for this encoding's answer. `deadline` is in the loop's time.
+
+        Callers with the same `key` share one run. One who is cancelled or late leaves; the entry leaves the queue with
+        its last caller, and its neighbours in a batch don't notice.
+
+        Raises:
+            Overloaded, DeadlinePassed, ShuttingDown: not run.
+            InferenceFailed: run, and the model raised.
+        """
+        self.check()
+        if deadline <= asyncio.get_running_loop().time():
+            raise DeadlinePassed
+        entry = self._shared.get(key) if key is not None else None
+        return await self._wait(entry or self._enqueue(encoding, key), deadline)
+
+    def refuse(self) -> None:
+        """From now on refuse everything that does not run yet, waiting or new."""
+        self._closed = True
+        for entry in self._waiting.take_all():
+            self._settled(entry)
+            entry.fail(ShuttingDown)
+
+    async def close(self) -> None:
+        """Refuse what waits, let what runs finish, and give the threads back."""
+        self.refuse()
+        if self._running:
+            await asyncio.wait(self._running)
+        self._executor.shutdown(wait=False)
+
+    def _enqueue(self, encoding: Encoding, key: bytes | None) -> Entry:
+        length = padded_length(len(encoding.ids), self._limits.max_tokens)
+        entry = Entry(encoding, key, length, time.perf_counter())
+        if key is not None:
+            self._shared[key] = entry
+        self._waiting.add(entry)
+        self._schedule()
+        return entry
+
+    async def _wait(self, entry: Entry, deadline: float) -> Answer:
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Answer] = loop.create_future()
+        waiter = Waiter(reply, loop.call_at(deadline, self._expire, entry, reply))
+        entry.waiters.append(waiter)
+        try:
+            return await reply
+        finally:
+            waiter.timer.cancel()
+            entry.waiters.remove(waiter)
+            self._drop_if_left(entry)
+
+    def _expire(self, entry: Entry, reply: "asyncio.Future[Answer]") -> None:
+        # Only what still waits: a run under way is answered late rather than thrown away.
+        if entry in self._waiting:
+            fail(reply, DeadlinePassed)
+
+    def _drop_if_left(self, entry: Entry) -> None:
+        if not entry.waiters and self._waiting.discard(entry):
+            self._settled(entry)
+
+    def _settled(self, entry: Entry) -> None:
+        """From now on nobody joins it."""
+        if entry.key is not None and self._shared.get(entry.key) is entry:
+            del self._shared[entry.key]
+
+    def _schedule(self) -> None:
+        """Dispatch at the end of this turn of the loop, so that what arrives in one turn is packed together."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._scheduled = False
+        while len(self._waiting) and (free := self._free()) > 0:
+            self._start(self._waiting.take(free))
+
+    def _free(self) -> int:
+        """Runners that can be given a batch. When all are busy and a full batch waits, one more is made ready: nothing
+        that comes later could improve it, and the runner that takes it need not wait for the loop."""
+        free = self._limits.runners - len(self._running)
+        full = self._waiting.tokens >= self._limits.packing.max_tokens
+        return 1 if free == 0 and full else free
+
+    def _start(self, entries: list[Entry]) -> None:
+        run = Run(entries, self._is_lone(entries))
+        future = asyncio.get_running_loop().run_in_executor(self._executor, self._compute, run)
+        self._running.add(future)
+        future.add_done_callback(lambda done: self._finish(run, done))
+
+    def _compute(self, run: Run) -> Logits:
+        # The loop's own clock, read past its cache: the loop may have been busy since it last looked.
+        encodings = run.begin(time.monotonic())
+        return self._infer(encodings, run.lone) if encodings else _NOTHING
+
+    def _is_lone(self, entries: list[Entry]) -> bool:
+        least = self._limits.lone_tokens
+        alone = len(entries) == 1 and not self._running and not len(self._waiting)
+        return least is not None and alone and entries[0].length >= least
+
+    def _finish(self, run: Run, future: "asyncio.Future[Logits]") -> None:
+        self._running.discard(future)
+        for entry in run.left_out:
+            self._leave_out(entry)
+        report = self._settle(run, future) if run.entries else None
+        self._dispatch()
+        if report is not None:
+            self._on_batch(report)
+
+    def _leave_out(self, entry: Entry) -> None:
+        if entry.wanted(time.monotonic()):  # someone joined it after the runner had found nobody waiting
+            self._waiting.add(entry)
+        else:
+            self._settled(entry)
+            entry.fail(DeadlinePassed)
+
+    def _settle(self, run: Run, future: "asyncio.Future[Logits]") -> BatchReport:
+        error = _error_of(future, len(run.entries))
+        report = run.report(error)
+        for entry in run.entries:
+            self._settled(entry)
+        if error is None:
+            self._learn_rate(report)
+            for entry, row in zip(run.entries, future.result(), strict=True):
+                entry.deliver(row)
+        else:
+            for entry in run.entries:
+                entry.fail(InferenceFailed)
+        return report
+
+    def _learn_rate(self, report: BatchReport) -> None:
+        rate = report.padded_tokens / max(report.seconds, 1e-6) * self._limits.runners
+        known = self._tokens_per_second or rate
+        self._tokens_per_second = known + RATE_SMOOTHING * (rate - known)
+
+    def _retry_after(self) -> float:
+        low, high = RETRY_BOUNDS
+        if not self._tokens_per_second:
+            return low
+        return float(min(high, max(low, math.ceil(self._waiting.tokens / self._tokens_per_second))))
+
+
+def _error_of(future: "asyncio.Future[Logits]", rows: int) -> BaseException | None:
+    if future.cancelled():
+        return asyncio.CancelledError()
+    error = future.exception()
+    if error is None and len(future.result()) != rows:
+        return ValueError(f"the runner gave {len(future.result())} rows for {rows}")
+    return error

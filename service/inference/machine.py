@@ -1,0 +1,73 @@
+"""What this machine offers the process: cores by the cgroup's quota, instruction sets, and a name for it all.
+
+`plan.py` takes a bundle's graph and the number of runners by it, and keeps what was measured under its key.
+"""
+
+import hashlib
+import math
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime as ort
+
+_CGROUP = Path("/sys/fs/cgroup")
+_CPUINFO = Path("/proc/cpuinfo")
+_FLAG_KEYS = ("flags", "Features")
+"""What x86 and ARM kernels call the line of instruction sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What decides how fast a graph runs, apart from a GPU."""
+
+    processor: str
+    cores: int
+    instructions: frozenset[str]
+    onnxruntime: str
+
+    @property
+    def key(self) -> str:
+        """A short name: equal for machines on which the same plan is right."""
+        facts = (self.processor, str(self.cores), ",".join(sorted(self.instructions)), self.onnxruntime)
+        return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
+
+
+def this_machine(cpuinfo: Path = _CPUINFO, cgroup: Path = _CGROUP) -> Machine:
+    processor = next(iter(_values(cpuinfo, "model name", "CPU part")), "") or platform.machine()
+    return Machine(processor, usable_cores(cgroup), instructions(cpuinfo), ort.__version__)
+
+
+def usable_cores(cgroup: Path = _CGROUP) -> int:
+    """Whole cores, at least one. A quota of 1.5 cores gives one: a second busy thread would only be throttled."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(cgroup)
+    return max(1, allowed if quota is None else min(allowed, math.floor(quota)))
+
+
+def instructions(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
+    """The processor's instruction sets as Linux names them, e.g. `avx512_vnni`; none where no Linux tells."""
+    return frozenset(next(iter(_values(cpuinfo, *_FLAG_KEYS)), "").split())
+
+
+def _values(cpuinfo: Path, *keys: str) -> list[str]:
+    """What stands behind these keys, one per core; nothing where there is no such file."""
+    try:
+        lines = cpuinfo.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    return [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() in keys]
+
+
+def _quota(cgroup: Path) -> float | None:
+    """Cores by the cgroup's quota (version 2, else 1), None when it sets none."""
+    try:
+        if (cgroup / "cpu.max").exists():
+            limit, period = (cgroup / "cpu.max").read_text().split()
+        else:
+            limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+        return None if limit in ("max", "-1") else int(limit) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None

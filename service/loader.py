@@ -1,0 +1,189 @@
+"""Opens bundles and hands them to the router: at start, at a reload, and anew after a run has failed.
+
+A reload has two steps, so that several processes can take a bundle all of them or none: `prepare` verifies, loads,
+replays and holds it ready, `commit` swaps one reference. `app.py` makes one, the management port and signals use it.
+"""
+
+import asyncio
+import ctypes
+import gc
+import itertools
+import re
+from pathlib import Path
+
+import structlog
+
+from models.bundle import Bundle
+from models.errors import TicketRouterError
+from service.decision import ModelIdentity
+from service.errors import NoPrepared, NotReady, ReloadRefused, ReloadRunning, ServiceError
+from service.inference.engine import Engine, open_engine
+from service.inference.entries import BatchReport
+from service.lifecycle import Lifecycle
+from service.metrics import Metrics
+from service.router import Router, Served
+from service.settings import Settings
+
+IDLE_AT_RELOAD = 3.0
+"""Seconds of rest per second of replaying: beside a service under load, the cores are the tickets'."""
+REPAIR_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Waits after failed attempts to load a bundle anew; the last one repeats."""
+_VERSION = re.compile(r"[0-9a-f]{16}")
+
+_log = structlog.get_logger()
+
+
+class Loader:
+    """Use from one event loop only."""
+
+    def __init__(
+        self, settings: Settings, router: Router, metrics: Metrics, lifecycle: Lifecycle, bundle: Bundle | None
+    ) -> None:
+        self._settings = settings
+        self._router = router
+        self._metrics = metrics
+        self._lifecycle = lifecycle
+        self._bundle = bundle
+        self._prepared: Engine | None = None
+        self._busy = False
+        self._repair: asyncio.Task[None] | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def start(self, path: Path | None = None) -> Engine:
+        """Open the first bundle, the settings' or the one at `path`, and serve it.
+
+        Raises:
+            BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
+        """
+        engine = await self._open(self._bundle or path or self._settings.bundle, idle=0)
+        self._router.use(engine)
+        self._lifecycle.ready()
+        return engine
+
+    def locate(self, version: str | None) -> Path:
+        """The folder of a bundle by its version, beside the one configured; None: the one configured, as it is now.
+
+        Raises:
+            ReloadRefused: that is no version, or no such folder is there.
+        """
+        try:
+            configured = self._settings.bundle.resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            raise ReloadRefused(f"{self._settings.bundle}: no bundle there; promote one first") from error
+        if version is None:
+            return configured
+        if not _VERSION.fullmatch(version):
+            raise ReloadRefused("bundle must be a version id, 16 hexadecimal digits")
+        folder = configured.parent / version
+        if not folder.is_dir():
+            raise ReloadRefused(f"{configured.parent}: holds no bundle {version}")
+        return folder
+
+    async def reload(self, path: Path) -> tuple[ModelIdentity, ModelIdentity]:
+        """Prepare and commit. Returns the model that served and the one that serves now.
+
+        Raises:
+            NotReady, ReloadRunning, ReloadRefused: the old one goes on serving.
+        """
+        await self.prepare(path)
+        return self.commit()
+
+    async def prepare(self, path: Path) -> ModelIdentity:
+        """Verify, load and replay a bundle, and hold it ready; the old one goes on serving meanwhile.
+
+        Raises:
+            NotReady: none is served yet.
+            ReloadRunning: another reload is under way.
+            ReloadRefused: this bundle must not or cannot serve here; the message says why.
+        """
+        if not self._router.has_engine:
+            raise NotReady("the first bundle is still being loaded")
+        if self._busy or self._prepared is not None:
+            raise ReloadRunning
+        self._busy = True
+        try:
+            self._prepared = await self._open(path, idle=IDLE_AT_RELOAD)
+        except TicketRouterError as error:
+            self._metrics.reloaded("refused")
+            _log.error("reload refused", cause=str(error))
+            raise ReloadRefused(str(error)) from error
+        finally:
+            self._busy = False
+        return self._prepared.model
+
+    def commit(self) -> tuple[ModelIdentity, ModelIdentity]:
+        """Serve the prepared bundle from now on: the model that served, and the one that serves now.
+
+        Raises:
+            NoPrepared: none is.
+        """
+        engine, self._prepared = self._prepared, None
+        if engine is None:
+            raise NoPrepared
+        before = self._router.engine.model
+        self._retire(self._router.use(engine))
+        self._metrics.reloaded("done")
+        _log.info("reloaded", version=engine.model.version, variant=engine.model.variant, before=before.version)
+        return before, engine.model
+
+    async def abort(self) -> None:
+        """Let the prepared bundle go again, if there is one."""
+        engine, self._prepared = self._prepared, None
+        if engine is not None:
+            await engine.close()
+            del engine
+            give_memory_back()
+
+    def on_batch(self, report: BatchReport) -> None:
+        self._metrics.batch(report)
+        if report.error is not None:
+            # onnxruntime speaks of shapes and nodes, never of text, so its message may be logged.
+            _log.error("model run failed", rows=report.rows, cause=str(report.error), exc_info=report.error)
+            self._start_repair()
+
+    async def close(self) -> None:
+        if self._repair is not None:
+            self._repair.cancel()
+        await self.abort()
+
+    async def _open(self, bundle: Bundle | Path, idle: float) -> Engine:
+        return await asyncio.to_thread(open_engine, self._settings, self.on_batch, bundle, idle=idle)
+
+    def _retire(self, served: Served | None) -> None:
+        if served is not None:
+            task = asyncio.ensure_future(_let_go(served))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+
+    def _start_repair(self) -> None:
+        """After a failed run nobody knows what state its session is in: not ready until a new one has replayed."""
+        if self._repair is None or self._repair.done():
+            self._lifecycle.fault("a model run failed; its session is being replaced")
+            self._repair = asyncio.ensure_future(self._replace_engine())
+
+    async def _replace_engine(self) -> None:
+        for wait in itertools.chain(REPAIR_SECONDS, itertools.repeat(REPAIR_SECONDS[-1])):
+            try:
+                await self.reload(self._router.engine.bundle.path)
+                break
+            except ServiceError as error:
+                _log.error("session not replaced", cause=str(error))
+                await asyncio.sleep(wait)
+        self._lifecycle.healed()
+
+
+async def _let_go(served: Served) -> None:
+    """Close an engine when the last ticket that began with it is answered, and give its memory back."""
+    await served.unused.wait()
+    await served.engine.close()
+    del served
+    give_memory_back()
+
+
+def give_memory_back() -> None:
+    """Return freed memory to the system: the allocator keeps a gone model's hundred megabytes otherwise."""
+    gc.collect()
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):  # another C library than glibc: it has its own ways
+        return
