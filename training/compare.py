@@ -11,8 +11,8 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.manifest import Frozen, Variant
 from training.closed import read_closed
+from training.data.prepare import PreparedRow
 from training.data.source import TicketFile
-from training.data.split import PreparedRow
 from training.measure.answers import Answers, answering, as_arrays
 from training.measure.latency import Cost, costs
 from training.measure.paired import FIGURES, LABEL_FIGURES, Difference, Paired, pair

@@ -21,6 +21,7 @@ from models.golden import replay
 from models.scoring import Logits
 from training.data.source import TicketFile
 from training.deliver.weights import restore_weights
+from training.learn.arguments import refuse_untrainable
 from training.learn.base import resolve_base
 from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
@@ -63,6 +64,7 @@ def distil(request: DistilRequest, say: Say, callbacks: Sequence[TrainerCallback
     refuse_unwritable(request.store)
     bundle = open_bundle(request.teacher)
     recipe = recipe_of(bundle, request.epochs)
+    refuse_untrainable(recipe)
     refuse_other_data(bundle, request.file)
     asked = {"teacher": bundle.version, "layers": request.layers, **request.file.reading}
     key = run_key(recipe, request.file.paths, **asked)

@@ -8,7 +8,7 @@ from transformers import TrainerCallback
 
 from training.learn.arguments import refuse_untrainable
 from training.learn.base import resolve_base
-from training.learn.checkpoints import run_folder, run_key
+from training.learn.checkpoints import newest_checkpoint, run_folder, run_key
 from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
 from training.learn.finetune import finetune
@@ -56,7 +56,7 @@ def learn(
     parts = encode_parts(material, encoder)
     say(f"encoder: fine-tuning {request.base}, up to {recipe.epochs} epochs")
     train, validation = (EncodedRows(parts[name].encodings, parts[name].labels) for name in ("train", "validation"))
-    if recipe.head_start == "centroids":
+    if recipe.head_start == "centroids" and newest_checkpoint(folder) is None:  # a checkpoint has its own head
         start_at_centroids(model, encoder, space, train)
     epochs = finetune(model, encoder, space, train, validation, recipe, folder, callbacks, general=general)
     return Learned(request, base, model, encoder, material, parts, epochs)

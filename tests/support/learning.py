@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 
 from models.encoding import Encoder
 from models.fields import LabelSpace
@@ -67,6 +67,17 @@ def learn(
 
 def weights(model: TicketClassifier) -> dict[str, Tensor]:
     return {name: value.detach().clone().contiguous() for name, value in model.state_dict().items()}
+
+
+class StopAt(TrainerCallback):
+    """Ctrl-C after a step."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_step_end(self, _: object, state: TrainerState, *__: object, **___: object) -> None:
+        if state.global_step == self._step:
+            raise KeyboardInterrupt
 
 
 class _Begins(TrainerCallback):

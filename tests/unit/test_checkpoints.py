@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import TrainerCallback, TrainerState
 
 from models.errors import TicketRouterError
-from tests.support.learning import RECIPE, learn, weights
-from training.learn.checkpoints import newest_checkpoint, run_folder, run_key, seal, unfinished_runs
+from tests.support.learning import RECIPE, StopAt, learn, weights
+from training.learn.checkpoints import newest_checkpoint, run_folder, run_key, seal
 from training.recipe import GeneralRecipe, Recipe
 
 KEY = "0123456789abcdef"
@@ -129,25 +128,6 @@ def test_other_processes_of_a_run_leave_the_folder_to_the_main_one(
             assert shared == folder
         assert made.exists()
         monkeypatch.delenv("RANK")
-
-
-def test_unfinished_runs_are_named(tmp_path: Path) -> None:
-    """Runs of other data or recipes, never the one at hand, nor bundles."""
-    for name in (".run-a", ".run-b", "0123456789abcdef", ".staging-x"):
-        (tmp_path / name).mkdir()
-    assert [path.name for path in unfinished_runs(tmp_path, but="a")] == [".run-b"]
-    assert unfinished_runs(tmp_path / "nowhere") == ()
-
-
-class StopAt(TrainerCallback):
-    """Ctrl-C after a step."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def on_step_end(self, _: object, state: TrainerState, *__: object, **___: object) -> None:
-        if state.global_step == self._step:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module", params=[{}, {"gradient_accumulation": 2}, {"averaging": 0.0}], ids=str)

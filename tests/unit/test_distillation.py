@@ -1,17 +1,25 @@
-"""A student: which layers it keeps, what its loss is, and where the teacher's weights come from."""
+"""A student: which layers it keeps, what its loss is, where the teacher's weights come from, how its training ends."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
+from transformers import EvalPrediction
 
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
+from tests.support import learning
+from tests.support.plain import draft, plain_bundle
+from training.data.source import TicketFile
 from training.deliver.export import export_onnx
 from training.deliver.weights import restore_weights
+from training.distil import DistilRequest, distil
 from training.learn.classifier import TicketClassifier, load_classifier
-from training.learn.distillation import SOFTNESS, smaller, soft_loss
+from training.learn.distillation import SOFTNESS, SoftRows, smaller, soft_loss, teach
+from training.learn.finetune import DepartmentF1, predict
 from training.recipe import Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y", "z"]})
@@ -79,3 +87,38 @@ def test_the_soft_loss_is_the_softened_divergence_over_the_fields() -> None:
     found = soft_loss(torch.from_numpy(student), torch.from_numpy(wanted), SPACE)
     assert float(found) == pytest.approx(SOFTNESS**2 * np.mean(per_field), rel=1e-5)
     assert float(soft_loss(torch.from_numpy(wanted), torch.from_numpy(wanted), SPACE)) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.fixture
+def alone_in_a_group() -> Iterator[None]:
+    """This process as torchrun's only one."""
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    yield
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+@pytest.mark.usefixtures("alone_in_a_group")
+def test_teaching_ends_as_fine_tuning_does(tiny_base: Path, tmp_path: Path) -> None:
+    """The best epoch's weights are kept, in evaluation mode, and the common work of torchrun's processes is over."""
+    teacher, encoder = learning.fresh(tiny_base, learning.RECIPE)
+    train, validation = learning.rows(encoder, 46), learning.rows(encoder, 21, 200)
+    soft = SoftRows(train.encodings, train.labels, predict(teacher, encoder, train.encodings))
+    student = smaller(teacher, 1)
+    figures = teach(student, encoder, learning.SPACE, soft, validation, learning.RECIPE, tmp_path / "run")
+    assert not dist.is_initialized()
+    assert not student.training
+    logits = predict(student, encoder, validation.encodings)
+    found = DepartmentF1(learning.SPACE)(EvalPrediction(logits, validation.labels))["macro_f1"]
+    assert (len(figures), found) == (learning.RECIPE.epochs, max(each.macro_f1 for each in figures))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 is possible here")
+def test_a_teachers_recipe_that_cannot_run_here_is_refused_at_once(tmp_path: Path) -> None:
+    """One line on the arithmetic, before any file of tickets is looked for."""
+    recipe = Recipe(arithmetic="fp16").model_dump(mode="json")
+    teacher = plain_bundle(tmp_path / "teachers", draft(provenance={"recipe": recipe}))
+    request = DistilRequest(teacher, TicketFile(tmp_path / "missing.csv"), tmp_path / "students")
+    with pytest.raises(TicketRouterError, match=r'^recipe: arithmetic = "fp16" needs a GPU[^\n]*$'):
+        distil(request, print)
+    assert not (tmp_path / "students").exists()

@@ -9,28 +9,15 @@ from transformers import EvalPrediction, TrainerCallback
 
 from models.encoding import Encoder
 from models.errors import TicketRouterError
-from models.fields import LabelSpace
-from tests.support.learning import RECIPE, fresh, learn, rows, weights
+from tests.support.learning import RECIPE, SPACE, fresh, learn, rows, weights
 from training.data.prepare import MISSING
-from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, mean_pool
+from training.learn.classifier import TicketClassifier, load_classifier, mean_pool
 from training.learn.figures import epoch_figures
 from training.learn.finetune import DepartmentF1, predict
 from training.learn.general import GeneralTexts
 from training.learn.memory import peak_megabytes
 from training.learn.optimizer import freeze, learning_rate, parameter_groups
 from training.recipe import Recipe
-
-SPACE = LabelSpace.of({"department": ["a", "b", "c"], "priority": ["x", "y"]})
-
-
-@pytest.fixture(scope="module")
-def model(tiny_base: Path) -> TicketClassifier:
-    return load_classifier(tiny_base, SPACE, Recipe())
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_base: Path, model: TicketClassifier) -> Encoder:
-    return load_encoder(tiny_base, model.config, Recipe(max_tokens=32))
 
 
 def test_every_parameter_learns_once(model: TicketClassifier) -> None:

@@ -11,24 +11,13 @@ from hypothesis import strategies as st
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
+from tests.support.learning import SPACE
 from tests.support.rows import write_csv
 from training.data.prepare import MISSING
-from training.learn.classifier import TicketClassifier, load_classifier, load_encoder
+from training.learn.classifier import load_classifier
 from training.learn.general import read_general, resize_head, with_general
 from training.learn.rows import Collator, EncodedRows, EpochSampler
 from training.recipe import GeneralRecipe, Recipe
-
-SPACE = LabelSpace.of({"department": ["a", "b", "c"], "priority": ["x", "y"]})
-
-
-@pytest.fixture(scope="module")
-def model(tiny_base: Path) -> TicketClassifier:
-    return load_classifier(tiny_base, SPACE, Recipe())
-
-
-@pytest.fixture(scope="module")
-def encoder(tiny_base: Path, model: TicketClassifier) -> Encoder:
-    return load_encoder(tiny_base, model.config, Recipe(max_tokens=32))
 
 
 def sampler(lengths: list[int], *, drawn: int = 0, others: int = 0, group: int = 4) -> EpochSampler:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.scoring import FieldScoring, Logits, Outcome, in_scope, outcome_at, probabilities
-from training.data.split import MISSING
+from training.data.prepare import MISSING
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from training.data.split import MISSING
+from training.data.prepare import MISSING
 
 _LOG_TEMPERATURE = (-3.0, 3.0)
 

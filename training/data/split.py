@@ -14,13 +14,10 @@ from training.data.contract import TicketRow
 from training.data.draw import draw_at_random, draw_by_time, wanted_shares
 from training.data.groups import Ties, largest_group, tied_groups
 from training.data.near_duplicates import near_duplicate_clusters
-from training.data.prepare import MISSING, PreparedRow, distinct_rows, label_numbers, prepare_rows
+from training.data.prepare import PreparedRow, distinct_rows, prepare_rows
 from training.data.removed import Removed
 from training.data.scarce import Scarce, scarce_advice, scarce_labels, without_scarce
 from training.recipe import DataRecipe, Recipe
-
-__all__ = ["MISSING", "PARTS", "PreparedRow", "Removed", "Split", "distinct_rows", "label_numbers", "prepare_rows",
-           "split_rows"]  # fmt: skip
 
 PARTS = ("train", "validation", "calibration", "test")
 _LEARNED = ("train", "validation")

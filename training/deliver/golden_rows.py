@@ -7,7 +7,7 @@ import numpy as np
 from models.encoding import Encoding
 from models.golden import GoldenRow
 from models.scoring import FieldScoring, Logits, judge, probabilities, scope_scores
-from training.data.split import PreparedRow
+from training.data.prepare import PreparedRow
 
 GOLDEN_ROWS = 50
 _MARGIN = 0.01

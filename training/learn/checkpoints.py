@@ -95,12 +95,6 @@ def _remove_if_empty(store: Path, made: bool) -> None:
             store.rmdir()
 
 
-def unfinished_runs(store: Path, but: str = "") -> tuple[Path, ...]:
-    """Folders of runs that broke off, other than that of the key `but`: a person may remove them."""
-    found = sorted(store.glob(f"{PREFIX}*"))
-    return tuple(folder for folder in found if folder.is_dir() and folder.name != f"{PREFIX}{but}")
-
-
 def newest_checkpoint(folder: Path) -> Checkpoint | None:
     """The complete checkpoint with the most steps, if there is one."""
     complete = [path for path in folder.glob("checkpoint-*") if (path / _MARKER).is_file()]

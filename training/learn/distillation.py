@@ -11,20 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import PrinterCallback, TrainerCallback, TrainerState
+from transformers import TrainerCallback
 
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from models.scoring import Logits
 from training.learn.classifier import TicketClassifier
-from training.learn.figures import EpochFigures, epoch_figures
+from training.learn.figures import EpochFigures
 from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, train_to_the_end
 from training.learn.losses import training_loss
 from training.learn.rows import Collator, EncodedRows
-from training.learn.trainer import BEST, Lesson, TicketTrainer
+from training.learn.trainer import Lesson, TicketTrainer
 from training.recipe import Recipe
 
 SOFTNESS = 2.0
@@ -117,7 +116,11 @@ def teach(
     run_folder: Path,
     callbacks: Iterable[TrainerCallback] = (),
 ) -> tuple[EpochFigures, ...]:
-    """Train `student` in place, as `finetune` does, with the teacher's logits in the loss."""
+    """Train `student` in place, as `finetune` does, with the teacher's logits in the loss. Returns the epochs' figures.
+
+    Raises:
+        TicketRouterError: the recipe asks for what this machine cannot do, or the disk has no room.
+    """
     loss = training_loss(space, train.labels, recipe, auxiliary=False)
     trainer = DistilTrainer(
         student,
@@ -130,8 +133,4 @@ def teach(
         data_collator=SoftCollator(encoder),
         compute_metrics=DepartmentF1(space),
     )
-    trainer.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]  # transformers leaves it so
-    last = train_to_the_end(trainer, run_folder)
-    student.load_state_dict(load_file(last / BEST))
-    student.eval()
-    return epoch_figures(TrainerState.load_from_json(str(last / "trainer_state.json")).log_history)
+    return train_to_the_end(trainer, student, space, run_folder)

@@ -64,13 +64,7 @@ def finetune(
         data_collator=Collator(encoder),
         compute_metrics=DepartmentF1(space),
     )
-    trainer.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]  # transformers leaves it so
-    last = train_to_the_end(trainer, run_folder)
-    model.load_state_dict(load_file(last / BEST))
-    resize_head(model, space)
-    leave()
-    model.eval()
-    return epoch_figures(TrainerState.load_from_json(str(last / "trainer_state.json")).log_history)
+    return train_to_the_end(trainer, model, space, run_folder)
 
 
 def _lesson(
@@ -84,8 +78,28 @@ def _lesson(
     return wide, Lesson(rows, own=len(train), drawn=general.drawn(len(train)), loss=loss)
 
 
-def train_to_the_end(trainer: TicketTrainer, run_folder: Path) -> Path:
-    """Train what is left to train; the folder of the last checkpoint."""
+def train_to_the_end(
+    trainer: TicketTrainer, model: TicketClassifier, space: LabelSpace, run_folder: Path
+) -> tuple[EpochFigures, ...]:
+    """Train what is left to train, and end the common work of several processes. Returns the epochs' figures.
+
+    `model`, the trainer's, then holds the best epoch's averaged weights, with the labels of `space` alone.
+
+    Raises:
+        TicketRouterError: the disk has no room for a checkpoint.
+    """
+    trainer.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]  # transformers leaves it so
+    last = _last_checkpoint(trainer, run_folder)
+    model.load_state_dict(load_file(last / BEST))
+    resize_head(model, space)
+    figures = epoch_figures(TrainerState.load_from_json(str(last / "trainer_state.json")).log_history)
+    leave()  # no sooner: the main process removes the folder in the end
+    model.eval()
+    return figures
+
+
+def _last_checkpoint(trainer: TicketTrainer, run_folder: Path) -> Path:
+    """The folder of the checkpoint that ends the run, after what training it takes to get there."""
     wait_for_all()  # until the main process has the folder in order
     found = newest_checkpoint(run_folder)
     if found is None or not found.finished:

@@ -19,7 +19,7 @@ from models.manifest import Frozen
 from models.scoring import FieldVerdict, Outcome
 from models.text import prepare
 from models.ticket import Ticket
-from training.data.split import PreparedRow
+from training.data.prepare import PreparedRow
 from training.measure.answers import Answer
 
 LIMIT = 500

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from models.fields import Field
 from models.manifest import Frozen
-from training.data.split import MISSING, PreparedRow
+from training.data.prepare import MISSING, PreparedRow
 
 EXCERPT = 160
 """Characters: enough to see what a ticket is about, too few to be a copy of it."""

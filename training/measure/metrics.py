@@ -11,7 +11,7 @@ from models.manifest import Frozen
 from models.scoring import FieldScoring, Logits, Outcome, in_scope, probabilities
 from training.certainty.graded import outcomes_of
 from training.certainty.sequence import precision_bound
-from training.data.split import MISSING
+from training.data.prepare import MISSING
 
 ECE_BINS = 15
 CURVE_POINTS = 100

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from models.manifest import Frozen
 from training.certainty.curve import TargetFigures
-from training.data.split import Removed
+from training.data.removed import Removed
 from training.deliver.export import Parity
 from training.learn.figures import EpochFigures
 from training.measure.advice import Advice
