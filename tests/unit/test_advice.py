@@ -7,7 +7,7 @@ import numpy as np
 from models.fields import Field
 from models.manifest import FieldEntry
 from tests.support.rows import prepared
-from training.data.split import MISSING
+from training.data.prepare import MISSING
 from training.measure.advice import Advice, advise
 from training.measure.errors import EXCERPT, excerpt, worst_errors
 from training.measure.metrics import OTHER, UNKNOWN, FieldFigures

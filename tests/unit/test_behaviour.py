@@ -11,7 +11,7 @@ from models.scoring import Candidate, FieldVerdict, Outcome, Reason
 from models.ticket import Ticket
 from tests.support.rows import prepared
 from training.data.contract import TicketRow
-from training.data.split import PreparedRow
+from training.data.prepare import PreparedRow
 from training.measure.behaviour import CHANGES, BehaviourFigures, _phrases_for, _swap_letters, behaviour
 
 TEXT = "I was charged twice for the same month, please refund the second payment."

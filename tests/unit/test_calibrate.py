@@ -15,7 +15,7 @@ from training.certainty.curve import promise_curve
 from training.certainty.graded import Scored, outcomes_of
 from training.certainty.sequence import precision_bound
 from training.certainty.temperature import fit_temperature
-from training.data.split import MISSING
+from training.data.prepare import MISSING
 from training.recipe import EffectRecipe, PromiseRecipe, Recipe
 
 OPEN = {"scope_refused": 0.0}

@@ -10,7 +10,7 @@ from models.fields import LabelSpace
 from models.scoring import FieldScoring, Threshold, judge
 from tests.support.plain import words_tokenizer
 from tests.support.rows import prepared
-from training.data.split import PreparedRow
+from training.data.prepare import PreparedRow
 from training.deliver.export import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.deliver.golden_rows import GOLDEN_ROWS, choose_golden
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder

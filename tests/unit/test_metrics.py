@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from models.fields import Field
 from models.scoring import FieldScoring, Outcome, Reason, Threshold, judge
 from training.certainty.graded import outcomes_of
-from training.data.split import MISSING
+from training.data.prepare import MISSING
 from training.measure.metrics import (
     OTHER,
     UNKNOWN,

@@ -12,7 +12,7 @@ import pytest
 from models.fields import Field
 from models.manifest import FieldEntry
 from models.scoring import FieldScoring, Threshold
-from training.data.split import MISSING
+from training.data.prepare import MISSING
 from training.measure.effect import CaseCounts, effect_of
 from training.measure.errors import WorstError
 from training.measure.metrics import FieldFigures, field_figures
