@@ -3,6 +3,7 @@
 Everything a verdict rests on (temperature, thresholds) comes from the bundle, never from an environment variable.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -102,8 +103,8 @@ def probabilities(logits: Logits, scoring: FieldScoring) -> NDArray[np.float64]:
     Temperature scaling: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
     scaled = logits[..., scoring.field.slice].astype(np.float64) / scoring.temperature
-    exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
+    exponentials = np.exp(scaled - _greatest(scaled))
+    return np.asarray(exponentials / np.add.reduce(exponentials, axis=-1, keepdims=True))
 
 
 def scope_scores(logits: Logits, field: Field) -> NDArray[np.float64]:
@@ -113,8 +114,13 @@ def scope_scores(logits: Logits, field: Field) -> NDArray[np.float64]:
     constant the divergence of a softmax at SCOPE_TEMPERATURE from the uniform distribution.
     """
     scaled = logits[..., field.slice].astype(np.float64) / SCOPE_TEMPERATURE
-    above = scaled - scaled.max(axis=-1, keepdims=True)
-    return np.asarray(np.log(np.exp(above).sum(axis=-1)) - above.mean(axis=-1))
+    above = scaled - _greatest(scaled)
+    return np.asarray(np.log(np.add.reduce(np.exp(above), axis=-1)) - np.add.reduce(above, axis=-1) / above.shape[-1])
+
+
+def _greatest(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
+    # The ufuncs themselves, here and above: the arrays' methods take as long to reach them as these few numbers take.
+    return np.asarray(np.maximum.reduce(scaled, axis=-1, keepdims=True))
 
 
 def in_scope(logits: Logits, scoring: FieldScoring) -> NDArray[np.bool_]:
@@ -151,11 +157,11 @@ def _refusal(ticket: Ticket, text: str) -> Reason | None:
 
 
 def _judge_field(logits: Logits, scoring: FieldScoring) -> FieldVerdict:
-    if not np.isfinite(logits[scoring.field.slice]).all():
+    if not math.isfinite(np.add.reduce(logits[scoring.field.slice], dtype=np.float64)):  # one that isn't spoils the sum
         return FieldVerdict(Outcome.REVIEW, Reason.INVALID_SCORES, ())
     confidences = probabilities(logits, scoring)
     # A stable sort of the negated values: equal confidences keep the catalogue's order, on every machine.
-    ranked = np.argsort(-confidences, kind="stable")[:CANDIDATES]
+    ranked = (-confidences).argsort(kind="stable")[:CANDIDATES].tolist()
     candidates = tuple(Candidate(scoring.field.labels[i], float(confidences[i])) for i in ranked)
     if not in_scope(logits, scoring):
         return FieldVerdict(Outcome.REVIEW, Reason.OUT_OF_SCOPE, candidates)

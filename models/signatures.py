@@ -62,13 +62,15 @@ def trim(segment: str) -> Trimmed:
     signature = False
     # Twice: a disclaimer may stand below the signature as well as above "Sent from my phone".
     for _ in range(2):
-        before = len(lines)
+        whole = len(lines)
         lines = _without_footers(lines)
-        disclaimer |= len(lines) < before
+        disclaimer |= len(lines) < whole
         before = len(lines)
         for cut in _CUTS:
             lines = _strip_end(cut(lines))
         signature |= len(lines) < before
+        if len(lines) == whole:
+            break
     return Trimmed("\n".join(lines).strip("\n"), signature, disclaimer)
 
 

@@ -38,6 +38,8 @@ class Subject:
 
 
 def read_subject(subject: str) -> Subject:
+    if not subject:  # chats and forms have none
+        return Subject("", forwarded=False, replied=False)
     text = _TAG.sub(" ", clean_line(subject[:MAX_CHARACTERS])).strip()
     kinds: list[str] = []
     for _ in range(_MAX_PREFIXES):

@@ -1,7 +1,7 @@
 """The public routes under `/v1`. Each takes the request apart, asks `Router`, and renders the answer."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from fastapi import FastAPI, Request
@@ -19,7 +19,9 @@ from service.api.render import decision_out, model_card_out
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
-from service.http.body import BodyReader, while_connected
+from service.http.body import BodyReader
+from service.http.connection import while_connected
+from service.http.direct import Endpoint
 from service.http.problems import documented, kind_of, problem_of
 from service.inference.engine import Engine
 from service.metrics import Metrics
@@ -29,6 +31,8 @@ from service.settings import Settings
 
 T = TypeVar("T")
 
+ROUTE = "/v1/route"
+BATCH = "/v1/route/batch"
 BATCH_WINDOW = 64
 """Tickets of one batch that wait at once: enough to pack well, few enough to leave the queue to others."""
 
@@ -59,7 +63,7 @@ class Api:
 
     def add_to(self, app: FastAPI) -> None:
         app.add_api_route(
-            "/v1/route",
+            ROUTE,
             self.route,
             summary="Route a ticket",
             tags=["routing"],
@@ -69,7 +73,7 @@ class Api:
             openapi_extra=json_body(RouteRequest) | mail_body(RouteRequest),
         )
         app.add_api_route(
-            "/v1/route/batch",
+            BATCH,
             self.batch,
             summary="Route many tickets",
             tags=["routing"],
@@ -88,6 +92,11 @@ class Api:
             responses=documented(errors.NotReady),
         )
 
+    @property
+    def direct(self) -> Mapping[str, Endpoint]:
+        """The POST routes by path that are called for every ticket: `direct.py` takes the short way to them."""
+        return {ROUTE: self.route, BATCH: self.batch}
+
     def document(self, app: FastAPI) -> Document:
         """The OpenAPI document of an application these routes were added to."""
         return openapi_document(app, RouteRequest, self._batches.model)
@@ -98,7 +107,7 @@ class Api:
         deadline = deadline_in(timeout_seconds(request, self._settings.request_timeout_seconds))
         media = media_type(request, JSON, MAIL)
         body = await self._bodies.read(request, self._settings.max_body_bytes, deadline)
-        async with while_connected(request):
+        with while_connected(request.scope):
             ticket = await self._parsed(body, parse_email if media == MAIL else _json_ticket)
             decision = await self._router.decide(ticket, deadline)
         return _json(decision_out(decision))
@@ -109,7 +118,7 @@ class Api:
         deadline = deadline_in(timeout_seconds(request, self._settings.batch_timeout_seconds))
         media_type(request, JSON)
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, deadline)
-        async with while_connected(request):
+        with while_connected(request.scope):
             tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)))
             with self._router.one_model() as engine:  # one answer names one version, also during a reload
                 results = await self._decide_all(engine, tickets, deadline)

@@ -1,11 +1,9 @@
-"""Reading a request's body within its limits, and watching whether its client is still there."""
+"""Reading a request's body within its limits."""
 
 import asyncio
-import contextlib
 import math
-from collections.abc import AsyncIterator
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from service.errors import BodyTooLarge, ClientGone, RequestTimeout, ShuttingDown, UnsupportedEncoding
 
@@ -31,12 +29,14 @@ class BodyReader:
         """
         _refuse_early(request, limit_bytes)
         try:
-            async with self._limited(deadline):
-                return await _gather(request, limit_bytes)
+            async with asyncio.timeout_at(min(deadline, self._latest)) as timeout:
+                self._open.add(timeout)
+                try:
+                    return await _gather(request, limit_bytes)
+                finally:
+                    self._open.discard(timeout)
         except TimeoutError:
             raise (RequestTimeout() if deadline <= self._latest else ShuttingDown()) from None
-        except ClientDisconnect:
-            raise ClientGone from None
 
     def finish_by(self, latest: float) -> None:
         """From now on no body is waited for beyond this moment, in the loop's time."""
@@ -44,15 +44,6 @@ class BodyReader:
         for timeout in self._open:
             if not timeout.expired() and (timeout.when() or 0) > latest:
                 timeout.reschedule(latest)
-
-    @contextlib.asynccontextmanager
-    async def _limited(self, deadline: float) -> AsyncIterator[None]:
-        async with asyncio.timeout_at(min(deadline, self._latest)) as timeout:
-            self._open.add(timeout)
-            try:
-                yield
-            finally:
-                self._open.discard(timeout)
 
 
 def _refuse_early(request: Request, limit_bytes: int) -> None:
@@ -64,39 +55,13 @@ def _refuse_early(request: Request, limit_bytes: int) -> None:
 
 
 async def _gather(request: Request, limit_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body, more = b"", True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
         if len(body) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
-    return bytes(body)
-
-
-@contextlib.asynccontextmanager
-async def while_connected(request: Request) -> AsyncIterator[None]:
-    """Cancel what is inside when the client hangs up, so that its tickets leave the queue. The body must be read.
-
-    Raises:
-        ClientGone: it did.
-    """
-    work = asyncio.current_task()
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        if work is not None:
-            work.cancel()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        # `uncancel` tells our own cancel from one by the server, which must go on.
-        if gone and work is not None and work.uncancel() == 0:
-            raise ClientGone from None
-        raise
-    finally:
-        watcher.cancel()
+        more = message.get("more_body", False)
+    return body

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
 from service.errors import MethodNotAllowed, NoSuchRoute, ShuttingDown
+from service.http.direct import TEMPLATE
 from service.http.problems import INTERNAL, kind_of, problem_response
 from service.metrics import Metrics
 
@@ -73,7 +74,7 @@ class Observe:
             self._record(scope, code, time.perf_counter() - started)
 
     def _record(self, scope: Scope, code: int, seconds: float) -> None:
-        template = getattr(scope.get("route"), "path", "")
+        template = str(scope.get(TEMPLATE) or getattr(scope.get("route"), "path", ""))
         route = template if template in self._routes else UNMATCHED
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
         self._metrics.request(route, method, code, seconds)

@@ -10,6 +10,7 @@ from ulid import ULID
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from service.errors import MalformedHttp
+from service.http.connection import EXTENSION, Connection
 from service.http.problems import problem_response
 
 HEAD_SECONDS = 10
@@ -23,14 +24,17 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
+        self._connection = Connection()
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
         super().connection_lost(exc)
+        self._connection.lose()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["extensions"] = {EXTENSION: self._connection}  # type: ignore[dict-item] # ASGI lets servers add theirs
         self._await_head()
 
     def on_headers_complete(self) -> None:
