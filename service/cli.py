@@ -14,15 +14,20 @@ from service.app import create_app
 from service.decision import Decision
 from service.errors import ServiceError
 from service.flags import Given, flag, settings_from, with_flags
+from service.inference.tuning.search import SECONDS
 from service.logs import configure_logging
 from service.process.server import run
 from service.router import deadline_in
 from service.settings import Settings
 from service.terminal import print_decision
+from service.tune_command import print_tuning, tune_bundle
 
 PROGRAM = "python -m service"
 BAD_USAGE = 2
 ROUTE_SETTINGS = ("bundle", "device", "variant")
+TUNE_SETTINGS = (*ROUTE_SETTINGS, "state_dir")
+COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "tune": TUNE_SETTINGS}
+INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -44,7 +49,7 @@ def main(arguments: list[str]) -> int:
 @app.callback(invoke_without_command=True)
 @with_flags()
 def serve(context: typer.Context, given: Given) -> None:
-    """Serve the REST API until SIGTERM. With the command `route`, decide one ticket instead.
+    """Serve the REST API until SIGTERM. The command `route` decides one ticket instead, `tune` measures a plan.
 
     Every option is also an environment variable: --max-batch-tokens is TICKET_ROUTER_MAX_BATCH_TOKENS.
 
@@ -54,6 +59,7 @@ def serve(context: typer.Context, given: Given) -> None:
       python -m service --bundle models/bundles/current --port 8080 --management-port 9090
       python -m service --device cuda --variant fp16
       python -m service route --subject "Invoice" --body "I was charged twice."
+      python -m service tune --bundle models/bundles/current
     """
     if context.invoked_subcommand is not None:
         return _refuse_flags_before(context.invoked_subcommand, given)
@@ -81,18 +87,51 @@ def route(
     """
     ticket = _ticket(eml, subject, body)
     configure_logging("error")
-    answer = decision_out(asyncio.run(_decide(settings_from(given), ticket)))
+    # One ticket is not worth the measuring.
+    settings = settings_from(given).model_copy(update={"tune_at_start": False})
+    answer = decision_out(asyncio.run(_decide(settings, ticket)))
     if json:
         typer.echo(answer.model_dump_json(indent=2))
     else:
         print_decision(answer)
 
 
+@app.command()
+@with_flags(*TUNE_SETTINGS)
+def tune(
+    given: Given,
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="About how long to measure.")] = SECONDS,
+    json: Annotated[bool, typer.Option("--json", help="Print the plan file instead of a table.")] = False,
+) -> None:
+    """Measure how the bundle runs fastest on this machine, and keep the plan where the service finds it.
+
+    Run it while the machine has nothing else to do. Large models and machines of many cores take longer than asked.
+
+    \b
+    Examples:
+      python -m service tune --bundle models/bundles/current
+      python -m service tune --variant fp32 --seconds 60 --json
+    """
+    settings = settings_from(given)
+    configure_logging("error")
+    try:
+        path, found = tune_bundle(settings, seconds)
+    except KeyboardInterrupt:
+        typer.echo("stopped; no plan was written", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if json:
+        typer.echo(found.file.model_dump_json(indent=2))
+    else:
+        print_tuning(found, path)
+
+
 def _refuse_flags_before(command: str, given: Given) -> None:
     """A flag before the command belongs to serving; taking it for the command's own would be a guess."""
     for name, value in given.items():
         if value is not None:
-            advice = f"put it after `{command}`" if name in ROUTE_SETTINGS else f"`{command}` has no such flag"
+            advice = (
+                f"put it after `{command}`" if name in COMMAND_SETTINGS[command] else f"`{command}` has no such flag"
+            )
             raise UsageError(f"{flag(name)} stands before `{command}`: {advice}")
 
 

@@ -9,6 +9,7 @@ import ctypes
 import gc
 import itertools
 import re
+import threading
 from pathlib import Path
 
 import structlog
@@ -46,6 +47,7 @@ class Loader:
         self._bundle = bundle
         self._prepared: Engine | None = None
         self._busy = False
+        self._closing = threading.Event()
         self._repair: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -55,7 +57,9 @@ class Loader:
         Raises:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
         """
-        engine = await self._open(self._bundle or path or self._settings.bundle, idle=0)
+        first = self._bundle or path or self._settings.bundle
+        engine = await self._open(first, idle=0, give_up_tuning=self._closing)
+        give_memory_back()  # loading used twice as much for a moment, and tuning three times
         self._router.use(engine)
         self._lifecycle.ready()
         return engine
@@ -67,17 +71,10 @@ class Loader:
             ReloadRefused: that is no version, or no such folder is there.
         """
         try:
-            configured = self._settings.bundle.resolve(strict=True)
-        except (OSError, RuntimeError) as error:
-            raise ReloadRefused(f"{self._settings.bundle}: no bundle there; promote one first") from error
-        if version is None:
-            return configured
-        if not _VERSION.fullmatch(version):
-            raise ReloadRefused("bundle must be a version id, 16 hexadecimal digits")
-        folder = configured.parent / version
-        if not folder.is_dir():
-            raise ReloadRefused(f"{configured.parent}: holds no bundle {version}")
-        return folder
+            return _located(self._settings.bundle, version)
+        except ReloadRefused as error:
+            self._refused(error)
+            raise
 
     async def reload(self, path: Path) -> tuple[ModelIdentity, ModelIdentity]:
         """Prepare and commit. Returns the model that served and the one that serves now.
@@ -104,8 +101,7 @@ class Loader:
         try:
             self._prepared = await self._open(path, idle=IDLE_AT_RELOAD)
         except TicketRouterError as error:
-            self._metrics.reloaded("refused")
-            _log.error("reload refused", cause=str(error))
+            self._refused(error)
             raise ReloadRefused(str(error)) from error
         finally:
             self._busy = False
@@ -142,12 +138,19 @@ class Loader:
             self._start_repair()
 
     async def close(self) -> None:
+        self._closing.set()
         if self._repair is not None:
             self._repair.cancel()
         await self.abort()
 
-    async def _open(self, bundle: Bundle | Path, idle: float) -> Engine:
-        return await asyncio.to_thread(open_engine, self._settings, self.on_batch, bundle, idle=idle)
+    async def _open(self, bundle: Bundle | Path, idle: float, give_up_tuning: threading.Event | None = None) -> Engine:
+        return await asyncio.to_thread(
+            open_engine, self._settings, self.on_batch, bundle, idle=idle, give_up_tuning=give_up_tuning
+        )
+
+    def _refused(self, error: Exception) -> None:
+        self._metrics.reloaded("refused")
+        _log.error("reload refused", cause=str(error))
 
     def _retire(self, served: Served | None) -> None:
         if served is not None:
@@ -170,6 +173,21 @@ class Loader:
                 _log.error("session not replaced", cause=str(error))
                 await asyncio.sleep(wait)
         self._lifecycle.healed()
+
+
+def _located(bundle: Path, version: str | None) -> Path:
+    try:
+        configured = bundle.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise ReloadRefused(f"{bundle}: no bundle there; promote one first") from error
+    if version is None:
+        return configured
+    if not _VERSION.fullmatch(version):
+        raise ReloadRefused("bundle must be a version id, 16 hexadecimal digits")
+    folder = configured.parent / version
+    if not folder.is_dir():
+        raise ReloadRefused(f"{configured.parent}: holds no bundle {version}")
+    return folder
 
 
 async def _let_go(served: Served) -> None:

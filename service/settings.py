@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     `runners` set, a lone ticket runs like any other."""
 
     max_batch_tokens: Count | None = None
-    """Padded tokens (rows x padded length) of one model run. Unset: as the plan has it; untuned, 512 on a CPU, where
+    """Padded tokens (rows x padded length) of one model run. Unset: as the plan has it; untuned, 256 on a CPU, where
     larger batches gain nothing, and 16384 on a GPU."""
 
     cache_entries: Annotated[int, Field(ge=0)] = 10_000

@@ -4,10 +4,12 @@
 engine.
 """
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from models.bundle import Bundle, open_bundle
 from models.encoding import Batch, Encoding
@@ -22,7 +24,10 @@ from service.inference.machine import Machine, this_machine
 from service.inference.packing import Packing
 from service.inference.plan import Chosen, Plan, choose_plan
 from service.inference.runner import DeviceError, Runner, cuda_offered, open_runner
+from service.inference.tuning.search import Place, tuned_at_start
 from service.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,12 @@ class Sessions:
 
 
 def open_engine(
-    settings: Settings, on_batch: Callable[[BatchReport], None], bundle: Bundle | Path, *, idle: float = 0
+    settings: Settings,
+    on_batch: Callable[[BatchReport], None],
+    bundle: Bundle | Path,
+    *,
+    idle: float = 0,
+    give_up_tuning: threading.Event | None = None,
 ) -> Engine:
     """Verify, load and replay; takes seconds, so call it in a thread.
 
@@ -66,6 +76,8 @@ def open_engine(
         on_batch: told of every finished run, on the event loop.
         bundle: where it lies, or one that is open already.
         idle: seconds of rest per second of replaying: beside a service under load, the cores are its own.
+        give_up_tuning: given at a first start: a plan is measured before, where the settings ask for it and none is
+            there, and given up when this is set.
 
     Raises:
         BundleError: the bundle is missing, damaged, foreign, or its golden rows come out differently here.
@@ -73,7 +85,10 @@ def open_engine(
         PlanError: the settings ask for what this machine or bundle cannot do.
     """
     opened = open_bundle(bundle) if isinstance(bundle, Path) else bundle
-    chosen, sessions = _open_sessions(settings, opened)
+    machine = this_machine()
+    chosen, sessions = on_device(
+        settings.device, lambda device: _open_on(device, settings, opened, machine, give_up_tuning)
+    )
     plan = chosen.plan
     replayed = _replay(opened, sessions, plan, idle)
 
@@ -86,20 +101,27 @@ def open_engine(
     return Engine(opened, sessions, chosen, Batcher(infer, limits, on_batch), answers, limits, model, replayed)
 
 
-def _open_sessions(settings: Settings, bundle: Bundle) -> tuple[Chosen, Sessions]:
-    """`auto` falls back to the CPU where a GPU is offered but does not start."""
-    machine = this_machine()
-    if settings.device == "auto" and cuda_offered():
+def on_device(device: str, attempt: Callable[[str], T]) -> T:
+    """Do it on this device; `auto` falls back to the CPU where a GPU is offered but does not start."""
+    if device == "auto" and cuda_offered():
         try:
-            return _open_on("cuda", settings, bundle, machine)
+            return attempt("cuda")
         except DeviceError:
-            return _open_on("cpu", settings, bundle, machine)
-    return _open_on("cpu" if settings.device == "auto" else settings.device, settings, bundle, machine)
+            return attempt("cpu")
+    return attempt("cpu" if device == "auto" else device)
 
 
-def _open_on(device: str, settings: Settings, bundle: Bundle, machine: Machine) -> tuple[Chosen, Sessions]:
+def _open_on(
+    device: str, settings: Settings, bundle: Bundle, machine: Machine, give_up_tuning: threading.Event | None
+) -> tuple[Chosen, Sessions]:
+    def load(plan: Plan) -> Sessions:
+        return load_sessions(bundle, plan, device, settings.state_dir / "tensorrt")
+
     chosen = choose_plan(settings, bundle, machine, device)
-    return chosen, load_sessions(bundle, chosen.plan, device, settings.state_dir / "tensorrt")
+    if settings.tune_at_start and give_up_tuning is not None and chosen.source == "default":
+        measured = tuned_at_start(settings, Place(bundle, machine, device), load, give_up_tuning)
+        chosen = choose_plan(settings, bundle, machine, device, measured)
+    return chosen, load(chosen.plan)
 
 
 def load_sessions(bundle: Bundle, plan: Plan, device: str, engines: Path | None = None) -> Sessions:

@@ -1,14 +1,17 @@
 """How a bundle runs on a machine: which graph, how many sessions and threads, how large a batch.
 
-A plan comes from the settings, from what `tune.py` measured here, or from rules that hold on most machines, in this
+A plan comes from the settings, from what `tuning` measured here, or from rules that hold on most machines, in this
 order. `engine.py` builds what it says. Tuned plans lie in the state folder, one file per machine, bundle and device.
 """
 
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import structlog
 from pydantic import Field, ValidationError
 
 from models.bundle import Bundle
@@ -24,14 +27,19 @@ Count = Annotated[int, Field(ge=1)]
 
 FASTEST_FIRST: Mapping[str, tuple[Variant, ...]] = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
 """`auto`: a variant stands in a bundle only when its own gates passed, so the fastest one that suits is right."""
-BATCH_TOKENS = {"cpu": 512, "cuda": 16384}
+BATCH_TOKENS = {"cpu": 256, "cuda": 16384}
+"""On a CPU sixteen short tickets together cost a third of what each costs alone; more of them save nothing and make
+those that just missed a batch wait for all of it."""
 MAX_PADDING = {"cpu": 0.1, "cuda": 0.5}
 CUDA_RUNNERS = 2
 LONE_THREADS = 4
 """More threads for one ticket of a small model wait for each other longer than they save."""
-LONE_TOKENS = 64
-"""Untuned: shorter tickets are done on one thread before a second one is awake."""
+LONE_TOKENS: Mapping[Variant, int] = {"fp32": 8, "fp16": 8, "int8": 128}
+"""Untuned, measured on two cores: in int8 a shorter ticket is done on one thread before a second one is awake."""
 PLAN_BYTES = 1_000_000
+_MISSING = (FileNotFoundError, NotADirectoryError)
+
+_log = structlog.get_logger()
 
 
 class PlanError(TicketRouterError):
@@ -56,7 +64,10 @@ class Plan(Frozen):
 
 
 class Measured(Frozen):
-    """A plan and what it reached when it was tuned. Tickets per second, and a lone ticket's milliseconds, median."""
+    """A plan and what it reached when it was tuned, on the bundle's golden rows.
+
+    Tickets per second under load, median of the measurements; milliseconds of a lone ticket of median length.
+    """
 
     plan: Plan
     tickets_per_second: Annotated[float, Field(gt=0)]
@@ -93,14 +104,17 @@ def plan_path(state_dir: Path, machine: Machine, bundle: Bundle, device: str) ->
     return state_dir / "plans" / f"{machine.key}-{bundle.version}-{device}.json"
 
 
-def choose_plan(settings: Settings, bundle: Bundle, machine: Machine, device: str) -> Chosen:
-    """The plan for this bundle on this machine.
+def choose_plan(
+    settings: Settings, bundle: Bundle, machine: Machine, device: str, measured: PlanFile | None = None
+) -> Chosen:
+    """The plan for this bundle on this machine: what was just `measured`, else the file's, else the default.
 
     Raises:
         BundleError: the bundle has no such variant.
-        PlanError: what the settings ask for cannot be, or the plan file is damaged or of another machine or bundle.
+        PlanError: what the settings ask for cannot be, or the file they name is damaged or of another machine or
+            bundle. Such a file in the state folder is a warning: it decides speed, never an answer.
     """
-    tuned = _tuned(settings, bundle, machine, device)
+    tuned = _tuned(settings, bundle, machine, device, measured)
     if tuned is None:
         chosen = Chosen(default_plan(settings.variant, bundle, machine, device), "default")
     else:
@@ -118,13 +132,14 @@ def default_plan(variant: str, bundle: Bundle, machine: Machine, device: str) ->
     """
     kind = kind_of(device)
     on_gpu = kind == "cuda"
+    taken = variants_to_run(variant, bundle, machine, device)[0]
     return Plan(
-        variant=_variant(variant, bundle, machine, device),
+        variant=taken,
         graph="fused",
         runners=CUDA_RUNNERS if on_gpu else machine.cores,
         intra_op_threads=1,
         lone_threads=None if on_gpu or machine.cores == 1 else min(machine.cores, LONE_THREADS),
-        lone_tokens=LONE_TOKENS,
+        lone_tokens=LONE_TOKENS[taken],
         max_batch_tokens=max(BATCH_TOKENS[kind], bundle.encoder.max_tokens),
         max_padding=MAX_PADDING[kind],
     )
@@ -155,21 +170,79 @@ def load_plans(path: Path, bundle: Bundle, machine: Machine, device: str) -> Pla
     return found
 
 
-def _tuned(settings: Settings, bundle: Bundle, machine: Machine, device: str) -> Plan | None:
-    path = settings.plan or plan_path(settings.state_dir, machine, bundle, device)
-    if settings.plan is None and not path.is_file():
+def kept_plans(state_dir: Path, bundle: Bundle, machine: Machine, device: str) -> PlanFile | None:
+    """What was tuned here before; None when nothing was, or, with a warning in the log, when it cannot be used."""
+    try:
+        return load_plans(plan_path(state_dir, machine, bundle, device), bundle, machine, device)
+    except PlanError as error:
+        if not isinstance(error.__cause__, _MISSING):
+            _log.warning("plan not used", cause=str(error))
         return None
-    plans = load_plans(path, bundle, machine, device).plans
-    if settings.variant == "auto":
-        return plans[0].plan
-    return next((measured.plan for measured in plans if measured.plan.variant == settings.variant), None)
 
 
-def _variant(choice: str, bundle: Bundle, machine: Machine, device: str) -> Variant:
+def write_plans(path: Path, plans: PlanFile) -> None:
+    """Write a plan file, whole or not at all.
+
+    Raises:
+        PlanError: there is no writing there.
+    """
+    _write(path, plans.model_dump_json(indent=1).encode() + b"\n")
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Better before the measuring than after it.
+
+    Raises:
+        PlanError: a plan file cannot be written there.
+    """
+    probe = path.with_name(f".{path.name}.probe")
+    try:
+        _write(probe, b"\n")
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+
+
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        raise PlanError(f"{path}: cannot be written ({error.strerror}); choose another --state-dir") from error
+    finally:
+        with contextlib.suppress(OSError):
+            aside.unlink(missing_ok=True)
+
+
+def _tuned(settings: Settings, bundle: Bundle, machine: Machine, device: str, measured: PlanFile | None) -> Plan | None:
+    if measured is not None:
+        found: PlanFile | None = measured
+    elif settings.plan is not None:
+        found = load_plans(settings.plan, bundle, machine, device)
+    else:
+        found = kept_plans(settings.state_dir, bundle, machine, device)
+    if found is None:
+        return None
+    by_variant = {entry.plan.variant: entry.plan for entry in found.plans}
+    wanted = variants_to_run(settings.variant, bundle, machine, device)[0]
+    # `auto` trusts the order only where the variant it would take untuned was measured too.
+    return found.plans[0].plan if settings.variant == "auto" and wanted in by_variant else by_variant.get(wanted)
+
+
+def variants_to_run(choice: str, bundle: Bundle, machine: Machine, device: str) -> list[Variant]:
+    """The variants that a choice leaves open, at least one, probably fastest first.
+
+    Raises:
+        BundleError: the bundle has no such variant.
+    """
     if choice != "auto":
-        return bundle.model(choice).variant
-    suiting = suiting_variants(bundle, machine, device)
-    return suiting[0] if suiting else bundle.manifest.models[0].variant
+        return [bundle.model(choice).variant]
+    return suiting_variants(bundle, machine, device) or [bundle.manifest.models[0].variant]
 
 
 def suiting_variants(bundle: Bundle, machine: Machine, device: str) -> list[Variant]:

@@ -1,12 +1,14 @@
-"""Which graph of a bundle `--variant auto` takes, by device and processor."""
+"""Which graph of a bundle `--variant auto` takes, by device and processor; and how a processor is read."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models.bundle import Bundle, open_bundle, write_bundle
-from service import engine, processor
+from service.inference.machine import Machine, instructions
+from service.inference.plan import default_plan, suiting_variants, variants_to_run
 from tests.support.plain import draft, files
 
 VNNI = {
@@ -28,28 +30,40 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return open_bundle(write_bundle(tmp_path_factory.mktemp("three"), content, files() | graphs))
 
 
+def machine(here: Iterable[str]) -> Machine:
+    return Machine("a processor", 2, frozenset(here), "1.0")
+
+
 @pytest.mark.parametrize(
-    ("device", "here", "taken"),
+    ("device", "here", "suiting"),
     [
-        ("cpu", {"avx2", "avx512_vnni"}, "int8"),
-        ("cpu", {"avx2"}, "fp32"),
-        ("cpu", set(), "fp32"),
-        ("cuda", {"avx512_vnni"}, "fp16"),
-        ("cuda", set(), "fp16"),
+        ("cpu", {"avx2", "avx512_vnni"}, ["int8", "fp32"]),
+        ("cpu", {"avx2"}, ["fp32"]),
+        ("cpu", set(), ["fp32"]),
+        ("cuda", {"avx512_vnni"}, ["fp16", "fp32"]),
+        ("cuda", set(), ["fp16", "fp32"]),
+        ("tensorrt", set(), ["fp16", "fp32"]),
     ],
 )
-def test_auto_takes_the_fastest_that_suits(
-    bundle: Bundle, monkeypatch: pytest.MonkeyPatch, device: str, here: set[str], taken: str
-) -> None:
+def test_auto_takes_the_fastest_that_suits(bundle: Bundle, device: str, here: set[str], suiting: list[str]) -> None:
     """int8 only where the processor has its instructions, fp16 only on a GPU, fp32 anywhere."""
-    monkeypatch.setattr(engine, "instructions", lambda: frozenset(here))
-    assert engine._variant("auto", device, bundle) == taken
+    assert suiting_variants(bundle, machine(here), device) == suiting
+    assert variants_to_run("auto", bundle, machine(here), device) == suiting
+    assert default_plan("auto", bundle, machine(here), device).variant == suiting[0]
 
 
-def test_a_named_variant_is_taken_whatever_the_processor(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_named_variant_is_taken_whatever_the_processor(bundle: Bundle) -> None:
     """Who asks for one by name gets it; its golden rows still decide whether it serves."""
-    monkeypatch.setattr(engine, "instructions", frozenset)
-    assert engine._variant("int8", "cpu", bundle) == "int8"
+    assert default_plan("int8", bundle, machine(()), "cpu").variant == "int8"
+    assert variants_to_run("int8", bundle, machine(()), "cpu") == ["int8"]
+
+
+def test_where_nothing_suits_the_bundles_first_is_tried(tmp_path: Path) -> None:
+    """Only golden rows can tell whether it serves nevertheless."""
+    content = draft(models=[VNNI])
+    graphs = {name: content for name, content in files().items() if name != "model.onnx"} | {"model.int8.onnx": b"8"}
+    only = open_bundle(write_bundle(tmp_path, content, graphs))
+    assert default_plan("auto", only, machine(()), "cpu").variant == "int8"
 
 
 @pytest.mark.parametrize(
@@ -68,9 +82,9 @@ def test_a_named_variant_is_taken_whatever_the_processor(bundle: Bundle, monkeyp
 def test_instructions_are_read_as_linux_tells_them(tmp_path: Path, content: str, found: set[str]) -> None:
     """x86 and ARM kernels are understood; a file that tells nothing is a processor nothing is known of."""
     (tmp_path / "cpuinfo").write_text(content)
-    assert processor.instructions(tmp_path / "cpuinfo") == found
+    assert instructions(tmp_path / "cpuinfo") == found
 
 
 def test_no_linux_is_no_error(tmp_path: Path) -> None:
     """Where the file is missing, nothing is known, and fp32 serves."""
-    assert processor.instructions(tmp_path / "missing") == frozenset()
+    assert instructions(tmp_path / "missing") == frozenset()

@@ -1,0 +1,1 @@
+"""Measures which plan runs a bundle best on this machine."""
