@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test slow lint types imports check constraints service-env clean
+PEERS ?= all
+.PHONY: help env demo test slow bench lint types imports check constraints service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -30,6 +31,9 @@ test: env service-env ## the whole test suite
 slow: env service-env ## the slow checks: ten kills of a training, the guarantee re-split hundreds of times, a killed search
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
+bench: env service-env ## our service beside its peers; BENCH="--bundle short=B1 --bundle long=B2"; writes docs/benchmarks.md
+	$(BIN)/python -m tests.benchmarks.serving --peers $(PEERS) $(BENCH)
+
 lint: env ## ruff: style and common faults
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,4 +58,4 @@ constraints: env ## write constraints.txt anew from what is installed
 	(sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude torch) > constraints.new && mv constraints.new constraints.txt
 
 clean: ## remove what the commands above made
-	rm -rf .venv .venv-service demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-service .bench demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
