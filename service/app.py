@@ -3,8 +3,10 @@
 Nothing is read or opened before `App.start`; `server.py` starts and stops it, tests do the same.
 """
 
-from collections.abc import Iterator, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
@@ -12,17 +14,19 @@ from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from models.bundle import Bundle
-from service.api.documents import documented_statuses
+from service.api.documents import Document, documented_statuses
 from service.api.routes import Api
 from service.errors import MalformedHttp
 from service.http.body import BodyReader
+from service.http.direct import Direct, application
 from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
 from service.http.problems import CLIENT_CLOSED, kind_of, reasons
 from service.lifecycle import Lifecycle
 from service.loader import Loader
-from service.management import Management
+from service.management import Managed, Management
 from service.metrics import Metrics
 from service.offload import Offload
 from service.oneprocess import OneProcess
@@ -43,9 +47,9 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Both applications and the parts that live as long as the process."""
+    """Both applications and the parts that live as long as the process. `document` gives the public one's OpenAPI."""
 
-    public: FastAPI
+    public: ASGIApp
     management: FastAPI
     router: Router
     loader: Loader
@@ -54,14 +58,19 @@ class App:
     offload: Offload
     bodies: BodyReader
     settings: Settings
+    process: OneProcess
+    document: Callable[[], Document]
 
-    async def start(self) -> None:
-        """Open the bundle, replay its golden rows and be ready.
+    async def start(self, bundle: Path | None = None) -> None:
+        """Open the settings' bundle or this one, replay its golden rows and be ready.
 
         Raises:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
         """
-        engine = await self.loader.start()
+        engine = await self.loader.start(bundle)
+        # What stands now stands for good: the collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
         _log.info(
             "serving",
             version=engine.model.version,
@@ -98,30 +107,32 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     router = Router(metrics, offload)
     loader = Loader(settings, router, metrics, lifecycle, bundle)
     api = Api(router, metrics, offload, bodies, settings)
-    public = _public(api, metrics)
-    management = _application("Ticket router, management", [Middleware(RequestId), Middleware(Problems)])
+    documented, public = _public(api, metrics)
     process = OneProcess(router, loader, metrics, lifecycle)
-    Management(lambda: api.document(public), process).add_to(management)
-    return App(public, management, router, loader, metrics, lifecycle, offload, bodies, settings)
+
+    def document() -> Document:
+        return api.document(documented)
+
+    management = management_app(document, process)
+    return App(public, management, router, loader, metrics, lifecycle, offload, bodies, settings, process, document)
 
 
-def _public(api: Api, metrics: Metrics) -> FastAPI:
-    # The middleware wants the routes and the application wants the middleware: the set is filled below.
-    routes: set[str] = set()
-    public = _application(
-        "Ticket router",
-        [
-            Middleware(RequestId),
-            Middleware(Observe, metrics=metrics, routes=routes),
-            Middleware(Problems, on_error=metrics.rejected),
-        ],
-    )
-    api.add_to(public)
-    statuses = documented_statuses(public)
-    routes.update(statuses)
+def management_app(document: Callable[[], Document], managed: Managed) -> FastAPI:
+    """What the management port serves: of one process, or of several as one."""
+    management = _application("Ticket router, management", [Middleware(RequestId), Middleware(Problems)])
+    Management(document, managed).add_to(management)
+    return management
+
+
+def _public(api: Api, metrics: Metrics) -> tuple[FastAPI, ASGIApp]:
+    """The documented application, and what serves: our own layers, then the short way or the framework's."""
+    documented = _application("Ticket router", [Middleware(Problems, on_error=metrics.rejected)])
+    api.add_to(documented)
+    statuses = documented_statuses(documented)
     metrics.expect_requests(_expected(statuses))
     metrics.expect_rejections(reasons())
-    return public
+    direct = {path: Problems(application(end), on_error=metrics.rejected) for path, end in api.direct.items()}
+    return documented, RequestId(Observe(Direct(documented, direct), metrics=metrics, routes=frozenset(statuses)))
 
 
 def _application(title: str, middleware: list[Middleware]) -> FastAPI:

@@ -4,6 +4,7 @@
 """
 
 import time
+from collections.abc import Callable
 from typing import Literal
 
 Phase = Literal["starting", "ready", "draining"]
@@ -19,6 +20,8 @@ class Lifecycle:
         self.phase: Phase = "starting"
         self._fault: str | None = None
         self._started = time.monotonic()
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after every change; a worker tells its supervisor."""
 
     @property
     def uptime_seconds(self) -> float:
@@ -31,13 +34,17 @@ class Lifecycle:
 
     def ready(self) -> None:
         self.phase = "ready"
+        self.on_change()
 
     def drain(self) -> None:
         self.phase = "draining"
+        self.on_change()
 
     def fault(self, why: str) -> None:
         """Something that serves is broken and being replaced; what comes in nevertheless is still tried."""
         self._fault = why
+        self.on_change()
 
     def healed(self) -> None:
         self._fault = None
+        self.on_change()

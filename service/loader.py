@@ -83,7 +83,9 @@ class Loader:
             NotReady, ReloadRunning, ReloadRefused: the old one goes on serving.
         """
         await self.prepare(path)
-        return self.commit()
+        models = self.commit()
+        self._metrics.reloaded("done")
+        return models
 
     async def prepare(self, path: Path) -> ModelIdentity:
         """Verify, load and replay a bundle, and hold it ready; the old one goes on serving meanwhile.
@@ -118,7 +120,6 @@ class Loader:
             raise NoPrepared
         before = self._router.engine.model
         self._retire(self._router.use(engine))
-        self._metrics.reloaded("done")
         _log.info("reloaded", version=engine.model.version, variant=engine.model.variant, before=before.version)
         return before, engine.model
 

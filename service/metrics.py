@@ -1,18 +1,17 @@
 """Everything the service counts, in one object with an injected registry.
 
 Label values come from closed sets (route templates, enums, the bundle's own labels), so a client cannot make series.
-Names are a contract: docs and alerts use them.
+Names are a contract: docs and alerts use them. What is read rather than counted, queues and the model, is in
+`gauges.py`: counters add up over processes, gauges are asked of each.
 """
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     PlatformCollector,
     ProcessCollector,
@@ -20,10 +19,9 @@ from prometheus_client import (
 )
 
 from models.scoring import Outcome
-from service.decision import Decision, ModelIdentity
+from service.decision import Decision
 from service.inference.answers import Answer
 from service.inference.entries import BatchReport
-from service.inference.plan import Plan
 
 PREFIX = "ticket_router"
 NO_DEPARTMENT = "none"
@@ -41,7 +39,6 @@ STAGE_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RATIOS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75)
 TOKENS = (8, 16, 32, 64, 128, 192, 256, 384, 512, 1024)
-_PLAN_LABELS = ("variant", "graph", "runners", "intra_op_threads", "lone_threads", "max_batch_tokens")
 CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99, 1.0)
 
 
@@ -67,11 +64,6 @@ class Metrics:
         self._padding = self._histogram("batch_padding_ratio", RATIOS, "Share of a batch's tokens that is padding.")
         self._input_tokens = self._histogram("input_tokens", TOKENS, "Tokens of a ticket, as the model saw it.")
         confidence = self._histogram("confidence", CONFIDENCES, "Best candidate's confidence.", "outcome")
-        self._queue_depth = self._gauge("queue_depth", "Tickets waiting.")
-        self._queue_tokens = self._gauge("queue_tokens", "Padded tokens waiting.")
-        self._cached = self._gauge("cache_entries", "Answers remembered.")
-        self._plan = self._gauge("plan_info", "How the model runs.", *_PLAN_LABELS)
-        self._model = self._gauge("model_info", "The model.", "version", "variant", "provider", "text_version")
         self._answers = {source: answers.labels(source) for source in get_args(AnswerSource)}
         self._reloads = {outcome: reloads.labels(outcome) for outcome in get_args(ReloadOutcome)}
         self._stages = {stage: stage_seconds.labels(stage) for stage in STAGES}
@@ -87,12 +79,8 @@ class Metrics:
         for reason in reasons:
             self._rejected.labels(reason)
 
-    def serving(self, model: ModelIdentity, provider: str, plan: Plan, departments: Iterable[str]) -> None:
-        """A model took over."""
-        self._model.clear()
-        self._plan.clear()
-        self._plan.labels(*(str(getattr(plan, name)) for name in _PLAN_LABELS)).set(1)
-        self._model.labels(model.version, model.variant, provider, str(model.text_version)).set(1)
+    def expect_decisions(self, departments: Iterable[str]) -> None:
+        """A model with these departments took over."""
         self._decisions.labels(NO_DEPARTMENT, Outcome.REVIEW.value)
         for department in departments:
             self._decisions.labels(department, Outcome.ROUTE.value)
@@ -107,14 +95,9 @@ class Metrics:
     def rejected(self, reason: str) -> None:
         self._rejected.labels(reason).inc()
 
-    @contextmanager
-    def stage(self, stage: Stage) -> Iterator[None]:
+    def stage(self, stage: Stage) -> "Timed":
         """Time a stage, also when it raises."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._stages[stage].observe(time.perf_counter() - started)
+        return Timed(self._stages[stage])
 
     def answered(self, source: AnswerSource, answer: Answer) -> None:
         self._answers[source].inc()
@@ -127,12 +110,6 @@ class Metrics:
 
     def reloaded(self, outcome: ReloadOutcome) -> None:
         self._reloads[outcome].inc()
-
-    def waiting(self, depth: int, tokens: int, cached: int) -> None:
-        """How things stand as the metrics are asked for: not followed ticket by ticket, which would cost each one."""
-        self._queue_depth.set(depth)
-        self._queue_tokens.set(tokens)
-        self._cached.set(cached)
 
     def batch(self, report: BatchReport) -> None:
         queue = self._stages["queue"]
@@ -151,8 +128,20 @@ class Metrics:
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
 
-    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        return Gauge(f"{PREFIX}_{name}", text, labels, registry=self.registry)
-
     def _histogram(self, name: str, buckets: tuple[float, ...], text: str, *labels: str) -> Histogram:
         return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+
+class Timed:
+    """A context manager that observes how long it was open."""
+
+    __slots__ = ("_histogram", "_started")
+
+    def __init__(self, histogram: Histogram) -> None:
+        self._histogram = histogram
+
+    def __enter__(self) -> None:
+        self._started = time.perf_counter()
+
+    def __exit__(self, *_error: object) -> None:
+        self._histogram.observe(time.perf_counter() - self._started)

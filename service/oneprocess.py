@@ -1,9 +1,12 @@
 """One serving process as the management port sees it: its probes, metrics, status and reload."""
 
+from collections.abc import Sequence
+
 from prometheus_client import generate_latest
 
 from service.api.render import serving_out
-from service.api.schemas import ReloadOut, StatusOut
+from service.api.schemas import ReloadOut, ServingOut, StatusOut
+from service.gauges import ServingGauges
 from service.lifecycle import Lifecycle
 from service.loader import Loader
 from service.metrics import Metrics
@@ -16,6 +19,7 @@ class OneProcess:
         self._loader = loader
         self._metrics = metrics
         self._lifecycle = lifecycle
+        metrics.registry.register(ServingGauges(self._serving))
 
     def started(self) -> bool:
         return self._lifecycle.phase != "starting"
@@ -24,24 +28,20 @@ class OneProcess:
         return self._lifecycle.why_not_ready
 
     async def metrics(self) -> bytes:
-        self.publish()
         return generate_latest(self._metrics.registry)
-
-    def publish(self) -> None:
-        """Set the gauges that are read rather than counted."""
-        if self._router.has_engine:
-            engine = self._router.engine
-            self._metrics.waiting(engine.batcher.depth, engine.batcher.tokens, len(engine.answers))
 
     async def status(self) -> StatusOut:
         return StatusOut(
             phase=self._lifecycle.phase,
             not_ready=self.why_not_ready(),
             uptime_seconds=round(self._lifecycle.uptime_seconds, 3),
-            serving=serving_out(self._router.engine) if self._router.has_engine else None,
+            serving=next(iter(self._serving()), None),
             workers=(),
         )
 
     async def reload(self, version: str | None) -> ReloadOut:
         before, now = await self._loader.reload(self._loader.locate(version))
         return ReloadOut(version=now.version, variant=now.variant, previous=before.version)
+
+    def _serving(self) -> Sequence[ServingOut]:
+        return [serving_out(self._router.engine)] if self._router.has_engine else []

@@ -64,7 +64,7 @@ class Router:
         """Decide with this engine from now on. Returns the one before; what is under way goes on with that one."""
         before, self._served = self._served, Served(engine)
         labels = engine.bundle.scorings[0].field.labels
-        self._metrics.serving(engine.model, engine.provider, engine.chosen.plan, labels)
+        self._metrics.expect_decisions(labels)
         if before is not None:
             before.replaced = True
             before.check_unused()

@@ -18,6 +18,7 @@ import pytest
 from service.cli import main
 from tests.support.process import Service, post_head, run_cli, serving
 from tests.support.tiny import SAMPLES, rewritten
+from tests.support.waiting import refused, wait_until
 
 ONE_LINE = re.compile(r"error: [^\n]+\n")
 
@@ -227,18 +228,3 @@ def test_settings_come_from_the_environment_too(tiny_bundle_path: Path) -> None:
     """TICKET_ROUTER_BUNDLE is the flag --bundle."""
     done = run_cli("route", "--body", "hello", "--json", env={"TICKET_ROUTER_BUNDLE": str(tiny_bundle_path)})
     assert json.loads(done.stdout)["model"]["version"] == tiny_bundle_path.name
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "it never came to pass"
-        time.sleep(0.005)
-
-
-def refused(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except ConnectionRefusedError:
-        return True
-    return False

@@ -3,9 +3,7 @@
 import asyncio
 import json
 import socket
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -14,6 +12,7 @@ import onnx
 
 from tests.support.process import Service, post_head, serving
 from tests.support.tiny import MAX_TOKENS, SAMPLES, rewritten
+from tests.support.waiting import wait_until
 
 LONG = {"body": " ".join(body for _, body in SAMPLES)}
 
@@ -38,7 +37,9 @@ def ask_in_one_piece(service: Service, path: str, content: object) -> bytes:
 
 def test_a_full_queue_is_429_with_retry_after_and_passes(tiny_bundle_path: Path) -> None:
     """Under more load than fits each request gets 200 or an immediate 429; afterwards all is as before."""
-    with serving(tiny_bundle_path, "--queue-tokens", "64", "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0") as service:
+    with serving(
+        tiny_bundle_path, "--queue-tokens", "64", "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0"
+    ) as service:
         answers = ask_all(service, 150)
         codes = Counter(answer.status_code for answer in answers)
         assert set(codes) == {200, 429}
@@ -110,10 +111,3 @@ def _not_a_number_at_tilde(bundle: Path, store: Path) -> Path:
             values[token] = np.nan
             weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
     return rewritten(bundle, store, files={"model.onnx": graph.SerializeToString()})
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "it never came to pass"
-        time.sleep(0.005)

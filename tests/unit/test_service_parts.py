@@ -17,8 +17,8 @@ from service import errors
 from service.errors import ServiceError
 from service.http import protocol
 from service.http.problems import INTERNAL, TABLE, kind_of, problem_of
-from service.logs import without_messages
 from service.inference.runner import DeviceError, open_runner
+from service.logs import without_messages
 from tests.support.process import ROOT
 
 CANARY = "canary-7f3a"

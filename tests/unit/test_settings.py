@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.inference.machine import usable_cores
 from service.flags import SettingsError, settings_from
+from service.inference.machine import usable_cores
 from service.settings import Settings
 from tests.support.process import ROOT, run_cli
 

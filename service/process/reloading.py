@@ -1,0 +1,67 @@
+"""Reloads that nobody asks for over HTTP: on SIGHUP, and when the configured bundle comes to point elsewhere.
+
+`server.py` has them for one process, `workers.py` for several; what a reload is, `Managed` knows.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import structlog
+
+from service.errors import NotReady, ReloadRunning, ServiceError
+from service.management import Managed
+from service.settings import Settings
+
+_log = structlog.get_logger()
+
+
+@contextlib.asynccontextmanager
+async def reloading(managed: Managed, settings: Settings) -> AsyncIterator[None]:
+    """Inside, SIGHUP reloads, and so does a new target of `settings.bundle` where `watch_seconds` is set."""
+    hangup = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
+    tasks = [asyncio.create_task(_on(hangup, managed))]
+    if settings.watch_seconds is not None:
+        tasks.append(asyncio.create_task(_watch(managed, settings.bundle, settings.watch_seconds)))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _on(hangup: asyncio.Event, managed: Managed) -> None:
+    while True:
+        await hangup.wait()
+        hangup.clear()
+        await _reload(managed)
+
+
+async def _watch(managed: Managed, bundle: Path, seconds: float) -> None:
+    """A refused bundle is not tried again until the pointer moves: it would be refused again."""
+    seen = _target(bundle)
+    while True:
+        await asyncio.sleep(seconds)
+        now = _target(bundle)
+        if now not in (seen, None) and await _reload(managed):
+            seen = now
+
+
+async def _reload(managed: Managed) -> bool:
+    """False when it was not the time for it, and it should be tried again."""
+    try:
+        await managed.reload(None)
+    except ServiceError as error:
+        _log.error("not reloaded", cause=str(error))
+        return not isinstance(error, NotReady | ReloadRunning)
+    return True
+
+
+def _target(bundle: Path) -> Path | None:
+    """Where it points now; None in the moment between two pointers, and where there is nothing."""
+    with contextlib.suppress(OSError, RuntimeError):
+        return bundle.resolve(strict=True)
+    return None

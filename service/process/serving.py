@@ -1,0 +1,125 @@
+"""uvicorn as this service runs it: the public application from its first request to its last, the management beside it.
+
+`server.py` runs both in one process, `worker.py` the public one in each of several, `workers.py` the management.
+"""
+
+import asyncio
+import contextlib
+import math
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from service.app import App
+from service.http.protocol import ProblemProtocol, observed
+from service.process.listening import BACKLOG, listen
+
+KEEP_ALIVE_SECONDS = 5
+LAST_CALL_SECONDS = 0.1
+"""After the port closed, connections stay open this long: what was sent just before is still read and answered."""
+REFUSE_AFTER = 0.8
+"""Share of the drain time after which what still waits gets its 503, so that the answer can still be sent."""
+BODY_GRACE_SECONDS = 2
+"""After the signal a body that is still being sent has this long; its client gets a 503 and tries another instance."""
+MANAGEMENT_DRAIN_SECONDS = 1
+POLL_SECONDS = 0.01
+
+_log = structlog.get_logger()
+
+
+class Server(uvicorn.Server):
+    """A uvicorn server that leaves the signals to us, since two of them share one process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop_listening(self) -> None:
+        for each in self.servers:
+            each.close()
+
+
+async def serve_public(
+    app: App, listener: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None]
+) -> None:
+    """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts."""
+    drain_seconds = app.settings.drain_seconds
+    async with running(_server(app.public, observed(app.malformed), drain_seconds), listener, stop):
+        on_listening()
+        await stop.wait()
+        refuse_after = REFUSE_AFTER * drain_seconds
+        app.drain(min(BODY_GRACE_SECONDS, refuse_after))
+        _log.info("draining", at_most_seconds=drain_seconds)
+        asyncio.get_running_loop().call_later(refuse_after, app.router.engine.batcher.refuse)
+    _log.info("drained")
+
+
+async def started(start: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Start; False when a signal came first.
+
+    Raises:
+        TicketRouterError: what `start` raised.
+    """
+    starting = asyncio.create_task(start)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if starting.done():
+        await starting
+        return True
+    return False
+
+
+@contextlib.asynccontextmanager
+async def running(server: Server, listener: socket.socket, stop: asyncio.Event) -> AsyncIterator[None]:
+    """The server accepts inside; afterwards it has answered what it had accepted, or its drain time is over."""
+    listen(listener)
+    task = asyncio.create_task(server.serve([listener]))
+    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has a flag and no event
+        await asyncio.sleep(POLL_SECONDS)
+    if task.done():
+        await task
+    # A server that ends by itself ends the process: half a service is worse than a restart.
+    task.add_done_callback(lambda _done: stop.set())
+    try:
+        yield
+    finally:
+        server.stop_listening()
+        await asyncio.sleep(LAST_CALL_SECONDS)
+        server.should_exit = True
+        await task
+
+
+def management_server(app: FastAPI) -> Server:
+    return _server(app, ProblemProtocol, MANAGEMENT_DRAIN_SECONDS)
+
+
+def _server(app: ASGIApp, protocol: type[ProblemProtocol], drain_seconds: float) -> Server:
+    config = uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        backlog=BACKLOG,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=math.ceil(drain_seconds),
+    )
+    return Server(config)
+
+
+def stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
