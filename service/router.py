@@ -133,9 +133,7 @@ class Router:
             answer = await engine.batcher.join(key, deadline)
             self._metrics.answered("shared", answer)
             return answer
-        answer = await self._computed(engine, text, deadline, key)
-        engine.answers.put(key, answer)
-        return answer
+        return await self._computed(engine, text, deadline, key)
 
     async def _computed(self, engine: Engine, text: str, deadline: float, key: bytes | None) -> Answer:
         encoding = await self._encode(engine, text)
@@ -150,7 +148,7 @@ class Router:
     def _judge(self, engine: Engine, answer: Answer) -> Verdict:
         with self._metrics.stage("decide"):
             verdict = engine.bundle.judge(answer.logits)
-        if verdict.department.reason is Reason.INVALID_SCORES:
+        if any(field.reason is Reason.INVALID_SCORES for field in (verdict.department, *verdict.fields.values())):
             self._metrics.invalid_scores()
         return verdict
 

@@ -48,10 +48,17 @@ class Limits:
 class Batcher:
     """Queue, scheduler and settling of one model. Use from one event loop only."""
 
-    def __init__(self, infer: Infer, limits: Limits, on_batch: Callable[[BatchReport], None]) -> None:
+    def __init__(
+        self,
+        infer: Infer,
+        limits: Limits,
+        on_batch: Callable[[BatchReport], None],
+        remember: Callable[[bytes, Answer], None] = lambda _key, _answer: None,
+    ) -> None:
         self._infer = infer
         self._limits = limits
         self._on_batch = on_batch
+        self._remember = remember
         self._waiting: Waiting[Entry] = Waiting(limits.packing)
         self._shared: dict[bytes, Entry] = {}
         self._executor = ThreadPoolExecutor(limits.runners, thread_name_prefix="runner")
@@ -213,7 +220,9 @@ class Batcher:
         if error is None:
             self._learn_rate(report)
             for entry, row in zip(run.entries, future.result(), strict=True):
-                entry.deliver(row)
+                answer = entry.deliver(row)
+                if entry.key is not None:  # now, and not when its caller's turn comes: nobody may miss both
+                    self._remember(entry.key, answer)
         else:
             for entry in run.entries:
                 entry.fail(InferenceFailed)

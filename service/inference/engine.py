@@ -4,6 +4,7 @@
 engine.
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -98,7 +99,8 @@ def open_engine(
     limits = _limits(settings, plan, opened.encoder.max_tokens)
     model = ModelIdentity(opened.version, plan.variant, opened.manifest.text_version)
     answers = Answers(settings.cache_entries)
-    return Engine(opened, sessions, chosen, Batcher(infer, limits, on_batch), answers, limits, model, replayed)
+    batcher = Batcher(infer, limits, on_batch, answers.put)
+    return Engine(opened, sessions, chosen, batcher, answers, limits, model, replayed)
 
 
 def on_device(device: str, attempt: Callable[[str], T]) -> T:
@@ -142,19 +144,16 @@ def load_sessions(bundle: Bundle, plan: Plan, device: str, engines: Path | None 
 def _replay(bundle: Bundle, sessions: Sessions, plan: Plan, idle: float) -> Replay:
     """Replay on every session: they run other threads, so each must show that it gives the same."""
 
-    def infer(batch: Batch) -> Logits:
+    def infer(batch: Batch, *, lone: bool = False) -> Logits:
         started = time.perf_counter()
-        logits = sessions.run(batch)
+        logits = sessions.run(batch, lone=lone)
         time.sleep(idle * (time.perf_counter() - started))
         return logits
-
-    def infer_lone(batch: Batch) -> Logits:
-        return sessions.run(batch, lone=True)
 
     tolerance = bundle.model(plan.variant).tolerance
     try:
         if sessions.lone:
-            replay(bundle, infer_lone, tolerance)
+            replay(bundle, functools.partial(infer, lone=True), tolerance)
         return replay(bundle, infer, tolerance)
     except BundleError:
         raise

@@ -44,12 +44,13 @@ class Entry:
         for waiter in self.waiters:
             fail(waiter.reply, kind)
 
-    def deliver(self, logits: Logits) -> None:
+    def deliver(self, logits: Logits) -> Answer:
         """Hand the logits, shape [labels], to everyone who still waits."""
         answer = Answer(logits, len(self.encoding.ids), self.encoding.truncated)
         for waiter in self.waiters:
             if not waiter.reply.done():
                 waiter.reply.set_result(answer)
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

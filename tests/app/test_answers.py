@@ -1,0 +1,241 @@
+"""Less arithmetic, never another answer: the cache, shared runs, and tickets that no model needs to see."""
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import spoiled
+from tests.support.process import Service, post_head, serving
+from tests.support.tiny import SAMPLES
+from tests.support.waiting import wait_until
+
+LONG = " ".join(body for _, body in SAMPLES)
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def slow(tiny_bundle_path: Path) -> Iterator[Service]:
+    """A service that runs one long ticket at a time, so that a queue can be made. Shared."""
+    with serving(tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64") as running:
+        yield running
+
+
+def fresh() -> str:
+    """A long text that nobody has sent yet."""
+    return f"{next(_numbers)} {LONG}"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a service did: tickets run, texts encoded, and where answers came from."""
+
+    run: float
+    encoded: float
+    model: float
+    cache: float
+    shared: float
+
+    @classmethod
+    def of(cls, service: Service) -> "Work":
+        samples = service.samples()
+        sources = [samples[f'ticket_router_answers_total{{source="{name}"}}'] for name in ("model", "cache", "shared")]
+        encoded = samples['ticket_router_stage_duration_seconds_count{stage="encode"}']
+        return cls(samples["ticket_router_batch_size_sum"], encoded, *sources)
+
+    def since(self, before: "Work") -> "Work":
+        return Work(
+            self.run - before.run,
+            self.encoded - before.encoded,
+            self.model - before.model,
+            self.cache - before.cache,
+            self.shared - before.shared,
+        )
+
+
+def route(service: Service, **ticket: Any) -> dict[str, Any]:
+    answer = httpx.post(service.url + "/v1/route", json=ticket, timeout=30)
+    assert answer.status_code == 200, answer.text
+    decision: dict[str, Any] = answer.json()
+    return decision
+
+
+def batch(service: Service, tickets: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each ticket's decision or error."""
+    answer = httpx.post(service.url + "/v1/route/batch", json={"tickets": tickets}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return [next(iter(result.values())) for result in answer.json()["results"]]
+
+
+def said(decision: dict[str, Any]) -> dict[str, Any]:
+    """A decision without what is its own each time."""
+    return {name: value for name, value in decision.items() if name not in ("decision_id", "ticket_id")}
+
+
+def test_a_text_seen_lately_is_not_computed_again(service: Service) -> None:
+    """The second ticket gets the first one's verdict and flags, an id of its own, and costs no run and no encoding."""
+    text, before = fresh(), Work.of(service)
+    first, second = (route(service, id=name, subject="Offer", body=text) for name in ("a", "b"))
+    assert Work.of(service).since(before) == Work(run=1, encoded=1, model=1, cache=1, shared=0)
+    assert said(first) == said(second)
+    assert first["flags"] == ["truncated"]
+    assert (first["ticket_id"], second["ticket_id"]) == ("a", "b")
+    assert first["decision_id"] != second["decision_id"]
+
+
+def test_the_tokens_of_a_known_answer_are_counted(service: Service) -> None:
+    """`input_tokens` and `truncated_inputs_total` speak of tickets, whether or not each was computed."""
+    names = ("input_tokens_count", "input_tokens_sum", "truncated_inputs_total")
+    text, before = fresh(), [service.counts(name) for name in names]
+    for _ in range(2):
+        route(service, body=text)
+    count, tokens, truncated = (service.counts(name) - had for name, had in zip(names, before, strict=True))
+    assert (count, tokens, truncated) == (2, 128, 2)
+
+
+@pytest.mark.parametrize("change", [{"subject": "Another"}, {"body": "another text than that"}])
+def test_another_text_is_another_answer(service: Service, change: dict[str, str]) -> None:
+    """Subject and body both count."""
+    ticket = {"subject": "One", "body": f"a text of some words {next(_numbers)}"}
+    first, before = route(service, **ticket), Work.of(service)
+    second = route(service, **(ticket | change))
+    assert Work.of(service).since(before).run == 1
+    assert first["candidates"] != second["candidates"]
+
+
+def test_what_is_only_written_otherwise_is_the_same_text(service: Service) -> None:
+    """Quoted history and a signature are cut before the text is looked up: a reply to all costs one run."""
+    text = f"The lamp number {next(_numbers)} is broken, what now?"
+    route(service, body=text)
+    before = Work.of(service)
+    route(service, body=text + "\n\nOn Mon, 3 Feb 2025 at 10:01, Support wrote:\n> How can we help?\n")
+    assert Work.of(service).since(before).run == 0
+
+
+def test_the_cache_can_be_switched_off_and_the_sharing_with_it(tiny_bundle_path: Path) -> None:
+    """`--cache-entries 0` computes each ticket, one after the other and at once, with the same verdict."""
+    with serving(tiny_bundle_path, "--cache-entries", "0") as service:
+        text, before = fresh(), Work.of(service)
+        route(service, body=text)
+        assert len({str(said(decision)["outcome"]) for decision in batch(service, [{"body": text}] * 20)}) == 1
+        assert Work.of(service).since(before) == Work(run=21, encoded=21, model=21, cache=0, shared=0)
+        assert service.counts("cache_entries") == 0
+
+
+def test_the_cache_is_bounded(tiny_bundle_path: Path) -> None:
+    """The text that was not asked for the longest is computed anew; the gauge says how many are known."""
+    with serving(tiny_bundle_path, "--cache-entries", "2") as service:
+        for text in ("one", "two", "one", "three"):
+            route(service, body=text)
+        assert service.counts("cache_entries") == 2
+        before = Work.of(service)
+        route(service, body="one")
+        assert Work.of(service).since(before).run == 0
+        route(service, body="two")
+        assert Work.of(service).since(before).run == 1
+
+
+def test_equal_texts_in_flight_are_one_run(slow: Service) -> None:
+    """Fifty tickets of one text that meet in a queue are run once, and all get that answer."""
+    text, before = fresh(), Work.of(slow)
+    decisions = batch(slow, [{"body": fresh()} for _ in range(100)] + [{"body": text}] * 50)
+    work = Work.of(slow).since(before)
+    assert (work.run, work.encoded, work.model, work.cache + work.shared) == (101, 101, 101, 49)
+    assert work.shared > 0
+    assert len({str(said(decision)) for decision in decisions[100:]}) == 1
+
+
+def test_equal_texts_of_many_callers_are_one_run(slow: Service) -> None:
+    """The same over as many connections."""
+    text, before = fresh(), Work.of(slow)
+    with ThreadPoolExecutor(30) as pool:
+        decisions = list(pool.map(lambda _: route(slow, body=text), range(30)))
+    assert Work.of(slow).since(before).run == 1
+    assert len({str(said(decision)) for decision in decisions}) == 1
+
+
+def test_who_leaves_or_is_late_does_not_hurt_who_shares(slow: Service) -> None:
+    """Of four with one text one hangs up and one has no time; the other two get their answer, from one run."""
+    text, before = fresh(), Work.of(slow)
+    content = b'{"body":"%s"}' % text.encode()
+    gone = 'http_requests_total{code="499",method="POST",route="/v1/route"}'
+    with ThreadPoolExecutor(8) as pool, socket.create_connection(("127.0.0.1", slow.port)) as leaving:
+        busy = [pool.submit(batch, slow, [{"body": fresh()} for _ in range(250)]) for _ in range(4)]
+        wait_until(lambda: slow.counts("queue_depth") > 200)
+        leaving.sendall(post_head("/v1/route", len(content)) + content)
+        patient = pool.submit(route, slow, body=text)
+        late = httpx.post(slow.url + "/v1/route", content=content, headers=_in_no_time(), timeout=30)
+        leaving.close()
+        decisions = [patient.result(), route(slow, body=text)]
+        for each in busy:
+            each.result()
+    assert (late.status_code, late.json()["code"]) == (504, "deadline_passed")
+    wait_until(lambda: slow.counts(gone) == 1)
+    assert said(decisions[0]) == said(decisions[1])
+    assert Work.of(slow).since(before).run == 1001
+    assert slow.counts("queue_depth") == 0
+
+
+def _in_no_time() -> dict[str, str]:
+    return {"Content-Type": "application/json", "X-Request-Timeout": "0.000001"}
+
+
+UNSEEN = [
+    ("automatic_mail", b"From: a@b.c\nAuto-Submitted: auto-replied\nSubject: Away\n\nI am on holiday.\n"),
+    ("bounce", b"From: <>\nReturn-Path: <>\nAuto-Submitted: auto-replied\nSubject: Undeliverable\n"
+               b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
+               b"--b\n\nNo such user.\n--b\nContent-Type: message/delivery-status\n\nAction: failed\n--b--\n"),
+    ("empty", b"From: a@b.c\nSubject:\n\n \n"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "mail"), UNSEEN, ids=[reason for reason, _ in UNSEEN])
+def test_what_no_person_wrote_costs_no_run(service: Service, reason: str, mail: bytes) -> None:
+    """Neither the tokenizer nor the model nor the cache hears of it; people do, with the reason."""
+    before, tokens = Work.of(service), service.counts("input_tokens_count")
+    answer = httpx.post(service.url + "/v1/route", content=mail, headers={"Content-Type": "message/rfc822"})
+    assert (answer.json()["outcome"], answer.json()["reason"]) == ("review", reason)
+    assert Work.of(service).since(before) == Work(0, 0, 0, 0, 0)
+    assert service.counts("input_tokens_count") == tokens
+
+
+def test_scores_that_are_no_numbers_are_left_to_people(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """A NaN is a review with its reason, counted, never remembered, and nothing to the neighbours in its batch."""
+    with serving(spoiled.no_number_at_tilde(tiny_bundle_path, tmp_path), "--runners", "1") as service:
+        results = batch(service, [{"body": f"~~~ {n}" if n % 2 else f"hello {n}"} for n in range(20)])
+        reasons = [decision["reason"] for decision in results]
+        assert set(reasons[1::2]) == {"invalid_scores"}
+        assert "invalid_scores" not in reasons[0::2]
+        assert all(result["department"] is None and not result["candidates"] for result in results[1::2])
+        assert service.counts("invalid_scores_total") == 10
+        assert service.counts("cache_entries") == 10
+        before = Work.of(service)
+        assert route(service, body="~~~ 1")["reason"] == "invalid_scores"
+        assert Work.of(service).since(before).run == 1
+        assert service.management("/readyz").status_code == 200
+
+
+def test_a_cache_under_many_hands_answers_as_without(service: Service) -> None:
+    """Eight clients with a handful of texts, all at once: each text gets one verdict, and no ticket none."""
+    texts = [body for _, body in SAMPLES]
+    found: dict[str, set[str]] = {text: set() for text in texts}
+    lock = threading.Lock()
+
+    def ask(number: int) -> None:
+        with service.client() as client:
+            for turn in range(40):
+                text = texts[(number + turn) % len(texts)]
+                decision = client.post("/v1/route", json={"body": text}).json()
+                with lock:
+                    found[text].add(f"{decision['outcome']} {decision['candidates'][0]['department']}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+    assert {len(verdicts) for verdicts in found.values()} == {1}

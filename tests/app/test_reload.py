@@ -1,0 +1,360 @@
+"""Another model under load: `POST /admin/reload`, SIGHUP, a pointer that moves, and a session that failed.
+
+One process each; several are `test_workers.py`'s.
+"""
+
+import asyncio
+import itertools
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from models.bundle import point_current
+from service.app import create_app
+from service.settings import Settings
+from tests.support import spoiled
+from tests.support.process import Service, serving
+from tests.support.tiny import SAMPLES, rewritten
+from tests.support.waiting import wait_until
+
+LONG = {"body": " ".join(body for _, body in SAMPLES)}
+DONE = 'model_reloads_total{outcome="done"}'
+REFUSED = 'model_reloads_total{outcome="refused"}'
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A store of two bundles with a pointer to the first; their confidences differ, their verdicts don't."""
+
+    store: Path
+    first: str
+    other: str
+
+    @property
+    def current(self) -> Path:
+        return self.store / "current"
+
+
+@pytest.fixture(scope="module")
+def shelf(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    store = tmp_path_factory.mktemp("shelf")
+    first = rewritten(tiny_bundle_path, store).name
+    fields = [{**each, "temperature": 1.005} for each in _manifest(tiny_bundle_path)["fields"]]
+    other = rewritten(tiny_bundle_path, store, fields=fields).name
+    point_current(store, first)
+    return Shelf(store, first, other)
+
+
+def _manifest(bundle: Path) -> dict[str, Any]:
+    from models.bundle import open_bundle
+
+    content: dict[str, Any] = open_bundle(bundle).manifest.model_dump(mode="json")
+    return content
+
+
+@pytest.fixture(scope="module")
+def running(shelf: Shelf) -> Iterator[Service]:
+    """Shared: tests leave the first bundle serving, and the pointer at it."""
+    with serving(shelf.current) as service:
+        yield service
+
+
+@pytest.fixture
+def swapped(running: Service, shelf: Shelf) -> Iterator[Service]:
+    """The same, put back afterwards."""
+    yield running
+    point_current(shelf.store, shelf.first)
+    assert reload(running).status_code == 200
+
+
+def reload(service: Service, version: str | None = None) -> httpx.Response:
+    return reload_with(service, json={} if version is None else {"bundle": version})
+
+
+def reload_with(service: Service, **content: Any) -> httpx.Response:
+    return httpx.post(service.management_url + "/admin/reload", timeout=60, **content)
+
+
+def ask(service: Service, **ticket: str) -> dict[str, Any]:
+    answer = httpx.post(service.url + "/v1/route", json=ticket or {"body": "hello"}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    decision: dict[str, Any] = answer.json()
+    return decision
+
+
+def version_of(decision: dict[str, Any]) -> str:
+    version: str = decision["model"]["version"]
+    return version
+
+
+def is_ready(service: Service) -> bool:
+    return service.management("/readyz").status_code == 200
+
+
+def test_a_reload_is_seen_everywhere(swapped: Service, shelf: Shelf) -> None:
+    """Answer, decisions, model card, status and metrics name the new version; the one before is named as such."""
+    done = swapped.counts(DONE)
+    answer = reload(swapped, shelf.other)
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"version": shelf.other, "variant": "fp32", "previous": shelf.first},
+    )
+    assert version_of(ask(swapped)) == shelf.other
+    assert httpx.get(swapped.url + "/v1/model").json()["version"] == shelf.other
+    assert swapped.management("/admin/status").json()["serving"]["model"]["version"] == shelf.other
+    assert swapped.counts(DONE) == done + 1
+    named = [name for name in swapped.samples() if "model_info" in name]
+    assert len(named) == 1
+    assert shelf.other in named[0]
+
+
+def test_an_empty_body_takes_what_is_configured_by_now(swapped: Service, shelf: Shelf) -> None:
+    """The pointer has moved since the start: where it points now counts."""
+    point_current(shelf.store, shelf.other)
+    answer = reload_with(swapped)
+    assert (answer.json()["version"], answer.json()["previous"]) == (shelf.other, shelf.first)
+    assert version_of(ask(swapped)) == shelf.other
+
+
+def test_no_answer_outlives_its_model(swapped: Service, shelf: Shelf) -> None:
+    """What one model said is forgotten with it: the next one computes the same text anew."""
+    before = ask(swapped, body="a text both are asked")
+    reload(swapped, shelf.other)
+    computed = swapped.counts('answers_total{source="model"}')
+    after = ask(swapped, body="a text both are asked")
+    assert swapped.counts('answers_total{source="model"}') == computed + 1
+    assert after["confidence"] != before["confidence"]
+
+
+def test_a_hangup_reloads(swapped: Service, shelf: Shelf) -> None:
+    """SIGHUP is a reload with an empty body; one that is refused is logged, and the old one goes on."""
+    point_current(shelf.store, shelf.other)
+    swapped.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: version_of(ask(swapped)) == shelf.other)
+    shelf.current.unlink()
+    swapped.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: any(event["event"] == "not reloaded" for event in swapped.events))
+    assert version_of(ask(swapped)) == shelf.other
+    assert is_ready(swapped)
+
+
+def test_a_pointer_that_is_watched_is_followed(shelf: Shelf, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """With --watch-seconds a moved pointer reloads by itself; a bad bundle is refused once and not every time."""
+    store = Path(shutil.copytree(shelf.store, tmp_path / "store", symlinks=True))
+    bad = spoiled.foreign(tiny_bundle_path, store).name
+    with serving(store / "current", "--watch-seconds", "0.05") as service:
+        point_current(store, shelf.other)
+        wait_until(lambda: version_of(ask(service)) == shelf.other)
+        point_current(store, bad)
+        wait_until(lambda: service.counts(REFUSED) == 1)
+        time.sleep(0.5)  # ten more looks
+        assert service.counts(REFUSED) == 1
+        assert (version_of(ask(service)), is_ready(service)) == (shelf.other, True)
+        point_current(store, shelf.first)
+        wait_until(lambda: version_of(ask(service)) == shelf.first)
+
+
+Make = Callable[[Path, Path], Path]
+
+
+def named(name: str) -> Make:
+    return lambda _bundle, store: store / name
+
+
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        (named("0123456789abcdef"), "holds no bundle"),
+        (named("nonsense"), "version id"),
+        (named("0123456789ABCDEF"), "version id"),
+        (named(""), "version id"),
+        (spoiled.damaged, "model.onnx: its digest"),
+        (spoiled.changed_weights, "golden row"),
+        (spoiled.foreign, "text cleaning version 999"),
+        (spoiled.no_graph, "cannot load"),
+        (spoiled.deleted, "holds no bundle"),
+    ],
+)
+def test_what_must_not_serve_is_refused(
+    running: Service, shelf: Shelf, tiny_bundle_path: Path, make: Make, cause: str
+) -> None:
+    """409 with one line that says why; the old model goes on, the process stays ready, and the refusal is counted."""
+    made = make(tiny_bundle_path, shelf.store)
+    refusals, done = running.counts(REFUSED), running.counts(DONE)
+    answer = reload(running, "" if made == shelf.store else made.name)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (409, "reload_refused")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert cause in problem["detail"]
+    assert "\n" not in problem["detail"]
+    assert (running.counts(REFUSED), running.counts(DONE)) == (refusals + 1, done)
+    assert (version_of(ask(running)), is_ready(running)) == (shelf.first, True)
+
+
+@pytest.mark.parametrize("version", ["../x", "..", "/etc", "current", "%2e%2e", "\x00", "x" * 5000])
+def test_only_a_version_is_looked_for(running: Service, version: str) -> None:
+    """No other name reaches the file system, and none is repeated in the answer."""
+    answer = reload(running, version)
+    assert (answer.status_code, answer.json()["code"]) == (409, "reload_refused")
+    assert answer.json()["detail"] == "bundle must be a version id, 16 hexadecimal digits"
+
+
+def test_without_its_pointer_nothing_is_taken(swapped: Service, shelf: Shelf) -> None:
+    """Whoever deletes the pointer gets a refusal, and the served model none the worse."""
+    shelf.current.unlink()
+    answer = reload(swapped)
+    assert (answer.status_code, "promote one first" in answer.json()["detail"]) == (409, True)
+    assert (version_of(ask(swapped)), is_ready(swapped)) == (shelf.first, True)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status", "code"),
+    [
+        (b"{", "application/json", 400, "malformed_json"),
+        (b"\xff", "application/json", 400, "malformed_json"),
+        (b'{"bundle":null,"bundle":null}', "application/json", 400, "malformed_json"),
+        (b'{"bundle":"x","force":true}', "application/json", 422, "invalid_request"),
+        (b'{"bundle":5}', "application/json", 422, "invalid_request"),
+        (b"[]", "application/json", 422, "invalid_request"),
+        (b"{}", "text/plain", 415, "unsupported_media_type"),
+        (b"{}" + b" " * 20_000, "application/json", 413, "body_too_large"),
+    ],
+)
+def test_a_request_that_is_none_reloads_nothing(
+    running: Service, content: bytes, kind: str, status: int, code: str
+) -> None:
+    """The usual problems, and no reload either way."""
+    counted = running.counts("model_reloads_total")
+    answer = reload_with(running, content=content, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert running.counts("model_reloads_total") == counted
+
+
+def test_a_reload_is_a_post(running: Service) -> None:
+    """Nothing that a browser or a crawler follows may swap a model."""
+    answer = running.management("/admin/reload")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def test_one_reload_at_a_time(swapped: Service, shelf: Shelf, tiny_bundle_path: Path) -> None:
+    """Who asks while another is under way is told so at once; that one goes through."""
+    golden = (tiny_bundle_path / "golden.jsonl").read_bytes() * 40
+    slow = rewritten(tiny_bundle_path, shelf.store, golden_rows=40 * len(SAMPLES), files={"golden.jsonl": golden}).name
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: reload(swapped, slow), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    assert {answer.json().get("code") for answer in answers} == {None, "reload_running"}
+    assert version_of(ask(swapped)) == slow
+
+
+def test_before_the_first_bundle_there_is_nothing_to_reload(shelf: Shelf) -> None:
+    """503: whoever reloads a process that still starts comes back later."""
+    app = create_app(Settings(bundle=shelf.current))
+
+    async def ask_early() -> httpx.Response:
+        transport = httpx.ASGITransport(app.management)
+        async with httpx.AsyncClient(transport=transport, base_url="http://management") as client:
+            answer = await client.post("/admin/reload")
+        await app.stop()
+        return answer
+
+    answer = asyncio.run(ask_early())
+    assert (answer.status_code, answer.json()["code"], "retry-after" in answer.headers) == (503, "not_ready", True)
+
+
+@dataclass
+class Crowd:
+    """Clients that ask until told to stop, and what they were answered: by version, each ticket's confidence."""
+
+    service: Service
+    stop: threading.Event = field(default_factory=threading.Event)
+    errors: list[str] = field(default_factory=list)
+    versions: list[set[str]] = field(default_factory=list)
+    seen: dict[tuple[str, str], set[float]] = field(default_factory=dict)
+    batches: list[tuple[float, float]] = field(default_factory=list)
+
+    def one_by_one(self) -> None:
+        with self.service.client() as client:
+            for subject, body in itertools.cycle(SAMPLES):
+                if self.stop.is_set():
+                    return
+                answer = client.post("/v1/route", json={"subject": subject, "body": body})
+                self._note([subject], [answer.json()] if answer.status_code == 200 else answer.text)
+
+    def in_batches(self) -> None:
+        tickets = [{"subject": subject, "body": body} for subject, body in SAMPLES] * 21
+        with self.service.client() as client:
+            while not self.stop.is_set():
+                began = time.monotonic()
+                answer = client.post("/v1/route/batch", json={"tickets": tickets})
+                self.batches.append((began, time.monotonic()))
+                items = answer.json().get("results", [])
+                whole = len(items) == len(tickets) and all("decision" in item for item in items)
+                subjects = [ticket["subject"] for ticket in tickets]
+                self._note(subjects, [item["decision"] for item in items] if whole else answer.text)
+
+    def _note(self, subjects: list[str], decisions: list[dict[str, Any]] | str) -> None:
+        if isinstance(decisions, str):
+            self.errors.append(decisions)
+            return
+        self.versions.append({version_of(decision) for decision in decisions})
+        for subject, decision in zip(subjects, decisions, strict=True):
+            key = version_of(decision), subject
+            self.seen.setdefault(key, set()).add(round(decision["confidence"], 4))
+
+
+def test_twenty_reloads_under_load_spoil_nothing(shelf: Shelf) -> None:
+    """No error; every answer, of many tickets too, is of one version, and its figures are that version's own."""
+    with serving(shelf.current, "--cache-entries", "0", "--max-batch-tokens", "64") as service:
+        crowd = Crowd(service)
+        clients = [crowd.one_by_one] * 3 + [crowd.in_batches] * 2
+        with ThreadPoolExecutor(len(clients)) as pool:
+            waiting = [pool.submit(client) for client in clients]
+            moments = []
+            try:
+                for version in [shelf.other, shelf.first] * 10:
+                    assert reload(service, version).status_code == 200
+                    moments.append(time.monotonic())
+            finally:
+                crowd.stop.set()
+            for each in waiting:
+                each.result()
+        assert crowd.errors == []
+        assert {len(versions) for versions in crowd.versions} == {1}
+        assert set.union(*crowd.versions) == {shelf.first, shelf.other}
+        assert any(began < moment < ended for began, ended in crowd.batches for moment in moments)
+        for subject, _ in SAMPLES:
+            ours, theirs = (crowd.seen.get((version, subject), set()) for version in (shelf.first, shelf.other))
+            assert not ours & theirs, "figures of one version under the other's name"
+        wait_until(lambda: service.counts("queue_depth") == 0)
+
+
+def test_a_session_that_failed_is_replaced(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """A run that raises is 500 for its tickets and turns readiness off until a new session has replayed; no restart."""
+    broken = spoiled.too_few_positions(tiny_bundle_path, tmp_path / "store")
+    hidden = broken.with_name("away")
+    with serving(broken, "--cache-entries", "0") as service:
+        broken.rename(hidden)  # so that it cannot be replaced yet
+        failed = httpx.post(service.url + "/v1/route", json=LONG, timeout=30)
+        assert (failed.status_code, failed.json()["code"]) == (500, "inference_failed")
+        wait_until(lambda: not is_ready(service))
+        assert "session is being replaced" in service.management("/readyz").json()["detail"]
+        wait_until(lambda: any(event["event"] == "session not replaced" for event in service.events))
+        assert service.management("/livez").status_code == 200
+        assert ask(service)["model"]["version"] == broken.name
+        assert not is_ready(service)
+        hidden.rename(broken)
+        wait_until(lambda: is_ready(service))
+        causes = [event["cause"] for event in service.events if event["event"] == "model run failed"]
+        assert len(causes) == 1
+        assert "please" not in causes[0]
+        assert version_of(ask(service)) == broken.name

@@ -1,0 +1,75 @@
+"""Copies of a bundle with one thing wrong: what must be refused, at start and at a reload, and models that fail.
+
+Each takes the bundle and a store, and gives the folder of the spoiled copy in it.
+"""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from models.bundle import open_bundle
+from tests.support.tiny import MAX_TOKENS, rewritten
+
+
+def damaged(bundle: Path, store: Path) -> Path:
+    """One bit of the graph is another than when it was written."""
+    whole = rewritten(bundle, store, base_model="to be damaged")
+    graph = bytearray((whole / "model.onnx").read_bytes())
+    graph[len(graph) // 2] ^= 1
+    (whole / "model.onnx").write_bytes(graph)
+    return whole
+
+
+def changed_weights(bundle: Path, store: Path) -> Path:
+    """Its digests agree, and its graph is not the one its golden rows came from."""
+    return _with_embeddings(bundle, store, lambda weights: weights * np.float32(1.01))
+
+
+def foreign(bundle: Path, store: Path) -> Path:
+    """Made with another release's text cleaning."""
+    return rewritten(bundle, store, text_version=999)
+
+
+def no_graph(bundle: Path, store: Path) -> Path:
+    """Bytes that onnxruntime cannot load."""
+    return rewritten(bundle, store, files={"model.onnx": b"no graph at all"})
+
+
+def no_number_at_tilde(bundle: Path, store: Path) -> Path:
+    """NaN is the embedding of `~`, a token no golden row has."""
+    token = open_bundle(bundle).encode("~").ids[1]
+
+    def spoil(weights: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+        spoiled = weights.copy()
+        spoiled[token] = np.nan
+        return spoiled
+
+    return _with_embeddings(bundle, store, spoil)
+
+
+def too_few_positions(bundle: Path, store: Path) -> Path:
+    """The graph raises on tickets that are longer than it has positions, and not on golden rows, which are short."""
+    return rewritten(bundle, store, encoder={"max_tokens": 4 * MAX_TOKENS, "pad_id": 1})
+
+
+def deleted(bundle: Path, store: Path) -> Path:
+    """It was there once."""
+    made = rewritten(bundle, store, base_model="to be deleted")
+    shutil.rmtree(made)
+    return made
+
+
+def _with_embeddings(
+    bundle: Path, store: Path, change: "Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]"
+) -> Path:
+    graph = onnx.load(str(bundle / "model.onnx"))
+    for weight in graph.graph.initializer:
+        if "word_embeddings" in weight.name:
+            changed = change(numpy_helper.to_array(weight))
+            weight.CopyFrom(numpy_helper.from_array(changed, weight.name))
+    return rewritten(bundle, store, files={"model.onnx": graph.SerializeToString()})

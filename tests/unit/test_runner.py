@@ -1,0 +1,146 @@
+"""`service.inference.runner`: one graph gives one answer, however its inputs get there and wherever it runs.
+
+Those on a GPU run where onnxruntime offers CUDA and one is there.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.bundle import Bundle, open_bundle
+from models.encoding import Batch, Encoding
+from models.errors import BundleError
+from models.golden import load_rows
+from models.manifest import ModelEntry
+from service.inference.engine import Engine, open_engine
+from service.inference.runner import CUDA, LEADING, DeviceError, Runner, cuda_offered, open_runner
+from service.settings import Settings
+
+needs_cuda = pytest.mark.skipif(not cuda_offered(), reason="this onnxruntime offers no CUDA")
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_bundle_path: Path) -> Bundle:
+    return open_bundle(tiny_bundle_path)
+
+
+@pytest.fixture(scope="module")
+def batches(bundle: Bundle) -> list[Batch]:
+    """Golden rows alone, and all of them in one batch with their padding."""
+    encodings = [Encoding(row.ids, truncated=False) for row in load_rows(bundle)]
+    return [*(bundle.encoder.batch([each]) for each in encodings), bundle.encoder.batch(encodings)]
+
+
+def graph_of(bundle: Bundle, variant: str = "fp32") -> bytes:
+    return bundle.read(bundle.model(variant).file)
+
+
+def largest_difference(one: Runner, other: Runner, batches: list[Batch]) -> float:
+    return max(float(np.abs(one.run(batch) - other.run(batch)).max()) for batch in batches)
+
+
+def test_bound_inputs_give_the_same(bundle: Bundle, batches: list[Batch]) -> None:
+    """I/O binding, as a GPU wants it, on the CPU: bit for bit, in float32, for batch after batch of other shapes."""
+    plain = open_runner(graph_of(bundle), "cpu", 1)
+    bound = replace(plain, bound=True)
+    assert not plain.bound
+    for batch in batches * 2:
+        assert bound.run(batch).dtype == np.float32
+        np.testing.assert_array_equal(bound.run(batch), plain.run(batch))
+
+
+def test_what_a_bound_run_gave_stays(bundle: Bundle, batches: list[Batch]) -> None:
+    """The next run writes into memory of its own."""
+    runner = replace(open_runner(graph_of(bundle), "cpu", 1), bound=True)
+    first = runner.run(batches[-1])
+    kept = first.copy()
+    runner.run(Batch(batches[-1].input_ids[::-1].copy(), batches[-1].attention_mask[::-1].copy()))
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("fusion", ["fused", "raw"])
+def test_threads_and_fusion_change_no_answer(bundle: Bundle, batches: list[Batch], threads: int, fusion: str) -> None:
+    """Within the tolerance that the bundle promises: the plan decides speed, never an answer."""
+    planned = open_runner(graph_of(bundle), "cpu", threads, "raw" if fusion == "raw" else "fused")
+    plain = open_runner(graph_of(bundle), "cpu", 1, "raw")
+    assert largest_difference(planned, plain, batches) <= bundle.model("fp32").tolerance
+
+
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_a_device_that_is_not_offered_is_one_line(bundle: Bundle, device: str) -> None:
+    """It names the device and what is missing, and says what to do; onnxruntime itself would take the CPU."""
+    import onnxruntime
+
+    if LEADING[device] in onnxruntime.get_available_providers():
+        pytest.skip(f"this onnxruntime offers {device}")
+    with pytest.raises(DeviceError) as refused:
+        open_runner(graph_of(bundle), device, 1)
+    told = str(refused.value)
+    assert told.startswith(f"device {device}: this onnxruntime has no {LEADING[device]}; ")
+    assert "\n" not in told
+
+
+def test_a_graph_of_another_kind_is_refused(bundle: Bundle) -> None:
+    """One that onnxruntime runs well, and that takes or gives something else than a classifier does."""
+    import onnx
+
+    model = onnx.load_from_string(graph_of(bundle))
+    for node in model.graph.node:
+        for number, name in enumerate(node.output):
+            if name == "logits":
+                node.output[number] = "scores"
+    model.graph.output[0].name = "scores"
+    with pytest.raises(BundleError, match="no sequence classifier"):
+        open_runner(model.SerializeToString(), "cpu", 1)
+
+
+def on_gpu(bundle: Bundle, entry: ModelEntry) -> Runner:
+    """A runner on CUDA; skips where onnxruntime offers it and no GPU answers."""
+    try:
+        return open_runner(bundle.read(entry.file), "cuda", 1)
+    except DeviceError as error:
+        pytest.skip(str(error))
+
+
+def made_for_cuda(bundle: Bundle) -> ModelEntry:
+    """The fp16 graph where the bundle has one."""
+    variants = [entry.variant for entry in bundle.manifest.models]
+    return bundle.model("fp16" if "fp16" in variants else "fp32")
+
+
+@needs_cuda
+def test_cuda_is_what_was_taken(bundle: Bundle) -> None:
+    """Asked for CUDA, the session leads with it, and inputs are bound."""
+    runner = on_gpu(bundle, bundle.model("fp32"))
+    assert (runner.provider, runner.session.get_providers()[0], runner.bound) == (CUDA, CUDA, True)
+
+
+@needs_cuda
+def test_a_gpu_answers_within_the_tolerance(bundle: Bundle, batches: list[Batch]) -> None:
+    """Against torch's logits of the golden rows, and padding changes nothing either."""
+    entry = made_for_cuda(bundle)
+    runner = on_gpu(bundle, entry)
+    expected = np.array([row.logits for row in load_rows(bundle)], dtype=np.float32)
+    alone = np.concatenate([runner.run(batch) for batch in batches[:-1]])
+    assert np.abs(alone - expected).max() <= entry.tolerance
+    assert np.abs(runner.run(batches[-1]) - expected).max() <= entry.tolerance
+
+
+@needs_cuda
+def test_bound_and_plain_agree_on_a_gpu(bundle: Bundle, batches: list[Batch]) -> None:
+    """Binding saves copies and changes no number."""
+    bound = on_gpu(bundle, made_for_cuda(bundle))
+    assert largest_difference(bound, replace(bound, bound=False), batches) == 0
+
+
+@needs_cuda
+def test_a_gpu_is_found_by_itself(bundle: Bundle, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """`auto` takes it, with the plan of a GPU: larger batches, and no session for lone tickets."""
+    on_gpu(bundle, bundle.model("fp32"))
+    settings = Settings(bundle=tiny_bundle_path, device="auto", state_dir=tmp_path)
+    engine: Engine = open_engine(settings, lambda _report: None, tiny_bundle_path)
+    assert (engine.provider, engine.chosen.plan.lone_threads) == (CUDA, None)
+    assert engine.chosen.plan.max_batch_tokens == 16384
