@@ -84,6 +84,7 @@ class App:
     def drain(self, body_seconds: float) -> None:
         """Not ready any more; what was accepted goes on, and a half-sent body has this long to come to its end."""
         self.lifecycle.drain()
+        self.loader.stop()
         self.bodies.finish_by(deadline_in(body_seconds))
 
     def malformed(self, request_id: str) -> None:
@@ -96,8 +97,7 @@ class App:
         """Give back what waits, let what runs finish, end the threads. Harmless when nothing was started."""
         self.lifecycle.drain()
         await self.loader.close()
-        if self.router.has_engine:
-            await self.router.engine.close()
+        await self.router.close()
         self.offload.close()
 
 

@@ -25,6 +25,7 @@ class ServingGauges(Collector):
         serving = self._read()
         yield _sum("queue_depth", "Tickets waiting.", [each.queue_depth for each in serving])
         yield _sum("queue_tokens", "Padded tokens waiting.", [each.queue_tokens for each in serving])
+        yield _sum("queue_tokens_limit", "Padded tokens that may wait.", [each.queue_tokens_limit for each in serving])
         yield _sum("cache_entries", "Answers remembered.", [each.cache_entries for each in serving])
         yield _info("plan_info", "How the model runs.", _PLAN_LABELS, [_plan_values(each) for each in serving])
         yield _info("model_info", "The model.", _MODEL_LABELS, [_model_values(each) for each in serving])

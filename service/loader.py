@@ -15,12 +15,12 @@ from pathlib import Path
 import structlog
 
 from models.bundle import Bundle
-from models.errors import TicketRouterError
+from models.errors import BundleError, TicketRouterError
 from service.decision import ModelIdentity
-from service.errors import NoPrepared, NotReady, ReloadRefused, ReloadRunning, ServiceError
-from service.inference.engine import Engine, open_engine
+from service.errors import NoPrepared, NotReady, ReloadInterrupted, ReloadRefused, ReloadRunning, ServiceError
+from service.inference.engine import Engine, OpeningStopped, open_engine
 from service.inference.entries import BatchReport
-from service.lifecycle import Lifecycle
+from service.lifecycle import WHY_NOT_READY, Lifecycle
 from service.metrics import Metrics
 from service.router import Router, Served
 from service.settings import Settings
@@ -47,7 +47,8 @@ class Loader:
         self._bundle = bundle
         self._prepared: Engine | None = None
         self._busy = False
-        self._closing = threading.Event()
+        self._discard = False
+        self._stop = threading.Event()
         self._repair: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
@@ -58,7 +59,7 @@ class Loader:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
         """
         first = self._bundle or path or self._settings.bundle
-        engine = await self._open(first, idle=0, give_up_tuning=self._closing)
+        engine = await self._open(first, idle=0, tune=True)
         give_memory_back()  # loading used twice as much for a moment, and tuning three times
         self._router.use(engine)
         self._lifecycle.ready()
@@ -93,28 +94,19 @@ class Loader:
         Raises:
             NotReady: none is served yet.
             ReloadRunning: another reload is under way.
+            ReloadInterrupted: it was aborted meanwhile.
             ReloadRefused: this bundle must not or cannot serve here; the message says why.
         """
-        if not self._router.has_engine:
-            raise NotReady("the first bundle is still being loaded")
-        if self._busy or self._prepared is not None:
-            raise ReloadRunning
-        self._busy = True
-        try:
-            self._prepared = await self._open(path, idle=IDLE_AT_RELOAD)
-        except TicketRouterError as error:
-            self._refused(error)
-            raise ReloadRefused(str(error)) from error
-        finally:
-            self._busy = False
-        return self._prepared.model
+        return await self._prepare(path, IDLE_AT_RELOAD)
 
     def commit(self) -> tuple[ModelIdentity, ModelIdentity]:
         """Serve the prepared bundle from now on: the model that served, and the one that serves now.
 
         Raises:
             NoPrepared: none is.
+            NotReady: the service is stopping.
         """
+        self._refuse_unless_ready()
         engine, self._prepared = self._prepared, None
         if engine is None:
             raise NoPrepared
@@ -124,7 +116,8 @@ class Loader:
         return before, engine.model
 
     async def abort(self) -> None:
-        """Let the prepared bundle go again, if there is one."""
+        """Let the prepared bundle go again, or the one that is being prepared."""
+        self._discard = self._busy
         engine, self._prepared = self._prepared, None
         if engine is not None:
             await engine.close()
@@ -138,16 +131,45 @@ class Loader:
             _log.error("model run failed", rows=report.rows, cause=str(report.error), exc_info=report.error)
             self._start_repair()
 
-    async def close(self) -> None:
-        self._closing.set()
+    def stop(self) -> None:
+        """Give up what is being opened: from now on nothing is loaded any more."""
+        self._stop.set()
         if self._repair is not None:
             self._repair.cancel()
+
+    async def close(self) -> None:
+        self.stop()
         await self.abort()
 
-    async def _open(self, bundle: Bundle | Path, idle: float, give_up_tuning: threading.Event | None = None) -> Engine:
+    async def _prepare(self, path: Path, idle: float) -> ModelIdentity:
+        self._refuse_unless_ready()
+        if self._busy or self._prepared is not None:
+            raise ReloadRunning
+        self._busy, self._discard = True, False
+        try:
+            engine = await self._open(path, idle)
+            _refuse_misnamed(engine, path)
+        except OpeningStopped as error:
+            raise NotReady(str(error)) from error
+        except TicketRouterError as error:
+            self._refused(error)
+            raise ReloadRefused(str(error)) from error
+        finally:
+            self._busy = False
+        if self._discard:
+            await engine.close()
+            raise ReloadInterrupted("the reload was given up")
+        self._prepared = engine
+        return engine.model
+
+    async def _open(self, bundle: Bundle | Path, idle: float, *, tune: bool = False) -> Engine:
         return await asyncio.to_thread(
-            open_engine, self._settings, self.on_batch, bundle, idle=idle, give_up_tuning=give_up_tuning
+            open_engine, self._settings, self.on_batch, bundle, idle=idle, tune=tune, stop=self._stop
         )
+
+    def _refuse_unless_ready(self) -> None:
+        if self._lifecycle.phase != "ready":
+            raise NotReady(WHY_NOT_READY[self._lifecycle.phase])
 
     def _refused(self, error: Exception) -> None:
         self._metrics.reloaded("refused")
@@ -155,7 +177,7 @@ class Loader:
 
     def _retire(self, served: Served | None) -> None:
         if served is not None:
-            task = asyncio.ensure_future(_let_go(served))
+            task = asyncio.ensure_future(self._let_go(served))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
 
@@ -168,12 +190,19 @@ class Loader:
     async def _replace_engine(self) -> None:
         for wait in itertools.chain(REPAIR_SECONDS, itertools.repeat(REPAIR_SECONDS[-1])):
             try:
-                await self.reload(self._router.engine.bundle.path)
+                await self._prepare(self._router.engine.bundle.path, idle=0)
+                self.commit()
                 break
-            except ServiceError as error:
-                _log.error("session not replaced", cause=str(error))
+            except Exception as error:  # whatever it was: a service that is not ready must go on trying
+                _log.error("session not replaced", cause=str(error) if isinstance(error, ServiceError) else None)
                 await asyncio.sleep(wait)
+        self._metrics.reloaded("repaired")
         self._lifecycle.healed()
+
+    async def _let_go(self, served: Served) -> None:
+        await self._router.let_go(served)
+        del served
+        give_memory_back()
 
 
 def _located(bundle: Path, version: str | None) -> Path:
@@ -191,12 +220,10 @@ def _located(bundle: Path, version: str | None) -> Path:
     return folder
 
 
-async def _let_go(served: Served) -> None:
-    """Close an engine when the last ticket that began with it is answered, and give its memory back."""
-    await served.unused.wait()
-    await served.engine.close()
-    del served
-    give_memory_back()
+def _refuse_misnamed(engine: Engine, path: Path) -> None:
+    """Who asks for a version by its folder must not get another that was put there."""
+    if _VERSION.fullmatch(path.name) and path.name != engine.bundle.version:
+        raise BundleError(f"{path}: holds bundle {engine.bundle.version}; rename the folder")
 
 
 def give_memory_back() -> None:

@@ -31,7 +31,7 @@ Stage = Literal["parse", "prepare", "encode", "queue", "infer", "decide"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 AnswerSource = Literal["model", "cache", "shared"]
 """Computed for this ticket, known from before, or computed for another ticket that came with the same text."""
-ReloadOutcome = Literal["done", "refused"]
+ReloadOutcome = Literal["done", "refused", "repaired"]
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5)
 # From a short text's parsing (some 20 µs) to the longest wait a request may have.

@@ -44,6 +44,7 @@ class Router:
         self._metrics = metrics
         self._offload = offload
         self._served: Served | None = None
+        self._replaced: set[Served] = set()
 
     @property
     def has_engine(self) -> bool:
@@ -66,9 +67,30 @@ class Router:
         labels = engine.bundle.scorings[0].field.labels
         self._metrics.expect_decisions(labels)
         if before is not None:
+            self._replaced.add(before)
             before.replaced = True
             before.check_unused()
         return before
+
+    async def let_go(self, served: Served) -> None:
+        """Close a replaced engine when the last request that began with it is answered."""
+        await served.unused.wait()
+        self._replaced.discard(served)
+        await served.engine.close()
+
+    def refuse(self) -> None:
+        """From now on refuse everything that does not run yet, whichever engine it began with."""
+        for engine in self._engines():
+            engine.batcher.refuse()
+
+    async def close(self) -> None:
+        """Refuse what waits, let what runs finish. Harmless when nothing was ever served."""
+        for engine in self._engines():
+            await engine.close()
+
+    def _engines(self) -> list[Engine]:
+        served = (*self._replaced, *([self._served] if self._served else []))
+        return [each.engine for each in served]
 
     def check(self) -> None:
         """Whether a ticket would be taken now; asked before a body is even read.
@@ -104,7 +126,6 @@ class Router:
 
     async def decide_with(self, engine: Engine, ticket: Ticket, deadline: float) -> Decision:
         """The same with an engine held by `one_model`, for requests of many tickets."""
-        engine.batcher.check()
         text = await self._prepare(ticket)
         verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
         flags: set[Flag] = set(text.flags)
@@ -136,6 +157,7 @@ class Router:
         return await self._computed(engine, text, deadline, key)
 
     async def _computed(self, engine: Engine, text: str, deadline: float, key: bytes | None) -> Answer:
+        engine.batcher.check()  # a known answer is given even when the queue is full, a new one not even encoded
         encoding = await self._encode(engine, text)
         answer = await engine.batcher.submit(encoding, deadline, key)
         self._metrics.answered("model", answer)

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
 
     plan: Path | None = None
     """A plan file that `python -m service tune` wrote. Unset: the one in `state_dir` for this machine and bundle, if
-    there is one. One of another machine or bundle is refused."""
+    there is one. One of another machine or bundle is refused, and so are reloads to other bundles while it is set."""
 
     tune_at_start: bool = False
     """Measure a plan before the first start with a bundle, where `state_dir` has none for it: some 20 seconds."""

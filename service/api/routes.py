@@ -33,8 +33,9 @@ T = TypeVar("T")
 
 ROUTE = "/v1/route"
 BATCH = "/v1/route/batch"
-BATCH_WINDOW = 64
-"""Tickets of one batch that wait at once: enough to pack well, few enough to leave the queue to others."""
+BATCH_SHARE = 0.5
+"""Share of the queue that the tickets of one batch may take at once, were all of the greatest length: two batches never
+refuse each other's tickets, and what others send still finds room."""
 
 REFUSALS = (errors.NotReady, errors.ShuttingDown, errors.Overloaded, errors.DeadlinePassed, errors.InferenceFailed)
 BODY_ERRORS = (
@@ -135,7 +136,8 @@ class Api:
     async def _decide_all(
         self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], deadline: float
     ) -> Sequence[Decision | ServiceError]:
-        window = asyncio.Semaphore(BATCH_WINDOW)
+        limits = engine.limits
+        window = asyncio.Semaphore(max(1, int(BATCH_SHARE * limits.queue_tokens / limits.max_tokens)))
         async with asyncio.TaskGroup() as group:
             tasks = []
             for ticket in tickets:

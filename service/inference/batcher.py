@@ -93,8 +93,8 @@ class Batcher:
         return key in self._shared
 
     async def join(self, key: bytes, deadline: float) -> Answer:
-        """Wait, as `submit` does, for an entry that another caller submitted under this key."""
-        self.check()
+        """Wait, as `submit` does, for an entry that another caller submitted under this key: a full queue is no
+        obstacle."""
         return await self._wait(self._shared[key], deadline)
 
     async def submit(self, encoding: Encoding, deadline: float, key: bytes | None = None) -> Answer:
@@ -206,11 +206,11 @@ class Batcher:
             self._on_batch(report)
 
     def _leave_out(self, entry: Entry) -> None:
-        if entry.wanted(time.monotonic()):  # someone joined it after the runner had found nobody waiting
-            self._waiting.add(entry)
+        if entry.wanted(time.monotonic()) and not self._closed:
+            self._waiting.add(entry)  # someone joined it after the runner had found nobody waiting
         else:
             self._settled(entry)
-            entry.fail(DeadlinePassed)
+            entry.fail(ShuttingDown if self._closed else DeadlinePassed)
 
     def _settle(self, run: Run, future: "asyncio.Future[Logits]") -> BatchReport:
         error = _error_of(future, len(run.entries))

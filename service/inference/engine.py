@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
 from models.bundle import Bundle, open_bundle
 from models.encoding import Batch, Encoding
-from models.errors import BundleError
+from models.errors import BundleError, TicketRouterError
 from models.golden import Replay, replay
 from models.scoring import Logits
 from service.decision import ModelIdentity
@@ -29,6 +31,12 @@ from service.inference.tuning.search import Place, tuned_at_start
 from service.settings import Settings
 
 T = TypeVar("T")
+
+_log = structlog.get_logger()
+
+
+class OpeningStopped(TicketRouterError):
+    """Opening a bundle was given up, for no fault of the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,8 @@ def open_engine(
     bundle: Bundle | Path,
     *,
     idle: float = 0,
-    give_up_tuning: threading.Event | None = None,
+    tune: bool = False,
+    stop: threading.Event | None = None,
 ) -> Engine:
     """Verify, load and replay; takes seconds, so call it in a thread.
 
@@ -77,21 +86,22 @@ def open_engine(
         on_batch: told of every finished run, on the event loop.
         bundle: where it lies, or one that is open already.
         idle: seconds of rest per second of replaying: beside a service under load, the cores are its own.
-        give_up_tuning: given at a first start: a plan is measured before, where the settings ask for it and none is
-            there, and given up when this is set.
+        tune: measure a plan first, where the settings ask for it and none is there.
+        stop: when it is set, all this is given up.
 
     Raises:
         BundleError: the bundle is missing, damaged, foreign, or its golden rows come out differently here.
         DeviceError: the device asked for is not there.
         PlanError: the settings ask for what this machine or bundle cannot do.
+        OpeningStopped: `stop` was set meanwhile.
     """
+    stop = stop or threading.Event()
     opened = open_bundle(bundle) if isinstance(bundle, Path) else bundle
     machine = this_machine()
-    chosen, sessions = on_device(
-        settings.device, lambda device: _open_on(device, settings, opened, machine, give_up_tuning)
-    )
+    tuning = stop if tune else None
+    chosen, sessions = on_device(settings.device, lambda device: _open_on(device, settings, opened, machine, tuning))
     plan = chosen.plan
-    replayed = _replay(opened, sessions, plan, idle)
+    replayed = _replay(opened, sessions, plan, idle, stop)
 
     def infer(encodings: Sequence[Encoding], lone: bool) -> Logits:
         return sessions.run(opened.encoder.batch(encodings), lone=lone)
@@ -108,20 +118,21 @@ def on_device(device: str, attempt: Callable[[str], T]) -> T:
     if device == "auto" and cuda_offered():
         try:
             return attempt("cuda")
-        except DeviceError:
+        except DeviceError as error:
+            _log.warning("no GPU after all, the CPU serves", cause=str(error))
             return attempt("cpu")
     return attempt("cpu" if device == "auto" else device)
 
 
 def _open_on(
-    device: str, settings: Settings, bundle: Bundle, machine: Machine, give_up_tuning: threading.Event | None
+    device: str, settings: Settings, bundle: Bundle, machine: Machine, tuning: threading.Event | None
 ) -> tuple[Chosen, Sessions]:
     def load(plan: Plan) -> Sessions:
         return load_sessions(bundle, plan, device, settings.state_dir / "tensorrt")
 
     chosen = choose_plan(settings, bundle, machine, device)
-    if settings.tune_at_start and give_up_tuning is not None and chosen.source == "default":
-        measured = tuned_at_start(settings, Place(bundle, machine, device), load, give_up_tuning)
+    if settings.tune_at_start and tuning is not None and chosen.source == "default":
+        measured = tuned_at_start(settings, Place(bundle, machine, device), load, tuning)
         chosen = choose_plan(settings, bundle, machine, device, measured)
     return chosen, load(chosen.plan)
 
@@ -141,13 +152,14 @@ def load_sessions(bundle: Bundle, plan: Plan, device: str, engines: Path | None 
     return Sessions(load(plan.intra_op_threads), load(lone) if lone else None)
 
 
-def _replay(bundle: Bundle, sessions: Sessions, plan: Plan, idle: float) -> Replay:
+def _replay(bundle: Bundle, sessions: Sessions, plan: Plan, idle: float, stop: threading.Event) -> Replay:
     """Replay on every session: they run other threads, so each must show that it gives the same."""
 
     def infer(batch: Batch, *, lone: bool = False) -> Logits:
         started = time.perf_counter()
         logits = sessions.run(batch, lone=lone)
-        time.sleep(idle * (time.perf_counter() - started))
+        if stop.wait(idle * (time.perf_counter() - started)):
+            raise OpeningStopped("the service is stopping")
         return logits
 
     tolerance = bundle.model(plan.variant).tolerance
@@ -155,7 +167,7 @@ def _replay(bundle: Bundle, sessions: Sessions, plan: Plan, idle: float) -> Repl
         if sessions.lone:
             replay(bundle, functools.partial(infer, lone=True), tolerance)
         return replay(bundle, infer, tolerance)
-    except BundleError:
+    except TicketRouterError:
         raise
     except Exception as error:  # whatever onnxruntime makes of a graph that does not fit its tokenizer or its labels
         raise BundleError(

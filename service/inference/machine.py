@@ -14,29 +14,31 @@ import onnxruntime as ort
 
 _CGROUP = Path("/sys/fs/cgroup")
 _CPUINFO = Path("/proc/cpuinfo")
+_NVIDIA = Path("/proc/driver/nvidia")
 _FLAG_KEYS = ("flags", "Features")
 """What x86 and ARM kernels call the line of instruction sets."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What decides how fast a graph runs, apart from a GPU."""
+    """What decides how fast a graph runs."""
 
     processor: str
     cores: int
     instructions: frozenset[str]
     onnxruntime: str
+    gpus: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """A short name: equal for machines on which the same plan is right."""
-        facts = (self.processor, str(self.cores), ",".join(sorted(self.instructions)), self.onnxruntime)
+        facts = (self.processor, str(self.cores), ",".join(sorted(self.instructions)), self.onnxruntime, *self.gpus)
         return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
 
 
 def this_machine(cpuinfo: Path = _CPUINFO, cgroup: Path = _CGROUP) -> Machine:
     processor = next(iter(_values(cpuinfo, "model name", "CPU part")), "") or platform.machine()
-    return Machine(processor, usable_cores(cgroup), instructions(cpuinfo), ort.__version__)
+    return Machine(processor, usable_cores(cgroup), instructions(cpuinfo), ort.__version__, _gpus())
 
 
 def usable_cores(cgroup: Path = _CGROUP) -> int:
@@ -58,6 +60,12 @@ def _values(cpuinfo: Path, *keys: str) -> list[str]:
     except OSError:
         return []
     return [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() in keys]
+
+
+def _gpus(driver: Path = _NVIDIA) -> tuple[str, ...]:
+    """The models of the GPUs, as NVIDIA's driver tells them."""
+    found = sorted(driver.glob("gpus/*/information"))
+    return tuple(name for file in found for name in _values(file, "Model"))
 
 
 def _quota(cgroup: Path) -> float | None:

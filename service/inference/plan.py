@@ -119,7 +119,7 @@ def choose_plan(
         chosen = Chosen(default_plan(settings.variant, bundle, machine, device), "default")
     else:
         chosen = Chosen(tuned, "tuned")
-    plan = _with_settings(chosen.plan, settings)
+    plan = _with_settings(chosen.plan, settings, machine, device)
     _refuse_impossible(plan, settings, bundle, machine, device)
     return Chosen(plan, chosen.source)
 
@@ -230,6 +230,8 @@ def _tuned(settings: Settings, bundle: Bundle, machine: Machine, device: str, me
         return None
     by_variant = {entry.plan.variant: entry.plan for entry in found.plans}
     wanted = variants_to_run(settings.variant, bundle, machine, device)[0]
+    if settings.plan is not None and settings.variant != "auto" and wanted not in by_variant:
+        raise PlanError(f"{settings.plan}: has no plan for {wanted}; make one: python -m service tune")
     # `auto` trusts the order only where the variant it would take untuned was measured too.
     return found.plans[0].plan if settings.variant == "auto" and wanted in by_variant else by_variant.get(wanted)
 
@@ -252,7 +254,7 @@ def suiting_variants(bundle: Bundle, machine: Machine, device: str) -> list[Vari
     return [variant for variant in FASTEST_FIRST[kind] if variant in suiting]
 
 
-def _with_settings(plan: Plan, settings: Settings) -> Plan:
+def _with_settings(plan: Plan, settings: Settings, machine: Machine, device: str) -> Plan:
     given = {
         name: value
         for name in ("runners", "intra_op_threads", "max_batch_tokens")
@@ -261,6 +263,8 @@ def _with_settings(plan: Plan, settings: Settings) -> Plan:
     if settings.intra_op_threads is not None or settings.runners is not None:
         # Who sets threads by hand wants these and no other session beside them.
         given["lone_threads"] = None
+    if settings.runners is None and settings.intra_op_threads is not None and device == "cpu":
+        given["runners"] = max(1, machine.cores // settings.intra_op_threads)
     return plan.model_copy(update=given)
 
 

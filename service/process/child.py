@@ -52,6 +52,10 @@ class WorkerGone(WorkerFailed):
     """It ended before it answered."""
 
 
+class WorkerBusy(WorkerFailed):
+    """It is not the time: it may be asked again."""
+
+
 class Child:
     """Use from one event loop only. `bundle` is the folder it serves or is to serve."""
 
@@ -111,7 +115,7 @@ class Child:
         if reply is None:
             raise WorkerGone(f"worker {self.number} ended before it answered ({await self.ended()})")
         if isinstance(reply, Failed):
-            raise WorkerFailed(reply.cause)
+            raise (WorkerBusy if reply.busy else WorkerFailed)(reply.cause)
         return reply
 
     async def listen(self) -> None:

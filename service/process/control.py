@@ -90,6 +90,8 @@ class Failed(Message):
 
     kind: Literal["failed"] = "failed"
     cause: str
+    busy: bool
+    """It was not the time for it, and may be asked again."""
 
 
 Order = Begin | Listen | Report | Prepare | Commit | Abort | Drain

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from service.errors import NotReady, ReloadRunning, ServiceError
+from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
 from service.management import Managed
 from service.settings import Settings
 
@@ -56,7 +56,7 @@ async def _reload(managed: Managed) -> bool:
         await managed.reload(None)
     except ServiceError as error:
         _log.error("not reloaded", cause=str(error))
-        return not isinstance(error, NotReady | ReloadRunning)
+        return not isinstance(error, NotReady | ReloadRunning | ReloadInterrupted)
     return True
 
 

@@ -56,7 +56,7 @@ async def serve_public(
         refuse_after = REFUSE_AFTER * drain_seconds
         app.drain(min(BODY_GRACE_SECONDS, refuse_after))
         _log.info("draining", at_most_seconds=drain_seconds)
-        asyncio.get_running_loop().call_later(refuse_after, app.router.engine.batcher.refuse)
+        asyncio.get_running_loop().call_later(refuse_after, app.router.refuse)
     _log.info("drained")
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import structlog
 
-from service.errors import NotReady, ReloadRefused
-from service.process.child import Child, WorkerFailed, WorkerGone
+from service.errors import NotReady, ReloadInterrupted, ReloadRefused
+from service.process.child import Child, WorkerBusy, WorkerFailed, WorkerGone
 from service.process.control import Abort, Commit, Loaded, Prepare
 
 PREPARE_SECONDS = 600.0
@@ -20,10 +20,6 @@ COMMIT_SECONDS = 10.0
 _log = structlog.get_logger()
 
 
-class Unprepared(ReloadRefused):
-    """A worker ended, or took too long; none has said anything against the bundle."""
-
-
 async def prepare_all(children: Sequence[Child], path: Path) -> Loaded:
     """Have every one load the bundle and hold it; where one cannot, none does.
 
@@ -31,7 +27,7 @@ async def prepare_all(children: Sequence[Child], path: Path) -> Loaded:
 
     Raises:
         ReloadRefused: one cannot; the message is its own.
-        Unprepared: one ended or did not answer.
+        ReloadInterrupted: one ended, did not answer, or was busy; none has said anything against the bundle.
         NotReady: there is none to ask.
     """
     if not children:
@@ -42,9 +38,12 @@ async def prepare_all(children: Sequence[Child], path: Path) -> Loaded:
             reply = await child.ask(Prepare(bundle=path), PREPARE_SECONDS)
             prepared.append(child)
     except (WorkerFailed, TimeoutError) as error:
-        await asyncio.gather(*(each.ask(Abort()) for each in prepared), return_exceptions=True)
-        if isinstance(error, WorkerGone | TimeoutError):
-            raise Unprepared(str(error) or f"worker {child.number} did not get the bundle ready in time") from error
+        # The one that failed as well: it may only be late.
+        aborts = (each.ask(Abort(), COMMIT_SECONDS) for each in (*prepared, child))
+        await asyncio.gather(*aborts, return_exceptions=True)
+        if isinstance(error, WorkerGone | WorkerBusy | TimeoutError):
+            cause = str(error) or f"worker {child.number} did not get the bundle ready in time"
+            raise ReloadInterrupted(cause) from error
         raise ReloadRefused(str(error)) from error
     assert isinstance(reply, Loaded)
     return reply

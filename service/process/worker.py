@@ -16,7 +16,7 @@ import uvloop
 
 from models.errors import TicketRouterError
 from service.app import App, create_app
-from service.errors import NotReady, ServiceError
+from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
 from service.logs import configure_logging
 from service.process.control import (
     ASKS,
@@ -81,10 +81,10 @@ class Worker:
         try:
             reply = await self._follow(ask.order)
         except (TicketRouterError, ServiceError) as error:
-            reply = Failed(cause=str(error))
+            reply = Failed(cause=str(error), busy=isinstance(error, NotReady | ReloadRunning | ReloadInterrupted))
         except Exception as error:
             _log.exception("order not followed", order=ask.order.kind)
-            reply = Failed(cause=f"{type(error).__name__} in worker {self._number}; its log says where")
+            reply = Failed(busy=False, cause=f"{type(error).__name__} in worker {self._number}; its log says where")
         self._channel.send(Answer(id=ask.id, reply=reply))
 
     async def _follow(self, order: Order) -> Reply:

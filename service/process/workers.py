@@ -21,7 +21,7 @@ from prometheus_client import Counter, generate_latest
 from models.errors import TicketRouterError
 from service.api.schemas import ReloadOut, ServingOut, StatusOut, WorkerOut
 from service.app import App, create_app, management_app
-from service.errors import NotReady, ReloadRunning
+from service.errors import NotReady, ReloadInterrupted, ReloadRunning
 from service.metrics import PREFIX
 from service.process.child import Child, State, WorkerFailed
 from service.process.control import Begin, Loaded, Report, Reported
@@ -29,7 +29,7 @@ from service.process.listening import listen
 from service.process.reloading import reloading
 from service.process.serving import management_server, running, started, stop_signal
 from service.process.share import share_of
-from service.process.together import Unprepared, commit_all, prepare_all
+from service.process.together import commit_all, prepare_all
 from service.process.totals import share_counters, totals
 from service.settings import Settings
 
@@ -175,7 +175,7 @@ class Workers:
         children = [child for child in self._children if child.state == "ready"]
         try:
             model = await prepare_all(children, path)
-        except Unprepared:
+        except ReloadInterrupted:
             self._app.metrics.reloaded("refused")  # what a worker refuses it has counted itself
             raise
         # Decided: whoever dies from here on comes back with the new bundle.

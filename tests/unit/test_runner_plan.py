@@ -78,6 +78,7 @@ def choose(given: Settings, bundle: Bundle) -> Chosen:
         (("int8",), {}, "tuned", {"variant": "int8", "max_batch_tokens": 96}),
         (("int8",), {"max_batch_tokens": 40}, "tuned", {"max_batch_tokens": 40, "runners": 2, "lone_threads": 2}),
         (("int8",), {"runners": 1}, "tuned", {"max_batch_tokens": 96, "runners": 1, "lone_threads": None}),
+        ((), {"intra_op_threads": 2}, "default", {"runners": 1, "intra_op_threads": 2, "lone_threads": None}),
         ((), {"intra_op_threads": 1}, "default", {"runners": 2, "intra_op_threads": 1, "lone_threads": None}),
     ],
 )
@@ -135,6 +136,13 @@ def test_a_foreign_or_damaged_plan_is_refused_where_named_and_left_out_where_kep
     assert [(line["log_level"], line["cause"]) for line in logs] == [("warning", str(caught.value))]
 
 
+def test_a_named_plan_without_the_variant_asked_for_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    """Who names a file means it to be used."""
+    write_plans(tmp_path / "mine.json", measured(bundle, "int8"))
+    with pytest.raises(PlanError, match="has no plan for fp32"):
+        choose(settings(tmp_path, plan=tmp_path / "mine.json", variant="fp32"), bundle)
+
+
 def test_a_named_plan_that_is_not_there_is_refused(bundle: Bundle, tmp_path: Path) -> None:
     """A missing file, and a folder in its place."""
     with pytest.raises(PlanError, match=r"none\.json: cannot be read \(No such file or directory\)"):
@@ -158,7 +166,7 @@ def test_without_a_state_folder_nothing_is_said(bundle: Bundle, tmp_path: Path) 
         ({"queue_tokens": 31}, "--queue-tokens 31 is less than one ticket of 32 tokens"),
         ({"runners": 3}, "--runners 3 with --intra-op-threads 1 make 3 threads, this process may use 2 cores"),
         ({"runners": 2, "intra_op_threads": 2}, "make 4 threads"),
-        ({"intra_op_threads": 2}, "--runners 2 with --intra-op-threads 2 make 4 threads"),
+        ({"intra_op_threads": 4}, "--runners 1 with --intra-op-threads 4 make 4 threads"),
     ],
 )
 def test_what_cannot_be_is_refused(bundle: Bundle, tmp_path: Path, given: dict[str, Any], said: str) -> None:

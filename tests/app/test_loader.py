@@ -1,0 +1,119 @@
+"""`service.loader` and what it does to the router, in this process: starts, reloads and stops that cross each other."""
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.bundle import open_bundle
+from models.ticket import Ticket
+from service.app import App, create_app
+from service.errors import NotReady, Overloaded, ReloadInterrupted, ReloadRefused, ShuttingDown
+from service.inference.engine import OpeningStopped, open_engine
+from service.router import deadline_in
+from service.settings import Settings
+
+
+@pytest.fixture
+def store(tiny_bundle_path: Path, tmp_path: Path) -> Path:
+    """A store of its own, whose `current` is the tiny bundle."""
+    shutil.copytree(tiny_bundle_path, tmp_path / tiny_bundle_path.name)
+    (tmp_path / "current").symlink_to(tiny_bundle_path.name)
+    return tmp_path
+
+
+def in_app(store: Path, test: Callable[[App], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        app = create_app(Settings(bundle=store / "current", device="cpu", state_dir=store / "state"))
+        try:
+            await app.start()
+            await asyncio.wait_for(test(app), 60)
+        finally:
+            await app.stop()
+
+    asyncio.run(main())
+
+
+def test_opening_is_given_up_when_the_service_stops(store: Path) -> None:
+    """Whatever has been loaded, nothing more is replayed: a stop need not wait for a bundle nobody will see."""
+    stop = threading.Event()
+    stop.set()
+    settings = Settings(device="cpu", state_dir=store / "state")
+    with pytest.raises(OpeningStopped):
+        open_engine(settings, lambda _report: None, store / "current", stop=stop)
+
+
+def test_a_draining_service_takes_no_other_bundle(store: Path) -> None:
+    """Its queue would be open again."""
+
+    async def test(app: App) -> None:
+        await app.loader.prepare(store / "current")
+        app.drain(1)
+        with pytest.raises(NotReady):
+            await app.loader.prepare(store / "current")
+        with pytest.raises(NotReady):
+            app.loader.commit()
+
+    in_app(store, test)
+
+
+def test_a_stop_refuses_what_waits_with_a_replaced_engine_too(store: Path) -> None:
+    """A request that began before a reload is given back at the end of the drain time like any other."""
+
+    async def test(app: App) -> None:
+        with app.router.one_model() as before:
+            await app.loader.reload(store / "current")
+            app.router.refuse()
+            for engine in (before, app.router.engine):
+                with pytest.raises(ShuttingDown):
+                    engine.batcher.check()
+
+    in_app(store, test)
+
+
+def test_an_abort_reaches_a_bundle_that_is_still_being_prepared(store: Path) -> None:
+    """It is let go when it is ready, and the next reload finds the place free."""
+
+    async def test(app: App) -> None:
+        late = asyncio.create_task(app.loader.prepare(store / "current"))
+        await asyncio.sleep(0)
+        await app.loader.abort()
+        with pytest.raises(ReloadInterrupted):
+            await late
+        await app.loader.reload(store / "current")
+
+    in_app(store, test)
+
+
+def test_a_folder_that_is_named_like_another_version_is_refused(store: Path, tiny_bundle_path: Path) -> None:
+    """Who asks for a version gets that version or a reason."""
+    shutil.copytree(tiny_bundle_path, store / ("a" * 16))
+
+    async def test(app: App) -> None:
+        with pytest.raises(ReloadRefused, match="holds bundle"):
+            await app.loader.prepare(app.loader.locate("a" * 16))
+        assert app.router.engine.bundle.version == open_bundle(tiny_bundle_path).version
+
+    in_app(store, test)
+
+
+def test_a_known_answer_is_given_though_the_queue_is_full(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It costs no arithmetic; a new text is refused before it is encoded."""
+
+    async def test(app: App) -> None:
+        known = await app.router.decide(Ticket(subject="", body="hello"), deadline_in(10))
+
+        def full() -> None:
+            raise Overloaded(1)
+
+        monkeypatch.setattr(app.router.engine.batcher, "check", full)
+        again = await app.router.decide(Ticket(subject="", body="hello"), deadline_in(10))
+        assert again.verdict == known.verdict
+        with pytest.raises(Overloaded):
+            await app.router.decide(Ticket(subject="", body="another"), deadline_in(10))
+
+    in_app(store, test)
