@@ -33,9 +33,9 @@ T = TypeVar("T")
 
 ROUTE = "/v1/route"
 BATCH = "/v1/route/batch"
-BATCH_SHARE = 0.5
-"""Share of the queue that the tickets of one batch may take at once, were all of the greatest length: two batches never
-refuse each other's tickets, and what others send still finds room."""
+BATCH_SHARE = 0.25
+"""Share of the queue that the tickets of one batch may take at once, were all of the greatest length: four batches at a
+time never refuse each other's tickets. Enough to pack well."""
 
 REFUSALS = (errors.NotReady, errors.ShuttingDown, errors.Overloaded, errors.DeadlinePassed, errors.InferenceFailed)
 BODY_ERRORS = (

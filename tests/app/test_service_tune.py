@@ -14,10 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from models.bundle import open_bundle
-from service.inference import tune
 from service.inference.engine import open_engine
 from service.inference.machine import this_machine
 from service.inference.plan import PlanError, PlanFile, load_plans, plan_path
+from service.inference.tuning import search
 from service.settings import Settings
 from tests.support.process import ROOT, run_cli, serving
 
@@ -195,17 +195,17 @@ def test_an_interrupted_tuning_says_so_and_keeps_nothing(tiny_bundle_path: Path,
 @pytest.fixture
 def at_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     """Settings that ask for tuning at the first start, with little time for it."""
-    monkeypatch.setattr(tune, "SECONDS", 1.0)
+    monkeypatch.setattr(search, "SECONDS", 1.0)
     return Settings(tune_at_start=True, device="cpu", state_dir=tmp_path / "state")
 
 
 def test_the_first_start_tunes_and_the_next_uses_the_file(at_start: Settings, tiny_bundle_path: Path) -> None:
     """A reload does not measure: without a file it has the default plan."""
     assert open_engine(at_start, print, tiny_bundle_path).chosen.source == "default"
-    first = open_engine(at_start, print, tiny_bundle_path, give_up_tuning=threading.Event())
+    first = open_engine(at_start, print, tiny_bundle_path, tune=True)
     assert first.chosen.source == "tuned"
     with capture_logs() as logs:
-        again = open_engine(at_start, print, tiny_bundle_path, give_up_tuning=threading.Event())
+        again = open_engine(at_start, print, tiny_bundle_path, tune=True)
     assert again.chosen == first.chosen
     assert logs == []
 
@@ -214,7 +214,7 @@ def test_a_plan_that_cannot_be_kept_is_used_all_the_same(at_start: Settings, tin
     """A warning in the log, and the service runs as it was measured."""
     at_start.state_dir.write_text("")
     with capture_logs() as logs:
-        engine = open_engine(at_start, print, tiny_bundle_path, give_up_tuning=threading.Event())
+        engine = open_engine(at_start, print, tiny_bundle_path, tune=True)
     assert engine.chosen.source == "tuned"
     assert [(line["log_level"], line["event"]) for line in logs] == [("info", "tuning"), ("warning", "plan not kept")]
 
@@ -224,7 +224,7 @@ def test_a_stop_ends_the_tuning_at_start(at_start: Settings, tiny_bundle_path: P
     give_up = threading.Event()
     give_up.set()
     with pytest.raises(PlanError, match="stopped while tuning"):
-        open_engine(at_start, print, tiny_bundle_path, give_up_tuning=give_up)
+        open_engine(at_start, print, tiny_bundle_path, tune=True, stop=give_up)
     assert not at_start.state_dir.exists()
 
 
