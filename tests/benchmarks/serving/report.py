@@ -37,9 +37,8 @@ READING = """## How to read it
   as answers; they stand under errors.
 - **CPU** is what the server and all its processes spent on a ticket, in milliseconds; **MB** the sum of its processes'
   highest memory, pages that they share counted for each.
-- **Open loop**: tickets come at random moments, at a share of *our* fp32 throughput with the most callers, whoever is
-  asked. Answer times count from the moment a ticket was due, so a queue shows. A server whose own limit is below the
-  rate can't keep up: its queue grows as long as it is measured.
+- **Open loop**: tickets come at random moments, at a share of our fp32 throughput with the most callers. Answer times
+  count from the moment a ticket was due, so a queue shows. Ours only: at these rates a slower server merely piles up.
 - One server runs at a time, started afresh in every round, and the order is turned from round to round. Figures of two
   servers are comparable within this page, not with another machine or day.
 """
@@ -179,7 +178,8 @@ def _open_table(figures: Figures) -> str:
     loads = [f"{share:.0%}: {name}" for share in figures.shares for name in ("tickets/s", "p50", "p99", "p99 ÷ bare")]
     words = "Open loop, at these shares of our own fp32 throughput ("
     words += ", ".join(f"{share:.0%}: {_middle(figures.open(OURS, share, 'offered'))}" for share in figures.shares)
-    rows = [[server, *_open_cells(figures, server)] for server in figures.servers]
+    ours = (server for server in figures.servers if server in (OURS, OURS_SHIPPED, OURS_STUDENT))
+    rows = [[server, *_open_cells(figures, server)] for server in ours]
     return f"{words} tickets/s offered):\n\n" + table(["", *loads], rows)
 
 
@@ -206,7 +206,7 @@ def _surroundings(results: Results) -> str:
         if client
         else f"- {about.rounds} rounds, windows of {about.seconds:g} s.",
         *(f"- {name}: {settings}." for name, settings in about.servers.items()),
-        *(f"- **{name} is not in every round:** {reason}." for name, reason in results.failed.items()),
+        *(f"- **{name} is not in every round:** {reason.partition('; see ')[0]}." for name, reason in results.failed.items()),
         "",
         f"```\n{about.command}\n```",
     ]

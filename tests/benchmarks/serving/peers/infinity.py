@@ -25,7 +25,7 @@ MAX_BATCH = 32
 
 
 def hub_folder(bundle: Path, folder: Path) -> None:
-    """The bundle's first field as a folder that transformers and optimum read. Only labels and tokens matter here."""
+    """The bundle as a folder that transformers and optimum read. Only labels and tokens matter here."""
     manifest = json.loads((bundle / "manifest.json").read_text("utf-8"))
     graph = next(model["file"] for model in manifest["models"] if model["variant"] == "fp32")
     (folder / GRAPH).symlink_to(bundle / graph)
@@ -37,7 +37,9 @@ def hub_folder(bundle: Path, folder: Path) -> None:
         "model_max_length": encoder["max_tokens"],
         "pad_token": words.id_to_token(encoder["pad_id"]),
     }
-    labels = {str(number): label["name"] for number, label in enumerate(manifest["fields"][0]["labels"])}
+    # Infinity wants a name for every logit, also of the further fields.
+    names = [f"{field['name']}: {label['name']}" for field in manifest["fields"] for label in field["labels"]]
+    labels = {str(number): name for number, name in enumerate(names)}
     config = {
         "model_type": "bert",
         "architectures": ["BertForSequenceClassification"],
