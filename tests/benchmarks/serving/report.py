@@ -206,7 +206,7 @@ def _surroundings(results: Results) -> str:
         if client
         else f"- {about.rounds} rounds, windows of {about.seconds:g} s.",
         *(f"- {name}: {settings}." for name, settings in about.servers.items()),
-        *(f"- **{name} is not in every round:** {reason.partition('; see ')[0]}." for name, reason in results.failed.items()),
+        *(f"- **{name} is not in every round:** {why.partition('; see ')[0]}." for name, why in results.failed.items()),
         "",
         f"```\n{about.command}\n```",
     ]
