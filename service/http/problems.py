@@ -41,6 +41,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
     errors.ReloadRunning: Kind(409, "reload_running", "Another reload is under way"),
+    errors.ReloadInterrupted: Kind(409, "reload_interrupted", "The reload did not come to its end"),
     errors.ReloadRefused: Kind(409, "reload_refused", "The bundle was refused"),
     errors.NoPrepared: Kind(409, "none_prepared", "No bundle is prepared"),
     errors.RequestTimeout: Kind(408, "request_timeout", "The request took too long to arrive"),
@@ -58,7 +59,7 @@ TABLE: Mapping[type[Exception], Kind] = {
 }
 """Class → what the outside sees. A subclass counts as its nearest listed parent; anything unlisted is `INTERNAL`."""
 
-ADMINISTRATIVE = (errors.ReloadRunning, errors.ReloadRefused, errors.NoPrepared)
+ADMINISTRATIVE = (errors.ReloadRunning, errors.ReloadInterrupted, errors.ReloadRefused, errors.NoPrepared)
 """What only the management port answers: no ticket is turned away by these."""
 CLOSING = (errors.BodyTooLarge, errors.RequestTimeout, errors.MalformedHttp)
 """After these the connection is closed: the rest of the request is not wanted, or nobody knows where it ends."""

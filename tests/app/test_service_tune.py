@@ -176,7 +176,10 @@ def test_a_full_state_folder_is_said_in_one_line(tiny_bundle_path: Path, tmp_pat
 def test_an_interrupted_tuning_says_so_and_keeps_nothing(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """Ctrl-C while it measures: one line, exit 130, an empty folder."""
     command = [sys.executable, "-m", "service", *tune_arguments(tiny_bundle_path, tmp_path), "--seconds", "600"]
+    # A shell in the background ignores Ctrl-C, and its children would inherit that.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, inherited)
     try:
         # The folder is made by the look whether a plan can be written; the measuring follows.
         while not (tmp_path / "plans").exists() or any((tmp_path / "plans").iterdir()):
