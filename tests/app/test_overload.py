@@ -7,11 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-import numpy as np
-import onnx
 
+from tests.support import spoiled
 from tests.support.process import Service, post_head, serving
-from tests.support.tiny import MAX_TOKENS, SAMPLES, rewritten
+from tests.support.tiny import SAMPLES
 from tests.support.waiting import wait_until
 
 LONG = {"body": " ".join(body for _, body in SAMPLES)}
@@ -68,7 +67,7 @@ def test_a_batch_that_is_wholly_late_is_late_itself(service: Service) -> None:
 def test_a_client_that_leaves_takes_its_tickets_along(tiny_bundle_path: Path) -> None:
     """Its waiting tickets are dropped before inference, counted as 499, and others are answered."""
     with serving(tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0") as service:
-        tickets = b'{"tickets":[' + b",".join([b'{"body":"some words to read"}'] * 256) + b"]}"
+        tickets = b'{"tickets":[' + b",".join([b'{"body":"' + b"some words to read " * 40 + b'"}'] * 256) + b"]}"
         head = b"POST /v1/route/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         with socket.create_connection(("127.0.0.1", service.port)) as leaving:
             leaving.sendall(head + b"Content-Length: %d\r\n\r\n" % len(tickets) + tickets)
@@ -81,8 +80,7 @@ def test_a_client_that_leaves_takes_its_tickets_along(tiny_bundle_path: Path) ->
 
 def test_a_model_that_fails_on_a_ticket_is_500_and_the_service_lives_on(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """A graph with too few positions raises on long tickets only: they get a problem, short ones their decision."""
-    broken = rewritten(tiny_bundle_path, tmp_path, encoder={"max_tokens": 4 * MAX_TOKENS, "pad_id": 1})
-    with serving(broken) as service:
+    with serving(spoiled.too_few_positions(tiny_bundle_path, tmp_path)) as service:
         answers = ask_all(service, 5)
         assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(500, "inference_failed")}
         assert httpx.post(service.url + "/v1/route", json={"body": "hello"}).status_code == 200
@@ -91,23 +89,9 @@ def test_a_model_that_fails_on_a_ticket_is_500_and_the_service_lives_on(tiny_bun
 
 def test_scores_that_are_no_numbers_are_left_to_people(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """A NaN for one ticket is a review with its reason, and its batch neighbours' answers are untouched."""
-    with serving(_not_a_number_at_tilde(tiny_bundle_path, tmp_path), "--runners", "1") as service:
+    with serving(spoiled.no_number_at_tilde(tiny_bundle_path, tmp_path), "--runners", "1") as service:
         tickets = [{"body": "~~~" if number % 2 else "hello"} for number in range(20)]
         results = httpx.post(service.url + "/v1/route/batch", json={"tickets": tickets}, timeout=30).json()["results"]
         reasons = [result["decision"]["reason"] for result in results]
         assert set(reasons[1::2]) == {"invalid_scores"}
         assert "invalid_scores" not in reasons[0::2]
-
-
-def _not_a_number_at_tilde(bundle: Path, store: Path) -> Path:
-    """The tiny model with NaN as the embedding of `~`, a token no golden row has."""
-    from models.bundle import open_bundle
-
-    token = open_bundle(bundle).encode("~").ids[1]
-    graph = onnx.load(str(bundle / "model.onnx"))
-    for weight in graph.graph.initializer:
-        if "word_embeddings" in weight.name:
-            values = onnx.numpy_helper.to_array(weight).copy()
-            values[token] = np.nan
-            weight.CopyFrom(onnx.numpy_helper.from_array(values, weight.name))
-    return rewritten(bundle, store, files={"model.onnx": graph.SerializeToString()})
