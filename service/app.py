@@ -68,8 +68,7 @@ class App:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
         """
         engine = await self.loader.start(bundle)
-        # What stands now stands for good: the collector need not walk through it again and again.
-        gc.collect()
+        # What stands now (`loader` has just swept up) stands for good: the collector need not walk through it again.
         gc.freeze()
         _log.info(
             "serving",

@@ -16,7 +16,7 @@ import structlog
 
 from models.bundle import Bundle, open_bundle
 from models.encoding import Batch, Encoding
-from models.errors import BundleError, TicketRouterError
+from models.errors import TicketRouterError
 from models.golden import Replay, replay
 from models.scoring import Logits
 from service.decision import ModelIdentity
@@ -26,7 +26,7 @@ from service.inference.entries import BatchReport
 from service.inference.machine import Machine, this_machine
 from service.inference.packing import Packing
 from service.inference.plan import Chosen, Plan, choose_plan
-from service.inference.runner import DeviceError, Runner, cuda_offered, open_runner
+from service.inference.runner import DeviceError, Runner, cuda_offered, faults_of, open_runner
 from service.inference.tuning.search import Place, tuned_at_start
 from service.settings import Settings
 
@@ -163,16 +163,10 @@ def _replay(bundle: Bundle, sessions: Sessions, plan: Plan, idle: float, stop: t
         return logits
 
     tolerance = bundle.model(plan.variant).tolerance
-    try:
+    with faults_of(bundle.version):
         if sessions.lone:
             replay(bundle, functools.partial(infer, lone=True), tolerance)
         return replay(bundle, infer, tolerance)
-    except TicketRouterError:
-        raise
-    except Exception as error:  # whatever onnxruntime makes of a graph that does not fit its tokenizer or its labels
-        raise BundleError(
-            f"bundle {bundle.version}: its graph cannot run ({type(error).__name__}); export it anew"
-        ) from error
 
 
 def _limits(settings: Settings, plan: Plan, max_tokens: int) -> Limits:

@@ -4,7 +4,8 @@
 session, which onnxruntime allows.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,21 @@ def open_runner(
         raise DeviceError(f"device {device}: onnxruntime could not start {wanted}; check the driver, or use cpu")
     _refuse_other_graphs(session)
     return Runner(session, wanted, bound=device != "cpu")
+
+
+@contextlib.contextmanager
+def faults_of(version: str) -> Iterator[None]:
+    """Inside, whatever onnxruntime makes of a graph that does not fit its tokenizer or labels is the bundle's fault.
+
+    Raises:
+        BundleError: the graph cannot run.
+    """
+    try:
+        yield
+    except TicketRouterError:
+        raise
+    except Exception as error:
+        raise BundleError(f"bundle {version}: its graph cannot run ({type(error).__name__}); export it anew") from error
 
 
 def cuda_offered() -> bool:

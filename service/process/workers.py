@@ -6,7 +6,6 @@ lets a new bundle in only where all of them can serve it. `child.py` is one work
 
 import asyncio
 import contextlib
-import itertools
 import socket
 import tempfile
 import time
@@ -32,6 +31,7 @@ from service.process.share import share_of
 from service.process.together import commit_all, prepare_all
 from service.process.totals import share_counters, totals
 from service.settings import Settings
+from service.waits import waits
 
 RESTART_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Waits before a worker that keeps dying is started again; the last one repeats."""
@@ -190,14 +190,14 @@ class Workers:
 
     async def _keep(self, place: int) -> None:
         """Replace the worker in a place whenever it ends."""
-        waits = _waits()
+        pauses = waits(RESTART_SECONDS)
         while True:
             child, since = self._children[place], time.monotonic()
             how = await child.ended()
             _log.error("worker ended", number=child.number, pid=child.pid, how=how)
             if time.monotonic() - since > STEADY_SECONDS:
-                waits = _waits()
-            await asyncio.sleep(next(waits))
+                pauses = waits(RESTART_SECONDS)
+            await asyncio.sleep(next(pauses))
             self._restarts.inc()
             await self._replace(place)
 
@@ -256,10 +256,6 @@ def _folder() -> Iterator[Path]:
 def _loaded(reply: object) -> Loaded:
     assert isinstance(reply, Loaded)
     return reply
-
-
-def _waits() -> "itertools.chain[float]":
-    return itertools.chain(RESTART_SECONDS, itertools.repeat(RESTART_SECONDS[-1]))
 
 
 def _together(serving: Sequence[ServingOut]) -> ServingOut | None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import signal
 import socket
 import threading
@@ -11,13 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
-import numpy as np
-import onnx
 import pytest
 
 from service.cli import main
 from tests.support.process import Service, post_head, run_cli, serving
-from tests.support.tiny import SAMPLES, rewritten
+from tests.support.spoiled import changed_weights, damaged, foreign, no_graph
+from tests.support.tiny import SAMPLES
 from tests.support.waiting import refused, wait_until
 
 ONE_LINE = re.compile(r"error: [^\n]+\n")
@@ -104,32 +102,6 @@ def test_one_port_for_both_is_one_line(hosts: tuple[str, str]) -> None:
     done = run_cli("--bundle", "nowhere", *flags)
     assert done.returncode == 2
     assert done.stderr == f"error: --port and --management-port are both {port}; give each its own\n"
-
-
-def damaged(bundle: Path, copy: Path) -> Path:
-    shutil.copytree(bundle, copy)
-    graph = bytearray((copy / "model.onnx").read_bytes())
-    graph[len(graph) // 2] ^= 1
-    (copy / "model.onnx").write_bytes(graph)
-    return copy
-
-
-def changed_weights(bundle: Path, store: Path) -> Path:
-    """A bundle whose digests agree and whose graph is not the one its golden rows came from."""
-    graph = onnx.load(str(bundle / "model.onnx"))
-    for weight in graph.graph.initializer:
-        if "word_embeddings" in weight.name:
-            scaled = onnx.numpy_helper.to_array(weight) * 1.01
-            weight.CopyFrom(onnx.numpy_helper.from_array(scaled.astype(np.float32), weight.name))
-    return rewritten(bundle, store, files={"model.onnx": graph.SerializeToString()})
-
-
-def foreign(bundle: Path, store: Path) -> Path:
-    return rewritten(bundle, store, text_version=999)
-
-
-def no_graph(bundle: Path, store: Path) -> Path:
-    return rewritten(bundle, store, files={"model.onnx": b"no graph at all"})
 
 
 def missing(_bundle: Path, store: Path) -> Path:

@@ -12,11 +12,11 @@ from typing import Protocol
 
 from models.bundle import Bundle
 from models.encoding import Batch, Encoding
-from models.errors import BundleError, TicketRouterError
 from models.scoring import Logits
 from service.inference.machine import Machine
 from service.inference.packing import Packing
 from service.inference.plan import Plan, kind_of
+from service.inference.runner import faults_of
 from service.inference.tuning.closed_loop import ClosedLoop, golden_tickets, tokens_per_second, waiting_line
 from service.inference.tuning.lone import LoneTimes
 
@@ -120,11 +120,5 @@ class Bench:
         return 1000 * (time.perf_counter() - started)
 
     def _run(self, runs: Runs, batch: Batch, lone: bool) -> Logits:
-        try:
+        with faults_of(self._bundle.version):
             return runs.run(batch, lone=lone)
-        except TicketRouterError:
-            raise
-        except Exception as error:  # whatever onnxruntime makes of a graph that does not fit its tokenizer
-            raise BundleError(
-                f"bundle {self._bundle.version}: its graph cannot run ({type(error).__name__}); export it anew"
-            ) from error

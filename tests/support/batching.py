@@ -1,0 +1,117 @@
+"""A batcher over a runner that tests can hold, and what they need to ask it."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.encoding import Encoding, padded_length
+from models.scoring import Logits
+from service.inference.answers import Answer
+from service.inference.batcher import Batcher, Infer, Limits
+from service.inference.entries import BatchReport
+from service.inference.packing import Packing
+
+MAX_TOKENS = 128
+POISON = 13
+"""An id on which the runner below raises."""
+
+
+class Runner:
+    """A runner that can be held, notes what it ran, raises on POISON, and answers each row with its own number."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.padded: list[tuple[int, int]] = []
+        self.lone: list[bool] = []
+        self.started = threading.Semaphore(0)
+        self.released = threading.Semaphore(0)
+        self.held = False
+
+    def __call__(self, encodings: Sequence[Encoding], lone: bool) -> Logits:
+        self.lone.append(lone)
+        numbers = [encoding.ids[0] for encoding in encodings]
+        self.batches.append(numbers)
+        length = padded_length(max(len(encoding.ids) for encoding in encodings), MAX_TOKENS)
+        self.padded.append((len(encodings), length))
+        self.started.release()
+        if self.held:
+            assert self.released.acquire(timeout=10)
+        if POISON in numbers:
+            raise RuntimeError("poisoned")
+        return np.array([[number] for number in numbers], dtype=np.float32)
+
+    async def until_started(self) -> None:
+        assert await asyncio.to_thread(self.started.acquire, timeout=10)
+
+
+def encoding(number: int, length: int = 8) -> Encoding:
+    return Encoding((number,) * length, truncated=False)
+
+
+def number_of(answer: object) -> float:
+    assert isinstance(answer, Answer)
+    return float(answer.logits[0])
+
+
+def batcher_of(
+    runner: Infer, *, tokens: int = 64, queue: int = 10_000, runners: int = 1, lone: int | None = None
+) -> tuple[Batcher, list[BatchReport]]:
+    reports: list[BatchReport] = []
+    return Batcher(runner, Limits(Packing(tokens, 1.0), queue, runners, MAX_TOKENS, lone), reports.append), reports
+
+
+def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run an async test; anything the loop's exception handler sees (a reply settled twice, say) fails it."""
+    seen: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: seen.append(context))
+        await asyncio.wait_for(test(), 20)
+
+    asyncio.run(main())
+    assert not seen
+
+
+def soon(seconds: float = 10) -> float:
+    return asyncio.get_running_loop().time() + seconds
+
+
+class Held:
+    """A batcher whose only runner is busy with entry 0, so that everything else waits."""
+
+    def __init__(self, **limits: int) -> None:
+        self.runner = Runner()
+        self.runner.held = True
+        self.batcher, self.reports = batcher_of(self.runner, **limits)
+        self.first: asyncio.Task[Answer]
+
+    async def __aenter__(self) -> "Held":
+        self.first = asyncio.create_task(self.batcher.submit(encoding(0), soon()))
+        await self.runner.until_started()
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.let_go()
+        await asyncio.gather(self.first, return_exceptions=True)
+        await self.batcher.close()
+
+    def let_go(self) -> None:
+        self.runner.held = False
+        self.runner.released.release()
+
+    async def submit(
+        self, *numbers: int, seconds: float = 10, key: bytes | None = None, length: int = 8
+    ) -> list["asyncio.Task[Answer]"]:
+        tasks = [
+            asyncio.create_task(self.batcher.submit(encoding(number, length), soon(seconds), key)) for number in numbers
+        ]
+        await asyncio.sleep(0.01)
+        return tasks
+
+    async def end_run(self) -> None:
+        """Let the run under way end, and wait for the next one, which is held."""
+        self.runner.released.release()
+        await self.runner.until_started()
