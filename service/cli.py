@@ -12,7 +12,11 @@ from models.ticket import Ticket
 from service.api.render import decision_out
 from service.app import create_app
 from service.decision import Decision
+from service.delivery.address import parse_address, parse_digest
+from service.delivery.download import Limits
+from service.delivery.fetch import Order
 from service.errors import ServiceError
+from service.fetch_command import deliver
 from service.flags import Given, flag, settings_from, with_flags
 from service.inference.tuning.search import SECONDS
 from service.logs import configure_logging
@@ -26,7 +30,7 @@ PROGRAM = "python -m service"
 BAD_USAGE = 2
 ROUTE_SETTINGS = ("bundle", "device", "variant")
 TUNE_SETTINGS = (*ROUTE_SETTINGS, "state_dir")
-COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "tune": TUNE_SETTINGS}
+COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "tune": TUNE_SETTINGS, "fetch": ()}
 INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -49,7 +53,8 @@ def main(arguments: list[str]) -> int:
 @app.callback(invoke_without_command=True)
 @with_flags()
 def serve(context: typer.Context, given: Given) -> None:
-    """Serve the REST API until SIGTERM. The command `route` decides one ticket instead, `tune` measures a plan.
+    """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `tune` measures a plan, `fetch` brings a
+    bundle.
 
     Every option is also an environment variable: --max-batch-tokens is TICKET_ROUTER_MAX_BATCH_TOKENS.
 
@@ -123,6 +128,37 @@ def tune(
         typer.echo(found.file.model_dump_json(indent=2))
     else:
         print_tuning(found, path)
+
+
+@app.command()
+def fetch(
+    source: Annotated[str, typer.Option("--from", metavar="URL", help="Where the archive lies; see the examples.")],
+    digest: Annotated[str, typer.Option(metavar="sha256:HEX", help="SHA-256 of the archive; oci: of the manifest.")],
+    folder: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where bundles are kept.")],
+    max_bytes: Annotated[int, typer.Option(min=1, help="Largest archive, and largest bundle.")] = 8_000_000_000,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="For the download, retries included.")] = 900,
+    insecure_http: Annotated[bool, typer.Option("--insecure-http", help="Allow http:// to other machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the service's log lines.")] = False,
+) -> None:
+    """Fetch a bundle, packed as .tar or .tar.gz, verify it, and make FOLDER/current point at it.
+
+    A bundle that is there already is verified and kept. docs/bundles.md says how to pack and publish one.
+
+    \b
+    Examples:
+      python -m service fetch --from https://files.example/bundle.tar.gz --digest sha256:... --to /bundles
+      python -m service fetch --from s3://bucket/bundle.tar.gz --digest sha256:... --to /bundles
+      python -m service fetch --from gs://bucket/bundle.tar.gz --digest sha256:... --to /bundles
+      python -m service fetch --from az://container/bundle.tar.gz --digest sha256:... --to /bundles
+      python -m service fetch --from oci://registry.example/bundles:july --digest sha256:... --to /bundles
+      python -m service fetch --from /mnt/bundle.tar --digest sha256:... --to /bundles
+    """
+    limits = Limits.starting_now(max_bytes, timeout)
+    try:
+        deliver(Order(parse_address(source), parse_digest(digest), folder, limits, insecure_http), json)
+    except KeyboardInterrupt:
+        typer.echo("stopped; nothing half-delivered was kept", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _refuse_flags_before(command: str, given: Given) -> None:

@@ -1,0 +1,188 @@
+"""Deliveries into a folder: whole or not at all, once, and one at a time."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.bundle import open_bundle
+from service.delivery.errors import DeliveryError
+from service.delivery.fetch import fetch
+from service.delivery.store import locked
+from tests.support.delivery import digest_of, order, packed
+from tests.support.plain import draft, plain_bundle
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems")
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return plain_bundle(tmp_path / "made")
+
+
+@pytest.fixture
+def archive(bundle: Path, tmp_path: Path) -> Path:
+    return packed(bundle, tmp_path / "bundle.tar.gz")
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 kB."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def visible(folder: Path) -> set[str]:
+    """What others see there, and that nothing is left of the work."""
+    assert not (folder / ".fetch" / "work").exists()
+    return {path.name for path in folder.iterdir()} - {".fetch"}
+
+
+def test_a_delivered_bundle_is_current(archive: Path, bundle: Path, tmp_path: Path) -> None:
+    """It lies under its version, `current` leads to it by a relative link, and it opens."""
+    to = tmp_path / "new" / "bundles"
+    delivered = fetch(order(archive, digest_of(archive), to))
+    assert visible(to) == {bundle.name, "current"}
+    assert os.readlink(to / "current") == bundle.name
+    assert open_bundle(to / "current").version == delivered.version == bundle.name
+
+
+def test_a_second_delivery_needs_no_source(archive: Path, tmp_path: Path) -> None:
+    """What is there and sound is kept: the pod starts although the store is down."""
+    to, digest = tmp_path / "bundles", digest_of(archive)
+    first = fetch(order(archive, digest, to))
+    stamp = (to / first.version).stat().st_mtime_ns
+    archive.unlink()
+    (to / "current").unlink()
+    assert fetch(order(archive, digest, to)).version == first.version
+    assert (to / first.version).stat().st_mtime_ns == stamp
+    assert os.readlink(to / "current") == first.version
+
+
+def test_the_same_bundle_in_another_archive_is_kept(archive: Path, bundle: Path, tmp_path: Path) -> None:
+    """Its folder may be in use; the second archive's digest is known from then on."""
+    to, other = tmp_path / "bundles", packed(bundle, tmp_path / "bundle.tar")
+    first = fetch(order(archive, digest_of(archive), to))
+    stamp = (to / first.version).stat().st_ino
+    assert fetch(order(other, digest_of(other), to)).version == first.version
+    assert (to / first.version).stat().st_ino == stamp
+
+
+@pytest.mark.parametrize("damage", ["changed", "missing", "stray"])
+def test_a_bundle_damaged_in_its_place_is_brought_anew(archive: Path, tmp_path: Path, damage: str) -> None:
+    """A delivery before it says nothing of how the folder is now."""
+    to, digest = tmp_path / "bundles", digest_of(archive)
+    version = fetch(order(archive, digest, to)).version
+    graph = to / version / "model.onnx"
+    if damage == "changed":
+        graph.write_bytes(graph.read_bytes()[::-1])
+    elif damage == "missing":
+        graph.unlink()
+    else:
+        graph.with_name("stray").touch()
+    assert fetch(order(archive, digest, to)).version == version
+    assert open_bundle(to / "current").version == version
+    assert visible(to) == {version, "current"}
+
+
+def test_the_next_bundle_takes_over_and_the_last_stays(archive: Path, tmp_path: Path) -> None:
+    """A service that reads the last one keeps reading it; a delivery of it again points back."""
+    to = tmp_path / "bundles"
+    other = packed(plain_bundle(tmp_path / "made", draft(base_model="other")), tmp_path / "other.tar")
+    first = fetch(order(archive, digest_of(archive), to))
+    second = fetch(order(other, digest_of(other), to))
+    assert visible(to) == {first.version, second.version, "current"}
+    assert open_bundle(to / "current").version == second.version
+    fetch(order(archive, digest_of(archive), to))
+    assert open_bundle(to / "current").version == first.version
+
+
+def test_a_wrong_digest_leaves_everything_as_it_was(archive: Path, tmp_path: Path) -> None:
+    """Nothing is unpacked, `current` stays."""
+    to = tmp_path / "bundles"
+    other = packed(plain_bundle(tmp_path / "made", draft(base_model="other")), tmp_path / "other.tar")
+    version = fetch(order(archive, digest_of(archive), to)).version
+    with pytest.raises(DeliveryError, match="wrong digest"):
+        fetch(order(other, "0" * 64, to))
+    assert visible(to) == {version, "current"}
+    assert open_bundle(to / "current").version == version
+
+
+def test_a_bundle_changed_before_it_was_packed_is_refused(bundle: Path, tmp_path: Path) -> None:
+    """The archive's digest agrees, the manifest's don't: told without the names of temporary folders."""
+    (bundle / "model.onnx").write_bytes(bytes(256))
+    archive = packed(bundle, tmp_path / "b.tar")
+    with pytest.raises(DeliveryError) as caught:
+        fetch(order(archive, digest_of(archive), tmp_path / "bundles"))
+    assert f"{archive}: refused: model.onnx: its digest is not the manifest's" in str(caught.value)
+    assert visible(tmp_path / "bundles") == set()
+
+
+def test_an_archive_without_a_bundle_is_refused(tmp_path: Path) -> None:
+    """Sound tar, but of something else."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").touch()
+    archive = packed(other, tmp_path / "b.tar")
+    with pytest.raises(DeliveryError, match=r"refused: .*it has no manifest\.json"):
+        fetch(order(archive, digest_of(archive), tmp_path / "bundles"))
+
+
+def test_what_a_killed_run_left_is_cleared(archive: Path, tmp_path: Path) -> None:
+    """Half an archive, half a bundle, a note cut short."""
+    to = tmp_path / "bundles"
+    (to / ".fetch" / "work" / "bundle").mkdir(parents=True)
+    (to / ".fetch" / "work" / "archive").write_bytes(b"half")
+    (to / ".fetch" / "delivered").mkdir()
+    (to / ".fetch" / "delivered" / digest_of(archive)).write_text("0123")
+    version = fetch(order(archive, digest_of(archive), to)).version
+    assert visible(to) == {version, "current"}
+
+
+def test_two_runs_do_not_work_in_one_folder_at_once(archive: Path, tmp_path: Path) -> None:
+    """Pods share a volume: the second waits, and says so when its time is over."""
+    to, asked = tmp_path / "bundles", order(archive, digest_of(archive), tmp_path / "bundles", seconds=0.3)
+    with locked(to, order(archive, "0" * 64, to).limits), pytest.raises(DeliveryError, match="another fetch is still"):
+        fetch(asked)
+    assert fetch(order(archive, digest_of(archive), to)).version
+
+
+@AS_ROOT
+def test_a_full_disk_is_told_and_left_clean(tmp_path: Path, mounted: Path) -> None:
+    """The archive fits nowhere: one line with the system's words, and the room it took is free again."""
+    (tmp_path / "big").write_bytes(os.urandom(200_000))
+    with pytest.raises(DeliveryError, match="No space left on device"):
+        fetch(order(tmp_path / "big", digest_of(tmp_path / "big"), mounted))
+    assert visible(mounted) == set()
+
+
+@AS_ROOT
+def test_a_disk_full_while_unpacking_is_told_too(bundle: Path, tmp_path: Path, mounted: Path) -> None:
+    """The archive fits, what it holds does not: it is not taken for a broken archive."""
+    (bundle / "zeros").write_bytes(bytes(200_000))
+    archive = packed(bundle, tmp_path / "b.tar.gz")
+    with pytest.raises(DeliveryError, match="No space left on device"):
+        fetch(order(archive, digest_of(archive), mounted))
+    assert visible(mounted) == set()
+
+
+@AS_ROOT
+def test_a_read_only_folder_is_told(archive: Path, mounted: Path) -> None:
+    """As a volume that was mounted so."""
+    subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
+    with pytest.raises(DeliveryError, match="Read-only file system"):
+        fetch(order(archive, digest_of(archive), mounted))
+
+
+@pytest.mark.parametrize("source", ["missing.tar", "."])
+def test_a_file_that_is_none_is_told(tmp_path: Path, source: str) -> None:
+    """Nothing there, or a folder."""
+    with pytest.raises(DeliveryError, match="no such file"):
+        fetch(order(tmp_path / source, "0" * 64, tmp_path / "bundles"))
