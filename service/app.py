@@ -32,6 +32,8 @@ from service.offload import Offload
 from service.oneprocess import OneProcess
 from service.router import Router, deadline_in
 from service.settings import Settings
+from service.telemetry import Telemetry
+from service.tracing.traces import Traces
 
 # FastAPI's own telemetry would record validation errors with the input that caused them.
 _NO_TELEMETRY: TelemetryConfig = {
@@ -57,16 +59,19 @@ class App:
     lifecycle: Lifecycle
     offload: Offload
     bodies: BodyReader
+    traces: Traces
     settings: Settings
     process: OneProcess
     document: Callable[[], Document]
 
-    async def start(self, bundle: Path | None = None) -> None:
-        """Open the settings' bundle or this one, replay its golden rows and be ready.
+    async def start(self, bundle: Path | None = None, worker: int | None = None) -> None:
+        """Open the settings' bundle or this one, replay its golden rows and be ready. `worker`: which of several it is.
 
         Raises:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
+            TracesError: traces are asked for and cannot be had.
         """
+        self.traces.start(worker)
         engine = await self.loader.start(bundle)
         # What stands now (`loader` has just swept up) stands for good: the collector need not walk through it again.
         gc.freeze()
@@ -90,7 +95,14 @@ class App:
         """The public port refused bytes that are no HTTP request; no middleware has seen them."""
         self.metrics.request(UNMATCHED, OTHER_METHOD, _MALFORMED.status, None)
         self.metrics.rejected(_MALFORMED.code)
-        _log.info("request", route=UNMATCHED, method=OTHER_METHOD, code=_MALFORMED.status, request_id=request_id)
+        _log.info(
+            "request",
+            route=UNMATCHED,
+            method=OTHER_METHOD,
+            code=_MALFORMED.status,
+            problem=_MALFORMED.code,
+            request_id=request_id,
+        )
 
     async def stop(self) -> None:
         """Give back what waits, let what runs finish, end the threads. Harmless when nothing was started."""
@@ -98,22 +110,26 @@ class App:
         await self.loader.close()
         await self.router.close()
         self.offload.close()
+        self.traces.stop(self.settings.drain_seconds)
 
 
 def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     """Put the service together. `bundle` is one that is open already; without it the settings' is opened at start."""
     metrics, offload, lifecycle, bodies = Metrics(CollectorRegistry()), Offload(), Lifecycle(), BodyReader()
-    router = Router(metrics, offload)
+    telemetry, traces = Telemetry(metrics), Traces(settings.traces)
+    router = Router(metrics, telemetry, offload)
     loader = Loader(settings, router, metrics, lifecycle, bundle)
-    api = Api(router, metrics, offload, bodies, settings)
-    documented, public = _public(api, metrics)
+    api = Api(router, metrics, telemetry, offload, bodies, settings)
+    documented, public = _public(api, metrics, traces)
     process = OneProcess(router, loader, metrics, lifecycle)
 
     def document() -> Document:
         return api.document(documented)
 
     management = management_app(document, process)
-    return App(public, management, router, loader, metrics, lifecycle, offload, bodies, settings, process, document)
+    return App(
+        public, management, router, loader, metrics, lifecycle, offload, bodies, traces, settings, process, document
+    )
 
 
 def management_app(document: Callable[[], Document], managed: Managed) -> FastAPI:
@@ -123,7 +139,7 @@ def management_app(document: Callable[[], Document], managed: Managed) -> FastAP
     return management
 
 
-def _public(api: Api, metrics: Metrics) -> tuple[FastAPI, ASGIApp]:
+def _public(api: Api, metrics: Metrics, traces: Traces) -> tuple[FastAPI, ASGIApp]:
     """The documented application, and what serves: our own layers, then the short way or the framework's."""
     documented = _application("Ticket router", [Middleware(Problems, on_error=metrics.rejected)])
     api.add_to(documented)
@@ -131,7 +147,7 @@ def _public(api: Api, metrics: Metrics) -> tuple[FastAPI, ASGIApp]:
     metrics.expect_requests(_expected(statuses))
     metrics.expect_rejections(reasons())
     direct = {path: Problems(application(end), on_error=metrics.rejected) for path, end in api.direct.items()}
-    return documented, RequestId(Observe(Direct(documented, direct), metrics=metrics, routes=frozenset(statuses)))
+    return documented, RequestId(Observe(Direct(documented, direct), metrics, traces, frozenset(statuses)))
 
 
 def _application(title: str, middleware: list[Middleware]) -> FastAPI:

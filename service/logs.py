@@ -5,12 +5,17 @@ An exception's message may quote what it choked on, so a traceback is logged as 
 
 import logging
 import sys
+import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
+
+SELDOM_SECONDS = 60.0
+"""How often OpenTelemetry may say the same thing: a collector that is down fails every few seconds."""
 
 # pydantic's serialiser writes a line in a third of the time of Python's own.
 _RENDERER = structlog.processors.JSONRenderer(lambda event, **_options: to_json(event, fallback=repr).decode())
@@ -60,8 +65,10 @@ def _bridge(shared: list[Processor], level: int) -> None:
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _RENDERER],
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler, seldom = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stdout)
     handler.setFormatter(formatter)
+    seldom.setFormatter(formatter)
+    seldom.addFilter(Seldom(SELDOM_SECONDS))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -69,6 +76,33 @@ def _bridge(shared: list[Processor], level: int) -> None:
     uvicorn = logging.getLogger("uvicorn.error")
     uvicorn.setLevel(max(level, logging.ERROR))
     uvicorn.filters = [lambda record: _drain_is_no_error(record, level)]
+    _quieten_opentelemetry(seldom, level)
+
+
+def _quieten_opentelemetry(handler: logging.Handler, level: int) -> None:
+    exporter = logging.getLogger("opentelemetry")
+    exporter.handlers, exporter.propagate = [handler], False
+    # It warns of trace headers that are not well-formed, and repeats them: they are the client's.
+    logging.getLogger("opentelemetry.trace").setLevel(max(level, logging.ERROR))
+    # The exporter's client tells every request at debug.
+    logging.getLogger("urllib3").setLevel(max(level, logging.WARNING))
+
+
+class Seldom(logging.Filter):
+    """Lets a message through once in so many seconds, whatever values it is filled with."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._clock = clock
+        self._told: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now, message = self._clock(), str(record.msg)
+        if now - self._told.get(message, -self._seconds) < self._seconds:
+            return False
+        self._told[message] = now
+        return True
 
 
 def _drain_is_no_error(record: logging.LogRecord, level: int) -> bool:

@@ -17,6 +17,7 @@ from service.inference.answers import Answer, digest
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
+from service.telemetry import Telemetry
 
 
 @dataclass(eq=False, slots=True)
@@ -40,8 +41,9 @@ class Served:
 class Router:
     """Decides tickets with the engine it was last given."""
 
-    def __init__(self, metrics: Metrics, offload: Offload) -> None:
+    def __init__(self, metrics: Metrics, telemetry: Telemetry, offload: Offload) -> None:
         self._metrics = metrics
+        self._telemetry = telemetry
         self._offload = offload
         self._served: Served | None = None
         self._replaced: set[Served] = set()
@@ -134,11 +136,11 @@ class Router:
             flags.update(("truncated",) if answer.truncated else ())
             verdict = self._judge(engine, answer)
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)
-        self._metrics.decided(decision)
+        self._telemetry.decided(decision)
         return decision
 
     async def _prepare(self, ticket: Ticket) -> PreparedText:
-        with self._metrics.stage("prepare"):
+        with self._telemetry.stage("prepare"):
             return await self._offload.run(len(ticket.subject) + len(ticket.body), lambda: prepare(ticket))
 
     async def _answer(self, engine: Engine, text: str, deadline: float) -> Answer:
@@ -148,11 +150,11 @@ class Router:
         key = digest(text)
         known = engine.answers.get(key)
         if known is not None:
-            self._metrics.answered("cache", known)
+            self._telemetry.answered("cache", known)
             return known
         if engine.batcher.shares(key):
             answer = await engine.batcher.join(key, deadline)
-            self._metrics.answered("shared", answer)
+            self._telemetry.answered("shared", answer)
             return answer
         return await self._computed(engine, text, deadline, key)
 
@@ -160,15 +162,15 @@ class Router:
         engine.batcher.check()  # a known answer is given even when the queue is full, a new one not even encoded
         encoding = await self._encode(engine, text)
         answer = await engine.batcher.submit(encoding, deadline, key)
-        self._metrics.answered("model", answer)
+        self._telemetry.answered("model", answer)
         return answer
 
     async def _encode(self, engine: Engine, text: str) -> Encoding:
-        with self._metrics.stage("encode"):
+        with self._telemetry.stage("encode"):
             return await self._offload.run(len(text), lambda: engine.bundle.encode(text))
 
     def _judge(self, engine: Engine, answer: Answer) -> Verdict:
-        with self._metrics.stage("decide"):
+        with self._telemetry.stage("decide"):
             verdict = engine.bundle.judge(answer.logits)
         if any(field.reason is Reason.INVALID_SCORES for field in (verdict.department, *verdict.fields.values())):
             self._metrics.invalid_scores()

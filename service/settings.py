@@ -85,8 +85,8 @@ class Settings(BaseSettings):
     when a single Python process cannot feed the machine: beyond some 1,000 tickets per second."""
 
     queue_tokens: Count = 16384
-    """Padded tokens that may wait before 429. About three seconds of work of a six-layer model on two cores: longer
-    queues only turn into answers that come too late."""
+    """Padded tokens that may wait before 429. About a second of work of a six-layer model on two cores, three on slow
+    ones: longer queues only turn into answers that come too late."""
 
     max_body_bytes: Count = 1_000_000
     """Largest request body, declared or chunked; above it 413. A mail's text is far below, its attachments are not
@@ -107,6 +107,10 @@ class Settings(BaseSettings):
 
     drain_seconds: Seconds = 20.0
     """Longest a stopping service waits for requests in flight; keep it below the orchestrator's kill timeout."""
+
+    traces: bool = False
+    """Send spans of every request and its stages by OTLP over HTTP. Where to, how many and under which name: by
+    OpenTelemetry's own OTEL_* variables. Needs the dependency group `traces`."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """`info` has one line per request; `warning` only what a person should see."""

@@ -22,12 +22,14 @@ from service.errors import InvalidRequest, ServiceError
 from service.http.body import BodyReader
 from service.http.connection import while_connected
 from service.http.direct import Endpoint
+from service.http.middleware import say
 from service.http.problems import documented, kind_of, problem_of
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
 from service.router import Router, deadline_in
 from service.settings import Settings
+from service.telemetry import Telemetry
 
 T = TypeVar("T")
 
@@ -53,10 +55,17 @@ class Api:
     """The routes over the parts they need."""
 
     def __init__(
-        self, router: Router, metrics: Metrics, offload: Offload, bodies: BodyReader, settings: Settings
+        self,
+        router: Router,
+        metrics: Metrics,
+        telemetry: Telemetry,
+        offload: Offload,
+        bodies: BodyReader,
+        settings: Settings,
     ) -> None:
         self._router = router
         self._metrics = metrics
+        self._telemetry = telemetry
         self._offload = offload
         self._bodies = bodies
         self._settings = settings
@@ -111,6 +120,7 @@ class Api:
         with while_connected(request.scope):
             ticket = await self._parsed(body, parse_email if media == MAIL else _json_ticket)
             decision = await self._router.decide(ticket, deadline)
+        say(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
         return _json(decision_out(decision))
 
     async def batch(self, request: Request) -> Response:
@@ -121,6 +131,7 @@ class Api:
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, deadline)
         with while_connected(request.scope):
             tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)))
+            say(request.scope, tickets=len(tickets))
             with self._router.one_model() as engine:  # one answer names one version, also during a reload
                 results = await self._decide_all(engine, tickets, deadline)
         return _json(self._batch_out(results, request.state.request_id))
@@ -130,7 +141,7 @@ class Api:
         return _json(model_card_out(self._router.engine))
 
     async def _parsed(self, body: bytes, parse: Callable[[bytes], T]) -> T:
-        with self._metrics.stage("parse"):
+        with self._telemetry.stage("parse"):
             return await self._offload.run(len(body), lambda: parse(body))
 
     async def _decide_all(
@@ -153,7 +164,8 @@ class Api:
         try:
             if isinstance(ticket, InvalidRequest):
                 return ticket
-            return await self._router.decide_with(engine, ticket, deadline)
+            with self._telemetry.ticket():
+                return await self._router.decide_with(engine, ticket, deadline)
         except ServiceError as error:
             return error
         finally:

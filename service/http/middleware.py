@@ -1,4 +1,4 @@
-"""Pure ASGI middleware, outermost first: the request's id, its count and log line, its errors.
+"""Pure ASGI middleware, outermost first: the request's id; its count, log line and trace; its errors.
 
 No BaseHTTPMiddleware: it wraps every request in tasks of its own and hides the client's hanging up.
 """
@@ -6,7 +6,8 @@ No BaseHTTPMiddleware: it wraps every request in tasks of its own and hides the 
 import asyncio
 import re
 import time
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Set
+from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -18,13 +19,22 @@ from service.errors import MethodNotAllowed, NoSuchRoute, ShuttingDown
 from service.http.direct import TEMPLATE
 from service.http.problems import INTERNAL, kind_of, problem_response
 from service.metrics import Metrics
+from service.tracing.recording import Recording
+from service.tracing.traces import Traces
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 METHODS = frozenset({"GET", "POST"})
 OTHER_METHOD = "other"
 UNMATCHED = "unmatched"
+SAID = "said"
+"""The entry of a request's state for what its log line says beside route, code and time."""
 
 _log = structlog.get_logger()
+
+
+def say(scope: Scope, **said: str | int) -> None:
+    """On the request's log line: values of closed sets, numbers, ids of our own."""
+    scope.setdefault("state", {}).setdefault(SAID, {}).update(said)
 
 
 class RequestId:
@@ -50,17 +60,18 @@ class RequestId:
 
 
 class Observe:
-    """Counts, times and logs every answer under its route's template."""
+    """Counts, times, logs and traces every answer under its route's template."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, routes: Set[str]) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces, routes: Set[str]) -> None:
         self._app = app
         self._metrics = metrics
+        self._traces = traces
         self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        started, code = time.perf_counter(), INTERNAL.status
+        started, code, recording = time.perf_counter(), INTERNAL.status, self._traces.begin(scope)
 
         async def send_observed(message: Message) -> None:
             nonlocal code
@@ -71,14 +82,17 @@ class Observe:
         try:
             return await self._app(scope, receive, send_observed)
         finally:
-            self._record(scope, code, time.perf_counter() - started)
+            self._record(scope, code, time.perf_counter() - started, recording)
 
-    def _record(self, scope: Scope, code: int, seconds: float) -> None:
+    def _record(self, scope: Scope, code: int, seconds: float, recording: Recording | None) -> None:
         template = str(scope.get(TEMPLATE) or getattr(scope.get("route"), "path", ""))
         route = template if template in self._routes else UNMATCHED
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
         self._metrics.request(route, method, code, seconds)
-        _log.info("request", route=route, method=method, code=code, seconds=round(seconds, 4))
+        said = scope["state"].get(SAID, {})
+        _log.info("request", route=route, method=method, code=code, seconds=round(seconds, 4), **said)
+        if recording is not None:
+            _end(recording, route, method, code, said)
 
 
 class Problems:
@@ -109,7 +123,9 @@ class Problems:
                 raise
 
     async def _answer(self, error: Exception, started: bool, scope: Scope, receive: Receive, send: Send) -> None:
-        self._on_error(kind_of(error).code)
+        code = kind_of(error).code
+        self._on_error(code)
+        say(scope, problem=code)
         if not started:
             await problem_response(error, scope)(scope, receive, send)
 
@@ -122,6 +138,18 @@ async def translate(_request: Request, error: Exception) -> Response:
     if status == 405:
         raise MethodNotAllowed(dict(getattr(error, "headers", None) or {}).get("Allow", ""))
     raise error
+
+
+def _end(recording: Recording, route: str, method: str, code: int, said: Mapping[str, Any]) -> None:
+    """By OpenTelemetry's conventions for HTTP servers, without what a client wrote: path, query, address."""
+    known = method in METHODS
+    recording.note({"http.request.method": method if known else "_OTHER", "http.response.status_code": code})
+    if route != UNMATCHED:
+        recording.note({"http.route": route})
+    if "tickets" in said:
+        recording.note({"ticket_router.tickets": said["tickets"]})
+    name = " ".join((method if known else "HTTP", *([route] if route != UNMATCHED else [])))
+    recording.end(name, problem=said.get("problem"), failed=code >= INTERNAL.status)
 
 
 def _given_id(scope: Scope) -> str | None:

@@ -17,8 +17,9 @@ from models.encoding import Encoding, padded_length
 from models.scoring import Logits
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown
 from service.inference.answers import Answer
-from service.inference.entries import BatchReport, Entry, Run, Waiter, fail
+from service.inference.entries import BatchReport, Entry, Run, Waiter, fail, record_wait
 from service.inference.packing import Packing, Waiting
+from service.tracing.recording import current
 
 Infer = Callable[[Sequence[Encoding], bool], Logits]
 """Encodings in, logits out, shape [rows, labels]; and whether they may take the whole machine, since nothing else runs.
@@ -141,12 +142,15 @@ class Batcher:
         reply: asyncio.Future[Answer] = loop.create_future()
         waiter = Waiter(reply, loop.call_at(deadline, self._expire, entry, reply))
         entry.waiters.append(waiter)
+        recording, since = current(), time.perf_counter()
         try:
             return await reply
         finally:
             waiter.timer.cancel()
             entry.waiters.remove(waiter)
             self._drop_if_left(entry)
+            if recording is not None:
+                record_wait(recording, since, entry.report)
 
     def _expire(self, entry: Entry, reply: "asyncio.Future[Answer]") -> None:
         # Only what still waits: a run under way is answered late rather than thrown away.
@@ -203,7 +207,7 @@ class Batcher:
         report = self._settle(run, future) if run.entries else None
         self._dispatch()
         if report is not None:
-            self._on_batch(report)
+            run.entries[0].context.run(self._on_batch, report)
 
     def _leave_out(self, entry: Entry) -> None:
         if entry.wanted(time.monotonic()) and not self._closed:
@@ -217,6 +221,7 @@ class Batcher:
         report = run.report(error)
         for entry in run.entries:
             self._settled(entry)
+            entry.report = report
         if error is None:
             self._learn_rate(report)
             for entry, row in zip(run.entries, future.result(), strict=True):

@@ -6,12 +6,14 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 from models.encoding import Encoding
 from models.scoring import Logits
 from service.errors import ServiceError
 from service.inference.answers import Answer
+from service.tracing.recording import Recording
 
 
 @dataclass(eq=False, slots=True)
@@ -35,6 +37,10 @@ class Entry:
     length: int
     submitted: float
     waiters: list[Waiter] = field(default_factory=list)
+    context: Context = field(default_factory=copy_context)
+    """Its first caller's: what is said of its run is said under that caller's request id."""
+    report: "BatchReport | None" = None
+    """Of the run it was in."""
 
     def wanted(self, now: float) -> bool:
         return any(waiter.waits(now) for waiter in self.waiters)
@@ -61,6 +67,7 @@ class BatchReport:
     own_tokens: int
     padded_tokens: int
     waits: tuple[float, ...]
+    started: float
     seconds: float
     error: BaseException | None
 
@@ -90,9 +97,24 @@ class Run:
             own_tokens=sum(len(entry.encoding.ids) for entry in self.entries),
             padded_tokens=len(lengths) * max(lengths),
             waits=tuple(self.started - entry.submitted for entry in self.entries),
+            started=self.started,
             seconds=time.perf_counter() - self.started,
             error=error,
         )
+
+
+def record_wait(recording: Recording, since: float, report: BatchReport | None) -> None:
+    """What a caller waited for, from `since` until now: its turn, and the run, if it came to one.
+
+    Who joins an entry late waited for a part of it only. Moments are of `time.perf_counter`.
+    """
+    now = time.perf_counter()
+    started = now if report is None else report.started
+    if since < started:
+        recording.stage("queue", since, started)
+    if report is not None:
+        size = {"ticket_router.batch.rows": report.rows, "ticket_router.batch.tokens": report.padded_tokens}
+        recording.stage("infer", max(since, started), started + report.seconds, size)
 
 
 def fail(reply: "asyncio.Future[Answer]", kind: type[ServiceError]) -> None:

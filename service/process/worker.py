@@ -111,7 +111,7 @@ class Worker:
         self._counters = begin.metrics
         share_counters(begin.metrics, str(self._number))
         app = self._app = create_app(begin.settings)
-        await app.start(begin.bundle)
+        await app.start(begin.bundle, self._number)
         app.lifecycle.on_change = lambda: self._channel.send(Changed(not_ready=app.lifecycle.why_not_ready))
         model = app.router.engine.model
         return Loaded(version=model.version, variant=model.variant)

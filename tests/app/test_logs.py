@@ -1,0 +1,112 @@
+"""What the log says of a request, without its content."""
+
+import itertools
+import json
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import httpx
+
+from tests.support.process import ROOT, Service, post_head
+from tests.support.waiting import wait_until
+
+_numbers = itertools.count(1)
+EVERYWHERE = {"event", "level", "time", "request_id", "route", "method", "code"}
+
+
+def lines_of(service: Service, given: str, count: int = 1) -> list[dict[str, Any]]:
+    """The lines with this request id, once so many are there."""
+    wait_until(lambda: sum(event.get("request_id") == given for event in service.events) >= count)
+    return [event for event in service.events if event.get("request_id") == given]
+
+
+def said_of(service: Service, method: str, path: str, content: object = None) -> tuple[httpx.Response, dict[str, Any]]:
+    """An answer, and the one line about it."""
+    given = f"log-{next(_numbers)}"
+    answer = httpx.request(method, service.url + path, json=content, headers={"X-Request-ID": given}, timeout=30)
+    (line,) = lines_of(service, given)
+    return answer, line
+
+
+def pipelined(service: Service) -> list[dict[str, Any]]:
+    """The lines of two requests that were sent in one packet: a ticket, and a path that is not there."""
+    given = [f"piped-{next(_numbers)}" for _ in range(2)]
+    body = b'{"body":"hello"}'
+    first = post_head("/v1/route", len(body), f"X-Request-ID: {given[0]}") + body
+    second = f"GET /nowhere HTTP/1.1\r\nHost: x\r\nX-Request-ID: {given[1]}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(first + second)
+        return [line for each in given for line in lines_of(service, each)]
+
+
+def test_a_tickets_line_leads_to_its_decision(service: Service) -> None:
+    """Route, method, code, seconds, and the decision's id and outcome; without traces no ids of one."""
+    answer, line = said_of(service, "POST", "/v1/route", {"body": "hello"})
+    assert line.keys() == EVERYWHERE | {"seconds", "decision_id", "outcome"}
+    assert (line["route"], line["method"], line["code"]) == ("/v1/route", "POST", 200)
+    decision = answer.json()
+    assert (line["decision_id"], line["outcome"]) == (decision["decision_id"], decision["outcome"])
+
+
+def test_a_batchs_line_counts_its_tickets(service: Service) -> None:
+    """Their decisions are named in the answer, under the same request id."""
+    _, line = said_of(service, "POST", "/v1/route/batch", {"tickets": [{"body": "a"}, {"body": "b"}]})
+    assert (line["tickets"], line["code"]) == (2, 200)
+
+
+def test_a_refusals_line_has_its_problem(service: Service) -> None:
+    """The stable code that the client got too."""
+    for path, content in (("/v1/route", {"x": 1}), ("/nowhere", None)):
+        answer, line = said_of(service, "POST", path, content)
+        assert line["problem"] == answer.json()["code"]
+        assert "decision_id" not in line
+
+
+def test_pipelined_requests_have_a_line_each(service: Service) -> None:
+    """The second is handled where the first ended, and takes nothing of it along."""
+    first, second = pipelined(service)
+    assert (first["code"], second["code"]) == (200, 404)
+    assert first.keys() - second.keys() == {"decision_id", "outcome"}
+
+
+def test_bytes_that_are_no_request_have_a_line(service: Service) -> None:
+    """With the id that stands in the answer."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(b"no request\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+    problem = json.loads(answer.partition("\r\n\r\n")[2])
+    (line,) = lines_of(service, problem["request_id"])
+    assert (line["problem"], line["code"]) == ("malformed_http", 400)
+
+
+def test_an_error_nobody_expected_is_logged_under_its_request() -> None:
+    """The server's own line about it has the id that the client was given."""
+    code = """if True:
+        import asyncio, socket
+        import httpx, uvicorn
+        from service.http.middleware import Problems, RequestId
+        from service.logs import configure_logging
+
+        async def broken(scope, receive, send):
+            raise KeyError("canary-text")
+
+        async def play():
+            configure_logging("info")
+            listener = socket.create_server(("127.0.0.1", 0))
+            server = uvicorn.Server(uvicorn.Config(RequestId(Problems(broken)), log_config=None, lifespan="off"))
+            serving = asyncio.create_task(server.serve([listener]))
+            async with httpx.AsyncClient() as client:
+                port = listener.getsockname()[1]
+                await client.get(f"http://127.0.0.1:{port}/", headers={"X-Request-ID": "given"})
+            server.should_exit = True
+            await serving
+
+        asyncio.run(play())
+    """
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    (line,) = [event for event in events if event["level"] == "error"]
+    assert (line["request_id"], "KeyError at" in line["error"]) == ("given", True)
+    assert "canary-text" not in done.stdout

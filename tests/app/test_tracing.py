@@ -1,0 +1,339 @@
+"""Spans of a real service, as a real collector gets them."""
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service import VERSION
+from service.tracing.spans import TICKETS
+from tests.app.test_logs import pipelined
+from tests.app.test_overload import LONG, ask_all, ask_in_one_piece
+from tests.support import spoiled
+from tests.support.collector import Collector, Manner, Seen, collecting
+from tests.support.process import ROOT, Service, run_cli, serving
+from tests.support.waiting import wait_until
+
+COMPUTED = ["parse", "prepare", "encode", "queue", "infer", "decide"]
+SLOWED = ("--runners", "1", "--max-batch-tokens", "64")
+"""One long ticket runs at a time, so that the others of a batch wait."""
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    """A collector that takes all. Shared: traces are told apart by their ids."""
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def traced(tiny_bundle_path: Path, collector: Collector) -> Iterator[Service]:
+    """A service that sends its spans there. Shared."""
+    with serving(tiny_bundle_path, *SLOWED, env=collector.env()) as running:
+        yield running
+
+
+def parent(flags: str = "01") -> dict[str, str]:
+    """The header of a caller whose trace is one of its own."""
+    return {"traceparent": f"00-{next(_numbers):032x}-00000000000000aa-{flags}"}
+
+
+def trace_id(headers: dict[str, str]) -> str:
+    return headers["traceparent"].split("-")[1]
+
+
+def traced_post(
+    service: Service, collector: Collector, path: str, content: object
+) -> tuple[httpx.Response, list[Seen]]:
+    """The answer, and all spans of its trace."""
+    headers = parent()
+    answer = httpx.post(service.url + path, json=content, headers=headers, timeout=30)
+    return answer, collector.trace(trace_id(headers))
+
+
+def root_of(spans: list[Seen]) -> Seen:
+    return next(span for span in spans if span.kind == "SERVER")
+
+
+def within(spans: list[Seen], outer: Seen) -> list[Seen]:
+    """The spans right inside another, in the order they began."""
+    return sorted((span for span in spans if span.parent_id == outer.span_id), key=lambda span: span.started)
+
+
+def names(spans: list[Seen]) -> list[str]:
+    return [span.name for span in spans]
+
+
+def test_a_ticket_is_one_span_with_a_span_for_each_stage(traced: Service, collector: Collector) -> None:
+    """One after the other, none outside the request; with the decision's facts, and those of the run it was in."""
+    answer, spans = traced_post(traced, collector, "/v1/route", {"body": "a text of its own"})
+    root, decision = root_of(spans), answer.json()
+    stages = within(spans, root)
+    assert names(stages) == COMPUTED
+    moments = [root.started, *(moment for stage in stages for moment in (stage.started, stage.ended)), root.ended]
+    assert moments == sorted(moments)
+    assert (root.name, root.failed, len(spans)) == ("POST /v1/route", False, 7)
+    tokens = root.attributes["ticket_router.tokens"]
+    assert root.attributes == {
+        "http.request.method": "POST",
+        "http.route": "/v1/route",
+        "http.response.status_code": 200,
+        "ticket_router.decision.id": decision["decision_id"],
+        "ticket_router.outcome": decision["outcome"],
+        "ticket_router.reason": decision["reason"],
+        "ticket_router.department": decision["department"] or "none",
+        "ticket_router.model.version": decision["model"]["version"],
+        "ticket_router.model.variant": decision["model"]["variant"],
+        "ticket_router.answer.source": "model",
+        "ticket_router.tokens": tokens,
+        "ticket_router.truncated": False,
+    }
+    run = stages[names(stages).index("infer")].attributes
+    assert run["ticket_router.batch.rows"] == 1
+    assert run["ticket_router.batch.tokens"] >= tokens
+
+
+def test_a_remembered_answer_has_neither_a_queue_nor_a_run(traced: Service, collector: Collector) -> None:
+    """Its source says why."""
+    traced_post(traced, collector, "/v1/route", {"body": "said twice"})
+    _, spans = traced_post(traced, collector, "/v1/route", {"body": "said twice"})
+    assert names(within(spans, root_of(spans))) == ["parse", "prepare", "decide"]
+    assert root_of(spans).attributes["ticket_router.answer.source"] == "cache"
+
+
+def test_a_shared_run_stands_in_the_span_of_each_who_waited_for_it(traced: Service, collector: Collector) -> None:
+    """The second with a text was not encoded; its run is the first's, to the nanosecond."""
+    tickets = [{"body": f"{number} {LONG['body']}"} for number in range(20)]
+    _, spans = traced_post(traced, collector, "/v1/route/batch", {"tickets": [*tickets, tickets[-1]]})
+    *_, first, second = [span for span in within(spans, root_of(spans)) if span.name == "decide ticket"]
+    sources = [span.attributes["ticket_router.answer.source"] for span in (first, second)]
+    assert sources == ["model", "shared"]
+    assert names(within(spans, second)) == ["prepare", "queue", "infer", "decide"]
+    runs = [next(span for span in within(spans, each) if span.name == "infer") for each in (first, second)]
+    assert abs(runs[0].started - runs[1].started) <= 1
+    assert abs(runs[0].ended - runs[1].ended) <= 1
+
+
+def test_each_ticket_of_a_batch_has_a_span_up_to_a_number(traced: Service, collector: Collector) -> None:
+    """What is no ticket has none; beyond the number they are only counted."""
+    tickets = [{"x": 1}, *({"body": f"number {number}"} for number in range(TICKETS + 5))]
+    answer, spans = traced_post(traced, collector, "/v1/route/batch", {"tickets": tickets})
+    root = root_of(spans)
+    parse, *own = within(spans, root)
+    assert (root.name, root.attributes["ticket_router.tickets"]) == ("POST /v1/route/batch", len(tickets))
+    assert (parse.name, names(own)) == ("parse", ["decide ticket"] * TICKETS)
+    assert all(names(within(spans, each)) == COMPUTED[1:] for each in own)
+    decided = [result["decision"]["decision_id"] for result in answer.json()["results"][1 : TICKETS + 1]]
+    assert [each.attributes["ticket_router.decision.id"] for each in own] == decided
+
+
+def test_the_callers_trace_is_taken_over(traced: Service, collector: Collector) -> None:
+    """Its id, its span as the parent, its vendors' state; and the log lines carry the ids."""
+    headers = parent() | {"tracestate": "vendor=value"}
+    httpx.post(traced.url + "/v1/route", json={"body": "x"}, headers=headers)
+    root = root_of(collector.trace(trace_id(headers)))
+    assert (root.parent_id, root.trace_state) == ("00000000000000aa", "vendor=value")
+    line = next(event for event in traced.events if event.get("trace_id") == root.trace_id)
+    assert (line["event"], line["span_id"], line["trace_flags"]) == ("request", root.span_id, "01")
+    assert line["decision_id"] == root.attributes["ticket_router.decision.id"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("traceparent", "canary-9")],
+        [("traceparent", f"00-{'0' * 32}-00000000000000aa-01")],
+        [("traceparent", f"ff-{'c' * 32}-00000000000000aa-01")],
+        [("traceparent", f"00-{'c' * 32}-00000000000000aa-01-canary-9")],
+        [("traceparent", "canary-9" * 500)],
+        [("traceparent", f"00-{'c' * 32}-{'a' * 16}-01"), ("traceparent", f"00-{'c' * 32}-{'b' * 16}-01")],
+        [("traceparent", f"00-{next(_numbers):032x}-{'a' * 16}-01"), ("tracestate", "canary-9;;=,==")],
+    ],
+    ids=["no parent", "zeros", "version", "longer", "huge", "two parents", "state"],
+)
+def test_a_malformed_context_is_no_context(
+    traced: Service, collector: Collector, headers: list[tuple[str, str]]
+) -> None:
+    """The request is answered and has a trace; what was malformed is nowhere, the log included."""
+    given = f"of-{next(_numbers)}"
+    answer = httpx.post(traced.url + "/v1/route", json={"body": "x"}, headers=[*headers, ("X-Request-ID", given)])
+    assert answer.status_code == 200
+    wait_until(lambda: any(event.get("request_id") == given for event in traced.events))
+    line = next(event for event in traced.events if event.get("request_id") == given)
+    root = root_of(collector.trace(line["trace_id"]))
+    assert root.trace_id != "c" * 32
+    assert root.trace_state == ""
+    assert "canary-9" not in json.dumps(traced.events)
+
+
+def test_a_trace_that_the_caller_does_not_record_is_not_recorded(traced: Service, collector: Collector) -> None:
+    """Its log lines have its ids all the same, and say that it is not."""
+    unsampled = parent(flags="00")
+    httpx.post(traced.url + "/v1/route", json={"body": "y"}, headers=unsampled)
+    traced_post(traced, collector, "/v1/route", {"body": "z"})
+    assert trace_id(unsampled) not in {span.trace_id for span in collector.spans}
+    line = next(event for event in traced.events if event.get("trace_id") == trace_id(unsampled))
+    assert line["trace_flags"] == "00"
+
+
+def test_pipelined_requests_have_a_trace_each(traced: Service, collector: Collector) -> None:
+    """The second begins where the first ends, and takes nothing of it along."""
+    first, second = pipelined(traced)
+    assert first["trace_id"] != second["trace_id"]
+    assert names(collector.trace(second["trace_id"])) == ["GET"]
+
+
+def test_probes_and_what_is_nowhere_name_no_path(traced: Service, collector: Collector) -> None:
+    """The management port is not traced; an unknown path or method is one of all."""
+    for path in ("/livez", "/readyz", "/metrics"):
+        traced.management(path)
+    headers = parent()
+    httpx.put(traced.url + "/canary-path?canary-query=1", headers=headers)
+    (root,) = collector.trace(trace_id(headers))
+    assert (root.name, root.failed) == ("HTTP", False)
+    assert root.attributes == {
+        "http.request.method": "_OTHER",
+        "http.response.status_code": 404,
+        "ticket_router.problem": "not_found",
+    }
+    assert {span.name for span in collector.spans if span.kind == "SERVER"} <= {
+        "HTTP",
+        "GET",
+        "POST /v1/route",
+        "POST /v1/route/batch",
+    }
+
+
+def test_a_deadline_that_passed_is_the_services_error(traced: Service, collector: Collector) -> None:
+    """Status and type say so; no message, no event."""
+    assert b" 504 " in ask_in_one_piece(traced, "/v1/route", LONG)
+    wait_until(lambda: any(span.attributes.get("error.type") == "deadline_passed" for span in collector.spans))
+    root = next(span for span in collector.spans if span.attributes.get("error.type") == "deadline_passed")
+    assert (root.failed, root.status_message, root.events) == (True, "", 0)
+    assert root.attributes["http.response.status_code"] == 504
+    assert "infer" not in names(collector.trace(root.trace_id))
+
+
+def test_a_failed_run_stands_in_its_trace_and_its_log_line_names_the_request(
+    tiny_bundle_path: Path, tmp_path: Path, collector: Collector
+) -> None:
+    """From the line about the model to the request and its trace, in one step."""
+    with serving(spoiled.too_few_positions(tiny_bundle_path, tmp_path), env=collector.env()) as service:
+        answer, spans = traced_post(service, collector, "/v1/route", LONG)
+        root = root_of(spans)
+        assert (answer.status_code, root.failed, root.attributes["error.type"]) == (500, True, "inference_failed")
+        assert names(within(spans, root)) == COMPUTED[:-1]
+        line = next(event for event in service.events if event["event"] == "model run failed")
+        assert (line["request_id"], line["trace_id"]) == (answer.json()["request_id"], root.trace_id)
+
+
+def test_a_full_queue_is_no_error_of_ours(tiny_bundle_path: Path, collector: Collector) -> None:
+    """429 is told to the client and marks no span as failed."""
+    small = ("--queue-tokens", "64", "--cache-entries", "0")
+    with serving(tiny_bundle_path, *SLOWED, *small, env=collector.env(OTEL_SERVICE_NAME="small")) as service:
+        answers = Counter(answer.status_code for answer in ask_all(service, 150))
+        assert answers[429]
+        assert service.stop() == 0
+    roots = [span for span in collector.spans if span.resource["service.name"] == "small" and span.kind == "SERVER"]
+    assert Counter(root.attributes["http.response.status_code"] for root in roots) == answers
+    assert {root.attributes.get("ticket_router.problem") for root in roots} == {None, "overloaded"}
+    assert not any(root.failed for root in roots)
+
+
+def test_nothing_that_a_client_wrote_is_sent(traced: Service, collector: Collector) -> None:
+    """Text, id, addresses, header names and values, the path and the query: none is in any byte."""
+    secret = "canary-span-77"
+    ticket = {"id": secret, "subject": secret, "body": secret, "from": f"{secret}@x.y", "headers": {secret: secret}}
+    headers = {"X-Request-ID": secret, "User-Agent": secret, "X-Other": secret, "Forwarded": f"for={secret}"}
+    with traced.client(headers=headers | parent()) as client:
+        client.post("/v1/route", json=ticket, params={secret: secret})
+        client.post("/v1/route", json={secret: secret})
+        client.post("/v1/route/batch", json={"tickets": [ticket, {secret: 1}]})
+        client.get(f"/{secret}")
+    _, spans = traced_post(traced, collector, "/v1/route", {"body": "the last one"})
+    assert spans
+    assert not any(secret.encode() in body for body in collector.raw)
+
+
+@pytest.mark.parametrize("manner", ["refuses", "is silent", None])
+def test_a_collector_in_trouble_troubles_nobody(tiny_bundle_path: Path, manner: Manner | None) -> None:
+    """Tickets are decided, the log says it once and not each time, and the process ends long before the exporter would.
+
+    `None` is one that is not there at all.
+    """
+    with collecting(manner or "takes") as collector:
+        elsewhere = {} if manner else {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+        patient = {"OTEL_EXPORTER_OTLP_TIMEOUT": "120", "OTEL_BSP_MAX_QUEUE_SIZE": "20"}
+        crowded = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10"}
+        with serving(tiny_bundle_path, env=collector.env(**elsewhere, **patient, **crowded)) as service:
+            assert {answer.status_code for answer in ask_all(service, 40)} == {200}
+            wait_until(lambda: any(event.get("level") == "warning" for event in service.events))
+            assert service.stop() == 0
+            told = [event["event"] for event in service.events if event["level"] in ("warning", "error")]
+            assert len(told) == len({re.sub(r"[0-9.]+s\b", "", event) for event in told}) <= 4
+
+
+def test_the_spans_of_all_workers_come_in_before_they_end(tiny_bundle_path: Path, collector: Collector) -> None:
+    """Each with its worker's number, an instance of its own and the one service's name; the end flushes them."""
+    environment = collector.env(OTEL_BSP_SCHEDULE_DELAY="600000", OTEL_RESOURCE_ATTRIBUTES="service.name=pair,zone=a")
+    with serving(tiny_bundle_path, "--workers", "2", env=environment) as service:
+        for number in range(40):
+            httpx.post(service.url + "/v1/route", json={"body": f"number {number}"}, timeout=30)
+        assert service.stop() == 0
+    spans = [span for span in collector.spans if span.resource["service.name"] == "pair" and span.kind == "SERVER"]
+    instances = {(span.resource["ticket_router.worker"], span.resource["service.instance.id"]) for span in spans}
+    assert len(spans) == 40
+    assert len(instances) == 2
+    assert {worker for worker, _ in instances} == {1, 2}
+    assert {(span.resource["zone"], span.resource["service.version"]) for span in spans} == {("a", VERSION)}
+
+
+def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> None:
+    """A service that is started and answers has no module of it."""
+    code = """if True:
+        import asyncio, sys
+        from pathlib import Path
+        from models.ticket import Ticket
+        from service.app import create_app
+        from service.router import deadline_in
+        from service.settings import Settings
+
+        async def play():
+            app = create_app(Settings(bundle=Path(sys.argv[1]), device="cpu"))
+            await app.start()
+            await app.router.decide(Ticket(subject="", body="hello"), deadline_in(10))
+            await app.stop()
+
+        asyncio.run(play())
+        print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
+    """
+    command = [sys.executable, "-c", code, str(tiny_bundle_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_traces_without_opentelemetry_refuse_to_start_in_one_line(tiny_bundle_path: Path) -> None:
+    """The slim environment has none of it; the line names the group to install."""
+    slim = ROOT / ".venv-service" / "bin" / "python"
+    command = [str(slim), "-m", "service", "--bundle", str(tiny_bundle_path), "--traces", "true", "--port", "0"]
+    done = subprocess.run([*command, "--management-port", "0"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "dependency group `traces`" in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_variable_of_opentelemetry_that_cannot_be_refuses_to_start(tiny_bundle_path: Path, workers: str) -> None:
+    """One line and exit status 2, from a worker too."""
+    ports = ("--port", "0", "--management-port", "0")
+    environment = {"OTEL_BSP_MAX_QUEUE_SIZE": "1", "TICKET_ROUTER_TRACES": "true"}
+    done = run_cli("--bundle", str(tiny_bundle_path), "--workers", workers, *ports, env=environment)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "OTEL_ variable" in done.stderr

@@ -1,0 +1,128 @@
+"""The parts of logs and traces that need no process: who waited for what, and how often a thing is said."""
+
+import asyncio
+import logging
+import tomllib
+from contextvars import copy_context
+
+import numpy as np
+import pytest
+import structlog
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from models.scoring import Logits
+from service import VERSION
+from service.errors import DeadlinePassed
+from service.inference.batcher import Batcher, Limits
+from service.inference.entries import BatchReport
+from service.inference.packing import Packing
+from service.logs import Seldom
+from service.tracing.recording import make_current
+from service.tracing.spans import Clock, SpanRecording
+from tests.support.batching import MAX_TOKENS, Held, encoding, in_loop, soon
+from tests.support.process import ROOT
+
+
+@pytest.fixture
+def sent() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+def recording(sent: InMemorySpanExporter) -> SpanRecording:
+    """A span in the making, by the real SDK, that ends up in `sent`."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(sent))
+    tracer = provider.get_tracer("tests")
+    return SpanRecording(tracer, tracer.start_span("request"), Clock.now(), room=0)
+
+
+def stages_of(sent: InMemorySpanExporter) -> dict[str, tuple[int, int]]:
+    """When each began and ended, in nanoseconds."""
+    return {span.name: (span.start_time or 0, span.end_time or 0) for span in sent.get_finished_spans()}
+
+
+def test_who_joins_a_run_waited_for_its_rest_only(sent: InMemorySpanExporter, recording: SpanRecording) -> None:
+    """No queue, and no run from before it came: its span would begin before its request's."""
+
+    async def test() -> None:
+        async with Held() as held:
+            (first,) = await held.submit(1, key=b"k")
+            await held.end_run()
+            joined = Clock.now()
+            make_current(recording)
+            second = asyncio.create_task(held.batcher.join(b"k", soon()))
+            await asyncio.sleep(0.01)
+            held.let_go()
+            await asyncio.gather(first, second)
+            recording.end()
+            began, ended = stages_of(sent)["infer"]
+            assert joined.epoch <= began < ended
+            assert "queue" not in stages_of(sent)
+
+    in_loop(test)
+
+
+def test_who_was_never_run_has_waited_in_the_queue(sent: InMemorySpanExporter, recording: SpanRecording) -> None:
+    """Also when its deadline passed there."""
+
+    async def test() -> None:
+        async with Held() as held:
+            make_current(recording)
+            (late,) = await held.submit(1, seconds=0.05)
+            with pytest.raises(DeadlinePassed):
+                await late
+            recording.end()
+            began, ended = stages_of(sent)["queue"]
+            assert ended - began >= 40_000_000
+            assert "infer" not in stages_of(sent)
+
+    in_loop(test)
+
+
+def test_a_run_is_reported_under_a_request_that_was_in_it() -> None:
+    """Not under that of whoever made the loop dispatch it."""
+    told: list[object] = []
+
+    def infer(encodings: object, lone: bool) -> Logits:  # noqa: ARG001 - the runner's signature
+        return np.zeros((1, 1), dtype=np.float32)
+
+    def on_batch(_report: BatchReport) -> None:
+        told.append(structlog.contextvars.get_contextvars().get("request_id"))
+
+    async def submit(batcher: Batcher, name: str) -> None:
+        structlog.contextvars.bind_contextvars(request_id=name)
+        await batcher.submit(encoding(1), soon())
+
+    async def test() -> None:
+        batcher = Batcher(infer, Limits(Packing(8, 1.0), 1000, 1, MAX_TOKENS), on_batch)
+        await asyncio.gather(*(submit(batcher, name) for name in ("a", "b", "c")))
+        await batcher.close()
+        assert sorted(map(str, told)) == ["a", "b", "c"]
+
+    copy_context().run(in_loop, test)
+
+
+def test_a_clock_dates_stages_by_the_moment_it_was_made() -> None:
+    """A second later is a second later, whatever the time of day was set to meanwhile."""
+    assert Clock(epoch=10**18, counter=5.0).date(6.5) == 10**18 + 1_500_000_000
+
+
+def test_the_same_message_is_let_through_once_in_a_while() -> None:
+    """Whatever it is filled with; another message is not held up by it."""
+    now = [0.0]
+    seldom = Seldom(60, lambda: now[0])
+
+    def passes(message: str, value: int) -> bool:
+        return bool(seldom.filter(logging.LogRecord("x", logging.WARNING, "", 0, message, (value,), None)))
+
+    assert [passes("retry in %s", 1), passes("retry in %s", 2), passes("lost %s", 1)] == [True, False, True]
+    now[0] = 60.0
+    assert passes("retry in %s", 3)
+
+
+def test_the_version_that_spans_name_is_the_projects() -> None:
+    """The image has no pyproject.toml, so it stands in two places."""
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
