@@ -20,7 +20,9 @@ from service.app import App
 from service.http.protocol import ProblemProtocol, observed
 from service.process.listening import BACKLOG, listen
 
-KEEP_ALIVE_SECONDS = 5
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep an idle connection (60 by default in nginx and in clouds' balancers): were we the first to
+close it, a request that is just being written would be lost, and a POST is not sent again."""
 LAST_CALL_SECONDS = 0.1
 """After the port closed, connections stay open this long: what was sent just before is still read and answered."""
 REFUSE_AFTER = 0.8
@@ -40,9 +42,34 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    def stop_listening(self) -> None:
+    async def stop_listening(self, listener: socket.socket) -> None:
+        """Take who is waiting and nobody else, and make every answer from now on its connection's last.
+
+        Both for requests that are on their way: the kernel resets connections that nobody accepted, and closing an idle
+        connection is a race that a client loses who is just writing. One who is told to leave writes no more on it.
+        """
+        waiting = list(_waiting(listener))
         for each in self.servers:
             each.close()
+        for headers in (self.config.encoded_headers, self.server_state.default_headers):
+            headers.append((b"connection", b"close"))
+        for connection in waiting:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes one for a connection that it accepts itself."""
+        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
+    """The connections that the kernel has ready; none when the port is closed already."""
+    with contextlib.suppress(OSError):
+        listener.setblocking(False)
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            yield connection
 
 
 async def serve_public(
@@ -90,7 +117,7 @@ async def running(server: Server, listener: socket.socket, stop: asyncio.Event) 
     try:
         yield
     finally:
-        server.stop_listening()
+        await server.stop_listening(listener)
         await asyncio.sleep(LAST_CALL_SECONDS)
         server.should_exit = True
         await task

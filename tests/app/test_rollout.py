@@ -1,0 +1,126 @@
+"""Two services behind haproxy with the configuration we ship: restarts and roll-outs lose nothing.
+
+Short, for every run. `make rollout` is the long form: three services, more moves, tens of thousands of requests.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.rollout.members import members
+from tests.benchmarks.rollout.moves import Moves
+from tests.benchmarks.rollout.phases import Notes, Phase
+from tests.benchmarks.rollout.proxy import CONFIGURATION, NotInstalled, haproxy
+from tests.benchmarks.rollout.traffic import Traffic, judged
+from tests.benchmarks.serving.connection import Target
+from tests.support.process import ROOT
+from tests.support.spoiled import damaged
+from tests.support.tiny import rewritten
+from tests.support.waiting import wait_until
+
+RATE = 60.0
+LEAVE_SECONDS = 0.5
+ENOUGH = 20
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Two services with the bundle `first`, its successor beside it in the store, and the proxy in front."""
+
+    moves: Moves
+    first: Path
+    second: Path
+
+
+@pytest.fixture(scope="module")
+def stage(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("rollout")
+    store = folder / "store"
+    first, second = rewritten(tiny_bundle_path, store), rewritten(tiny_bundle_path, store, base_model="the next one")
+    with members(first, folder, 2) as services, haproxy(services, folder) as proxy:
+        yield Stage(Moves(services, proxy, LEAVE_SECONDS), first, second)
+
+
+@pytest.fixture
+def traffic(stage: Stage) -> Iterator[Traffic]:
+    with Traffic(Target(stage.moves.proxy.port), RATE) as running:
+        yield running
+
+
+def met(traffic: Traffic, notes: Notes) -> dict[str, Phase]:
+    """The phases by name, once all their requests are answered."""
+    traffic.stop()
+    return {phase.name: phase for phase in notes.phases()}
+
+
+def some_more(traffic: Traffic) -> None:
+    seen = len(traffic.asked)
+    wait_until(lambda: len(traffic.asked) >= seen + ENOUGH)
+
+
+def test_rolling_restarts_lose_nothing(stage: Stage, traffic: Traffic) -> None:
+    """Announced to the proxy or not: every request gets a sound answer while both services are restarted in turn."""
+    notes = Notes(traffic, stage.moves.proxy)
+    with notes.phase("announced"):
+        stage.moves.restart(stage.first)
+    with notes.phase("unannounced"):
+        stage.moves.restart_unannounced(stage.first)
+    phases = met(traffic, notes)
+    assert {name: phase.faults for name, phase in phases.items()} == {"announced": {}, "unannounced": {}}
+    assert all(len(phase.asked) > ENOUGH for phase in phases.values())
+
+
+def test_a_roll_out_and_back_by_reloads(stage: Stage, traffic: Traffic) -> None:
+    """Meanwhile each answer names one of the two versions, afterwards only the new one; back works alike."""
+    notes = Notes(traffic, stage.moves.proxy)
+    with notes.phase("out"):
+        assert stage.moves.roll_out(stage.second.name) == 2
+    with notes.phase("there"):
+        some_more(traffic)
+    with notes.phase("back"):
+        assert stage.moves.roll_out(stage.first.name) == 2
+    with notes.phase("home"):
+        some_more(traffic)
+    phases = met(traffic, notes)
+    both = {stage.first.name, stage.second.name}
+    assert all(phase.faults == {} and phase.versions <= both for phase in phases.values())
+    assert (phases["there"].versions, phases["home"].versions) == ({stage.second.name}, {stage.first.name})
+
+
+def test_a_roll_out_of_a_damaged_bundle_stops_at_the_first(stage: Stage, traffic: Traffic) -> None:
+    """The first service refuses it, no other is asked, the old bundle goes on answering everything."""
+    notes = Notes(traffic, stage.moves.proxy)
+    with notes.phase("refused"):
+        assert stage.moves.roll_out(damaged(stage.first, stage.first.parent).name) == 0
+        some_more(traffic)
+    refused = met(traffic, notes)["refused"]
+    assert (refused.faults, refused.versions) == ({}, {stage.first.name})
+
+
+def test_without_haproxy_the_rehearsal_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that names the package; nothing is skipped in silence."""
+    monkeypatch.setattr("shutil.which", lambda *_arguments, **_options: None)
+    with pytest.raises(NotInstalled, match="apt-get install haproxy"), haproxy([], tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fault"),
+    [
+        (0, b"", "no answer"),
+        (503, b"<html>", "status 503, no JSON"),
+        (429, b'{"code": "overloaded"}', "status 429 overloaded"),
+        (200, b'{"ticket_id": "other", "model": {"version": "v"}}', "another ticket's answer"),
+        (200, b'{"ticket_id": "mine", "model": {"version": "v"}}', ""),
+    ],
+)
+def test_the_rehearsal_sees_what_is_wrong_with_an_answer(status: int, body: bytes, fault: str) -> None:
+    """A count of no losses would be worth nothing otherwise."""
+    assert judged(status, body, "mine")[1] == fault
+
+
+def test_the_page_shows_the_configuration_that_is_tested() -> None:
+    """Whoever copies it from there gets the one these tests run."""
+    assert CONFIGURATION.read_text() in (ROOT / "docs/scale-out.md").read_text()

@@ -1,0 +1,1 @@
+"""Scale-out rehearsed: three services behind a real proxy are restarted, given other bundles and killed, under load."""

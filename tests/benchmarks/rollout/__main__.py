@@ -1,0 +1,150 @@
+"""Rehearses what an operator does to three services behind a proxy, under load, and counts what is lost.
+
+    python -m tests.benchmarks.rollout [--bundle BUNDLE] [--requests 20000] [--rate 100]
+
+Without --bundle a tiny model is made first. The proxy is haproxy with docs/examples/haproxy.cfg. Mail comes at random
+moments; every answer is looked at: its status, its ticket's id, and the version it names. In turn: nothing; rolling
+restarts, announced to the proxy and not, of so many requests each; a bundle rolled out and back by reloads and by a
+restart; a damaged bundle; a service that is killed. Ends with 1 if anything else than the kill lost a request.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.bundle import open_bundle
+from models.errors import TicketRouterError
+from tests.benchmarks.reload import other_version
+from tests.benchmarks.rollout.members import members
+from tests.benchmarks.rollout.moves import Moves
+from tests.benchmarks.rollout.phases import HEAD, Notes, Phase
+from tests.benchmarks.rollout.proxy import haproxy
+from tests.benchmarks.rollout.traffic import Traffic
+from tests.benchmarks.serving.connection import Target
+from tests.support.spoiled import damaged
+
+STEADY_SECONDS = 15.0
+LEAVE_SECONDS = 2.0
+KILLS = 5
+KILL = f"kill -9 of one, {KILLS} times"
+NOTHING_WRONG = "nothing lost (kills aside), and every answer named a version that was served"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Three bundles side by side in one store."""
+
+    first: Path
+    second: Path
+    damaged: Path
+
+
+class Rehearsal:
+    """The phases in their order. `requests` is how many the rolling restarts of each kind must meet at least."""
+
+    def __init__(self, moves: Moves, notes: Notes, traffic: Traffic, shelf: Shelf, requests: int) -> None:
+        self._moves = moves
+        self._notes = notes
+        self._traffic = traffic
+        self._shelf = shelf
+        self._requests = requests
+
+    def run(self) -> None:
+        first, second = self._shelf.first, self._shelf.second
+        with self._notes.phase("nothing happens"):
+            time.sleep(STEADY_SECONDS)
+        with self._notes.phase("rolling restarts, announced"):
+            self._often(lambda: self._moves.restart(first))
+        with self._notes.phase("rolling restarts, unannounced"):
+            self._often(lambda: self._moves.restart_unannounced(first))
+        self._roll("roll-out by reloads", second, len(self._moves.members))
+        self._roll("back by reloads", first, len(self._moves.members))
+        self._roll("roll-out of a damaged bundle", self._shelf.damaged, 0)
+        with self._notes.phase("roll-out by a rolling restart"):
+            self._moves.restart(second)
+        with self._notes.phase(KILL):
+            for _ in range(KILLS):
+                self._moves.kill(second)
+
+    def _often(self, move: Callable[[], None]) -> None:
+        enough = len(self._traffic.asked) + self._requests
+        while len(self._traffic.asked) < enough:
+            move()
+
+    def _roll(self, name: str, bundle: Path, serving: int) -> None:
+        with self._notes.phase(name):
+            served = self._moves.roll_out(bundle.name)
+            assert served == serving, f"{name}: {served} members serve {bundle.name}, not {serving}"
+        with self._notes.phase(f"after: {name}"):
+            time.sleep(LEAVE_SECONDS)
+
+
+def expected(shelf: Shelf) -> dict[str, set[str]]:
+    """Which versions answers of a phase may name; only the first, where nothing is said."""
+    both, second = {shelf.first.name, shelf.second.name}, {shelf.second.name}
+    during = dict.fromkeys(("roll-out by reloads", "back by reloads", "roll-out by a rolling restart"), both)
+    return during | {"after: roll-out by reloads": second, KILL: second}
+
+
+def complaints(phases: Sequence[Phase], shelf: Shelf) -> Iterator[str]:
+    """What must not be: a loss anywhere but in the kills, and an answer of a version that is not served."""
+    for phase in phases:
+        allowed = expected(shelf).get(phase.name, {shelf.first.name})
+        if phase.faults and phase.name != KILL:
+            yield f"{phase.name}: {phase.faults}"
+        if not phase.versions <= allowed:
+            yield f"{phase.name}: answers of {sorted(phase.versions - allowed)}"
+
+
+def rehearse(bundle: Path, folder: Path, rate: float, requests: int) -> int:
+    """Run it all and print it. Returns the exit status."""
+    shelf = shelved(bundle, folder / "store")
+    with (
+        members(shelf.first, folder) as services,
+        haproxy(services, folder) as proxy,
+        Traffic(Target(proxy.port), rate) as traffic,
+    ):
+        notes = Notes(traffic, proxy)
+        Rehearsal(Moves(services, proxy, LEAVE_SECONDS), notes, traffic, shelf, requests).run()
+    phases = notes.phases()
+    print("\n".join((HEAD, *(phase.row() for phase in phases))))
+    wrong = list(complaints(phases, shelf))
+    print("\n".join(wrong) or NOTHING_WRONG)
+    return 1 if wrong else 0
+
+
+def shelved(bundle: Path, store: Path) -> Shelf:
+    """The bundle, another version of it, and a damaged one."""
+    first = Path(shutil.copytree(bundle.resolve(), store / bundle.resolve().name))
+    return Shelf(first, other_version(open_bundle(first), store), damaged(first, store))
+
+
+def tiny(folder: Path) -> Path:
+    from tests.support.tiny import tiny_bundle  # torch is imported only where a model is made
+
+    return tiny_bundle(folder)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--requests", type=int, default=20_000, help="for each kind of rolling restart")
+    parser.add_argument("--rate", type=float, default=100.0, help="requests per second")
+    arguments = parser.parse_args()
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            bundle = arguments.bundle or tiny(folder / "tiny")
+            return rehearse(bundle, folder, arguments.rate, arguments.requests)
+    except TicketRouterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""What is done to the members while mail comes in: restarts announced and not, roll-outs, a kill.
+
+Each move takes one member at a time, and the next only when the one before is back. `phases.py` notes what it cost.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.rollout.members import Member
+from tests.benchmarks.rollout.proxy import Proxy
+
+RELOADED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """`leave_seconds` is how long a member out of rotation is left alone, as Kubernetes' preStop does."""
+
+    members: Sequence[Member]
+    proxy: Proxy
+    leave_seconds: float
+
+    def restart(self, bundle: Path) -> None:
+        """One by one: out of rotation, SIGTERM, end, start with this bundle, ready, back in."""
+        for member in self.members:
+            self.proxy.drain(member)
+            time.sleep(self.leave_seconds)
+            member.stop()
+            self._start(member, bundle)
+            self.proxy.admit(member)
+            self.proxy.wait_until_up(member)
+
+    def restart_unannounced(self, bundle: Path) -> None:
+        """One by one, and the proxy learns of it from its health check and from refused connections."""
+        for member in self.members:
+            member.stop()
+            self._start(member, bundle)
+            self.proxy.wait_until_up(member)
+
+    def roll_out(self, version: str) -> int:
+        """Reload one by one, no further than the first that refuses. Returns how many serve it."""
+        return sum(1 for _ in self._reloaded(version))
+
+    def kill(self, bundle: Path) -> None:
+        """One dies with what it had in hand, and is started again."""
+        member = self.members[0]
+        member.kill()
+        self._start(member, bundle)
+        self.proxy.wait_until_up(member)
+
+    def _reloaded(self, version: str) -> Iterator[Member]:
+        for member in self.members:
+            if member.reload(version) != RELOADED:
+                return
+            yield member
+
+    def _start(self, member: Member, bundle: Path) -> None:
+        member.start(bundle)
+        member.wait_until_ready()

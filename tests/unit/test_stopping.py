@@ -1,0 +1,52 @@
+"""The end of a server as its clients see it: requests that are on their way when the port closes."""
+
+import asyncio
+import socket
+
+import pytest
+from fastapi import FastAPI
+
+from service.process.listening import bind
+from service.process.serving import management_server, running
+
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def _app() -> FastAPI:
+    app = FastAPI()
+    app.add_api_route("/", lambda: "here")
+    return app
+
+
+async def _last_words(*, kept: bool) -> bytes:
+    """What a request gets that is written just before the port closes: on a kept connection, or on a new one."""
+    listener = bind("127.0.0.1", 0)
+    async with running(management_server(_app()), listener, asyncio.Event()):
+        # A blocking socket: it connects and writes while the loop stands still, so that the server has seen nothing.
+        client = socket.create_connection(listener.getsockname(), timeout=10)
+        if kept:
+            client.sendall(GET)
+            assert b"connection: close" not in await asyncio.to_thread(_answer, client)
+        client.sendall(GET)
+    with client:
+        return _answer(client)
+
+
+def _answer(client: socket.socket) -> bytes:
+    received = b""
+    while not received.endswith(b'"here"') and (more := client.recv(1000)):
+        received += more
+    return received
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_request_under_way_when_the_port_closes_is_answered_as_the_last(kept: bool) -> None:
+    """It gets its 200, also on a connection nobody had accepted yet, and is told that no other one will be taken."""
+    answer = asyncio.run(_last_words(kept=kept))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in answer
+
+
+def test_a_proxy_closes_its_idle_connections_first() -> None:
+    """After 60 s, which is nginx's default: whoever closes first may lose a request that the other is just writing."""
+    assert management_server(_app()).config.timeout_keep_alive > 60
