@@ -1,10 +1,11 @@
-"""Where the process stands between start and stop; the probes read it.
+"""Where the process stands between start and stop, and how its last reload went; probes, metrics and status read it.
 
-`loader.py` and `process/server.py` move it.
+`loader.py`, `process/server.py` and `process/workers.py` move it.
 """
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 Phase = Literal["starting", "ready", "draining"]
@@ -15,9 +16,20 @@ WHY_NOT_READY: dict[Phase, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """A reload that ended `at` (Unix seconds). `cause`: why the model before it goes on; None: the new one serves."""
+
+    at: float
+    cause: str | None
+
+
 class Lifecycle:
     def __init__(self) -> None:
         self.phase: Phase = "starting"
+        self.last_reload: Reload | None = None
+        self.served_since: float | None = None
+        """When the model took over that serves now, in Unix seconds; None: none does yet."""
         self._fault: str | None = None
         self._started = time.monotonic()
         self.on_change: Callable[[], None] = lambda: None
@@ -34,6 +46,7 @@ class Lifecycle:
 
     def ready(self) -> None:
         self.phase = "ready"
+        self.served_since = time.time()
         self.on_change()
 
     def drain(self) -> None:
@@ -48,3 +61,9 @@ class Lifecycle:
     def healed(self) -> None:
         self._fault = None
         self.on_change()
+
+    def reloaded(self, cause: str | None = None) -> None:
+        """A reload ended. `cause`: why it was refused; None: another model serves now."""
+        self.last_reload = Reload(time.time(), cause)
+        if cause is None:
+            self.served_since = self.last_reload.at

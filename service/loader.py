@@ -86,6 +86,7 @@ class Loader:
         await self.prepare(path)
         models = self.commit()
         self._metrics.reloaded("done")
+        self._lifecycle.reloaded()
         return models
 
     async def prepare(self, path: Path) -> ModelIdentity:
@@ -163,9 +164,10 @@ class Loader:
         return engine.model
 
     async def _open(self, bundle: Bundle | Path, idle: float, *, tune: bool = False) -> Engine:
-        return await asyncio.to_thread(
-            open_engine, self._settings, self.on_batch, bundle, idle=idle, tune=tune, stop=self._stop
-        )
+        with self._metrics.loading():
+            return await asyncio.to_thread(
+                open_engine, self._settings, self.on_batch, bundle, idle=idle, tune=tune, stop=self._stop
+            )
 
     def _refuse_unless_ready(self) -> None:
         if self._lifecycle.phase != "ready":
@@ -173,6 +175,7 @@ class Loader:
 
     def _refused(self, error: Exception) -> None:
         self._metrics.reloaded("refused")
+        self._lifecycle.reloaded(str(error))
         _log.error("reload refused", cause=str(error))
 
     def _retire(self, served: Served | None) -> None:
@@ -197,6 +200,7 @@ class Loader:
                 _log.error("session not replaced", cause=str(error) if isinstance(error, ServiceError) else None)
                 await asyncio.sleep(wait)
         self._metrics.reloaded("repaired")
+        self._lifecycle.reloaded()
         self._lifecycle.healed()
 
     async def _let_go(self, served: Served) -> None:

@@ -7,6 +7,7 @@ Names are a contract: docs and alerts use them. What is read rather than counted
 
 import time
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Literal, get_args
 
 from prometheus_client import (
@@ -15,10 +16,11 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    Summary,
     disable_created_metrics,
 )
 
-from models.scoring import Outcome
+from models.scoring import Outcome, Reason
 from service.decision import Decision
 from service.inference.answers import Answer
 from service.inference.entries import BatchReport
@@ -57,6 +59,10 @@ class Metrics:
         self._invalid = self._counter("invalid_scores_total", "Tickets whose scores were no numbers, left to people.")
         answers = self._counter("answers_total", "Answers, by where from: shares are hit rates.", "source")
         reloads = self._counter("model_reloads_total", "Reloads of the model.", "outcome")
+        self._load_seconds = Summary(
+            f"{PREFIX}_model_load_duration_seconds", "Opening, loading and replaying a bundle.", registry=self.registry
+        )
+        reviews = self._counter("reviews_total", "Tickets left to people, by cause.", "reason")
         self._decisions = self._counter("decisions_total", "Decisions.", "department", "outcome")
         self._request_seconds = self._histogram("http_request_duration_seconds", REQUEST_SECONDS, "Answering.", "route")
         stage_seconds = self._histogram("stage_duration_seconds", STAGE_SECONDS, "Time in a stage.", "stage")
@@ -66,6 +72,8 @@ class Metrics:
         confidence = self._histogram("confidence", CONFIDENCES, "Best candidate's confidence.", "outcome")
         self._answers = {source: answers.labels(source) for source in get_args(AnswerSource)}
         self._reloads = {outcome: reloads.labels(outcome) for outcome in get_args(ReloadOutcome)}
+        causes: list[Reason] = [reason for reason in Reason if reason is not Reason.CONFIDENT]
+        self._reviews = {reason: reviews.labels(reason.value) for reason in causes}
         self._stages = {stage: stage_seconds.labels(stage) for stage in STAGES}
         self._confidences = {outcome: confidence.labels(outcome.value) for outcome in Outcome}
 
@@ -108,6 +116,10 @@ class Metrics:
     def invalid_scores(self) -> None:
         self._invalid.inc()
 
+    def loading(self) -> AbstractContextManager[object]:
+        """Time the opening of a bundle, also when it is refused."""
+        return self._load_seconds.time()
+
     def reloaded(self, outcome: ReloadOutcome) -> None:
         self._reloads[outcome].inc()
 
@@ -122,6 +134,8 @@ class Metrics:
     def decided(self, decision: Decision) -> None:
         answer = decision.verdict.department
         self._decisions.labels(answer.predicted or NO_DEPARTMENT, answer.outcome.value).inc()
+        if answer.outcome is Outcome.REVIEW:
+            self._reviews[answer.reason].inc()
         if answer.candidates:  # a ticket no model saw has no confidence, which is not a confidence of zero
             self._confidences[answer.outcome].observe(answer.confidence)
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from prometheus_client import generate_latest
 
-from service.api.render import serving_out
+from service.api.render import last_reload_out, serving_out
 from service.api.schemas import ReloadOut, ServingOut, StatusOut
-from service.gauges import ServingGauges
+from service.gauges import ServingGauges, StateGauges
 from service.lifecycle import Lifecycle
 from service.loader import Loader
 from service.metrics import Metrics
@@ -20,6 +20,7 @@ class OneProcess:
         self._metrics = metrics
         self._lifecycle = lifecycle
         metrics.registry.register(ServingGauges(self._serving))
+        metrics.registry.register(StateGauges(lifecycle, self.why_not_ready))
 
     def started(self) -> bool:
         return self._lifecycle.phase != "starting"
@@ -35,6 +36,7 @@ class OneProcess:
             phase=self._lifecycle.phase,
             not_ready=self.why_not_ready(),
             uptime_seconds=round(self._lifecycle.uptime_seconds, 3),
+            last_reload=last_reload_out(self._lifecycle.last_reload),
             serving=next(iter(self._serving()), None),
             workers=(),
         )

@@ -1,10 +1,13 @@
-"""Decisions and bundles → the shapes the API promises."""
+"""Decisions, bundles and states → the shapes the API promises."""
+
+from datetime import UTC, datetime
 
 from models.bundle import Bundle
 from models.scoring import FieldVerdict
 from service.api import schemas
 from service.decision import Decision, ModelIdentity
 from service.inference.engine import Engine
+from service.lifecycle import Reload
 
 
 def decision_out(decision: Decision) -> schemas.DecisionOut:
@@ -49,6 +52,7 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
     return schemas.ServingOut(
         bundle=str(engine.bundle.path),
         model=model_out(engine.model),
+        created_at=engine.bundle.manifest.created_at,
         provider=engine.provider,
         plan=schemas.PlanOut(source=engine.chosen.source, **plan.model_dump(exclude={"variant"})),
         queue_depth=engine.batcher.depth,
@@ -58,6 +62,13 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
         golden_rows=engine.replayed.rows,
         golden_largest_difference=engine.replayed.largest_difference,
     )
+
+
+def last_reload_out(reload: Reload | None) -> schemas.LastReloadOut | None:
+    if reload is None:
+        return None
+    at = datetime.fromtimestamp(reload.at, UTC).isoformat(timespec="seconds")
+    return schemas.LastReloadOut(at=at, succeeded=reload.cause is None, cause=reload.cause)
 
 
 def _fields_out(bundle: Bundle) -> tuple[schemas.PredictedFieldOut, ...]:

@@ -162,10 +162,12 @@ class PlanOut(Output):
 
 
 class ServingOut(Output):
-    """What is being served. `golden_largest_difference` is a logit's, between export and here."""
+    """What is being served. `created_at`: when the bundle was made. `golden_largest_difference` is a logit's, between
+    export and here."""
 
     bundle: str
     model: ModelOut
+    created_at: str
     provider: str
     plan: PlanOut
     queue_depth: int
@@ -184,15 +186,27 @@ class WorkerOut(Output):
     serving: ServingOut | None
 
 
+class LastReloadOut(Output):
+    """The last reload, whoever asked for it: a request, a signal, the watch, or a failed run.
+
+    `cause` says why it was refused, and is null where it succeeded.
+    """
+
+    at: str
+    succeeded: bool
+    cause: str | None
+
+
 class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded; `workers` is empty where one process serves.
 
-    `not_ready` says why no ticket should be sent here now.
+    `not_ready` says why no ticket should be sent here now. `last_reload` is null until there was one.
     """
 
     phase: Literal["starting", "ready", "draining"]
     not_ready: str | None
     uptime_seconds: float
+    last_reload: LastReloadOut | None
     serving: ServingOut | None
     workers: tuple[WorkerOut, ...]
 

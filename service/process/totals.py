@@ -14,8 +14,6 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from service.api.schemas import ServingOut
-from service.gauges import ServingGauges
 from service.metrics import PREFIX
 from service.process.child import State
 
@@ -37,15 +35,23 @@ def totals(
     folder: Path,
     pids: Callable[[], Sequence[int]],
     states: Callable[[], Mapping[State, int]],
-    serving: Callable[[], Sequence[ServingOut]],
+    gauges: Sequence[Collector],
 ) -> CollectorRegistry:
-    """A registry of everything the processes count and are. `states`: how many workers are in each."""
+    """A registry of everything the processes count and are.
+
+    Args:
+        folder: where they count.
+        pids: of the workers that live.
+        states: how many workers are in each.
+        gauges: what the whole is, beyond its processes.
+    """
     registry = CollectorRegistry()
     MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
     PlatformCollector(registry=registry)
     registry.register(ProcessTotals(pids))
     registry.register(WorkerStates(states))
-    registry.register(ServingGauges(serving))
+    for each in gauges:
+        registry.register(each)
     return registry
 
 

@@ -18,9 +18,11 @@ import structlog
 from prometheus_client import Counter, generate_latest
 
 from models.errors import TicketRouterError
+from service.api.render import last_reload_out
 from service.api.schemas import ReloadOut, ServingOut, StatusOut, WorkerOut
 from service.app import App, create_app, management_app
-from service.errors import NotReady, ReloadInterrupted, ReloadRunning
+from service.errors import NotReady, ReloadInterrupted, ReloadRefused, ReloadRunning
+from service.gauges import ServingGauges, StateGauges
 from service.metrics import PREFIX
 from service.process.child import Child, State, WorkerFailed
 from service.process.control import Begin, Loaded, Report, Reported
@@ -91,7 +93,8 @@ class Workers:
         self._reloading = False
         self._serving: Sequence[ServingOut] = ()
         self._restarts = Counter(f"{PREFIX}_worker_restarts_total", "Workers that were replaced.", registry=None)
-        self._registry = totals(folder, self._pids, self._states, lambda: self._serving)
+        gauges = (ServingGauges(lambda: self._serving), StateGauges(self._lifecycle, self.why_not_ready))
+        self._registry = totals(folder, self._pids, self._states, gauges)
 
     async def start(self) -> None:
         """Start all, and let them accept when all are ready.
@@ -149,6 +152,7 @@ class Workers:
             phase=self._lifecycle.phase,
             not_ready=self.why_not_ready(),
             uptime_seconds=round(self._lifecycle.uptime_seconds, 3),
+            last_reload=last_reload_out(self._lifecycle.last_reload),
             serving=_together([report.serving for report in reports if report.serving]),
             workers=tuple(
                 WorkerOut(pid=child.pid, phase=report.phase, serving=report.serving)
@@ -175,8 +179,10 @@ class Workers:
         children = [child for child in self._children if child.state == "ready"]
         try:
             model = await prepare_all(children, path)
-        except ReloadInterrupted:
-            self._app.metrics.reloaded("refused")  # what a worker refuses it has counted itself
+        except ReloadRefused as error:
+            if isinstance(error, ReloadInterrupted):  # what a worker refuses it has counted itself
+                self._app.metrics.reloaded("refused")
+            self._lifecycle.reloaded(str(error))
             raise
         # Decided: whoever dies from here on comes back with the new bundle.
         self._bundle, self._model = path, model
@@ -185,6 +191,7 @@ class Workers:
             if child.bundle != path:  # it was not there to be asked
                 child.drain()
         self._app.metrics.reloaded("done")
+        self._lifecycle.reloaded()
         _log.info("reloaded by all", version=model.version, workers=len(children))
         return model
 

@@ -1,17 +1,26 @@
 """`/metrics` and the rest of the management port."""
 
+import http.client
 import json
+import os
 import random
 import re
+import signal
 import string
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from models.scoring import Reason
+from tests.support import spoiled
 from tests.support.process import Service, serving
 from tests.support.tiny import LABELS
+from tests.support.waiting import wait_until
 
+REASONS = sorted(set(Reason) - {Reason.CONFIDENT})
 ZEROES = [
     'ticket_router_http_requests_total{code="200",method="POST",route="/v1/route"}',
     'ticket_router_http_requests_total{code="429",method="POST",route="/v1/route"}',
@@ -34,6 +43,13 @@ ZEROES = [
     "ticket_router_batch_padding_ratio_count",
     "ticket_router_input_tokens_count",
     "ticket_router_truncated_inputs_total",
+    *(f'ticket_router_reviews_total{{reason="{reason}"}}' for reason in REASONS),
+    *(f'ticket_router_model_reloads_total{{outcome="{outcome}"}}' for outcome in ("done", "refused", "repaired")),
+]
+ONES = [
+    "ticket_router_ready",
+    "ticket_router_model_last_reload_successful",
+    "ticket_router_model_load_duration_seconds_count",
 ]
 
 
@@ -42,6 +58,7 @@ def test_every_series_is_there_at_zero_before_the_first_request(tiny_bundle_path
     with serving(tiny_bundle_path) as service:
         samples = service.samples()
         assert {name: samples.get(name) for name in ZEROES} == dict.fromkeys(ZEROES, 0.0)
+        assert {name: samples.get(name) for name in ONES} == dict.fromkeys(ONES, 1.0)
         assert service.counts('model_info{provider="CPUExecutionProvider",text_version="1",variant="fp32"') == 1
         assert samples["process_resident_memory_bytes"] > 0
 
@@ -49,14 +66,32 @@ def test_every_series_is_there_at_zero_before_the_first_request(tiny_bundle_path
 def test_random_requests_add_no_series(service: Service) -> None:
     """Paths, methods, ids and departments a client makes up leave the number of series as it was."""
     before = set(service.samples())
-    shuffled = random.Random(3)
-    with service.client() as client:
-        for number in range(400):
-            path = "/" + "".join(shuffled.choices(string.ascii_letters + "/%.", k=12)).replace("%", "%41")
-            method = shuffled.choice(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "PROPFIND"])
-            known = shuffled.choice([path, "/v1/route", "/v1/route/batch", "/v1/model", "/v1/" + path])
-            client.request(method, known, headers={"X-Request-ID": f"r{number}", "Content-Type": path[1:]})
+    send_random_requests(service, 4000)
     assert set(service.samples()) == before
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_random_requests_add_no_series(service: Service) -> None:
+    """The same at length."""
+    before = set(service.samples())
+    send_random_requests(service, 100_000)
+    assert set(service.samples()) == before
+
+
+def send_random_requests(service: Service, count: int) -> None:
+    """Over one connection, which is opened anew where the service closed it."""
+    drawn = random.Random(3)
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    for number in range(count):
+        path = "/" + "".join(drawn.choices(string.ascii_letters + "/%.", k=12)).replace("%", "%41")
+        made_up = "".join(drawn.choices(string.ascii_uppercase, k=5))
+        method = drawn.choice(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", made_up])
+        known = drawn.choice([path, "/v1/route", "/v1/route/batch", "/v1/model", "/v1" + path])
+        ticket = json.dumps({"id": path, "body": "hello", path: path} if number % 3 else {"id": path, "body": "hello"})
+        kind = drawn.choice(["application/json", path[1:]])
+        connection.request(method, known, ticket, {"X-Request-ID": f"r{number}", "Content-Type": kind})
+        connection.getresponse().read()
+    connection.close()
 
 
 def test_a_decision_is_counted_once_everywhere(service: Service) -> None:
@@ -114,6 +149,72 @@ def test_status_says_what_is_served(service: Service, tiny_bundle_path: Path) ->
     assert serving_now["golden_rows"] == json.loads((tiny_bundle_path / "manifest.json").read_text())["golden_rows"]
     assert 0 <= serving_now["golden_largest_difference"] < 1e-3
     assert serving_now["queue_tokens"] == 0
+
+
+def test_reviews_are_counted_by_their_reason(service: Service) -> None:
+    """An SRE sees at once whether the mail or the model is behind them."""
+    before = service.counts('reviews_total{reason="empty"}')
+    with service.client() as client:
+        client.post("/v1/route", json={"body": " "})
+    assert service.counts('reviews_total{reason="empty"}') - before == 1
+    assert service.counts("reviews_total") == service.counts('decisions_total{department="none",outcome="review"}')
+
+
+def test_the_machines_memory_and_the_runners_are_told(service: Service) -> None:
+    """So that full can be told from the metrics alone."""
+    samples = service.samples()
+    plan = service.management("/admin/status").json()["serving"]["plan"]
+    assert samples["ticket_router_runners"] == plan["runners"]
+    assert 0 < samples["process_resident_memory_bytes"] < samples["ticket_router_memory_limit_bytes"]
+
+
+def test_the_age_of_the_model_is_told(service: Service, tiny_bundle_path: Path) -> None:
+    """As the manifest has it, under its version."""
+    made = datetime.fromisoformat(json.loads((tiny_bundle_path / "manifest.json").read_text())["created_at"])
+    name = f'ticket_router_model_created_timestamp_seconds{{version="{tiny_bundle_path.name}"}}'
+    assert service.samples()[name] == made.timestamp()
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "several"])
+def test_the_last_reload_is_told(tiny_bundle_path: Path, tmp_path: Path, workers: tuple[str, ...]) -> None:
+    """Its outcome, time and cause, whoever asked for it; a good one wipes out a bad one."""
+    current = tmp_path / "current"
+    current.symlink_to(tiny_bundle_path)
+    with serving(current, *workers) as service:
+        assert service.management("/admin/status").json()["last_reload"] is None
+        started = service.counts("model_last_reload_success_timestamp_seconds")
+        missing = _reloaded_from(service, current, tmp_path / "nowhere")
+        assert (missing["succeeded"], missing["cause"]) == (False, f"{current}: no bundle there; promote one first")
+        foreign = _reloaded_from(service, current, spoiled.foreign(tiny_bundle_path, tmp_path / "store"))
+        assert not foreign["succeeded"]
+        assert "version 999" in foreign["cause"]
+        assert service.counts("model_last_reload_successful") == 0
+        assert service.counts("model_last_reload_success_timestamp_seconds") == started
+        good = _reloaded_from(service, current, tiny_bundle_path)
+        assert (good["succeeded"], good["cause"]) == (True, None)
+        assert service.counts("model_last_reload_successful") == 1
+        served = service.counts("model_last_reload_success_timestamp_seconds")
+        assert datetime.fromisoformat(good["at"]).timestamp() == int(served) > started - 1
+
+
+def _reloaded_from(service: Service, current: Path, bundle: Path) -> dict[str, Any]:
+    """Point there, send the signal, and say how it ended."""
+    before = service.management("/admin/status").json()["last_reload"]
+    current.unlink()
+    current.symlink_to(bundle)
+    service.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: service.management("/admin/status").json()["last_reload"] != before)
+    last: dict[str, Any] = service.management("/admin/status").json()["last_reload"]
+    return last
+
+
+def test_readiness_is_a_metric_too(tiny_bundle_path: Path) -> None:
+    """Of several processes 1 only while all serve, as `/readyz` has it."""
+    with serving(tiny_bundle_path, "--workers", "2") as service:
+        assert service.counts("ticket_router_ready") == 1
+        os.kill(service.management("/admin/status").json()["workers"][0]["pid"], signal.SIGKILL)
+        wait_until(lambda: service.counts("ticket_router_ready") == 0)
+        wait_until(lambda: service.counts("ticket_router_ready") == 1)
 
 
 def test_no_ticket_content_reaches_the_log(service: Service) -> None:

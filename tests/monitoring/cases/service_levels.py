@@ -1,0 +1,174 @@
+"""Budgets that burn: `tests/monitoring/cases/case.py` says how to read them."""
+
+from tests.monitoring.cases.case import POD, Case
+
+
+def _answers(code: int, route: str = "/v1/route") -> str:
+    return f'ticket_router_http_requests_total{{{POD}, route="{route}", method="POST", code="{code}"}}'
+
+
+def _took(below: str) -> str:
+    name, le = ("bucket", f', le="{below}"') if below else ("count", "")
+    return f'ticket_router_http_request_duration_seconds_{name}{{{POD}, route="/v1/route"{le}}}'
+
+
+FAST, SLOW, SLOWEST = 'long="1h"', 'long="6h"', 'long="3d"'
+A, L = "TicketRouterAvailabilityBurn", "TicketRouterLatencyBurn"
+
+SERVICE_LEVELS = (
+    Case(
+        A,
+        "a tenth fails for half an hour, and no more",
+        {_answers(200): "0+100x180", _answers(500): "0x60 10+10x29 300x90"},
+        fires=(80, 90),
+        quiet=(60, 62, 70, 100, 170),
+        only=FAST,
+    ),
+    Case(
+        A,
+        "one in a hundred fails: too little for the fast alert, too much for six hours",
+        {_answers(200): "0+500x80", _answers(503): "0+5x24 120x56"},
+        fires=(60, 120),
+        quiet=(5, 20, 155, 390),
+        only=SLOW,
+        every=5,
+    ),
+    Case(
+        A,
+        "one in a hundred fails: the fast alert keeps still",
+        {_answers(200): "0+100x120", _answers(503): "0+1x120"},
+        quiet=(60, 120),
+        only=FAST,
+    ),
+    Case(
+        A,
+        "one in five hundred fails for ten hours: a ticket, no page",
+        {_answers(200): "0+500x240", _answers(504): "0+1x120 120x120"},
+        fires=(180, 600),
+        quiet=(30, 100, 1000),
+        only=SLOWEST,
+        every=5,
+    ),
+    Case(
+        A,
+        "one in five hundred fails for ten hours: nobody is woken",
+        {_answers(200): "0+500x240", _answers(504): "0+1x120 120x120"},
+        quiet=(180, 600),
+        only='severity="page"',
+        every=5,
+    ),
+    Case(
+        A,
+        "five of few requests at night",
+        {_answers(200): "0+1x180", _answers(500): "0x60 1+1x4 5x120"},
+        quiet=(61, 66, 70, 90, 150),
+    ),
+    Case(
+        A,
+        "two bad minutes in a good hour",
+        {_answers(200): "0+100x80", _answers(500): "0x60 10+10x1 20x18"},
+        quiet=(62, 64, 66),
+        only=FAST,
+    ),
+    Case(
+        A,
+        "ten bad minutes in six good hours",
+        {_answers(200): "0+500x90", _answers(500): "0x75 15+15x1 30x13"},
+        quiet=(400, 410),
+        only=SLOW,
+        every=5,
+    ),
+    Case(
+        A,
+        "a bad evening after two good days",
+        {_answers(200): "0+1000x330", _answers(500): "0x300 2+2x29"},
+        quiet=(3290,),
+        only=SLOWEST,
+        every=10,
+    ),
+    Case(
+        A,
+        "a small helpdesk is out entirely: ten an hour",
+        {_answers(200): "0+1x20 20x40", _answers(500): "0x20 1+1x40"},
+        fires=(240,),
+        quiet=(120,),
+        only=SLOW,
+        every=6,
+    ),
+    Case(
+        A,
+        "refusals, clients' faults and scanners are not failures, and do not hide any",
+        {_answers(200): "0+100x60", _answers(429): "0+100x60", _answers(422): "0+100x60", _answers(500): "0x60"},
+        quiet=(10, 30, 60),
+    ),
+    Case(
+        A,
+        "a flood of other answers does not thin failures out",
+        {_answers(200): "0+100x60", _answers(500): "0+3x60", _answers(404, "unmatched"): "0+9000x60"},
+        fires=(30,),
+        only=FAST,
+    ),
+    Case(
+        L,
+        "half is slow for half an hour, and no more",
+        {_answers(200): "0+90x180", _took(""): "0+90x180", _took("0.5"): "0+90x60 5445+45x30 6885+90x89"},
+        fires=(85, 90),
+        quiet=(60, 62, 79, 100, 170),
+        only=FAST,
+    ),
+    Case(
+        L,
+        "one in ten is slow: too little for the fast alert, too much for six hours",
+        {_answers(200): "0+500x80", _took(""): "0+500x80", _took("0.5"): "0+450x24 11300+500x55"},
+        fires=(60, 120),
+        quiet=(5, 160, 390),
+        only=SLOW,
+        every=5,
+    ),
+    Case(
+        L,
+        "one in fifty is slow for ten hours: a ticket, no page",
+        {_answers(200): "0+500x240", _took(""): "0+500x240", _took("0.5"): "0+490x120 59300+500x119"},
+        fires=(180, 600),
+        quiet=(30, 1000),
+        only=SLOWEST,
+        every=5,
+    ),
+    Case(
+        L,
+        "one in fifty is slow for ten hours: nobody is woken",
+        {_answers(200): "0+500x240", _took(""): "0+500x240", _took("0.5"): "0+490x240"},
+        quiet=(180, 600),
+        only='severity="page"',
+        every=5,
+    ),
+    Case(
+        L,
+        "nine of few tickets at night",
+        {_answers(200): "0+1x180", _took(""): "0+1x180", _took("0.5"): "0+1x60 60x8 61+1x110"},
+        quiet=(61, 66, 72, 90, 150),
+    ),
+    Case(
+        L,
+        "two slow minutes in a good hour",
+        {_answers(200): "0+90x80", _took(""): "0+90x80", _took("0.5"): "0+90x60 5450+50x1 5590+90x18"},
+        quiet=(62, 64, 66),
+        only=FAST,
+    ),
+    Case(
+        L,
+        "ten slow minutes in six good hours",
+        {_answers(200): "0+500x90", _took(""): "0+500x90", _took("0.5"): "0+500x75 37850+350x1 38700+500x13"},
+        quiet=(400, 410),
+        only=SLOW,
+        every=5,
+    ),
+    Case(
+        L,
+        "a slow evening after two good days",
+        {_answers(200): "0+1000x330", _took(""): "0+1000x330", _took("0.5"): "0+1000x300 300980+980x29"},
+        quiet=(3290,),
+        only=SLOWEST,
+        every=10,
+    ),
+)

@@ -1,0 +1,39 @@
+"""Two real services, one of them in several processes, under load and watched by a real Prometheus."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.monitoring.prometheus import Prometheus, prometheus
+from tests.monitoring.traffic import traffic
+from tests.support.process import Service, serving
+
+LOAD_SECONDS = float(os.environ.get("MONITORING_LOAD_SECONDS", "10"))
+"""How long the load lasts before the first question; `make monitoring-test` takes two minutes."""
+SMALL_QUEUE = ("--queue-tokens", "64", "--max-batch-tokens", "64", "--runners", "1")
+"""One long ticket fills it."""
+
+
+@dataclass(frozen=True)
+class Watched:
+    one: Service
+    several: Service
+    prometheus: Prometheus
+
+
+@pytest.fixture(scope="session")
+def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """Shared, and the load goes on: tests leave both services ready."""
+    folder = tmp_path_factory.mktemp("prometheus")
+    with (
+        serving(tiny_bundle_path, *SMALL_QUEUE) as one,
+        serving(tiny_bundle_path, "--workers", "2") as several,
+        traffic((one, several)),
+        prometheus(folder, [f"127.0.0.1:{each.management_port}" for each in (one, several)]) as watch,
+    ):
+        time.sleep(LOAD_SECONDS)
+        yield Watched(one, several, watch)

@@ -1,0 +1,102 @@
+"""A real Prometheus on loopback: Debian's, scraping and evaluating every second."""
+
+import contextlib
+import json
+import math
+import re
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.monitoring.rules import tool, write_rules
+from tests.support.waiting import wait_until
+
+WINDOWS = {"$__rate_interval": "10s", "$__range": "1m"}
+VARIABLES = {"$namespace": ".*", "$job": ".*", "$instance": ".*"}
+"""What Grafana puts in for "All"."""
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    client: httpx.Client
+
+    def ask(self, query: str) -> list[float]:
+        """The values of an instant query now, but for those that are no number."""
+        answer = self.client.get("/api/v1/query", params={"query": query}).json()
+        assert answer["status"] == "success", (query, answer)
+        values = [float(series["value"][1]) for series in answer["data"]["result"]]
+        return [value for value in values if not math.isnan(value)]
+
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule as it stands here; `health` says whether it can be evaluated."""
+        groups = self.client.get("/api/v1/rules").json()["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
+    def alert_state(self, name: str) -> str | None:
+        """`pending` or `firing`; None: neither."""
+        alerts = self.client.get("/api/v1/alerts").json()["data"]["alerts"]
+        return next((alert["state"] for alert in alerts if alert["labels"]["alertname"] == name), None)
+
+
+def as_grafana_asks(query: str) -> str:
+    """A dashboard's query with its variables put in."""
+    for name, value in (WINDOWS | VARIABLES).items():
+        query = query.replace(name, value)
+    return query
+
+
+def telling(query: str) -> str:
+    """An alert's query such that it gives data also when nothing is wrong.
+
+    Comparisons say 0 or 1 instead of hiding what they don't hold for; what must be absent is asked for; and the past is
+    a second ago.
+    """
+    query = re.sub(r" (==|>=|<=|>|<) (?!bool)", r" \1 bool ", query)
+    query = re.sub(r"^absent\((.*)\)$", r"\1", query.strip())
+    return re.sub(r"offset 1[wd]", "offset 1s", query)
+
+
+@contextlib.contextmanager
+def prometheus(folder: Path, targets: Sequence[str]) -> Iterator[Prometheus]:
+    """Scrapes these `host:port` under the committed rules, until the end of the block."""
+    port = _free_port()
+    config = folder / "prometheus.json"
+    config.write_text(json.dumps(_config(write_rules(folder), targets)))
+    flags = (f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}")
+    with (folder / "prometheus.log").open("w") as log:
+        command = [tool("prometheus"), *flags, f"--web.listen-address=127.0.0.1:{port}"]
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+                wait_until(lambda: _is_ready(client), seconds=60)
+                yield Prometheus(client)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _config(rule_files: list[str], targets: Sequence[str]) -> dict[str, Any]:
+    scraped = {"targets": list(targets), "labels": {"namespace": "test"}}
+    return {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": rule_files,
+        "scrape_configs": [{"job_name": "ticket-router", "static_configs": [scraped]}],
+    }
+
+
+def _is_ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/-/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port

@@ -1,0 +1,43 @@
+"""docs/metrics.md is complete and true: what is scraped stands there, and what stands there is scraped."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from tests.monitoring.conftest import Watched
+from tests.support.process import ROOT
+
+PAGE = (ROOT / "docs" / "metrics.md").read_text()
+ROW = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\| ([^|]+) \|[^|]*\|$", re.MULTILINE)
+OF_THE_FORMAT = {"le", "quantile"}
+"""Labels that every histogram or summary has."""
+
+
+class Family(NamedTuple):
+    name: str
+    kind: str
+    labels: frozenset[str]
+
+
+def documented() -> set[Family]:
+    return {
+        Family(name, kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels, _ in ROW.findall(PAGE)
+    }
+
+
+def scraped(texts: Iterable[str]) -> set[Family]:
+    return {
+        Family(name, kind, frozenset(_labels(text, name)))
+        for text in texts
+        for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE)
+    }
+
+
+def _labels(text: str, name: str) -> set[str]:
+    samples = re.findall(rf"^{name}(?:_bucket|_sum|_count)?\{{(.*)\}} ", text, re.MULTILINE)
+    return {label for sample in samples for label in re.findall(r'(\w+)="', sample)} - OF_THE_FORMAT
+
+
+def test_the_page_has_every_metric_with_its_type_and_labels_and_no_other(watched: Watched) -> None:
+    """Of one process and of several."""
+    assert documented() == scraped(each.management("/metrics").text for each in (watched.one, watched.several))

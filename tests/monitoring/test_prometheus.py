@@ -1,0 +1,75 @@
+"""A real Prometheus, a real service under load: what the dashboard and the alerts ask for is there."""
+
+import json
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.monitoring.conftest import Watched
+from tests.monitoring.prometheus import as_grafana_asks, telling
+from tests.monitoring.rules import FOLDER, rules
+from tests.support.process import ROOT, Service
+from tests.support.waiting import wait_until
+
+RELOAD_FAILED = "TicketRouterReloadFailed"
+
+
+def dashboard_queries() -> list[str]:
+    panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel.get("targets", ())]
+
+
+def reload(service: Service, **content: Any) -> int:
+    return httpx.post(f"{service.management_url}/admin/reload", json=content, timeout=60).status_code
+
+
+def test_every_query_of_the_dashboard_gives_data(watched: Watched) -> None:
+    """No panel stays empty on a service that works."""
+    queries = dashboard_queries()
+    assert len(queries) > 40
+    assert [query for query in queries if not watched.prometheus.ask(as_grafana_asks(query))] == []
+
+
+def test_every_rule_is_evaluated_and_gives_data(watched: Watched) -> None:
+    """Prometheus takes every rule, and none asks for a metric or label that is not there."""
+    assert [rule["name"] for rule in watched.prometheus.rules() if rule["health"] != "ok"] == []
+    found = rules("alert") + rules("record")
+    assert [rule for rule in found if not watched.prometheus.ask(telling(rule["expr"]))] == []
+
+
+def test_every_query_of_the_runbook_gives_data(watched: Watched) -> None:
+    """At three in the morning a query that finds nothing must mean that there is nothing."""
+    queries = re.findall(r"```promql\n(.*?)\n```", (ROOT / "docs" / "runbook.md").read_text(), re.DOTALL)
+    assert len(queries) > 5
+    assert [query for query in queries if not watched.prometheus.ask(telling(query))] == []
+
+
+def test_every_recording_is_there(watched: Watched) -> None:
+    """What alerts and dashboard read of the recording rules is really recorded."""
+    assert [rule["record"] for rule in rules("record") if not watched.prometheus.ask(rule["record"])] == []
+
+
+def test_nothing_fires_on_a_service_that_works(watched: Watched) -> None:
+    """An alert about nothing is the next one that nobody reads. Refusals are this load's own making."""
+    firing = watched.prometheus.ask('ALERTS{alertstate="firing", alertname!="TicketRouterRefusing"}')
+    assert firing == []
+
+
+def test_a_refused_reload_raises_its_alert_and_a_good_one_ends_it(watched: Watched) -> None:
+    """Of one process and of several, seen by Prometheus within its next scrapes."""
+    for service in (watched.one, watched.several):
+        assert reload(service, bundle="0" * 16) == 409
+        wait_until(lambda: watched.prometheus.alert_state(RELOAD_FAILED) is not None)
+        assert reload(service) == 200
+        wait_until(lambda: watched.prometheus.alert_state(RELOAD_FAILED) is None)
+
+
+@pytest.mark.slow
+def test_an_alert_fires_after_its_time_and_is_over(watched: Watched) -> None:
+    """From the refused bundle to an alert that fires, and to its end, in the real Prometheus."""
+    assert reload(watched.one, bundle="0" * 16) == 409
+    wait_until(lambda: watched.prometheus.alert_state(RELOAD_FAILED) == "firing", seconds=120)
+    assert reload(watched.one) == 200
+    wait_until(lambda: watched.prometheus.alert_state(RELOAD_FAILED) is None)

@@ -1,0 +1,79 @@
+"""Alert and recording rules: promtool takes them, every alert fires and clears, and each has its runbook section."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.monitoring.cases import CASES
+from tests.monitoring.cases.case import Case
+from tests.monitoring.rules import alert_names, promtool, rules, write_rules, write_rules_of
+from tests.support.process import ROOT
+
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+PER_ALERT = ("Meaning", "Impact", "First look", "Likely causes", "Remedy", "Escalate")
+
+
+def test_promtool_finds_nothing_wrong(tmp_path: Path) -> None:
+    """Expressions parse, templates too, and no rule stands twice."""
+    run = promtool("check", "rules", "--lint-fatal", *write_rules(tmp_path))
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_an_alert_does_as_it_should(case: Case, tmp_path: Path) -> None:
+    """It fires when it should, is over when that is over, and wakes nobody for too little."""
+    content = {
+        "rule_files": [write_rules_of(tmp_path, case.alert)],
+        "evaluation_interval": f"{case.every}m",
+        "tests": [_test_of(case)],
+    }
+    file = tmp_path / "test.json"
+    file.write_text(json.dumps(content))
+    run = promtool("test", "rules", str(file))
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def _test_of(case: Case) -> dict[str, Any]:
+    only = f", {case.only}" if case.only else ""
+    firing = f'(count(ALERTS{{alertname="{case.alert}", alertstate="firing"{only}}}) > bool 0) or vector(0)'
+    moments = [(minute, 1) for minute in case.fires] + [(minute, 0) for minute in case.quiet]
+    return {
+        "name": case.name,
+        "interval": f"{case.every}m",
+        "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
+        "promql_expr_test": [
+            {"expr": firing, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": value}]}
+            for minute, value in moments
+        ],
+    }
+
+
+@pytest.mark.parametrize("rule", rules("alert"), ids=lambda rule: f"{rule['alert']} {rule['labels']}")
+def test_every_rule_is_seen_to_fire_and_to_clear(rule: dict[str, Any]) -> None:
+    """No alert without a case in which it fires and is over again; those with several rules have one for each."""
+    shown = [case for case in CASES if case.alert == rule["alert"] and case.fires and case.quiet]
+    labels = [f'{name}="{value}"' for name, value in rule["labels"].items()]
+    assert any(case.only in ("", *labels) and max(case.quiet) > max(case.fires) for case in shown)
+
+
+@pytest.mark.parametrize("rule", rules("alert"), ids=lambda rule: f"{rule['alert']} {rule['labels']}")
+def test_an_alert_says_all_that_a_person_needs(rule: dict[str, Any]) -> None:
+    """How urgent, what, why, and where to read on: at its own section of the runbook."""
+    assert rule["labels"]["severity"] in ("page", "ticket")
+    assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
+    assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+
+
+def test_the_runbook_has_a_section_for_each_alert_and_no_other() -> None:
+    """Neither an alert without a page nor a page without its alert."""
+    assert sorted(re.findall(r"^### (TicketRouter\w+)$", RUNBOOK, re.MULTILINE)) == alert_names()
+
+
+@pytest.mark.parametrize("name", alert_names())
+def test_a_section_of_the_runbook_says_what_to_do(name: str) -> None:
+    """What it means, whom it hurts, where to look first, why, what to do, and when to call for help."""
+    section = re.split(r"^##", RUNBOOK.split(f"### {name}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
+    assert [part for part in PER_ALERT if f"**{part}" not in section] == []

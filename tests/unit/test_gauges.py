@@ -1,0 +1,74 @@
+"""What is read when the metrics are asked for: memory that may be used, and a bundle's age."""
+
+from pathlib import Path
+
+import pytest
+
+from service.api.schemas import ModelOut, PlanOut, ServingOut
+from service.gauges import ServingGauges
+from service.memory import memory_limit_bytes
+
+SERVING = ServingOut(
+    bundle="/bundles/b",
+    model=ModelOut(version="v", variant="fp32", text_version=1),
+    created_at="2026-11-22T00:00:00Z",
+    provider="CPUExecutionProvider",
+    plan=PlanOut(
+        source="default",
+        graph="raw",
+        runners=3,
+        intra_op_threads=1,
+        lone_threads=None,
+        lone_tokens=0,
+        max_batch_tokens=256,
+        max_padding=0.5,
+    ),
+    queue_depth=1,
+    queue_tokens=10,
+    queue_tokens_limit=100,
+    cache_entries=5,
+    golden_rows=9,
+    golden_largest_difference=0.0,
+)
+
+
+def values(*serving: ServingOut) -> dict[str, list[float]]:
+    families = ServingGauges(lambda: serving).collect()
+    return {family.name.removeprefix("ticket_router_"): [each.value for each in family.samples] for family in families}
+
+
+def test_several_processes_are_added_up_and_their_model_is_told_once() -> None:
+    """Queues and runners are sums; what is the same for all is one series."""
+    told = values(SERVING, SERVING)
+    assert (told["runners"], told["queue_tokens"], told["queue_tokens_limit"]) == ([6], [20], [200])
+    assert told["model_info"] == told["plan_info"] == [1]
+    assert told["model_created_timestamp_seconds"] == [1795305600]
+
+
+def test_while_nothing_serves_the_sums_are_zero() -> None:
+    """A pod that loads its model has metrics already, and no model."""
+    told = values()
+    assert (told["runners"], told["queue_tokens"]) == ([0], [0])
+    assert told["model_info"] == told["model_created_timestamp_seconds"] == []
+
+
+def test_a_date_that_is_none_costs_no_other_metric() -> None:
+    """A manifest's dates have the form of one; 30 February has it too."""
+    told = values(SERVING.model_copy(update={"created_at": "2026-02-30T00:00:00Z"}))
+    assert (told["model_created_timestamp_seconds"], told["model_info"]) == ([], [1])
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_memory_is_limited_by_the_cgroup(tmp_path: Path, name: str) -> None:
+    """Of either version."""
+    (tmp_path / "memory").mkdir()
+    (tmp_path / name).write_text("2000000\n")
+    assert memory_limit_bytes(tmp_path) == 2_000_000
+
+
+@pytest.mark.parametrize("content", ["max\n", "9223372036854771712\n", "?"])
+def test_without_a_limit_it_is_the_machines(tmp_path: Path, content: str) -> None:
+    """Also where the file says something that nobody knows, or is not there."""
+    nowhere = memory_limit_bytes(tmp_path / "nowhere")
+    (tmp_path / "memory.max").write_text(content)
+    assert memory_limit_bytes(tmp_path) == nowhere > 100_000_000
