@@ -1,0 +1,162 @@
+"""Every pod of k8s/: who it runs as, what it may take, and that all its names lead somewhere."""
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.manifests.render import FOLDERS, ROOT, Rendered, render
+from tests.manifests.restricted import USER, violations
+
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+REFERENCES = {"configMap": "name", "persistentVolumeClaim": "claimName", "secret": "secretName"}
+"""The kinds of volume that lie elsewhere, and what their name's key is called."""
+CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retraining"}
+"""Made apart from the overlays, by k8s/volumes."""
+SECRETS = {"ticket-router-bundle-store", "ticket-router-otlp", "ticket-router-registry"}
+"""Made by a person: docs/kubernetes.md, "Secrets"."""
+
+
+def test_every_pod_passes_the_restricted_profile(rendered: Rendered) -> None:
+    """The namespace, which enforces it, takes every pod."""
+    assert {pod.name: violations(pod.spec) for pod in rendered.pods()} == {pod.name: [] for pod in rendered.pods()}
+
+
+Spoil = Callable[[dict[str, Any], dict[str, Any]], object]
+SPOILED: dict[str, Spoil] = {
+    "hostNetwork": lambda pod, _: pod.update(hostNetwork=True),
+    "volume tmp": lambda pod, _: pod["volumes"][-1].update(hostPath={"path": "/"}),
+    "sysctls": lambda pod, _: pod["securityContext"].update(sysctls=[]),
+    "fsGroup": lambda pod, _: pod["securityContext"].pop("fsGroup"),
+    "automountServiceAccountToken": lambda pod, _: pod.pop("automountServiceAccountToken"),
+    "enableServiceLinks": lambda pod, _: pod.pop("enableServiceLinks"),
+    "service: runAsNonRoot": lambda pod, _: pod["securityContext"].pop("runAsNonRoot"),
+    "service: runAsUser": lambda _, own: own["securityContext"].update(runAsUser=0),
+    "service: seccompProfile": lambda pod, _: pod["securityContext"].pop("seccompProfile"),
+    "service: allowPrivilegeEscalation": lambda _, own: own["securityContext"].pop("allowPrivilegeEscalation"),
+    "service: readOnlyRootFilesystem": lambda _, own: own["securityContext"].update(readOnlyRootFilesystem=False),
+    "service: capabilities": lambda _, own: own["securityContext"]["capabilities"].update(add=["NET_ADMIN"]),
+    "service: privileged": lambda _, own: own["securityContext"].update(privileged=True),
+    "service: hostPort": lambda _, own: own["ports"][0].update(hostPort=80),
+}
+
+
+@pytest.mark.parametrize("what", SPOILED)
+def test_a_pod_that_breaks_the_profile_is_seen(what: str) -> None:
+    """The check above finds each of these by its name."""
+    spec = copy.deepcopy(render(FOLDERS["dev"]).pod("ticket-router").spec)
+    SPOILED[what](spec, spec["containers"][0])
+    assert what in violations(spec)
+
+
+def test_the_namespace_enforces_the_restricted_profile(deployed: Rendered) -> None:
+    """Whatever else is put there later is held to it too."""
+    labels = deployed.one("Namespace", "ticket-router")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_every_object_is_in_our_namespace(rendered: Rendered) -> None:
+    """Nothing lands in whatever namespace happens to be the default."""
+    assert {one["metadata"].get("namespace", "none") for one in rendered.objects if one["kind"] != "Namespace"} == {
+        "ticket-router"
+    }
+
+
+def test_every_container_says_what_it_takes(rendered: Rendered) -> None:
+    """CPU, memory and disk are requested and limited; the first two alike, so that what is promised is there."""
+    for pod in rendered.pods():
+        for one in pod.containers:
+            requests, limits = one["resources"]["requests"], one["resources"]["limits"]
+            assert {"cpu", "memory", "ephemeral-storage"} <= set(requests) & set(limits), (pod.name, one["name"])
+            assert (requests["cpu"], requests["memory"]) == (limits["cpu"], limits["memory"]), (pod.name, one["name"])
+
+
+def test_a_pods_folders_fit_its_share_of_the_disk(rendered: Rendered) -> None:
+    """The kubelet evicts a pod that fills its own folders beyond the limits of its containers."""
+    for pod in rendered.pods():
+        folders = sum(_bytes(one["emptyDir"]["sizeLimit"]) for one in pod.spec["volumes"] if "emptyDir" in one)
+        assert folders < sum(_bytes(one["resources"]["limits"]["ephemeral-storage"]) for one in pod.spec["containers"])
+
+
+def test_every_mount_has_its_volume_and_every_volume_its_source(rendered: Rendered) -> None:
+    """No claim, ConfigMap or volume is misspelt."""
+    for pod in rendered.pods():
+        volumes = {volume["name"]: volume for volume in pod.spec["volumes"]}
+        mounted = {mount["name"] for one in pod.containers for mount in one["volumeMounts"]}
+        assert mounted == set(volumes)
+        for volume in volumes.values():
+            assert _sources(volume) <= CLAIMS | SECRETS | _names(rendered, "ConfigMap"), volume
+
+
+def test_the_volume_folders_make_the_claims_that_pods_mount() -> None:
+    """Claims are made by k8s/volumes and nowhere else: deleting an overlay deletes no data."""
+    made = {name: _names(render(folder), "PersistentVolumeClaim") for name, folder in FOLDERS.items()}
+    assert made["bundles"] | made["retraining"] == CLAIMS
+    assert not any(made[name] for name in made if name not in ("bundles", "retraining"))
+
+
+def test_every_reference_of_the_environment_is_required(rendered: Rendered) -> None:
+    """A missing Secret or ConfigMap keeps the container from starting, and the kubelet says which is missing."""
+    for source in _environment_sources(rendered):
+        assert source["name"] in SECRETS | _names(rendered, "ConfigMap"), source
+    volumes = [
+        volume.get(kind)
+        for pod in rendered.pods()
+        for volume in pod.spec["volumes"]
+        for kind in ("configMap", "secret")
+    ]
+    for source in (*_environment_sources(rendered), *filter(None, volumes)):
+        assert source["optional"] is False, source
+
+
+def test_no_manifest_holds_a_secret(rendered: Rendered) -> None:
+    """Secrets are named, never written."""
+    assert rendered.all("Secret") == []
+
+
+def test_images_are_targets_of_the_dockerfile_with_a_version(rendered: Rendered) -> None:
+    """Every image is one that we build, and none is `latest`."""
+    targets = {f"ticket-router-{name}" for name in re.findall(r"^FROM .* AS (\S+)$", DOCKERFILE, re.MULTILINE)}
+    for pod in rendered.pods():
+        for one in pod.containers:
+            name, _, tag = one["image"].rpartition(":")
+            assert name.rpartition("/")[2] in targets
+            assert tag not in ("", "latest")
+
+
+def test_the_images_user_and_ports_are_the_manifests(deployed: Rendered) -> None:
+    """The Dockerfile and the Deployment say the same."""
+    ports = {port["containerPort"] for port in deployed.pod("ticket-router").container("service")["ports"]}
+    assert f"\nUSER {USER}:{USER}\n" in DOCKERFILE
+    assert "EXPOSE " + " ".join(map(str, sorted(ports))) in DOCKERFILE
+
+
+def test_the_base_alone_is_refused() -> None:
+    """It mounts a volume that only a bundle component defines, so the API server takes no half of a deployment."""
+    spec = render(ROOT / "k8s/base").pod("ticket-router").spec
+    assert "bundles" in {mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
+    assert "bundles" not in {volume["name"] for volume in spec["volumes"]}
+
+
+def _names(rendered: Rendered, kind: str) -> set[str]:
+    return {one["metadata"]["name"] for one in rendered.all(kind)}
+
+
+def _sources(volume: dict[str, Any]) -> set[str]:
+    return {volume[kind][key] for kind, key in REFERENCES.items() if kind in volume}
+
+
+def _environment_sources(rendered: Rendered) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for one in (one for pod in rendered.pods() for one in pod.containers):
+        found += [next(iter(source.values())) for source in one.get("envFrom", ())]
+        values = [variable.get("valueFrom", {}) for variable in one.get("env", ())]
+        found += [value[kind] for value in values for kind in ("secretKeyRef", "configMapKeyRef") if kind in value]
+    return found
+
+
+def _bytes(quantity: str) -> int:
+    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", quantity).groups()  # type: ignore[union-attr]
+    return int(number) * {"Mi": 2**20, "Gi": 2**30}[unit]
