@@ -1,0 +1,112 @@
+"""An image entered as a cluster would run it: read-only root, uid of the image, no capability, no new privileges.
+
+Docker's part is played by bubblewrap (namespaces and mounts) and setpriv (identity); what is run, and with which
+environment, comes out of the image's own configuration.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from tests.image.build import Config
+
+WRITABLE = ("/tmp", "/state")
+EXEC_SECONDS = 120
+_CLONE_NEWNET = 0x40000000
+_SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
+
+
+@dataclass(frozen=True)
+class Container:
+    """How to enter one image. `bundles` is mounted over /bundles, read-only; None: what the image has there."""
+
+    root: Path
+    config: Config
+    bundles: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def execute(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        """A command beside the service, as `docker exec` and a health check run it."""
+        return subprocess.run(self._entered(command), capture_output=True, text=True, timeout=EXEC_SECONDS)
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """The image's entrypoint to its end."""
+        return self.execute(*self.config.entrypoint, *arguments)
+
+    @contextlib.contextmanager
+    def started(self, *arguments: str) -> Iterator["Running"]:
+        """The image's entrypoint as process 1; killed at the end if it has not ended by then."""
+        told, telling = os.pipe()
+        with tempfile.TemporaryFile("w+") as output, open(told) as info:
+            command = self._entered((*self.config.entrypoint, *arguments), "--info-fd", str(telling))
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=(telling,), text=True)
+            os.close(telling)
+            pid = int(json.loads(info.read())["child-pid"])
+            try:
+                yield Running(process, pid, self.config.stop_signal, output)
+            finally:
+                if process.poll() is None:
+                    os.kill(pid, signal.SIGKILL)  # all that process 1 started goes with it, and frees its ports
+                process.wait()
+
+    def _entered(self, command: Sequence[str], *flags: str) -> list[str]:
+        user, group = self.config.user.split(":")
+        mounts = ["--ro-bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc"]
+        for folder in WRITABLE:
+            mounts += ["--perms", "1777", "--tmpfs", folder]
+        if self.bundles is not None:
+            mounts += ["--ro-bind", str(self.bundles), "/bundles"]
+        variables = [word for item in {**self.config.env, **self.env}.items() for word in ("--setenv", *item)]
+        namespaces = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1", "--die-with-parent"]
+        # Of bubblewrap's own capabilities only those are left that setpriv needs to give up everything.
+        rights = [word for name in ("SETUID", "SETGID", "SETPCAP") for word in ("--cap-add", f"CAP_{name}")]
+        identity = ["/usr/bin/setpriv", "--reuid", user, "--regid", group, "--clear-groups", "--no-new-privs"]
+        nothing = ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"]
+        entering = ["bwrap", *mounts, *namespaces, *rights, "--clearenv", *variables, "--chdir", self.config.workdir]
+        return [*entering, *flags, "--", *identity, *nothing, *command]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started container. `pid` is its process 1, as seen from here; `process` ends with its exit status."""
+
+    process: "subprocess.Popen[str]"
+    pid: int
+    _stop_signal: str
+    _output: IO[str]
+
+    def stop(self) -> None:
+        """The image's stop signal."""
+        os.kill(self.pid, signal.Signals[self._stop_signal])
+
+    def status(self) -> dict[str, str]:
+        """Identity and rights as the kernel has them."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+    def output(self) -> str:
+        """What it has printed so far."""
+        self._output.flush()
+        return Path(f"/proc/self/fd/{self._output.fileno()}").read_text()
+
+
+def leave_the_network() -> None:
+    """From now on this process and its children have a loopback of their own and nothing else.
+
+    So the images run on the ports they are made for, whatever else runs on this machine, and reach nothing outside.
+    """
+    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), "no network of its own")
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh", b"lo", _IFF_UP))
