@@ -4,7 +4,8 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 PEERS ?= all
-.PHONY: help env demo test slow bench lint types imports check constraints service-env clean
+IMAGES ?= service
+.PHONY: help env programs demo test slow dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,17 +23,40 @@ env: .venv/ready ## the environment, with everything a developer needs
 	$(BIN)/python -m pip install --quiet --no-deps --group embedded --constraint constraints.txt
 	@touch $@
 
+# Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, a registry to fetch from, and curl, which
+# the documentation speaks. RUNLEVEL=1: the programs are wanted, and none of their daemons started.
+PROGRAMS := curl prometheus haproxy docker-registry
+programs: ## the programs that the tests run the service beside; installed by apt where that is possible
+	@missing=$$(for name in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo $$name; done); \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "The tests need these programs; install them first: $$(echo $$missing)" >&2; exit 1; fi; \
+	apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+
 demo: env ## from made-up tickets to routed e-mails, in minutes; leaves nothing running
 	@$(BIN)/python -m training.demo
 
-test: env service-env ## the whole test suite
+test: env service-env programs ## the whole test suite
 	$(BIN)/python -m pytest
 
 slow: env service-env ## the slow checks: ten kills of a training, the guarantee re-split hundreds of times, a killed search
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
+dashboard: env ## write Grafana's dashboard from its code
+	$(BIN)/python -m k8s.dashboard
+
+monitoring-test: env ## dashboard and alerts against a real Prometheus, after two minutes of load; an alert fires and ends
+	MONITORING_LOAD_SECONDS=120 $(BIN)/python -m pytest tests/monitoring -m "slow or not slow" --timeout 600
+
 bench: env service-env ## our service beside its peers; BENCH="--bundle short=B1 --bundle long=B2"; writes docs/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.serving --peers $(PEERS) $(BENCH)
+
+rollout: env ## three services behind haproxy: restarts, roll-outs and kills under load; ROLLOUT="--bundle folder --rate 200"
+	$(BIN)/python -m tests.benchmarks.rollout $(ROLLOUT)
+
+autoscaling: env ## the autoscaler's rule against a simulated day; REPLAY="--per-week 1e6"; writes docs/autoscaling.svg
+	$(BIN)/python -m tests.benchmarks.autoscaling $(REPLAY)
 
 lint: env ## ruff: style and common faults
 	$(BIN)/ruff check .
@@ -44,7 +68,14 @@ types: env ## mypy, strict
 imports: env ## training → models ← service, and no torch outside training
 	$(BIN)/lint-imports
 
-check: lint types imports ## lint, types and import rules
+hadolint: env ## the Dockerfile's linter
+	$(BIN)/hadolint Dockerfile
+
+check: lint types imports hadolint ## lint, types, import rules and the Dockerfile
+
+# Root on Debian, some minutes the first time. The tiny bundle it makes needs torch, so it runs in the environment.
+image-test: env ## builds the images without a Docker engine and rehearses them; IMAGES="service training" BUNDLE=folder
+	@TRANSFORMERS_VERBOSITY=error $(BIN)/python -m tests.image --images "$(IMAGES)" $(if $(BUNDLE),--bundle $(BUNDLE))
 
 service-env: .venv-service/ready ## what a serving image has: no torch; the tests start the service with it
 
@@ -54,8 +85,17 @@ service-env: .venv-service/ready ## what a serving image has: no torch; the test
 	.venv-service/bin/python -m pip install --quiet --group service --constraint constraints.txt
 	@touch $@
 
+manifests: .venv-manifests/ready ## k8s/ rendered, held against the schemas of Kubernetes 1.31 and later, and read by checkov
+	.venv-manifests/bin/python -m tests.manifests.validate
+
+.venv-manifests/ready: constraints-manifests.txt
+	$(PYTHON) -m venv .venv-manifests
+	.venv-manifests/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-manifests/bin/python -m pip install --quiet --group manifests --constraint constraints-manifests.txt
+	@touch $@
+
 constraints: env ## write constraints.txt anew from what is installed
 	(sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude torch) > constraints.new && mv constraints.new constraints.txt
 
 clean: ## remove what the commands above made
-	rm -rf .venv .venv-service .bench demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-service .venv-manifests .bench demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -208,6 +208,6 @@ def _surroundings(results: Results) -> str:
         *(f"- {name}: {settings}." for name, settings in about.servers.items()),
         *(f"- **{name} is not in every round:** {why.partition('; see ')[0]}." for name, why in results.failed.items()),
         "",
-        f"```\n{about.command}\n```",
+        f"```sh\n{about.command}\n```",
     ]
     return "\n".join(lines) + "\n"

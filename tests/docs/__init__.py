@@ -1,0 +1,1 @@
+"""The documentation, tried: every fenced block of README.md and docs/ is run, parsed or checked against the product."""
