@@ -1,11 +1,11 @@
 """The bundle folder on disk: written whole or not at all, and verified before anything in it is parsed.
 
-`training.export` writes one, `service` opens it. Layout: `manifest.json` beside the files it lists, nothing else.
+`training.export` writes one, `service` opens it. Layout: `manifest.json` beside the files it lists, its signature where
+somebody vouches for it (`minisign.py`), and nothing else.
 """
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -20,10 +20,12 @@ from pydantic import ValidationError
 from models.encoding import Encoder, Encoding
 from models.errors import BundleError
 from models.manifest import FileEntry, Manifest, ModelEntry
+from models.minisign import SIGNATURE_BYTES, read_keys, verify
 from models.scoring import FieldScoring, Logits, Verdict, judge
 from models.text import TEXT_VERSION
 
 MANIFEST = "manifest.json"
+SIGNATURE = "manifest.json.minisig"
 MANIFEST_BYTES = 4_000_000
 """Largest manifest read: a few thousand labels fit, a file put there to fill the memory does not."""
 _CHUNK = 1 << 20
@@ -72,22 +74,26 @@ class Bundle:
         return _read_verified(self.path, name, self.manifest.files[name])
 
 
-def open_bundle(path: Path) -> Bundle:
-    """Verify every digest, then load.
+def open_bundle(path: Path, key_file: Path | None = None) -> Bundle:
+    """Verify the signature, if one is asked for, and every digest; then load.
+
+    Args:
+        path: the bundle's folder, or a link to it.
+        key_file: minisign's public key that must have signed it; None: anybody may have made it.
 
     Raises:
-        BundleError: no bundle there, or it is damaged, holds links or files it doesn't list, or is made for another
-            schema or text version. The message is one line that names the file.
+        BundleError: no bundle there, or it is damaged, holds links or files it doesn't list, is made for another
+            schema or text version, or is not signed with the key. The message is one line that names the file.
     """
     try:
-        return _open(path)
+        return _open(path, key_file)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _open(path: Path) -> Bundle:
+def _open(path: Path, key_file: Path | None) -> Bundle:
     folder = _folder(path)
-    manifest = _read_manifest(folder)
+    manifest = _read_manifest(folder, key_file)
     _refuse_strays(folder, manifest)
     for name, entry in manifest.files.items():
         _verify(folder, name, entry)
@@ -162,20 +168,33 @@ def _folder(path: Path) -> Path:
     return folder
 
 
-def _read_manifest(folder: Path) -> Manifest:
+def _read_manifest(folder: Path, key_file: Path | None) -> Manifest:
     raw = _read_regular(folder, MANIFEST, MANIFEST_BYTES)
+    if key_file is not None:
+        _refuse_unsigned(folder, raw, key_file)
     try:
         manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"]) or "its JSON"
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])[:100] or "its JSON"
         raise BundleError(f"{folder}/{MANIFEST}: damaged or from another release, at {where!r}") from error
-    if manifest.version != manifest.expected_version():
+    # Another spelling of the same, a key that stands twice among it, could say something else to another reader.
+    if manifest.version != manifest.expected_version() or raw != manifest.spelled():
         raise BundleError(f"{folder}/{MANIFEST}: its content does not give its version id; it was changed after export")
     return manifest
 
 
+def _refuse_unsigned(folder: Path, manifest: bytes, key_file: Path) -> None:
+    if not (folder / SIGNATURE).exists():
+        raise BundleError(f"{folder}: not signed, and a signature is asked for; sign it with: minisign -Sm {MANIFEST}")
+    keys, signature = read_keys(key_file), _read_regular(folder, SIGNATURE, SIGNATURE_BYTES)
+    try:
+        verify(manifest, signature, keys)
+    except BundleError as error:
+        raise BundleError(f"{folder}/{SIGNATURE}: {error}") from error
+
+
 def _refuse_strays(folder: Path, manifest: Manifest) -> None:
-    listed = {MANIFEST, *manifest.files}
+    listed = {MANIFEST, SIGNATURE, *manifest.files}
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name not in listed:
@@ -184,14 +203,14 @@ def _refuse_strays(folder: Path, manifest: Manifest) -> None:
 
 def _verify(folder: Path, name: str, entry: FileEntry) -> None:
     digest = hashlib.sha256()
-    with _open_regular(folder, name, entry.size) as file:
+    with _open_regular(folder, name, entry.size, least=entry.size) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     _refuse_digest(folder, name, digest.hexdigest(), entry)
 
 
 def _read_verified(folder: Path, name: str, entry: FileEntry) -> bytes:
-    raw = _read_regular(folder, name, entry.size)
+    raw = _read_regular(folder, name, entry.size, least=entry.size)
     _refuse_digest(folder, name, hashlib.sha256(raw).hexdigest(), entry)
     return raw
 
@@ -201,21 +220,25 @@ def _refuse_digest(folder: Path, name: str, digest: str, entry: FileEntry) -> No
         raise BundleError(f"{folder}/{name}: its digest is not the manifest's; the file is damaged, copy it anew")
 
 
-def _read_regular(folder: Path, name: str, limit: int) -> bytes:
-    with _open_regular(folder, name, limit) as file:
-        return file.read(limit + 1)
+def _read_regular(folder: Path, name: str, most: int, least: int = 0) -> bytes:
+    with _open_regular(folder, name, most, least) as file:
+        return file.read(most + 1)
 
 
-def _open_regular(folder: Path, name: str, limit: int) -> BinaryIO:
-    """Open a regular file of at most `limit` bytes, never through a link."""
+def _open_regular(folder: Path, name: str, most: int, least: int = 0) -> BinaryIO:
+    """Open a regular file of `least` to `most` bytes, never through a link.
+
+    A file's size must be the manifest's before it is read: memory is set aside for what the manifest says.
+    """
     try:
         descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise BundleError(f"{folder}/{name}: missing, a link, or unreadable ({error.strerror})") from error
     facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode) or facts.st_size > limit:
+    if not stat.S_ISREG(facts.st_mode) or not least <= facts.st_size <= most:
         os.close(descriptor)
-        raise BundleError(f"{folder}/{name}: not a regular file of at most {limit} bytes; the bundle is damaged")
+        size = f"{most} bytes" if least else f"at most {most} bytes"
+        raise BundleError(f"{folder}/{name}: not a regular file of {size}; the bundle is damaged, copy it anew")
     return os.fdopen(descriptor, "rb")
 
 
@@ -223,8 +246,7 @@ def _stage(staging: Path, draft: Mapping[str, Any], files: Mapping[str, bytes | 
     entries = {name: _put(staging / name, content) for name, content in sorted(files.items())}
     unnamed = Manifest.model_validate({**draft, "version": "0" * 16, "files": entries})
     manifest = unnamed.model_copy(update={"version": unnamed.expected_version()})
-    content = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    _put(staging / MANIFEST, content.encode())
+    _put(staging / MANIFEST, manifest.spelled())
     _sync_folder(staging)
     return manifest
 

@@ -18,6 +18,8 @@ from models.scoring import FieldScoring, Threshold
 SCHEMA_VERSION = 1
 
 FileName = Annotated[str, Constrained(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+ListedName = Annotated[str, Constrained(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,92}\.(json|jsonl|onnx|md|html)$")]
+"""A file of a bundle: data and documents. What runs when it is loaded (pickles, `.bin`, `.pt`, `.py`) has no name."""
 Sha256 = Annotated[str, Constrained(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Constrained(ge=0, le=1, allow_inf_nan=False)]
 Moment = Annotated[str, Constrained(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(Z|[+-]\d{2}:\d{2})$")]
@@ -34,10 +36,10 @@ class Frozen(BaseModel):
 
 
 class FileEntry(Frozen):
-    """A file of the bundle: its SHA-256 and its size in bytes."""
+    """A file of the bundle: its SHA-256 and its size in bytes, at most what one ONNX file can hold."""
 
     sha256: Sha256
-    size: Annotated[int, Constrained(ge=0)]
+    size: Annotated[int, Constrained(ge=0, le=2**31)]
 
 
 class LabelEntry(Frozen):
@@ -106,7 +108,7 @@ class ModelEntry(Frozen):
     """One ONNX graph, how far (absolute, per logit) it may lie from the golden rows' torch logits, what it suits."""
 
     variant: Variant
-    file: FileName
+    file: ListedName
     tolerance: Annotated[float, Constrained(gt=0, allow_inf_nan=False)]
     devices: Annotated[tuple[Device, ...], Constrained(min_length=1)] = ("cpu", "cuda")
     instructions: tuple[Instructions, ...] = ()
@@ -131,7 +133,7 @@ class Manifest(Frozen):
     models: Annotated[tuple[ModelEntry, ...], Constrained(min_length=1)]
     golden_rows: Annotated[int, Constrained(ge=1)]
     provenance: Mapping[str, Any]
-    files: Mapping[FileName, FileEntry]
+    files: Mapping[ListedName, FileEntry]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -155,6 +157,10 @@ class Manifest(Frozen):
     def scorings(self) -> tuple[FieldScoring, ...]:
         """How each field's logits are judged, the department's first."""
         return scorings_of(self.label_space(), self.fields)
+
+    def spelled(self) -> bytes:
+        """The content of `manifest.json`: the one spelling that is written, and the only one that is read back."""
+        return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False).encode()
 
     def expected_version(self) -> str:
         """The version id this manifest's content gives: 16 hex digits of a SHA-256.

@@ -27,7 +27,7 @@ def tune_bundle(settings: Settings, seconds: float) -> tuple[Path, Tuning]:
     Raises:
         TicketRouterError: there is no sound bundle, no such device, or no writing to the state folder.
     """
-    bundle, machine = open_bundle(settings.bundle), this_machine()
+    bundle, machine = open_bundle(settings.bundle, settings.bundle_key), this_machine()
     _warn_if_busy()
 
     def attempt(device: str) -> tuple[Path, Tuning]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from models.bundle import Bundle, open_bundle, point_current
+from models.bundle import MANIFEST, SIGNATURE, Bundle, open_bundle, point_current
 from models.errors import BundleError
 from service.delivery.download import Limits
 from service.delivery.errors import DeliveryError
@@ -45,7 +45,8 @@ class Store:
         return self._sound(version)
 
     def install(self, staged: Path, digest: str) -> Bundle:
-        """Verify the unpacked bundle and move it to its place; a sound one that is there already is kept.
+        """Verify the unpacked bundle and move it to its place. A sound one that is there already is kept, and takes the
+        signature that it may have been given since.
 
         Raises:
             BundleError: it is not a sound bundle.
@@ -57,6 +58,8 @@ class Store:
             if target.exists():
                 target.rename(self.work / "damaged")
             staged.rename(target)
+        else:
+            _take_signature(staged, target)
         self._notes.mkdir(exist_ok=True)
         (self._notes / digest).write_text(version)
         _sync_folder(target)
@@ -100,6 +103,12 @@ def locked(folder: Path, limits: Limits) -> Iterator[Store]:
             yield store
         finally:
             shutil.rmtree(store.work, ignore_errors=True)
+
+
+def _take_signature(staged: Path, kept: Path) -> None:
+    """In one step, and only where it is of the very same manifest: two of one version may differ in their dates."""
+    if (staged / SIGNATURE).exists() and (staged / MANIFEST).read_bytes() == (kept / MANIFEST).read_bytes():
+        (staged / SIGNATURE).replace(kept / SIGNATURE)
 
 
 def _wait_for(lock: int, folder: Path, limits: Limits) -> None:

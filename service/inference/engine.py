@@ -90,13 +90,14 @@ def open_engine(
         stop: when it is set, all this is given up.
 
     Raises:
-        BundleError: the bundle is missing, damaged, foreign, or its golden rows come out differently here.
+        BundleError: the bundle is missing, damaged, foreign, not signed as the settings ask, or its golden rows come
+            out differently here.
         DeviceError: the device asked for is not there.
         PlanError: the settings ask for what this machine or bundle cannot do.
         OpeningStopped: `stop` was set meanwhile.
     """
     stop = stop or threading.Event()
-    opened = open_bundle(bundle) if isinstance(bundle, Path) else bundle
+    opened = open_bundle(bundle, settings.bundle_key) if isinstance(bundle, Path) else bundle
     machine = this_machine()
     tuning = stop if tune else None
     chosen, sessions = on_device(settings.device, lambda device: _open_on(device, settings, opened, machine, tuning))

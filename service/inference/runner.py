@@ -28,6 +28,8 @@ _OPTIMIZATION: Mapping[Graph, ort.GraphOptimizationLevel] = {
 }
 _ERROR_SEVERITY = 3
 _INPUTS = frozenset({"input_ids", "attention_mask"})
+_NO_FOLDER = "/dev/null/no-folder"
+"""Cannot be made, for its parent is no folder."""
 
 
 class DeviceError(TicketRouterError):
@@ -132,6 +134,10 @@ def _options(intra_op_threads: int, fusion: Graph) -> ort.SessionOptions:
     # Spinning workers burn cores while idle and starve the event loop: 0.95 against 3.39 CPU-seconds per 4 s.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # The verified bytes are all there is of the graph: onnxruntime would read its weights from files of the working
+    # folder if it said so. And ONNX they must be: the runtime's own format skips the checks of a graph.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     return options
 
 

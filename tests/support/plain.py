@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from models.bundle import write_bundle
+from models.bundle import open_bundle, write_bundle
+from models.errors import BundleError
 from models.fields import LabelSpace
 from models.scoring import FieldScoring, Threshold
 from models.text import TEXT_VERSION
@@ -66,6 +68,15 @@ def files(**changes: bytes) -> dict[str, bytes | Path]:
 
 def plain_bundle(store: Path, content: Mapping[str, Any] | None = None) -> Path:
     return write_bundle(store, content or draft(), files())
+
+
+def refusal(path: Path, key_file: Path | None = None) -> str:
+    """The one line a bundle is refused with."""
+    with pytest.raises(BundleError) as caught:
+        open_bundle(path, key_file)
+    message = str(caught.value)
+    assert message.isprintable(), "one line, and nothing a terminal would act on"
+    return message
 
 
 def scoring_of(number: int = 0, *, temperature: float = 1.0, threshold: Threshold | None = None) -> FieldScoring:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import open_bundle
+from models.bundle import SIGNATURE, open_bundle
 from service.delivery.errors import DeliveryError
 from service.delivery.fetch import fetch
 from service.delivery.store import locked
 from tests.support.delivery import digest_of, order, packed
 from tests.support.plain import draft, plain_bundle
+from tests.support.signing import new_signer
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems")
 
@@ -90,6 +91,41 @@ def test_a_bundle_damaged_in_its_place_is_brought_anew(archive: Path, tmp_path: 
     assert fetch(order(archive, digest, to)).version == version
     assert open_bundle(to / "current").version == version
     assert visible(to) == {version, "current"}
+
+
+@pytest.mark.parametrize("kind", ["signed", "unsigned", "signed anew"])
+def test_a_bundle_that_was_signed_since_takes_its_signature(
+    archive: Path, bundle: Path, tmp_path: Path, kind: str
+) -> None:
+    """Its folder stays, for it may be in use; a later archive without a signature takes none away."""
+    to, signer = tmp_path / "bundles", new_signer(tmp_path)
+    fetch(order(archive, digest_of(archive), to))
+    stamp = (to / "current").stat().st_ino
+    signed = packed(signer.sign(bundle), tmp_path / "signed.tar")
+    version = fetch(order(signed, digest_of(signed), to)).version
+    if kind == "unsigned":
+        (bundle / SIGNATURE).unlink()
+        again = packed(bundle, tmp_path / "again.tar")
+        fetch(order(again, digest_of(again), to))
+    elif kind == "signed anew":
+        signer = new_signer(tmp_path, "other")
+        again = packed(signer.sign(bundle), tmp_path / "again.tar")
+        fetch(order(again, digest_of(again), to))
+    assert open_bundle(to / "current", signer.public).version == version
+    assert (to / "current").stat().st_ino == stamp
+    assert visible(to) == {version, "current"}
+
+
+def test_another_manifests_signature_is_not_taken(archive: Path, bundle: Path, tmp_path: Path) -> None:
+    """A bundle of the same version made on another day has a manifest, and a signature, of its own."""
+    to, signer = tmp_path / "bundles", new_signer(tmp_path)
+    fetch(order(archive, digest_of(archive), to))
+    later = signer.sign(plain_bundle(tmp_path / "later", draft(created_at="2027-01-01T00:00:00Z")))
+    assert later.name == bundle.name
+    signed = packed(later, tmp_path / "signed.tar")
+    fetch(order(signed, digest_of(signed), to))
+    assert not (to / "current" / SIGNATURE).exists()
+    assert open_bundle(to / "current").version == bundle.name
 
 
 def test_the_next_bundle_takes_over_and_the_last_stays(archive: Path, tmp_path: Path) -> None:

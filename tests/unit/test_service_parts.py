@@ -1,21 +1,16 @@
 """The smaller parts of the service: the table of errors, logs, runner, variants."""
 
-import asyncio
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from uvicorn.server import ServerState
 
 from models.bundle import open_bundle
 from models.errors import BundleError
 from service import errors
 from service.errors import ServiceError
-from service.http import protocol
 from service.http.problems import INTERNAL, TABLE, kind_of, problem_of
 from service.inference.runner import DeviceError, open_runner
 from service.logs import without_messages
@@ -73,34 +68,6 @@ def test_the_end_of_the_drain_time_is_a_warning() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(event["level"], event["event"][:8]) for event in events] == [("warning", "Cancel 1"), ("error", "else")]
-
-
-def test_half_a_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that says nothing, or half of what it has to, is closed."""
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
-
-    async def ask(port: int, sent: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(sent)
-        try:
-            return await asyncio.wait_for(reader.read(), 5)
-        finally:
-            writer.close()
-            await writer.wait_closed()
-
-    async def play() -> list[bytes]:
-        config, state = uvicorn.Config(FastAPI(), log_config=None), ServerState()
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: protocol.ProblemProtocol(config, state, {}), "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        second = b"GET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HT"
-        answers = [await ask(port, sent) for sent in (b"", b"GET / HT", second)]
-        server.close()
-        return answers
-
-    nothing, half, second = asyncio.run(play())
-    assert (nothing, half) == (b"", b"")
-    assert second.startswith(b"HTTP/1.1 404 ")
 
 
 def test_a_gpu_that_is_not_there_is_refused_by_name(tiny_bundle_path: Path) -> None:

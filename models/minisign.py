@@ -1,0 +1,101 @@
+"""Who vouches for a bundle: minisign's signatures, Ed25519 over the manifest's bytes, whose digests pin every file.
+
+`bundle.py` asks it before anything is parsed, where a public key is given. Keys are made and manifests signed with
+minisign's own tool, for nothing here ever holds a private key: docs/bundles.md says how.
+"""
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import BundleError
+
+SIGNATURE_BYTES = 16_384
+"""Largest signature file read; minisign's own comments are below 10 kB together."""
+_KEY_BYTES = 1_000_000
+_PURE, _PREHASHED = b"Ed", b"ED"
+"""What was signed: the content, as minisign did before 0.10 and does with `-l`, or its BLAKE2b-512."""
+_ID_END = 10
+_UNTRUSTED, _TRUSTED = "untrusted comment: ", "trusted comment: "
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature file, taken apart. The second signature is over the first one and the trusted comment."""
+
+    algorithm: bytes
+    key_id: bytes
+    content_signature: bytes
+    trusted_comment: bytes
+    comment_signature: bytes
+
+
+def read_keys(path: Path) -> Mapping[bytes, bytes]:
+    """Public keys by their ids: a file as `minisign -G` writes it, or several in one, while one replaces another.
+
+    Raises:
+        BundleError: no such file, or it holds anything else.
+    """
+    try:
+        with path.open("rb") as file:
+            lines = file.read(_KEY_BYTES).decode("latin-1").splitlines()
+    except OSError as error:
+        raise BundleError(f"{path}: the public key cannot be read ({error.strerror})") from error
+    raw = [_decoded(line) for line in lines if line and not line.startswith(_UNTRUSTED)]
+    if not raw or any(len(key) != _ID_END + 32 or not key.startswith(_PURE) for key in raw):
+        raise BundleError(f"{path}: not a minisign public key; make a pair with: minisign -G")
+    return {key[2:_ID_END]: key[_ID_END:] for key in raw}
+
+
+def verify(content: bytes, signature: bytes, keys: Mapping[bytes, bytes]) -> None:
+    """Return if one of the keys signed this content; `signature` is what its `.minisig` file holds.
+
+    Raises:
+        BundleError: none did, or it is not a signature.
+    """
+    found = _parse(signature)
+    if found.key_id not in keys:
+        asked = " or ".join(map(_shown, keys))
+        raise BundleError(f"signed with key {_shown(found.key_id)}, asked for is {asked}")
+    signed = content if found.algorithm == _PURE else hashlib.blake2b(content).digest()
+    _verify_one(keys[found.key_id], found.content_signature, signed, "is no signature of this manifest")
+    comment = found.content_signature + found.trusted_comment
+    _verify_one(keys[found.key_id], found.comment_signature, comment, "its trusted comment was changed")
+
+
+def _verify_one(key: bytes, signature: bytes, signed: bytes, fault: str) -> None:
+    # Here, for it costs 9 MB and 20 ms, and most services set no key.
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
+    except InvalidSignature as error:
+        raise BundleError(fault) from error
+
+
+def _parse(signature: bytes) -> Signature:
+    # Split at line feeds alone: a comment may hold what elsewhere ends a line.
+    lines = signature.decode("latin-1").split("\n")
+    if len(lines) == 5 and not lines[4] and lines[0].startswith(_UNTRUSTED) and lines[2].startswith(_TRUSTED):
+        main, comment_signature = _decoded(lines[1]), _decoded(lines[3])
+        if (len(main), len(comment_signature)) == (_ID_END + 64, 64) and main[:2] in (_PURE, _PREHASHED):
+            comment = lines[2].removeprefix(_TRUSTED).encode("latin-1")
+            return Signature(main[:2], main[2:_ID_END], main[_ID_END:], comment, comment_signature)
+    raise BundleError("not a whole minisign signature; sign the manifest anew")
+
+
+def _decoded(line: str) -> bytes:
+    """Base64 in its one spelling; empty where it is none. The bits behind the last byte would pass unseen otherwise."""
+    try:
+        raw = base64.b64decode(line, validate=True)
+    except ValueError:
+        return b""
+    return raw if base64.b64encode(raw).decode() == line else b""
+
+
+def _shown(key_id: bytes) -> str:
+    """A key's id as minisign prints it."""
+    return f"{int.from_bytes(key_id, 'little'):016X}"

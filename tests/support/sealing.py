@@ -1,0 +1,38 @@
+"""Manifests changed by someone who knows how the version id is made: only a signature, or golden rows, can tell."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from models.bundle import MANIFEST
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    return content
+
+
+def spell(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write a manifest as `models` spells it."""
+    (folder / MANIFEST).write_text(json.dumps(content, indent=1, ensure_ascii=False))
+
+
+def resealed(folder: Path, **changes: Any) -> Path:
+    """Change the manifest and give it the version that its content gives."""
+    content = manifest_of(folder) | changes
+    body = {key: value for key, value in content.items() if key not in ("version", "created_at")}
+    deciding = {"tokenizer.json", "golden.jsonl", *(model["file"] for model in body["models"] or ())}
+    body["files"] = {name: entry for name, entry in body["files"].items() if name in deciding}
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    content["version"] = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    spell(folder, content)
+    return folder
+
+
+def replaced(folder: Path, name: str, content: bytes) -> Path:
+    """Put another file in the place of one, with its digest and size, and seal that."""
+    (folder / name).write_bytes(content)
+    entry = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    return resealed(folder, files=manifest_of(folder)["files"] | {name: entry})

@@ -1,0 +1,256 @@
+"""Rates, following the file, the table of roles, and what a header or an address may hold."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, generate_latest
+from starlette.routing import Mount
+from structlog.testing import capture_logs
+
+from service.access.access import Access
+from service.access.caller import Caller, Rate, Role
+from service.access.limiter import Limiter
+from service.app import App, create_app
+from service.errors import KeyInQuery, RateLimited, ServiceError, Unauthenticated
+from service.http.authorization import refuse_key_in_query
+from service.http.direct import Direct
+from service.process.server import _warn_without_keys
+from service.settings import Settings
+from tests.support.keys import Known, file_of
+
+ROLES: dict[str, Role | None] = {
+    "/v1/route": Role.ROUTE,
+    "/v1/route/batch": Role.ROUTE,
+    "/v1/model": Role.ROUTE,
+    "/admin/status": Role.ADMIN,
+    "/admin/reload": Role.ADMIN,
+    "/metrics": None,
+    "/livez": None,
+    "/readyz": None,
+    "/startupz": None,
+    "/docs": None,
+    "/docs/assets": None,
+    "/openapi.json": None,
+}
+"""Every path that either port answers, and the role it asks for. A new route has to be written in here."""
+
+
+def routes_of(app: App) -> Iterator[tuple[str, Any]]:
+    """Path and endpoint of everything that is reachable: the short way, both framework applications, mounts."""
+    layer: Any = app.public
+    while not isinstance(layer, FastAPI):
+        if isinstance(layer, Direct):
+            yield from ((path, wrapped._app.__closure__[0].cell_contents) for path, wrapped in layer._direct.items())
+        layer = layer._app
+    for route in (*layer.routes, *app.management.routes):
+        yield route.path, None if isinstance(route, Mount) else route.endpoint
+
+
+def test_every_route_asks_for_the_role_that_is_written_down() -> None:
+    """Also on the short way; a route that nobody wrote down fails here."""
+    found: dict[str, set[Role | None]] = {}
+    for path, endpoint in routes_of(create_app(Settings())):
+        found.setdefault(path, set()).add(getattr(endpoint, "role", None))
+    assert found == {path: {role} for path, role in ROLES.items()}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def limited(rate: Rate | None, name: str = "zendesk") -> Caller:
+    return Caller(name, frozenset({Role.ROUTE}), rate)
+
+
+def refused(limiter: Limiter, caller: Caller, tickets: int = 1, least: int = 1) -> float | None:
+    """Seconds to wait, None where it was let through."""
+    try:
+        limiter.take(caller, tickets, least)
+    except RateLimited as error:
+        return error.retry_after
+    return None
+
+
+def test_a_burst_and_then_the_rate() -> None:
+    """Three at once, a fourth when its time has come, and no more than three after an hour of silence."""
+    clock, caller = Clock(), limited(Rate(0.5, 3))
+    limiter = Limiter(clock)
+    limiter.keep([caller])
+    assert [refused(limiter, caller) for _ in range(4)] == [None, None, None, 2.0]
+    clock.now = 1.9
+    assert refused(limiter, caller) == 1.0  # never told less than a second
+    clock.now = 2.0
+    assert [refused(limiter, caller) for _ in range(2)] == [None, 2.0]
+    clock.now = 3600.0
+    assert [refused(limiter, caller) is None for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_batch_larger_than_the_burst_goes_and_is_waited_off() -> None:
+    """Its further tickets are taken as long as nothing is owed; the rate holds over time; 59 seconds is the longest."""
+    clock, caller = Clock(), limited(Rate(1, 2))
+    limiter = Limiter(clock)
+    limiter.keep([caller])
+    assert [refused(limiter, caller), refused(limiter, caller, 99, 0)] == [None, None]
+    assert (refused(limiter, caller), refused(limiter, caller, 99, 0)) == (59.0, 59.0)
+    clock.now = 98.0
+    assert refused(limiter, caller) == 1.0
+    clock.now = 99.0
+    assert refused(limiter, caller) is None
+
+
+def test_another_keys_bucket_is_not_touched() -> None:
+    """And a key without a rate is never refused."""
+    one, other, free = limited(Rate(0.01, 1)), limited(Rate(0.01, 1), "other"), limited(None, "free")
+    limiter = Limiter(Clock())
+    limiter.keep([one, other, free])
+    assert [refused(limiter, each) is None for each in (one, one, other, *[free] * 100)] == [True, False, *[True] * 101]
+
+
+def test_a_reload_leaves_the_buckets_of_unchanged_rates_as_they_are() -> None:
+    """Rewriting the file fills nobody's bucket; another rate begins anew."""
+    limiter, caller = Limiter(Clock()), limited(Rate(0.01, 1))
+    limiter.keep([caller])
+    assert refused(limiter, caller) is None
+    limiter.keep([caller])
+    assert refused(limiter, caller) is not None
+    limiter.keep([limited(Rate(0.01, 2))])
+    assert refused(limiter, caller) is None
+
+
+IN_ADDRESS = ["key=x", "api_key=x", "apikey=x", "api-key=x", "token=", "access_token=x", "a=1&Token=x", "auth=x"]
+IN_ADDRESS += ["%6bey=x", "a=trk_x", "a=1;key=x", "authorization=Bearer+x", "trk_x"]
+
+
+@pytest.mark.parametrize("query", IN_ADDRESS)
+def test_a_key_in_the_address_is_refused(query: str) -> None:
+    """By its usual names, however they are written, and by what a key begins with."""
+    with pytest.raises(KeyInQuery):
+        refuse_key_in_query(query.encode())
+
+
+@pytest.mark.parametrize("query", ["", "a=1", "monkey=1", "keyboard=1", "x=key", "cursor=token", "%", "\xe9"])
+def test_another_query_is_no_key(query: str) -> None:
+    """It is ignored, as before."""
+    refuse_key_in_query(query.encode("latin-1"))
+
+
+def followed(path: Path) -> Access:
+    access = Access(path, CollectorRegistry())
+    access.open()
+    return access
+
+
+def look(access: Access, who: str = "watch") -> list[dict[str, Any]]:
+    """Have it look; the audit lines of that."""
+    with capture_logs() as lines:
+        asyncio.run(access.look(who))
+    return [dict(line) for line in lines]
+
+
+def knows(access: Access, known: Known) -> bool:
+    try:
+        return access.caller(known.key.encode()).name == known.name
+    except ServiceError:
+        return False
+
+
+def test_a_changed_file_is_followed_and_put_on_record(tmp_path: Path) -> None:
+    """Who came, who went and whose entry is another, by name; the same bytes are no change."""
+    path, (stays, goes, comes) = tmp_path / "keys", (Known("stays"), Known("goes"), Known("comes"))
+    path.write_text(file_of(stays, goes))
+    access = followed(path)
+    assert look(access) == []
+    path.write_text(file_of(Known("stays", ("route", "admin"), key=stays.key), comes))
+    (line,) = look(access, "signal")
+    assert line == {
+        "event": "audit",
+        "log_level": "warning",
+        "who": "signal",
+        "action": "keys",
+        "outcome": "done",
+        "added": ["comes"],
+        "removed": ["goes"],
+        "changed": ["stays"],
+    }
+    assert [knows(access, each) for each in (stays, goes, comes)] == [True, False, True]
+
+
+def test_a_mounted_secret_is_followed_through_its_symlinks(tmp_path: Path) -> None:
+    """As Kubernetes swaps them: the file's path stays, a link above it moves, and the new file is as old as the old."""
+    known = Known("one"), Known("two")
+    for number, each in enumerate(known):
+        (tmp_path / f"..v{number}").mkdir()
+        (tmp_path / f"..v{number}" / "keys.toml").write_text(each.entry)
+        os.utime(tmp_path / f"..v{number}" / "keys.toml", (1, 1))
+    (tmp_path / "..data").symlink_to("..v0")
+    (tmp_path / "keys.toml").symlink_to("..data/keys.toml")
+    access = followed(tmp_path / "keys.toml")
+    assert [knows(access, each) for each in known] == [True, False]
+    (tmp_path / "..new").symlink_to("..v1")
+    (tmp_path / "..new").replace(tmp_path / "..data")
+    look(access)
+    assert [knows(access, each) for each in known] == [False, True]
+
+
+def test_a_broken_file_leaves_the_former_keys_and_is_told_once(tmp_path: Path) -> None:
+    """Broken, looked at again, gone, and mended: one line each time that it changed, and a gauge."""
+    path, known = tmp_path / "keys", Known("zendesk")
+    path.write_text(known.entry)
+    registry = CollectorRegistry()
+    access = Access(path, registry)
+    access.open()
+
+    def successful() -> bool:
+        return b"keys_last_reload_successful 1.0" in generate_latest(registry)
+
+    assert successful()
+    told = []
+    for content in ("canary-7f3a", "canary-7f3a", None, None, known.entry):
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_text(content)
+        told.append([line["outcome"] for line in look(access)])
+        assert knows(access, known)
+        assert successful() == (content == known.entry)
+    assert told == [["refused"], [], ["refused"], [], ["done"]]
+
+
+def test_a_configured_file_that_is_not_open_yet_lets_nobody_in(tmp_path: Path) -> None:
+    """Between construction and `open` the door is shut; without a path it stands open."""
+    known = Known("zendesk")
+    with pytest.raises(Unauthenticated):
+        Access(tmp_path / "keys", CollectorRegistry()).caller(known.key.encode())
+    assert [Access(path, CollectorRegistry()).asks for path in (tmp_path / "keys", None)] == [True, False]
+
+
+def test_a_key_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    """Refused with its name for the log; one that ends later still works."""
+    path = tmp_path / "keys"
+    over, later = Known("over", further="expires = 2020-01-01"), Known("later", further="expires = 2999-01-01")
+    path.write_text(file_of(over, later))
+    access = followed(path)
+    assert knows(access, later)
+    with pytest.raises(Unauthenticated) as refusal:
+        access.caller(over.key.encode())
+    assert refusal.value.name == "over"
+
+
+@pytest.mark.parametrize(
+    ("host", "keys_file", "warnings"), [("127.0.0.1", None, 0), ("0.0.0.0", None, 1), ("0.0.0.0", "keys", 0)]
+)
+def test_ports_beyond_loopback_without_keys_are_warned_of(host: str, keys_file: str | None, warnings: int) -> None:
+    """One line at start; none on loopback, none with keys."""
+    settings = Settings(keys_file=Path(keys_file) if keys_file else None)
+    with socket.create_server((host, 0)) as public, capture_logs() as lines:
+        _warn_without_keys(settings, public)
+    assert [line["log_level"] for line in lines] == ["warning"] * warnings

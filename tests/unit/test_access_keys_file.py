@@ -1,0 +1,202 @@
+"""The keys file, read and written, and the ring made of it."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service.access.caller import Rate, Role
+from service.access.keyring import KEY, Keyring, digest_of, new_key
+from service.access.keys_file import FILE_BYTES, Entry, KeysError, parse_keys, read_content
+from service.access.rotation import keep, spelled
+from tests.support.keys import Known, file_of
+
+CANARY = "canary-7f3a"
+PATH = Path("keys.toml")
+DIGEST = "0" * 64
+
+
+def entry(**lines: str) -> str:
+    told = {"name": '"zendesk"', "roles": '["route"]', "sha256": f'["{DIGEST}"]'} | lines
+    return "[[keys]]\n" + "".join(f"{name} = {value}\n" for name, value in told.items() if value)
+
+
+def ring_of(text: str) -> Keyring:
+    return Keyring(parse_keys(text.encode(), PATH))
+
+
+BROKEN = {
+    "empty": "",
+    "no entry": "keys = []",
+    "not TOML": f"[[keys]]\nname = {CANARY}",
+    "a key twice": f"{CANARY} = 1\n{CANARY} = 2",
+    "a table twice": f"[{CANARY}]\n[{CANARY}]",
+    "a number without end": f"x = {'9' * 5000}",
+    "brackets without end": "x = " + "[" * 5000,
+    "unknown table": f"{CANARY} = 1\n{entry()}",
+    "unknown field": entry(**{f'"{CANARY}"': "1"}),
+    "no name": entry(name=""),
+    "name of other letters": entry(name=f'"{CANARY} é"'),
+    "name with a line break": entry(name='"a\\n"'),
+    "long name": entry(name=f'"{"a" * 64}"'),
+    "name of the audit log's": entry(name='"watch"'),
+    "no role": entry(roles="[]"),
+    "unknown role": entry(roles=f'["{CANARY}"]'),
+    "a key in place of its digest": entry(sha256=f'["{CANARY}"]'),
+    "capitals": entry(sha256=f'["{"A" * 64}"]'),
+    "no digest": entry(sha256="[]"),
+    "three digests": entry(sha256=str([f"{number:064x}" for number in range(3)])),
+    "one digest twice": entry(sha256=f'["{DIGEST}", "{DIGEST}"]'),
+    "one digest for two": entry() + entry(name='"other"'),
+    "one name for two": entry() + entry(sha256=f'["{"1" * 64}"]'),
+    "rate of zero": entry(tickets_per_second="0"),
+    "rate of nan": entry(tickets_per_second="nan"),
+    "endless rate": entry(tickets_per_second="inf"),
+    "rate as text": entry(tickets_per_second='"5"'),
+    "burst without rate": entry(burst="3"),
+    "burst of zero": entry(tickets_per_second="1", burst="0"),
+    "no moment": entry(expires=f'"{CANARY}"'),
+    "moment without zone": entry(expires="2027-01-01T00:00:00"),
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
+def test_a_broken_file_is_one_line_that_repeats_nothing_of_it(text: str) -> None:
+    """It names the file, and never what stands there: it may be a key."""
+    with pytest.raises(KeysError) as refused:
+        parse_keys(text.encode(), PATH)
+    told = str(refused.value)
+    assert told.startswith("keys.toml: ")
+    assert "\n" not in told
+    assert CANARY not in told
+
+
+def test_a_file_of_other_bytes_than_utf8_is_refused() -> None:
+    """And nothing of it repeated."""
+    with pytest.raises(KeysError, match="not UTF-8"):
+        parse_keys(b"\xff\xfe", PATH)
+
+
+def test_the_place_of_a_mistake_is_told() -> None:
+    """The line of bad TOML; which entry, and which field of it."""
+    with pytest.raises(KeysError, match=r"at line 2, column"):
+        parse_keys(b"[[keys]]\nname = \n", PATH)
+    with pytest.raises(KeysError, match=r"keys\.toml: keys 2 sha256 1: "):
+        parse_keys((entry() + entry(name='"b"', sha256='["x"]')).encode(), PATH)
+
+
+def test_what_is_no_file_of_keys_is_not_waited_for(tmp_path: Path) -> None:
+    """A folder, nothing, and a file that is far too large are refused by name."""
+    large = tmp_path / "large"
+    large.write_bytes(b"#" * (FILE_BYTES + 1))
+    for path in (tmp_path, tmp_path / "missing", large):
+        with pytest.raises(KeysError, match=path.name):
+            read_content(path)
+
+
+def test_an_entry_says_everything_of_its_caller() -> None:
+    """Name, roles, rate and end; a burst that is not given is one second's, and a plain date its first moment, UTC."""
+    text = entry(roles='["route", "admin"]', tickets_per_second="2.5", expires="2027-01-01")
+    (caller,) = ring_of(text).callers
+    assert (caller.name, caller.roles) == ("zendesk", {Role.ROUTE, Role.ADMIN})
+    assert caller.rate == Rate(2.5, 2)
+    assert caller.expires == datetime(2027, 1, 1, tzinfo=UTC).timestamp()
+    (other,) = ring_of(entry(tickets_per_second="0.1", burst="7")).callers
+    assert (other.rate, other.expires) == (Rate(0.1, 7), None)
+
+
+def test_both_live_keys_are_their_callers_and_no_other_is() -> None:
+    """A key is found by its SHA-256, whatever stands beside it; one bit more or less, and it is nobody's."""
+    first, second, stranger = new_key(), new_key(), new_key()
+    digests = [hashlib.sha256(key.encode()).hexdigest() for key in (first, second)]
+    ring = ring_of(entry(sha256=str(digests)) + Known("other").entry)
+    assert [getattr(ring.find(key.encode()), "name", None) for key in (first, second)] == ["zendesk"] * 2
+    for wrong in (stranger, first[:-1], first + "A", first.swapcase(), digests[0], ""):
+        assert ring.find(wrong.encode()) is None
+
+
+def test_equal_beginnings_of_two_digests_are_told_apart() -> None:
+    """The index of a digest's first bytes only narrows the search."""
+    key = new_key()
+    digest = digest_of(key)
+    ring = ring_of(
+        entry(sha256=f'["{digest[:-1]}{"0" if digest[-1] != "0" else "1"}"]') + Known("other", key=key).entry
+    )
+    found = ring.find(key.encode())
+    assert found is not None
+    assert found.name == "other"
+
+
+def test_a_new_key_has_256_random_bits_and_its_prefix() -> None:
+    """32 bytes, in the form that is looked up, never twice."""
+    keys = {new_key() for _ in range(100)}
+    assert len(keys) == 100
+    assert all(KEY.fullmatch(key.encode()) for key in keys)
+
+
+def test_a_new_caller_is_appended_to_what_stands_there(tmp_path: Path) -> None:
+    """Comments stay; the file is made where there is none; nothing else is left in the folder."""
+    path, (first, second) = tmp_path / "keys.toml", (Known("first"), Known("second"))
+    for known in (first, second):
+        assert not keep(path, parse_keys(known.entry.encode(), path).keys[0])
+        path.write_text("# ours\n" + path.read_text())
+    assert path.read_text().count("# ours") == 2
+    ring = ring_of(path.read_text())
+    assert [ring.find(each.key.encode()) for each in (first, second)] == ring.callers
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_a_rotation_keeps_the_newest_key_and_drops_the_one_before(tmp_path: Path, quote: str) -> None:
+    """Three rotations: always two live, the new one first; comments, mode and the other callers stay."""
+    path, known, other = tmp_path / "keys.toml", Known("zendesk"), Known("other")
+    path.write_text(f"# ours\n{known.entry}{other.entry}# end\n".replace('"', quote))
+    path.chmod(0o640)
+    digests = [digest_of(known.key)]
+    for _ in range(3):
+        digests.insert(0, digest_of(new_key()))
+        asked = Entry.model_validate({"name": "zendesk", "roles": ["route"], "sha256": [digests[0]]})
+        assert keep(path, asked)
+        zendesk, beside = parse_keys(path.read_bytes(), path).keys
+        assert zendesk.sha256 == tuple(digests[:2])
+    assert beside.sha256 == (digest_of(other.key),)
+    assert path.read_text().startswith("# ours")
+    assert path.read_text().endswith("# end\n")
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_rotation_changes_no_terms(tmp_path: Path) -> None:
+    """Other roles beside a new key are refused, and the file is as it was."""
+    path = tmp_path / "keys.toml"
+    path.write_text(before := Known("zendesk").entry)
+    asked = Entry.model_validate({"name": "zendesk", "roles": ["admin"], "sha256": [DIGEST]})
+    with pytest.raises(KeysError, match="other roles"):
+        keep(path, asked)
+    assert path.read_text() == before
+
+
+def test_a_layout_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path) -> None:
+    """A digest that stands in a comment too would be changed there: what comes out is compared before it is kept."""
+    path = tmp_path / "keys.toml"
+    digest = digest_of(new_key())
+    path.write_text(before := f'keys = [{{name = "zendesk", roles = ["route"], sha256 = ["{digest}"]}}]\n')
+    with pytest.raises(KeysError):
+        keep(path, Entry.model_validate({"name": "other", "roles": ["route"], "sha256": [DIGEST]}))
+    assert path.read_text() == before
+
+
+def test_an_entry_as_it_is_spelled_reads_back() -> None:
+    """With all its fields, and with the fewest."""
+    fewest = {"name": "a", "roles": ["route"], "sha256": [DIGEST]}
+    most = fewest | {"tickets_per_second": 0.5, "burst": 3, "expires": datetime(2027, 1, 1, tzinfo=UTC)}
+    for given in (fewest, most):
+        made = Entry.model_validate(given)
+        assert parse_keys(spelled(made).encode(), PATH).keys == (made,)
+
+
+def test_a_file_of_many_callers_reads() -> None:
+    """A thousand of them find theirs."""
+    known = [Known(f"caller-{number}") for number in range(1000)]
+    ring = ring_of(file_of(*known))
+    assert [ring.find(each.key.encode()) for each in known] == ring.callers
