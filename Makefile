@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service
-.PHONY: help env programs demo test slow dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints service-env clean
+.PHONY: help env programs demo test slow faults dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ test: env service-env programs ## the whole test suite
 
 slow: env service-env ## the slow checks: ten kills of a training, the guarantee re-split hundreds of times, a killed search
 	$(BIN)/python -m pytest -m slow --timeout 3600
+
+faults: env ## the catalogue of faults in its long form, with the limits as they are
+	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 3600
 
 dashboard: env ## write Grafana's dashboard from its code
 	$(BIN)/python -m k8s.dashboard

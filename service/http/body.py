@@ -6,6 +6,7 @@ import math
 from starlette.requests import Request
 
 from service.errors import BodyTooLarge, ClientGone, RequestTimeout, ShuttingDown, UnsupportedEncoding
+from service.http.connection import EXTENSION, Connection
 
 
 class BodyReader:
@@ -26,6 +27,7 @@ class BodyReader:
             UnsupportedEncoding: it is compressed; a small body could unpack to gigabytes.
             RequestTimeout, ShuttingDown: it was not complete in time.
             ClientGone: the client hung up half-way.
+            BodyInPieces, MalformedHttp: what `protocol.py` found out about it while it came in.
         """
         _refuse_early(request, limit_bytes)
         try:
@@ -55,13 +57,16 @@ def _refuse_early(request: Request, limit_bytes: int) -> None:
 
 
 async def _gather(request: Request, limit_bytes: int) -> bytes:
+    connection: Connection = request.scope["extensions"][EXTENSION]
     body, more = b"", True
     while more:
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if more and connection.refusal is not None:
+            raise connection.refusal
         if len(body) > limit_bytes:
             raise BodyTooLarge(limit_bytes)
-        more = message.get("more_body", False)
     return body

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from starlette.types import Scope
 
-from service.errors import ClientGone
+from service.errors import ClientGone, ServiceError
 
 EXTENSION = "ticket_router.connection"
 
@@ -20,6 +20,8 @@ class Connection:
 
     def __init__(self) -> None:
         self.lost = False
+        self.refusal: ServiceError | None = None
+        """Why the rest of the body that is on its way will not come: `body.py` raises it for its reader."""
         self._listeners: set[Callable[[], None]] = set()
 
     def on_lost(self, listener: Callable[[], None]) -> None:

@@ -38,6 +38,9 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.MalformedJson: Kind(400, "malformed_json", "The body is not valid JSON"),
     errors.MalformedHttp: Kind(400, "malformed_http", "Not an HTTP request"),
     errors.InvalidHeader: Kind(400, "invalid_header", "A header is not well-formed"),
+    errors.KeyInQuery: Kind(400, "key_in_query", "A key in the address"),
+    errors.Unauthenticated: Kind(401, "unauthenticated", "No valid key"),
+    errors.Forbidden: Kind(403, "forbidden", "The key has not the role"),
     errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
     errors.ReloadRunning: Kind(409, "reload_running", "Another reload is under way"),
@@ -46,14 +49,19 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.NoPrepared: Kind(409, "none_prepared", "No bundle is prepared"),
     errors.RequestTimeout: Kind(408, "request_timeout", "The request took too long to arrive"),
     errors.BodyTooLarge: Kind(413, "body_too_large", "The body is too large"),
+    errors.BodyInPieces: Kind(413, "body_in_pieces", "The body comes in too many small chunks"),
+    errors.UriTooLong: Kind(414, "uri_too_long", "The request's target is too long"),
     errors.UnsupportedMediaType: Kind(415, "unsupported_media_type", "Unsupported media type"),
     errors.UnsupportedEncoding: Kind(415, "unsupported_encoding", "Unsupported content encoding"),
     errors.InvalidRequest: Kind(422, "invalid_request", "The request has another shape than documented"),
     MailError: Kind(413, "mail_too_large", "The mail is too large"),
     errors.Overloaded: Kind(429, "overloaded", "Too many tickets are waiting"),
+    errors.RateLimited: Kind(429, "rate_limited", "The key's rate is used up"),
+    errors.HeadTooLarge: Kind(431, "head_too_large", "The request's head is too large"),
     errors.ClientGone: Kind(CLIENT_CLOSED, "client_gone", "The client closed the connection"),
     errors.InferenceFailed: Kind(500, "inference_failed", "The model run failed"),
     errors.NotReady: Kind(503, "not_ready", "The service is not ready"),
+    errors.TooManyConnections: Kind(503, "too_many_connections", "Too many connections are open"),
     errors.ShuttingDown: Kind(503, "shutting_down", "The service is stopping"),
     errors.DeadlinePassed: Kind(504, "deadline_passed", "The deadline passed"),
 }
@@ -61,8 +69,24 @@ TABLE: Mapping[type[Exception], Kind] = {
 
 ADMINISTRATIVE = (errors.ReloadRunning, errors.ReloadInterrupted, errors.ReloadRefused, errors.NoPrepared)
 """What only the management port answers: no ticket is turned away by these."""
-CLOSING = (errors.BodyTooLarge, errors.RequestTimeout, errors.MalformedHttp)
+CLOSING = (
+    errors.BodyTooLarge,
+    errors.BodyInPieces,
+    errors.RequestTimeout,
+    errors.MalformedHttp,
+    errors.UriTooLong,
+    errors.HeadTooLarge,
+    errors.TooManyConnections,
+)
 """After these the connection is closed: the rest of the request is not wanted, or nobody knows where it ends."""
+
+
+_RETRY = {"Retry-After": {"schema": {"type": "integer"}}}
+_DOCUMENTED_HEADERS: Mapping[int, dict[str, Any]] = {
+    401: {"WWW-Authenticate": {"schema": {"type": "string"}}},
+    429: _RETRY,
+    503: _RETRY,
+}
 
 
 def kind_of(error: BaseException) -> Kind:
@@ -114,14 +138,15 @@ def _documented(status: int, kinds: list[Kind]) -> dict[str, Any]:
     here = [kind for kind in kinds if kind.status == status]
     described = "; ".join(f"`{kind.code}`: {kind.title}" for kind in here)
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    headers = {"Retry-After": {"schema": {"type": "integer"}}} if status in (429, 503) else {}
-    return {"description": described, "content": content, "headers": headers}
+    return {"description": described, "content": content, "headers": _DOCUMENTED_HEADERS.get(status, {})}
 
 
 def _headers(error: BaseException, status: int) -> dict[str, str]:
     headers: dict[str, str] = {}
     if status in (429, 503):
         headers["Retry-After"] = str(math.ceil(getattr(error, "retry_after", RETRY_SECONDS)))
+    if isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, errors.MethodNotAllowed):
         headers["Allow"] = error.allow
     if isinstance(error, CLOSING):

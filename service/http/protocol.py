@@ -1,90 +1,279 @@
-"""What uvicorn's protocol answers by itself, before any application is asked: our problems in place of its plain text.
+"""A client's connection: uvicorn's protocol within our limits, so that nobody keeps it for nothing or floods it.
 
-`server.py` gives it to uvicorn. It overrides methods of `HttpToolsProtocol` as of uvicorn 0.54; the tests send bytes.
+`process/serving.py` makes one for each connection; `refusals.py` has what it answers by itself. Until its request is at
+work a connection always has a deadline. It overrides methods of `HttpToolsProtocol` as of uvicorn 0.54.
 """
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
 
-from ulid import ULID
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
-from service.errors import MalformedHttp
+from service.errors import BodyInPieces, HeadTooLarge, MalformedHttp, RequestTimeout, ServiceError, UriTooLong
 from service.http.connection import EXTENSION, Connection
-from service.http.problems import problem_response
+from service.http.connections import Connections
+from service.http.deadline import Deadline
+from service.http.limits import Limits
+from service.http.refusals import OnRefusal, refusal
 
-HEAD_SECONDS = 10
-"""Longest a connection may take to send a request's head, its first included: half a head would hold it for ever."""
+PIECE_BYTES = 4096
+"""Larger input is parsed piece by piece, since the parser cannot be stopped within one. An ordinary request fits."""
+UPGRADING = frozenset({b"upgrade", b"connection", b"http2-settings"})
+"""The headers of a wish for another protocol. All of them go: one that says `close` as well closes by itself."""
 
 
-class ProblemProtocol(HttpToolsProtocol):
-    """Bytes that are no HTTP get a problem; a head that does not come to its end gets its connection closed."""
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What all connections of one port share."""
 
-    _head_timer: asyncio.TimerHandle | None = None
+    limits: Limits
+    connections: Connections
+    on_refusal: OnRefusal
+
+
+class Arriving(Enum):
+    """What of a request is on its way."""
+
+    NOTHING = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class Flow(FlowControl):
+    """Reads no further while input is held back, whatever the application asks for."""
+
+    holding = False
+
+    def resume_reading(self) -> None:
+        if not self.holding:
+            super().resume_reading()
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection, from its first byte to its last."""
+
+    def __init__(self, door: Door, config: Config, server_state: ServerState) -> None:
+        super().__init__(config, server_state, app_state={})
+        self._door = door
+        self._limits = door.limits
+        self._connection = Connection()
+        self._arrival = Deadline(self.loop, self._arrival_is_late)
+        self._departure = Deadline(self.loop, self._departure_is_late)
+        self._arriving = Arriving.NOTHING
+        self._received = 0  # bytes of this head or, with its framing, of this body
+        self._content = 0  # bytes of this body
+        self._held = bytearray()
+        self._deaf = False  # whatever else comes is not wanted
+        self._fault: ServiceError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
-        self._connection = Connection()
+        self.flow = self._flow = Flow(transport)
+        self._door.connections.waits(self)
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_came()
+        self._door.connections.discard(self)
+        self._arrival.end()
+        self._departure.end()
         super().connection_lost(exc)
+        # uvicorn leaves it to itself after a reset: for over a minute it would keep all this in memory.
+        self._unset_keepalive_if_required()
         self._connection.lose()
+
+    def data_received(self, data: bytes) -> None:
+        if self._held or self.pipeline or len(data) > PIECE_BYTES:
+            self._held += data
+            self._take_held()
+        else:
+            self._take(data)
+
+    def _take_held(self) -> None:
+        """Parse what was held back; beyond a request that must wait for an earlier one's answer nothing is parsed."""
+        while self._held and not self.pipeline and not self._deaf:
+            piece = bytes(self._held[:PIECE_BYTES])
+            del self._held[:PIECE_BYTES]
+            self._take(piece)
+        if self._deaf:
+            self._held.clear()
+        self._flow.holding = bool(self._held or self.pipeline)
+        if self._flow.holding:
+            self.flow.pause_reading()
+        else:
+            self.flow.resume_reading()
+
+    def _take(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        if self._arriving is Arriving.NOTHING:
+            # Also for the empty lines that the parser skips: without a deadline they would keep the connection.
+            self._await_head()
+        self._received += len(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(self._fault or MalformedHttp())
+        except httptools.HttpParserUpgrade as wish:
+            self._take_unchanged(data[wish.args[0] :])
+        else:
+            self._weigh()
+
+    def _take_unchanged(self, rest: bytes) -> None:
+        """Read a head again without its wish for another protocol: a server may pass over it, the parser cannot.
+
+        Some clients ask for HTTP/2 with their first request, whatever it is (Java's own does).
+        """
+        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = [name + b": " + value for name, value in self.headers if name not in UPGRADING]
+        self.parser = httptools.HttpRequestParser(self)
+        self._received = 0
+        self._take(b"\r\n".join([line, *kept, b"", rest]))
+
+    def _weigh(self) -> None:
+        limits = self._limits
+        if self._arriving is Arriving.HEAD and self._received > limits.head_bytes:
+            self._refuse(HeadTooLarge())
+        elif self._arriving is Arriving.BODY:
+            if self._received > limits.framing_bytes + self._content * 3 // 2:
+                self._refuse(BodyInPieces())
+            elif self.cycle.response_complete and self._content > limits.unwanted_bytes:
+                self.evict()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = {EXTENSION: self._connection}  # type: ignore[dict-item] # ASGI lets servers add theirs
+        if not self._answering():
+            self._door.connections.waits(self)
         self._await_head()
+        if len(self.pipeline) >= self._limits.pipelined:
+            raise self._failed(MalformedHttp())
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > self._limits.url_bytes:
+            raise self._failed(UriTooLong())
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._arriving is Arriving.BODY:
+            return  # a trailer: added to the headers, it could change what was read from them
+        if len(self.headers) >= self._limits.headers:
+            raise self._failed(HeadTooLarge())
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._head_came()
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature; its text is not ours
-        self._head_came()
-        if self._answering() and (self.cycle.response_started or not self.cycle.more_body):
-            # The answer under way is to an earlier, sound request: it is finished, and nothing follows it.
-            self.cycle.keep_alive = False
+        if not _unambiguous(self.parser.get_http_version(), self.headers):
+            raise self._failed(MalformedHttp())
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise self._failed(MalformedHttp())
             return
-        request_id = str(ULID())
-        self.malformed(request_id)
-        self.transport.write(_refusal(request_id, self.server_state.default_headers))
-        self.transport.close()
+        super().on_headers_complete()
+        self._arriving = Arriving.BODY
+        self._received = self._content = 0
+        self._arrival.set(self._limits.body_seconds)
 
-    def malformed(self, request_id: str) -> None:
-        """Called once for each refusal."""
+    def on_body(self, body: bytes) -> None:
+        self._content += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
+        super().on_message_complete()
+        self._arriving = Arriving.NOTHING
+        self._received = 0
+        self._arrival.clear()
+        if self._answering():
+            self._door.connections.works(self)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._departure.set(self._limits.write_seconds)
+            return
+        if not self._answering():
+            self._door.connections.waits(self)
+        if self._flow.holding:
+            self._take_held()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._door.connections.waits(self)
+        self._departure.set(self._limits.write_seconds)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._departure.clear()
+            if self._answering():
+                self._door.connections.works(self)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.transport.is_closing():
+            self._departure.set(self._limits.write_seconds)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.evict()  # not `close`: that would wait for a client that does not even read
+
+    def evict(self) -> None:
+        """Close now, whatever is still unsent."""
+        self._deaf = True
+        self.transport.abort()
 
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _await_head(self) -> None:
-        self._head_came()
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+        if self._arriving is Arriving.NOTHING:
+            self._arriving = Arriving.HEAD
+            self._arrival.set(self._limits.head_seconds)
 
-    def _head_came(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-
-    def _head_is_late(self) -> None:
-        if self._answering():
-            self._await_head()
+    def _arrival_is_late(self) -> None:
+        if self.flow.read_paused or (self._arriving is Arriving.HEAD and self._answering()):
+            # It is we who keep it waiting, or its answer has yet to be sent.
+            self._arrival.set(self._limits.head_seconds)
+        elif self._arriving is Arriving.BODY and self._answering():
+            self._refuse(RequestTimeout())
         else:
+            self.evict()
+
+    def _departure_is_late(self) -> None:
+        self.evict()
+
+    def _failed(self, fault: ServiceError) -> ServiceError:
+        """To be raised within the parser, which then stops and says only that it was stopped."""
+        self._fault = fault
+        return fault
+
+    def _refuse(self, error: ServiceError) -> None:
+        """Read nothing more, and close when all that can be answered is answered."""
+        self._deaf = True
+        self._arrival.clear()
+        if not self._answering():
+            if self._arriving is Arriving.BODY:
+                return self.evict()  # it has had its answer
+            self.transport.write(refusal(error, self.server_state.default_headers, self._door.on_refusal))
             self.transport.close()
+            return self._departure.set(self._limits.write_seconds)
+        self.cycle.keep_alive = False
+        if self._arriving is Arriving.BODY:
+            # Whoever reads this body answers: under its route, with its request's id, and once.
+            self._connection.refusal = error
+            self.cycle.message_event.set()
+        return None
 
 
-def observed(on_malformed: Callable[[str], None]) -> type[ProblemProtocol]:
-    """The protocol with a listener: uvicorn wants a class, so what it is to know must be in the class."""
-
-    class Observed(ProblemProtocol):
-        def malformed(self, request_id: str) -> None:
-            on_malformed(request_id)
-
-    return Observed
-
-
-def _refusal(request_id: str, default_headers: list[tuple[bytes, bytes]]) -> bytes:
-    answer = problem_response(MalformedHttp(), {"state": {"request_id": request_id}})
-    headers = [*default_headers, *answer.raw_headers, (b"x-request-id", request_id.encode())]
-    lines = [name + b": " + value + b"\r\n" for name, value in headers]
-    return b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n", bytes(answer.body)])
+def _unambiguous(version: str, headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether every parser between the client and us reads this head alike, beyond what httptools makes sure of."""
+    hosts = sum(name == b"host" for name, _ in headers)
+    codings = [value for name, value in headers if name == b"transfer-encoding"]
+    if version == "1.1":
+        return hosts == 1 and codings in ([], [b"chunked"])
+    return version == "1.0" and hosts <= 1 and not codings

@@ -9,6 +9,7 @@ import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -17,8 +18,11 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service.app import App
-from service.http.protocol import ProblemProtocol, observed
-from service.process.listening import BACKLOG, listen
+from service.http.connections import Connections
+from service.http.limits import MANAGEMENT, PUBLIC, allowed_connections
+from service.http.protocol import Door, LimitedProtocol
+from service.process.accepting import Acceptor
+from service.process.listening import listen
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection (60 by default in nginx and in clouds' balancers): were we the first to
@@ -36,40 +40,38 @@ _log = structlog.get_logger()
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that leaves the signals to us, since two of them share one process."""
+    """A uvicorn server that leaves the signals to us, since two of them share one process, and the accepting too."""
+
+    def __init__(self, config: uvicorn.Config, door: Door) -> None:
+        super().__init__(config)
+        self._door = door
+        self._acceptor: Acceptor | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept from the one socket it is given, which listens already."""
+        assert sockets is not None
+        self.servers = []
+        self._acceptor = Acceptor(sockets[0], self._door, self._protocol)
+        self._acceptor.start()
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def stop_listening(self, listener: socket.socket) -> None:
+    async def stop_listening(self) -> None:
         """Take who is waiting and nobody else, and make every answer from now on its connection's last.
 
         Both for requests that are on their way: the kernel resets connections that nobody accepted, and closing an idle
         connection is a race that a client loses who is just writing. One who is told to leave writes no more on it.
         """
-        waiting = list(_waiting(listener))
-        for each in self.servers:
-            each.close()
         for headers in (self.config.encoded_headers, self.server_state.default_headers):
             headers.append((b"connection", b"close"))
-        for connection in waiting:
-            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
+        if self._acceptor is not None:
+            await self._acceptor.stop()
 
-    def _protocol(self) -> asyncio.Protocol:
-        """As uvicorn makes one for a connection that it accepts itself."""
-        make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
-        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
-
-
-def _waiting(listener: socket.socket) -> Iterator[socket.socket]:
-    """The connections that the kernel has ready; none when the port is closed already."""
-    with contextlib.suppress(OSError):
-        listener.setblocking(False)
-        while True:
-            connection, _ = listener.accept()
-            connection.setblocking(False)
-            yield connection
+    def _protocol(self) -> LimitedProtocol:
+        return LimitedProtocol(self._door, self.config, self.server_state)
 
 
 async def serve_public(
@@ -77,7 +79,7 @@ async def serve_public(
 ) -> None:
     """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts."""
     drain_seconds = app.settings.drain_seconds
-    async with running(_server(app.public, observed(app.malformed), drain_seconds), listener, stop):
+    async with running(_server(app.public, public_door(app), drain_seconds), listener, stop):
         on_listening()
         await stop.wait()
         refuse_after = REFUSE_AFTER * drain_seconds
@@ -117,23 +119,28 @@ async def running(server: Server, listener: socket.socket, stop: asyncio.Event) 
     try:
         yield
     finally:
-        await server.stop_listening(listener)
+        await server.stop_listening()
         await asyncio.sleep(LAST_CALL_SECONDS)
         server.should_exit = True
         await task
 
 
+def public_door(app: App) -> Door:
+    limits = replace(PUBLIC, connections=allowed_connections(PUBLIC.connections))
+    return Door(limits, Connections(limits.connections), app.refused)
+
+
 def management_server(app: FastAPI) -> Server:
-    return _server(app, ProblemProtocol, MANAGEMENT_DRAIN_SECONDS)
+    """With connections of its own: whatever happens on the public port, probes and metrics are answered."""
+    door = Door(MANAGEMENT, Connections(MANAGEMENT.connections), lambda _error, _request_id: None)
+    return _server(app, door, MANAGEMENT_DRAIN_SECONDS)
 
 
-def _server(app: ASGIApp, protocol: type[ProblemProtocol], drain_seconds: float) -> Server:
+def _server(app: ASGIApp, door: Door, drain_seconds: float) -> Server:
     config = uvicorn.Config(
         app,
-        http=protocol,
         ws="none",
         lifespan="off",
-        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -141,7 +148,7 @@ def _server(app: ASGIApp, protocol: type[ProblemProtocol], drain_seconds: float)
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(drain_seconds),
     )
-    return Server(config)
+    return Server(config, door)
 
 
 def stop_signal() -> asyncio.Event:

@@ -169,7 +169,7 @@ def test_documented_statuses_are_those_of_the_table(service: Service) -> None:
     """OpenAPI names each status a route can answer, with the codes behind it."""
     document = service.management("/openapi.json").json()
     responses = document["paths"]["/v1/route"]["post"]["responses"]
-    assert set(responses) == {"200", "400", "408", "413", "415", "422", "429", "500", "503", "504"}
+    assert set(responses) == {"200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503", "504"}
     assert "overloaded" in responses["429"]["description"]
     assert "Retry-After" in responses["429"]["headers"]
     assert {status for _, status, _ in CASES.values()} - {404, 405} <= {int(status) for status in responses}

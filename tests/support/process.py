@@ -60,10 +60,14 @@ class Service:
 
 @contextlib.contextmanager
 def serving(
-    bundle: Path, *flags: str, python: str | Path = sys.executable, env: Mapping[str, str] | None = None
+    bundle: Path,
+    *flags: str,
+    python: str | Path = sys.executable,
+    module: str = "service",
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
     """A started service; killed at the end if the test did not stop it. `env` takes the place of our own."""
-    command = [str(python), "-m", "service", "--bundle", str(bundle), "--port", "0", "--management-port", "0", *flags]
+    command = [str(python), "-m", module, "--bundle", str(bundle), "--port", "0", "--management-port", "0", *flags]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -1,0 +1,55 @@
+"""The open connections of one port, up to a limit: who must leave when one more comes.
+
+`process/accepting.py` asks before it lets one in; `protocol.py` says what each is doing.
+"""
+
+from collections import OrderedDict
+from typing import Protocol
+
+
+class Evictable(Protocol):
+    """A connection as seen from here."""
+
+    def evict(self) -> None: ...
+
+
+class Connections:
+    """Use from one event loop only. A connection waits for its client, or has a request at work."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._open: set[Evictable] = set()
+        self._waiting: OrderedDict[Evictable, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def has_room(self) -> bool:
+        """Whether one more may come in; makes room if need be and if any waits."""
+        return len(self._open) < self.limit or self.evict()
+
+    def evict(self) -> bool:
+        """Close the one that has kept us waiting longest; False if all have a request at work."""
+        if not self._waiting:
+            return False
+        longest, _ = self._waiting.popitem(last=False)
+        self._open.discard(longest)
+        longest.evict()
+        return True
+
+    def add(self, connection: Evictable) -> None:
+        self._open.add(connection)
+
+    def discard(self, connection: Evictable) -> None:
+        self._open.discard(connection)
+        self._waiting.pop(connection, None)
+
+    def waits(self, connection: Evictable) -> None:
+        """From now on it is its client's turn."""
+        if connection in self._open:
+            self._waiting[connection] = None
+            self._waiting.move_to_end(connection)
+
+    def works(self, connection: Evictable) -> None:
+        """From now on it is our turn."""
+        self._waiting.pop(connection, None)

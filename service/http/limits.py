@@ -1,0 +1,66 @@
+"""What a client may make us keep and how long it may make us wait: the figures that `protocol.py` holds it to.
+
+In the protocol, not in a middleware: what never becomes a request is seen by no application.
+"""
+
+import resource
+from dataclasses import dataclass
+
+RESERVED_FILES = 128
+"""Open files left to everything but the public port's connections: bundles, logs, threads, the management port."""
+FEWEST_CONNECTIONS = 16
+"""Served even where the system allows hardly any files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one port. Sizes in bytes, times in seconds."""
+
+    connections: int
+    """Open at once. One more takes the place of the one that has kept us waiting longest, or is refused (503)."""
+
+    head_seconds: float = 5.0
+    """From a connection's start, or from a request's first byte, to the end of its head: whoever asks, has it ready."""
+
+    body_seconds: float = 15.0
+    """From the end of the head to the end of the body, whatever time the route allows. Absolute: a rate would have
+    to be measured, and lets a dripping client stay."""
+
+    write_seconds: float = 10.0
+    """How long an answer may wait for a client that does not read on."""
+
+    head_bytes: int = 16 * 1024
+    """Request line and headers, to within `PIECE_BYTES`: ten times what clients and proxies send."""
+
+    headers: int = 64
+    """Each costs time in every layer that reads them."""
+
+    url_bytes: int = 2048
+    """Our longest path has twenty characters; tracing proxies and load balancers may add a query."""
+
+    framing_bytes: int = 16 * 1024
+    """How many more bytes than half its content a chunked body may spend on chunk sizes, extensions and trailers: a
+    megabyte in pieces of one byte costs more time than a hundred tickets."""
+
+    unwanted_bytes: int = 256 * 1024
+    """How much is read of a body after its answer, so that the connection can be used again."""
+
+    pipelined: int = 64
+    """Requests that one piece of input may hold; after these the connection is closed, and the client asks again."""
+
+
+PUBLIC = Limits(connections=4000)
+"""Some 15 kB each. Proxies keep tens open; thousands are a flood, and are cheap to hold out."""
+MANAGEMENT = Limits(connections=64)
+"""Probes, a Prometheus or two, a person."""
+
+
+def allowed_connections(wanted: int) -> int:
+    """As many as wanted, or as the system lets us have open files for. Raises the process's soft limit if need be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + RESERVED_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    room = wanted if soft == resource.RLIM_INFINITY else soft - RESERVED_FILES
+    return min(wanted, max(room, FEWEST_CONNECTIONS))

@@ -1,0 +1,19 @@
+"""`python -m service` with shorter time limits, so that the suite need not wait for the real ones.
+
+`serving(…, module="tests.faults.brisk")` starts it. FAULTS_CONNECTIONS caps the public port's connections.
+"""
+
+import os
+import sys
+from dataclasses import replace
+
+from service.cli import main
+from service.http.limits import MANAGEMENT, PUBLIC
+from service.process import serving
+
+SHORT = replace(PUBLIC, head_seconds=0.6, body_seconds=1.2, write_seconds=1.0)
+
+if __name__ == "__main__":
+    serving.PUBLIC = replace(SHORT, connections=int(os.environ.get("FAULTS_CONNECTIONS", "4000")))
+    serving.MANAGEMENT = replace(MANAGEMENT, head_seconds=SHORT.head_seconds, body_seconds=SHORT.body_seconds)
+    sys.exit(main(sys.argv[1:]))

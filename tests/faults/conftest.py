@@ -1,0 +1,15 @@
+"""A service with short time limits, and with all its connections to itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import Service, serving
+
+
+@pytest.fixture(scope="module")
+def brisk(tiny_bundle_path: Path) -> Iterator[Service]:
+    """Shared: tests leave it as they found it."""
+    with serving(tiny_bundle_path, module="tests.faults.brisk") as running:
+        yield running

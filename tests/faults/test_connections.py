@@ -1,0 +1,174 @@
+"""Connections by the hundred: who keeps one for nothing loses it, who has a question is answered."""
+
+import contextlib
+import os
+import resource
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from service.http import limits
+from tests.app.test_overload import LONG
+from tests.faults.http_cases import GOOD, get, head, post
+from tests.support.process import Service, serving
+from tests.support.waiting import wait_until
+
+FLOOD = 400
+
+
+def connect(port: int, sent: bytes = b"") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection.sendall(sent)
+    return connection
+
+
+@contextlib.contextmanager
+def capped(bundle: Path, connections: int, *flags: str) -> Iterator[Service]:
+    """A service that lets this many connections in, with short time limits."""
+    env = {**os.environ, "FAULTS_CONNECTIONS": str(connections)}
+    with serving(bundle, *flags, module="tests.faults.brisk", env=env) as service:
+        yield service
+
+
+def ask(service: Service) -> int:
+    """The status of one valid request on a connection of its own."""
+    with connect(service.port, post(GOOD)) as connection:
+        return int(connection.recv(65536).split()[1])
+
+
+def closed(connection: socket.socket) -> bool:
+    """Whatever was sent on it is read before."""
+    connection.settimeout(10)
+    try:
+        while connection.recv(65536):
+            pass
+    except ConnectionResetError:
+        return True
+    return True
+
+
+def send_without_end(connection: socket.socket, piece: bytes) -> None:
+    while True:
+        connection.sendall(piece)
+
+
+def flood(service: Service, count: int) -> list[int]:
+    """Statuses of valid requests while this many connections are silent, idle, or half-way through a head or body."""
+    kinds = (b"", get(), head()[:-2], post(GOOD)[:-1])
+    with contextlib.ExitStack() as held:
+        for number in range(count):
+            held.enter_context(connect(service.port, kinds[number % len(kinds)]))
+        assert service.management("/livez").status_code == 200
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(lambda _: ask(service), range(100)))
+
+
+def test_idle_and_slow_connections_keep_nobody_out(tiny_bundle_path: Path) -> None:
+    """With several times as many as may be open, every valid request on a new connection is answered."""
+    with capped(tiny_bundle_path, 100) as service:
+        assert flood(service, FLOOD) == [200] * 100
+
+
+@pytest.mark.slow
+def test_five_thousand_idle_and_slow_connections_keep_nobody_out(service: Service) -> None:
+    """The same with the limits that serve."""
+    limits.allowed_connections(5000)  # for this process's own ends
+    assert flood(service, 5000) == [200] * 100
+
+
+def test_a_new_connection_takes_the_place_of_the_longest_idle_one(tiny_bundle_path: Path) -> None:
+    """Kept connections are given up in the order in which they were last used."""
+    with capped(tiny_bundle_path, 3) as service, contextlib.ExitStack() as opened:
+        first, second, third = (opened.enter_context(connect(service.port)) for _ in range(3))
+        for each in (first, second, third, first):
+            each.sendall(get())
+            assert b"200" in each.recv(65536)
+        assert ask(service) == 200
+        assert closed(second)
+        for each in (first, third):
+            each.sendall(get())
+            assert b"200" in each.recv(65536)
+
+
+def test_when_every_connection_is_at_work_one_more_is_503(tiny_bundle_path: Path) -> None:
+    """With Retry-After and a code of its own; those at work are answered, and then there is room again."""
+    body = b'{"tickets":[' + b",".join([b'{"body":"' + LONG["body"].encode() + b" %d" % n + b'"}' for n in range(256)])
+    batch = head(f"Content-Length: {len(body) + 2}", request="POST /v1/route/batch HTTP/1.1") + body + b"]}"
+    busy = ("--runners", "1", "--max-batch-tokens", "64")
+    with capped(tiny_bundle_path, 4, *busy) as service, contextlib.ExitStack() as opened:
+        working = [opened.enter_context(connect(service.port, batch)) for _ in range(4)]
+        wait_until(lambda: service.counts("queue_depth") > 0)
+        refused = opened.enter_context(connect(service.port, get()))
+        answer = refused.recv(65536).lower()
+        assert answer.startswith(b"http/1.1 503 ")
+        assert b"retry-after: " in answer
+        assert b"too_many_connections" in answer
+        assert all(each.recv(65536).startswith(b"HTTP/1.1 200 ") for each in working)
+        assert ask(service) == 200
+        assert service.counts('rejected_total{reason="too_many_connections"') == 1
+        assert service.counts('http_requests_total{code="503",method="other",route="unmatched"') == 1
+
+
+def test_who_does_not_read_is_cut_off(brisk: Service) -> None:
+    """Answers that nobody takes fill no memory: the connection is closed, however much was asked on it."""
+    with socket.socket() as greedy:
+        greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        greedy.connect(("127.0.0.1", brisk.port))
+        greedy.settimeout(30)
+        with pytest.raises(ConnectionError):
+            send_without_end(greedy, get() * 1000)
+    assert ask(brisk) == 200
+
+
+def test_requests_in_one_piece_are_answered_in_their_order(brisk: Service) -> None:
+    """Pipelining is served, a few requests at a time."""
+    wanted = b"".join(post(GOOD, f"X-Request-ID: {number}") for number in range(300))
+    with connect(brisk.port, wanted) as connection:
+        received = b""
+        while received.count(b"x-request-id") < 300:
+            received += connection.recv(65536)
+    ids = [int(line.split(b": ")[1]) for line in received.split(b"\r\n") if line.startswith(b"x-request-id")]
+    assert ids == list(range(300))
+
+
+def test_a_flood_of_tiny_requests_in_one_piece_ends_the_connection(brisk: Service) -> None:
+    """What fits into one piece of input is answered up to a bound, then the connection is closed."""
+    with connect(brisk.port, b"GET / HTTP/1.1\r\nHost:x\r\n\r\n" * 2000) as connection:
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while data := connection.recv(65536):
+                received += data
+    assert 1 <= received.count(b"HTTP/1.1 404 ") <= 2 * limits.PUBLIC.pipelined
+    assert ask(brisk) == 200
+
+
+def test_no_more_connections_than_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cap stays below the system's limit of open files, which is raised as far as it may be."""
+    state = {"limit": (1024, 2048)}
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: state["limit"])
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, limit: state.update(limit=limit))
+    assert limits.allowed_connections(1000) == 1000
+    assert state["limit"] == (1000 + limits.RESERVED_FILES, 2048)
+    assert limits.allowed_connections(4000) == 2048 - limits.RESERVED_FILES
+    state["limit"] = (64, 64)
+    assert limits.allowed_connections(4000) == limits.FEWEST_CONNECTIONS
+
+
+def test_a_process_out_of_files_goes_on_accepting(tiny_bundle_path: Path) -> None:
+    """It neither closes the port nor tries in vain without end: it gives up who waits longest, and takes the next."""
+    with capped(tiny_bundle_path, 4000) as service:
+        files = len(os.listdir(f"/proc/{service.process.pid}/fd")) + 20
+        resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE, (files, files))
+        assert flood(service, 200) == [200] * 100
+        assert "no room for connections" in [event["event"] for event in service.events]
+
+
+def test_probes_are_answered_during_a_flood_of_their_port(brisk: Service) -> None:
+    """The management port has connections of its own, and gives up the idle ones too."""
+    with contextlib.ExitStack() as held:
+        for _ in range(200):
+            held.enter_context(connect(brisk.management_port))
+        assert [brisk.management("/livez").status_code for _ in range(10)] == [200] * 10

@@ -1,0 +1,65 @@
+"""The HTTP group of the catalogue: each case has an answer or an end, in time, and never one that blames us."""
+
+import re
+
+import pytest
+
+from service.http.limits import PUBLIC
+from tests.faults.brisk import SHORT
+from tests.faults.corpus import corpus
+from tests.faults.http_cases import head_cases, http_cases
+from tests.faults.stock import stock
+from tests.faults.wire import Case, failures, play_all
+from tests.support.process import Service
+
+CASES = http_cases(SHORT)
+FAIL_ON_STOCK = 50
+"""Of 125, with httptools; with h11 a few more. At least so many, whatever its next release mends."""
+
+
+def well(service: Service) -> bool:
+    """The process lives, and a valid request is answered."""
+    with service.client() as client:
+        return service.process.poll() is None and client.post("/v1/route", json={"body": "hello"}).status_code == 200
+
+
+def series(service: Service) -> set[str]:
+    return {re.sub(r'reason="[^"]*"', "", name) for name in service.samples()}
+
+
+def test_every_case_of_the_http_group_holds(brisk: Service) -> None:
+    """Statuses and times as the table has them; then the next valid request is fine."""
+    played = play_all(brisk.port, CASES)
+    assert failures(played) == []
+    assert well(brisk)
+
+
+def test_the_management_port_holds_as_well(brisk: Service) -> None:
+    """What is no request, or none in time, gets the same end there; probes are answered meanwhile."""
+    assert failures(play_all(brisk.management_port, head_cases(SHORT))) == []
+    assert brisk.management("/livez").status_code == 200
+
+
+def test_a_thousand_raw_requests_give_no_5xx_and_no_new_series(brisk: Service) -> None:
+    """Hostile JSON under many heads, and damaged requests: a 4xx, a 2xx or an end; the metrics keep their series."""
+    cases, before = corpus(SHORT), series(brisk)
+    assert len(cases) >= 1000
+    assert failures(play_all(brisk.port, cases)) == []
+    assert series(brisk) == before
+    assert well(brisk)
+
+
+def test_a_stock_application_fails_where_the_service_holds() -> None:
+    """The catalogue has teeth: FastAPI and uvicorn as they come fail this many of its HTTP cases, the service none."""
+    with stock("httptools") as port:
+        failed = failures(play_all(port, CASES, at_once=len(CASES)))
+    assert len(failed) >= FAIL_ON_STOCK, failed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", ["cases", "corpus"])
+def test_the_group_holds_with_the_limits_as_they_are(service: Service, group: str) -> None:
+    """The long form: no test's limits, but those that serve."""
+    cases: list[Case] = http_cases(PUBLIC) if group == "cases" else corpus(PUBLIC)
+    assert failures(play_all(service.port, cases, at_once=len(cases))) == []
+    assert well(service)

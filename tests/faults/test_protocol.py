@@ -1,0 +1,102 @@
+"""The protocol by itself, on a real event loop and a real socket, with whatever bytes in whatever pieces."""
+
+import asyncio
+import socket
+from dataclasses import replace
+from itertools import pairwise
+
+import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from uvicorn.server import ServerState
+
+from service.http.body import BodyReader
+from service.http.connections import Connections
+from service.http.deadline import Deadline
+from service.http.direct import application
+from service.http.limits import PUBLIC
+from service.http.middleware import Problems, RequestId
+from service.http.protocol import Door, LimitedProtocol
+from tests.faults.http_cases import GOOD, chunked, get, head, post
+from tests.faults.wire import STATUS
+
+LIMITS = replace(PUBLIC, head_seconds=0.3, body_seconds=0.3, write_seconds=0.3)
+IDLE_SECONDS = 0.2
+SECONDS = 20
+BODY_BYTES = 1000
+SOUND = (post(GOOD), chunked(GOOD, 2), get(), head("Content-Length: 2000"), get("Connection: Upgrade", "Upgrade: h2c"))
+
+pieces = st.lists(st.one_of(st.sampled_from(SOUND), st.binary(max_size=40)), max_size=6).map(b"".join)
+
+
+async def echo(request: Request) -> PlainTextResponse:
+    loop = asyncio.get_running_loop()
+    body = await BodyReader().read(request, BODY_BYTES, loop.time() + SECONDS)
+    return PlainTextResponse(str(len(body)))
+
+
+async def exchange(parts: list[bytes]) -> bytes:
+    """What comes back for these parts, sent one after another, until the connection is closed."""
+    ours, theirs = socket.socketpair()
+    app = RequestId(Problems(application(echo)))
+    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="off", timeout_keep_alive=IDLE_SECONDS)
+    door = Door(LIMITS, Connections(1), lambda _error, _request_id: None)
+    protocol = LimitedProtocol(door, config, ServerState())
+    door.connections.add(protocol)
+    loop = asyncio.get_running_loop()
+    await loop.connect_accepted_socket(lambda: protocol, ours)
+    reader, writer = await asyncio.open_connection(sock=theirs)
+    for part in parts:
+        writer.write(part)
+        await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(SECONDS):
+            received = await reader.read()
+    except ConnectionError:
+        received = b""
+    finally:
+        writer.transport.abort()
+        await asyncio.sleep(0)
+    assert len(door.connections) == 0
+    return received
+
+
+@settings(max_examples=40, deadline=None)
+@given(pieces, st.lists(st.integers(0, 400), max_size=5))
+def test_any_bytes_cut_anywhere_come_to_an_end_without_a_5xx(raw: bytes, cuts: list[int]) -> None:
+    """Answers that are no fault of ours, or none, and then the connection is closed: nothing hangs, nothing stays."""
+    places = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
+    received = asyncio.run(exchange([raw[start:end] for start, end in pairwise(places)]))
+    assert all(200 <= int(status) < 500 for status in STATUS.findall(received) if status != b"100")
+    assert not received or received.startswith(b"HTTP/1.1 ")
+
+
+def test_the_same_bytes_in_any_pieces_get_the_same_answers() -> None:
+    """Where the network cuts a request changes nothing."""
+    raw = post(GOOD) + chunked(GOOD, 2) + get("Connection: Upgrade", "Upgrade: h2c") + post(GOOD, "Connection: close")
+    whole = STATUS.findall(asyncio.run(exchange([raw])))
+    single = STATUS.findall(asyncio.run(exchange([bytes([byte]) for byte in raw])))
+    assert whole == single == [b"200"] * 4
+
+
+def test_a_deadline_that_moves_rings_once_and_at_its_last_place() -> None:
+    """Moved on, moved back and cleared: only what was said last counts."""
+
+    async def play() -> list[str]:
+        rung: list[str] = []
+        loop = asyncio.get_running_loop()
+        moved, cleared = Deadline(loop, lambda: rung.append("moved")), Deadline(loop, lambda: rung.append("cleared"))
+        moved.set(0.01)
+        moved.set(30)
+        cleared.set(0.01)
+        cleared.clear()
+        await asyncio.sleep(0.1)
+        assert rung == []
+        moved.set(0.01)
+        await asyncio.sleep(0.1)
+        moved.end()
+        return rung
+
+    assert asyncio.run(play()) == ["moved"]
