@@ -17,13 +17,16 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from models.bundle import Bundle
+from service.access.access import Access
 from service.api.documents import Document, documented_statuses
 from service.api.routes import Api
-from service.errors import MalformedHttp
+from service.errors import ServiceError
+from service.http.authorization import Gate
 from service.http.body import BodyReader
 from service.http.direct import Direct, application
 from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
-from service.http.problems import CLIENT_CLOSED, kind_of, reasons
+from service.http.problems import CLIENT_CLOSED, kind_of, kind_of_class, reasons
+from service.http.refusals import REFUSALS
 from service.lifecycle import Lifecycle
 from service.loader import Loader
 from service.management import Managed, Management
@@ -43,7 +46,6 @@ _NO_TELEMETRY: TelemetryConfig = {
     "operation_spans": False,
     "auto_configure": False,
 }
-_MALFORMED = kind_of(MalformedHttp())
 _log = structlog.get_logger()
 
 
@@ -60,6 +62,7 @@ class App:
     offload: Offload
     bodies: BodyReader
     traces: Traces
+    access: Access
     settings: Settings
     process: OneProcess
     document: Callable[[], Document]
@@ -91,16 +94,17 @@ class App:
         self.loader.stop()
         self.bodies.finish_by(deadline_in(body_seconds))
 
-    def malformed(self, request_id: str) -> None:
-        """The public port refused bytes that are no HTTP request; no middleware has seen them."""
-        self.metrics.request(UNMATCHED, OTHER_METHOD, _MALFORMED.status, None)
-        self.metrics.rejected(_MALFORMED.code)
+    def refused(self, error: ServiceError, request_id: str) -> None:
+        """The public port turned away what no application has seen."""
+        kind = kind_of(error)
+        self.metrics.request(UNMATCHED, OTHER_METHOD, kind.status, None)
+        self.metrics.rejected(kind.code)
         _log.info(
             "request",
             route=UNMATCHED,
             method=OTHER_METHOD,
-            code=_MALFORMED.status,
-            problem=_MALFORMED.code,
+            code=kind.status,
+            problem=kind.code,
             request_id=request_id,
         )
 
@@ -119,23 +123,35 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
     router = Router(metrics, telemetry, offload)
     loader = Loader(settings, router, metrics, lifecycle, bundle)
-    api = Api(router, metrics, telemetry, offload, bodies, settings)
+    access = Access(settings.keys_file, metrics.registry)
+    api = Api(router, metrics, telemetry, offload, bodies, access, settings)
     documented, public = _public(api, metrics, traces)
     process = OneProcess(router, loader, metrics, lifecycle)
 
     def document() -> Document:
         return api.document(documented)
 
-    management = management_app(document, process)
     return App(
-        public, management, router, loader, metrics, lifecycle, offload, bodies, traces, settings, process, document
+        public,
+        management_app(document, process, access),
+        router,
+        loader,
+        metrics,
+        lifecycle,
+        offload,
+        bodies,
+        traces,
+        access,
+        settings,
+        process,
+        document,
     )
 
 
-def management_app(document: Callable[[], Document], managed: Managed) -> FastAPI:
+def management_app(document: Callable[[], Document], managed: Managed, access: Access) -> FastAPI:
     """What the management port serves: of one process, or of several as one."""
     management = _application("Ticket router, management", [Middleware(RequestId), Middleware(Problems)])
-    Management(document, managed).add_to(management)
+    Management(document, managed, Gate(access)).add_to(management)
     return management
 
 
@@ -171,4 +187,4 @@ def _expected(statuses: Mapping[str, tuple[str, tuple[int, ...]]]) -> Iterator[t
         yield from ((route, own, code) for code in (*codes, CLIENT_CLOSED))
         yield from ((route, method, 405) for method in methods if method != own)
     yield from ((UNMATCHED, method, 404) for method in methods)
-    yield UNMATCHED, OTHER_METHOD, _MALFORMED.status
+    yield from ((UNMATCHED, OTHER_METHOD, kind_of_class(error).status) for error in REFUSALS)

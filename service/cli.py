@@ -19,6 +19,7 @@ from service.errors import ServiceError
 from service.fetch_command import deliver
 from service.flags import Given, flag, settings_from, with_flags
 from service.inference.tuning.search import SECONDS
+from service.keys_command import keys
 from service.logs import configure_logging
 from service.process.server import run
 from service.router import deadline_in
@@ -30,10 +31,11 @@ PROGRAM = "python -m service"
 BAD_USAGE = 2
 ROUTE_SETTINGS = ("bundle", "device", "variant")
 TUNE_SETTINGS = (*ROUTE_SETTINGS, "state_dir")
-COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "tune": TUNE_SETTINGS, "fetch": ()}
+COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "tune": TUNE_SETTINGS, "fetch": (), "keys": ()}
 INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app.add_typer(keys, name="keys")
 
 
 class UsageError(TicketRouterError):
@@ -54,7 +56,7 @@ def main(arguments: list[str]) -> int:
 @with_flags()
 def serve(context: typer.Context, given: Given) -> None:
     """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `tune` measures a plan, `fetch` brings a
-    bundle.
+    bundle, `keys` makes callers' keys.
 
     Every option is also an environment variable: --max-batch-tokens is TICKET_ROUTER_MAX_BATCH_TOKENS.
 

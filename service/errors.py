@@ -26,6 +26,39 @@ class DeadlinePassed(ServiceError):
         super().__init__("the deadline passed before the ticket's turn came; it was not processed")
 
 
+class Unauthenticated(ServiceError):
+    """No key, or none that is valid. `name`: whose it was, where that is known."""
+
+    def __init__(self, detail: str, name: str | None = None) -> None:
+        super().__init__(detail)
+        self.name = name
+
+
+class Forbidden(ServiceError):
+    """The key is valid and has not the role."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(f"this key has not the role {role}, which this route asks for")
+
+
+class KeyInQuery(ServiceError):
+    """A key in the address. It stands in logs of proxies and browsers now, so it must not work."""
+
+    def __init__(self) -> None:
+        super().__init__("a key belongs into the Authorization header; replace this one, addresses are kept in logs")
+
+
+class RateLimited(ServiceError):
+    """The key has used up its rate. `retry_after`: when it may go on, in seconds."""
+
+    LONGEST_SECONDS = 59.0
+    """Who is told to wait for longer takes the service for gone."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        super().__init__("this key sends more tickets than it may; try again after Retry-After seconds")
+        self.retry_after = min(max(wait_seconds, 1.0), self.LONGEST_SECONDS)
+
+
 class NotReady(ServiceError):
     """No bundle is being served yet, or not any more."""
 
@@ -78,6 +111,30 @@ class MalformedHttp(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("this is not a well-formed HTTP/1.1 request; the connection is closed")
+
+
+class UriTooLong(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("the request's target is too long; the connection is closed")
+
+
+class HeadTooLarge(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("the request has too many headers, or too large ones; the connection is closed")
+
+
+class BodyInPieces(ServiceError):
+    """A chunked body is mostly chunk sizes: reading it would cost far more than its content is worth."""
+
+    def __init__(self) -> None:
+        super().__init__("the body comes in too many small chunks; send larger ones, or declare its length")
+
+
+class TooManyConnections(ServiceError):
+    """Every connection that may be open has a request at work."""
+
+    def __init__(self) -> None:
+        super().__init__("too many connections are open; try again after Retry-After seconds")
 
 
 class InvalidHeader(ServiceError):

@@ -11,12 +11,16 @@ from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from service.access.audit import audit
+from service.access.caller import Role, caller_of
 from service.api.documents import Document
 from service.api.intake import JSON, media_type
 from service.api.parsing import parse_reload
 from service.api.schemas import ReloadOut, StatusOut
 from service.errors import NotReady
+from service.http.authorization import Gate
 from service.http.body import BodyReader
+from service.http.problems import kind_of
 from service.lifecycle import WHY_NOT_READY
 from service.router import deadline_in
 
@@ -50,9 +54,10 @@ class Managed(Protocol):
 class Management:
     """The routes over what they report on. `document` gives the public API's OpenAPI document."""
 
-    def __init__(self, document: Callable[[], Document], managed: Managed) -> None:
+    def __init__(self, document: Callable[[], Document], managed: Managed, gate: Gate) -> None:
         self._document = functools.cache(document)
         self._managed = managed
+        self._gate = gate
         self._bodies = BodyReader()
 
     def add_to(self, app: FastAPI) -> None:
@@ -63,10 +68,11 @@ class Management:
             ("/startupz", self.started),
             ("/docs", self.docs),
             ("/openapi.json", self.openapi),
-            ("/admin/status", self.status),
+            ("/admin/status", self._gate.needs(Role.ADMIN, self.status)),
         ):
             app.add_api_route(path, endpoint, methods=["GET", "HEAD"], response_model=None)
-        app.add_api_route("/admin/reload", self.reload, methods=["POST"], response_model=None)
+        reload = self._gate.needs(Role.ADMIN, self.reload)
+        app.add_api_route("/admin/reload", reload, methods=["POST"], response_model=None)
         # Swagger UI's files out of a package: the page works where no content network can be reached.
         app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
 
@@ -103,7 +109,7 @@ class Management:
     async def openapi(self) -> Response:
         return JSONResponse(self._document())
 
-    async def status(self) -> Response:
+    async def status(self, _request: Request) -> Response:
         return _json(await self._managed.status())
 
     async def reload(self, request: Request) -> Response:
@@ -113,7 +119,22 @@ class Management:
         if body:
             media_type(request, JSON)
             version = parse_reload(body).bundle
-        return _json(await self._managed.reload(version))
+        return _json(await audited_reload(self._managed, version, caller_of(request.scope).name))
+
+
+async def audited_reload(managed: Managed, version: str | None, who: str) -> ReloadOut:
+    """Reload, and put on record who had it done and what came of it.
+
+    Raises:
+        NotReady, ReloadRunning, ReloadRefused: as `Managed.reload`.
+    """
+    try:
+        done = await managed.reload(version)
+    except Exception as error:
+        audit(who, "reload", kind_of(error).code)
+        raise
+    audit(who, "reload", "done", version=done.version, previous=done.previous)
+    return done
 
 
 def _json(model: BaseModel) -> Response:

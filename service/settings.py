@@ -31,6 +31,10 @@ class Settings(BaseSettings):
     bundle: Path = Path("models/bundles/current")
     """Folder of the bundle to serve; training's `promote` points `current` at the best one."""
 
+    bundle_key: Path | None = None
+    """Public key of minisign: a bundle that it did not sign is refused, at start and at every reload. Unset: a bundle's
+    digests show that it is whole, not who made it."""
+
     host: str = "127.0.0.1"
     """Address the public port listens on. Loopback, so that a bare run is seen by nobody else; images set 0.0.0.0."""
 
@@ -38,10 +42,15 @@ class Settings(BaseSettings):
     """Public port, the `/v1` API. 0 takes any free one and logs it."""
 
     management_host: str = "127.0.0.1"
-    """Address the management port listens on. It has no keys of its own, so widen it only inside a closed network."""
+    """Address the management port listens on. Probes and metrics ask for no key, so widen it only inside a closed
+    network."""
 
     management_port: Port = 9090
     """Management port: metrics, probes, documentation, status. Apart, so that load on one can't hide the other."""
+
+    keys_file: Path | None = None
+    """File of the keys that callers must have, with their roles and rates; a mounted secret will do. It is followed
+    while the service runs. Unset: nobody needs a key."""
 
     device: Device = "auto"
     """Where the model runs. `auto` takes a GPU that works, else the CPU; `cuda` and `tensorrt` refuse to start

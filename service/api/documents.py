@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service.api.intake import JSON, MAIL, TIMEOUT_HEADER
+from service.http.authorization import SECURITY_SCHEMES
 
 Document = dict[str, Any]
 _REF = "#/components/schemas/{model}"
@@ -46,6 +47,7 @@ def openapi_document(app: FastAPI, *inputs: type[BaseModel]) -> Document:
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     _, schema = models_json_schema([(model, "validation") for model in inputs], ref_template=_REF)
     document["components"]["schemas"].update(schema["$defs"])
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
     return document
 
 

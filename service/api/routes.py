@@ -12,6 +12,8 @@ from models.email import parse_email
 from models.errors import MailError
 from models.ticket import Ticket
 from service import errors
+from service.access.access import Access
+from service.access.caller import Role, caller_of
 from service.api.documents import Document, json_body, mail_body, openapi_document
 from service.api.intake import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
 from service.api.parsing import BatchParser, parse_route
@@ -19,6 +21,8 @@ from service.api.render import decision_out, model_card_out
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
+from service.http.authorization import REFUSALS as GATE_REFUSALS
+from service.http.authorization import Gate, secured
 from service.http.body import BodyReader
 from service.http.connection import while_connected
 from service.http.direct import Endpoint
@@ -35,11 +39,13 @@ T = TypeVar("T")
 
 ROUTE = "/v1/route"
 BATCH = "/v1/route/batch"
+MODEL = "/v1/model"
 BATCH_SHARE = 0.25
 """Share of the queue that the tickets of one batch may take at once, were all of the greatest length: four batches at a
 time never refuse each other's tickets. Enough to pack well."""
 
 REFUSALS = (errors.NotReady, errors.ShuttingDown, errors.Overloaded, errors.DeadlinePassed, errors.InferenceFailed)
+TICKET_REFUSALS = (*REFUSALS, *GATE_REFUSALS, errors.RateLimited)
 BODY_ERRORS = (
     errors.MalformedJson,
     errors.InvalidHeader,
@@ -61,6 +67,7 @@ class Api:
         telemetry: Telemetry,
         offload: Offload,
         bodies: BodyReader,
+        access: Access,
         settings: Settings,
     ) -> None:
         self._router = router
@@ -68,44 +75,52 @@ class Api:
         self._telemetry = telemetry
         self._offload = offload
         self._bodies = bodies
+        self._access = access
         self._settings = settings
         self._batches = BatchParser(settings.max_batch_tickets)
+        gate = Gate(access)
+        self._guarded = {
+            ROUTE: gate.needs(Role.ROUTE, self.route),
+            BATCH: gate.needs(Role.ROUTE, self.batch),
+            MODEL: gate.needs(Role.ROUTE, self.model),
+        }
 
     def add_to(self, app: FastAPI) -> None:
         app.add_api_route(
             ROUTE,
-            self.route,
+            self._guarded[ROUTE],
             summary="Route a ticket",
             tags=["routing"],
             methods=["POST"],
             response_model=DecisionOut,
-            responses=documented(*BODY_ERRORS, MailError, *REFUSALS),
-            openapi_extra=json_body(RouteRequest) | mail_body(RouteRequest),
+            responses=documented(*BODY_ERRORS, MailError, *TICKET_REFUSALS),
+            openapi_extra=json_body(RouteRequest) | mail_body(RouteRequest) | secured(Role.ROUTE),
         )
         app.add_api_route(
             BATCH,
-            self.batch,
+            self._guarded[BATCH],
             summary="Route many tickets",
             tags=["routing"],
             methods=["POST"],
             response_model=BatchOut,
-            responses=documented(*BODY_ERRORS, *REFUSALS),
-            openapi_extra=json_body(self._batches.model),
+            responses=documented(*BODY_ERRORS, *TICKET_REFUSALS),
+            openapi_extra=json_body(self._batches.model) | secured(Role.ROUTE),
         )
         app.add_api_route(
-            "/v1/model",
-            self.model,
+            MODEL,
+            self._guarded[MODEL],
             summary="The model being served",
             tags=["routing"],
             methods=["GET"],
             response_model=ModelCardOut,
-            responses=documented(errors.NotReady),
+            responses=documented(*GATE_REFUSALS, errors.NotReady),
+            openapi_extra=secured(Role.ROUTE),
         )
 
     @property
     def direct(self) -> Mapping[str, Endpoint]:
         """The POST routes by path that are called for every ticket: `direct.py` takes the short way to them."""
-        return {ROUTE: self.route, BATCH: self.batch}
+        return {path: self._guarded[path] for path in (ROUTE, BATCH)}
 
     def document(self, app: FastAPI) -> Document:
         """The OpenAPI document of an application these routes were added to."""
@@ -114,6 +129,7 @@ class Api:
     async def route(self, request: Request) -> Response:
         """Decide one ticket: which department, how sure, and whether to route it, suggest it, or leave it to people."""
         self._router.check()
+        self._access.take(caller_of(request.scope))
         deadline = deadline_in(timeout_seconds(request, self._settings.request_timeout_seconds))
         media = media_type(request, JSON, MAIL)
         body = await self._bodies.read(request, self._settings.max_body_bytes, deadline)
@@ -126,17 +142,19 @@ class Api:
     async def batch(self, request: Request) -> Response:
         """Decide many tickets; one result or one error each, in their order."""
         self._router.check()
+        self._access.take(caller_of(request.scope))
         deadline = deadline_in(timeout_seconds(request, self._settings.batch_timeout_seconds))
         media_type(request, JSON)
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, deadline)
         with while_connected(request.scope):
             tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)))
+            self._access.take_more(caller_of(request.scope), len(tickets) - 1)
             say(request.scope, tickets=len(tickets))
             with self._router.one_model() as engine:  # one answer names one version, also during a reload
                 results = await self._decide_all(engine, tickets, deadline)
         return _json(self._batch_out(results, request.state.request_id))
 
-    async def model(self) -> Response:
+    async def model(self, _request: Request) -> Response:
         """The model served: its fields, labels, thresholds and what precision they promise."""
         return _json(model_card_out(self._router.engine))
 

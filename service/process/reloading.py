@@ -1,5 +1,7 @@
 """Reloads that nobody asks for over HTTP: on SIGHUP, and when the configured bundle comes to point elsewhere.
 
+SIGHUP has the keys looked at as well; `access/watching.py` does that by itself, but not at once.
+
 `server.py` has them for one process, `workers.py` for several; what a reload is, `Managed` knows.
 """
 
@@ -11,19 +13,21 @@ from pathlib import Path
 
 import structlog
 
+from service.access.access import Access
+from service.access.audit import SIGNAL, WATCH
 from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
-from service.management import Managed
+from service.management import Managed, audited_reload
 from service.settings import Settings
 
 _log = structlog.get_logger()
 
 
 @contextlib.asynccontextmanager
-async def reloading(managed: Managed, settings: Settings) -> AsyncIterator[None]:
+async def reloading(managed: Managed, access: Access, settings: Settings) -> AsyncIterator[None]:
     """Inside, SIGHUP reloads, and so does a new target of `settings.bundle` where `watch_seconds` is set."""
     hangup = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
-    tasks = [asyncio.create_task(_on(hangup, managed))]
+    tasks = [asyncio.create_task(_on(hangup, managed, access))]
     if settings.watch_seconds is not None:
         tasks.append(asyncio.create_task(_watch(managed, settings.bundle, settings.watch_seconds)))
     try:
@@ -33,11 +37,12 @@ async def reloading(managed: Managed, settings: Settings) -> AsyncIterator[None]
             task.cancel()
 
 
-async def _on(hangup: asyncio.Event, managed: Managed) -> None:
+async def _on(hangup: asyncio.Event, managed: Managed, access: Access) -> None:
     while True:
         await hangup.wait()
         hangup.clear()
-        await _reload(managed)
+        await access.look(SIGNAL)
+        await _reload(managed, SIGNAL)
 
 
 async def _watch(managed: Managed, bundle: Path, seconds: float) -> None:
@@ -46,14 +51,14 @@ async def _watch(managed: Managed, bundle: Path, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
         now = _target(bundle)
-        if now not in (seen, None) and await _reload(managed):
+        if now not in (seen, None) and await _reload(managed, WATCH):
             seen = now
 
 
-async def _reload(managed: Managed) -> bool:
+async def _reload(managed: Managed, who: str) -> bool:
     """False when it was not the time for it, and it should be tried again."""
     try:
-        await managed.reload(None)
+        await audited_reload(managed, None, who)
     except ServiceError as error:
         _log.error("not reloaded", cause=str(error))
         return not isinstance(error, NotReady | ReloadRunning | ReloadInterrupted)

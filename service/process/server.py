@@ -7,10 +7,12 @@ the bundle is loaded and checked, and only then does the public port listen. `wo
 import asyncio
 import contextlib
 import socket
+from ipaddress import ip_address
 
 import structlog
 import uvloop
 
+from service.access.watching import following
 from service.app import create_app
 from service.process.listening import bind, refuse_one_port
 from service.process.reloading import reloading
@@ -32,20 +34,33 @@ def run(settings: Settings) -> None:
         public = stack.enter_context(bind(settings.host, settings.port))
         management = stack.enter_context(bind(settings.management_host, settings.management_port))
         refuse_one_port(public, management)
+        _warn_without_keys(settings, public, management)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings, public, management))
 
 
 async def _serve(settings: Settings, public: socket.socket, management: socket.socket) -> None:
     app = create_app(settings)
+    app.access.open()
     stop = stop_signal()
 
     def on_listening() -> None:
         _log.info("listening", port=public.getsockname()[1], management_port=management.getsockname()[1])
 
     try:
-        async with reloading(app.process, settings), running(management_server(app.management), management, stop):
+        watch = management_server(app.management)
+        async with (
+            following(app.access),
+            reloading(app.process, app.access, settings),
+            running(watch, management, stop),
+        ):
             if await started(app.start(), stop):
                 await serve_public(app, public, stop, on_listening)
     finally:
         await app.stop()
+
+
+def _warn_without_keys(settings: Settings, *listeners: socket.socket) -> None:
+    hosts = [str(listener.getsockname()[0]) for listener in listeners]
+    if settings.keys_file is None and not all(ip_address(host).is_loopback for host in hosts):
+        _log.warning("no keys: whoever reaches the ports may use them; see --keys-file", hosts=hosts)

@@ -9,12 +9,14 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 import uvloop
 
 from models.errors import TicketRouterError
+from service.access.watching import following
 from service.app import App, create_app
 from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
 from service.logs import configure_logging
@@ -111,6 +113,7 @@ class Worker:
         self._counters = begin.metrics
         share_counters(begin.metrics, str(self._number))
         app = self._app = create_app(begin.settings)
+        app.access.open()
         await app.start(begin.bundle, self._number)
         app.lifecycle.on_change = lambda: self._channel.send(Changed(not_ready=app.lifecycle.why_not_ready))
         model = app.router.engine.model
@@ -118,12 +121,16 @@ class Worker:
 
     async def _listen(self) -> Reply:
         listening = asyncio.Event()
-        self._serving = asyncio.create_task(serve_public(self._begun(), self._public, self._stop, listening.set))
+        self._serving = asyncio.create_task(self._serve(self._begun(), listening.set))
         self._serving.add_done_callback(lambda _done: listening.set())
         await listening.wait()
         if self._serving.done():
             await self._serving
         return Done()
+
+    async def _serve(self, app: App, on_listening: Callable[[], None]) -> None:
+        async with following(app.access):
+            await serve_public(app, self._public, self._stop, on_listening)
 
     async def _report(self) -> Reply:
         if self._app is None:

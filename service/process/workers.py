@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import Counter, generate_latest
 
 from models.errors import TicketRouterError
+from service.access.watching import following
 from service.api.render import last_reload_out
 from service.api.schemas import ReloadOut, ServingOut, StatusOut, WorkerOut
 from service.app import App, create_app, management_app
@@ -61,10 +62,15 @@ async def serve_with_workers(settings: Settings, public: socket.socket, manageme
     with _folder() as folder:
         share_counters(folder, "supervisor")
         app = create_app(shared)
+        app.access.open()
         workers = Workers(app, public, folder)
-        watch = management_server(management_app(app.document, workers))
+        watch = management_server(management_app(app.document, workers, app.access))
         try:
-            async with reloading(workers, settings), running(watch, management, stop):
+            async with (
+                following(app.access),
+                reloading(workers, app.access, settings),
+                running(watch, management, stop),
+            ):
                 if await started(workers.start(), stop):
                     ports = {"port": public.getsockname()[1], "management_port": management.getsockname()[1]}
                     _log.info("listening", workers=settings.workers, **ports)
@@ -93,7 +99,11 @@ class Workers:
         self._reloading = False
         self._serving: Sequence[ServingOut] = ()
         self._restarts = Counter(f"{PREFIX}_worker_restarts_total", "Workers that were replaced.", registry=None)
-        gauges = (ServingGauges(lambda: self._serving), StateGauges(self._lifecycle, self.why_not_ready))
+        gauges = (
+            ServingGauges(lambda: self._serving),
+            StateGauges(self._lifecycle, self.why_not_ready),
+            *app.access.gauges,
+        )
         self._registry = totals(folder, self._pids, self._states, gauges)
 
     async def start(self) -> None:

@@ -1,0 +1,50 @@
+"""What is counted of keys. Only where keys are configured: without them there is nothing to tell apart.
+
+Label values are names out of the keys file. A name taken out of it keeps its series until the process ends: a counter
+that vanished would look like one that began anew.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, get_args
+
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from service.metrics import PREFIX
+
+TicketOutcome = Literal["admitted", "rate_limited"]
+
+
+class KeyMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._tickets = Counter(
+            f"{PREFIX}_key_tickets_total", "Tickets that came with a key.", ("key", "outcome"), registry=registry
+        )
+        self._children: dict[tuple[str, TicketOutcome], Counter] = {}
+
+    def expect(self, names: Iterable[str]) -> None:
+        """Show these at zero."""
+        outcomes: tuple[TicketOutcome, ...] = get_args(TicketOutcome)
+        for name in names:
+            for outcome in outcomes:
+                self._children[name, outcome] = self._tickets.labels(name, outcome)
+
+    def tickets(self, name: str, outcome: TicketOutcome, count: int) -> None:
+        self._children[name, outcome].inc(count)
+
+
+class KeyGauges(Collector):
+    """`read` gives how many names are known, and whether the file as it is now could be read."""
+
+    def __init__(self, read: Callable[[], tuple[int, bool]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        names, successful = self._read()
+        yield GaugeMetricFamily(f"{PREFIX}_keys", "Callers that the keys file names.", value=names)
+        yield GaugeMetricFamily(
+            f"{PREFIX}_keys_last_reload_successful",
+            "Whether the keys file could be read last.",
+            value=float(successful),
+        )

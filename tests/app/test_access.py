@@ -1,0 +1,245 @@
+"""Keys over real HTTP: who may call what, what a header may hold, rates, log lines, documents."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.access.keyring import digest_of
+from service.app import create_app
+from service.settings import Settings
+from tests.support.keys import Known, file_of
+from tests.support.process import Service, post_head, serving
+from tests.support.waiting import wait_until
+from tests.unit.test_access import ROLES, routes_of
+
+ROUTER, HELPER, OPS = Known("zendesk"), Known("importer", ("feedback",)), Known("ops", ("admin",))
+OVER = Known("over", ("route", "feedback", "admin"), "expires = 2020-01-01T00:00:00Z")
+SLOW = Known("slow", further="tickets_per_second = 0.001\nburst = 3")
+BULK = Known("bulk", further="tickets_per_second = 0.001\nburst = 2")
+FILE = (ROUTER, HELPER, OPS, OVER, SLOW, BULK)
+STRANGER = Known("stranger", ("route", "feedback", "admin"))
+CALLERS: dict[str, Known | None] = {
+    "nobody": None,
+    "stranger": STRANGER,
+    "expired": OVER,
+    "route": ROUTER,
+    "feedback": HELPER,
+    "admin": OPS,
+}
+TICKET = {"body": "hello"}
+
+
+@pytest.fixture(scope="module")
+def keys_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("keys") / "keys.toml"
+    path.write_text(file_of(*FILE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def guarded(tiny_bundle_path: Path, keys_file: Path) -> Iterator[Service]:
+    """A service with keys. Shared: tests leave its file as it is."""
+    with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as running:
+        yield running
+
+
+def reachable() -> Iterator[tuple[str, str, str]]:
+    """Port, method and path of every route there is, from the route tables themselves."""
+    app = create_app(Settings())
+    for path, _ in routes_of(app):
+        port = (
+            "management" if any(getattr(route, "path", None) == path for route in app.management.routes) else "public"
+        )
+        methods = ["POST"] if path.startswith("/v1/route") or path == "/admin/reload" else ["GET"]
+        yield from ((port, method, path) for method in methods)
+
+
+@pytest.mark.parametrize(("port", "method", "path"), sorted(set(reachable())))
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_route_is_open_to_its_role_and_to_no_other(
+    guarded: Service, port: str, method: str, path: str, caller: str
+) -> None:
+    """Every route of both ports, with every role and without a valid key. What passes is refused for its body alone."""
+    known, role = CALLERS[caller], ROLES[path]
+    base = guarded.url if port == "public" else guarded.management_url
+    answer = httpx.request(
+        method,
+        base + path,
+        content=b"{" if method == "POST" else None,
+        headers={"Content-Type": "application/json"} | (known.header if known else {}),
+    )
+    if role is None:
+        assert answer.status_code in (200, 404)  # the folder of the documentation's files has no page of its own
+    elif caller in ("nobody", "stranger", "expired"):
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+        assert answer.headers["www-authenticate"] == "Bearer"
+    elif caller != role:
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert "www-authenticate" not in answer.headers
+    else:
+        assert answer.status_code == (400 if method == "POST" else 200)
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/route", 405), ("POST", "/v1/nowhere", 404)])
+def test_what_is_not_there_is_not_there_without_a_key_too(
+    guarded: Service, method: str, path: str, status: int
+) -> None:
+    """Unknown paths and methods are answered as ever: the documentation has them all, so there is nothing to hide."""
+    assert httpx.request(method, guarded.url + path).status_code == status
+
+
+def answer_to(service: Service, raw: bytes) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of one answer to these bytes, on a connection that goes on."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
+        connection.sendall(raw)
+        received = b""
+        while not (found := re.search(rb"content-length: (\d+)\r\n(?:.*\r\n)*?\r\n", received)) or len(
+            received
+        ) < found.end() + int(found[1]):
+            received += connection.recv(65536) or pytest.fail("no answer")
+    return int(received.split()[1]), json.loads(received[found.end() :])
+
+
+HEADERS: dict[str, tuple[Sequence[bytes], int]] = {
+    "none": ([], 401),
+    "empty": ([b""], 401),
+    "no key": ([b"Bearer"], 401),
+    "blanks for a key": ([b"Bearer   "], 401),
+    "another scheme": ([b"Basic " + ROUTER.key.encode()], 401),
+    "no scheme": ([ROUTER.key.encode()], 401),
+    "two headers": ([b"Bearer " + ROUTER.key.encode()] * 2, 401),
+    "a header beside it": ([b"Bearer " + ROUTER.key.encode(), b"Basic eA=="], 401),
+    "two keys": ([b"Bearer " + ROUTER.key.encode() + b", Bearer " + OPS.key.encode()], 401),
+    "outside ASCII": ([b"Bearer trk_" + b"\xe9\xff" * 20], 401),
+    "outside ASCII, in UTF-8": (["Bearer trk_é".encode()], 401),
+    "over-long": ([b"Bearer trk_" + b"A" * 8000], 401),
+    "one letter more": ([b"Bearer " + ROUTER.key.encode() + b"A"], 401),
+    "the digest": ([b"Bearer " + digest_of(ROUTER.key).encode()], 401),
+    "a tab between": ([b"Bearer\t" + ROUTER.key.encode()], 401),
+    "small letters": ([b"bearer " + ROUTER.key.encode()], 200),
+    "blanks around": ([b"  Bearer   " + ROUTER.key.encode() + b"  "], 200),
+}
+
+
+@pytest.mark.parametrize(("values", "status"), HEADERS.values(), ids=HEADERS)
+def test_a_header_is_one_bearer_key_or_401(guarded: Service, values: Sequence[bytes], status: int) -> None:
+    """Whatever stands there, nothing else comes of it."""
+    body = json.dumps(TICKET).encode()
+    head = post_head("/v1/route", len(body))[:-2]
+    lines = b"".join(b"Authorization: " + value + b"\r\n" for value in values)
+    assert answer_to(guarded, head + lines + b"\r\n" + body)[0] == status
+
+
+@pytest.mark.parametrize("path", ["/v1/route", "/v1/route/batch"])
+@pytest.mark.parametrize(("known", "status"), [(None, 401), (HELPER, 403)])
+def test_the_refusal_does_not_wait_for_the_body(guarded: Service, path: str, known: Known | None, status: int) -> None:
+    """A head alone is answered: nobody's megabytes are read for nothing."""
+    lines = [f"{name}: {value}" for name, value in (known.header if known else {}).items()]
+    assert answer_to(guarded, post_head(path, 900_000, *lines))[0] == status
+
+
+@pytest.mark.parametrize("name", ["key", "api_key", "token", "access_token", "x"])
+@pytest.mark.parametrize("port", ["public", "management"])
+def test_a_key_in_the_address_is_refused_on_both_ports(guarded: Service, name: str, port: str) -> None:
+    """With a code of its own, though the header have a valid key as well."""
+    url = guarded.url + "/v1/model" if port == "public" else guarded.management_url + "/admin/status"
+    for headers in ({}, ROUTER.header, OPS.header):
+        answer = httpx.get(url, params={name: ROUTER.key}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "key_in_query")
+
+
+def test_a_key_in_the_address_is_refused_without_keys_too(service: Service) -> None:
+    """Who tries the service out like this should learn it before it matters."""
+    assert httpx.post(service.url + "/v1/route?key=x", json=TICKET).json()["code"] == "key_in_query"
+
+
+def line_of(service: Service, given: str) -> dict[str, Any]:
+    wait_until(lambda: any(event.get("request_id") == given for event in service.events))
+    return next(event for event in service.events if event.get("request_id") == given)
+
+
+@pytest.mark.parametrize(
+    ("known", "problem"),
+    [(ROUTER, None), (HELPER, "forbidden"), (OVER, "unauthenticated"), (STRANGER, "unauthenticated")],
+)
+def test_the_log_line_names_the_key(guarded: Service, known: Known, problem: str | None) -> None:
+    """By its name in the file, also where it is refused; a stranger has none."""
+    given = f"line-{known.name}"
+    httpx.post(guarded.url + "/v1/route", json=TICKET, headers=known.header | {"X-Request-ID": given})
+    line = line_of(guarded, given)
+    assert (line.get("key"), line.get("problem")) == (None if known is STRANGER else known.name, problem)
+
+
+def test_a_rate_holds_for_its_key_alone(guarded: Service) -> None:
+    """Three tickets, then 429 with a time to come back; another key goes on; both are counted."""
+    with guarded.client() as client:
+        answers = [client.post("/v1/route", json=TICKET, headers=SLOW.header) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+        assert answers[-1].json()["code"] == "rate_limited"
+        assert 1 <= int(answers[-1].headers["retry-after"]) < 60
+        assert client.post("/v1/route", json=TICKET, headers=ROUTER.header).status_code == 200
+        assert client.get("/v1/model", headers=SLOW.header).status_code == 200  # it is no ticket
+    samples = guarded.samples()
+    assert samples['ticket_router_key_tickets_total{key="slow",outcome="admitted"}'] == 3
+    assert samples['ticket_router_key_tickets_total{key="slow",outcome="rate_limited"}'] == 2
+    assert samples['ticket_router_key_tickets_total{key="zendesk",outcome="rate_limited"}'] == 0
+    assert samples["ticket_router_keys"] == len(FILE)
+
+
+def test_a_batch_counts_its_tickets(guarded: Service) -> None:
+    """One larger than the burst goes once; then nothing does until it is waited off."""
+    tickets = {"tickets": [TICKET] * 5}
+    with guarded.client() as client:
+        answers = [client.post("/v1/route/batch", json=tickets, headers=BULK.header) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 429]
+        assert client.post("/v1/route", json=TICKET, headers=BULK.header).status_code == 429
+    assert guarded.samples()['ticket_router_key_tickets_total{key="bulk",outcome="admitted"}'] == 5
+
+
+def test_the_document_tells_of_the_key(guarded: Service) -> None:
+    """Each operation names the scheme with its role, and the refusals it can answer."""
+    document = guarded.management("/openapi.json").json()
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    assert [operation["security"] for operation in operations] == [[{"bearer": ["route"]}]] * 3
+    assert all({"400", "401", "403"} <= operation["responses"].keys() for operation in operations)
+
+
+def test_an_administrators_doings_are_on_record(guarded: Service) -> None:
+    """Who had the model reloaded and what came of it, and who was kept from it; under the request's id."""
+    told = []
+    for known, content in ((OPS, {}), (OPS, {"bundle": "0" * 16}), (ROUTER, {}), (STRANGER, {})):
+        given = f"audit-{len(told)}"
+        headers = known.header | {"X-Request-ID": given}
+        httpx.post(guarded.management_url + "/admin/reload", json=content, headers=headers, timeout=30)
+        wait_until(lambda: any(line.get("request_id") == given for line in audits(guarded)))  # noqa: B023 - used at once
+        (line,) = [line for line in audits(guarded) if line.get("request_id") == given]
+        told.append((line["who"], line["action"], line["outcome"]))
+    assert told == [
+        ("ops", "reload", "done"),
+        ("ops", "reload", "reload_refused"),
+        ("zendesk", "reload", "forbidden"),
+        ("unknown", "reload", "unauthenticated"),
+    ]
+
+
+def audits(service: Service) -> list[dict[str, Any]]:
+    return [event for event in service.events if event["event"] == "audit"]
+
+
+def test_no_key_and_no_digest_is_told_anywhere(guarded: Service) -> None:
+    """Not in the log, the metrics, the status, the documents, whatever was sent in this module; run alone, less was."""
+    httpx.post(guarded.url + f"/v1/route?key={ROUTER.key}", json=TICKET, headers=ROUTER.header)
+    httpx.get(guarded.url + f"/{ROUTER.key}", headers={"Authorization": f"Basic {ROUTER.key}"})
+    told = json.dumps(guarded.events) + "".join(
+        httpx.get(guarded.management_url + path, headers=OPS.header).text
+        for path in ("/metrics", "/admin/status", "/openapi.json")
+    )
+    secrets = [secret for known in (*FILE, STRANGER) for secret in (known.key, digest_of(known.key))]
+    assert [secret for secret in secrets if secret in told] == []

@@ -1,0 +1,148 @@
+"""The keys file of a running service: followed, refused, shared by several processes; the command that writes it."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from service.access.keyring import Keyring
+from service.access.keys_file import parse_keys
+from service.cli import main
+from tests.support.keys import Known, file_of
+from tests.support.process import Service, run_cli, serving
+from tests.support.waiting import wait_until
+
+CANARY = "canary-7f3a"
+OLD, NEW, OPS = Known("zendesk"), Known("zammad"), Known("ops", ("admin",))
+
+
+def put(path: Path, content: str) -> None:
+    """Whole, as a tool that writes secrets does it."""
+    aside = path.with_suffix(".new")
+    aside.write_text(content)
+    aside.replace(path)
+
+
+def status(service: Service, known: Known) -> int:
+    """Of a ticket on a connection of its own."""
+    return httpx.post(service.url + "/v1/route", json={"body": "hello"}, headers=known.header, timeout=30).status_code
+
+
+def audits(service: Service) -> list[dict[str, Any]]:
+    return [event for event in service.events if event["event"] == "audit"]
+
+
+@pytest.fixture
+def keys_file(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "keys.toml"
+    put(path, file_of(OLD, OPS))
+    return path
+
+
+def test_a_running_service_follows_its_file(tiny_bundle_path: Path, keys_file: Path) -> None:
+    """Another file is in force within seconds; a broken one changes nothing but log and gauge; SIGHUP looks too."""
+    with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
+        assert (status(service, OLD), status(service, NEW)) == (200, 401)
+        put(keys_file, file_of(NEW, OPS))
+        wait_until(lambda: status(service, NEW) == 200)
+        assert status(service, OLD) == 401
+        put(keys_file, f"{CANARY} = {NEW.key}")
+        wait_until(lambda: service.samples()["ticket_router_keys_last_reload_successful"] == 0)
+        assert status(service, NEW) == 200
+        put(keys_file, file_of(OLD, NEW, OPS))
+        service.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: status(service, OLD) == 200)
+        wait_until(lambda: any(line["action"] == "reload" for line in audits(service)))
+        told = [(line["action"], line["outcome"]) for line in audits(service)]
+        assert sorted(told) == [("keys", "done"), ("keys", "done"), ("keys", "refused"), ("reload", "done")]
+        assert {line["who"] for line in audits(service) if line["action"] == "reload"} == {"signal"}
+        assert CANARY not in json.dumps(service.events)
+        assert NEW.key not in json.dumps(service.events)
+
+
+def test_several_processes_follow_one_file(tiny_bundle_path: Path, keys_file: Path) -> None:
+    """Each worker by itself, the supervisor for the management port, and each puts it on record."""
+    with serving(tiny_bundle_path, "--workers", "2", "--keys-file", str(keys_file)) as service:
+        assert {status(service, NEW) for _ in range(20)} == {401}
+        assert {status(service, OLD) for _ in range(20)} == {200}
+        admin = service.management_url + "/admin/status"
+        assert httpx.get(admin).status_code == 401
+        assert httpx.get(admin, headers=OLD.header).status_code == 403
+        assert httpx.get(admin, headers=OPS.header).status_code == 200
+        put(keys_file, file_of(NEW, OPS))
+        wait_until(lambda: len([line for line in audits(service) if line["action"] == "keys"]) == 3)
+        assert {status(service, OLD) for _ in range(20)} == {401}
+        assert {status(service, NEW) for _ in range(20)} == {200}
+        samples = service.samples()
+        assert samples['ticket_router_key_tickets_total{key="zammad",outcome="admitted"}'] == 20
+        assert (samples["ticket_router_keys"], samples["ticket_router_keys_last_reload_successful"]) == (2, 1)
+        assert service.stop() == 0
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("content", [f"[[keys]]\nname = {CANARY}", None], ids=["broken", "missing"])
+def test_a_file_that_cannot_be_used_at_start_is_one_line(tmp_path: Path, workers: str, content: str | None) -> None:
+    """Exit status 2, and nothing of what stands in it."""
+    path = tmp_path / "keys.toml"
+    if content is not None:
+        path.write_text(content)
+    run = run_cli("--keys-file", str(path), "--port", "0", "--management-port", "0", "--workers", workers)
+    assert run.returncode == 2
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(f"error: {path}: the keys file ")
+    assert CANARY not in run.stderr + run.stdout
+
+
+def keys(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
+    """What `python -m service keys …` writes."""
+    assert main(["keys", *arguments]) == code
+    out, err = capsys.readouterr()
+    return out, err
+
+
+def test_a_key_is_shown_once_and_its_entry_lets_it_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone on standard output; what goes into the file, and its digest, on standard error; `check` tells the rest."""
+    path = tmp_path / "keys.toml"
+    out, err = keys(capsys, "new", "--name", "zendesk", "--role", "route", "--tickets-per-second", "5")
+    path.write_text(err[err.index("[[keys]]") :])
+    key = out.strip().encode()
+    assert key.decode() not in err
+    found = Keyring(parse_keys(path.read_bytes(), path)).find(key)
+    assert found is not None
+    assert found.name == "zendesk"
+    assert keys(capsys, "check", str(path)) == ("zendesk  route; 1 key; 5 tickets/s\n", "")
+
+
+def test_a_key_is_rotated_in_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second call gives the name a second live key; machines get both as JSON."""
+    path = tmp_path / "keys.toml"
+    asked = ("new", "--name", "zendesk", "--role", "route", "--file", str(path))
+    first, second = keys(capsys, *asked)[0].strip(), json.loads(keys(capsys, *asked, "--json")[0])["key"]
+    ring = Keyring(parse_keys(path.read_bytes(), path))
+    assert [ring.find(key.encode()) for key in (first, second)] == ring.callers * 2
+    (told,) = json.loads(keys(capsys, "check", str(path), "--json")[0])
+    assert (told["name"], told["roles"]) == ("zendesk", ["route"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("new", "--name", "watch", "--role", "route"), "--name"),
+        (("new", "--name", "A b", "--role", "route"), "--name"),
+        (("new", "--name", "a", "--role", "boss"), "--role"),
+        (("new", "--name", "a", "--role", "route", "--burst", "3"), "--burst"),
+        (("new", "--name", "a", "--role", "route", "--tickets-per-second", "0"), "--tickets-per-second"),
+        (("new", "--name", "a", "--role", "route", "--file", "/nowhere/keys.toml"), "/nowhere/keys.toml"),
+        (("check", "/nowhere/keys.toml"), "/nowhere/keys.toml"),
+    ],
+)
+def test_what_cannot_be_is_one_line(arguments: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 2 and what to mend; no key is shown that works nowhere."""
+    out, err = keys(capsys, *arguments, code=2)
+    (line,) = err.splitlines()
+    assert named in line
+    assert out == ""

@@ -1,0 +1,30 @@
+"""Keys for tests, and the files they stand in."""
+
+from dataclasses import dataclass, field
+
+from service.access.keyring import digest_of, new_key
+
+
+@dataclass(frozen=True)
+class Known:
+    """A caller: its key, and its entry with these further lines."""
+
+    name: str
+    roles: tuple[str, ...] = ("route",)
+    further: str = ""
+    key: str = field(default_factory=new_key)
+
+    @property
+    def header(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.key}"}
+
+    @property
+    def entry(self) -> str:
+        roles = ", ".join(f'"{role}"' for role in self.roles)
+        return (
+            f'[[keys]]\nname = "{self.name}"\nroles = [{roles}]\nsha256 = ["{digest_of(self.key)}"]\n{self.further}\n'
+        )
+
+
+def file_of(*known: Known) -> str:
+    return "\n".join(each.entry for each in known)
