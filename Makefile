@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 PEERS ?= all
-IMAGES ?= service
+IMAGES ?= service training
 .PHONY: help env programs demo test slow dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints service-env clean
 
 help: ## this list
@@ -74,7 +74,7 @@ hadolint: env ## the Dockerfile's linter
 check: lint types imports hadolint ## lint, types, import rules and the Dockerfile
 
 # Root on Debian, some minutes the first time. The tiny bundle it makes needs torch, so it runs in the environment.
-image-test: env ## builds the images without a Docker engine and rehearses them; IMAGES="service training" BUNDLE=folder
+image-test: env ## builds the images without a Docker engine and rehearses them; IMAGES="service service-gpu" BUNDLE=folder
 	@TRANSFORMERS_VERBOSITY=error $(BIN)/python -m tests.image --images "$(IMAGES)" $(if $(BUNDLE),--bundle $(BUNDLE))
 
 service-env: .venv-service/ready ## what a serving image has: no torch; the tests start the service with it
