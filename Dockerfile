@@ -2,7 +2,7 @@
 # and run them, tests/image/ does both. Each target's packages are installed by pip in a stage of their own and copied,
 # so that no image holds pip. Layers lie in the order of how seldom they change: Debian, packages, code, bundle.
 
-# A digest here (--build-arg BASE=debian:bookworm-slim@sha256:…) makes a build repeatable to the byte of its base.
+# A tag moves; a digest (--build-arg BASE=debian:bookworm-slim@sha256:…) makes a build repeatable to the byte of its base.
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS python
@@ -42,6 +42,10 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
     /pip/bin/pip --python /venv/bin/python install --constraint constraints.txt \
         --constraint constraints-gpu.txt --group service-gpu --group traces --group fetch
+# CUDA's libraries under a name without Python's version in it, which BASE decides. ls fails where a wheel moved them:
+# onnxruntime would only serve from the CPU.
+RUN ln -s /venv/lib/python3.*/site-packages/nvidia /venv/nvidia \
+    && ls -d /venv/nvidia/cu13/lib /venv/nvidia/cudnn/lib
 RUN find /venv -type d -name tests -prune -exec rm -r {} + \
     && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv
 
@@ -122,7 +126,7 @@ LABEL org.opencontainers.image.title="ticket-router-service" \
 
 FROM serving AS service-gpu
 # onnxruntime finds CUDA's libraries in their wheels only by the loader's path.
-ENV LD_LIBRARY_PATH=/venv/lib/python3.11/site-packages/nvidia/cu13/lib:/venv/lib/python3.11/site-packages/nvidia/cudnn/lib
+ENV LD_LIBRARY_PATH=/venv/nvidia/cu13/lib:/venv/nvidia/cudnn/lib
 # What NVIDIA's container runtime goes by.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=service-gpu-packages /venv /venv

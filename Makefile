@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .DEFAULT_GOAL := help
 PEERS ?= all
-IMAGES ?= service
+IMAGES ?= service training
 .PHONY: help env programs demo test slow faults dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints service-env clean
 
 help: ## this list
@@ -23,9 +23,10 @@ env: .venv/ready ## the environment, with everything a developer needs
 	$(BIN)/python -m pip install --quiet --no-deps --group embedded --constraint constraints.txt
 	@touch $@
 
-# Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, a registry to fetch from, and curl, which
-# the documentation speaks. RUNLEVEL=1: the programs are wanted, and none of their daemons started.
-PROGRAMS := curl prometheus haproxy docker-registry
+# Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, a registry to fetch from, minisign's own
+# signatures, and curl, which the documentation speaks. RUNLEVEL=1: the programs are wanted, and none of their daemons
+# started.
+PROGRAMS := curl prometheus haproxy docker-registry minisign
 programs: ## the programs that the tests run the service beside; installed by apt where that is possible
 	@missing=$$(for name in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -43,8 +44,10 @@ test: env service-env programs ## the whole test suite
 slow: env service-env ## the slow checks: ten kills of a training, the guarantee re-split hundreds of times, a killed search
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
-faults: env ## the catalogue of faults in its long form, with the limits as they are
+faults: env programs ## the catalogue of faults in its long form, with the limits as they are
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 3600
+	$(BIN)/python -m tests.faults.mutations --count 10000
+	$(BIN)/python -m tests.faults.kills --count 1000
 
 dashboard: env ## write Grafana's dashboard from its code
 	$(BIN)/python -m k8s.dashboard
@@ -77,7 +80,7 @@ hadolint: env ## the Dockerfile's linter
 check: lint types imports hadolint ## lint, types, import rules and the Dockerfile
 
 # Root on Debian, some minutes the first time. The tiny bundle it makes needs torch, so it runs in the environment.
-image-test: env ## builds the images without a Docker engine and rehearses them; IMAGES="service training" BUNDLE=folder
+image-test: env ## builds the images without a Docker engine and rehearses them; IMAGES="service service-gpu" BUNDLE=folder
 	@TRANSFORMERS_VERBOSITY=error $(BIN)/python -m tests.image --images "$(IMAGES)" $(if $(BUNDLE),--bundle $(BUNDLE))
 
 service-env: .venv-service/ready ## what a serving image has: no torch; the tests start the service with it

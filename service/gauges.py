@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from service.api.schemas import ServingOut
 from service.lifecycle import Lifecycle
-from service.memory import memory_limit_bytes
+from service.memory import memory_limit_bytes, memory_used_bytes
 from service.metrics import PREFIX
 
 _MODEL_LABELS = ("version", "variant", "provider", "text_version")
@@ -38,7 +38,7 @@ class ServingGauges(Collector):
 
 
 class StateGauges(Collector):
-    """Whether the whole takes tickets, how its last reload went, and the memory it may use."""
+    """Whether the whole takes tickets, how its last reload went, and the memory it has and may use."""
 
     def __init__(self, lifecycle: Lifecycle, why_not_ready: Callable[[], str | None]) -> None:
         self._lifecycle = lifecycle
@@ -47,6 +47,8 @@ class StateGauges(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         yield _gauge("ready", "Whether tickets should be sent here.", self._why_not_ready() is None)
         yield _gauge("memory_limit_bytes", "Memory that may be used.", memory_limit_bytes())
+        if (used := memory_used_bytes()) is not None:
+            yield _gauge("memory_used_bytes", "Memory that counts against the limit.", used)
         served_since, last = self._lifecycle.served_since, self._lifecycle.last_reload
         if served_since is not None:  # before that, no reload has gone well and none has gone wrong
             succeeded = last is None or last.cause is None

@@ -81,7 +81,8 @@ class Metrics:
         """Show these (route, method, code) at zero: one that appears with its first error has no rate before it."""
         for route, method, code in series:
             self._requests.labels(route, method, str(code))
-            self._request_seconds.labels(route)
+            if not _is_the_clients(code):
+                self._request_seconds.labels(route)
 
     def expect_rejections(self, reasons: Iterable[str]) -> None:
         for reason in reasons:
@@ -95,9 +96,12 @@ class Metrics:
             self._decisions.labels(department, Outcome.SUGGEST.value)
 
     def request(self, route: str, method: str, code: int, seconds: float | None) -> None:
-        """One answer. `seconds` is None for bytes that were no request: nobody knows when they began."""
+        """One answer, `seconds` after its request had come. None for bytes that were no request: nobody knows when.
+
+        What the client is to blame for is counted and not timed: it says nothing of how quick the service is.
+        """
         self._requests.labels(route, method, str(code)).inc()
-        if seconds is not None:
+        if seconds is not None and not _is_the_clients(code):
             self._request_seconds.labels(route).observe(seconds)
 
     def rejected(self, reason: str) -> None:
@@ -159,3 +163,8 @@ class Timed:
 
     def __exit__(self, *_error: object) -> None:
         self._histogram.observe(time.perf_counter() - self._started)
+
+
+def _is_the_clients(code: int) -> bool:
+    """Whether an answer was the client's fault, or it had gone before (499)."""
+    return 400 <= code < 500

@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     """Padded tokens that may wait before 429. About a second of work of a six-layer model on two cores, three on slow
     ones: longer queues only turn into answers that come too late."""
 
+    max_connections: Count = 4000
+    """Connections open at once, per process; one more takes the place of the one that has kept us waiting longest.
+    Bounded by the limit of open files."""
+
     max_body_bytes: Count = 1_000_000
     """Largest request body, declared or chunked; above it 413. A mail's text is far below, its attachments are not
     read."""

@@ -190,9 +190,16 @@ PROCESS = Row(
         ),
         Chart(
             "Memory, share of the limit",
-            "A reload holds two models for a moment. At 100 % the kernel ends the process.",
+            "Of the whole pod. A reload holds two models for a moment. At 100 % the kernel ends the process.",
             units.PercentUnit,
-            (Query("process_resident_memory_bytes{PODS} / ticket_router_memory_limit_bytes{PODS}", "{{instance}}"),),
+            (
+                Query(
+                    "(ticket_router_memory_used_bytes{PODS} or on (namespace, job, instance) "
+                    "process_resident_memory_bytes{PODS}) "
+                    "/ on (namespace, job, instance) ticket_router_memory_limit_bytes{PODS}",
+                    "{{instance}}",
+                ),
+            ),
             width=6,
             bounds=(0.8, 0.9),
         ),

@@ -32,7 +32,7 @@ SERVICE_LEVELS = Row(
         ),
         Chart(
             "Within 500 ms",
-            "Share of single tickets answered within half a second, in the time shown. Aim: 99 %.",
+            "Share of single tickets answered within half a second of their coming in, in the time shown. Aim: 99 %.",
             units.PercentUnit,
             (
                 Query(
@@ -88,7 +88,7 @@ SERVICE_LEVELS = Row(
         ),
         Chart(
             "Time to answer one ticket",
-            "From the request's first line to its answer, the client's upload included.",
+            "From the end of the request to the end of its answer. Clients' own faults (4xx) are left out.",
             units.Seconds,
             tuple(
                 Query(quantile(share, "ticket_router_http_request_duration_seconds", _SINGLE), name)

@@ -54,6 +54,8 @@ BODY_ERRORS = (
     errors.UnsupportedMediaType,
     errors.UnsupportedEncoding,
     errors.InvalidRequest,
+    errors.MalformedHttp,
+    errors.BodyInPieces,
 )
 
 

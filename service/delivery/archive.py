@@ -99,6 +99,8 @@ class _Contents:
         plain = all(_is_plain(part) for part in path.parts)
         if member.isdir() and plain and len(path.parts) <= 1:
             return None
+        if member.issym() and self._members == 1:  # `tar … current`
+            raise DeliveryError(f"{_quoted(member.name)} is a link; pack the folder it leads to")
         if not member.isreg() or member.issparse() or not plain or len(path.parts) not in (1, 2):
             raise DeliveryError(f"holds {_quoted(member.name)}, which no bundle does; pack one bundle's folder alone")
         self._place(path)

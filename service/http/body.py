@@ -1,12 +1,19 @@
-"""Reading a request's body within its limits."""
+"""Reading a request's body within its limits.
+
+It notes when that was over: what came before is the client's time, what comes after is ours (`middleware.py`).
+"""
 
 import asyncio
 import math
+import time
 
 from starlette.requests import Request
 
 from service.errors import BodyTooLarge, ClientGone, RequestTimeout, ShuttingDown, UnsupportedEncoding
-from service.http.connection import EXTENSION, Connection
+from service.http.connection import connection_of
+
+BODY_ENDED = "body_ended"
+"""The scope's entry for the moment, of `time.perf_counter`, at which no more of the body was waited for."""
 
 
 class BodyReader:
@@ -37,6 +44,7 @@ class BodyReader:
                     return await _gather(request, limit_bytes)
                 finally:
                     self._open.discard(timeout)
+                    request.scope[BODY_ENDED] = time.perf_counter()
         except TimeoutError:
             raise (RequestTimeout() if deadline <= self._latest else ShuttingDown()) from None
 
@@ -57,7 +65,7 @@ def _refuse_early(request: Request, limit_bytes: int) -> None:
 
 
 async def _gather(request: Request, limit_bytes: int) -> bytes:
-    connection: Connection = request.scope["extensions"][EXTENSION]
+    connection = connection_of(request.scope)
     body, more = b"", True
     while more:
         message = await request.receive()

@@ -36,6 +36,12 @@ class Connection:
             listener()
 
 
+def connection_of(scope: Scope) -> Connection:
+    """The request's connection. Another server than ours puts none there, and has nothing to tell of it."""
+    connection: Connection = scope.get("extensions", {}).get(EXTENSION) or Connection()
+    return connection
+
+
 @contextlib.contextmanager
 def while_connected(scope: Scope) -> Iterator[None]:
     """Cancel what is inside when the client hangs up, so that its tickets leave the queue.
@@ -43,7 +49,7 @@ def while_connected(scope: Scope) -> Iterator[None]:
     Raises:
         ClientGone: it did.
     """
-    connection: Connection = scope["extensions"][EXTENSION]
+    connection = connection_of(scope)
     if connection.lost:
         raise ClientGone
     work = asyncio.current_task()

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
 from service.errors import MethodNotAllowed, NoSuchRoute, ShuttingDown
+from service.http.body import BODY_ENDED
 from service.http.direct import TEMPLATE
 from service.http.problems import INTERNAL, kind_of, problem_response
 from service.metrics import Metrics
@@ -82,15 +83,16 @@ class Observe:
         try:
             return await self._app(scope, receive, send_observed)
         finally:
-            self._record(scope, code, time.perf_counter() - started, recording)
+            self._record(scope, code, started, recording)
 
-    def _record(self, scope: Scope, code: int, seconds: float, recording: Recording | None) -> None:
+    def _record(self, scope: Scope, code: int, started: float, recording: Recording | None) -> None:
+        now = time.perf_counter()
         template = str(scope.get(TEMPLATE) or getattr(scope.get("route"), "path", ""))
         route = template if template in self._routes else UNMATCHED
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-        self._metrics.request(route, method, code, seconds)
+        self._metrics.request(route, method, code, now - scope.get(BODY_ENDED, started))
         said = scope["state"].get(SAID, {})
-        _log.info("request", route=route, method=method, code=code, seconds=round(seconds, 4), **said)
+        _log.info("request", route=route, method=method, code=code, seconds=round(now - started, 4), **said)
         if recording is not None:
             _end(recording, route, method, code, said)
 

@@ -126,7 +126,7 @@ async def running(server: Server, listener: socket.socket, stop: asyncio.Event) 
 
 
 def public_door(app: App) -> Door:
-    limits = replace(PUBLIC, connections=allowed_connections(PUBLIC.connections))
+    limits = replace(PUBLIC, connections=allowed_connections(app.settings.max_connections))
     return Door(limits, Connections(limits.connections), app.refused)
 
 

@@ -7,6 +7,7 @@ from starlette.types import Scope
 
 from models.errors import TicketRouterError
 from service.tracing.recording import Recording, make_current
+from service.tracing.variables import check_variables
 
 if TYPE_CHECKING:
     from service.tracing.spans import Spans
@@ -65,6 +66,7 @@ def _open_spans(worker: int | None) -> "Spans":
             f"--traces: {error.name} is not installed; install the dependency group `traces` of pyproject.toml"
         ) from error
     try:
+        check_variables()
         return Spans(worker)
     except ValueError as error:
-        raise TracesError(f"--traces: an OTEL_ variable has no valid value ({error})") from error
+        raise TracesError(f"--traces: an OTEL_ variable has no valid value: {error}") from error

@@ -6,7 +6,9 @@ import os
 import random
 import re
 import signal
+import socket
 import string
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import pytest
 
 from models.scoring import Reason
 from tests.support import spoiled
-from tests.support.process import Service, serving
+from tests.support.process import Service, post_head, serving
 from tests.support.tiny import LABELS
 from tests.support.waiting import wait_until
 
@@ -111,6 +113,36 @@ def test_a_decision_is_counted_once_everywhere(service: Service) -> None:
     with service.client() as client:
         client.post("/v1/route", json={"body": "a text nobody sent before"})
     assert [service.counts(name) - had for name, had in zip(names, before, strict=True)] == [1] * len(names)
+
+
+def test_an_upload_that_takes_long_is_not_the_services_time(service: Service) -> None:
+    """A request is timed from the end of its body: a client that pauses makes nothing slow."""
+    body, pause = json.dumps({"body": "half of it, and later the rest"}).encode(), 2.0
+    before = _timed(service)
+    with socket.create_connection(("127.0.0.1", service.port)) as client:
+        client.sendall(post_head("/v1/route", len(body)) + body[:10])
+        time.sleep(pause)
+        client.sendall(body[10:])
+        assert b" 200 " in client.recv(4096)
+    wait_until(lambda: _timed(service)[0] == before[0] + 1)
+    assert _timed(service)[1] - before[1] < pause
+
+
+def test_what_the_client_is_to_blame_for_is_counted_and_not_timed(service: Service) -> None:
+    """A 408 and a 422, which would make an hour of quick tickets look slow."""
+    before = _timed(service)
+    with service.client() as client:
+        assert client.post("/v1/route", json={"x": 1}).status_code == 422
+    with socket.create_connection(("127.0.0.1", service.port)) as unfinished:
+        unfinished.sendall(post_head("/v1/route", 100, "X-Request-Timeout: 0.1"))
+        assert b" 408 " in unfinished.recv(4096)
+    wait_until(lambda: service.counts(r'requests_total\{code="408",.*route="/v1/route"\}') > 0)
+    assert _timed(service) == before
+
+
+def _timed(service: Service) -> list[float]:
+    """How many tickets were timed, and their seconds together."""
+    return [service.counts(rf'request_duration_seconds_{part}\{{route="/v1/route"') for part in ("count", "sum")]
 
 
 def test_refusals_are_counted_by_their_reason(service: Service) -> None:

@@ -4,16 +4,12 @@ One process each; several are `test_workers.py`'s.
 """
 
 import asyncio
-import itertools
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -23,6 +19,7 @@ from service.app import create_app
 from service.settings import Settings
 from tests.support import spoiled
 from tests.support.process import Service, serving
+from tests.support.reloading import Shelf, ask, is_ready, reload, reload_with, two_bundles, version_of
 from tests.support.tiny import SAMPLES, rewritten
 from tests.support.waiting import wait_until
 
@@ -31,34 +28,9 @@ DONE = 'model_reloads_total{outcome="done"}'
 REFUSED = 'model_reloads_total{outcome="refused"}'
 
 
-@dataclass(frozen=True)
-class Shelf:
-    """A store of two bundles with a pointer to the first; their confidences differ, their verdicts don't."""
-
-    store: Path
-    first: str
-    other: str
-
-    @property
-    def current(self) -> Path:
-        return self.store / "current"
-
-
 @pytest.fixture(scope="module")
 def shelf(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Shelf:
-    store = tmp_path_factory.mktemp("shelf")
-    first = rewritten(tiny_bundle_path, store).name
-    fields = [{**each, "temperature": 1.005} for each in _manifest(tiny_bundle_path)["fields"]]
-    other = rewritten(tiny_bundle_path, store, fields=fields).name
-    point_current(store, first)
-    return Shelf(store, first, other)
-
-
-def _manifest(bundle: Path) -> dict[str, Any]:
-    from models.bundle import open_bundle
-
-    content: dict[str, Any] = open_bundle(bundle).manifest.model_dump(mode="json")
-    return content
+    return two_bundles(tiny_bundle_path, tmp_path_factory.mktemp("shelf"))
 
 
 @pytest.fixture(scope="module")
@@ -74,30 +46,6 @@ def swapped(running: Service, shelf: Shelf) -> Iterator[Service]:
     yield running
     point_current(shelf.store, shelf.first)
     assert reload(running).status_code == 200
-
-
-def reload(service: Service, version: str | None = None) -> httpx.Response:
-    return reload_with(service, json={} if version is None else {"bundle": version})
-
-
-def reload_with(service: Service, **content: Any) -> httpx.Response:
-    return httpx.post(service.management_url + "/admin/reload", timeout=60, **content)
-
-
-def ask(service: Service, **ticket: str) -> dict[str, Any]:
-    answer = httpx.post(service.url + "/v1/route", json=ticket or {"body": "hello"}, timeout=30)
-    assert answer.status_code == 200, answer.text
-    decision: dict[str, Any] = answer.json()
-    return decision
-
-
-def version_of(decision: dict[str, Any]) -> str:
-    version: str = decision["model"]["version"]
-    return version
-
-
-def is_ready(service: Service) -> bool:
-    return service.management("/readyz").status_code == 200
 
 
 def test_a_reload_is_seen_everywhere(swapped: Service, shelf: Shelf) -> None:
@@ -269,92 +217,3 @@ def test_before_the_first_bundle_there_is_nothing_to_reload(shelf: Shelf) -> Non
 
     answer = asyncio.run(ask_early())
     assert (answer.status_code, answer.json()["code"], "retry-after" in answer.headers) == (503, "not_ready", True)
-
-
-@dataclass
-class Crowd:
-    """Clients that ask until told to stop, and what they were answered: by version, each ticket's confidence."""
-
-    service: Service
-    stop: threading.Event = field(default_factory=threading.Event)
-    errors: list[str] = field(default_factory=list)
-    versions: list[set[str]] = field(default_factory=list)
-    seen: dict[tuple[str, str], set[float]] = field(default_factory=dict)
-    batches: list[tuple[float, float]] = field(default_factory=list)
-
-    def one_by_one(self) -> None:
-        with self.service.client() as client:
-            for subject, body in itertools.cycle(SAMPLES):
-                if self.stop.is_set():
-                    return
-                answer = client.post("/v1/route", json={"subject": subject, "body": body})
-                self._note([subject], [answer.json()] if answer.status_code == 200 else answer.text)
-
-    def in_batches(self) -> None:
-        tickets = [{"subject": subject, "body": body} for subject, body in SAMPLES] * 21
-        with self.service.client() as client:
-            while not self.stop.is_set():
-                began = time.monotonic()
-                answer = client.post("/v1/route/batch", json={"tickets": tickets})
-                self.batches.append((began, time.monotonic()))
-                items = answer.json().get("results", [])
-                whole = len(items) == len(tickets) and all("decision" in item for item in items)
-                subjects = [ticket["subject"] for ticket in tickets]
-                self._note(subjects, [item["decision"] for item in items] if whole else answer.text)
-
-    def _note(self, subjects: list[str], decisions: list[dict[str, Any]] | str) -> None:
-        if isinstance(decisions, str):
-            self.errors.append(decisions)
-            return
-        self.versions.append({version_of(decision) for decision in decisions})
-        for subject, decision in zip(subjects, decisions, strict=True):
-            key = version_of(decision), subject
-            self.seen.setdefault(key, set()).add(round(decision["confidence"], 4))
-
-
-def test_twenty_reloads_under_load_spoil_nothing(shelf: Shelf) -> None:
-    """No error; every answer, of many tickets too, is of one version, and its figures are that version's own."""
-    with serving(shelf.current, "--cache-entries", "0", "--max-batch-tokens", "64") as service:
-        crowd = Crowd(service)
-        clients = [crowd.one_by_one] * 3 + [crowd.in_batches] * 2
-        with ThreadPoolExecutor(len(clients)) as pool:
-            waiting = [pool.submit(client) for client in clients]
-            moments = []
-            try:
-                for version in [shelf.other, shelf.first] * 10:
-                    assert reload(service, version).status_code == 200
-                    moments.append(time.monotonic())
-            finally:
-                crowd.stop.set()
-            for each in waiting:
-                each.result()
-        assert crowd.errors == []
-        assert {len(versions) for versions in crowd.versions} == {1}
-        assert set.union(*crowd.versions) == {shelf.first, shelf.other}
-        assert any(began < moment < ended for began, ended in crowd.batches for moment in moments)
-        for subject, _ in SAMPLES:
-            ours, theirs = (crowd.seen.get((version, subject), set()) for version in (shelf.first, shelf.other))
-            assert not ours & theirs, "figures of one version under the other's name"
-        wait_until(lambda: service.counts("queue_depth") == 0)
-
-
-def test_a_session_that_failed_is_replaced(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """A run that raises is 500 for its tickets and turns readiness off until a new session has replayed; no restart."""
-    broken = spoiled.too_few_positions(tiny_bundle_path, tmp_path / "store")
-    hidden = broken.with_name("away")
-    with serving(broken, "--cache-entries", "0") as service:
-        broken.rename(hidden)  # so that it cannot be replaced yet
-        failed = httpx.post(service.url + "/v1/route", json=LONG, timeout=30)
-        assert (failed.status_code, failed.json()["code"]) == (500, "inference_failed")
-        wait_until(lambda: not is_ready(service))
-        assert "session is being replaced" in service.management("/readyz").json()["detail"]
-        wait_until(lambda: any(event["event"] == "session not replaced" for event in service.events))
-        assert service.management("/livez").status_code == 200
-        assert ask(service)["model"]["version"] == broken.name
-        assert not is_ready(service)
-        hidden.rename(broken)
-        wait_until(lambda: is_ready(service))
-        causes = [event["cause"] for event in service.events if event["event"] == "model run failed"]
-        assert len(causes) == 1
-        assert "please" not in causes[0]
-        assert version_of(ask(service)) == broken.name

@@ -2,9 +2,6 @@
 
 import itertools
 import json
-import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service import VERSION
 from service.tracing.spans import TICKETS
 from tests.app.test_logs import pipelined
 from tests.app.test_overload import LONG, ask_all, ask_in_one_piece
 from tests.support import spoiled
-from tests.support.collector import Collector, Manner, Seen, collecting
-from tests.support.process import ROOT, Service, run_cli, serving
+from tests.support.collector import Collector, Seen, collecting
+from tests.support.process import Service, serving
 from tests.support.waiting import wait_until
 
 COMPUTED = ["parse", "prepare", "encode", "queue", "infer", "decide"]
@@ -261,79 +257,3 @@ def test_nothing_that_a_client_wrote_is_sent(traced: Service, collector: Collect
     _, spans = traced_post(traced, collector, "/v1/route", {"body": "the last one"})
     assert spans
     assert not any(secret.encode() in body for body in collector.raw)
-
-
-@pytest.mark.parametrize("manner", ["refuses", "is silent", None])
-def test_a_collector_in_trouble_troubles_nobody(tiny_bundle_path: Path, manner: Manner | None) -> None:
-    """Tickets are decided, the log says it once and not each time, and the process ends long before the exporter would.
-
-    `None` is one that is not there at all.
-    """
-    with collecting(manner or "takes") as collector:
-        elsewhere = {} if manner else {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
-        patient = {"OTEL_EXPORTER_OTLP_TIMEOUT": "120", "OTEL_BSP_MAX_QUEUE_SIZE": "20"}
-        crowded = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10"}
-        with serving(tiny_bundle_path, env=collector.env(**elsewhere, **patient, **crowded)) as service:
-            assert {answer.status_code for answer in ask_all(service, 40)} == {200}
-            wait_until(lambda: any(event.get("level") == "warning" for event in service.events))
-            assert service.stop() == 0
-            told = [event["event"] for event in service.events if event["level"] in ("warning", "error")]
-            assert len(told) == len({re.sub(r"[0-9.]+s\b", "", event) for event in told}) <= 4
-
-
-def test_the_spans_of_all_workers_come_in_before_they_end(tiny_bundle_path: Path, collector: Collector) -> None:
-    """Each with its worker's number, an instance of its own and the one service's name; the end flushes them."""
-    environment = collector.env(OTEL_BSP_SCHEDULE_DELAY="600000", OTEL_RESOURCE_ATTRIBUTES="service.name=pair,zone=a")
-    with serving(tiny_bundle_path, "--workers", "2", env=environment) as service:
-        for number in range(40):
-            httpx.post(service.url + "/v1/route", json={"body": f"number {number}"}, timeout=30)
-        assert service.stop() == 0
-    spans = [span for span in collector.spans if span.resource["service.name"] == "pair" and span.kind == "SERVER"]
-    instances = {(span.resource["ticket_router.worker"], span.resource["service.instance.id"]) for span in spans}
-    assert len(spans) == 40
-    assert len(instances) == 2
-    assert {worker for worker, _ in instances} == {1, 2}
-    assert {(span.resource["zone"], span.resource["service.version"]) for span in spans} == {("a", VERSION)}
-
-
-def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> None:
-    """A service that is started and answers has no module of it."""
-    code = """if True:
-        import asyncio, sys
-        from pathlib import Path
-        from models.ticket import Ticket
-        from service.app import create_app
-        from service.router import deadline_in
-        from service.settings import Settings
-
-        async def play():
-            app = create_app(Settings(bundle=Path(sys.argv[1]), device="cpu"))
-            await app.start()
-            await app.router.decide(Ticket(subject="", body="hello"), deadline_in(10))
-            await app.stop()
-
-        asyncio.run(play())
-        print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
-    """
-    command = [sys.executable, "-c", code, str(tiny_bundle_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stdout.splitlines()[-1] == "[]", done.stderr
-
-
-def test_traces_without_opentelemetry_refuse_to_start_in_one_line(tiny_bundle_path: Path) -> None:
-    """The slim environment has none of it; the line names the group to install."""
-    slim = ROOT / ".venv-service" / "bin" / "python"
-    command = [str(slim), "-m", "service", "--bundle", str(tiny_bundle_path), "--traces", "true", "--port", "0"]
-    done = subprocess.run([*command, "--management-port", "0"], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "dependency group `traces`" in done.stderr
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_variable_of_opentelemetry_that_cannot_be_refuses_to_start(tiny_bundle_path: Path, workers: str) -> None:
-    """One line and exit status 2, from a worker too."""
-    ports = ("--port", "0", "--management-port", "0")
-    environment = {"OTEL_BSP_MAX_QUEUE_SIZE": "1", "TICKET_ROUTER_TRACES": "true"}
-    done = run_cli("--bundle", str(tiny_bundle_path), "--workers", workers, *ports, env=environment)
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "OTEL_ variable" in done.stderr

@@ -3,7 +3,8 @@
     python -m tests.image [--images "service service-gpu training"] [--bundle FOLDER]
 
 Root on Debian; no Docker engine and no registry. What is missing of buildah, debootstrap and bubblewrap is installed.
-Layers are kept in buildah's store, so that a repeat takes seconds; `buildah rmi --all` lets go of them.
+Layers are kept in buildah's store, so that a repeat takes seconds; they and the base grow old there. `buildah rmi --all
+--force` lets go of both.
 """
 
 import argparse
@@ -17,9 +18,10 @@ from models.errors import BundleError
 from tests.image.baking import STORE, baking_context, build_baked
 from tests.image.base import ensure_base
 from tests.image.build import build, config_of, megabytes, mounted, revision
-from tests.image.container import Container, leave_the_network
+from tests.image.container import Container, Volume, leave_the_network
 from tests.image.host import ImageTestError, check, require_tools, step
-from tests.image.rehearsal import rehearse_baked, rehearse_service, rehearse_training, rehearse_without_bundle
+from tests.image.rehearsal import SCRATCH, rehearse_baked, rehearse_service, rehearse_without_bundle
+from tests.image.retraining import rehearse_training
 
 TAGS = {name: f"ticket-router-{name}" for name in ("service", "service-gpu", "training")}
 BAKED = "ticket-router-service-baked"
@@ -29,7 +31,7 @@ SERVICE_MEGABYTES = 400
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", default="service", help=f"some of: {' '.join(TAGS)}")
+    parser.add_argument("--images", default="service training", help=f"some of: {' '.join(TAGS)}")
     parser.add_argument("--bundle", type=Path, help="the bundle to serve; a tiny one where absent")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is mounted is let go of
@@ -71,15 +73,16 @@ def rehearse(target: str, store: Path, base_megabytes: float) -> None:
     with mounted(TAGS[target]) as root:
         added = megabytes(root) - base_megabytes
         step("installed over the base", f"{added:.0f} MB; the base {base_megabytes:.0f} MB")
-        container = Container(root, config_of(TAGS[target]), bundles=store)
+        config = config_of(TAGS[target])
         if target == "training":
-            return rehearse_training(container)
+            return rehearse_training(root, config, store)
+        container = Container(root, config, (*SCRATCH, Volume("/bundles", store, read_only=True)))
         rehearse_service(container)
         rehearse_without_bundle(container)
     if target == "service":
         check(added <= SERVICE_MEGABYTES, f"{added:.0f} MB are more than {SERVICE_MEGABYTES}")
         with mounted(BAKED) as root:
-            rehearse_baked(Container(root, config_of(BAKED)), (store / "current").readlink().name)
+            rehearse_baked(Container(root, config_of(BAKED), SCRATCH), (store / "current").readlink().name)
     return None
 
 

@@ -1,6 +1,7 @@
 """The image that the Dockerfile starts from, made by debootstrap: the very distribution, without a registry.
 
-Kept in buildah's store under the Dockerfile's own name for it; one that is there already, pulled or made, is taken.
+Kept in buildah's store under the Dockerfile's own name for it; one that is there already, pulled or made, is taken,
+however old it is.
 """
 
 import re

@@ -21,19 +21,28 @@ from typing import IO
 
 from tests.image.build import Config
 
-WRITABLE = ("/tmp", "/state")
-EXEC_SECONDS = 120
+EXEC_SECONDS = 600
+"""Longest that a command may take; the longest there is trains for one epoch."""
 _CLONE_NEWNET = 0x40000000
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
 
 
 @dataclass(frozen=True)
+class Volume:
+    """What is mounted at a path of the image; no `source`: an empty folder in memory, gone with the container."""
+
+    path: str
+    source: Path | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
 class Container:
-    """How to enter one image. `bundles` is mounted over /bundles, read-only; None: what the image has there."""
+    """How to enter one image: what is mounted there, and what its environment has besides the image's own."""
 
     root: Path
     config: Config
-    bundles: Path | None = None
+    volumes: tuple[Volume, ...]
     env: Mapping[str, str] = field(default_factory=dict)
 
     def execute(self, *command: str) -> "subprocess.CompletedProcess[str]":
@@ -63,10 +72,7 @@ class Container:
     def _entered(self, command: Sequence[str], *flags: str) -> list[str]:
         user, group = self.config.user.split(":")
         mounts = ["--ro-bind", str(self.root), "/", "--dev", "/dev", "--proc", "/proc"]
-        for folder in WRITABLE:
-            mounts += ["--perms", "1777", "--tmpfs", folder]
-        if self.bundles is not None:
-            mounts += ["--ro-bind", str(self.bundles), "/bundles"]
+        mounts += [word for volume in self.volumes for word in self._mounted(volume)]
         variables = [word for item in {**self.config.env, **self.env}.items() for word in ("--setenv", *item)]
         namespaces = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1", "--die-with-parent"]
         # Of bubblewrap's own capabilities only those are left that setpriv needs to give up everything.
@@ -75,6 +81,13 @@ class Container:
         nothing = ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"]
         entering = ["bwrap", *mounts, *namespaces, *rights, "--clearenv", *variables, "--chdir", self.config.workdir]
         return [*entering, *flags, "--", *identity, *nothing, *command]
+
+    def _mounted(self, volume: Volume) -> list[str]:
+        """bubblewrap's flags; a folder that the image lacks is made, as a container runtime does."""
+        (self.root / volume.path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        if volume.source is None:
+            return ["--perms", "1777", "--tmpfs", volume.path]
+        return ["--ro-bind" if volume.read_only else "--bind", str(volume.source), volume.path]
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,15 @@ from dataclasses import replace
 
 from service.settings import Settings
 from tests.benchmarks.start import is_ready
-from tests.image.container import WRITABLE, Container, Running
+from tests.image.container import Container, Running, Volume
 from tests.image.host import ImageTestError, check, step, tail
 from tests.support.process import post_head
 from tests.support.waiting import refused, wait_until
 
 READY_SECONDS = 5.0
-"""Longest from starting the process to /readyz 200, with the bundle on disk."""
+"""Longest from starting the process to /readyz 200, with files in the page cache: they have only just been written."""
+SCRATCH = (Volume("/tmp"), Volume("/state"))
+"""What the service may write."""
 USER = "10001"
 PORT: int = Settings.model_fields["port"].default
 MANAGEMENT_PORT: int = Settings.model_fields["management_port"].default
@@ -33,8 +35,8 @@ POLL_SECONDS = 0.005
 ONE_BODY = json.dumps({"subject": "Invoice", "body": "I was charged twice, please refund one."}).encode()
 MAIL = b"From: ann@example.com\r\nSubject: Invoice\r\n\r\nI was charged twice, please refund one.\r\n"
 WRITES = """
-import os
-for folder in ("/", "/app", "/venv", "/bundles", "/etc", "/tmp", "/state"):
+import os, sys
+for folder in sys.argv[1:]:
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         print(folder, "read-only")
         continue
@@ -44,7 +46,9 @@ for folder in ("/", "/app", "/venv", "/bundles", "/etc", "/tmp", "/state"):
     except OSError as error:
         print(folder, os.strerror(error.errno))
 """
-"""Says of every folder that might be writable whether it is; refused for want of rights is not read-only."""
+"""Says of each folder whether it can be written; refused for want of rights is not read-only."""
+IN_THE_IMAGE = ("/", "/app", "/venv", "/etc")
+"""Folders of the root, none of which may be writable; what is mounted is asked besides."""
 
 
 def rehearse_service(container: Container) -> None:
@@ -61,7 +65,7 @@ def rehearse_service(container: Container) -> None:
         _routes()
         _identity(running)
         _probe(container, healthy=True)
-        _read_only(container)
+        check_writing(container)
         _drains(running)
     _probe(container, healthy=False)
     with _ready(container, "--workers", "2"):
@@ -71,7 +75,7 @@ def rehearse_service(container: Container) -> None:
 
 def rehearse_without_bundle(container: Container) -> None:
     """No bundle is mounted: one line that says so, exit 2."""
-    done = replace(container, bundles=None).run()
+    done = replace(container, volumes=SCRATCH).run()
     line = done.stderr.strip()
     told = done.returncode == 2 and line.startswith("error: /bundles/current: ") and "\n" not in line
     check(told, f"without a bundle it ends with {done.returncode} and says:\n{tail(done.stderr)}")
@@ -86,14 +90,18 @@ def rehearse_baked(container: Container, version: str) -> None:
     step("bundle baked in", f"{served} is served")
 
 
-def rehearse_training(container: Container) -> None:
-    """The training image starts on a read-only root, as nobody, and has what training needs."""
-    done = container.run("--help")
-    check(done.returncode == 0, f"--help ends with {done.returncode}:\n{tail(done.stderr)}")
-    step("python -m training --help", f"{len(done.stdout.splitlines())} lines, exit 0")
-    imported = container.execute("python", "-c", "import torch, training.pipeline; print(torch.__version__)")
-    check(imported.returncode == 0, f"its parts cannot be imported:\n{tail(imported.stderr)}")
-    step("torch", imported.stdout.strip())
+def check_writing(container: Container) -> None:
+    """The volumes that are mounted for it can be written, and nothing else can.
+
+    Raises:
+        ImageTestError: something else is writable, or one of them is not.
+    """
+    writable = {volume.path for volume in container.volumes if not volume.read_only}
+    asked = (*IN_THE_IMAGE, *(volume.path for volume in container.volumes))
+    results = dict(line.split(" ", 1) for line in container.execute("python", "-c", WRITES, *asked).stdout.splitlines())
+    expected = {folder: "written" if folder in writable else "read-only" for folder in asked}
+    check(results == expected, f"what came of writing: {results}")
+    step("writing", f"only to {' and '.join(sorted(writable))}, all else is read-only")
 
 
 @contextmanager
@@ -138,7 +146,7 @@ def _routes() -> str:
         content = json.loads(answer.read())
         connection.close()
         check(answer.status == 200, f"{kind}: {answer.status} {content}")
-        step(f"routed, {kind}", f"{content['outcome']}, {content['department']}")
+        step(f"answered, {kind}", f"{content['outcome']}, {content['department']}")
         versions.add(content["model"]["version"])
     return versions.pop()
 
@@ -159,13 +167,6 @@ def _probe(container: Container, *, healthy: bool) -> None:
     agrees = (done.returncode == 0) == healthy and done.stdout.count("\n") == 1 and not done.stderr
     check(agrees, f"the health check ends with {done.returncode}:\n{tail(done.stdout + done.stderr)}")
     step(f"health check, {'up' if healthy else 'down'}", f"exit {done.returncode}, {done.stdout.strip()!r}")
-
-
-def _read_only(container: Container) -> None:
-    results = dict(line.split(" ", 1) for line in container.execute("python", "-c", WRITES).stdout.splitlines())
-    expected = {folder: "written" if folder in WRITABLE else "read-only" for folder in results}
-    check(bool(results) and results == expected, f"what came of writing: {results}")
-    step("writing", f"only to {' and '.join(WRITABLE)}, all else is read-only")
 
 
 def _drains(running: Running) -> None:

@@ -16,12 +16,17 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 OVERLAYS = ("cpu", "gpu", "dev")
 FOLDERS = {
+    "namespace": ROOT / "k8s/namespace",
     **{name: ROOT / "k8s/overlays" / name for name in OVERLAYS},
     "everything": ROOT / "tests/manifests/everything",
     "bundles": ROOT / "k8s/volumes/bundles",
     "retraining": ROOT / "k8s/volumes/retraining",
 }
 """What is rendered and checked, by name."""
+CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retraining"}
+"""Made apart from the overlays, by k8s/volumes."""
+SECRETS = {"ticket-router-bundle-store", "ticket-router-otlp", "ticket-router-registry"}
+"""Made by a person: docs/kubernetes.md, "Secrets"."""
 _TEMPLATES = {
     "Deployment": ("spec", "template"),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
@@ -69,10 +74,11 @@ class Rendered:
         return next(pod for pod in self.pods() if pod.name == name)
 
     def settings(self) -> dict[str, str]:
-        """The environment that the service's ConfigMap gives it."""
-        (source,) = self.pod("ticket-router").container("service")["envFrom"]
+        """The environment of the service: its ConfigMap's, and before that its own; values of Secrets are left out."""
+        container = self.pod("ticket-router").container("service")
+        (source,) = container["envFrom"]
         data: dict[str, str] = self.one("ConfigMap", source["configMapRef"]["name"])["data"]
-        return data
+        return data | {one["name"]: one["value"] for one in container["env"] if "value" in one}
 
 
 def kustomize(folder: Path) -> str:

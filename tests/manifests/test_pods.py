@@ -7,16 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.render import FOLDERS, ROOT, Rendered, render
+from tests.manifests.render import CLAIMS, FOLDERS, ROOT, SECRETS, Rendered, render
 from tests.manifests.restricted import USER, violations
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 REFERENCES = {"configMap": "name", "persistentVolumeClaim": "claimName", "secret": "secretName"}
 """The kinds of volume that lie elsewhere, and what their name's key is called."""
-CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retraining"}
-"""Made apart from the overlays, by k8s/volumes."""
-SECRETS = {"ticket-router-bundle-store", "ticket-router-otlp", "ticket-router-registry"}
-"""Made by a person: docs/kubernetes.md, "Secrets"."""
 
 
 def test_every_pod_passes_the_restricted_profile(rendered: Rendered) -> None:
@@ -51,17 +47,17 @@ def test_a_pod_that_breaks_the_profile_is_seen(what: str) -> None:
     assert what in violations(spec)
 
 
-def test_the_namespace_enforces_the_restricted_profile(deployed: Rendered) -> None:
+def test_the_namespace_enforces_the_restricted_profile() -> None:
     """Whatever else is put there later is held to it too."""
-    labels = deployed.one("Namespace", "ticket-router")["metadata"]["labels"]
-    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    (namespace,) = render(FOLDERS["namespace"]).objects
+    assert (namespace["kind"], namespace["metadata"]["name"]) == ("Namespace", "ticket-router")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 def test_every_object_is_in_our_namespace(rendered: Rendered) -> None:
     """Nothing lands in whatever namespace happens to be the default."""
-    assert {one["metadata"].get("namespace", "none") for one in rendered.objects if one["kind"] != "Namespace"} == {
-        "ticket-router"
-    }
+    inside = [one["metadata"] for one in rendered.objects if one["kind"] != "Namespace"]
+    assert {metadata.get("namespace", "none") for metadata in inside} <= {"ticket-router"}
 
 
 def test_every_container_says_what_it_takes(rendered: Rendered) -> None:
@@ -91,10 +87,14 @@ def test_every_mount_has_its_volume_and_every_volume_its_source(rendered: Render
 
 
 def test_the_volume_folders_make_the_claims_that_pods_mount() -> None:
-    """Claims are made by k8s/volumes and nowhere else: deleting an overlay deletes no data."""
-    made = {name: _names(render(folder), "PersistentVolumeClaim") for name, folder in FOLDERS.items()}
+    """No claim that a pod mounts is missing there."""
+    made = {name: _names(render(FOLDERS[name]), "PersistentVolumeClaim") for name in ("bundles", "retraining")}
     assert made["bundles"] | made["retraining"] == CLAIMS
-    assert not any(made[name] for name in made if name not in ("bundles", "retraining"))
+
+
+def test_deleting_an_overlay_deletes_no_data(deployed: Rendered) -> None:
+    """It has no claim, and not the namespace either, with which the claims and Secrets in it would go."""
+    assert deployed.all("PersistentVolumeClaim") == deployed.all("Namespace") == []
 
 
 def test_every_reference_of_the_environment_is_required(rendered: Rendered) -> None:

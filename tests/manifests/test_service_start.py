@@ -91,6 +91,43 @@ def test_a_roll_out_never_takes_a_pod_before_the_next_is_ready(deployed: Rendere
     assert deployed.one("PodDisruptionBudget", "ticket-router")["spec"]["maxUnavailable"] == 1
 
 
+@pytest.mark.parametrize(
+    "literal",
+    [
+        "TICKET_ROUTER_PORT=8000",
+        "TICKET_ROUTER_MANAGEMENT_PORT=9000",
+        "TICKET_ROUTER_HOST=127.0.0.1",
+        "TICKET_ROUTER_MANAGEMENT_HOST=127.0.0.1",
+        "TICKET_ROUTER_BUNDLE=/bundles/latest",
+        "TICKET_ROUTER_STATE_DIR=/elsewhere",
+        "TICKET_ROUTER_DRAIN_SECONDS=120",
+    ],
+)
+def test_a_merged_setting_changes_nothing_that_the_pod_depends_on(literal: str, tmp_path: Path) -> None:
+    """A pod that listens elsewhere would be ready and out of its Service's reach; one that drains longer is killed."""
+    assert _overlay(tmp_path, literal).settings() == render(FOLDERS["cpu"]).settings()
+
+
+def test_a_fetch_fits_its_volume_and_the_roll_out(deployed: Rendered) -> None:
+    """Archive and content, each at the largest, lie there at once; one that is too slow ends before the roll-out has
+    failed."""
+    patience = deployed.one("Deployment", "ticket-router")["spec"]["progressDeadlineSeconds"]
+    for pod in deployed.pods():
+        for fetch in (one for one in pod.containers if one["name"] == "fetch"):
+            limits = dict(argument.removeprefix("--").split("=") for argument in fetch["args"][2:])
+            (volume,) = (one for one in pod.spec["volumes"] if one["name"] == "bundles")
+            assert volume["emptyDir"] == {"sizeLimit": "3Gi"}
+            assert 2 * int(limits["max-bytes"]) < 3 * 2**30
+            assert int(limits["timeout"]) <= patience / 2
+
+
+def test_tracing_records_one_request_in_a_hundred() -> None:
+    """As docs/observability.md advises; what a caller has decided holds."""
+    settings = render(FOLDERS["everything"]).settings()
+    sampler = {name: value for name, value in settings.items() if name.startswith("OTEL_TRACES")}
+    assert sampler == {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
+
+
 @pytest.mark.parametrize("overlay", ["cpu", "dev"])
 def test_the_service_starts_with_the_environment_of_an_overlay(
     overlay: str, tiny_bundle_path: Path, tmp_path: Path
@@ -106,7 +143,7 @@ def test_the_service_starts_with_the_environment_of_an_overlay(
     [
         ("TICKET_ROUTER_DEVICE=gpu", "TICKET_ROUTER_DEVICE"),
         ("TICKET_ROUTER_DRAIN=20", "TICKET_ROUTER_DRAIN"),
-        ("TICKET_ROUTER_BUNDLE=/bundles/latest", "/bundles/latest"),
+        ("TICKET_ROUTER_WORKERS=0", "TICKET_ROUTER_WORKERS"),
     ],
 )
 def test_a_wrong_value_in_an_overlay_is_one_line_and_nothing_serves(literal: str, named: str, tmp_path: Path) -> None:

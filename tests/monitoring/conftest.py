@@ -17,6 +17,9 @@ LOAD_SECONDS = float(os.environ.get("MONITORING_LOAD_SECONDS", "10"))
 SMALL_QUEUE = ("--queue-tokens", "64", "--max-batch-tokens", "64", "--runners", "1")
 """One long ticket fills it."""
 
+PODS = ("ticket-router-1", "ticket-router-2")
+"""What Prometheus takes the two services for."""
+
 
 @dataclass(frozen=True)
 class Watched:
@@ -33,7 +36,9 @@ def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
         serving(tiny_bundle_path, *SMALL_QUEUE) as one,
         serving(tiny_bundle_path, "--workers", "2") as several,
         traffic((one, several)),
-        prometheus(folder, [f"127.0.0.1:{each.management_port}" for each in (one, several)]) as watch,
+        prometheus(
+            folder, {name: f"127.0.0.1:{each.management_port}" for name, each in zip(PODS, (one, several), strict=True)}
+        ) as watch,
     ):
         time.sleep(LOAD_SECONDS)
         yield Watched(one, several, watch)

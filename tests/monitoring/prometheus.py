@@ -6,16 +6,17 @@ import math
 import re
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.monitoring.rules import tool, write_rules
+from tests.monitoring.rules import relabelings, tool, write_rules
 from tests.support.waiting import wait_until
 
+NAMESPACE = "test"
 WINDOWS = {"$__rate_interval": "10s", "$__range": "1m"}
 VARIABLES = {"$namespace": ".*", "$job": ".*", "$instance": ".*"}
 """What Grafana puts in for "All"."""
@@ -27,10 +28,18 @@ class Prometheus:
 
     def ask(self, query: str) -> list[float]:
         """The values of an instant query now, but for those that are no number."""
+        values = [float(series["value"][1]) for series in self._series(query)]
+        return [value for value in values if not math.isnan(value)]
+
+    def labels(self, query: str, name: str) -> set[str]:
+        """What this label is in the series that an instant query gives now."""
+        return {series["metric"].get(name, "") for series in self._series(query)}
+
+    def _series(self, query: str) -> list[dict[str, Any]]:
         answer = self.client.get("/api/v1/query", params={"query": query}).json()
         assert answer["status"] == "success", (query, answer)
-        values = [float(series["value"][1]) for series in answer["data"]["result"]]
-        return [value for value in values if not math.isnan(value)]
+        series: list[dict[str, Any]] = answer["data"]["result"]
+        return series
 
     def rules(self) -> list[dict[str, Any]]:
         """Every rule as it stands here; `health` says whether it can be evaluated."""
@@ -62,11 +71,11 @@ def telling(query: str) -> str:
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, targets: Sequence[str]) -> Iterator[Prometheus]:
-    """Scrapes these `host:port` under the committed rules, until the end of the block."""
+def prometheus(folder: Path, pods: Mapping[str, str]) -> Iterator[Prometheus]:
+    """Scrapes these pods, `host:port` by name, under the committed rules, until the end of the block."""
     port = _free_port()
     config = folder / "prometheus.json"
-    config.write_text(json.dumps(_config(write_rules(folder), targets)))
+    config.write_text(json.dumps(_config(write_rules(folder), pods)))
     flags = (f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}")
     with (folder / "prometheus.log").open("w") as log:
         command = [tool("prometheus"), *flags, f"--web.listen-address=127.0.0.1:{port}"]
@@ -80,12 +89,17 @@ def prometheus(folder: Path, targets: Sequence[str]) -> Iterator[Prometheus]:
             process.wait()
 
 
-def _config(rule_files: list[str], targets: Sequence[str]) -> dict[str, Any]:
-    scraped = {"targets": list(targets), "labels": {"namespace": "test"}}
+def _config(rule_files: list[str], pods: Mapping[str, str]) -> dict[str, Any]:
+    """With the labels that the operator puts on what a ServiceMonitor finds."""
+    scraped = [
+        {"targets": [address], "labels": {"namespace": NAMESPACE, "pod": name, "__meta_kubernetes_pod_name": name}}
+        for name, address in pods.items()
+    ]
+    job = {"job_name": "ticket-router", "static_configs": scraped, "relabel_configs": relabelings()}
     return {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": rule_files,
-        "scrape_configs": [{"job_name": "ticket-router", "static_configs": [scraped]}],
+        "scrape_configs": [job],
     }
 
 

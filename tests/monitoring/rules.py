@@ -38,6 +38,14 @@ def alert_names() -> list[str]:
     return sorted({rule["alert"] for rule in rules("alert")})
 
 
+def relabelings() -> list[dict[str, Any]]:
+    """The ServiceMonitor's, as the operator writes them into Prometheus' own configuration."""
+    (endpoint,) = yaml.safe_load((FOLDER / "servicemonitor.yaml").read_text())["spec"]["endpoints"]
+    return [
+        {"source_labels": each["sourceLabels"], "target_label": each["targetLabel"]} for each in endpoint["relabelings"]
+    ]
+
+
 def write_rules(folder: Path) -> list[str]:
     """The rules as files of Prometheus' own; JSON is YAML."""
     paths = [folder / name for name in FILES]

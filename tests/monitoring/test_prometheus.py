@@ -6,14 +6,24 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
-from tests.monitoring.conftest import Watched
-from tests.monitoring.prometheus import as_grafana_asks, telling
+from tests.monitoring.conftest import PODS, Watched
+from tests.monitoring.prometheus import NAMESPACE, as_grafana_asks, telling
 from tests.monitoring.rules import FOLDER, rules
 from tests.support.process import ROOT, Service
 from tests.support.waiting import wait_until
 
 RELOAD_FAILED = "TicketRouterReloadFailed"
+OF_THE_CLUSTER = {"TicketRouterRetrainingFailed", "TicketRouterAtMaxReplicas"}
+"""They ask kube-state-metrics, which only a cluster has; promtool shows that they work."""
+OF_THE_LOAD = {
+    "TicketRouterRefusing": "the load is there to have tickets refused",
+    "TicketRouterQueueFilling": "by a queue that one long ticket fills",
+    "TicketRouterSaturated": "which waits for one runner on a machine that others share",
+    "TicketRouterLatencyBurn": "so tickets wait for longer than half a second",
+}
+ADAPTER = ROOT / "k8s" / "components" / "autoscaling" / "adapter-values.yaml"
 
 
 def dashboard_queries() -> list[str]:
@@ -35,7 +45,7 @@ def test_every_query_of_the_dashboard_gives_data(watched: Watched) -> None:
 def test_every_rule_is_evaluated_and_gives_data(watched: Watched) -> None:
     """Prometheus takes every rule, and none asks for a metric or label that is not there."""
     assert [rule["name"] for rule in watched.prometheus.rules() if rule["health"] != "ok"] == []
-    found = rules("alert") + rules("record")
+    found = [rule for rule in rules("alert") + rules("record") if rule.get("alert") not in OF_THE_CLUSTER]
     assert [rule for rule in found if not watched.prometheus.ask(telling(rule["expr"]))] == []
 
 
@@ -51,10 +61,36 @@ def test_every_recording_is_there(watched: Watched) -> None:
     assert [rule["record"] for rule in rules("record") if not watched.prometheus.ask(rule["record"])] == []
 
 
-def test_nothing_fires_on_a_service_that_works(watched: Watched) -> None:
-    """An alert about nothing is the next one that nobody reads. Refusals are this load's own making."""
-    firing = watched.prometheus.ask('ALERTS{alertstate="firing", alertname!="TicketRouterRefusing"}')
-    assert firing == []
+def test_every_share_lies_between_nothing_and_all(watched: Watched) -> None:
+    """Failures, slow tickets, refusals and reviews, over every window: each is a part of what it is divided by."""
+    shares = '{__name__=~"job:ticket_router_(failures|slow|refused|reviews):ratio_rate.+"}'
+    assert len(watched.prometheus.labels(shares, "__name__")) == 12
+    assert [share for share in watched.prometheus.ask(shares) if not 0 <= share <= 1] == []
+
+
+def test_what_is_scraped_bears_the_pods_name(watched: Watched) -> None:
+    """Whom an alert names is whom kubectl knows."""
+    assert watched.prometheus.labels("ticket_router_ready", "instance") == set(PODS)
+
+
+@pytest.mark.parametrize("name", ["ticket_router_queue_tokens", "ticket_router_busy_share"])
+def test_the_autoscaler_is_told_a_figure_of_each_pod(watched: Watched, name: str) -> None:
+    """The adapter's queries, with what the adapter puts in when it is asked for a deployment's pods."""
+    (rule,) = (each for each in yaml.safe_load(ADAPTER.read_text())["rules"]["custom"] if each["name"]["as"] == name)
+    put_in = {
+        "Series": rule["seriesQuery"].split("{")[0],
+        "LabelMatchers": f'namespace="{NAMESPACE}",pod=~"{"|".join(PODS)}"',
+        "GroupBy": "pod",
+    }
+    query = re.sub(r"<<\.(\w+)>>", lambda found: put_in[found[1]], rule["metricsQuery"])
+    assert watched.prometheus.ask(rule["seriesQuery"])
+    assert watched.prometheus.labels(query, "pod") == set(PODS)
+
+
+def test_no_alert_begins_on_a_service_that_works(watched: Watched) -> None:
+    """An alert about nothing is the next one that nobody reads. What only waits for its time has begun, too."""
+    begun = watched.prometheus.labels("ALERTS", "alertname")
+    assert begun - set(OF_THE_LOAD) == set()
 
 
 def test_a_refused_reload_raises_its_alert_and_a_good_one_ends_it(watched: Watched) -> None:

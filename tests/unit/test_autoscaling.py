@@ -1,6 +1,7 @@
 """The simulated autoscaler decides as Kubernetes documents it, and a simulated pod refuses and answers as the real."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,8 @@ from tests.benchmarks.autoscaling.cluster import BUSY, CPU, MINUTE, QUEUE, Clust
 from tests.benchmarks.autoscaling.hpa import Autoscaler, Readings, proposal, recommendation
 from tests.benchmarks.autoscaling.pods import MAX_TOKENS, QUEUE_TOKENS, SPEEDS, Pod, Refusal, Speed
 from tests.benchmarks.autoscaling.rule import Metric, Policy, Rule, Scaling, milli, read_rule
-from tests.benchmarks.autoscaling.traffic import Event, day, drawn, usual_rate
+from tests.benchmarks.autoscaling.traffic import Event, day, drawn, peak_factor, usual_rate
+from tests.support.process import ROOT
 
 METRIC = Metric("waiting", 1000, resource=False)
 CPU_METRIC = Metric("cpu", 700, resource=True)
@@ -22,6 +24,8 @@ ALL_AT_ONCE = Scaling(0, "Max", (Policy("Percent", 100, 15),))
 FREE = Rule(1, 100, (METRIC,), AT_ONCE, ALL_AT_ONCE)
 ROUNDING = 1e-9
 """Kubernetes multiplies in floating point before it rounds up: 1.1 x 10 is 12."""
+SIZING = (ROOT / "docs/sizing.md").read_text()
+FACTOR = f"{peak_factor():.2f}"
 SPEED = Speed(runners=2, ticket_seconds=0.01, token_seconds=0.0001)
 
 values = st.lists(st.integers(0, 20_000), min_size=1, max_size=20).map(tuple)
@@ -231,3 +235,14 @@ def test_a_week_has_as_many_emails_as_asked_for() -> None:
     quiet, eventful = day(1e4, 0, events=()), day(1e4, 0, events=(Event("x", 3600, 900, 10),))
     assert eventful.rate[3600] == pytest.approx(10 * quiet.rate[3600])
     assert (np.diff(eventful.moments) >= 0).all()
+
+
+def test_the_sizing_guide_calculates_by_its_own_formula() -> None:
+    """The peak factor is that of the simulated week, and the first table follows from it."""
+    assert re.findall(r"× (3\.\d+) =|factor (3\.\d+)\*\*", SIZING) == [("", FACTOR), (FACTOR, "")]
+    rows = re.findall(r"^\| ([\d,]+|\d+ million) \| ([\d.]+) \| (\d+)", SIZING, re.MULTILINE)
+    assert len(rows) == 4
+    for week, rate, pods in rows:
+        peak = float(week.replace(",", "").replace(" million", "e6")) / 604_800 * float(FACTOR)
+        assert float(rate) == pytest.approx(peak, rel=0.01, abs=0.005)
+        assert int(pods) == math.ceil(peak / (120 * 0.6))

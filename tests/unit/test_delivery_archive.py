@@ -72,6 +72,13 @@ def test_a_member_that_no_bundle_has_is_refused(tmp_path: Path, member: tarfile.
     assert {path.name for path in (tmp_path / "unpacked").iterdir()} <= {"manifest.json"}
 
 
+def test_the_pointer_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    """`tar … current` packs the link alone: the line says what to pack."""
+    archive = tar_of(tmp_path / "b.tar", (named("current", tarfile.SYMTYPE, linkname="0123456789abcdef"), b""))
+    with pytest.raises(DeliveryError, match=r"^shown: 'current' is a link; pack the folder it leads to$"):
+        unpacked(archive)
+
+
 @given(name=st.text(max_size=60) | st.from_regex(r"(\.|\.\.|/|[a-z]|\\|\x00|C:){1,8}", fullmatch=True))
 def test_no_name_leads_out_of_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     """Whatever a member is called, it is written plainly into the folder, or refused."""

@@ -6,7 +6,7 @@ import pytest
 
 from service.api.schemas import ModelOut, PlanOut, ServingOut
 from service.gauges import ServingGauges
-from service.memory import memory_limit_bytes
+from service.memory import memory_limit_bytes, memory_used_bytes
 
 SERVING = ServingOut(
     bundle="/bundles/b",
@@ -72,3 +72,36 @@ def test_without_a_limit_it_is_the_machines(tmp_path: Path, content: str) -> Non
     nowhere = memory_limit_bytes(tmp_path / "nowhere")
     (tmp_path / "memory.max").write_text(content)
     assert memory_limit_bytes(tmp_path) == nowhere > 100_000_000
+
+
+VERSIONS = [
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+]
+
+
+def cgroup(folder: Path, names: tuple[str, ...], limit: str, usage: str) -> Path:
+    """As the kernel shows it; a tenth of the use is pages that it can drop."""
+    (folder / "memory").mkdir()
+    for name, content in zip(names, (limit, usage, f"anon 7\n{names[3]} {int(usage) // 10}\n"), strict=False):
+        (folder / name).write_text(content)
+    return folder
+
+
+@pytest.mark.parametrize("names", VERSIONS, ids=["version 2", "version 1"])
+def test_memory_in_use_is_what_the_kernel_counts_and_cannot_drop(tmp_path: Path, names: tuple[str, ...]) -> None:
+    """Of either version of cgroups."""
+    assert memory_used_bytes(cgroup(tmp_path, names, "2000000", "1000000")) == 900_000
+    (tmp_path / names[2]).unlink()
+    assert memory_used_bytes(tmp_path) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("names", "limit"), [(VERSIONS[0], "max"), (VERSIONS[1], "9223372036854771712")], ids=["version 2", "version 1"]
+)
+def test_without_a_limit_a_cgroup_says_nothing_of_the_service(
+    tmp_path: Path, names: tuple[str, ...], limit: str
+) -> None:
+    """Its cgroup is then one that it shares with who knows what; the metrics of its processes have to do."""
+    assert memory_used_bytes(cgroup(tmp_path, names, limit, "1000000")) is None
+    assert memory_used_bytes(tmp_path / "nowhere") is None

@@ -135,10 +135,7 @@ def check_table(
         unchecked=fates[_Fate.UNCHECKED],
         retired=fates[_Fate.RETIRED],
         aliases=aliases,
-        notes=(
-            *rules.unused({field: _labels_there(table, columns[field]) for field in fields}),
-            *_blank_notes(table, columns, fields),
-        ),
+        notes=(*_unused_notes(table, columns, fields, rules), *_blank_notes(table, columns, fields)),
     )
 
 
@@ -245,6 +242,11 @@ def _spelling_faults(
             yield Fault(first[label], what, columns[field])
 
 
+def _unused_notes(table: Table, columns: Mapping[str, str], fields: Sequence[str], rules: LabelRules) -> Iterable[str]:
+    cells = {field: [record.cells.get(columns[field], "") for record in table.records] for field in fields}
+    return rules.unused({field: {one_spaced(cell) for cell in found} for field, found in cells.items()})
+
+
 def _blank_notes(table: Table, columns: Mapping[str, str], fields: Sequence[str]) -> Iterable[str]:
     """Labels with blanks too many are read without them: no second label, but a sign of a careless export."""
     for field in fields:
@@ -252,10 +254,6 @@ def _blank_notes(table: Table, columns: Mapping[str, str], fields: Sequence[str]
         lines = [line for line, label in cells if label != one_spaced(label)]
         if lines:
             yield f"{field}: {len(lines)} rows have blanks too many, read without them (first: line {lines[0]})"
-
-
-def _labels_there(table: Table, column: str) -> set[str]:
-    return {one_spaced(record.cells.get(column, "")) for record in table.records}
 
 
 def _ticket_row(row: _Row, rules: LabelRules) -> TicketRow:

@@ -1,9 +1,10 @@
 """What each alert does to made-up series: when it fires, when it is over, and what must not wake anyone."""
 
 from tests.monitoring.cases.case import Case
+from tests.monitoring.cases.cluster import CLUSTER
 from tests.monitoring.cases.model import MODEL
 from tests.monitoring.cases.pods import PODS
 from tests.monitoring.cases.service_levels import SERVICE_LEVELS
 from tests.monitoring.cases.traffic import TRAFFIC
 
-CASES: tuple[Case, ...] = (*SERVICE_LEVELS, *PODS, *TRAFFIC, *MODEL)
+CASES: tuple[Case, ...] = (*SERVICE_LEVELS, *PODS, *TRAFFIC, *MODEL, *CLUSTER)

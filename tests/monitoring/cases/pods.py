@@ -56,6 +56,27 @@ PODS = (
     ),
     Case(
         "TicketRouterMemoryNearLimit",
+        "the pod is full, by the kernel's count",
+        {
+            f"process_resident_memory_bytes{{{POD}}}": "50x30",
+            pod("memory_used_bytes"): "95x20 50x9",
+            pod("memory_limit_bytes"): "100x30",
+        },
+        fires=(16, 20),
+        quiet=(14, 23),
+    ),
+    Case(
+        "TicketRouterMemoryNearLimit",
+        "what four workers share is not there four times",
+        {
+            f"process_resident_memory_bytes{{{POD}}}": "190x30",
+            pod("memory_used_bytes"): "70x30",
+            pod("memory_limit_bytes"): "100x30",
+        },
+        quiet=(16, 30),
+    ),
+    Case(
+        "TicketRouterMemoryNearLimit",
         "two models for the minutes of a reload",
         {f"process_resident_memory_bytes{{{POD}}}": "60x5 95x5 60x20", pod("memory_limit_bytes"): "100x30"},
         quiet=(7, 10, 30),

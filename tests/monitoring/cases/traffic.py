@@ -1,11 +1,34 @@
 """Refusals, queues, and no traffic at all."""
 
+import random
+
 from tests.monitoring.cases.case import OTHER, Case, decided, pod
 
 
 def _refused(refusals: str, decisions: str) -> dict[str, str]:
     return {pod("rejected_total", labels=', reason="overloaded"'): refusals, decided(): decisions}
 
+
+_NEXT_WEEK = 7 * 1440
+"""The minute at which the second Thursday begins."""
+
+
+def _none_between(start: float, end: float) -> str:
+    """Twenty every ten minutes, but for these hours of the second Thursday and on; a sample every ten minutes."""
+    first, gap = int(_NEXT_WEEK / 10 + 6 * start), int(6 * (end - start))
+    return f"0+20x{first} {20 * first}x{gap} {20 * first}+20x150"
+
+
+def _by_chance(an_hour: float, minutes: int) -> str:
+    """A running count of tickets that come independently of each other, every ten minutes."""
+    drawn, count, counts = random.Random(4), 0, []
+    for _ in range(minutes // 10):
+        count += sum(drawn.random() < an_hour / 60 for _ in range(10))
+        counts.append(str(count))
+    return " ".join(counts)
+
+
+_FIVE_AN_HOUR = _by_chance(5, _NEXT_WEEK + 1440)
 
 TRAFFIC = (
     Case(
@@ -22,6 +45,20 @@ TRAFFIC = (
         _refused("0+10x40 400x40", "0+90x80"),
         fires=(18, 40),
         quiet=(14, 50),
+        only='severity="ticket"',
+    ),
+    Case(
+        "TicketRouterRefusing",
+        "most are refused: the page is enough",
+        _refused("0+90x40", "0+10x40"),
+        quiet=(14, 18, 30, 40),
+        only='severity="ticket"',
+    ),
+    Case(
+        "TicketRouterRefusing",
+        "now less, now more than half is refused: a ticket, all the while",
+        _refused("0+30x9 300+80x9 1100+30x9 1400+80x9 2200+30x9", "0+50x60"),
+        fires=(18, 24, 30, 40, 49),
         only='severity="ticket"',
     ),
     Case(
@@ -60,25 +97,55 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterNoDecisions",
-        "none from 9:30 on; evening ends it",
-        {decided(): "0+2x570 1140x700"},
-        fires=(640, 1000),
-        quiet=(600, 1025),
+        "none from 9:30 on, after a week of traffic; evening ends it",
+        {decided(): _none_between(9.5, 24)},
+        fires=(_NEXT_WEEK + 640, _NEXT_WEEK + 680),
+        quiet=(_NEXT_WEEK + 610, _NEXT_WEEK + 720, _NEXT_WEEK + 1030),
+        only='severity="ticket"',
+        every=10,
+    ),
+    Case(
+        "TicketRouterNoDecisions",
+        "none from 9:30 on: someone is woken after two hours",
+        {decided(): _none_between(9.5, 24)},
+        fires=(_NEXT_WEEK + 700, _NEXT_WEEK + 1010),
+        quiet=(_NEXT_WEEK + 680, _NEXT_WEEK + 1030),
+        only='severity="page"',
+        every=10,
     ),
     Case(
         "TicketRouterNoDecisions",
         "none from 9:30 to 11:00",
-        {decided(): "0+2x570 1140x90 1142+2x100"},
-        fires=(640,),
-        quiet=(700,),
-    ),
-    Case("TicketRouterNoDecisions", "none at night", {decided(): "0+10x100 1000x400"}, quiet=(200, 400, 470)),
-    Case(
-        "TicketRouterNoDecisions",
-        "none on Saturday",
-        {decided(): "0+100x100 10000x400"},
-        quiet=(2 * 1440 + 600, 3 * 1440 + 600),
+        {decided(): _none_between(9.5, 11)},
+        quiet=(_NEXT_WEEK + 640, _NEXT_WEEK + 700),
+        only='severity="page"',
         every=10,
     ),
-    Case("TicketRouterNoDecisions", "a service that is hardly used", {decided(): "0+1x400 400x400"}, quiet=(560, 700)),
+    Case(
+        "TicketRouterNoDecisions",
+        "none at night, none on Saturday",
+        {decided(): _none_between(20, 24 + 24 + 18)},
+        quiet=tuple(_NEXT_WEEK + 60 * hour for hour in (23, 26, 30, 48 + 10, 48 + 16)),
+        every=10,
+    ),
+    Case(
+        "TicketRouterNoDecisions",
+        "five an hour as they happen to come, with gaps of an hour and more",
+        {decided(): _FIVE_AN_HOUR},
+        quiet=tuple(_NEXT_WEEK + minute for minute in range(480, 1020, 10)),
+        every=10,
+    ),
+    Case(
+        "TicketRouterNoDecisions",
+        "a day's tickets are imported at once, an hour later than a week ago",
+        {decided(): f"0x53 500x{_NEXT_WEEK // 10 + 5} 1000x60"},
+        quiet=tuple(_NEXT_WEEK + minute for minute in range(610, 1020, 30)),
+        every=10,
+    ),
+    Case(
+        "TicketRouterNoDecisions",
+        "the first week, in which nothing can be compared",
+        {decided(): "0+2x570 1140x700"},
+        quiet=(640, 1000),
+    ),
 )

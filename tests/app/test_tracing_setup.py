@@ -1,0 +1,147 @@
+"""Traces as they are configured: variables, workers, a collector in trouble, and no traces at all."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service import VERSION
+from service.tracing.traces import Traces, TracesError
+from tests.app.test_overload import ask_all
+from tests.support.collector import Manner, collecting
+from tests.support.process import ROOT, run_cli, serving
+from tests.support.waiting import wait_until
+
+
+@pytest.mark.parametrize("manner", ["refuses", "is silent", None])
+def test_a_collector_in_trouble_troubles_nobody(tiny_bundle_path: Path, manner: Manner | None) -> None:
+    """Tickets are decided, the log says it once and not each time, and the process ends long before the exporter would.
+
+    `None` is one that is not there at all.
+    """
+    with collecting(manner or "takes") as collector:
+        elsewhere = {} if manner else {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+        patient = {"OTEL_EXPORTER_OTLP_TIMEOUT": "120", "OTEL_BSP_MAX_QUEUE_SIZE": "20"}
+        crowded = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10"}
+        with serving(tiny_bundle_path, env=collector.env(**elsewhere, **patient, **crowded)) as service:
+            assert {answer.status_code for answer in ask_all(service, 40)} == {200}
+            wait_until(lambda: any(event.get("level") == "warning" for event in service.events))
+            assert service.stop() == 0
+            told = [event["event"] for event in service.events if event["level"] in ("warning", "error")]
+            assert len(told) == len({re.sub(r"[0-9.]+s\b", "", event) for event in told}) <= 4
+
+
+def test_the_spans_of_all_workers_come_in_before_they_end(tiny_bundle_path: Path) -> None:
+    """Each with its worker's number, an instance of its own and the one service's name; the end flushes them."""
+    variables = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_RESOURCE_ATTRIBUTES": "service.name=pair,zone=a"}
+    with (
+        collecting() as collector,
+        serving(tiny_bundle_path, "--workers", "2", env=collector.env(**variables)) as service,
+    ):
+        for number in range(40):
+            httpx.post(service.url + "/v1/route", json={"body": f"number {number}"}, timeout=30)
+        assert service.stop() == 0
+    spans = [span for span in collector.spans if span.kind == "SERVER"]
+    assert {span.resource["service.name"] for span in spans} == {"pair"}
+    instances = {(span.resource["ticket_router.worker"], span.resource["service.instance.id"]) for span in spans}
+    assert len(spans) == 40
+    assert len(instances) == 2
+    assert {worker for worker, _ in instances} == {1, 2}
+    assert {(span.resource["zone"], span.resource["service.version"]) for span in spans} == {("a", VERSION)}
+
+
+def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> None:
+    """A service that is started and answers has no module of it."""
+    code = """if True:
+        import asyncio, sys
+        from pathlib import Path
+        from models.ticket import Ticket
+        from service.app import create_app
+        from service.router import deadline_in
+        from service.settings import Settings
+
+        async def play():
+            app = create_app(Settings(bundle=Path(sys.argv[1]), device="cpu"))
+            await app.start()
+            await app.router.decide(Ticket(subject="", body="hello"), deadline_in(10))
+            await app.stop()
+
+        asyncio.run(play())
+        print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
+    """
+    command = [sys.executable, "-c", code, str(tiny_bundle_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+
+
+def test_traces_without_opentelemetry_refuse_to_start_in_one_line(tiny_bundle_path: Path) -> None:
+    """The slim environment has none of it; the line names the group to install."""
+    slim = ROOT / ".venv-service" / "bin" / "python"
+    command = [str(slim), "-m", "service", "--bundle", str(tiny_bundle_path), "--traces", "true", "--port", "0"]
+    done = subprocess.run([*command, "--management-port", "0"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "dependency group `traces`" in done.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_variable_of_opentelemetry_that_cannot_be_refuses_to_start(tiny_bundle_path: Path, workers: str) -> None:
+    """One line and exit status 2, from a worker too."""
+    ports = ("--port", "0", "--management-port", "0")
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "TICKET_ROUTER_TRACES": "true"}
+    done = run_cli("--bundle", str(tiny_bundle_path), "--workers", workers, *ports, env=environment)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT: must be a whole URL" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "foo"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "foo"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http:foo"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:99999"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "the-key"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem"),
+        ("OTEL_TRACES_SAMPLER", "bogus"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1 %"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2"),
+        ("OTEL_TRACES_SAMPLER_ARG", "nan"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "zone"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "many"),
+        ("OTEL_SDK_DISABLED", "1"),
+    ],
+)
+def test_each_variable_is_looked_at(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """What the SDK would do without, and only log, refuses the start. A value, which may be a key, is not shown."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(TracesError, match=r"^--traces: an OTEL_ variable has no valid value: ") as refused:
+        Traces(wanted=True).start(None)
+    assert name in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert "the-key" not in str(refused.value)
+
+
+def test_what_only_the_sdk_can_tell_refuses_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A queue that is shorter than a batch: each value alone is valid."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
+    with pytest.raises(TracesError, match="max_queue_size"):
+        Traces(wanted=True).start(None)
+
+
+def test_what_the_page_shows_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names in either case, an address with a path, and an empty variable, which counts as not set."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://[::1]:4318/otlp")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x=, other = y")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "ParentBased_TraceIdRatio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.01")
+    traces = Traces(wanted=True)
+    traces.start(None)
+    traces.stop(1)
