@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service training
-.PHONY: help env programs demo test slow faults dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints service-env clean
+.PHONY: help env programs demo test slow faults dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints licences sbom service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -103,5 +103,16 @@ manifests: .venv-manifests/ready ## k8s/ rendered, held against the schemas of K
 constraints: env ## write constraints.txt anew from what is installed
 	(sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude torch) > constraints.new && mv constraints.new constraints.txt
 
+licences: env service-env ## fails on a licence that pyproject.toml does not allow: the service's packages, then everybody's
+	$(BIN)/pip-licenses --python .venv-service/bin/python --format csv
+	$(BIN)/pip-licenses --python $(BIN)/python --format csv
+
+# Without the time and a random number the file changes only when a package does. The warning that is kept silent says
+# that pyproject.toml lists no dependencies of the project: they are groups.
+sbom: env service-env ## what the service is made of, as CycloneDX: build/sbom-service.cdx.json
+	@mkdir -p build
+	PYTHONWARNINGS=ignore::UserWarning $(BIN)/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+		--output-format JSON --output-file build/sbom-service.cdx.json .venv-service
+
 clean: ## remove what the commands above made
-	rm -rf .venv .venv-service .venv-manifests .bench demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-service .venv-manifests .bench build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
