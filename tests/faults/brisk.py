@@ -1,9 +1,8 @@
 """`python -m service` with shorter time limits, so that the suite need not wait for the real ones.
 
-`serving(…, module="tests.faults.brisk")` starts it. FAULTS_CONNECTIONS caps the public port's connections.
+`serving(…, module="tests.faults.brisk")` starts it.
 """
 
-import os
 import sys
 from dataclasses import replace
 
@@ -14,6 +13,6 @@ from service.process import serving
 SHORT = replace(PUBLIC, head_seconds=0.6, body_seconds=1.2, write_seconds=1.0)
 
 if __name__ == "__main__":
-    serving.PUBLIC = replace(SHORT, connections=int(os.environ.get("FAULTS_CONNECTIONS", "4000")))
+    serving.PUBLIC = SHORT
     serving.MANAGEMENT = replace(MANAGEMENT, head_seconds=SHORT.head_seconds, body_seconds=SHORT.body_seconds)
     sys.exit(main(sys.argv[1:]))

@@ -28,8 +28,8 @@ def connect(port: int, sent: bytes = b"") -> socket.socket:
 @contextlib.contextmanager
 def capped(bundle: Path, connections: int, *flags: str) -> Iterator[Service]:
     """A service that lets this many connections in, with short time limits."""
-    env = {**os.environ, "FAULTS_CONNECTIONS": str(connections)}
-    with serving(bundle, *flags, module="tests.faults.brisk", env=env) as service:
+    flags = (*flags, "--max-connections", str(connections))
+    with serving(bundle, *flags, module="tests.faults.brisk") as service:
         yield service
 
 
