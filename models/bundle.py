@@ -151,7 +151,7 @@ def point_current(store: Path, version: str) -> None:
             aside.unlink()
         aside.symlink_to(version)
         aside.replace(store / "current")
-        _sync_folder(store)
+        sync_folder(store)
     except OSError as error:
         with contextlib.suppress(OSError):
             aside.unlink(missing_ok=True)
@@ -247,7 +247,7 @@ def _stage(staging: Path, draft: Mapping[str, Any], files: Mapping[str, bytes | 
     unnamed = Manifest.model_validate({**draft, "version": "0" * 16, "files": entries})
     manifest = unnamed.model_copy(update={"version": unnamed.expected_version()})
     _put(staging / MANIFEST, manifest.spelled())
-    _sync_folder(staging)
+    sync_folder(staging)
     return manifest
 
 
@@ -272,11 +272,16 @@ def _install(staging: Path, target: Path) -> Path:
             raise
         open_bundle(target)  # the same bundle is there: from an earlier run, or one that was faster
         return target
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
     return target
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in it survive a power cut: renaming alone promises only an order.
+
+    Raises:
+        OSError
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

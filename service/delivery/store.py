@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from models.bundle import MANIFEST, SIGNATURE, Bundle, open_bundle, point_current
+from models.bundle import MANIFEST, SIGNATURE, Bundle, open_bundle, point_current, sync_folder
 from models.errors import BundleError
 from service.delivery.download import Limits
 from service.delivery.errors import DeliveryError
@@ -62,8 +62,8 @@ class Store:
             _take_signature(staged, target)
         self._notes.mkdir(exist_ok=True)
         (self._notes / digest).write_text(version)
-        _sync_folder(target)
-        _sync_folder(self._folder)
+        sync_folder(target)
+        sync_folder(self._folder)
         return open_bundle(target)
 
     def point_at(self, version: str) -> None:
@@ -121,11 +121,3 @@ def _wait_for(lock: int, folder: Path, limits: Limits) -> None:
             if pause <= 0:
                 raise DeliveryError(f"{folder}: another fetch is still at work there") from None
             time.sleep(pause)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -81,7 +81,7 @@ class PowerCut(BaseException):
     """The machine stopped."""
 
 
-@pytest.mark.parametrize("step", ["_put", "_sync_folder", "_install"])
+@pytest.mark.parametrize("step", ["_put", "sync_folder", "_install"])
 @pytest.mark.parametrize("error", [PowerCut(), OSError(28, "No space left on device")])
 def test_a_write_that_breaks_off_leaves_no_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
