@@ -229,6 +229,29 @@ def test_an_administrators_doings_are_on_record(guarded: Service) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "headers", "outcome"),
+    [
+        (b"{", {"Content-Type": "application/json"}, "malformed_json"),
+        (b'{"bundle": 1}', {"Content-Type": "application/json"}, "invalid_request"),
+        (b"{}", {"Content-Type": "text/plain"}, "unsupported_media_type"),
+        (b" " * 20_000, {"Content-Type": "application/json"}, "body_too_large"),
+        (b"", {"Origin": "http://x"}, "from_a_page"),
+        (b"", {}, "done"),
+    ],
+)
+def test_whatever_comes_of_an_administrators_request_is_on_record(
+    guarded: Service, content: bytes, headers: dict[str, str], outcome: str
+) -> None:
+    """Also one that is refused for its shape, or because a web page sent it: somebody with the key asked."""
+    given = f"shape-{outcome}"
+    headers = OPS.header | headers | {"X-Request-ID": given}
+    httpx.post(guarded.management_url + "/admin/reload", content=content, headers=headers, timeout=30)
+    wait_until(lambda: any(line.get("request_id") == given for line in audits(guarded)))
+    (line,) = [line for line in audits(guarded) if line.get("request_id") == given]
+    assert (line["who"], line["action"], line["outcome"]) == ("ops", "reload", outcome)
+
+
 def audits(service: Service) -> list[dict[str, Any]]:
     return [event for event in service.events if event["event"] == "audit"]
 

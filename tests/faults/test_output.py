@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,14 @@ import pytest
 
 from models.printable import printable, printed
 from tests.support.process import ROOT, run_cli
-from tests.support.tiny import rewritten
+from tests.support.rows import write_csv
+from tests.support.tiny import SAMPLES, rewritten
+from tests.unit.test_report import Links, entry, record
 from training.cli.app import _run
+from training.compare import compare, write_comparison
+from training.data.source import TicketFile
+from training.recipe import Recipe
+from training.report import render_report
 from training.sample import make_tickets, write_tickets
 
 HOSTILE = (
@@ -107,15 +115,18 @@ def test_an_error_about_a_hostile_name_is_harmless(export: Path, capfd: pytest.C
 @pytest.fixture(scope="module")
 def hostile_bundle(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny bundle with hostile names for all its labels."""
-    manifest, golden = (tiny_bundle_path / name for name in ("manifest.json", "golden.jsonl"))
+    return renamed(tiny_bundle_path, tmp_path_factory.mktemp("hostile"), HOSTILE)
+
+
+def renamed(bundle: Path, store: Path, names: Sequence[str]) -> Path:
+    """A copy of the tiny bundle with these labels, the departments' first."""
+    manifest, golden = (bundle / name for name in ("manifest.json", "golden.jsonl"))
     fields: list[dict[str, Any]] = json.loads(manifest.read_text())["fields"]
     rows = golden.read_text()
     for number, label in enumerate(label for field in fields for label in field["labels"]):
-        rows = rows.replace(json.dumps(label["name"]), json.dumps(HOSTILE[number]))
-        label["name"] = HOSTILE[number]
-    return rewritten(
-        tiny_bundle_path, tmp_path_factory.mktemp("hostile"), fields=fields, files={"golden.jsonl": rows.encode()}
-    )
+        rows = rows.replace(json.dumps(label["name"]), json.dumps(names[number]))
+        label["name"] = names[number]
+    return rewritten(bundle, store, fields=fields, files={"golden.jsonl": rows.encode()})
 
 
 def test_a_decision_on_a_terminal_shows_hostile_labels_harmless(hostile_bundle: Path) -> None:
@@ -127,6 +138,41 @@ def test_a_decision_on_a_terminal_shows_hostile_labels_harmless(hostile_bundle: 
     plain, told = run_cli(*asked).stdout, run_cli(*asked, "--json").stdout
     assert acted_on(plain) == acted_on(told) == []
     assert {one["department"] for one in json.loads(told)["candidates"]} <= set(HOSTILE)
+
+
+PAGE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}</style></svg>"
+"""A label, a file's name or a path that would be a page."""
+
+
+def policies(page: str) -> list[str]:
+    return re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+
+
+def test_where_a_bundle_comes_from_is_only_shown() -> None:
+    """Names of files and of packages open no tag in the report, and its policy lets nothing of elsewhere run."""
+    pages = []
+    for name in ("harmless", PAGE):
+        data = {"file": name, "sha256": "f", "labels": {"file": name, "sha256": name}}
+        origin = {"data": data, "base": {"sha256": name, "commit": name}, "code": name}
+        provenance = origin | {"packages": {name: name}, "recipe": Recipe().model_dump(mode="json")}
+        pages.append(render_report(name, [entry()], record(), provenance))
+    plain, tried = map(Links, pages)
+    assert plain.tags == tried.tags
+    (policy,) = policies(pages[1])
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy.partition("script-src")[2]
+
+
+def test_labels_of_compared_bundles_are_only_shown(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """Two real bundles whose labels are pages, on tickets that they answer differently."""
+    hostile = renamed(tiny_bundle_path, tmp_path / "store", [f"{PAGE}{number}" for number in range(6)])
+    path = write_csv(tmp_path / f"{PAGE[:8]}.csv", [(f"{subject} {body}", f"{PAGE}0") for subject, body in SAMPLES])
+    write_comparison(compare(tiny_bundle_path, hostile, TicketFile(path)), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "alert(1)" in page
+    assert not {"script", "img"} & set(Links(page).tags)
+    (policy,) = policies(page)
+    assert policy == "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 @pytest.mark.parametrize("seed", range(3))
