@@ -18,6 +18,7 @@ from service.delivery.fetch import Order
 from service.errors import ServiceError
 from service.fetch_command import deliver
 from service.flags import Given, flag, settings_from, with_flags
+from service.inference.claim import Claim
 from service.inference.tuning.search import SECONDS
 from service.keys_command import keys
 from service.logs import configure_logging
@@ -177,7 +178,7 @@ async def _decide(settings: Settings, ticket: Ticket) -> Decision:
     service = create_app(settings)
     try:
         await service.start()
-        return await service.router.decide(ticket, deadline_in(settings.request_timeout_seconds))
+        return await service.router.decide(ticket, Claim(deadline_in(settings.request_timeout_seconds)))
     finally:
         await service.stop()
 
