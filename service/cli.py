@@ -11,6 +11,7 @@ from models.errors import TicketRouterError
 from models.ticket import Ticket
 from service.api.render import decision_out
 from service.app import create_app
+from service.claim import Claim
 from service.decision import Decision
 from service.delivery.address import parse_address, parse_digest
 from service.delivery.download import Limits
@@ -18,7 +19,6 @@ from service.delivery.fetch import Order
 from service.errors import ServiceError
 from service.fetch_command import deliver
 from service.flags import Given, flag, settings_from, with_flags
-from service.inference.claim import Claim
 from service.inference.tuning.search import SECONDS
 from service.keys_command import keys
 from service.logs import configure_logging

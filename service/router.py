@@ -11,10 +11,10 @@ from models.encoding import Encoding
 from models.scoring import Reason, Verdict, verdict_without_model
 from models.text import PreparedText, prepare
 from models.ticket import Ticket
+from service.claim import Claim
 from service.decision import Decision, Flag
 from service.errors import NotReady
 from service.inference.answers import Answer, digest
-from service.inference.claim import Claim
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
@@ -129,7 +129,7 @@ class Router:
 
     async def decide_with(self, engine: Engine, ticket: Ticket, claim: Claim) -> Decision:
         """The same with an engine held by `one_model`, for requests of many tickets."""
-        text = await self._prepare(ticket)
+        text = await self._prepare(ticket, claim)
         verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
@@ -140,9 +140,9 @@ class Router:
         self._telemetry.decided(decision)
         return decision
 
-    async def _prepare(self, ticket: Ticket) -> PreparedText:
+    async def _prepare(self, ticket: Ticket, claim: Claim) -> PreparedText:
         with self._telemetry.stage("prepare"):
-            return await self._offload.run(len(ticket.subject) + len(ticket.body), lambda: prepare(ticket))
+            return await self._offload.run(len(ticket.subject) + len(ticket.body), lambda: prepare(ticket), claim)
 
     async def _answer(self, engine: Engine, text: str, claim: Claim) -> Answer:
         """What the model says of a text: known already, being computed for another ticket, or computed now."""
@@ -161,14 +161,14 @@ class Router:
 
     async def _computed(self, engine: Engine, text: str, claim: Claim, key: bytes | None) -> Answer:
         engine.batcher.check(claim)  # a known answer is given even when the queue is full, a new one not even encoded
-        encoding = await self._encode(engine, text)
+        encoding = await self._encode(engine, text, claim)
         answer = await engine.batcher.submit(encoding, claim, key)
         self._telemetry.answered("model", answer)
         return answer
 
-    async def _encode(self, engine: Engine, text: str) -> Encoding:
+    async def _encode(self, engine: Engine, text: str, claim: Claim) -> Encoding:
         with self._telemetry.stage("encode"):
-            return await self._offload.run(len(text), lambda: engine.bundle.encode(text))
+            return await self._offload.run(len(text), lambda: engine.bundle.encode(text), claim)
 
     def _judge(self, engine: Engine, answer: Answer) -> Verdict:
         with self._telemetry.stage("decide"):

@@ -19,6 +19,7 @@ from service.api.intake import JSON, MAIL, media_type, ticket_of, tickets_of, ti
 from service.api.parsing import BatchParser, parse_route
 from service.api.render import decision_out, model_card_out
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
+from service.claim import Claim
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
 from service.http.authorization import REFUSALS as GATE_REFUSALS
@@ -28,7 +29,6 @@ from service.http.connection import while_connected
 from service.http.direct import Endpoint
 from service.http.middleware import say
 from service.http.problems import documented, kind_of, problem_of
-from service.inference.claim import Claim
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
@@ -135,7 +135,7 @@ class Api:
         media = media_type(request, JSON, MAIL)
         body = await self._bodies.read(request, self._settings.max_body_bytes, claim.deadline)
         with while_connected(request.scope):
-            ticket = await self._parsed(body, parse_email if media == MAIL else _json_ticket)
+            ticket = await self._parsed(body, parse_email if media == MAIL else _json_ticket, claim)
             decision = await self._router.decide(ticket, claim)
         say(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
         return _json(decision_out(decision))
@@ -146,7 +146,7 @@ class Api:
         media_type(request, JSON)
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, claim.deadline)
         with while_connected(request.scope):
-            tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)))
+            tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)), claim)
             self._access.take_more(caller_of(request.scope), len(tickets) - 1)
             say(request.scope, tickets=len(tickets))
             with self._router.one_model() as engine:  # one answer names one version, also during a reload
@@ -171,9 +171,9 @@ class Api:
         self._access.take(caller)
         return claim
 
-    async def _parsed(self, body: bytes, parse: Callable[[bytes], T]) -> T:
+    async def _parsed(self, body: bytes, parse: Callable[[bytes], T], claim: Claim) -> T:
         with self._telemetry.stage("parse"):
-            return await self._offload.run(len(body), lambda: parse(body))
+            return await self._offload.run(len(body), lambda: parse(body), claim)
 
     async def _decide_all(
         self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], claim: Claim

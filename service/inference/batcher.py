@@ -14,9 +14,9 @@ import numpy as np
 
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
+from service.claim import Claim
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown
 from service.inference.answers import Answer
-from service.inference.claim import Claim
 from service.inference.entries import BatchReport, Entry, Run, Waiter, fail, record_wait
 from service.inference.pace import Pace
 from service.inference.packing import Packing, Waiting
@@ -28,10 +28,6 @@ Called in a runner's thread."""
 
 RETRY_BOUNDS = (1.0, 59.0)
 """Retry-After, in seconds: below one nothing has drained, for a minute nobody waits."""
-GREED = 3
-"""A caller may have this many times as many tokens waiting as there is room left: alone it can fill three quarters of
-the queue, and who comes then finds room (dynamic thresholds: Choudhury and Hahne, "Dynamic Queue Length Thresholds for
-Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking 6(2), 1998)."""
 _NOTHING: Logits = np.empty((0, 0), dtype=np.float32)
 
 
@@ -95,8 +91,7 @@ class Batcher:
         Raises:
             ShuttingDown: the batcher was closed.
             DeadlinePassed: it is too late for any answer.
-            Overloaded: as many tokens wait as may, or of this caller's; or its turn would come too late. That is asked
-                before an entry is added and not after, so that the longest ticket has the same chance as the shortest.
+            Overloaded: as many tokens wait as may, or of this caller's; or its turn would come too late.
         """
         if self._closed:
             raise ShuttingDown
@@ -105,9 +100,7 @@ class Batcher:
             raise DeadlinePassed
         if not len(self._waiting):
             return  # whatever was thought of the pace: somebody must find out
-        room = self.capacity - self._waiting.tokens
-        greedy = claim.caller is not None and self._waiting.of(claim.caller) > GREED * room
-        if room <= 0 or greedy or self._too_late(claim.caller, length, left):
+        if self._waiting.full(claim.caller, self.capacity) or self._too_late(claim.caller, length, left):
             raise Overloaded(self._retry_after(claim))
 
     def shares(self, key: bytes) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
-from service.inference.turns import Turns
+from service.turns import Turns
 
 
 class Sized(Protocol):
@@ -69,6 +69,10 @@ class Waiting(Generic[E]):
     def of(self, caller: str | None) -> int:
         """Tokens of one caller's that wait."""
         return self._turns.waiting(caller)
+
+    def full(self, caller: str | None, limit: int) -> bool:
+        """Whether nothing more of this caller's may wait, where so many tokens may in all."""
+        return self._turns.full(caller, limit)
 
     def ahead(self, caller: str | None) -> int:
         """Tokens that will be run before what this caller would add now."""

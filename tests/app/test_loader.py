@@ -12,8 +12,8 @@ import pytest
 from models.bundle import open_bundle
 from models.ticket import Ticket
 from service.app import App, create_app
+from service.claim import Claim
 from service.errors import NotReady, Overloaded, ReloadInterrupted, ReloadRefused, ShuttingDown
-from service.inference.claim import Claim
 from service.inference.engine import OpeningStopped, open_engine
 from service.router import deadline_in
 from service.settings import Settings

@@ -60,7 +60,7 @@ def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> 
         from pathlib import Path
         from models.ticket import Ticket
         from service.app import create_app
-        from service.inference.claim import Claim
+        from service.claim import Claim
         from service.router import deadline_in
         from service.settings import Settings
 

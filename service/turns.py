@@ -9,6 +9,11 @@ come, first served.
 
 from collections import Counter
 
+GREED = 3
+"""A caller may have this many times as much waiting as there is room left: alone it can fill three quarters of a queue,
+and who comes then finds room (dynamic thresholds: Choudhury and Hahne, "Dynamic Queue Length Thresholds for
+Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking 6(2), 1998)."""
+
 
 class Turns:
     """Tags of what waits, and how much waits for whom. Costs are in any one unit."""
@@ -49,6 +54,12 @@ class Turns:
     def waiting(self, caller: str | None) -> int:
         """How much of this caller's waits."""
         return self._waiting[caller]
+
+    def full(self, caller: str | None, limit: int) -> bool:
+        """Whether there is no room for more of this caller's in a queue with this limit. What is to be added does not
+        count: the largest has the same chance as the smallest. None, who is everybody, may fill all of it."""
+        room = limit - self.total
+        return room <= 0 or (caller is not None and self._waiting[caller] > GREED * room)
 
     def ahead(self, caller: str | None) -> int:
         """How much will be done before what this caller would add now: all its own, and of each other's as much."""
