@@ -12,10 +12,10 @@ class ServiceError(Exception):
 
 
 class Overloaded(ServiceError):
-    """The queue is full. `retry_after` is an estimate of when it will have drained, in seconds."""
+    """More waits than can be answered in time. `retry_after`: when it may have drained, in seconds, is a guess."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__("the queue is full; try again after Retry-After seconds")
+        super().__init__("more waits than can be answered in time; try again after Retry-After seconds")
         self.retry_after = retry_after
 
 

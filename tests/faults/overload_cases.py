@@ -19,7 +19,7 @@ RETRY_AFTER = re.compile(rb"\r\nretry-after: *([0-9]+)\r\n", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Requests sent at once. `allowed`: what each may come to. `refused`: whether some must be, for there are too many."""
+    """Requests sent at once. `allowed`: what each may come to. `refused`: some must be, for there are too many."""
 
     name: str
     requests: tuple[bytes, ...]
