@@ -9,7 +9,7 @@ from ulid import ULID
 
 from models.encoding import Encoding
 from models.scoring import Reason, Verdict, verdict_without_model
-from models.text import PreparedText, prepare
+from models.text import PreparedText
 from models.ticket import Ticket
 from service.decision import Decision, Flag
 from service.errors import NotReady
@@ -17,6 +17,7 @@ from service.inference.answers import Answer, digest
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
+from service.reading import read_text
 from service.telemetry import Telemetry
 
 
@@ -128,7 +129,7 @@ class Router:
 
     async def decide_with(self, engine: Engine, ticket: Ticket, deadline: float) -> Decision:
         """The same with an engine held by `one_model`, for requests of many tickets."""
-        text = await self._prepare(ticket)
+        ticket, text = await self._prepare(ticket)
         verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
@@ -139,9 +140,9 @@ class Router:
         self._telemetry.decided(decision)
         return decision
 
-    async def _prepare(self, ticket: Ticket) -> PreparedText:
+    async def _prepare(self, ticket: Ticket) -> tuple[Ticket, PreparedText]:
         with self._telemetry.stage("prepare"):
-            return await self._offload.run(len(ticket.subject) + len(ticket.body), lambda: prepare(ticket))
+            return await read_text(self._offload, ticket)
 
     async def _answer(self, engine: Engine, text: str, deadline: float) -> Answer:
         """What the model says of a text: known already, being computed for another ticket, or computed now."""
