@@ -9,7 +9,7 @@ from ulid import ULID
 
 from models.encoding import Encoding
 from models.scoring import Reason, Verdict, verdict_without_model
-from models.text import PreparedText, prepare
+from models.text import PreparedText
 from models.ticket import Ticket
 from service.claim import Claim
 from service.decision import Decision, Flag
@@ -18,6 +18,7 @@ from service.inference.answers import Answer, digest
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
+from service.reading import read_text
 from service.telemetry import Telemetry
 
 
@@ -129,7 +130,7 @@ class Router:
 
     async def decide_with(self, engine: Engine, ticket: Ticket, claim: Claim) -> Decision:
         """The same with an engine held by `one_model`, for requests of many tickets."""
-        text = await self._prepare(ticket, claim)
+        ticket, text = await self._prepare(ticket, claim)
         verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
@@ -140,9 +141,9 @@ class Router:
         self._telemetry.decided(decision)
         return decision
 
-    async def _prepare(self, ticket: Ticket, claim: Claim) -> PreparedText:
+    async def _prepare(self, ticket: Ticket, claim: Claim) -> tuple[Ticket, PreparedText]:
         with self._telemetry.stage("prepare"):
-            return await self._offload.run(len(ticket.subject) + len(ticket.body), lambda: prepare(ticket), claim)
+            return await read_text(self._offload, ticket, claim)
 
     async def _answer(self, engine: Engine, text: str, claim: Claim) -> Answer:
         """What the model says of a text: known already, being computed for another ticket, or computed now."""

@@ -8,7 +8,6 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from models.email import parse_email
 from models.errors import MailError
 from models.ticket import Ticket
 from service import errors
@@ -32,6 +31,7 @@ from service.http.problems import documented, kind_of, problem_of
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
+from service.reading import read_mail
 from service.router import Router, deadline_in
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -135,7 +135,7 @@ class Api:
         media = media_type(request, JSON, MAIL)
         body = await self._bodies.read(request, self._settings.max_body_bytes, claim.deadline)
         with while_connected(request.scope):
-            ticket = await self._parsed(body, parse_email if media == MAIL else _json_ticket, claim)
+            ticket = await (self._mail(body, claim) if media == MAIL else self._parsed(body, _json_ticket, claim))
             decision = await self._router.decide(ticket, claim)
         say(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
         return _json(decision_out(decision))
@@ -174,6 +174,10 @@ class Api:
     async def _parsed(self, body: bytes, parse: Callable[[bytes], T], claim: Claim) -> T:
         with self._telemetry.stage("parse"):
             return await self._offload.run(len(body), lambda: parse(body), claim)
+
+    async def _mail(self, body: bytes, claim: Claim) -> Ticket:
+        with self._telemetry.stage("parse"):
+            return await read_mail(self._offload, body, claim)
 
     async def _decide_all(
         self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], claim: Claim
