@@ -39,6 +39,7 @@ class Joined:
 
     def _complete(self) -> None:
         self._flush()
+        self._cycle.transport = self._transport  # or both would wait for the collector
         self._on_response()
 
     def _flush(self) -> None:

@@ -1,7 +1,9 @@
 """`service.http.joined`: how many writes an answer takes, over a real socket with a transport that counts them."""
 
 import asyncio
+import gc
 import socket
+import weakref
 
 import pytest
 import uvicorn
@@ -22,12 +24,14 @@ async def length(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(await request.body())))
 
 
-async def pieces(*sent: bytes) -> list[bytes]:
-    """What is written for these parts until the connection is closed, write by write."""
+async def pieces(*sent: bytes, seen: "list[weakref.ref[LimitedProtocol]] | None" = None) -> list[bytes]:
+    """What is written for these parts until the connection is closed, write by write. `seen` gets the connection."""
     ours, theirs = socket.socketpair()
     config = uvicorn.Config(application(length), log_config=None, ws="none", lifespan="off")
     door = Door(PUBLIC, Connections(1), lambda _error, _request_id: None)
     protocol = LimitedProtocol(door, config, ServerState())
+    if seen is not None:
+        seen.append(weakref.ref(protocol))
     transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
     written: list[bytes] = []
     send = transport.write
@@ -70,3 +74,14 @@ def test_pipelined_answers_are_one_write_each() -> None:
     """In their order, none of them held back until the next."""
     written = asyncio.run(pieces(post(GOOD) * 2 + post(GOOD, "Connection: close")))
     assert [one.startswith(b"HTTP/1.1 200 ") and one.endswith(b"16") for one in written] == [True] * 3
+
+
+def test_a_connection_that_is_over_is_gone_without_the_collector() -> None:
+    """Else a flood of them would pile up until it runs, and then keep everybody waiting."""
+    seen: list[weakref.ref[LimitedProtocol]] = []
+    gc.disable()
+    try:
+        asyncio.run(pieces(post(GOOD), get("Connection: close"), seen=seen))
+        assert seen[0]() is None
+    finally:
+        gc.enable()
