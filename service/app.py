@@ -23,6 +23,7 @@ from service.api.routes import Api
 from service.errors import ServiceError
 from service.http.authorization import Gate
 from service.http.body import BodyReader
+from service.http.browsers import BrowserPolicy
 from service.http.direct import Direct, application
 from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
 from service.http.problems import CLIENT_CLOSED, kind_of, kind_of_class, reasons
@@ -154,7 +155,9 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
 
 def management_app(document: Callable[[], Document], managed: Managed, access: Access) -> FastAPI:
     """What the management port serves: of one process, or of several as one."""
-    management = _application("Ticket router, management", [Middleware(RequestId), Middleware(Problems)])
+    management = _application(
+        "Ticket router, management", [Middleware(RequestId), Middleware(BrowserPolicy), Middleware(Problems)]
+    )
     Management(document, managed, Gate(access)).add_to(management)
     return management
 

@@ -8,6 +8,7 @@ import typer
 
 from models.email import parse_email
 from models.errors import TicketRouterError
+from models.printable import printable, printed
 from models.ticket import Ticket
 from service.api.render import decision_out
 from service.app import create_app
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
         return typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
     except (typer.TyperException, TicketRouterError, ServiceError) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-        typer.echo(f"error: {' '.join(message.split())}", err=True)
+        typer.echo(printable(f"error: {' '.join(message.split())}"), err=True)
         return BAD_USAGE
 
 
@@ -99,7 +100,7 @@ def route(
     settings = settings_from(given).model_copy(update={"tune_at_start": False})
     answer = decision_out(asyncio.run(_decide(settings, ticket)))
     if json:
-        typer.echo(answer.model_dump_json(indent=2))
+        typer.echo(printed(answer.model_dump_json(indent=2).split("\n")))
     else:
         print_decision(answer)
 

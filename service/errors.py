@@ -41,6 +41,13 @@ class Forbidden(ServiceError):
         super().__init__(f"this key has not the role {role}, which this route asks for")
 
 
+class FromAPage(ServiceError):
+    """A web page somewhere made a browser ask; whoever sits at it has not."""
+
+    def __init__(self) -> None:
+        super().__init__("an administrator's request must not come from a web page (it has an Origin header)")
+
+
 class KeyInQuery(ServiceError):
     """A key in the address. It stands in logs of proxies and browsers now, so it must not work."""
 

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from models.bundle import Bundle
+from models.printable import printable
 from service.delivery.fetch import Order, fetch
 from service.logs import configure_logging
 
@@ -25,7 +26,7 @@ def deliver(order: Order, json: bool) -> None:
     with _busy(f"fetching {order.source.shown}"):
         bundle = fetch(order)
     if not json:
-        typer.echo(_told(order, bundle))
+        typer.echo(printable(_told(order, bundle)))
 
 
 def _told(order: Order, bundle: Bundle) -> str:

@@ -17,9 +17,10 @@ from service.api.documents import Document
 from service.api.intake import JSON, media_type
 from service.api.parsing import parse_reload
 from service.api.schemas import ReloadOut, StatusOut
-from service.errors import NotReady
+from service.errors import NotReady, ServiceError
 from service.http.authorization import Gate
 from service.http.body import BodyReader
+from service.http.browsers import page_policy, refuse_pages
 from service.http.problems import kind_of
 from service.lifecycle import WHY_NOT_READY
 from service.router import deadline_in
@@ -96,7 +97,7 @@ class Management:
         return JSONResponse({"status": "started"})
 
     async def docs(self) -> Response:
-        return get_swagger_ui_html(
+        page = get_swagger_ui_html(
             openapi_url="openapi.json",
             title="Ticket router",
             # The API is on the other port, where a page from this one may not call it: a button would only fail.
@@ -105,6 +106,8 @@ class Management:
             swagger_css_url=f"{ASSETS}/swagger-ui.css",
             swagger_favicon_url=f"{ASSETS}/favicon.png",
         )
+        page.headers.update(page_policy(bytes(page.body)))
+        return page
 
     async def openapi(self) -> Response:
         return JSONResponse(self._document())
@@ -114,12 +117,22 @@ class Management:
 
     async def reload(self, request: Request) -> Response:
         """Verify, load and replay a bundle, then swap. An empty body means the configured one, as it is now."""
+        who = caller_of(request.scope).name
+        try:
+            version = await self._wanted(request)
+        except ServiceError as error:
+            audit(who, "reload", kind_of(error).code)
+            raise
+        return _json(await audited_reload(self._managed, version, who))
+
+    async def _wanted(self, request: Request) -> str | None:
+        """The version asked for; None: the configured bundle."""
+        refuse_pages(request)
         body = await self._bodies.read(request, ADMIN_BODY_BYTES, deadline_in(ADMIN_BODY_SECONDS))
-        version = None
-        if body:
-            media_type(request, JSON)
-            version = parse_reload(body).bundle
-        return _json(await audited_reload(self._managed, version, caller_of(request.scope).name))
+        if not body:
+            return None
+        media_type(request, JSON)
+        return parse_reload(body).bundle
 
 
 async def audited_reload(managed: Managed, version: str | None, who: str) -> ReloadOut:

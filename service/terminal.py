@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from models.printable import printable
 from service.api.schemas import DecisionOut
 
 COLOURS = {"route": "green", "suggest": "yellow", "review": "magenta"}
@@ -43,14 +44,15 @@ def _lines(decision: DecisionOut) -> list[tuple[str, Text]]:
     outcome = Text(decision.outcome.value, style=f"bold {COLOURS[decision.outcome.value]}")
     lines = [
         ("outcome", outcome),
-        ("department", Text(decision.department or "left to people")),
+        ("department", Text(printable(decision.department or "left to people"))),
         ("confidence", Text(f"{decision.confidence:.1%}")),
         ("reason", Text(f"{decision.reason}: {REASONS.get(decision.reason, 'see the documentation')}")),
     ]
     if decision.candidates:
-        lines.append(("candidates", Text(_candidates(decision))))
+        lines.append(("candidates", Text(printable(_candidates(decision)))))
     for name, field in decision.fields.items():
-        lines.append((name, Text(f"{field.value or 'left to people'} ({field.confidence:.1%}, {field.outcome.value})")))
+        value = printable(field.value or "left to people")
+        lines.append((name, Text(f"{value} ({field.confidence:.1%}, {field.outcome.value})")))
     if decision.flags:
         lines.append(("flags", Text(", ".join(decision.flags))))
     lines.append(("model", Text(f"{decision.model.version} {decision.model.variant}")))

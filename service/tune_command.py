@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.bundle import open_bundle
+from models.printable import printable
 from service.inference.engine import Sessions, load_sessions, on_device
 from service.inference.machine import this_machine
 from service.inference.plan import Measured, Plan, refuse_unwritable, write_plans
@@ -64,7 +65,7 @@ def print_tuning(found: Tuning, path: Path) -> None:
             typer.echo("\t".join(row).rstrip())
     for entry in found.file.plans:
         typer.echo(_told(entry))
-    typer.echo(f"kept in {path}")
+    typer.echo(printable(f"kept in {path}"))
 
 
 def _rows(found: Tuning) -> Iterator[Sequence[str]]:

@@ -41,6 +41,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.KeyInQuery: Kind(400, "key_in_query", "A key in the address"),
     errors.Unauthenticated: Kind(401, "unauthenticated", "No valid key"),
     errors.Forbidden: Kind(403, "forbidden", "The key has not the role"),
+    errors.FromAPage: Kind(403, "from_a_page", "A web page may not do this"),
     errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
     errors.ReloadRunning: Kind(409, "reload_running", "Another reload is under way"),
@@ -67,7 +68,13 @@ TABLE: Mapping[type[Exception], Kind] = {
 }
 """Class → what the outside sees. A subclass counts as its nearest listed parent; anything unlisted is `INTERNAL`."""
 
-ADMINISTRATIVE = (errors.ReloadRunning, errors.ReloadInterrupted, errors.ReloadRefused, errors.NoPrepared)
+ADMINISTRATIVE = (
+    errors.ReloadRunning,
+    errors.ReloadInterrupted,
+    errors.ReloadRefused,
+    errors.NoPrepared,
+    errors.FromAPage,
+)
 """What only the management port answers: no ticket is turned away by these."""
 CLOSING = (
     errors.BodyTooLarge,

@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from service.app import App
+from service.http.browsers import NOSNIFF
 from service.http.connections import Connections
 from service.http.limits import MANAGEMENT, PUBLIC, allowed_connections
 from service.http.protocol import Door, LimitedProtocol
@@ -144,6 +145,7 @@ def _server(app: ASGIApp, door: Door, drain_seconds: float) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        headers=[NOSNIFF],
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(drain_seconds),

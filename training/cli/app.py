@@ -7,6 +7,7 @@ import sys
 import typer
 
 from models.errors import TicketRouterError
+from models.printable import printable
 from training.cli import data, distil, judge, learn, tune  # noqa: F401 their commands
 from training.cli.root import BAD_USAGE, app
 
@@ -21,7 +22,7 @@ def main() -> None:
     try:
         sys.exit(_run(sys.argv[1:] or ["--help"]))
     except Stopped as stopped:
-        typer.echo(f"stopped; {'; '.join(_notes(stopped)) or 'nothing is left half-written'}", err=True)
+        typer.echo(printable(f"stopped; {'; '.join(_notes(stopped)) or 'nothing is left half-written'}"), err=True)
         sys.exit(128 + stopped.number)
 
 
@@ -34,7 +35,7 @@ def _run(arguments: list[str]) -> int:
         message = "; ".join([str(error), *_notes(error)])
     except OSError as error:  # a full disk, an unwritable temporary folder
         message = f"{error.strerror or 'input or output failed'}: {error.filename or 'no file named'}"
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    typer.echo(printable(f"error: {' '.join(message.split())}"), err=True)
     return BAD_USAGE
 
 

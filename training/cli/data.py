@@ -5,7 +5,19 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import BAD_USAGE, Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, ticket_file
+from training.cli.root import (
+    BAD_USAGE,
+    Column,
+    Data,
+    DateFormat,
+    Fields,
+    Json,
+    Labels,
+    app,
+    fields_of,
+    show,
+    ticket_file,
+)
 
 
 @app.command(
@@ -23,7 +35,7 @@ def sample(
     from training.sample import WRONG_LABEL_RATE, make_tickets, write_tickets
 
     write_tickets(make_tickets(rows, seed), out)
-    typer.echo(f"{rows} made-up tickets in {out} ({WRONG_LABEL_RATE:.0%} with a wrong department, as in real life)")
+    show(f"{rows} made-up tickets in {out} ({WRONG_LABEL_RATE:.0%} with a wrong department, as in real life)")
 
 
 @app.command(
@@ -49,6 +61,6 @@ def check(
     from training.readiness import assess
 
     found = assess(ticket_file(data, column, labels, date_format), fields_of(field))
-    typer.echo(found.model_dump_json(indent=1) if as_json else "\n".join(check_lines(found)))
+    show(*(found.model_dump_json(indent=1).split("\n") if as_json else check_lines(found)))
     if not found.ready:
         raise typer.Exit(BAD_USAGE)

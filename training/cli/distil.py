@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, DateFormat, Json, Labels, app, ticket_file
+from training.cli.root import Column, Data, DateFormat, Json, Labels, app, show, ticket_file
 
 
 @app.command(
@@ -47,4 +47,4 @@ def distil(
         result = run(request, say, [EpochProgress()])
     if result is None:  # a helping process of torchrun: the main one speaks
         return
-    typer.echo(json.dumps(result.summary()) if as_json else "\n".join(train_lines(result)))
+    show(*([json.dumps(result.summary())] if as_json else train_lines(result)))

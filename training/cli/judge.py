@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from models.manifest import Variant
-from training.cli.root import Column, Data, DateFormat, Json, Labels, Store, app, ticket_file
+from training.cli.root import Column, Data, DateFormat, Json, Labels, Store, app, show, ticket_file
 
 _STORE = Path("models/bundles")
 
@@ -48,11 +48,11 @@ def evaluate(
     if report is not None:
         write_report(found, report)
     if as_json:
-        typer.echo(json.dumps(summary(found)))
+        show(json.dumps(summary(found)))
         return
-    typer.echo("\n".join([*evaluation_lines(found), *(behaviour_lines(found.findings.behaviour) if behaviour else ())]))
+    show(*evaluation_lines(found), *(behaviour_lines(found.findings.behaviour) if behaviour else ()))
     if report is not None:
-        typer.echo(f"report: {report}")
+        show(f"report: {report}")
 
 
 @app.command(
@@ -83,11 +83,11 @@ def compare(
     if report is not None:
         write_comparison(found, report)
     if as_json:
-        typer.echo(json.dumps({**found.model_dump(mode="json"), "verdict": found.verdict}))
+        show(json.dumps({**found.model_dump(mode="json"), "verdict": found.verdict}))
         return
-    typer.echo("\n".join(comparison_lines(found)))
+    show(*comparison_lines(found))
     if report is not None:
-        typer.echo(f"report: {report}")
+        show(f"report: {report}")
 
 
 @app.command(
@@ -132,7 +132,7 @@ def promote(
 
     limits = Limits(macro_f1, slower, larger, tuple(retired), variant)
     done = run(PromoteRequest(bundle, store, file, reason, force, limits))
-    typer.echo(done.model_dump_json() if as_json else "\n".join(promotion_lines(done, store)))
+    show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
 
 
 @app.command(
@@ -154,4 +154,4 @@ def rollback(
     from training.promote import rollback as run
 
     done = run(store, to, reason)
-    typer.echo(done.model_dump_json() if as_json else "\n".join(promotion_lines(done, store)))
+    show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))

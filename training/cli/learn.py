@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, ticket_file
+from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, show, ticket_file
 from training.learn.base import DEFAULT_BASE
 
 
@@ -53,4 +53,4 @@ def train(
         result = run(TrainRequest(file, settings, base, out, fields), say, [EpochProgress()])
     if result is None:  # a helping process of torchrun: the main one speaks
         return
-    typer.echo(json.dumps(result.summary()) if as_json else "\n".join(train_lines(result)))
+    show(*([json.dumps(result.summary())] if as_json else train_lines(result)))

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from models.printable import printable
 from training.learn.distributed import is_main
 
 _console = Console(stderr=True, highlight=False)
@@ -21,7 +22,7 @@ _speaks = _console.is_terminal and is_main()
 def say(line: str) -> None:
     """One line on what is being done, on a terminal only."""
     if _speaks:
-        _console.print(f"• {line}", soft_wrap=True, markup=False)
+        _console.print(f"• {printable(line)}", soft_wrap=True, markup=False)
 
 
 class EpochProgress(TrainerCallback):

@@ -8,6 +8,7 @@ import typer
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, FIELD_NAME
+from models.printable import printed
 
 if TYPE_CHECKING:  # it brings pandas, which `--help` should not wait for
     from training.data.source import TicketFile
@@ -45,6 +46,11 @@ DateFormat = Annotated[
     ),
 ]
 Store = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")]
+
+
+def show(*lines: str) -> None:
+    """Print results. What stands in labels, columns and file names is shown, and nothing that a terminal acts on."""
+    typer.echo(printed(lines))
 
 
 def fields_of(names: list[str]) -> tuple[str, ...]:

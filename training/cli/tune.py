@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, ticket_file
+from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, show, ticket_file
 from training.learn.base import DEFAULT_BASE
 
 
@@ -54,4 +54,4 @@ def tune(
 
         wanted = TrainRequest(file, settings, base, out.parent, fields)
         result = run(TuneRequest(wanted, study, out, trials, timeout_minutes), say)
-    typer.echo(result.model_dump_json() if as_json else "\n".join(tune_lines(result)))
+    show(*([result.model_dump_json()] if as_json else tune_lines(result)))
