@@ -45,6 +45,7 @@ ZEROES = [
     "ticket_router_batch_padding_ratio_count",
     "ticket_router_input_tokens_count",
     "ticket_router_truncated_inputs_total",
+    "ticket_router_connections_evicted_total",
     *(f'ticket_router_reviews_total{{reason="{reason}"}}' for reason in REASONS),
     *(f'ticket_router_model_reloads_total{{outcome="{outcome}"}}' for outcome in ("done", "refused", "repaired")),
 ]
