@@ -1,8 +1,8 @@
 """SIGTERM at a random moment under load: `python -m tests.faults.drains --count 100`.
 
-Fourteen clients: six send tickets, four batches of 64, four mails with a connection for each; the next up to 20 ms after
-the last was answered, over a new connection where `Connection: close` was said. All go on until they are let in no more.
-Each request ends in one of three ways:
+Fourteen clients: six send tickets, four batches of 64, four mails with a connection for each; the next up to 20 ms
+after the last was answered, over a new connection where `Connection: close` was said. All go on until they are let in
+no more. Each request ends in one of three ways:
 
 - answered: the whole answer came, whatever its status; 5xx are told apart;
 - refused: no connection was to be had, since the port was closed. Nothing was sent, so nothing is lost;
