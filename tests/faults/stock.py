@@ -1,5 +1,7 @@
 """The same route on a stock FastAPI and uvicorn, to show that what the catalogue asks for is not given by them.
 
+Mails are read by the standard library's `email`, HTML by its `html.parser`: the way one finds first.
+
 `python -m tests.faults.stock PORT [httptools|h11]`
 """
 
@@ -8,6 +10,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from email import message_from_bytes, policy
+from html.parser import HTMLParser
 
 from tests.support.process import ROOT
 from tests.support.waiting import refused, wait_until
@@ -28,20 +32,55 @@ def stock(http: str) -> Iterator[int]:
         process.wait()
 
 
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
+
+
+def text_of_html(source: str) -> str:
+    parser = _Text()
+    parser.feed(source)
+    parser.close()
+    return " ".join(" ".join(parser.found).split())
+
+
+def text_of_mail(raw: bytes) -> str:
+    message = message_from_bytes(raw, policy=policy.default)
+    body = message.get_body(("plain", "html"))
+    names = [part.get_filename() for part in message.iter_attachments()]
+    people = [str(message[name]) for name in ("from", "to", "cc", "subject")]
+    text = body.get_content() if body is not None else ""
+    if body is not None and body.get_content_type() == "text/html":
+        text = text_of_html(text)
+    return " ".join([*people, *map(str, names), text])
+
+
 def main() -> None:
+    from typing import Annotated
+
     import uvicorn
-    from fastapi import FastAPI
+    from fastapi import Body, FastAPI
     from pydantic import BaseModel, ConfigDict
 
     class Ticket(BaseModel):
         model_config = ConfigDict(extra="forbid")
         body: str
+        content_type: str = "text/plain"
 
     app = FastAPI()
 
     @app.post("/v1/route")
     async def route(ticket: Ticket) -> dict[str, object]:
-        return {"outcome": "review", "length": len(ticket.body)}
+        text = text_of_html(ticket.body) if ticket.content_type == "text/html" else ticket.body
+        return {"outcome": "review", "length": len(text)}
+
+    @app.post("/v1/mail")
+    def mail(raw: Annotated[bytes, Body(media_type="message/rfc822")]) -> dict[str, object]:
+        return {"outcome": "review", "length": len(text_of_mail(raw))}
 
     @app.get("/v1/model")
     async def model() -> dict[str, str]:
