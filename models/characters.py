@@ -26,6 +26,9 @@ _MOJIBAKE = re.compile(
     f"|[\xf0-\xf4][{_CONTINUATION}]{{3}})"
 )
 _MAX_MARKS = 4
+_LONE = re.compile("[\ud800-\udfff]")
+# Each stands for up to eighteen letters, and nobody writes it five times in a row.
+_PHRASES = re.compile("([\ufdfa\ufdfb]{4})[\ufdfa\ufdfb]+")
 
 
 def clean(text: str) -> str:
@@ -36,7 +39,7 @@ def clean(text: str) -> str:
     text = _MOJIBAKE.sub(_repair, text)
     text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _few_marks(text))
+        text = unicodedata.normalize("NFKC", _PHRASES.sub(r"\1", _few_marks(text)))
     text = _BLANK_LINES.sub("\n", _SPACES.sub(" ", text))
     return _MANY_LINE_ENDS.sub("\n\n", text).strip()
 
@@ -59,7 +62,7 @@ def _whole(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return _LONE.sub("\ufffd", text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass"))
     return text
 
 

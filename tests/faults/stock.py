@@ -1,6 +1,9 @@
 """The same route on a stock FastAPI and uvicorn, to show that what the catalogue asks for is not given by them.
 
-`python -m tests.faults.stock PORT httptools|h11 LOG_LEVEL`. Its metrics are counted as examples do it: by path.
+Mails are read by the standard library's `email`, HTML by its `html.parser`: the way one finds first. Its metrics are
+counted as examples do it: by path.
+
+`python -m tests.faults.stock PORT httptools|h11 LOG_LEVEL`
 """
 
 import contextlib
@@ -9,6 +12,8 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from email import message_from_bytes, policy
+from html.parser import HTMLParser
 
 from tests.support.process import ROOT
 from tests.support.waiting import refused, wait_until
@@ -47,15 +52,45 @@ def stock(http: str) -> Iterator[int]:
         yield running.port
 
 
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.found.append(data)
+
+
+def text_of_html(source: str) -> str:
+    parser = _Text()
+    parser.feed(source)
+    parser.close()
+    return " ".join(" ".join(parser.found).split())
+
+
+def text_of_mail(raw: bytes) -> str:
+    message = message_from_bytes(raw, policy=policy.default)
+    body = message.get_body(("plain", "html"))
+    names = [part.get_filename() for part in message.iter_attachments()]
+    people = [str(message[name]) for name in ("from", "to", "cc", "subject")]
+    text = body.get_content() if body is not None else ""
+    if body is not None and body.get_content_type() == "text/html":
+        text = text_of_html(text)
+    return " ".join([*people, *map(str, names), text])
+
+
 def main() -> None:
+    from typing import Annotated
+
     import uvicorn
-    from fastapi import FastAPI, Request, Response
+    from fastapi import Body, FastAPI, Request, Response
     from prometheus_client import Counter, generate_latest
     from pydantic import BaseModel, ConfigDict
 
     class Ticket(BaseModel):
         model_config = ConfigDict(extra="forbid")
         body: str
+        content_type: str = "text/plain"
 
     app = FastAPI()
     counted = Counter("http_requests", "Requests.", ("method", "path", "status"))
@@ -72,7 +107,12 @@ def main() -> None:
 
     @app.post("/v1/route")
     async def route(ticket: Ticket) -> dict[str, object]:
-        return {"outcome": "review", "length": len(ticket.body)}
+        text = text_of_html(ticket.body) if ticket.content_type == "text/html" else ticket.body
+        return {"outcome": "review", "length": len(text)}
+
+    @app.post("/v1/mail")
+    def mail(raw: Annotated[bytes, Body(media_type="message/rfc822")]) -> dict[str, object]:
+        return {"outcome": "review", "length": len(text_of_mail(raw))}
 
     @app.get("/v1/model")
     async def model() -> dict[str, str]:
