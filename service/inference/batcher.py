@@ -79,7 +79,7 @@ class Batcher:
 
     @property
     def capacity(self) -> int:
-        """Tokens that may wait now: as many as are run within `queue_seconds`, and never more than `queue_tokens`."""
+        """Tokens of one caller alone that may wait now: what is run within `queue_seconds`, at most `queue_tokens`."""
         pace = self._pace.tokens_per_second
         limits = self._limits
         return min(limits.queue_tokens, int(pace * limits.queue_seconds)) if pace else limits.queue_tokens
@@ -100,7 +100,7 @@ class Batcher:
             raise DeadlinePassed
         if not len(self._waiting):
             return  # whatever was thought of the pace: somebody must find out
-        if self._waiting.full(claim.caller, self.capacity) or self._too_late(claim.caller, length, left):
+        if self._waiting.full(claim.caller, self._limits.queue_tokens) or self._too_late(claim.caller, length, left):
             raise Overloaded(self._retry_after(claim))
 
     def shares(self, key: bytes) -> bool:

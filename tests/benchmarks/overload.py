@@ -80,12 +80,13 @@ class Probing:
             self._thread.join()
 
     def _probe(self) -> None:
-        for path in itertools.cycle(PROBES):
-            began = time.perf_counter()
-            httpx.get(self.service.management_url + path, timeout=30).raise_for_status()
-            self.seconds.append(time.perf_counter() - began)
-            if self._over.wait(PROBE_SECONDS):
-                return
+        with httpx.Client(base_url=self.service.management_url, timeout=30) as client:
+            for path in itertools.cycle(PROBES):
+                began = time.perf_counter()
+                client.get(path).raise_for_status()
+                self.seconds.append(time.perf_counter() - began)
+                if self._over.wait(PROBE_SECONDS):
+                    return
 
 
 def peak(service: Service, requests: Sequence[bytes], seconds: float) -> float:

@@ -79,6 +79,23 @@ def test_a_pace_that_was_guessed_too_slow_locks_nobody_out() -> None:
     in_loop(test)
 
 
+def test_a_pace_that_fell_shuts_out_only_whose_queue_became_too_long() -> None:
+    """Who has nothing waiting is next all the same."""
+
+    async def test() -> None:
+        async with Held(queue_seconds=0.05, tokens=8) as held:
+            flood = await held.submit(*range(100, 110), caller=NOISY)
+            await asyncio.sleep(0.2)  # a slow run: now ten such are more than may wait
+            await held.end_run()
+            with pytest.raises(Overloaded):
+                held.batcher.check(soon(caller=NOISY))
+            held.batcher.check(soon(caller=POLITE))
+            held.let_go()
+            await asyncio.gather(*flood, return_exceptions=True)
+
+    in_loop(test)
+
+
 def test_a_deadline_that_has_passed_is_late_and_not_too_much() -> None:
     """504 and not 429: another try would find the same."""
 
