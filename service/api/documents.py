@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.intake import JSON, MAIL, TIMEOUT_HEADER
+from service.api.intake import JSON, MAIL, SECONDS, TIMEOUT_HEADER
 from service.http.authorization import SECURITY_SCHEMES
 
 Document = dict[str, Any]
@@ -20,11 +20,16 @@ def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, An
 
 
 _PARAMETERS = [
+    # No pattern: another id is no fault of the request's, and gets one of ours.
     _header(
-        "X-Request-ID", "Returned as it is when well-formed.", {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}
+        "X-Request-ID",
+        "Returned as it is where it has 1 to 64 of A-Z a-z 0-9 . _ -; else the answer has one of the service's own.",
+        {"type": "string"},
     ),
     _header(
-        TIMEOUT_HEADER, "Seconds the client will wait, capped by a setting.", {"type": "number", "exclusiveMinimum": 0}
+        TIMEOUT_HEADER,
+        "Seconds the client will wait, such as 2 or 0.5; capped by a setting.",
+        {"type": "string", "pattern": f"^{SECONDS}$"},
     ),
 ]
 

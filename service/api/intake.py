@@ -15,7 +15,9 @@ JSON = "application/json"
 MAIL = "message/rfc822"
 TIMEOUT_HEADER = "X-Request-Timeout"
 
-_SECONDS = re.compile(r"[0-9]{1,64}(\.[0-9]{1,64})?")
+SECONDS = r"(?=.*[1-9])[0-9]{1,64}(\.[0-9]{1,64})?"
+"""A positive number of seconds, in the document too: without exponents, signs, or a place that is not there."""
+_SECONDS = re.compile(SECONDS)
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
@@ -41,7 +43,7 @@ def timeout_seconds(request: Request, cap: float) -> float:
     given = request.headers.get(TIMEOUT_HEADER)
     if given is None:
         return cap
-    if not _SECONDS.fullmatch(given) or not float(given):
+    if not _SECONDS.fullmatch(given):
         raise InvalidHeader(f"{TIMEOUT_HEADER} must be a positive number of seconds, such as 2 or 0.5")
     return min(float(given), cap)
 

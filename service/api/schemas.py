@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from models.scoring import Outcome, Reason
@@ -21,11 +22,18 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
+def _given(name: str) -> JsonDict:
+    """In JSON Schema: this field is there, and not null."""
+    return {"required": [name], "properties": {name: {"type": "string"}}}
+
+
 Address = Annotated[str, Field(max_length=ADDRESS_LENGTH)]
 
 
 class RouteRequest(Input):
     """One ticket. Either subject or body must be given (they may be blank); `null` is as good as absent."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_given("subject"), _given("body")]})
 
     id: Annotated[str, Field(min_length=1, max_length=TICKET_ID_LENGTH)] | None = None
     subject: str | None = None

@@ -1,0 +1,42 @@
+"""The OpenAPI document held against the running service by a contract tester, schemathesis.
+
+`python -m tests.faults.contract BUNDLE [EXAMPLES]`: the long form. It knows JSON Schema and sends what its libraries
+can send, so it finds where document and service differ; of the raw bytes in `corpus.py` it sends none.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.support.keys import Known, file_of
+from tests.support.process import serving
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+
+
+def run_schemathesis(document: str, url: str, known: Known, examples: int) -> "subprocess.CompletedProcess[str]":
+    """To its end, from a folder of its own, since it keeps caches. The same seed sends the same requests."""
+    program = Path(sys.executable).parent / "schemathesis"
+    flags = [f"--url={url}", "--phases=coverage,fuzzing", f"--max-examples={examples}", "--seed=1", "--no-color"]
+    flags += ["--continue-on-failure", "--generation-database=none"]  # all checks but what CONFIG excepts
+    flags += [f"--header={name}: {value}" for name, value in known.header.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(program), "--config-file", str(CONFIG), "run", document, *flags]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def check_service(bundle: Path, examples: int) -> "subprocess.CompletedProcess[str]":
+    """Every operation of the public port, with a key: without one all would be 401."""
+    known = Known("contract")
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as keys:
+        keys.write(file_of(known))
+        keys.flush()
+        with serving(bundle, "--keys-file", keys.name) as service:
+            return run_schemathesis(service.management_url + "/openapi.json", service.url, known, examples)
+
+
+if __name__ == "__main__":
+    done = check_service(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
+    print(done.stdout, done.stderr, sep="")
+    sys.exit(done.returncode)
