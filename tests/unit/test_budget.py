@@ -7,7 +7,7 @@ from models.email import parse_email
 from models.errors import TooComplex
 from models.text import prepare
 from models.ticket import ContentType, Ticket
-from tests.unit.hostile_mails import MAILS
+from tests.unit.hostile_mails import MAILS, MIXED
 from tests.unit.hostile_texts import HTML, TEXTS
 
 
@@ -48,6 +48,13 @@ def test_every_mail_can_be_given_up(name: str) -> None:
     """Parts, texts and HTML are read between checks: a budget of three looks is used up half-way."""
     with pytest.raises(TooComplex):
         parse_email(MAILS[name](100_000), Budget(3.5, Clock()))
+
+
+def test_each_part_and_each_text_of_a_mail_is_a_check() -> None:
+    """They are few and can be large, so the clock is looked at every time."""
+    clock = Clock()
+    parse_email(MIXED + b"--b\n\nwords\n" * 8, Budget(1e9, clock))
+    assert clock.looks >= 1 + 9 + 8
 
 
 @pytest.mark.parametrize(

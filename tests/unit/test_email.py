@@ -1,12 +1,15 @@
 # ruff: noqa: E501 -- one sample, one line: the table reads better than wrapped mails
 """`parse_email`: a ticket from any bytes."""
 
+import base64
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.budget import UNLIMITED
-from models.email import MAX_MAIL_BYTES, parse_email
+from models.email import MAX_ATTACHMENTS, MAX_MAIL_BYTES, parse_email
 from models.errors import MailError
 from models.text import TextFlag, prepare
 from models.ticket import Attachment
@@ -222,6 +225,57 @@ def test_no_damage_to_a_mail_raises(edits: list[tuple[int, int, bytes]]) -> None
     for start, length, new in edits:
         raw = raw[:start] + new + raw[start + length :]
     prepare(parse_email(raw)).text.encode()
+
+
+NAMES = st.text(alphabet="abc ü€日.", min_size=1, max_size=20)
+ENCODINGS = st.sampled_from([b"base64", b"quoted-printable", b"x-uuencode", b"8bit", b"x-none"])
+KINDS = st.sampled_from([b"application/pdf", b"image/png", b"text/plain", b"text/html", b"application/x-none"])
+DECODERS = ("models.mime.decode_base64", "models.mime.quopri.decodestring", "models.mime.binascii.a2b_uu")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(NAMES, KINDS, ENCODINGS, st.binary(max_size=60)), max_size=5))
+def test_what_an_attachment_holds_is_never_decoded(attached: list[tuple[str, bytes, bytes, bytes]]) -> None:
+    """Whatever it is and however encoded: its name and type are told, and no decoder sees a byte of it."""
+    parts = [b"Content-Type: text/plain\r\n\r\nSee files."]
+    for name, kind, encoding, content in attached:
+        disposition = b"attachment; filename*=utf-8''" + quote(name).encode()
+        head = b"Content-Type: %b\r\nContent-Disposition: %b\r\nContent-Transfer-Encoding: %b" % (
+            kind,
+            disposition,
+            encoding,
+        )
+        parts.append(head + b"\r\n\r\nQ0FOQVJZ" + base64.b64encode(content))
+    with pytest.MonkeyPatch.context() as patch:
+        for decoder in DECODERS:
+            patch.setattr(decoder, _nothing_to_decode)
+        ticket = parse_email(mixed(*parts))
+    assert ticket.body == "See files."
+    assert ticket.attachments == tuple(Attachment(name.strip(), kind.decode()) for name, kind, _, _ in attached)
+
+
+def _nothing_to_decode(*_arguments: object, **_options: object) -> bytes:
+    raise AssertionError("an attachment was decoded")
+
+
+LINES = st.sampled_from(
+    [b"Content-Type: multipart/mixed; boundary=b", b"Content-Type: multipart/alternative; boundary=c", b"", b"--b", b"--c",
+     b"--b--", b"--c--", b"Content-Type: text/html", b"Content-Type: message/rfc822", b"Content-Transfer-Encoding: base64",
+     b"Content-Transfer-Encoding: x-uuencode", b"Content-Disposition: attachment; filename=a", b"Subject: x", b"From: a@b",
+     b"<p>hi</p>", b"aGVsbG8=", b"M", b"hello", b" folded", b"\xff\xfe"]
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(LINES, max_size=40))
+def test_any_order_of_mail_lines_is_a_bounded_ticket(lines: list[bytes]) -> None:
+    """Structure of every kind: no exception, and what comes out is bounded by what went in."""
+    raw = b"\n".join(lines)
+    ticket = parse_email(raw)
+    # A line of uuencode can stand for more bytes than it has, UTF-8 and HTML's quoting for more characters.
+    assert len(ticket.body) <= 60 * len(raw) + 200
+    assert len(ticket.attachments) <= min(MAX_ATTACHMENTS, len(lines) + 1)
+    prepare(ticket).text.encode()
 
 
 @settings(max_examples=300, deadline=None)

@@ -171,6 +171,21 @@ def test_no_text_raises(subject: str, body: str, content_type: ContentType) -> N
     assert prepared.text == prepared.text.strip()
 
 
+MARKUP = st.sampled_from(
+    ["<div>", "</div>", "<p>", "<br>", "<hr>", "<pre>", "</pre>", "<li>", "<td>", "<blockquote type=cite>", "</blockquote>", "<style>",
+     "</STYLE>", "<!--", "-->", "<div style=display:none>", "<span hidden>", "</span>", "&amp;", "&#8364;", "&", "<", ">", '"', "a", " ", "\n", "😀", "\ud800"]
+)  # fmt: skip
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(MARKUP, max_size=60))
+def test_any_order_of_markup_is_a_bounded_text(pieces: list[str]) -> None:
+    """Tags open, closed and crossed at will: nothing raises, and the longest piece of text for a tag is a rule."""
+    source = "".join(pieces)
+    assert len(html_to_text(source)) <= 10 * len(source) + 100
+    prepare(Ticket(body=source, content_type="text/html")).text.encode()
+
+
 MAIL_LINES = st.sampled_from(
     ["", "hello", "> quoted", ">", "On 3 Mar 2020 at 10:10, Ann <a@b.c> wrote:", "From: Ann <a@b.c>", "To: Bob", "Subject: x",
      "Sent: 3 March 2020 10:10", "-- ", "_" * 32, "-----Original Message-----", "---------- Forwarded message ---------",
