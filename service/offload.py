@@ -41,7 +41,12 @@ class Offload:
         future = asyncio.get_running_loop().run_in_executor(self._executor, work)
         self._pending += 1
         future.add_done_callback(self._done)
-        return await future
+        try:
+            return await future
+        finally:
+            # What it raises holds this frame, and would hold itself through it: a refused body of megabytes would stay
+            # until the collector comes by, which in an idle service is never.
+            del future
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -72,6 +72,7 @@ ADMINISTRATIVE = (errors.ReloadRunning, errors.ReloadInterrupted, errors.ReloadR
 CLOSING = (
     errors.BodyTooLarge,
     errors.BodyInPieces,
+    errors.TooManyBodies,
     errors.RequestTimeout,
     errors.MalformedHttp,
     errors.UriTooLong,
