@@ -84,8 +84,13 @@ class Offload:
         job = _Job(size, work, claim, asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiting, (self._turns.begin(claim.caller, size), next(self._numbers), job))
         self._start()
-        result: T = await job.done
-        return result
+        try:
+            result: T = await job.done
+            return result
+        finally:
+            # What it raises holds this frame, and would hold itself through it: a refused body of megabytes would stay
+            # until the collector comes by, which in an idle service is never.
+            del job
 
     def _start(self) -> None:
         while self._waiting and self._running < THREADS:
