@@ -60,6 +60,7 @@ def test_the_bundle_says_where_it_comes_from(place: Place) -> None:
     assert len(manifest.fields[0].labels) == len({ticket.department for ticket in make_tickets(150, 3)})
     assert manifest.encoder.max_tokens == 32
     assert manifest.provenance["recipe"]["batch_size"] == 16
+    assert re.fullmatch(r"[0-9a-f]{64}", manifest.provenance["base"]["sha256"])
     assert manifest.provenance["data"]["file"] == "tickets.csv"
     assert re.fullmatch(r"[0-9a-f]{64}", manifest.provenance["data"]["sha256"])
     assert "onnxruntime" in manifest.provenance["packages"]

@@ -25,7 +25,7 @@ FOLDERS = {
 """What is rendered and checked, by name."""
 CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retraining"}
 """Made apart from the overlays, by k8s/volumes."""
-SECRETS = {"ticket-router-bundle-store", "ticket-router-otlp", "ticket-router-registry"}
+SECRETS = {"ticket-router-bundle-store", "ticket-router-keys", "ticket-router-otlp", "ticket-router-registry"}
 """Made by a person: docs/kubernetes.md, "Secrets"."""
 _TEMPLATES = {
     "Deployment": ("spec", "template"),

@@ -19,7 +19,7 @@ def test_every_folder_that_the_guide_names_is_there() -> None:
     """No command applies what does not exist."""
     named = re.findall(r"k8s/[a-z/.-]+\b", GUIDE)
     assert [path for path in named if not (ROOT / path).exists()] == []
-    components = re.findall(r"`(bundle-[a-z]+|autoscaling[a-z-]*|tracing|retraining|monitoring)`", GUIDE)
+    components = re.findall(r"`(bundle-[a-z]+|autoscaling[a-z-]*|tracing|retraining|monitoring|keys)`", GUIDE)
     assert {name for name in components if not (ROOT / "k8s/components" / name).is_dir()} == set()
 
 

@@ -61,6 +61,18 @@ def test_every_setting_of_an_overlay_is_one_and_has_a_value_it_takes(
     assert (settings.host, settings.management_host) == ("0.0.0.0", "0.0.0.0")
 
 
+def test_a_changed_secret_reaches_the_running_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys file lies in a folder that a Secret is mounted as: a file mounted by itself would stay as it was."""
+    everything = render(FOLDERS["everything"])
+    file = _settings(everything.settings(), monkeypatch).keys_file
+    assert file is not None
+    pod = everything.pod("ticket-router")
+    mounts = {one["mountPath"]: one for one in pod.container("service")["volumeMounts"]}
+    assert mounts[str(file.parent)] == {"name": "keys", "mountPath": str(file.parent), "readOnly": True}
+    (volume,) = [one for one in pod.spec["volumes"] if one["name"] == "keys"]
+    assert volume["secret"] == {"secretName": "ticket-router-keys", "optional": False, "defaultMode": 0o440}
+
+
 def test_a_stopping_pod_has_time_for_what_it_accepted(deployed: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
     """preStop and the drain end before the kubelet kills, by a margin of ten seconds."""
     pod = deployed.pod("ticket-router")

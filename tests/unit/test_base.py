@@ -1,5 +1,6 @@
 """Where the encoder comes from, and what is refused as one."""
 
+import hashlib
 import importlib.util
 import json
 import shutil
@@ -10,7 +11,7 @@ import pytest
 
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
-from training.learn.base import resolve_base
+from training.learn.base import origin_of, resolve_base
 from training.learn.classifier import load_classifier, load_encoder, usable_positions
 from training.recipe import Recipe
 
@@ -72,6 +73,49 @@ def test_an_unreachable_hub_is_one_line(base: str, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert "--base embedded" in refusal(base)
+
+
+COMMITS = ("1" * 40, "2" * 40)
+
+
+@pytest.fixture
+def cached(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's cache, laid out as its client does, with two commits of a model; `main` and `v2` are the second."""
+    import huggingface_hub.constants
+
+    folder = tmp_path / "models--org--base"
+    for commit in COMMITS:
+        shutil.copytree(tiny_base, folder / "snapshots" / commit)
+    (folder / "refs").mkdir()
+    for name in ("main", "v2"):
+        (folder / "refs" / name).write_text(COMMITS[1])
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("base", "commit"),
+    [("org/base", COMMITS[1]), ("org/base@v2", COMMITS[1]), *((f"org/base@{commit}", commit) for commit in COMMITS)],
+)
+def test_a_hub_name_may_have_a_revision(cached: Path, base: str, commit: str) -> None:
+    """By the hub's own client: a commit or a tag is taken as asked for, and the commit goes on record."""
+    folder = resolve_base(base)
+    assert folder == cached / "snapshots" / commit
+    weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert origin_of(folder) == {"sha256": weights, "commit": commit}
+
+
+@pytest.mark.usefixtures("cached")
+@pytest.mark.parametrize("base", ["org/base@", "org/base@nowhere", f"org/base@{'3' * 40}"])
+def test_a_revision_that_is_not_there_is_one_line(base: str) -> None:
+    """Never another one in its place."""
+    assert f"--base {base}: " in refusal(base)
+
+
+def test_a_folder_has_no_commit(tiny_base: Path) -> None:
+    """Its weights' digest is on record all the same."""
+    assert origin_of(tiny_base).keys() == {"sha256"}
 
 
 @pytest.mark.parametrize("base", ["not a name!", "a/b/c", "--x"])

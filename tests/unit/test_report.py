@@ -177,6 +177,7 @@ def test_a_training_report_says_how_it_was_trained() -> None:
     provenance = {
         "data": {"file": "a.csv", "sha256": "f" * 64},
         "recipe": recipe,
+        "base": {"sha256": "e" * 64, "commit": "c" * 40},
         "code": "abc",
         "packages": {"t": "1"},
     }
@@ -184,6 +185,7 @@ def test_a_training_report_says_how_it_was_trained() -> None:
     assert "1,000 train, 10 validation, 10 calibration" in text
     assert "2 empty, 5 duplicates" in text
     assert "within 1.5e-06 of torch" in text
+    assert f"SHA-256 {'e' * 64} , commit {'c' * 40}" in text
     assert "epochs 3 6" in text
     assert "promise.confidence" not in text
 

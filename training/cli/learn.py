@@ -23,7 +23,8 @@ def train(
     base: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="Encoder to start from: a hub name, a folder, or 'embedded' (no hub needed)."
+            metavar="NAME",
+            help="Encoder to start from: a hub name (NAME@COMMIT pins it), a folder, or 'embedded' (no hub needed).",
         ),
     ] = DEFAULT_BASE,
     out: Annotated[

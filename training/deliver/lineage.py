@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from training.data.source import TicketFile
+from training.learn.base import origin_of
 from training.recipe import Recipe
 
 _PACKAGES = ("torch", "transformers", "optimum", "optimum-onnx", "onnx", "onnxruntime", "tokenizers", "numpy")
 _ROOT = Path(__file__).resolve().parent.parent
 
 
-def lineage(file: TicketFile, recipe: Recipe) -> dict[str, Any]:
+def lineage(file: TicketFile, recipe: Recipe, base: Path) -> dict[str, Any]:
     """The provenance that goes into the manifest: nothing in it changes when the same run is made again."""
     return {
         "data": file.origin(),
         "recipe": recipe.model_dump(mode="json"),
+        "base": origin_of(base),
         "code": code_revision(),
         "packages": {name: version(name) for name in _PACKAGES},
     }

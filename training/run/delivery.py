@@ -72,7 +72,7 @@ def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record
     )
     if not golden:
         raise TicketRouterError("no validation row is clear enough for a golden row; add closed tickets")
-    provenance = lineage(request.file, request.recipe)
+    provenance = lineage(request.file, request.recipe, learned.base)
     fp32 = ModelEntry(variant="fp32", file="model.onnx", tolerance=PARITY_TOLERANCE)
     draft = {
         "schema_version": SCHEMA_VERSION,
