@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service training
-.PHONY: help env programs demo test slow faults dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints licences sbom service-env clean
+.PHONY: help env programs demo test slow faults fuzz dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints licences sbom service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ faults: env programs ## the catalogue of faults in its long form, with the limit
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 3600
 	$(BIN)/python -m tests.faults.mutations --count 10000
 	$(BIN)/python -m tests.faults.kills --count 1000
+
+fuzz: env ## the readers of mails, texts, HTML, JSON and HTTP under libFuzzer; FUZZ="--runs 200000" (each of five) or --seconds
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 dashboard: env ## write Grafana's dashboard from its code
 	$(BIN)/python -m k8s.dashboard

@@ -26,6 +26,9 @@ _MOJIBAKE = re.compile(
     f"|[\xf0-\xf4][{_CONTINUATION}]{{3}})"
 )
 _MAX_MARKS = 4
+_LONE = re.compile("[\ud800-\udfff]")
+# Each stands for up to eighteen letters, and nobody writes it five times in a row.
+_PHRASES = re.compile("([\ufdfa\ufdfb]{4})[\ufdfa\ufdfb]+")
 
 
 def clean(text: str) -> str:
@@ -36,7 +39,7 @@ def clean(text: str) -> str:
     text = _MOJIBAKE.sub(_repair, text)
     text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _few_marks(text))
+        text = unicodedata.normalize("NFKC", _PHRASES.sub(r"\1", _few_marks(text)))
     text = _BLANK_LINES.sub("\n", _SPACES.sub(" ", text))
     return _MANY_LINE_ENDS.sub("\n\n", text).strip()
 
@@ -59,7 +62,7 @@ def _whole(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return _LONE.sub("\ufffd", text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass"))
     return text
 
 
@@ -82,8 +85,13 @@ def _few_marks(text: str) -> str:
 @cache
 def _marks() -> re.Pattern[str]:
     """Built on first use: marks are scattered over the planes and the standard library has no class for them."""
-    codes = [code for code in range(0x300, 0x1F000) if unicodedata.combining(chr(code))]
-    starts = [code for code in codes if not unicodedata.combining(chr(code - 1))]
-    ends = [code for code in codes if not unicodedata.combining(chr(code + 1))]
+    codes = {code for code in range(0x300, 0x1F000) if _is_mark(chr(code))}
+    starts = sorted(code for code in codes if code - 1 not in codes)
+    ends = sorted(code for code in codes if code + 1 not in codes)
     ranges = "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
     return re.compile(f"([{ranges}]{{{_MAX_MARKS}}})[{ranges}]+")
+
+
+def _is_mark(character: str) -> bool:
+    """Also of some that are none themselves and fall apart into marks, such as Tibetan vowel signs."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0

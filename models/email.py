@@ -7,9 +7,10 @@ reading, `mail_facts` the judging, `mail_text` chooses the parts that are the me
 import re
 from collections.abc import Sequence
 
+from models.budget import UNLIMITED, Budget
 from models.errors import MailError
-from models.mail_facts import mail_facts
-from models.mail_headers import Headers, addresses, decode_words, header, split_head
+from models.mail_facts import FACT_FIELDS, mail_facts
+from models.mail_headers import Headers, addresses, decode_words, header, split_head, values
 from models.mail_text import message_text, says_little, with_inner
 from models.mime import Part, leaves
 from models.ticket import Attachment, ContentType, Ticket
@@ -29,10 +30,15 @@ _REPORTS = frozenset({"message/delivery-status", "message/disposition-notificati
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+")
 
 
-def parse_email(raw: bytes) -> Ticket:
+def parse_email(raw: bytes, budget: Budget = UNLIMITED) -> Ticket:
+    """
+    Raises:
+        MailError: more bytes than are accepted.
+        TooComplex: the budget is used up.
+    """
     if len(raw) > MAX_MAIL_BYTES:
         raise MailError(f"the e-mail has {len(raw):,} bytes; at most {MAX_MAIL_BYTES:,} are accepted")
-    return _ticket(_plain_newlines(raw), MAX_MESSAGES_DEEP)
+    return _ticket(_plain_newlines(raw), MAX_MESSAGES_DEEP, budget)
 
 
 def _plain_newlines(raw: bytes) -> bytes:
@@ -42,19 +48,20 @@ def _plain_newlines(raw: bytes) -> bytes:
     return raw.lstrip(b"\n")  # some spools put blank lines before the headers
 
 
-def _ticket(raw: bytes, messages_left: int) -> Ticket:
+def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
     headers, body = split_head(raw)
-    parts = leaves(headers, body)
-    message = message_text(parts)
+    parts = leaves(headers, body, budget)
+    message = message_text(parts, budget)
     text, content_type = message
     subject = decode_words(header(headers, "subject"))
-    inner = _inner(parts, message, messages_left)
+    inner = _inner(parts, message, messages_left, budget)
     if inner is not None and text.strip():
-        text, content_type = with_inner(message, inner), "text/plain"
+        text, content_type = with_inner(message, inner, budget), "text/plain"
     elif inner is not None:
         text, content_type, subject = inner.body, inner.content_type, subject or inner.subject
     sender = next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
     recipients = _addressed(headers, _TO_FIELDS)
+    told = [(name, value) for name in FACT_FIELDS for value in values(headers, name)]
     return Ticket(
         subject=subject,
         body=text,
@@ -62,26 +69,27 @@ def _ticket(raw: bytes, messages_left: int) -> Ticket:
         sender=sender,
         recipients=recipients,
         # Cc aside: people copy mail to themselves, and that is no loop.
-        facts=mail_facts(headers, sender=sender, recipients=_addressed(headers, ["to"])),
+        facts=mail_facts(told, sender=sender, recipients=_addressed(headers, ["to"])),
         attachments=_attachments(parts),
     )
 
 
 def _addressed(headers: Headers, names: Sequence[str]) -> tuple[str, ...]:
-    values = (value for name in names for key, value in headers if key == name)
-    return addresses(", ".join(values))
+    return addresses(", ".join(value for name in names for value in values(headers, name)))
 
 
-def _inner(parts: Sequence[Part], message: tuple[str, ContentType], messages_left: int) -> Ticket | None:
+def _inner(
+    parts: Sequence[Part], message: tuple[str, ContentType], messages_left: int, budget: Budget
+) -> Ticket | None:
     """A forward as attachment: the first message inside, below few words or none. A delivery report's is our own."""
     returned = bool(message[0].strip()) and any(part.content_type in _REPORTS for part in parts)
     if not messages_left or returned:
         return None
     attached = (part for part in parts if part.content_type in {"message/rfc822", "message/global"})
     part = next(attached, None)
-    if part is None or not says_little(*message):
+    if part is None or not says_little(*message, budget):
         return None
-    return _ticket(part.decoded().lstrip(b"\n"), messages_left - 1)
+    return _ticket(part.decoded().lstrip(b"\n"), messages_left - 1, budget)
 
 
 def _attachments(parts: Sequence[Part]) -> tuple[Attachment, ...]:

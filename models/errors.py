@@ -14,3 +14,10 @@ class BundleError(TicketRouterError):
 
 class MailError(TicketRouterError):
     """Raw bytes that cannot be read as an e-mail within the limits."""
+
+
+class TooComplex(TicketRouterError):
+    """Reading a ticket took more than its `Budget`. No fault of anybody's to mend: a person reads it instead."""
+
+    def __init__(self) -> None:
+        super().__init__("reading the ticket takes longer than it may; a person should read it")

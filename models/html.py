@@ -11,18 +11,20 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import NamedTuple
 
+from models.budget import UNLIMITED, Budget
+
 MAX_TAGS = 12_000
 MAX_TEXT = 64_000
 MAX_REGIONS = 8
 MAX_TAG = 800
 MAX_MARKUP = 400_000
 
-_ASCII_LOWER = {code: code + 32 for code in range(65, 91)}  # unlike str.lower, never changes the length
 _NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})")
 _WHITE = re.compile(r"\s+")
 _BIG_NUMBER = re.compile(r"&#[xX]?[0-9a-fA-F]{8,};?")  # html.unescape raises on numbers of 5,000 digits
 
-_RAW = frozenset({"script", "style", "title", "template", "noframes", "xml"})
+_RAW = ("script", "style", "title", "template", "noframes", "xml")
+_RAW_END = {name: re.compile("</" + name, re.IGNORECASE | re.ASCII) for name in _RAW}
 _VOID = frozenset({"br", "hr", "img", "input", "meta", "link", "col", "base", "wbr", "area", "source"})
 _LINE = frozenset({
     "div", "tr", "table", "ul", "ol", "dl", "dt", "dd", "center", "section", "article", "header", "footer", "main",
@@ -108,10 +110,10 @@ class _Writer:
             self.end_line(force=True)
 
 
-def html_to_text(html: str, *, keep_quotes: bool = False) -> str:
+def html_to_text(html: str, *, keep_quotes: bool = False, budget: Budget = UNLIMITED) -> str:
     """Readable text; quoted regions as `> ` lines unless `keep_quotes` (a forward's quote is its message)."""
-    text = _convert(html, keep_quotes=keep_quotes, keep_hidden=False)
-    return text or _convert(html, keep_quotes=True, keep_hidden=True)
+    text = _convert(html, budget, keep_quotes=keep_quotes, keep_hidden=False)
+    return text or _convert(html, budget, keep_quotes=True, keep_hidden=True)
 
 
 def answers_a_mail(html: str) -> bool:
@@ -119,10 +121,11 @@ def answers_a_mail(html: str) -> bool:
     return _ANSWERS.search(html, 0, MAX_MARKUP) is not None
 
 
-def _convert(html: str, *, keep_quotes: bool, keep_hidden: bool) -> str:
+def _convert(html: str, budget: Budget, *, keep_quotes: bool, keep_hidden: bool) -> str:
     writer = _Writer()
     regions: list[_Region] = []
     for token in _tokens(html):
+        budget.check()
         if isinstance(token, str):
             if _visible(regions):
                 writer.text(token)
@@ -200,7 +203,6 @@ def _close(tag: _Tag, regions: list[_Region], writer: _Writer) -> None:
 
 def _tokens(html: str) -> Iterator[str | _Tag]:
     """Text and tags in order; comments, declarations and raw-text elements are skipped whole."""
-    lower = html.translate(_ASCII_LOWER)
     position, tags = 0, 0
     while position < len(html) and tags < MAX_TAGS:
         start = html.find("<", position)
@@ -219,10 +221,10 @@ def _tokens(html: str) -> Iterator[str | _Tag]:
             continue
         position = end = _tag_end(html, start)
         name = match[2].lower()
-        if name in _RAW and not match[1]:
-            position = _raw_end(lower, name, end)
+        if name in _RAW_END and not match[1]:
+            position = _raw_end(html, name, end)
         else:
-            yield _Tag(name, bool(match[1]), lower[start : min(end, start + MAX_TAG)])
+            yield _Tag(name, bool(match[1]), _lower(html[start : min(end, start + MAX_TAG)]))
 
 
 def _skip_odd(html: str, start: int) -> int:
@@ -252,6 +254,11 @@ def _tag_end(html: str, start: int) -> int:
     return first
 
 
-def _raw_end(lower: str, name: str, start: int) -> int:
-    end = lower.find("</" + name, start)
-    return len(lower) if end < 0 else _after(lower, ">", end)
+def _lower(source: str) -> str:
+    """ASCII letters alone, as HTML compares names."""
+    return source.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
+
+
+def _raw_end(html: str, name: str, start: int) -> int:
+    end = _RAW_END[name].search(html, start)
+    return len(html) if end is None else _after(html, ">", end.start())

@@ -1,20 +1,28 @@
 """Reads header fields: splitting them off, unfolding, encoded words, parameters, addresses. Used by `mime` and `email`.
 
-Everything is capped and linear; broken fields give what can be read of them.
+Everything is capped and linear; broken fields give what can be read of them. Values stay bytes until asked for: to
+guess a charset takes longer than to split off a hundred fields.
 """
 
 import binascii
 import quopri
 import re
+from collections.abc import Iterator
+from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 from models.charsets import decode
 
 MAX_HEADER_BYTES = 64_000
+MAX_HEADER_LINES = 2_000
 MAX_FIELD_BYTES = 8_000
+MAX_SAME = 50
+"""Fields of one name that are read; real mails have one, or some dozens of `Received`."""
+MAX_PARAMETERS = 50
 MAX_ADDRESSES = 100
 
-Headers = tuple[tuple[str, str], ...]
+Headers = tuple[tuple[str, bytes], ...]
+"""Names in lower case, values unfolded and as they came."""
 
 _FIELD = re.compile(rb"([!-9;-~]{1,80})[ \t]*:(.*)", re.DOTALL)
 _MIME_FIELD = re.compile(rb"(?:mime-version|content-type|content-transfer-encoding|message-id)[ \t]*:", re.IGNORECASE)
@@ -23,43 +31,49 @@ _WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?\n]{0,
 _WORDS = re.compile(rf"(?:{_WORD.pattern.replace('(', '(?:').replace('(?:?:', '(?:')})+")
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?==\?)")
 _QUOTED = re.compile(r"\"[^\"]*\"|\([^()]*\)")
-_IN_BRACKETS = re.compile(r"<\s*([^<>\s]*@[^<>\s]*)\s*>")
-_BARE = re.compile(r"[^\s<>()\"',;:]+@[^\s<>()\"',;:]+")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+# Possessive, and no two neighbours that may take the same character: else a long run of "@" costs its square.
+_IN_BRACKETS = re.compile(r"<\s*+([^<>\s@]*+@[^<>\s]*+)\s*+>")
+_BARE = re.compile(r"[^\s<>()\"',;:]++")
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
 
-def split_head(raw: bytes) -> tuple[Headers, bytes]:
+def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, bytes]:
     """Fields, names in lower case and values unfolded; and the body. Line ends must be `\\n`."""
     fields: list[bytes] = []
+    typed = False
     position, limit = 0, min(len(raw), MAX_HEADER_BYTES)
-    while position < limit:
+    for _ in range(max_lines):
+        if position >= limit:
+            break
         end = raw.find(b"\n", position)
         end = len(raw) if end < 0 else end
         line = raw[position:end]
-        if not line.strip() and not _goes_on(raw, end, fields):
+        # A blank line may only have broken the head: the fields that make a body readable come after it.
+        if not line.strip() and (not fields or typed or _MIME_FIELD.match(raw[end + 1 : end + 40]) is None):
             return _read_fields(fields), raw[end + 1 :]
         if not _take(line, fields) and not _resumes(raw, end, fields):
             return _read_fields(fields), raw[position:]
+        typed |= line[:12].lower() == b"content-type"
         position = end + 1
-    return _read_fields(fields), raw[position:]
+    return _read_fields(fields), _past_head(raw, position)
+
+
+def _past_head(raw: bytes, position: int) -> bytes:
+    """What follows a head that is longer than is read."""
+    end = raw.find(b"\n\n", position)
+    return raw[end + 2 :] if end >= 0 else raw[position:]
 
 
 def _take(line: bytes, fields: list[bytes]) -> bool:
     """Adds a header line; False if it is none. Mailbox separators ("From ann …") are swallowed."""
     if fields and (not line.strip() or line[:1] in b" \t"):
-        fields[-1] = (fields[-1] + b" " + line.strip()[:MAX_FIELD_BYTES])[:MAX_FIELD_BYTES]
+        if len(fields[-1]) < MAX_FIELD_BYTES:  # else every line of a long field would copy all of it
+            fields[-1] = (fields[-1] + b" " + line.strip()[:MAX_FIELD_BYTES])[:MAX_FIELD_BYTES]
         return True
     if _FIELD.match(line[:200]):
         fields.append(line[:MAX_FIELD_BYTES])
         return True
     return line.startswith((b"From ", b">From "))
-
-
-def _goes_on(raw: bytes, end: int, fields: list[bytes]) -> bool:
-    """Whether a blank line only broke the head: the fields that make a body readable come after it."""
-    if not fields or any(line[:13].lower().startswith(b"content-type") for line in fields):
-        return False
-    return _MIME_FIELD.match(raw[end + 1 : end + 40]) is not None
 
 
 def _resumes(raw: bytes, end: int, fields: list[bytes]) -> bool:
@@ -69,12 +83,17 @@ def _resumes(raw: bytes, end: int, fields: list[bytes]) -> bool:
 
 def _read_fields(fields: list[bytes]) -> Headers:
     found = (_FIELD.match(line) for line in fields)
-    return tuple((m[1].decode("ascii").lower(), decode(m[2].strip(), None)) for m in found if m)
+    return tuple((m[1].decode("ascii").lower(), m[2].strip()) for m in found if m)
 
 
 def header(headers: Headers, name: str) -> str:
     """The first value of that name, "" if there is none."""
-    return next((value for key, value in headers if key == name), "")
+    return next(values(headers, name), "")
+
+
+def values(headers: Headers, name: str) -> Iterator[str]:
+    """The values of that name in order, at most `MAX_SAME`."""
+    return (decode(value, None) for value in islice((value for key, value in headers if key == name), MAX_SAME))
 
 
 def decode_words(value: str) -> str:
@@ -97,7 +116,7 @@ def _decode_run(match: re.Match[str]) -> str:
 
 def decode_base64(data: bytes) -> bytes:
     """What can be read of base64, however damaged or cut."""
-    data = _NOT_BASE64.sub(b"", data)
+    data = data.translate(None, _NOT_BASE64)
     usable = len(data) - (len(data) % 4 == 1)
     return binascii.a2b_base64(data[:usable] + b"=" * (-usable % 4))
 
@@ -106,7 +125,8 @@ def parameters(value: str) -> dict[str, str]:
     """Parameters of a structured field, with RFC 2231 continuations and percent encoding resolved."""
     plain: dict[str, str] = {}
     split: dict[str, list[tuple[int, bool, str]]] = {}
-    for name, quoted in _PARAMETER.findall(value[:MAX_FIELD_BYTES]):
+    for match in islice(_PARAMETER.finditer(value[:MAX_FIELD_BYTES]), MAX_PARAMETERS):
+        name, quoted = match.groups()
         text = quoted.strip()
         text = text[1:-1].replace("\\", "") if text.startswith('"') and text.endswith('"') else text.strip('"')
         base, star, index = name.lower().partition("*")
@@ -133,7 +153,7 @@ def addresses(value: str) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for piece in _QUOTED.sub(" ", value[:MAX_FIELD_BYTES].replace("><", ">,<")).replace(";", ",").split(","):
         match = _IN_BRACKETS.search(piece)
-        address = match[1] if match else next(iter(_BARE.findall(piece)), "")
+        address = match[1] if match else next((run for run in _BARE.findall(piece) if "@" in run[1:-1]), "")
         if address and len(address) <= 254:
             found[address.lower()] = None
     return tuple(found)[:MAX_ADDRESSES]

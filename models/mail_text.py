@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+from models.budget import Budget
 from models.html import html_to_text
 from models.mime import Part
 from models.ticket import ContentType, Ticket
@@ -32,39 +33,44 @@ _SPEAKS_OF_HTML = re.compile(
 )
 
 
-def message_text(parts: Sequence[Part]) -> tuple[str, ContentType]:
+def message_text(parts: Sequence[Part], budget: Budget) -> tuple[str, ContentType]:
     """The text parts that are the message: plain text, or HTML where the plain text stands in for it."""
-    plain = "\n\n".join(_texts(parts, "text/plain"))
-    rich = "\n<hr>\n".join(_texts(parts, "text/html"))
-    if not rich or not _stands_in(plain, rich):
+    plain = "\n\n".join(_texts(parts, "text/plain", budget))
+    rich = "\n<hr>\n".join(_texts(parts, "text/html", budget))
+    if not rich or not _stands_in(plain, rich, budget):
         return (plain, "text/plain") if plain or not rich else (rich, "text/html")
     if _is_placeholder(plain):
         return rich, "text/html"
     return f"<p>{escape(plain.strip())}</p>\n{rich}", "text/html"  # few words, but perhaps the customer's
 
 
-def says_little(text: str, content_type: ContentType) -> bool:
+def says_little(text: str, content_type: ContentType, budget: Budget) -> bool:
     """Whether the words may be a forwarder's: "please handle", with or without a signature."""
-    return len(_words(text, content_type)) <= POINTER_WORDS
+    return len(_words(text, content_type, budget)) <= POINTER_WORDS
 
 
-def with_inner(message: tuple[str, ContentType], inner: Ticket) -> str:
+def with_inner(message: tuple[str, ContentType], inner: Ticket, budget: Budget) -> str:
     """The words above and the message inside, as a client would write a forward."""
-    above = _as_text(*message)
-    return "\n\n".join((above, FORWARD_LINE, inner.subject, _as_text(inner.body, inner.content_type)))
+    above = _as_text(*message, budget)
+    return "\n\n".join((above, FORWARD_LINE, inner.subject, _as_text(inner.body, inner.content_type, budget)))
 
 
-def _texts(parts: Sequence[Part], kind: str) -> list[str]:
+def _texts(parts: Sequence[Part], kind: str, budget: Budget) -> list[str]:
     read = [part for part in parts if part.content_type == kind and not part.is_attachment][:MAX_TEXT_PARTS]
-    return list(filter(str.strip, (part.text() for part in read)))
+    return list(filter(str.strip, (_text(part, budget) for part in read)))
 
 
-def _stands_in(plain: str, rich: str) -> bool:
+def _text(part: Part, budget: Budget) -> str:
+    budget.check_now()
+    return part.text()
+
+
+def _stands_in(plain: str, rich: str, budget: Budget) -> bool:
     """Whether the plain text is short and the HTML says something else, and more."""
-    words = _words(plain, "text/plain")
+    words = _words(plain, "text/plain", budget)
     if not words or len(words) > PLACEHOLDER_WORDS or not (len(words) <= FEW_WORDS or _is_placeholder(plain)):
         return not words
-    other = _words(rich, "text/html")
+    other = _words(rich, "text/html", budget)
     return bool(other) and 4 * len(set(words) & set(other)) <= len(set(words))
 
 
@@ -72,10 +78,10 @@ def _is_placeholder(plain: str) -> bool:
     return not plain.strip() or _SPEAKS_OF_HTML.search(plain[:1000]) is not None
 
 
-def _words(text: str, content_type: ContentType) -> list[str]:
-    text = _as_text(text[:MAX_PEEK], content_type)
+def _words(text: str, content_type: ContentType, budget: Budget) -> list[str]:
+    text = _as_text(text[:MAX_PEEK], content_type, budget)
     return _WORD.findall(text[:MAX_PEEK].casefold())
 
 
-def _as_text(text: str, content_type: ContentType) -> str:
-    return html_to_text(text) if content_type == "text/html" else text
+def _as_text(text: str, content_type: ContentType, budget: Budget) -> str:
+    return html_to_text(text, budget=budget) if content_type == "text/html" else text

@@ -2,7 +2,7 @@
 
 The standard library's parser needs 8 s for 10,000 parts and recurses on nested ones; the fast ones refuse a mail with
 a bad boundary or bad base64. This one looks for boundary lines and nothing else, so its time is bounded by
-`MAX_DEPTH` passes over the bytes. Used by `email` alone.
+`MAX_DEPTH` passes over the bytes. What an attachment holds is never decoded. Used by `email` alone.
 """
 
 import binascii
@@ -12,38 +12,39 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from models.budget import UNLIMITED, Budget
 from models.charsets import decode
 from models.mail_headers import Headers, decode_base64, decode_words, header, parameters, split_head
 
 MAX_DEPTH = 10
 MAX_PARTS = 200
+MAX_MULTIPARTS = 100
+MAX_PART_LINES = 100
+"""Lines of a part's own header; they have some five."""
 MAX_TEXT_BYTES = 400_000
+MAX_BOUNDARY = 200
+"""RFC 2046 allows 70."""
+MAX_FILENAME = 1_000
+"""Characters of a file name as it is encoded, of which each can take a dozen."""
 
-_ANY_BOUNDARY = re.compile(rb"^--([^\s-][^\n]{0,200}|-{2,}[^\s-][^\n]{0,200})$", re.MULTILINE)
+# Both begin with bytes that are the same for every match, so that all others are passed over at once.
+_ANY_BOUNDARY = re.compile(rb"\n--([^\s-][^\n]{0,200}|-{2,}[^\s-][^\n]{0,200})(?=\n|\Z)")
+_BOUNDARY_END = rb"(--)?[ \t]*(?=\n|\Z)"
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A leaf of the tree, still encoded."""
+    """A leaf of the tree, its body still encoded."""
 
-    headers: Headers
     content_type: str
     parameters: dict[str, str]
+    filename: str
+    is_attachment: bool
+    encoding: str
     body: bytes
 
-    @property
-    def is_attachment(self) -> bool:
-        disposition = header(self.headers, "content-disposition").split(";")[0].strip().lower()
-        return disposition == "attachment" or (disposition == "inline" and bool(self.filename))
-
-    @property
-    def filename(self) -> str:
-        disposed = parameters(header(self.headers, "content-disposition"))
-        return decode_words(disposed.get("filename") or self.parameters.get("name") or "")
-
     def decoded(self) -> bytes:
-        encoding = header(self.headers, "content-transfer-encoding").split(";")[0].strip().lower()
-        return _decoded(self.body[:MAX_TEXT_BYTES], encoding)
+        return _decoded(self.body[:MAX_TEXT_BYTES], self.encoding)
 
     def text(self) -> str:
         return decode(self.decoded(), self.parameters.get("charset"))
@@ -51,24 +52,33 @@ class Part:
 
 @dataclass(slots=True)
 class _Walk:
+    budget: Budget
     parts: list[Part] = field(default_factory=list)
+    multiparts: int = 0
 
     def into(self, headers: Headers, body: bytes, depth: int, default: str = "text/plain") -> None:
+        self.budget.check_now()
         value = header(headers, "content-type")
-        part = Part(headers, media_type(value) or default, parameters(value), body)
-        children = _children(part) if part.content_type.startswith("multipart/") and depth < MAX_DEPTH else []
+        kind, declared = media_type(value) or default, parameters(value)
+        children = self._children(kind, declared, body) if depth < MAX_DEPTH else []
         for child in children:
             if len(self.parts) >= MAX_PARTS:
                 return
-            child_default = "message/rfc822" if part.content_type == "multipart/digest" else "text/plain"
-            self.into(*split_head(child), depth + 1, child_default)
+            child_default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
+            self.into(*split_head(child, MAX_PART_LINES), depth + 1, child_default)
         if not children:
-            self.parts.append(_leaf(part, depth))
+            self.parts.append(_leaf(headers, _leaf_type(kind, depth), declared, body))
+
+    def _children(self, kind: str, declared: dict[str, str], body: bytes) -> list[bytes]:
+        if not kind.startswith("multipart/") or self.multiparts >= MAX_MULTIPARTS:
+            return []
+        self.multiparts += 1
+        return _split(body, declared.get("boundary", "").strip())
 
 
-def leaves(headers: Headers, body: bytes) -> list[Part]:
+def leaves(headers: Headers, body: bytes, budget: Budget = UNLIMITED) -> list[Part]:
     """All parts that hold content, in order; at most `MAX_PARTS`, from at most `MAX_DEPTH` levels."""
-    walk = _Walk()
+    walk = _Walk(budget)
     walk.into(headers, body, 0)
     return walk.parts
 
@@ -79,35 +89,44 @@ def media_type(value: str) -> str:
     return kind if re.fullmatch(r"[\w.+-]+/[\w.+*-]+", kind) else ""
 
 
-def _leaf(part: Part, depth: int) -> Part:
+def _leaf(headers: Headers, kind: str, declared: dict[str, str], body: bytes) -> Part:
+    value = header(headers, "content-disposition")
+    disposition = _first_word(value)
+    filename = decode_words((parameters(value).get("filename") or declared.get("name") or "")[:MAX_FILENAME])
+    attached = disposition == "attachment" or (disposition == "inline" and bool(filename))
+    encoding = _first_word(header(headers, "content-transfer-encoding"))
+    return Part(kind, declared, filename, attached, encoding, body)
+
+
+def _leaf_type(kind: str, depth: int) -> str:
     """A multipart without parts is read as the text it must be; below the depth limit it is opaque."""
-    if not part.content_type.startswith("multipart/"):
-        return part
-    kind = "text/plain" if depth < MAX_DEPTH else "application/octet-stream"
-    return Part(part.headers, kind, part.parameters, part.body)
+    if not kind.startswith("multipart/"):
+        return kind
+    return "text/plain" if depth < MAX_DEPTH else "application/octet-stream"
 
 
-def _children(part: Part) -> list[bytes]:
-    declared = part.parameters.get("boundary", "").strip()
-    names = [declared.encode("utf-8", "replace")] if declared else []
-    guess = _ANY_BOUNDARY.search(part.body)
-    if guess:
-        names.append(guess[1].rstrip())
-    for name in names:
-        children = list(islice(_between(part.body, name), MAX_PARTS))
-        if children:
-            return children
-    return []
+def _first_word(value: str) -> str:
+    return value.split(";")[0].strip().lower()
+
+
+def _split(body: bytes, declared: str) -> list[bytes]:
+    """The bytes of the parts: between lines of the declared boundary, or else of what looks like one."""
+    body = b"\n" + body
+    name = declared.encode("utf-8", "replace")
+    children = list(islice(_between(body, name), MAX_PARTS)) if 0 < len(name) <= MAX_BOUNDARY else []
+    if not children and (guess := _ANY_BOUNDARY.search(body)):
+        children = list(islice(_between(body, guess[1].rstrip()), MAX_PARTS))
+    return children
 
 
 def _between(body: bytes, boundary: bytes) -> Iterator[bytes]:
     """The bytes between boundary lines. A boundary that begins another ("x" and "xy") does not match it."""
-    line = re.compile(rb"^--" + re.escape(boundary) + rb"(--)?[ \t]*$\n?", re.MULTILINE)
+    line = re.compile(rb"\n--" + re.escape(boundary) + _BOUNDARY_END)
     start: int | None = None
     for match in line.finditer(body):
         if start is not None:
-            yield body[start : match.start()].removesuffix(b"\n")
-        start = match.end()
+            yield body[start : match.start()]
+        start = match.end() + 1
         if match[1]:
             return
     if start is not None:
@@ -120,8 +139,19 @@ def _decoded(data: bytes, encoding: str) -> bytes:
     if encoding == "quoted-printable":
         return quopri.decodestring(data)
     if encoding in {"x-uuencode", "uuencode", "x-uue", "uue"}:
-        return b"".join(map(_uu_line, data.split(b"\n")))
+        return _uudecoded(data)
     return data
+
+
+def _uudecoded(data: bytes) -> bytes:
+    """A line of one letter can stand for 45 bytes, so what comes out is capped as well."""
+    decoded, size = [], 0
+    for line in data.split(b"\n"):
+        decoded.append(_uu_line(line))
+        size += len(decoded[-1])
+        if size > MAX_TEXT_BYTES:
+            break
+    return b"".join(decoded)
 
 
 def _uu_line(line: bytes) -> bytes:

@@ -40,6 +40,7 @@ class Reason(StrEnum):
     LOOP = "loop"
     INVALID_SCORES = "invalid_scores"
     OUT_OF_SCOPE = "out_of_scope"
+    TOO_COMPLEX = "too_complex"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def judge(logits: Logits, scorings: Sequence[FieldScoring]) -> Verdict:
 
 
 def verdict_without_model(ticket: Ticket, text: str, scorings: Sequence[FieldScoring]) -> Verdict | None:
-    """The verdict on a ticket no model needs to see (blank, or not written by a person), or None: ask the model."""
+    """The verdict on a ticket no model needs to see (blank, unread, or no person's), or None: ask the model."""
     reason = _refusal(ticket, text)
     if reason is None:
         return None
@@ -153,6 +154,8 @@ def _refusal(ticket: Ticket, text: str) -> Reason | None:
         return Reason.LOOP
     if MailFact.AUTOMATIC in ticket.facts:
         return Reason.AUTOMATIC_MAIL
+    if ticket.unread:
+        return Reason.TOO_COMPLEX
     return None if text else Reason.EMPTY
 
 

@@ -1,13 +1,14 @@
 """`Ticket` → `PreparedText`: the one cleaning, run by training and by serving alike.
 
 Order: HTML to text, cap, Unicode, quoted replies, signatures, cap. Each step is a module of its own; this one only
-tells the story and keeps the flags. Nothing here raises, whatever the text.
+tells the story and keeps the flags. Nothing here raises, whatever the text, but for a `Budget` that is used up.
 """
 
 import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from models.budget import UNLIMITED, Budget
 from models.characters import clean, head_and_tail
 from models.html import answers_a_mail, html_to_text
 from models.quotes import clean_segments, visible_reply
@@ -65,9 +66,13 @@ class _Body:
     flags: frozenset[TextFlag]
 
 
-def prepare(ticket: Ticket) -> PreparedText:
+def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
+    """
+    Raises:
+        TooComplex: the budget is used up.
+    """
     subject = read_subject(ticket.subject)
-    body = _read_body(ticket, subject)
+    body = _read_body(ticket, subject, budget)
     text = "\n".join(filter(None, (subject.text, body.text)))
     capped = head_and_tail(text, MAX_CHARACTERS)
     found = {
@@ -79,16 +84,16 @@ def prepare(ticket: Ticket) -> PreparedText:
     return PreparedText(capped, body.flags | _set(found))
 
 
-def _read_body(ticket: Ticket, subject: Subject) -> _Body:
+def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> _Body:
     is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
     source = ticket.body
     if is_html:
-        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded)
+        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded, budget=budget)
     whole = clean(head_and_tail(source, WORKING_CHARACTERS))
     whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
     replied = _replied(ticket, subject, is_html=is_html)
-    reply = visible_reply(whole, forwarded=subject.forwarded, replied=replied)
-    text, signature, disclaimer = clean_segments(reply)
+    reply = visible_reply(whole, forwarded=subject.forwarded, replied=replied, budget=budget)
+    text, signature, disclaimer = clean_segments(reply, budget)
     found = {
         TextFlag.HTML: is_html,
         TextFlag.CHARACTERS_CAPPED: len(source) > WORKING_CHARACTERS,

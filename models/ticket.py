@@ -45,3 +45,5 @@ class Ticket:
     recipients: tuple[str, ...] = ()
     facts: frozenset[MailFact] = field(default_factory=frozenset)
     attachments: tuple[Attachment, ...] = ()
+    unread: bool = False
+    """It took more than its `Budget` to read, so nothing is known of its words."""

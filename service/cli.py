@@ -12,6 +12,7 @@ from models.printable import printable, printed
 from models.ticket import Ticket
 from service.api.render import decision_out
 from service.app import create_app
+from service.claim import Claim
 from service.decision import Decision
 from service.delivery.address import parse_address, parse_digest
 from service.delivery.download import Limits
@@ -178,7 +179,7 @@ async def _decide(settings: Settings, ticket: Ticket) -> Decision:
     service = create_app(settings)
     try:
         await service.start()
-        return await service.router.decide(ticket, deadline_in(settings.request_timeout_seconds))
+        return await service.router.decide(ticket, Claim(deadline_in(settings.request_timeout_seconds)))
     finally:
         await service.stop()
 

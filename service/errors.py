@@ -12,11 +12,19 @@ class ServiceError(Exception):
 
 
 class Overloaded(ServiceError):
-    """The queue is full. `retry_after` is an estimate of when it will have drained, in seconds."""
+    """More waits than can be answered in time. `retry_after`: when it may have drained, in seconds, is a guess."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__("the queue is full; try again after Retry-After seconds")
+        super().__init__("more waits than can be answered in time; try again after Retry-After seconds")
         self.retry_after = retry_after
+
+
+class TooManyBodies(Overloaded):
+    """So many large bodies are on their way that one more would have no room in memory."""
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+        self.args = ("too many large bodies are on their way; try again after Retry-After seconds",)
 
 
 class DeadlinePassed(ServiceError):

@@ -164,10 +164,14 @@ class Loader:
         return engine.model
 
     async def _open(self, bundle: Bundle | Path, idle: float, *, tune: bool = False) -> Engine:
-        with self._metrics.loading():
-            return await asyncio.to_thread(
-                open_engine, self._settings, self.on_batch, bundle, idle=idle, tune=tune, stop=self._stop
-            )
+        try:
+            with self._metrics.loading():
+                return await asyncio.to_thread(
+                    open_engine, self._settings, self.on_batch, bundle, idle=idle, tune=tune, stop=self._stop
+                )
+        except MemoryError as error:
+            name = bundle if isinstance(bundle, Path) else bundle.path
+            raise BundleError(f"{name}: there is not enough memory to load it; give the process more") from error
 
     def _refuse_unless_ready(self) -> None:
         if self._lifecycle.phase != "ready":

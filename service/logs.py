@@ -8,11 +8,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from pydantic_core import to_json
 from structlog.typing import EventDict, Processor
+
+from service.log_stream import log_stream
 
 SELDOM_SECONDS = 60.0
 """How often OpenTelemetry may say the same thing: a collector that is down fails every few seconds."""
@@ -23,7 +25,7 @@ _RENDERER = structlog.processors.JSONRenderer(lambda event, **_options: to_json(
 
 def configure_logging(level: str) -> None:
     """Send structlog and the standard library's loggers (uvicorn's) through one JSON renderer."""
-    number = logging.getLevelNamesMapping()[level.upper()]
+    number, stream = logging.getLevelNamesMapping()[level.upper()], log_stream()
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -33,10 +35,10 @@ def configure_logging(level: str) -> None:
     structlog.configure(
         processors=[*shared, _RENDERER],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    _bridge(shared, number)
+    _bridge(shared, number, stream)
 
 
 def without_messages(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -60,12 +62,12 @@ def _chain(error: BaseException) -> list[str]:
     return links
 
 
-def _bridge(shared: list[Processor], level: int) -> None:
+def _bridge(shared: list[Processor], level: int, stream: TextIO) -> None:
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _RENDERER],
     )
-    handler, seldom = logging.StreamHandler(sys.stdout), logging.StreamHandler(sys.stdout)
+    handler, seldom = logging.StreamHandler(stream), logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     seldom.setFormatter(formatter)
     seldom.addFilter(Seldom(SELDOM_SECONDS))

@@ -57,6 +57,7 @@ class Metrics:
         self._rejected = self._counter("rejected_total", "Tickets not answered, by cause.", "reason")
         self._truncated = self._counter("truncated_inputs_total", "Tickets too long for the model.")
         self._invalid = self._counter("invalid_scores_total", "Tickets whose scores were no numbers, left to people.")
+        self._evicted = self._counter("connections_evicted_total", "Connections that made way for new ones.")
         answers = self._counter("answers_total", "Answers, by where from: shares are hit rates.", "source")
         reloads = self._counter("model_reloads_total", "Reloads of the model.", "outcome")
         self._load_seconds = Summary(
@@ -106,6 +107,9 @@ class Metrics:
 
     def rejected(self, reason: str) -> None:
         self._rejected.labels(reason).inc()
+
+    def connection_evicted(self) -> None:
+        self._evicted.inc()
 
     def stage(self, stage: Stage) -> "Timed":
         """Time a stage, also when it raises."""

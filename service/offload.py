@@ -1,50 +1,118 @@
 """CPU-heavy work on larger inputs goes to threads, so that no single ticket holds the event loop.
 
-Parsing and cleaning are Python: a thread does not make them faster, it lets the loop answer others in between.
+Parsing and cleaning are Python: a thread does not make them faster, it lets the loop answer others in between. Callers
+take turns, as they do before the model.
 """
 
 import asyncio
+import heapq
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import Any, TypeVar
 
-from service.errors import Overloaded
+from models.budget import Budget
+from models.errors import TooComplex
+from service.claim import Claim
+from service.errors import DeadlinePassed, Overloaded
+from service.turns import Turns
 
 T = TypeVar("T")
 
 INLINE_BYTES = 4_000
-"""Inputs up to this size are handled at once: mostly under 2 ms, 5 at worst. Longer ones take up to 70 ms."""
+"""Inputs up to this size are handled at once: mostly under 2 ms."""
+INLINE_SECONDS = 0.02
+"""Made to cost time, they can take 100 ms: then they go to a thread after all."""
 THREADS = 2
 """More than two rarely help: they share the interpreter lock, and the tokenizer is fast beside the model."""
-MAX_PENDING = 64
-"""Large inputs waiting here hold their whole text in memory; beyond this many the service is overloaded."""
+MAX_PENDING_BYTES = 16_000_000
+"""What waits here is held in memory, and is a second of work or two; with more the service is overloaded."""
 _RETRY_SECONDS = 1.0
 
 
+@dataclass(eq=False, frozen=True, slots=True)
+class _Job:
+    size: int
+    work: Callable[[], Any]
+    claim: Claim
+    done: "asyncio.Future[Any]"
+
+
 class Offload:
-    """Runs work inline when its input is small, else in one of a few threads."""
+    """Runs work inline when its input is small, else in one of a few threads. Use from one event loop only."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
-        self._pending = 0
+        self._turns = Turns()
+        self._numbers = count()
+        self._waiting: list[tuple[int, int, _Job]] = []  # a heap: by tag, then in order of arrival
+        self._running = 0
 
-    async def run(self, size: int, work: Callable[[], T]) -> T:
+    async def run(self, size: int, work: Callable[[], T], claim: Claim) -> T:
         """The work's result. `size` is its input's, in bytes or characters.
 
         Raises:
-            Overloaded: too many large inputs wait already.
+            Overloaded: too much waits already, or too much of this caller's.
+            DeadlinePassed: its turn came too late.
         """
         if size <= INLINE_BYTES:
             return work()
-        if self._pending >= MAX_PENDING:
-            raise Overloaded(_RETRY_SECONDS)
-        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
-        self._pending += 1
-        future.add_done_callback(self._done)
-        return await future
+        return await self._in_thread(size, work, claim)
+
+    async def run_within(self, seconds: float, size: int, work: Callable[[Budget], T], claim: Claim) -> T:
+        """The same for work that keeps to a budget of CPU seconds.
+
+        Raises:
+            TooComplex: it is used up.
+            Overloaded, DeadlinePassed: as `run`.
+        """
+        if size <= INLINE_BYTES:
+            try:
+                return work(Budget(INLINE_SECONDS))
+            except TooComplex:
+                pass  # begun anew where nobody else waits for it
+        return await self._in_thread(size, lambda: work(Budget(seconds)), claim)
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _done(self, _future: "asyncio.Future[T]") -> None:
-        self._pending -= 1
+    async def _in_thread(self, size: int, work: Callable[[], T], claim: Claim) -> T:
+        if self._turns.full(claim.caller, MAX_PENDING_BYTES):
+            raise Overloaded(_RETRY_SECONDS)
+        job = _Job(size, work, claim, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiting, (self._turns.begin(claim.caller, size), next(self._numbers), job))
+        self._start()
+        try:
+            result: T = await job.done
+            return result
+        finally:
+            # What it raises holds this frame, and would hold itself through it: a refused body of megabytes would stay
+            # until the collector comes by, which in an idle service is never.
+            del job
+
+    def _start(self) -> None:
+        while self._waiting and self._running < THREADS:
+            tag, _, job = heapq.heappop(self._waiting)
+            self._turns.serve(tag)
+            self._turns.leave(job.claim.caller, job.size)
+            if job.done.done():
+                continue  # its caller has left
+            if job.claim.deadline <= asyncio.get_running_loop().time():
+                job.done.set_exception(DeadlinePassed())
+                continue
+            self._running += 1
+            future = asyncio.get_running_loop().run_in_executor(self._executor, job.work)
+            future.add_done_callback(partial(self._finish, job))
+
+    def _finish(self, job: _Job, future: "asyncio.Future[Any]") -> None:
+        self._running -= 1
+        self._start()
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if job.done.done():
+            return
+        if error is None:
+            job.done.set_result(future.result())
+        else:
+            job.done.set_exception(error)

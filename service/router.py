@@ -9,14 +9,16 @@ from ulid import ULID
 
 from models.encoding import Encoding
 from models.scoring import Reason, Verdict, verdict_without_model
-from models.text import PreparedText, prepare
+from models.text import PreparedText
 from models.ticket import Ticket
+from service.claim import Claim
 from service.decision import Decision, Flag
 from service.errors import NotReady
 from service.inference.answers import Answer, digest
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
+from service.reading import read_text
 from service.telemetry import Telemetry
 
 
@@ -94,13 +96,13 @@ class Router:
         served = (*self._replaced, *([self._served] if self._served else []))
         return [each.engine for each in served]
 
-    def check(self) -> None:
+    def check(self, claim: Claim) -> None:
         """Whether a ticket would be taken now; asked before a body is even read.
 
         Raises:
-            NotReady, ShuttingDown, Overloaded: it would not.
+            NotReady, ShuttingDown, DeadlinePassed, Overloaded: it would not.
         """
-        self.engine.batcher.check()
+        self.engine.batcher.check(claim)
 
     @contextmanager
     def one_model(self) -> Iterator[Engine]:
@@ -117,57 +119,57 @@ class Router:
         finally:
             served.leave()
 
-    async def decide(self, ticket: Ticket, deadline: float) -> Decision:
-        """The decision on a ticket. `deadline` (the loop's time) is when it need not be run any more.
+    async def decide(self, ticket: Ticket, claim: Claim) -> Decision:
+        """The decision on a ticket.
 
         Raises:
             ServiceError: no decision was reached, the class says why.
         """
         with self.one_model() as engine:
-            return await self.decide_with(engine, ticket, deadline)
+            return await self.decide_with(engine, ticket, claim)
 
-    async def decide_with(self, engine: Engine, ticket: Ticket, deadline: float) -> Decision:
+    async def decide_with(self, engine: Engine, ticket: Ticket, claim: Claim) -> Decision:
         """The same with an engine held by `one_model`, for requests of many tickets."""
-        text = await self._prepare(ticket)
+        ticket, text = await self._prepare(ticket, claim)
         verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
-            answer = await self._answer(engine, text.text, deadline)
+            answer = await self._answer(engine, text.text, claim)
             flags.update(("truncated",) if answer.truncated else ())
             verdict = self._judge(engine, answer)
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)
         self._telemetry.decided(decision)
         return decision
 
-    async def _prepare(self, ticket: Ticket) -> PreparedText:
+    async def _prepare(self, ticket: Ticket, claim: Claim) -> tuple[Ticket, PreparedText]:
         with self._telemetry.stage("prepare"):
-            return await self._offload.run(len(ticket.subject) + len(ticket.body), lambda: prepare(ticket))
+            return await read_text(self._offload, ticket, claim)
 
-    async def _answer(self, engine: Engine, text: str, deadline: float) -> Answer:
+    async def _answer(self, engine: Engine, text: str, claim: Claim) -> Answer:
         """What the model says of a text: known already, being computed for another ticket, or computed now."""
         if not engine.answers.limit:
-            return await self._computed(engine, text, deadline, None)
+            return await self._computed(engine, text, claim, None)
         key = digest(text)
         known = engine.answers.get(key)
         if known is not None:
             self._telemetry.answered("cache", known)
             return known
         if engine.batcher.shares(key):
-            answer = await engine.batcher.join(key, deadline)
+            answer = await engine.batcher.join(key, claim)
             self._telemetry.answered("shared", answer)
             return answer
-        return await self._computed(engine, text, deadline, key)
+        return await self._computed(engine, text, claim, key)
 
-    async def _computed(self, engine: Engine, text: str, deadline: float, key: bytes | None) -> Answer:
-        engine.batcher.check()  # a known answer is given even when the queue is full, a new one not even encoded
-        encoding = await self._encode(engine, text)
-        answer = await engine.batcher.submit(encoding, deadline, key)
+    async def _computed(self, engine: Engine, text: str, claim: Claim, key: bytes | None) -> Answer:
+        engine.batcher.check(claim)  # a known answer is given even when the queue is full, a new one not even encoded
+        encoding = await self._encode(engine, text, claim)
+        answer = await engine.batcher.submit(encoding, claim, key)
         self._telemetry.answered("model", answer)
         return answer
 
-    async def _encode(self, engine: Engine, text: str) -> Encoding:
+    async def _encode(self, engine: Engine, text: str, claim: Claim) -> Encoding:
         with self._telemetry.stage("encode"):
-            return await self._offload.run(len(text), lambda: engine.bundle.encode(text))
+            return await self._offload.run(len(text), lambda: engine.bundle.encode(text), claim)
 
     def _judge(self, engine: Engine, answer: Answer) -> Verdict:
         with self._telemetry.stage("decide"):

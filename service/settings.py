@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     """Padded tokens that may wait before 429. About a second of work of a six-layer model on two cores, three on slow
     ones: longer queues only turn into answers that come too late."""
 
+    queue_seconds: Seconds = 4.0
+    """Longest that a ticket may have to wait for its turn, at the pace measured lately, before 429: so long after a
+    flood all is as before. On fast models `queue_tokens` is the narrower of the two."""
+
     max_connections: Count = 4000
     """Connections open at once, per process; one more takes the place of the one that has kept us waiting longest.
     Bounded by the limit of open files."""

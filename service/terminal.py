@@ -18,6 +18,7 @@ REASONS = {
     "bounce": "a delivery report",
     "loop": "our own mail come back",
     "invalid_scores": "the model gave no valid scores",
+    "too_complex": "reading it takes too long, so a person should",
     "out_of_scope": "unlike the tickets that this model knows",
 }
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, create_model
 from pydantic_core import ErrorDetails
 
+from service.api.pieces import has_too_many_pieces
 from service.api.schemas import Input, ReloadRequest, RouteRequest
 from service.errors import FieldError, InvalidRequest, MalformedJson
 
@@ -27,6 +28,8 @@ _MESSAGES = {
 _KNOWN = frozenset({"tickets", "bundle", *(field.alias or name for name, field in RouteRequest.model_fields.items())})
 _ROUTE = TypeAdapter(RouteRequest)
 _RELOAD = TypeAdapter(ReloadRequest)
+
+_TOO_MANY_VALUES = FieldError("", "too_many_values", "The body has too many values; send fewer tickets, or headers")
 
 Parsed = RouteRequest | InvalidRequest
 """A ticket of a batch, or why it is none: its neighbours are decided all the same."""
@@ -72,6 +75,8 @@ class BatchParser:
 
 
 def _validated(adapter: TypeAdapter[T], body: bytes) -> T:
+    if has_too_many_pieces(body):
+        raise InvalidRequest((_TOO_MANY_VALUES,))
     try:
         value = adapter.validate_json(body)
     except ValidationError as error:

@@ -57,7 +57,7 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
         plan=schemas.PlanOut(source=engine.chosen.source, **plan.model_dump(exclude={"variant"})),
         queue_depth=engine.batcher.depth,
         queue_tokens=engine.batcher.tokens,
-        queue_tokens_limit=engine.limits.queue_tokens,
+        queue_tokens_limit=engine.batcher.capacity,
         cache_entries=len(engine.answers),
         golden_rows=engine.replayed.rows,
         golden_largest_difference=engine.replayed.largest_difference,

@@ -8,7 +8,6 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from models.email import parse_email
 from models.errors import MailError
 from models.ticket import Ticket
 from service import errors
@@ -19,6 +18,7 @@ from service.api.intake import JSON, MAIL, media_type, ticket_of, tickets_of, ti
 from service.api.parsing import BatchParser, parse_route
 from service.api.render import decision_out, model_card_out
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
+from service.claim import Claim
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
 from service.http.authorization import REFUSALS as GATE_REFUSALS
@@ -31,6 +31,7 @@ from service.http.problems import documented, kind_of, problem_of
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
+from service.reading import read_mail
 from service.router import Router, deadline_in
 from service.settings import Settings
 from service.telemetry import Telemetry
@@ -130,62 +131,75 @@ class Api:
 
     async def route(self, request: Request) -> Response:
         """Decide one ticket: which department, how sure, and whether to route it, suggest it, or leave it to people."""
-        self._router.check()
-        self._access.take(caller_of(request.scope))
-        deadline = deadline_in(timeout_seconds(request, self._settings.request_timeout_seconds))
+        claim = self._admitted(request, self._settings.request_timeout_seconds)
         media = media_type(request, JSON, MAIL)
-        body = await self._bodies.read(request, self._settings.max_body_bytes, deadline)
+        body = await self._bodies.read(request, self._settings.max_body_bytes, claim.deadline)
         with while_connected(request.scope):
-            ticket = await self._parsed(body, parse_email if media == MAIL else _json_ticket)
-            decision = await self._router.decide(ticket, deadline)
+            ticket = await (self._mail(body, claim) if media == MAIL else self._parsed(body, _json_ticket, claim))
+            decision = await self._router.decide(ticket, claim)
         say(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
         return _json(decision_out(decision))
 
     async def batch(self, request: Request) -> Response:
         """Decide many tickets; one result or one error each, in their order."""
-        self._router.check()
-        self._access.take(caller_of(request.scope))
-        deadline = deadline_in(timeout_seconds(request, self._settings.batch_timeout_seconds))
+        claim = self._admitted(request, self._settings.batch_timeout_seconds)
         media_type(request, JSON)
-        body = await self._bodies.read(request, self._settings.max_batch_body_bytes, deadline)
+        body = await self._bodies.read(request, self._settings.max_batch_body_bytes, claim.deadline)
         with while_connected(request.scope):
-            tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)))
+            tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)), claim)
             self._access.take_more(caller_of(request.scope), len(tickets) - 1)
             say(request.scope, tickets=len(tickets))
             with self._router.one_model() as engine:  # one answer names one version, also during a reload
-                results = await self._decide_all(engine, tickets, deadline)
+                results = await self._decide_all(engine, tickets, claim)
         return _json(self._batch_out(results, request.state.request_id))
 
     async def model(self, _request: Request) -> Response:
         """The model served: its fields, labels, thresholds and what precision they promise."""
         return _json(model_card_out(self._router.engine))
 
-    async def _parsed(self, body: bytes, parse: Callable[[bytes], T]) -> T:
+    def _admitted(self, request: Request, longest_seconds: float) -> Claim:
+        """What this request may ask of the queue, if a ticket of its caller's would be taken now.
+
+        Raises:
+            InvalidHeader: its timeout is no number of seconds.
+            NotReady, ShuttingDown, DeadlinePassed, Overloaded, RateLimited: none would.
+        """
+        caller = caller_of(request.scope)
+        deadline = deadline_in(timeout_seconds(request, longest_seconds))
+        claim = Claim(deadline, caller.name if self._access.asks else None)
+        self._router.check(claim)
+        self._access.take(caller)
+        return claim
+
+    async def _parsed(self, body: bytes, parse: Callable[[bytes], T], claim: Claim) -> T:
         with self._telemetry.stage("parse"):
-            return await self._offload.run(len(body), lambda: parse(body))
+            return await self._offload.run(len(body), lambda: parse(body), claim)
+
+    async def _mail(self, body: bytes, claim: Claim) -> Ticket:
+        with self._telemetry.stage("parse"):
+            return await read_mail(self._offload, body, claim)
 
     async def _decide_all(
-        self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], deadline: float
+        self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], claim: Claim
     ) -> Sequence[Decision | ServiceError]:
-        limits = engine.limits
-        window = asyncio.Semaphore(max(1, int(BATCH_SHARE * limits.queue_tokens / limits.max_tokens)))
+        window = asyncio.Semaphore(_window(engine))
         async with asyncio.TaskGroup() as group:
             tasks = []
             for ticket in tickets:
                 await window.acquire()
-                tasks.append(group.create_task(self._decide_one(engine, ticket, deadline, window)))
+                tasks.append(group.create_task(self._decide_one(engine, ticket, claim, window)))
                 # One ticket is prepared per turn of the loop: 64 of them in one turn would hold up everybody else.
                 await asyncio.sleep(0)
         return [task.result() for task in tasks]
 
     async def _decide_one(
-        self, engine: Engine, ticket: Ticket | InvalidRequest, deadline: float, window: asyncio.Semaphore
+        self, engine: Engine, ticket: Ticket | InvalidRequest, claim: Claim, window: asyncio.Semaphore
     ) -> Decision | ServiceError:
         try:
             if isinstance(ticket, InvalidRequest):
                 return ticket
             with self._telemetry.ticket():
-                return await self._router.decide_with(engine, ticket, deadline)
+                return await self._router.decide_with(engine, ticket, claim)
         except ServiceError as error:
             return error
         finally:
@@ -203,6 +217,12 @@ class Api:
             return Decided(decision=decision_out(result))
         self._metrics.rejected(kind_of(result).code)
         return Refused(error=problem_of(result, request_id))
+
+
+def _window(engine: Engine) -> int:
+    """How many tickets of one batch may be under way at once. At least what keeps the runners busy."""
+    share = int(BATCH_SHARE * engine.batcher.capacity / engine.limits.max_tokens)
+    return max(share, engine.limits.runners + 1)
 
 
 def _json_ticket(body: bytes) -> Ticket:

@@ -24,6 +24,12 @@ class Connection:
         """Why the rest of the body that is on its way will not come: `body.py` raises it for its reader."""
         self._listeners: set[Callable[[], None]] = set()
 
+    def take_refusal(self) -> ServiceError:
+        """It is not kept: what was raised holds the frames it came through, and what they hold."""
+        refusal, self.refusal = self.refusal, None
+        assert refusal is not None
+        return refusal
+
     def on_lost(self, listener: Callable[[], None]) -> None:
         self._listeners.add(listener)
 

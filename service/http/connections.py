@@ -4,6 +4,7 @@
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -16,8 +17,9 @@ class Evictable(Protocol):
 class Connections:
     """Use from one event loop only. A connection waits for its client, or has a request at work."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, on_evict: Callable[[], None] = lambda: None) -> None:
         self.limit = limit
+        self._on_evict = on_evict
         self._open: set[Evictable] = set()
         self._waiting: OrderedDict[Evictable, None] = OrderedDict()
 
@@ -35,6 +37,7 @@ class Connections:
         longest, _ = self._waiting.popitem(last=False)
         self._open.discard(longest)
         longest.evict()
+        self._on_evict()
         return True
 
     def add(self, connection: Evictable) -> None:

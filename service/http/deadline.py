@@ -31,9 +31,10 @@ class Deadline:
         self._at = math.inf
 
     def end(self) -> None:
-        """Never again: lets go of what it would have called."""
+        """Never again: lets go of what it would have called, so that whoever is that goes without the collector."""
         self.clear()
         self._cancel_timer()
+        self._passed = _nothing
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:
@@ -47,3 +48,7 @@ class Deadline:
         elif self._at < math.inf:
             self.clear()
             self._passed()
+
+
+def _nothing() -> None:
+    pass

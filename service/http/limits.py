@@ -14,10 +14,7 @@ FEWEST_CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one port. Sizes in bytes, times in seconds."""
-
-    connections: int
-    """Open at once. One more takes the place of the one that has kept us waiting longest, or is refused (503)."""
+    """Of each connection to a port. Sizes in bytes, times in seconds."""
 
     head_seconds: float = 5.0
     """From a connection's start, or from a request's first byte, to the end of its head: whoever asks, has it ready."""
@@ -49,10 +46,10 @@ class Limits:
     """Requests that one piece of input may hold; after these the connection is closed, and the client asks again."""
 
 
-PUBLIC = Limits(connections=4000)
-"""Some 15 kB each. Proxies keep tens open; thousands are a flood, and are cheap to hold out."""
-MANAGEMENT = Limits(connections=64)
-"""Probes, a Prometheus or two, a person."""
+PUBLIC = Limits()
+MANAGEMENT = Limits()
+MANAGEMENT_CONNECTIONS = 64
+"""Open at once on the management port: probes, a Prometheus or two, a person. The public port's are a setting."""
 
 
 def allowed_connections(wanted: int) -> int:

@@ -79,6 +79,7 @@ ADMINISTRATIVE = (
 CLOSING = (
     errors.BodyTooLarge,
     errors.BodyInPieces,
+    errors.TooManyBodies,
     errors.RequestTimeout,
     errors.MalformedHttp,
     errors.UriTooLong,

@@ -18,6 +18,7 @@ from service.errors import BodyInPieces, HeadTooLarge, MalformedHttp, RequestTim
 from service.http.connection import EXTENSION, Connection
 from service.http.connections import Connections
 from service.http.deadline import Deadline
+from service.http.joined import Joined
 from service.http.limits import Limits
 from service.http.refusals import OnRefusal, refusal
 
@@ -174,6 +175,7 @@ class LimitedProtocol(HttpToolsProtocol):
                 raise self._failed(MalformedHttp())
             return
         super().on_headers_complete()
+        Joined(self.cycle)
         self._arriving = Arriving.BODY
         self._received = self._content = 0
         self._arrival.set(self._limits.body_seconds)

@@ -5,7 +5,6 @@ there are no locks. Every submitted entry is settled exactly once: with its logi
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +14,11 @@ import numpy as np
 
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
+from service.claim import Claim
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown
 from service.inference.answers import Answer
 from service.inference.entries import BatchReport, Entry, Run, Waiter, fail, record_wait
+from service.inference.pace import Pace
 from service.inference.packing import Packing, Waiting
 from service.tracing.recording import current
 
@@ -25,22 +26,22 @@ Infer = Callable[[Sequence[Encoding], bool], Logits]
 """Encodings in, logits out, shape [rows, labels]; and whether they may take the whole machine, since nothing else runs.
 Called in a runner's thread."""
 
-RETRY_BOUNDS = (1.0, 60.0)
-"""Retry-After, in seconds: below one nothing has drained, beyond a minute the estimate is worth nothing."""
+RETRY_BOUNDS = (1.0, 59.0)
+"""Retry-After, in seconds: below one nothing has drained, for a minute nobody waits."""
 _NOTHING: Logits = np.empty((0, 0), dtype=np.float32)
-RATE_SMOOTHING = 0.2
-"""Weight of the newest batch in the running estimate of tokens per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much may run together, wait, and run side by side.
 
-    `lone_tokens`: an entry of at least this padded length that finds nothing else to do is run as a lone one.
+    `queue_seconds`: the longest that an entry may have to wait for its turn. `lone_tokens`: an entry of at least this
+    padded length that finds nothing else to do is run as a lone one.
     """
 
     packing: Packing
     queue_tokens: int
+    queue_seconds: float
     runners: int
     max_tokens: int
     lone_tokens: int | None = None
@@ -66,7 +67,7 @@ class Batcher:
         self._running: set[asyncio.Future[Logits]] = set()
         self._scheduled = False
         self._closed = False
-        self._tokens_per_second = 0.0
+        self._pace = Pace()
 
     @property
     def depth(self) -> int:
@@ -76,30 +77,43 @@ class Batcher:
     def tokens(self) -> int:
         return self._waiting.tokens
 
-    def check(self) -> None:
-        """Whether an entry would be accepted now: callers ask before they spend work on preparing one.
+    @property
+    def capacity(self) -> int:
+        """Tokens of one caller alone that may wait now: what is run within `queue_seconds`, at most `queue_tokens`."""
+        pace = self._pace.tokens_per_second
+        limits = self._limits
+        return min(limits.queue_tokens, int(pace * limits.queue_seconds)) if pace else limits.queue_tokens
+
+    def check(self, claim: Claim, length: int = 0) -> None:
+        """Whether an entry of this padded length would be accepted now: callers ask before they spend work on making
+        one, and do not know its length then.
 
         Raises:
             ShuttingDown: the batcher was closed.
-            Overloaded: as many tokens wait as may. The limit is checked before an entry is added and not after, so
-                that the longest ticket has the same chance as the shortest.
+            DeadlinePassed: it is too late for any answer.
+            Overloaded: as many tokens wait as may, or of this caller's; or its turn would come too late.
         """
         if self._closed:
             raise ShuttingDown
-        if self._waiting.tokens >= self._limits.queue_tokens:
-            raise Overloaded(self._retry_after())
+        left = claim.deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise DeadlinePassed
+        if not len(self._waiting):
+            return  # whatever was thought of the pace: somebody must find out
+        if self._waiting.full(claim.caller, self._limits.queue_tokens) or self._too_late(claim.caller, length, left):
+            raise Overloaded(self._retry_after(claim))
 
     def shares(self, key: bytes) -> bool:
         """Whether an entry with this key waits or runs, so that `join` would find it."""
         return key in self._shared
 
-    async def join(self, key: bytes, deadline: float) -> Answer:
+    async def join(self, key: bytes, claim: Claim) -> Answer:
         """Wait, as `submit` does, for an entry that another caller submitted under this key: a full queue is no
         obstacle."""
-        return await self._wait(self._shared[key], deadline)
+        return await self._wait(self._shared[key], claim.deadline)
 
-    async def submit(self, encoding: Encoding, deadline: float, key: bytes | None = None) -> Answer:
-        """Wait for this encoding's answer. `deadline` is in the loop's time.
+    async def submit(self, encoding: Encoding, claim: Claim, key: bytes | None = None) -> Answer:
+        """Wait for this encoding's answer.
 
         Callers with the same `key` share one run. One who is cancelled or late leaves; the entry leaves the queue with
         its last caller, and its neighbours in a batch don't notice.
@@ -108,11 +122,8 @@ class Batcher:
             Overloaded, DeadlinePassed, ShuttingDown: not run.
             InferenceFailed: run, and the model raised.
         """
-        self.check()
-        if deadline <= asyncio.get_running_loop().time():
-            raise DeadlinePassed
         entry = self._shared.get(key) if key is not None else None
-        return await self._wait(entry or self._enqueue(encoding, key), deadline)
+        return await self._wait(entry or self._enqueue(encoding, claim, key), claim.deadline)
 
     def refuse(self) -> None:
         """From now on refuse everything that does not run yet, waiting or new."""
@@ -128,12 +139,13 @@ class Batcher:
             await asyncio.wait(self._running)
         self._executor.shutdown(wait=False)
 
-    def _enqueue(self, encoding: Encoding, key: bytes | None) -> Entry:
+    def _enqueue(self, encoding: Encoding, claim: Claim, key: bytes | None) -> Entry:
         length = padded_length(len(encoding.ids), self._limits.max_tokens)
-        entry = Entry(encoding, key, length, time.perf_counter())
+        self.check(claim, length)
+        entry = Entry(encoding, key, length, time.perf_counter(), claim.caller)
         if key is not None:
             self._shared[key] = entry
-        self._waiting.add(entry)
+        self._waiting.add(entry, entry.caller)
         self._schedule()
         return entry
 
@@ -211,7 +223,7 @@ class Batcher:
 
     def _leave_out(self, entry: Entry) -> None:
         if entry.wanted(time.monotonic()) and not self._closed:
-            self._waiting.add(entry)  # someone joined it after the runner had found nobody waiting
+            self._waiting.add(entry, entry.caller)  # someone joined it after the runner had found nobody waiting
         else:
             self._settled(entry)
             entry.fail(ShuttingDown if self._closed else DeadlinePassed)
@@ -223,7 +235,8 @@ class Batcher:
             self._settled(entry)
             entry.report = report
         if error is None:
-            self._learn_rate(report)
+            # A lone run has the whole machine, others their part of it.
+            self._pace.learn(report.padded_tokens, report.seconds, 1 if run.lone else self._limits.runners)
             for entry, row in zip(run.entries, future.result(), strict=True):
                 answer = entry.deliver(row)
                 if entry.key is not None:  # now, and not when its caller's turn comes: nobody may miss both
@@ -233,16 +246,16 @@ class Batcher:
                 entry.fail(InferenceFailed)
         return report
 
-    def _learn_rate(self, report: BatchReport) -> None:
-        rate = report.padded_tokens / max(report.seconds, 1e-6) * self._limits.runners
-        known = self._tokens_per_second or rate
-        self._tokens_per_second = known + RATE_SMOOTHING * (rate - known)
+    def _too_late(self, caller: str | None, length: int, left: float) -> bool:
+        """Whether the turn of an entry would come too late, or its answer, with so many seconds left for it."""
+        turn = self._pace.seconds(self._waiting.ahead(caller))
+        answer = turn + self._pace.seconds(length * self._limits.runners)
+        return turn > self._limits.queue_seconds or (turn > 0 and answer > left)
 
-    def _retry_after(self) -> float:
+    def _retry_after(self, claim: Claim) -> float:
+        """When half of what is ahead of this caller will be done."""
         low, high = RETRY_BOUNDS
-        if not self._tokens_per_second:
-            return low
-        return float(min(high, max(low, math.ceil(self._waiting.tokens / self._tokens_per_second))))
+        return min(high, max(low, self._pace.seconds(self._waiting.ahead(claim.caller) / 2)))
 
 
 def _error_of(future: "asyncio.Future[Logits]", rows: int) -> BaseException | None:

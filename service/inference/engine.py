@@ -173,4 +173,4 @@ def _replay(bundle: Bundle, sessions: Sessions, plan: Plan, idle: float, stop: t
 def _limits(settings: Settings, plan: Plan, max_tokens: int) -> Limits:
     packing = Packing(plan.max_batch_tokens, plan.max_padding)
     lone = plan.lone_tokens if plan.lone_threads else None
-    return Limits(packing, settings.queue_tokens, plan.runners, max_tokens, lone)
+    return Limits(packing, settings.queue_tokens, settings.queue_seconds, plan.runners, max_tokens, lone)

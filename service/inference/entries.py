@@ -36,6 +36,8 @@ class Entry:
     key: bytes | None
     length: int
     submitted: float
+    caller: str | None = None
+    """In whose name it waits: its first caller's, though others share it."""
     waiters: list[Waiter] = field(default_factory=list)
     context: Context = field(default_factory=copy_context)
     """Its first caller's: what is said of its run is said under that caller's request id."""

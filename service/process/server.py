@@ -14,6 +14,7 @@ import uvloop
 
 from service.access.watching import following
 from service.app import create_app
+from service.process.allocator import return_large_pieces
 from service.process.listening import bind, refuse_one_port
 from service.process.reloading import reloading
 from service.process.serving import management_server, running, serve_public, started, stop_signal
@@ -29,6 +30,7 @@ def run(settings: Settings) -> None:
     Raises:
         TicketRouterError: it cannot start; the message says why.
     """
+    return_large_pieces()
     serve = _serve if settings.workers == 1 else serve_with_workers
     with contextlib.ExitStack() as stack:
         public = stack.enter_context(bind(settings.host, settings.port))

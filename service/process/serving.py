@@ -9,7 +9,6 @@ import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -20,7 +19,7 @@ from starlette.types import ASGIApp
 from service.app import App
 from service.http.browsers import NOSNIFF
 from service.http.connections import Connections
-from service.http.limits import MANAGEMENT, PUBLIC, allowed_connections
+from service.http.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
 from service.http.protocol import Door, LimitedProtocol
 from service.process.accepting import Acceptor
 from service.process.listening import listen
@@ -127,13 +126,13 @@ async def running(server: Server, listener: socket.socket, stop: asyncio.Event) 
 
 
 def public_door(app: App) -> Door:
-    limits = replace(PUBLIC, connections=allowed_connections(app.settings.max_connections))
-    return Door(limits, Connections(limits.connections), app.refused)
+    connections = Connections(allowed_connections(app.settings.max_connections), app.metrics.connection_evicted)
+    return Door(PUBLIC, connections, app.refused)
 
 
 def management_server(app: FastAPI) -> Server:
     """With connections of its own: whatever happens on the public port, probes and metrics are answered."""
-    door = Door(MANAGEMENT, Connections(MANAGEMENT.connections), lambda _error, _request_id: None)
+    door = Door(MANAGEMENT, Connections(MANAGEMENT_CONNECTIONS), lambda _error, _request_id: None)
     return _server(app, door, MANAGEMENT_DRAIN_SECONDS)
 
 

@@ -20,6 +20,7 @@ from service.access.watching import following
 from service.app import App, create_app
 from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
 from service.logs import configure_logging
+from service.process.allocator import return_large_pieces
 from service.process.control import (
     ASKS,
     Abort,
@@ -145,6 +146,7 @@ class Worker:
 
 
 def main(arguments: list[str]) -> None:
+    return_large_pieces()
     # Both are meant for the supervisor, which tells its workers what to do; so is Ctrl-C.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -12,6 +12,7 @@ import pytest
 from models.bundle import open_bundle
 from models.ticket import Ticket
 from service.app import App, create_app
+from service.claim import Claim
 from service.errors import NotReady, Overloaded, ReloadInterrupted, ReloadRefused, ShuttingDown
 from service.inference.engine import OpeningStopped, open_engine
 from service.router import deadline_in
@@ -70,7 +71,7 @@ def test_a_stop_refuses_what_waits_with_a_replaced_engine_too(store: Path) -> No
             app.router.refuse()
             for engine in (before, app.router.engine):
                 with pytest.raises(ShuttingDown):
-                    engine.batcher.check()
+                    engine.batcher.check(Claim(deadline_in(10)))
 
     in_app(store, test)
 
@@ -105,15 +106,15 @@ def test_a_known_answer_is_given_though_the_queue_is_full(store: Path, monkeypat
     """It costs no arithmetic; a new text is refused before it is encoded."""
 
     async def test(app: App) -> None:
-        known = await app.router.decide(Ticket(subject="", body="hello"), deadline_in(10))
+        known = await app.router.decide(Ticket(subject="", body="hello"), Claim(deadline_in(10)))
 
-        def full() -> None:
+        def full(_claim: Claim, _length: int = 0) -> None:
             raise Overloaded(1)
 
         monkeypatch.setattr(app.router.engine.batcher, "check", full)
-        again = await app.router.decide(Ticket(subject="", body="hello"), deadline_in(10))
+        again = await app.router.decide(Ticket(subject="", body="hello"), Claim(deadline_in(10)))
         assert again.verdict == known.verdict
         with pytest.raises(Overloaded):
-            await app.router.decide(Ticket(subject="", body="another"), deadline_in(10))
+            await app.router.decide(Ticket(subject="", body="another"), Claim(deadline_in(10)))
 
     in_app(store, test)

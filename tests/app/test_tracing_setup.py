@@ -60,13 +60,14 @@ def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> 
         from pathlib import Path
         from models.ticket import Ticket
         from service.app import create_app
+        from service.claim import Claim
         from service.router import deadline_in
         from service.settings import Settings
 
         async def play():
             app = create_app(Settings(bundle=Path(sys.argv[1]), device="cpu"))
             await app.start()
-            await app.router.decide(Ticket(subject="", body="hello"), deadline_in(10))
+            await app.router.decide(Ticket(subject="", body="hello"), Claim(deadline_in(10)))
             await app.stop()
 
         asyncio.run(play())

@@ -1,6 +1,7 @@
 """Connections by the hundred: who keeps one for nothing loses it, who has a question is answered."""
 
 import contextlib
+import http.client
 import os
 import resource
 import socket
@@ -37,6 +38,14 @@ def ask(service: Service) -> int:
     """The status of one valid request on a connection of its own."""
     with connect(service.port, post(GOOD)) as connection:
         return int(connection.recv(65536).split()[1])
+
+
+def answer(connection: socket.socket) -> int:
+    """The status of a whole answer, whose head and body may come in two pieces."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    response.read()
+    return response.status
 
 
 def closed(connection: socket.socket) -> bool:
@@ -85,12 +94,13 @@ def test_a_new_connection_takes_the_place_of_the_longest_idle_one(tiny_bundle_pa
         first, second, third = (opened.enter_context(connect(service.port)) for _ in range(3))
         for each in (first, second, third, first):
             each.sendall(get())
-            assert b"200" in each.recv(65536)
+            assert answer(each) == 200
         assert ask(service) == 200
         assert closed(second)
+        assert service.counts("connections_evicted_total") == 1
         for each in (first, third):
             each.sendall(get())
-            assert b"200" in each.recv(65536)
+            assert answer(each) == 200
 
 
 def test_when_every_connection_is_at_work_one_more_is_503(tiny_bundle_path: Path) -> None:
@@ -102,10 +112,10 @@ def test_when_every_connection_is_at_work_one_more_is_503(tiny_bundle_path: Path
         working = [opened.enter_context(connect(service.port, batch)) for _ in range(4)]
         wait_until(lambda: service.counts("queue_depth") > 0)
         refused = opened.enter_context(connect(service.port, get()))
-        answer = refused.recv(65536).lower()
-        assert answer.startswith(b"http/1.1 503 ")
-        assert b"retry-after: " in answer
-        assert b"too_many_connections" in answer
+        told = refused.recv(65536).lower()
+        assert told.startswith(b"http/1.1 503 ")
+        assert b"retry-after: " in told
+        assert b"too_many_connections" in told
         assert all(each.recv(65536).startswith(b"HTTP/1.1 200 ") for each in working)
         assert ask(service) == 200
         assert service.counts('rejected_total{reason="too_many_connections"') == 1

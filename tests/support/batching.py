@@ -9,6 +9,7 @@ import numpy as np
 
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
+from service.claim import Claim
 from service.inference.answers import Answer
 from service.inference.batcher import Batcher, Infer, Limits
 from service.inference.entries import BatchReport
@@ -57,10 +58,18 @@ def number_of(answer: object) -> float:
 
 
 def batcher_of(
-    runner: Infer, *, tokens: int = 64, queue: int = 10_000, runners: int = 1, lone: int | None = None
+    runner: Infer,
+    *,
+    tokens: int = 64,
+    queue: int = 10_000,
+    queue_seconds: float = 60,
+    runners: int = 1,
+    lone: int | None = None,
 ) -> tuple[Batcher, list[BatchReport]]:
     reports: list[BatchReport] = []
-    return Batcher(runner, Limits(Packing(tokens, 1.0), queue, runners, MAX_TOKENS, lone), reports.append), reports
+    return Batcher(
+        runner, Limits(Packing(tokens, 1.0), queue, queue_seconds, runners, MAX_TOKENS, lone), reports.append
+    ), reports
 
 
 def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -75,8 +84,8 @@ def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     assert not seen
 
 
-def soon(seconds: float = 10) -> float:
-    return asyncio.get_running_loop().time() + seconds
+def soon(seconds: float = 10, caller: str | None = None) -> Claim:
+    return Claim(asyncio.get_running_loop().time() + seconds, caller)
 
 
 class Held:
@@ -103,10 +112,16 @@ class Held:
         self.runner.released.release()
 
     async def submit(
-        self, *numbers: int, seconds: float = 10, key: bytes | None = None, length: int = 8
+        self,
+        *numbers: int,
+        seconds: float = 10,
+        key: bytes | None = None,
+        length: int = 8,
+        caller: str | None = None,
     ) -> list["asyncio.Task[Answer]"]:
         tasks = [
-            asyncio.create_task(self.batcher.submit(encoding(number, length), soon(seconds), key)) for number in numbers
+            asyncio.create_task(self.batcher.submit(encoding(number, length), soon(seconds, caller), key))
+            for number in numbers
         ]
         await asyncio.sleep(0.01)
         return tasks

@@ -27,6 +27,12 @@ TEXTS: dict[str, Builder] = {
     "digits": _fill("1."), "addresses": _fill("a@"), "disclaimers": _fill("this e-mail is confidential, delete it\n\n"),
     "devices": _fill("sent from my iphone\n"), "closings": _fill("regards\n+49 123 4567\n"), "delimiters": _fill("-- \n"),
     "square brackets": _fill("[["), "tags": _fill("[#1] "), "said blocks": _fill("a:\n> a\n"), "lone quotes": _fill("a\n> a\n"), "ruled prose": _fill("--\na b c d e f g h\n"), "prefixes": _fill("Re: "), "paragraphs": _fill("a\n\n"),
+    "colons between dashes": _fill("--" + ":" * 190 + "\n"), "padding between dashes": _fill("--" + ":" * 14 + "x" + ":" * 168 + "y" * 13 + "--\n"),
+    "vowel signs": _fill("\u0f73"), "vowel signs and marks": _fill("\u0f73\u0f81\u0327\u0301"), "half-width marks": _fill("\uff9e\uff9f\u0f75"),
+    "wrapped attributions": _fill("[<a@b.c> this e2020 To: n On 12 From: \n"), "dated attributions": _fill("3 [ 202<a@b.c>R+4[#1]9 123: 1.2020####0,\n"),
+    "verbs": _fill("am 1.1.2020 schrieb Ann \n"), "open brackets": _fill("On 1 <\n"), "nested quotes": _fill(">>>> > > a\n> b\n"), "forwards": _fill("> --- Forwarded message ---\n"),
+    "footers": _fill("sans virus\n\n"), "banners": _after("external email\n", "external sender\n"), "prompts": _fill(">>> a\n"), "persons": _after("--\n", "A b-b-b-b-b-b-b-b-b-b-b-b " * 5), "telephones": _after("regards\n", "1......"),
+    "dotted dates": _fill("1.1.1.1.1.1.1.1.1\n"), "labels without values": _fill("From:\n\nTo:\n\n"), "ruled labels": _fill("-----\nFoo: a@b\nBar: 1.1.2020 10:10\n"), "asterisks": _fill("*_|- a:"), "prose": _fill("x y z w v u t s r q p o n m l k\n"),
 }  # fmt: skip
 
 HTML: dict[str, Builder] = {
@@ -37,4 +43,7 @@ HTML: dict[str, Builder] = {
     "hidden": _fill('<div style="display:none">'), "styles": _fill("<style>"), "scripts": _fill("<script>a</script>"),
     "preformatted": _after("<pre>", "\n"), "cells": _fill("<td>x"), "closings": _fill("</"), "declarations": _fill("<!"),
     "containers": _fill("<div class=yahoo_quoted>x</div>"), "rules": _fill("<hr>a"), "long tags": _fill("<div " + "class=x " * 36 + ">"), "hidden attributes": _fill("<p hidden>x"), "long style": _after('<div style="', "display:"),
+    "emoji between tags": _fill("<div><p>😀😀😀😀"), "emoji in tags": _fill("<span 😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀😀style=>"), "hidden and nothing else": _fill("<span hidden><br>"), "entities between tags": _fill("</pre>&amp;"),
+    "cites": _fill("<div " + "class=" * 48 + ">"), "Outlook's": _fill("<div id=x_x_x_x_x_x_x_x_x_x_x_x_x_x_x_x_x_>"), "no end of a style": _fill("<style></styl"), "raw ends": _fill("<title></titl></title>"), "quotes far away": _fill('<p "' + "x" * 60 + ">"), "items": _fill("<li>"),
+    "styles that nearly hide": _fill("<div style=" + "font-size : mso-hide : display : " * 22 + ">"), "closing without opening": _fill("</div>"), "conditional comments": _fill("<![if a]>x"), "names": _fill("<aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
 }  # fmt: skip

@@ -117,7 +117,7 @@ def test_an_answer_is_remembered_before_its_key_is_free() -> None:
 
     async def test() -> None:
         known: dict[bytes, Answer] = {}
-        limits = Limits(Packing(64, 1.0), 10_000, 1, MAX_TOKENS)
+        limits = Limits(Packing(64, 1.0), 10_000, 60, 1, MAX_TOKENS)
         batcher = Batcher(Runner(), limits, lambda _report: None, known.__setitem__)
         task = asyncio.create_task(batcher.submit(encoding(1), soon(), b"k"))
         await asyncio.sleep(0)

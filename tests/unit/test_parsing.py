@@ -1,5 +1,6 @@
 """`service.api.parsing` and `intake`: bytes become tickets or an error that repeats nothing."""
 
+import contextlib
 import json
 
 import pytest
@@ -8,6 +9,8 @@ from models.ticket import MailFact
 from service.api.intake import ticket_of
 from service.api.parsing import BatchParser, parse_route
 from service.errors import InvalidRequest, MalformedJson, ServiceError
+from tests.support.cost import CPU_SECONDS, cpu_seconds
+from tests.unit.hostile_bodies import BATCH, ROUTE
 
 CANARY = "canary-7f3a"
 
@@ -18,8 +21,8 @@ MALFORMED = {
     "utf-16": '{"subject":"a"}'.encode("utf-16"),
     "byte order mark": b'\xef\xbb\xbf{"subject":"a"}',
     "lone surrogate": b'{"subject":"\\ud800"}',
-    "nesting": b"[" * 100_000,
-    "nesting inside": b'{"body":"","headers":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+    "nesting": b"[" * 40_000,
+    "nesting inside": b'{"body":"","headers":{"a":' + b"[" * 40_000 + b"]" * 40_000 + b"}}",
     "a number of 5000 digits": b'{"subject":' + b"1" * 5000 + b"}",
     "a key twice": b'{"subject":"a","subject":"b"}',
     "a header twice": b'{"subject":"a","headers":{"X":"1","X":"2"}}',
@@ -77,12 +80,35 @@ def test_an_error_reads_alike_alone_and_in_a_batch(ticket: bytes) -> None:
     assert one.errors == alone.value.errors
 
 
-def test_eighty_thousand_errors_are_not_listed() -> None:
-    """A megabyte of unknown fields costs one short error and not a list."""
-    body = json.dumps({f"k{number}": 1 for number in range(80_000)}).encode()
+def test_ten_thousand_errors_are_not_listed() -> None:
+    """A body of unknown fields costs one short error and not a list."""
+    body = json.dumps({f"k{number}": 1 for number in range(10_000)}).encode()
     with pytest.raises(InvalidRequest) as refused:
         parse_route(body)
     assert [error.code for error in refused.value.errors] == ["too_many_errors"]
+
+
+def test_more_values_than_a_batch_can_have_are_refused_unparsed() -> None:
+    """Values cost time, and a parser lets nobody else work; text costs none, whatever signs are in it."""
+    many = b'{"tickets":[' + b"[]," * 40_000 + b"0]}"
+    text = ',[{"\\' * 40_000
+    with pytest.raises(InvalidRequest) as refused:
+        parse_route(many)
+    assert [error.code for error in refused.value.errors] == ["too_many_values"]
+    assert parse_route(json.dumps({"body": text}).encode()).body == text
+
+
+@pytest.mark.parametrize("name", [*ROUTE, *BATCH])
+def test_hostile_json_stays_within_its_budget(name: str) -> None:
+    """A megabyte for one ticket, four for a batch: a shape or a refusal in 250 ms of CPU."""
+    build, parse = (ROUTE[name], parse_route) if name in ROUTE else (BATCH[name], BatchParser(256).parse)
+    body = build(1_000_000 if name in ROUTE else 4_000_000)
+
+    def read() -> None:
+        with contextlib.suppress(ServiceError):
+            parse(body)
+
+    assert cpu_seconds(read) <= CPU_SECONDS
 
 
 def test_null_is_as_good_as_absent() -> None:

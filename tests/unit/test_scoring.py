@@ -158,6 +158,14 @@ def test_some_tickets_need_no_model(facts: set[MailFact], text: str, reason: Rea
         assert (found.outcome, found.reason, found.predicted) == (Outcome.REVIEW, reason, None)
 
 
+@pytest.mark.parametrize(("facts", "reason"), [(set(), Reason.TOO_COMPLEX), ({MailFact.BOUNCE}, Reason.BOUNCE)])
+def test_what_could_not_be_read_in_time_is_left_to_people(facts: set[MailFact], reason: Reason) -> None:
+    """It is not taken for empty; what its headers said counts first."""
+    verdict = verdict_without_model(Ticket(facts=frozenset(facts), unread=True), "", [scoring_of(0)])
+    assert verdict is not None
+    assert (verdict.department.outcome, verdict.department.reason) == (Outcome.REVIEW, reason)
+
+
 @pytest.mark.parametrize("facts", [set(), {MailFact.LIST}])
 def test_a_persons_ticket_goes_to_the_model(facts: set[MailFact]) -> None:
     """Words written by a person, also through a mailing list, are for the model."""

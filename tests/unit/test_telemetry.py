@@ -97,7 +97,7 @@ def test_a_run_is_reported_under_a_request_that_was_in_it() -> None:
         await batcher.submit(encoding(1), soon())
 
     async def test() -> None:
-        batcher = Batcher(infer, Limits(Packing(8, 1.0), 1000, 1, MAX_TOKENS), on_batch)
+        batcher = Batcher(infer, Limits(Packing(8, 1.0), 1000, 60, 1, MAX_TOKENS), on_batch)
         await asyncio.gather(*(submit(batcher, name) for name in ("a", "b", "c")))
         await batcher.close()
         assert sorted(map(str, told)) == ["a", "b", "c"]

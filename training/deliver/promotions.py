@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from models.bundle import point_current
-from models.errors import TicketRouterError
+from models.errors import BundleError, TicketRouterError
 from models.manifest import Frozen
 from training.deliver.lineage import code_revision
 
@@ -109,8 +109,14 @@ def move(
         _write_safely(store / _INTENT, promotion.model_dump_json().encode() + b"\n", os.O_TRUNC)
         point_current(store, to_version)
         _settle(store)
+    except BundleError:
+        _undo(store, promotion)
+        raise
     except OSError as error:
-        raise TicketRouterError(f"{store}: the promotion cannot be put on record ({error.strerror})") from error
+        _undo(store, promotion)
+        raise TicketRouterError(
+            f"{store}: the promotion cannot be put on record ({error.strerror}); nothing was moved"
+        ) from error
     return promotion
 
 
@@ -177,14 +183,34 @@ def _settle(store: Path) -> None:
     intent.unlink()
 
 
+def _undo(store: Path, promotion: Promotion) -> None:
+    """Nothing moves that cannot be put on record: the disk is full, and undoing takes no room.
+
+    In an order in which whoever finds it half done settles it. What cannot be undone stays an intent, to be settled.
+    """
+    with contextlib.suppress(OSError, BundleError):
+        _drop_half_line(store / HISTORY)
+        if current_version(store) == promotion.to_version:
+            if promotion.from_version is None:
+                (store / "current").unlink()
+            else:
+                point_current(store, promotion.from_version)
+        (store / _INTENT).unlink()
+
+
 def _append(path: Path, line: bytes) -> None:
     """Add the line, unless a crash came between adding it and forgetting its intent."""
+    if not _drop_half_line(path).endswith(line):
+        _write_safely(path, line, os.O_APPEND)
+
+
+def _drop_half_line(path: Path) -> bytes:
+    """What stands there without the last line, where a crash or a full disk cut that; its intent is the one at hand."""
     there = path.read_bytes() if path.exists() else b""
     whole = there[: there.rfind(b"\n") + 1]
-    if len(whole) < len(there):  # a crash cut the last line; its intent is the one at hand
+    if len(whole) < len(there):
         os.truncate(path, len(whole))
-    if not whole.endswith(line):
-        _write_safely(path, line, os.O_APPEND)
+    return whole
 
 
 def _write_safely(path: Path, content: bytes, mode: int) -> None:

@@ -24,13 +24,11 @@ class Target:
     host: str = "127.0.0.1"
 
 
-def post(path: str, document: Mapping[str, Any]) -> bytes:
+def post(path: str, document: Mapping[str, Any], *headers: str) -> bytes:
     """A whole POST request of a JSON document, ready for the wire."""
     body = json.dumps(document, ensure_ascii=False).encode()
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+    lines = (f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/json", f"Content-Length: {len(body)}")
+    return "\r\n".join((*lines, *headers, "", "")).encode() + body
 
 
 class Connection(asyncio.Protocol):

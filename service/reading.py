@@ -1,0 +1,45 @@
+"""Mails and texts read within a budget. What takes more is no error: nobody has read it, so a person decides.
+
+The one place where `models.errors.TooComplex` ends: `Ticket.unread` says so to `verdict_without_model`. Used by
+`api.routes` and `router`.
+"""
+
+from dataclasses import replace
+
+from models.budget import MAIL_SECONDS, TEXT_SECONDS
+from models.email import parse_email
+from models.errors import TooComplex
+from models.text import PreparedText, prepare
+from models.ticket import Ticket
+from service.claim import Claim
+from service.offload import Offload
+
+_NO_TEXT = PreparedText("", frozenset())
+
+
+async def read_mail(offload: Offload, raw: bytes, claim: Claim) -> Ticket:
+    """A mail's ticket, `unread` where it takes too long.
+
+    Raises:
+        MailError: more bytes than are accepted.
+        Overloaded, DeadlinePassed: as `Offload.run`.
+    """
+    try:
+        return await offload.run_within(MAIL_SECONDS, len(raw), lambda budget: parse_email(raw, budget), claim)
+    except TooComplex:
+        return Ticket(unread=True)
+
+
+async def read_text(offload: Offload, ticket: Ticket, claim: Claim) -> tuple[Ticket, PreparedText]:
+    """The ticket and its text; no text, and the ticket `unread`, where that takes too long.
+
+    Raises:
+        Overloaded, DeadlinePassed: as `Offload.run`.
+    """
+    if ticket.unread:
+        return ticket, _NO_TEXT
+    size = len(ticket.subject) + len(ticket.body)
+    try:
+        return ticket, await offload.run_within(TEXT_SECONDS, size, lambda budget: prepare(ticket, budget), claim)
+    except TooComplex:
+        return replace(ticket, unread=True), _NO_TEXT

@@ -1,0 +1,231 @@
+"""Ten times what the service can do, for a minute: how much it still does, how soon it refuses, how soon it is over.
+
+    python -m tests.benchmarks.overload BUNDLE [--times 10] [--seconds 60] [--length long|short] [-- FLAG…]
+
+Peak (64 callers who wait for their answers), flood (an open loop at so many times the peak), recovery, peak again, all
+against one service with its cache off; goodput is held against the mean of both peaks. Probes and metrics are asked
+once a second meanwhile. Then the flood once more with one key, beside another that sends a fifth of the peak.
+Client and server share the machine: at so high a rate the client takes a good part of it, and its share is printed.
+"""
+
+import argparse
+import asyncio
+import itertools
+import multiprocessing
+import statistics
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import httpx
+import uvloop
+
+from models.bundle import open_bundle
+from tests.benchmarks.serving.connection import NO_ANSWER, Connection, Target, post
+from tests.benchmarks.serving.load import OK, Answer, Load, Window, closed_loop, open_loop
+from tests.benchmarks.serving.processes import Family
+from tests.benchmarks.serving.tickets import long_texts, short_texts, workload
+from tests.benchmarks.start import ready
+from tests.support.keys import Known, file_of
+from tests.support.process import Service
+
+CALLERS = 64
+TEXTS = 2048
+WARM_SECONDS = 3.0
+PROBES = ("/livez", "/readyz", "/metrics")
+PROBE_SECONDS = 1.0
+USUAL_ROUNDS = 20
+NORMAL = 2.0
+"""Times the usual latency of a lone ticket: from then on all is as before."""
+NORMAL_ROUNDS = 5
+POLITE_SHARE = 0.2
+NOISY, POLITE = Known("noisy"), Known("polite")
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """What came of a flood. Seconds; latencies count from the moment a request was due."""
+
+    offered: float
+    goodput: float
+    codes: Counter[int]
+    refusals: Sequence[float]
+    probes: Sequence[float]
+    recovery: float
+    client_cores: float
+
+
+@dataclass(slots=True)
+class Probing:
+    """Asks the management port once a second, and keeps how long each answer took."""
+
+    service: Service
+    seconds: list[float] = field(default_factory=list)
+    _over: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._probe, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _probe(self) -> None:
+        with httpx.Client(base_url=self.service.management_url, timeout=30) as client:
+            for path in itertools.cycle(PROBES):
+                began = time.perf_counter()
+                client.get(path).raise_for_status()
+                self.seconds.append(time.perf_counter() - began)
+                if self._over.wait(PROBE_SECONDS):
+                    return
+
+
+def peak(service: Service, requests: Sequence[bytes], seconds: float) -> float:
+    """Tickets answered per second when every caller waits for its answer."""
+    load = closed_loop(Target(service.port), requests, CALLERS, _window(service, seconds))
+    return good(load)
+
+
+def flood(service: Service, requests: Sequence[bytes], rate: float, seconds: float, usual: float) -> Flood:
+    with Probing(service) as probing:
+        load = open_loop(Target(service.port), requests, rate, _window(service, seconds))
+    normal = asyncio.run(_until_normal(service, requests, usual))
+    due = load.due()
+    return Flood(
+        offered=len(due) / load.seconds,
+        goodput=good(load),
+        codes=Counter(answer.status for answer in due),
+        refusals=[_latency(answer) for answer in due if answer.status == httpx.codes.TOO_MANY_REQUESTS],
+        probes=probing.seconds,
+        recovery=normal - load.end,
+        client_cores=load.client_cpu / load.seconds,
+    )
+
+
+def good(load: Load) -> float:
+    return sum(answer.status == OK for answer in load.finished()) / load.seconds
+
+
+def usual_seconds(service: Service, requests: Sequence[bytes]) -> float:
+    """A lone ticket's median latency."""
+    return asyncio.run(_lone(service, requests, USUAL_ROUNDS))
+
+
+def beside_a_noisy_key(
+    service: Service, texts: Sequence[str], rate: float, polite_rate: float, seconds: float
+) -> tuple[Load, Load]:
+    """What the polite key got alone, and beside the noisy one's flood."""
+    polite = _requests(texts, POLITE)
+    alone = open_loop(Target(service.port), polite, polite_rate, _window(service, seconds))
+    noisy = multiprocessing.get_context("spawn").Process(
+        target=_flood_for, args=(service.port, _requests(texts, NOISY), rate, seconds + 2 * WARM_SECONDS), daemon=True
+    )
+    noisy.start()
+    time.sleep(WARM_SECONDS)
+    beside = open_loop(Target(service.port), polite, polite_rate, _window(service, seconds))
+    noisy.join()
+    return alone, beside
+
+
+def _flood_for(port: int, requests: Sequence[bytes], rate: float, seconds: float) -> None:
+    open_loop(Target(port), requests, rate, Window(0, seconds, lambda: 0.0), seed=1)
+
+
+def _requests(texts: Sequence[str], known: Known | None = None) -> list[bytes]:
+    headers = [f"Authorization: Bearer {known.key}"] if known else []
+    return [post("/v1/route", {"body": text}, *headers) for text in texts]
+
+
+def _window(service: Service, seconds: float) -> Window:
+    return Window(WARM_SECONDS, seconds, Family(service.process.pid).cpu_seconds)
+
+
+def _latency(answer: Answer) -> float:
+    return answer.finished - answer.due
+
+
+async def _lone(service: Service, requests: Sequence[bytes], rounds: int) -> float:
+    connection, seconds = Connection(Target(service.port)), []
+    for request in requests[:rounds]:
+        began = time.perf_counter()
+        status = await connection.ask(request)
+        seconds.append(time.perf_counter() - began if status == OK else float("inf"))
+    connection.close()
+    return statistics.median(seconds)
+
+
+async def _until_normal(service: Service, requests: Sequence[bytes], usual: float) -> float:
+    """The moment from which lone tickets take their usual time again."""
+    while True:
+        now = time.perf_counter()
+        if await _lone(service, requests, NORMAL_ROUNDS) <= NORMAL * usual:
+            return now
+        await asyncio.sleep(0.05)
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100)[percent - 1] if len(values) > 1 else float("nan")
+
+
+def rows(found: Flood, peaks: Sequence[float], times: float, usual: float) -> Iterator[str]:
+    mean = statistics.mean(peaks)
+    codes = ", ".join(f"{count} × {code or 'none'}" for code, count in sorted(found.codes.items()))
+    yield f"peak                 {peaks[0]:.1f} and {peaks[1]:.1f} tickets/s; a lone one {1000 * usual:.0f} ms"
+    yield f"offered              {found.offered:.0f}/s, {times:g} × the peak: {codes}"
+    yield f"client               {found.client_cores:.2f} cores"
+    yield f"goodput ÷ peak       {found.goodput / mean:.3f} ({found.goodput:.1f} tickets/s)"
+    refused = [1000 * percentile(found.refusals, percent) for percent in (50, 99)]
+    yield f"refusals             median {refused[0]:.1f} ms, p99 {refused[1]:.1f} ms"
+    yield f"probes, metrics      slowest of {len(found.probes)}: {1000 * max(found.probes):.0f} ms"
+    yield f"as before after      {found.recovery:.2f} s"
+
+
+def polite_row(name: str, load: Load) -> str:
+    due = load.due()
+    seconds = [_latency(answer) for answer in due if answer.status == OK]
+    median, worst = (1000 * percentile(seconds, percent) for percent in (50, 99))
+    return f"polite key, {name:<9}{len(seconds)} of {len(due)} answered, median {median:.0f} ms, p99 {worst:.0f} ms"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--times", type=float, default=10)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--length", choices=("long", "short"), default="long")
+    parser.add_argument("flags", nargs="*", help="flags for the service, after --")
+    given = parser.parse_args()
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    texts = long_texts() if given.length == "long" else short_texts()
+    tickets = workload(texts, open_bundle(given.bundle), TEXTS)
+    print(f"{given.length}: {tickets.describe()}", flush=True)
+    flags = ["--cache-entries", "0", *given.flags]
+    with ready(given.bundle, *flags) as service:
+        requests = _requests(tickets.texts)
+        usual = usual_seconds(service, requests)
+        before = peak(service, requests, given.seconds / 3)
+        found = flood(service, requests, given.times * before, given.seconds, usual)
+        after = peak(service, requests, given.seconds / 3)
+    print("\n".join(rows(found, (before, after), given.times, usual)), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Path(folder, "keys.toml")
+        keys.write_text(file_of(NOISY, POLITE))
+        with ready(given.bundle, *flags, "--keys-file", str(keys)) as service:
+            rates = given.times * before, POLITE_SHARE * before
+            alone, beside = beside_a_noisy_key(service, tickets.texts, *rates, given.seconds / 2)
+    print(polite_row("alone", alone), polite_row("beside", beside), sep="\n", flush=True)
+    lost = sum(answer.status == NO_ANSWER for answer in beside.due())
+    print(f"{'of which no answer':<21}{lost}")
+
+
+if __name__ == "__main__":
+    main()

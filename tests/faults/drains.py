@@ -1,0 +1,84 @@
+"""SIGTERM at a random moment under load: `python -m tests.faults.drains --count 100`.
+
+Fourteen clients: six send tickets, four batches of 64, four mails with a connection for each; the next up to 20 ms
+after the last was answered, over a new connection where `Connection: close` was said. All go on until they are let in
+no more. Each request ends in one of three ways:
+
+- answered: the whole answer came, whatever its status; 5xx are told apart;
+- refused: no connection was to be had, since the port was closed. Nothing was sent, so nothing is lost;
+- lost: a connection was there, the request was sent, and no whole answer came. None may be: not those that were
+  accepted, nor those that waited in the port's queue, nor those sent on a kept connection that nobody had announced to
+  close.
+"""
+
+import signal
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from statistics import median
+
+from tests.faults.command import arguments_of, bundle_or_tiny
+from tests.faults.load import LOST, MIXED, REFUSED, Load, Tally
+from tests.support.process import serving
+from tests.support.waiting import wait_until
+
+SLOWLY = ("--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0")
+"""So that there is always a queue behind the batch that runs."""
+LOAD_SECONDS = (0.05, 0.6)
+STOP_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """`under_way`: requests sent and not answered when the signal came."""
+
+    tally: Tally
+    under_way: int
+    exit_status: int
+    seconds: float
+
+    @property
+    def held(self) -> bool:
+        return not self.tally.ends[LOST] and not self.tally.server_errors and not self.exit_status
+
+
+def drain(bundle: Path, random: Random, *flags: str) -> Drained:
+    with serving(bundle, *SLOWLY, *flags) as service, Load(service.port, MIXED) as load:
+        wait_until(lambda: load.tally.answered >= len(MIXED))
+        time.sleep(random.uniform(*LOAD_SECONDS))
+        under_way, began = load.tally.under_way, time.monotonic()
+        service.process.send_signal(signal.SIGTERM)
+        load.join()
+        return Drained(load.tally, under_way, service.process.wait(STOP_SECONDS), time.monotonic() - began)
+
+
+def report(found: list[Drained]) -> str:
+    ends = sum((each.tally.ends for each in found), Counter[int | str]())
+    refused, lost = ends.pop(REFUSED, 0), ends.pop(LOST, 0)
+    codes = ", ".join(f"{count} with {code}" for code, count in sorted(ends.items(), key=str))
+    seconds, under_way = [each.seconds for each in found], [each.under_way for each in found]
+    return "\n".join(
+        [
+            f"{len(found)} drains, exit status 0 of {sum(each.exit_status == 0 for each in found)}",
+            f"{ends.total()} requests answered ({codes}), {lost} lost; {refused} refused after the port had closed",
+            f"under way at the signal: {median(under_way):.0f}, {min(under_way)} at least",
+            f"from the signal to the end: {median(seconds):.2f} s, {max(seconds):.2f} s at most",
+        ]
+    )
+
+
+def main() -> int:
+    parser = arguments_of(__doc__, 100)
+    parser.add_argument("flags", nargs="*", help="flags for the service, after --")
+    arguments = parser.parse_args()
+    with bundle_or_tiny(arguments.bundle) as bundle:
+        found = [drain(bundle, Random(number), *arguments.flags) for number in range(arguments.count)]
+    print(report(found))
+    return not all(each.held for each in found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

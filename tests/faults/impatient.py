@@ -1,0 +1,13 @@
+"""`python -m service` that has no time to read: whatever takes more than a few checks of its budget is given up.
+
+`serving(…, module="tests.faults.impatient")` starts it.
+"""
+
+import sys
+
+from service import offload, reading
+from service.cli import main
+
+if __name__ == "__main__":
+    reading.MAIL_SECONDS = reading.TEXT_SECONDS = offload.INLINE_SECONDS = 0.0
+    sys.exit(main(sys.argv[1:]))

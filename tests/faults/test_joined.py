@@ -1,0 +1,87 @@
+"""`service.http.joined`: how many writes an answer takes, over a real socket with a transport that counts them."""
+
+import asyncio
+import gc
+import socket
+import weakref
+
+import pytest
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from uvicorn.server import ServerState
+
+from service.http.connections import Connections
+from service.http.direct import application
+from service.http.limits import PUBLIC
+from service.http.protocol import Door, LimitedProtocol
+from tests.faults.http_cases import GOOD, get, head, post
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+async def length(request: Request) -> PlainTextResponse:
+    return PlainTextResponse(str(len(await request.body())))
+
+
+async def pieces(*sent: bytes, seen: "list[weakref.ref[LimitedProtocol]] | None" = None) -> list[bytes]:
+    """What is written for these parts until the connection is closed, write by write. `seen` gets the connection."""
+    ours, theirs = socket.socketpair()
+    config = uvicorn.Config(application(length), log_config=None, ws="none", lifespan="off")
+    door = Door(PUBLIC, Connections(1), lambda _error, _request_id: None)
+    protocol = LimitedProtocol(door, config, ServerState())
+    if seen is not None:
+        seen.append(weakref.ref(protocol))
+    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
+    written: list[bytes] = []
+    send = transport.write
+    transport.write = lambda data: (written.append(bytes(data)), send(data))[1]  # type: ignore[method-assign]
+    reader, writer = await asyncio.open_connection(sock=theirs)
+    for part in sent:
+        writer.write(part)
+        await asyncio.sleep(0.02)
+    await asyncio.wait_for(reader.read(), 10)
+    writer.transport.abort()
+    return written
+
+
+@pytest.mark.parametrize(
+    ("request_", "end"),
+    [
+        (post(GOOD, "Connection: close"), b"\r\n\r\n16"),
+        (get("Connection: close"), b"\r\n\r\n0"),
+        (head("Connection: close", request="HEAD / HTTP/1.1"), b"\r\n\r\n"),
+    ],
+    ids=["with a body", "GET", "HEAD"],
+)
+def test_an_answer_is_one_write(request_: bytes, end: bytes) -> None:
+    """Head and body together; an answer that is all head is not held back."""
+    written = asyncio.run(pieces(request_))
+    assert len(written) == 1
+    assert written[0].startswith(b"HTTP/1.1 200 ")
+    assert written[0].endswith(end)
+
+
+def test_who_waits_to_be_told_to_go_on_is_told_at_once() -> None:
+    """100 Continue comes before the body is there, and is no part of the answer."""
+    expecting = head(f"Content-Length: {len(GOOD)}", "Expect: 100-continue", "Connection: close")
+    written = asyncio.run(pieces(expecting, GOOD))
+    assert written[0] == CONTINUE
+    assert len(written) == 2
+
+
+def test_pipelined_answers_are_one_write_each() -> None:
+    """In their order, none of them held back until the next."""
+    written = asyncio.run(pieces(post(GOOD) * 2 + post(GOOD, "Connection: close")))
+    assert [one.startswith(b"HTTP/1.1 200 ") and one.endswith(b"16") for one in written] == [True] * 3
+
+
+def test_a_connection_that_is_over_is_gone_without_the_collector() -> None:
+    """Else a flood of them would pile up until it runs, and then keep everybody waiting."""
+    seen: list[weakref.ref[LimitedProtocol]] = []
+    gc.disable()
+    try:
+        asyncio.run(pieces(post(GOOD), get("Connection: close"), seen=seen))
+        assert seen[0]() is None
+    finally:
+        gc.enable()

@@ -1,0 +1,39 @@
+"""The fuzz targets in the suite: what was ever kept is replayed, and each is fuzzed for a moment."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.__main__ import CORPUS, fuzz
+from tests.fuzz.targets import TARGETS, Finding
+
+SECONDS = 3
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_kept_corpus_finds_nothing(target: str) -> None:
+    """Every input that the repository keeps, once through its target."""
+    kept = sorted((CORPUS / target).iterdir())
+    assert len(kept) >= 20
+    for path in kept:
+        TARGETS[target](path.read_bytes())
+
+
+def test_the_corpus_stays_small() -> None:
+    """It is kept in the repository."""
+    assert sum(path.stat().st_size for path in CORPUS.rglob("*") if path.is_file()) < 300_000
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_moment_of_fuzzing_finds_nothing(tmp_path: Path, target: str) -> None:
+    """The short form of `make fuzz`: it runs, guided by coverage, and nothing is found."""
+    run = fuzz(target, f"-max_total_time={SECONDS}", "-seed=6", work=tmp_path)
+    assert run.findings == 0, run.output[-3000:]
+    assert run.executions > 100
+
+
+def test_a_broken_promise_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The targets have teeth."""
+    monkeypatch.setattr("tests.fuzz.targets.MAX_CHARACTERS", 3)
+    with pytest.raises(Finding, match="capped"):
+        TARGETS["text"](b"\nfour")

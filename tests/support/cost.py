@@ -1,0 +1,39 @@
+"""What reading costs: CPU seconds, within the budgets of the service or without."""
+
+import contextlib
+import time
+from collections.abc import Callable
+
+from models.budget import MAIL_SECONDS, TEXT_SECONDS, Budget
+from models.email import parse_email
+from models.errors import TooComplex
+from models.text import PreparedText, prepare
+from models.ticket import Ticket
+
+CPU_SECONDS = 0.25
+"""For any input of a megabyte."""
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """This thread's, the best of three: the machine may be busy."""
+    times = []
+    for _ in range(3):
+        start = time.thread_time()
+        work()
+        times.append(time.thread_time() - start)
+        if times[-1] < CPU_SECONDS / 4:
+            break
+    return min(times)
+
+
+def read(raw: bytes, budget: Budget | None = None) -> PreparedText | None:
+    """A mail's text; None where it is too complex. Without a budget given, those of the service."""
+    with contextlib.suppress(TooComplex):
+        return read_ticket(parse_email(raw, budget or Budget(MAIL_SECONDS)), budget)
+    return None
+
+
+def read_ticket(ticket: Ticket, budget: Budget | None = None) -> PreparedText | None:
+    with contextlib.suppress(TooComplex):
+        return prepare(ticket, budget or Budget(TEXT_SECONDS))
+    return None

@@ -1,0 +1,157 @@
+"""`service.inference.batcher`: who is let in. What cannot be answered in time is refused at once; one caller's flood is
+its own affair."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from models.encoding import Encoding
+from models.scoring import Logits
+from service.errors import DeadlinePassed, Overloaded
+from service.inference.batcher import RETRY_BOUNDS
+from service.turns import GREED
+from tests.support.batching import Held, batcher_of, encoding, in_loop, number_of, soon
+
+NOISY, POLITE = "noisy", "polite"
+
+
+class Paced:
+    """Takes 20 ms for every 8 tokens: 400 tokens per second with one runner."""
+
+    def __call__(self, encodings: Sequence[Encoding], _lone: bool) -> Logits:
+        time.sleep(0.02 * len(encodings))
+        return np.array([[encoding.ids[0]] for encoding in encodings], dtype=np.float32)
+
+
+def test_what_cannot_be_answered_before_its_deadline_is_refused_now() -> None:
+    """With half a second of work waiting, who has a tenth of one is refused; who has five is let in."""
+
+    async def test() -> None:
+        batcher, _ = batcher_of(Paced(), tokens=8)
+        await batcher.submit(encoding(0), soon())
+        waiting = [asyncio.create_task(batcher.submit(encoding(number), soon())) for number in range(25)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            batcher.check(soon(0.1))
+        batcher.check(soon(5))
+        await asyncio.gather(*waiting)
+        batcher.check(soon(0.1))
+        await batcher.close()
+
+    in_loop(test)
+
+
+def test_the_queue_is_as_long_as_the_pace_allows() -> None:
+    """No ticket waits for longer than `queue_seconds`, whatever its own deadline; before the first run nothing is known
+    and the limit in tokens holds."""
+
+    async def test() -> None:
+        batcher, _ = batcher_of(Paced(), tokens=8, queue=8000, queue_seconds=0.2)
+        assert batcher.capacity == 8000
+        await batcher.submit(encoding(0), soon())
+        assert 40 <= batcher.capacity <= 80
+        results = await asyncio.gather(
+            *(batcher.submit(encoding(number), soon()) for number in range(50)), return_exceptions=True
+        )
+        refused = [result for result in results if isinstance(result, Overloaded)]
+        assert 30 <= len(refused) < 50
+        assert all(RETRY_BOUNDS[0] <= each.retry_after <= RETRY_BOUNDS[1] for each in refused)
+        await batcher.close()
+
+    in_loop(test)
+
+
+def test_a_pace_that_was_guessed_too_slow_locks_nobody_out() -> None:
+    """A run that took very long, say beside a reload: who comes to an empty queue is let in all the same."""
+
+    async def test() -> None:
+        async with Held(queue_seconds=0.001) as held:
+            await asyncio.sleep(0.2)
+            held.let_go()
+            await held.first
+            assert held.batcher.capacity < 8
+            for number in range(1, 6):
+                assert number_of(await held.batcher.submit(encoding(number), soon(0.1))) == number
+
+    in_loop(test)
+
+
+def test_a_pace_that_fell_shuts_out_only_whose_queue_became_too_long() -> None:
+    """Who has nothing waiting is next all the same."""
+
+    async def test() -> None:
+        async with Held(queue_seconds=0.05, tokens=8) as held:
+            flood = await held.submit(*range(100, 110), caller=NOISY)
+            await asyncio.sleep(0.2)  # a slow run: now ten such are more than may wait
+            await held.end_run()
+            with pytest.raises(Overloaded):
+                held.batcher.check(soon(caller=NOISY))
+            held.batcher.check(soon(caller=POLITE))
+            held.let_go()
+            await asyncio.gather(*flood, return_exceptions=True)
+
+    in_loop(test)
+
+
+def test_a_deadline_that_has_passed_is_late_and_not_too_much() -> None:
+    """504 and not 429: another try would find the same."""
+
+    async def test() -> None:
+        async with Held() as held:
+            with pytest.raises(DeadlinePassed):
+                held.batcher.check(soon(-0.001))
+
+    in_loop(test)
+
+
+def test_one_callers_flood_leaves_room_for_others() -> None:
+    """It may fill three quarters of the queue; another then still gets in, and is run next."""
+
+    async def test() -> None:
+        async with Held(queue=800, tokens=8) as held:
+            flood = await held.submit(*range(100, 200), caller=NOISY)
+            refused = [task for task in flood if task.done()]
+            assert GREED / (GREED + 1) * 800 <= held.batcher.tokens <= GREED / (GREED + 1) * 800 + 8
+            assert all(isinstance(task.exception(), Overloaded) for task in refused)
+            (polite,) = await held.submit(1, caller=POLITE)
+            assert not polite.done()
+            held.let_go()
+            assert number_of(await polite) == 1
+            assert [1] in held.runner.batches[:4]
+            await asyncio.gather(*flood, return_exceptions=True)
+
+    in_loop(test)
+
+
+def test_without_keys_the_whole_queue_is_everybodys() -> None:
+    """Nobody is told apart, so nothing is kept free."""
+
+    async def test() -> None:
+        async with Held(queue=800, tokens=8) as held:
+            flood = await held.submit(*range(100, 210))
+            assert held.batcher.capacity - 8 <= held.batcher.tokens <= held.batcher.capacity
+            held.let_go()
+            await asyncio.gather(*flood, return_exceptions=True)
+
+    in_loop(test)
+
+
+def test_anothers_queue_does_not_make_ones_own_turn_late() -> None:
+    """Only as much of it as one has waiting oneself is run before: a short deadline is no reason to refuse."""
+
+    async def test() -> None:
+        batcher, _ = batcher_of(Paced(), tokens=8, queue=8000)
+        await batcher.submit(encoding(0), soon())
+        flood = [asyncio.create_task(batcher.submit(encoding(number), soon(60, NOISY))) for number in range(50)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            batcher.check(soon(0.3, NOISY))
+        assert number_of(await batcher.submit(encoding(7), soon(0.3, POLITE))) == 7
+        for task in flood:
+            task.cancel()
+        await batcher.close()
+
+    in_loop(test)

@@ -1,0 +1,117 @@
+"""`service.offload`: large inputs in threads, in turns, and none for who has left."""
+
+import asyncio
+import threading
+
+import pytest
+
+from service.claim import Claim
+from service.errors import DeadlinePassed, Overloaded
+from service.offload import INLINE_BYTES, MAX_PENDING_BYTES, THREADS, Offload
+from tests.support.batching import in_loop, soon
+
+LARGE = INLINE_BYTES + 1
+NOISY, POLITE = "noisy", "polite"
+
+
+class Busy:
+    """An offload whose threads are held, and the order in which what waits is done then."""
+
+    def __init__(self) -> None:
+        self.offload = Offload()
+        self.gate = threading.Event()
+        self.order: list[str] = []
+
+    async def __aenter__(self) -> "Busy":
+        self._held = [asyncio.create_task(self.offload.run(LARGE, self.gate.wait, soon())) for _ in range(THREADS)]
+        await asyncio.sleep(0)
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.gate.set()
+        await asyncio.gather(*self._held)
+        self.offload.close()
+
+    def submit(self, name: str, claim: Claim, size: int = LARGE) -> "asyncio.Task[None]":
+        return asyncio.create_task(self.offload.run(size, lambda: self.order.append(name), claim))
+
+
+def test_small_inputs_are_done_at_once_though_the_threads_are_busy() -> None:
+    """On the loop itself: handing over would cost more than doing it."""
+
+    async def test() -> None:
+        async with Busy() as busy:
+            assert await busy.offload.run(INLINE_BYTES, threading.get_ident, soon()) == threading.get_ident()
+
+    in_loop(test)
+
+
+def test_who_sends_one_is_done_before_the_second_of_who_sends_many() -> None:
+    """Whatever came first."""
+
+    async def test() -> None:
+        async with Busy() as busy:
+            tasks = [busy.submit(f"noisy {number}", soon(caller=NOISY)) for number in range(10)]
+            await asyncio.sleep(0)
+            tasks.append(busy.submit("polite", soon(caller=POLITE)))
+            await asyncio.sleep(0)
+            busy.gate.set()
+            await asyncio.gather(*tasks)
+            assert busy.order.index("polite") <= 1 + THREADS
+            assert [name for name in busy.order if name != "polite"] == sorted(busy.order)[:10]
+
+    in_loop(test)
+
+
+def test_what_nobody_waits_for_any_more_is_not_done() -> None:
+    """Who left, and whose deadline passed in the queue."""
+
+    async def test() -> None:
+        async with Busy() as busy:
+            left, late = busy.submit("left", soon()), busy.submit("late", soon(0.01))
+            await asyncio.sleep(0.03)
+            left.cancel()
+            busy.gate.set()
+            with pytest.raises(DeadlinePassed):
+                await late
+            await busy.submit("last", soon())
+            assert busy.order == ["last"]
+
+    in_loop(test)
+
+
+def test_no_more_waits_than_may_and_none_of_it_is_lost() -> None:
+    """Beyond the limit it is overloaded; one caller reaches its own limit before, and what was taken is done."""
+
+    async def test() -> None:
+        async with Busy() as busy:
+            piece = MAX_PENDING_BYTES // 8
+            tasks = [busy.submit("noisy", soon(caller=NOISY), piece) for _ in range(8)]
+            await asyncio.sleep(0)
+            refused = [task for task in tasks if task.done()]
+            assert 0 < len(refused) < 3
+            assert all(isinstance(task.exception(), Overloaded) for task in refused)
+            polite = [busy.submit("polite", soon(caller=POLITE), piece) for _ in range(8)]
+            await asyncio.sleep(0)
+            assert not polite[0].done()
+            assert isinstance(polite[7].exception(), Overloaded)
+            busy.gate.set()
+            await asyncio.gather(*tasks, *polite, return_exceptions=True)
+            done = sum(task.exception() is None for task in (*tasks, *polite))
+            assert len(busy.order) == done
+
+    in_loop(test)
+
+
+def test_an_error_is_its_callers() -> None:
+    """Raised where the work was asked for; the threads go on."""
+
+    async def test() -> None:
+        async with Busy() as busy:
+            busy.gate.set()
+            with pytest.raises(ZeroDivisionError):
+                await busy.offload.run(LARGE, lambda: 1 // 0, soon())
+            await busy.submit("next", soon())
+            assert busy.order == ["next"]
+
+    in_loop(test)

@@ -1,0 +1,96 @@
+"""`service.reading` and `Offload.run_within`: who reads how long, and what becomes of what takes longer."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from models.budget import Budget
+from models.errors import TooComplex
+from models.ticket import Ticket
+from service import reading
+from service.offload import INLINE_BYTES, Offload
+from service.reading import read_mail, read_text
+from tests.unit.hostile_mails import MAILS
+from tests.unit.hostile_texts import HTML, TEXTS
+
+LOOP_SECONDS = 0.05
+
+
+def busy(seconds: float, budget: Budget, threads: list[str]) -> str:
+    """Work that checks its budget."""
+    threads.append(threading.current_thread().name)
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        budget.check_now()
+    return "done"
+
+
+def ran(size: int, work_seconds: float, seconds: float) -> list[str]:
+    """The threads in which work of this size was begun."""
+    threads: list[str] = []
+
+    async def play() -> None:
+        offload = Offload()
+        assert await offload.run_within(seconds, size, lambda budget: busy(work_seconds, budget, threads)) == "done"
+        offload.close()
+
+    asyncio.run(play())
+    return [name.split("_")[0] for name in threads]
+
+
+def test_short_work_on_a_small_input_stays_on_the_loop() -> None:
+    """No thread is asked."""
+    assert ran(INLINE_BYTES, 0.0, 0.2) == ["MainThread"]
+
+
+def test_a_small_input_made_to_cost_time_goes_to_a_thread_after_all() -> None:
+    """Begun anew there, with the whole budget; a large one begins there."""
+    assert ran(INLINE_BYTES, 0.06, 0.2) == ["MainThread", "prepare"]
+    assert ran(INLINE_BYTES + 1, 0.06, 0.2) == ["prepare"]
+
+
+def test_work_beyond_its_budget_is_given_up() -> None:
+    """In the thread as well."""
+    with pytest.raises(TooComplex):
+        ran(INLINE_BYTES + 1, 0.2, 0.02)
+
+
+def test_what_is_given_up_is_an_unread_ticket_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mail's with nothing in it, a ticket's with all that was known of it; one not read is not tried again."""
+    monkeypatch.setattr(reading, "MAIL_SECONDS", 0.0)
+    monkeypatch.setattr(reading, "TEXT_SECONDS", 0.0)
+
+    async def play() -> None:
+        offload = Offload()
+        mail = await read_mail(offload, MAILS["10k parts"](100_000))
+        assert mail == Ticket(unread=True)
+        assert (await read_text(offload, mail))[0] is mail
+        ticket, text = await read_text(offload, Ticket(subject="a", body=TEXTS["labels"](100_000), id="7"))
+        assert (ticket.unread, ticket.id, text.text) == (True, "7", "")
+        offload.close()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    "name", ["dated attributions", "colons between dashes", "wrapped attributions", "at signs", "items"]
+)
+def test_no_small_input_holds_the_loop(name: str) -> None:
+    """The largest that is read on the loop, of the worst kind, takes no 50 ms of its thread."""
+
+    async def play() -> float:
+        offload = Offload()
+        start = time.thread_time()
+        if name in MAILS:
+            await read_mail(offload, MAILS[name](INLINE_BYTES)[:INLINE_BYTES])
+        elif name in HTML:
+            await read_text(offload, Ticket(body=HTML[name](INLINE_BYTES), content_type="text/html"))
+        else:
+            await read_text(offload, Ticket(body=TEXTS[name](INLINE_BYTES)))
+        spent = time.thread_time() - start
+        offload.close()
+        return spent
+
+    assert min(asyncio.run(play()) for _ in range(3)) <= LOOP_SECONDS

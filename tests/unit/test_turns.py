@@ -1,0 +1,91 @@
+"""`service.turns` and its part in packing: nobody gets more than a share while others wait."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.inference.packing import AHEAD_OF_TURN, Packing, Waiting
+from service.turns import Turns
+
+LENGTHS = st.integers(1, 64).map(lambda eighths: eighths * 8)
+LONGEST = 512
+NOISY, POLITE = "noisy", "polite"
+
+
+@dataclass(eq=False)
+class Entry:
+    length: int
+    caller: str | None = None
+
+
+def waiting_of(entries: list[Entry], *, max_tokens: int = 256) -> Waiting[Entry]:
+    waiting: Waiting[Entry] = Waiting(Packing(max_tokens, 0.1))
+    for entry in entries:
+        waiting.add(entry, entry.caller)
+    return waiting
+
+
+def test_who_comes_to_a_long_queue_of_anothers_is_next() -> None:
+    """A thousand tickets of one caller hold up the first of another by the batch that runs, and no more."""
+    waiting = waiting_of([Entry(64, NOISY) for _ in range(1000)])
+    waiting.take(1)
+    polite = Entry(64, POLITE)
+    waiting.add(polite, POLITE)
+    assert polite in waiting.take(1)
+
+
+@given(st.lists(LENGTHS, min_size=30, max_size=60), st.lists(LENGTHS, min_size=30, max_size=60), st.integers(64, 1024))
+def test_two_who_send_without_end_get_the_same(one: list[int], other: list[int], max_tokens: int) -> None:
+    """As long as both have work waiting, their tokens differ by what may be run ahead of its turn and a ticket each."""
+    waiting = waiting_of([Entry(length, NOISY) for length in one * 3], max_tokens=max_tokens)
+    for length in other * 3:
+        waiting.add(Entry(length, POLITE), POLITE)
+    served: Counter[str | None] = Counter()
+    while waiting.of(NOISY) and waiting.of(POLITE):
+        for entry in waiting.take(1):  # also what a batch takes along beyond whose turn it is
+            served[entry.caller] += entry.length
+    assert abs(served[NOISY] - served[POLITE]) <= (AHEAD_OF_TURN + 1) * max_tokens + 2 * LONGEST
+
+
+def test_fitting_everybodys_batch_is_no_way_to_get_more() -> None:
+    """Tickets of all lengths would go along with each of another's, and run long before their turn."""
+    waiting = waiting_of([Entry(length, NOISY) for length in range(128, 0, -8) for _ in range(60)])
+    for length in range(8, 136, 8):
+        waiting.add(Entry(length, POLITE), POLITE)
+    served: Counter[str | None] = Counter()
+    while waiting.of(POLITE):
+        for entry in waiting.take(1):
+            served[entry.caller] += entry.length
+    assert served[NOISY] <= served[POLITE] + (AHEAD_OF_TURN + 1) * 256
+
+
+def test_a_batch_is_shared_too() -> None:
+    """Short tickets run many at a time: though one caller's came first and fit as well, half of each batch is the
+    other's."""
+    waiting = waiting_of([Entry(16, NOISY) for _ in range(100)])
+    for _ in range(100):
+        waiting.add(Entry(16, POLITE), POLITE)
+    callers = Counter(entry.caller for _ in range(6) for entry in waiting.take(1))
+    assert callers == {NOISY: 48, POLITE: 48}
+
+
+def test_what_was_not_used_is_not_saved_up() -> None:
+    """Who had nothing to do while another worked begins beside it, and not with all the turns it might have had."""
+    turns = Turns()
+    for _ in range(50):
+        turns.serve(turns.begin(NOISY, 10))
+    assert turns.begin(POLITE, 10) >= turns.begin(NOISY, 10) - 10
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 100)), max_size=40), st.sampled_from("abcd"))
+def test_what_is_ahead_is_ones_own_and_as_much_of_each_other(added: list[tuple[str, int]], caller: str) -> None:
+    """Nothing for who has nothing waiting, everything for who is alone."""
+    turns, own = Turns(), Counter[str]()
+    for name, cost in added:
+        turns.begin(name, cost)
+        own[name] += cost
+    assert turns.ahead(caller) == sum(min(own[caller], waiting) for waiting in own.values())
+    assert turns.waiting(caller) == own[caller]
+    assert turns.total == own.total()
