@@ -91,7 +91,7 @@ def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> _Body:
         source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded, budget=budget)
     whole = clean(head_and_tail(source, WORKING_CHARACTERS))
     whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
-    replied = _replied(ticket, subject, is_html=is_html)
+    replied = _replied(ticket, subject, budget, is_html=is_html)
     reply = visible_reply(whole, forwarded=subject.forwarded, replied=replied, budget=budget)
     text, signature, disclaimer = clean_segments(reply, budget)
     found = {
@@ -106,9 +106,9 @@ def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> _Body:
     return _Body(text or whole, _set(found))
 
 
-def _replied(ticket: Ticket, subject: Subject, *, is_html: bool) -> bool | None:
+def _replied(ticket: Ticket, subject: Subject, budget: Budget, *, is_html: bool) -> bool | None:
     """Whether the mail answers another; None where there is no subject to tell."""
-    if subject.replied or (is_html and answers_a_mail(ticket.body[:MAX_HTML_CHARACTERS])):
+    if subject.replied or (is_html and answers_a_mail(ticket.body[:MAX_HTML_CHARACTERS], budget)):
         return True
     return False if subject.text or subject.forwarded else None
 
