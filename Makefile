@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service training
-.PHONY: help env programs demo test slow faults fuzz dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints licences sbom service-env clean
+.PHONY: help env programs demo test slow faults soak fuzz dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints licences sbom service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -24,9 +24,9 @@ env: .venv/ready ## the environment, with everything a developer needs
 	@touch $@
 
 # Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, a registry to fetch from, minisign's own
-# signatures, and curl, which the documentation speaks. RUNLEVEL=1: the programs are wanted, and none of their daemons
+# signatures, curl, which the documentation speaks, and a clock to set wrong for one process. RUNLEVEL=1: the programs are wanted, and none of their daemons
 # started.
-PROGRAMS := curl prometheus haproxy docker-registry minisign
+PROGRAMS := curl prometheus haproxy docker-registry minisign faketime
 programs: ## the programs that the tests run the service beside; installed by apt where that is possible
 	@missing=$$(for name in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -48,6 +48,15 @@ faults: env programs ## the catalogue of faults in its long form, with the limit
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 3600
 	$(BIN)/python -m tests.faults.mutations --count 10000
 	$(BIN)/python -m tests.faults.kills --count 1000
+	$(BIN)/python -m tests.faults.drains --count 100
+	$(BIN)/python -m tests.faults.drains --count 20 -- --workers 2
+	$(BIN)/python -m tests.faults.restarts --count 200
+	$(BIN)/python -m tests.faults.series --count 100000
+	$(BIN)/python -m tests.faults.flood
+	$(BIN)/python -m pytest tests/app/test_reload_under_load.py -m "slow or not slow" --timeout 3600
+
+soak: env ## everything clients do, 300,000 times; memory's slope, what stays open; SOAK="--count 300000 --bundle folder"
+	$(BIN)/python -m tests.faults.soak $(SOAK)
 
 fuzz: env ## the readers of mails, texts, HTML, JSON and HTTP under libFuzzer; FUZZ="--runs 200000" (each of five) or --seconds
 	$(BIN)/python -m tests.fuzz $(FUZZ)

@@ -66,7 +66,8 @@ class Crowd:
             self.seen.setdefault(key, set()).add(round(decision["confidence"], 4))
 
 
-def test_twenty_reloads_under_load_spoil_nothing(shelf: Shelf) -> None:
+@pytest.mark.parametrize("reloads", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_reloads_under_load_spoil_nothing(shelf: Shelf, reloads: int) -> None:
     """No error; every answer, of many tickets too, is of one version, and its figures are that version's own."""
     with serving(shelf.current, "--cache-entries", "0", "--max-batch-tokens", "64") as service:
         crowd = Crowd(service)
@@ -75,7 +76,7 @@ def test_twenty_reloads_under_load_spoil_nothing(shelf: Shelf) -> None:
             waiting = [pool.submit(client) for client in clients]
             moments = []
             try:
-                for version in [shelf.other, shelf.first] * 10:
+                for version in [shelf.other, shelf.first] * (reloads // 2):
                     assert reload(service, version).status_code == 200
                     moments.append(time.monotonic())
             finally:

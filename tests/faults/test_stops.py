@@ -1,11 +1,22 @@
 """SIGTERM and SIGKILL under load: the short forms of `drains.py` and `restarts.py`."""
 
+import resource
+import signal
+import socket
+import subprocess
+import time
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.faults.drains import drain
-from tests.faults.load import REFUSED
-from tests.faults.restarts import new_place, run
+from tests.faults.http_cases import GOOD, post
+from tests.faults.load import MIXED, REFUSED, Load
+from tests.faults.restarts import ask, new_place, run
+from tests.faults.stock import started
+from tests.faults.test_connections import connect
+from tests.support.waiting import wait_until
 
 DRAINS = 3
 KILLS = 3
@@ -26,3 +37,32 @@ def test_a_killed_service_starts_again_with_everything_whole(tiny_bundle_path: P
     """Bundle and tuned plan are as they were, and the first answer comes in seconds."""
     found = run(new_place(tiny_bundle_path, tmp_path), KILLS)
     assert all(each.under_way and each.seconds < LONGEST_SECONDS for each in found), found
+
+
+def test_a_stock_application_waits_for_ever_for_half_a_body() -> None:
+    """After SIGTERM, as long as its client likes; the service gives it two seconds (test_lifecycle)."""
+    with started() as app, socket.create_connection(("127.0.0.1", app.port)) as stuck:
+        stuck.sendall(post(GOOD)[:-1])
+        time.sleep(0.5)
+        app.process.terminate()
+        with pytest.raises(subprocess.TimeoutExpired):
+            app.process.wait(6)
+
+
+def test_a_stock_application_does_not_end_well_under_load() -> None:
+    """It dies of the very signal that told it to stop, so that whoever started it sees a failure."""
+    with started() as app, Load(app.port, MIXED) as load:
+        wait_until(lambda: load.tally.answered >= len(MIXED))
+        app.process.terminate()
+        load.join()
+        assert app.process.wait(30) == -signal.SIGTERM
+
+
+def test_a_stock_application_out_of_files_lets_nobody_in() -> None:
+    """As long as others hold what may be open; the service gives up who waits (test_connections)."""
+    with started() as app:
+        resource.prlimit(app.process.pid, resource.RLIMIT_NOFILE, (40, 40))
+        held = [connect(app.port) for _ in range(100)]
+        assert ask(app.port) is None
+        for each in held:
+            each.close()
