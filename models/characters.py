@@ -26,6 +26,7 @@ _MOJIBAKE = re.compile(
     f"|[\xf0-\xf4][{_CONTINUATION}]{{3}})"
 )
 _MAX_MARKS = 4
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _LONE = re.compile("[\ud800-\udfff]")
 # Each stands for up to eighteen letters, and nobody writes it five times in a row.
 _PHRASES = re.compile("([\ufdfa\ufdfb]{4})[\ufdfa\ufdfb]+")
@@ -62,8 +63,13 @@ def _whole(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return _LONE.sub("\ufffd", text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass"))
+        return _LONE.sub("\ufffd", _PAIR.sub(_joined, text))
     return text
+
+
+def _joined(pair: re.Match[str]) -> str:
+    high, low = map(ord, pair[0])
+    return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
 
 
 def _repair(match: re.Match[str]) -> str:
