@@ -24,8 +24,8 @@ env: .venv/ready ## the environment, with everything a developer needs
 	@touch $@
 
 # Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, a registry to fetch from, minisign's own
-# signatures, curl, which the documentation speaks, and a clock to set wrong for one process. RUNLEVEL=1: the programs are wanted, and none of their daemons
-# started.
+# signatures, curl, which the documentation speaks, and a clock to set wrong for one process. RUNLEVEL=1: the programs are
+# wanted, and none of their daemons started.
 PROGRAMS := curl prometheus haproxy docker-registry minisign faketime
 programs: ## the programs that the tests run the service beside; installed by apt where that is possible
 	@missing=$$(for name in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo $$name; done); \

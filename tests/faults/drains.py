@@ -22,6 +22,7 @@ from statistics import median
 
 from tests.faults.command import arguments_of, bundle_or_tiny
 from tests.faults.load import LOST, MIXED, REFUSED, Load, Tally
+from tests.faults.stock import started
 from tests.support.process import serving
 from tests.support.waiting import wait_until
 
@@ -55,6 +56,17 @@ def drain(bundle: Path, random: Random, *flags: str) -> Drained:
         return Drained(load.tally, under_way, service.process.wait(STOP_SECONDS), time.monotonic() - began)
 
 
+def drain_stock(random: Random) -> Drained:
+    """The same with a stock application, which answers most of it with 4xx."""
+    with started() as app, Load(app.port, MIXED) as load:
+        wait_until(lambda: load.tally.answered >= len(MIXED))
+        time.sleep(random.uniform(*LOAD_SECONDS))
+        under_way, began = load.tally.under_way, time.monotonic()
+        app.process.terminate()
+        load.join()
+        return Drained(load.tally, under_way, app.process.wait(STOP_SECONDS), time.monotonic() - began)
+
+
 def report(found: list[Drained]) -> str:
     ends = sum((each.tally.ends for each in found), Counter[int | str]())
     refused, lost = ends.pop(REFUSED, 0), ends.pop(LOST, 0)
@@ -73,7 +85,11 @@ def report(found: list[Drained]) -> str:
 def main() -> int:
     parser = arguments_of(__doc__, 100)
     parser.add_argument("flags", nargs="*", help="flags for the service, after --")
+    parser.add_argument("--stock", action="store_true", help="a stock application instead, to compare")
     arguments = parser.parse_args()
+    if arguments.stock:
+        print(report([drain_stock(Random(number)) for number in range(arguments.count)]))
+        return 0
     with bundle_or_tiny(arguments.bundle) as bundle:
         found = [drain(bundle, Random(number), *arguments.flags) for number in range(arguments.count)]
     print(report(found))
