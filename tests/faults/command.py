@@ -1,4 +1,4 @@
-"""What the long forms have in common: a bundle to work with, and an exit status that says whether all held."""
+"""What the long forms have in common: a bundle to work with."""
 
 import argparse
 import contextlib
@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def arguments_of(text: str | None, count: int) -> argparse.ArgumentParser:
-    """A parser for `--count` and `--bundle`; `text` is the module's docstring."""
+def bundle_parser(text: str | None) -> argparse.ArgumentParser:
+    """A parser for `--bundle`; `text` is the module's docstring."""
     parser = argparse.ArgumentParser(description=(text or "").partition("\n")[0])
-    parser.add_argument("--count", type=int, default=count, metavar="N")
     parser.add_argument("--bundle", type=Path, metavar="FOLDER", help="a tiny one is made if absent")
     return parser
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-from tests.faults.command import arguments_of, bundle_or_tiny
+from tests.faults.command import bundle_or_tiny, bundle_parser
 from tests.faults.load import LOST, MIXED, REFUSED, Load, Tally
 from tests.faults.stock import started
 from tests.support.process import serving
@@ -83,7 +83,8 @@ def report(found: list[Drained]) -> str:
 
 
 def main() -> int:
-    parser = arguments_of(__doc__, 100)
+    parser = bundle_parser(__doc__)
+    parser.add_argument("--count", type=int, default=100, metavar="N")
     parser.add_argument("flags", nargs="*", help="flags for the service, after --")
     parser.add_argument("--stock", action="store_true", help="a stock application instead, to compare")
     arguments = parser.parse_args()

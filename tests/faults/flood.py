@@ -13,7 +13,7 @@ from pathlib import Path
 
 from service.settings import Settings
 from tests.benchmarks.memory import resident_megabytes
-from tests.faults.command import arguments_of, bundle_or_tiny
+from tests.faults.command import bundle_or_tiny, bundle_parser
 from tests.faults.http_cases import head
 from tests.faults.stock import started
 from tests.support.process import post_head, serving
@@ -92,7 +92,8 @@ def growth_of_stock() -> float:
 
 
 def main() -> int:
-    arguments = arguments_of(__doc__, 1).parse_args()
+    parser = bundle_parser(__doc__)
+    arguments = parser.parse_args()
     with bundle_or_tiny(arguments.bundle) as bundle:
         first, later, ends = growth(bundle)
     print(f"{SENDERS} connections x {ROUNDS} bodies of 4 MB, answered {sorted(end.decode() for end in ends)}")

@@ -19,7 +19,7 @@ from statistics import median
 
 from models.bundle import open_bundle
 from tests.benchmarks.serving.servers import free_port
-from tests.faults.command import arguments_of, bundle_or_tiny
+from tests.faults.command import bundle_or_tiny, bundle_parser
 from tests.faults.http_cases import GOOD, post
 from tests.faults.load import MIXED, Load
 from tests.support.process import ROOT, run_cli
@@ -104,7 +104,9 @@ def new_place(bundle: Path, state: Path) -> Place:
 
 
 def main() -> int:
-    arguments = arguments_of(__doc__, 200).parse_args()
+    parser = bundle_parser(__doc__)
+    parser.add_argument("--count", type=int, default=200, metavar="N")
+    arguments = parser.parse_args()
     with bundle_or_tiny(arguments.bundle) as bundle, tempfile.TemporaryDirectory(prefix="state-") as state:
         found = run(new_place(bundle, Path(state)), arguments.count)
     seconds, under_way = [each.seconds for each in found], [each.under_way for each in found]

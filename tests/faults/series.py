@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.faults.client import Client, Lost
-from tests.faults.command import arguments_of, bundle_or_tiny
+from tests.faults.command import bundle_or_tiny, bundle_parser
 from tests.faults.stock import started
 from tests.support.keys import Known, file_of
 from tests.support.process import serving
@@ -104,7 +104,9 @@ def gained_by_stock(count: int) -> int:
 
 
 def main() -> int:
-    arguments = arguments_of(__doc__, 100_000).parse_args()
+    parser = bundle_parser(__doc__)
+    parser.add_argument("--count", type=int, default=100_000, metavar="N")
+    arguments = parser.parse_args()
     found, began = set[str](), time.monotonic()
     with bundle_or_tiny(arguments.bundle) as bundle:
         for with_keys in (False, True):

@@ -28,7 +28,7 @@ from tests.benchmarks.serving.processes import Family
 from tests.benchmarks.soak import texts
 from tests.benchmarks.start import ready
 from tests.faults.client import Client, Lost
-from tests.faults.command import arguments_of, bundle_or_tiny
+from tests.faults.command import bundle_or_tiny, bundle_parser
 from tests.faults.corpus import corpus
 from tests.faults.http_cases import head
 from tests.support.process import Service, post_head
@@ -210,7 +210,9 @@ def run(bundle: Path, count: int) -> Found:
 
 
 def main() -> int:
-    arguments = arguments_of(__doc__, 300_000).parse_args()
+    parser = bundle_parser(__doc__)
+    parser.add_argument("--count", type=int, default=300_000, metavar="N")
+    arguments = parser.parse_args()
     with bundle_or_tiny(arguments.bundle) as bundle:
         found = run(bundle, arguments.count)
     print(*found.lines(), sep="\n")
