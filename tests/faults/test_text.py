@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -18,14 +19,16 @@ from tests.faults.wire import Case, Played, failures, play, play_all
 from tests.support.cost import CPU_SECONDS
 from tests.support.process import Service, serving
 
-CASES = text_cases()
 AT_ONCE = 4
+BUSY = 4
+"""Times as long, since it is four at a time and the machine may be busy; a stock application gets one by one."""
+CASES = [replace(case, seconds=BUSY * case.seconds) for case in text_cases()]
 OVERHEAD_SECONDS = 0.1
 """Of the protocol, the JSON and the model, for a megabyte."""
 MEMORY_MB = 20
 FAIL_ON_STOCK = 25
 """32 of 183, each given five seconds. At least so many, whatever the next releases mend."""
-SURELY_FAIL_ON_STOCK = ("HTML: comments", "mail: 1000 levels", "mail: 10k parts", "mail: encoded words")
+SURELY_FAIL_ON_STOCK = ("HTML: comments", "mail: 1000 levels", "mail: 10k parts")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +53,7 @@ def test_every_case_of_the_text_group_holds_while_others_are_answered(service: S
     assert failures(played) == []
     assert len(meanwhile) >= 20
     assert {status for status, _ in meanwhile} == {200}
-    assert max(seconds for _, seconds in meanwhile) <= 2
+    assert max(seconds for _, seconds in meanwhile) <= 5
     assert well(service)
 
 

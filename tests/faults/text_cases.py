@@ -14,7 +14,7 @@ from tests.unit.hostile_texts import HTML, TEXTS
 MEGABYTE = 1_000_000
 MAIL = "message/rfc822"
 SECONDS = 5.0
-"""For an answer, on a busy machine, with three others at work: 250 ms of CPU is what is promised."""
+"""For an answer. 250 ms of CPU is what is promised."""
 
 ANSWERED = frozenset[Result]({200, 413, 422})
 MALFORMED = frozenset[Result]({200, 400, 422})

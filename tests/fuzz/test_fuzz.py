@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.__main__ import CORPUS, fuzz
 from tests.fuzz.targets import TARGETS, Finding
 
-SECONDS = 3
+SECONDS = 2
 
 
 @pytest.mark.parametrize("target", TARGETS)
