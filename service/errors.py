@@ -19,12 +19,11 @@ class Overloaded(ServiceError):
         self.retry_after = retry_after
 
 
-class TooManyBodies(Overloaded):
+class TooManyBodies(ServiceError):
     """So many large bodies are on their way that one more would have no room in memory."""
 
     def __init__(self) -> None:
-        super().__init__(1.0)
-        self.args = ("too many large bodies are on their way; try again after Retry-After seconds",)
+        super().__init__("too many large bodies are on their way; try again after Retry-After seconds")
 
 
 class DeadlinePassed(ServiceError):

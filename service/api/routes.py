@@ -52,6 +52,7 @@ BODY_ERRORS = (
     errors.InvalidHeader,
     errors.RequestTimeout,
     errors.BodyTooLarge,
+    errors.TooManyBodies,
     errors.UnsupportedMediaType,
     errors.UnsupportedEncoding,
     errors.InvalidRequest,

@@ -57,6 +57,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.InvalidRequest: Kind(422, "invalid_request", "The request has another shape than documented"),
     MailError: Kind(413, "mail_too_large", "The mail is too large"),
     errors.Overloaded: Kind(429, "overloaded", "Too many tickets are waiting"),
+    errors.TooManyBodies: Kind(429, "too_many_bodies", "Too many large bodies are on their way"),
     errors.RateLimited: Kind(429, "rate_limited", "The key's rate is used up"),
     errors.HeadTooLarge: Kind(431, "head_too_large", "The request's head is too large"),
     errors.ClientGone: Kind(CLIENT_CLOSED, "client_gone", "The client closed the connection"),

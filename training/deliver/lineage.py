@@ -28,7 +28,8 @@ def code_revision() -> str:
     """The git commit, `+changed` behind it when the tree differs from it; `unknown` outside a checkout."""
     try:
         commit = _git("rev-parse", "HEAD")
-        return f"{commit}+changed" if _git("status", "--porcelain") else commit
+        # Without its optional lock: killed while it has that, git would refuse every commit from then on.
+        return f"{commit}+changed" if _git("--no-optional-locks", "status", "--porcelain") else commit
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 
