@@ -138,7 +138,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
 
     return App(
         public,
-        management_app(document, process, access),
+        management_app(document, process, access, bodies),
         router,
         loader,
         metrics,
@@ -153,12 +153,12 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     )
 
 
-def management_app(document: Callable[[], Document], managed: Managed, access: Access) -> FastAPI:
+def management_app(document: Callable[[], Document], managed: Managed, access: Access, bodies: BodyReader) -> FastAPI:
     """What the management port serves: of one process, or of several as one."""
     management = _application(
         "Ticket router, management", [Middleware(RequestId), Middleware(BrowserPolicy), Middleware(Problems)]
     )
-    Management(document, managed, Gate(access)).add_to(management)
+    Management(document, managed, Gate(access), bodies).add_to(management)
     return management
 
 

@@ -55,11 +55,11 @@ class Managed(Protocol):
 class Management:
     """The routes over what they report on. `document` gives the public API's OpenAPI document."""
 
-    def __init__(self, document: Callable[[], Document], managed: Managed, gate: Gate) -> None:
+    def __init__(self, document: Callable[[], Document], managed: Managed, gate: Gate, bodies: BodyReader) -> None:
         self._document = functools.cache(document)
         self._managed = managed
         self._gate = gate
-        self._bodies = BodyReader()
+        self._bodies = bodies
 
     def add_to(self, app: FastAPI) -> None:
         for path, endpoint in (

@@ -61,7 +61,9 @@ class Turns:
         room = limit - self.total
         return room <= 0 or (caller is not None and self._waiting[caller] > GREED * room)
 
-    def ahead(self, caller: str | None) -> int:
-        """How much will be done before what this caller would add now: all its own, and of each other's as much."""
+    def ahead(self, caller: str | None, cost: int = 0) -> int:
+        """How much will be done before work of this cost that this caller would add now: all its own, and of each
+        other's about as much as its own would be then."""
         own = self._waiting[caller]
-        return sum(min(own, waiting) for waiting in self._waiting.values())
+        others = sum(min(own + cost, waiting) for name, waiting in self._waiting.items() if name != caller)
+        return own + others

@@ -27,7 +27,8 @@ def media_type(request: Request, *accepted: str) -> str:
     Raises:
         UnsupportedMediaType: none of the accepted, or JSON in another charset than UTF-8.
     """
-    media, _, parameters = request.headers.get("content-type", "").partition(";")
+    given = request.headers.getlist("content-type")
+    media, _, parameters = (given[0] if len(given) == 1 else "").partition(";")
     media = media.strip().lower()
     if media not in accepted or (media == JSON and not _is_utf8(parameters)):
         raise UnsupportedMediaType(accepted)
@@ -40,12 +41,12 @@ def timeout_seconds(request: Request, cap: float) -> float:
     Raises:
         InvalidHeader: it is no positive number of seconds.
     """
-    given = request.headers.get(TIMEOUT_HEADER)
-    if given is None:
+    given = request.headers.getlist(TIMEOUT_HEADER)
+    if not given:
         return cap
-    if not _SECONDS.fullmatch(given):
+    if len(given) > 1 or not _SECONDS.fullmatch(given[0]):
         raise InvalidHeader(f"{TIMEOUT_HEADER} must be a positive number of seconds, such as 2 or 0.5")
-    return min(float(given), cap)
+    return min(float(given[0]), cap)
 
 
 def ticket_of(request: RouteRequest) -> Ticket:

@@ -87,7 +87,7 @@ class BodyReader:
 
 
 def _refuse_early(request: Request, limit_bytes: int) -> None:
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if any(coding.strip().lower() != "identity" for coding in request.headers.getlist("content-encoding")):
         raise UnsupportedEncoding
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit_bytes:

@@ -23,11 +23,11 @@ class Joined:
 
     def write(self, data: bytes) -> None:
         if not self._cycle.response_started:
-            self._transport.write(data)  # 100 Continue
+            self._send(data)  # 100 Continue
         elif self._head is None:
             self._head = data
         else:
-            self._transport.write(self._head + data)
+            self._send(self._head + data)
             self._head = b""
 
     def is_closing(self) -> bool:
@@ -45,5 +45,9 @@ class Joined:
     def _flush(self) -> None:
         """An answer without a body, as to HEAD, is all head."""
         if self._head:
-            self._transport.write(self._head)
+            self._send(self._head)
             self._head = b""
+
+    def _send(self, data: bytes) -> None:
+        if not self._transport.is_closing():  # uvloop's raises then: requests in a row may outlive their client
+            self._transport.write(data)

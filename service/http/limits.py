@@ -47,8 +47,9 @@ class Limits:
 
 
 PUBLIC = Limits()
-MANAGEMENT = Limits()
-MANAGEMENT_CONNECTIONS = 64
+MANAGEMENT = Limits(pipelined=1)
+"""No probe and no scraper sends requests in a row, and a page of metrics takes ten milliseconds."""
+MANAGEMENT_CONNECTIONS = 32
 """Open at once on the management port: probes, a Prometheus or two, a person. The public port's are a setting."""
 
 

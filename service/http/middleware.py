@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
+from service.access.keyring import PREFIX as KEY_PREFIX
 from service.errors import MethodNotAllowed, NoSuchRoute, ShuttingDown
 from service.http.body import BODY_ENDED
 from service.http.direct import TEMPLATE
@@ -24,6 +25,8 @@ from service.tracing.recording import Recording
 from service.tracing.traces import Traces
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+KEY_MARK = KEY_PREFIX.encode()
+"""Every key begins with it: one that was sent in the wrong header must not be kept as an id."""
 METHODS = frozenset({"GET", "POST"})
 OTHER_METHOD = "other"
 UNMATCHED = "unmatched"
@@ -157,5 +160,5 @@ def _end(recording: Recording, route: str, method: str, code: int, said: Mapping
 def _given_id(scope: Scope) -> str | None:
     for name, value in scope["headers"]:
         if name == b"x-request-id":
-            return value.decode() if REQUEST_ID.fullmatch(value) else None
+            return value.decode() if REQUEST_ID.fullmatch(value) and KEY_MARK not in value else None
     return None

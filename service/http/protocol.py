@@ -25,7 +25,7 @@ from service.http.refusals import OnRefusal, refusal
 PIECE_BYTES = 4096
 """Larger input is parsed piece by piece, since the parser cannot be stopped within one. An ordinary request fits."""
 UPGRADING = frozenset({b"upgrade", b"connection", b"http2-settings"})
-"""The headers of a wish for another protocol. All of them go: one that says `close` as well closes by itself."""
+"""The headers of a wish for another protocol. All of them go, but for a `close` that stands beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +132,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """
         line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         kept = [name + b": " + value for name, value in self.headers if name not in UPGRADING]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
+            kept.append(b"connection: close")
         self.parser = httptools.HttpRequestParser(self)
         self._received = 0
         self._take(b"\r\n".join([line, *kept, b"", rest]))

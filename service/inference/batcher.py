@@ -248,7 +248,7 @@ class Batcher:
 
     def _too_late(self, caller: str | None, length: int, left: float) -> bool:
         """Whether the turn of an entry would come too late, or its answer, with so many seconds left for it."""
-        turn = self._pace.seconds(self._waiting.ahead(caller))
+        turn = self._pace.seconds(self._waiting.ahead(caller, length))
         answer = turn + self._pace.seconds(length * self._limits.runners)
         return turn > self._limits.queue_seconds or (turn > 0 and answer > left)
 

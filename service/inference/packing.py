@@ -74,9 +74,9 @@ class Waiting(Generic[E]):
         """Whether nothing more of this caller's may wait, where so many tokens may in all."""
         return self._turns.full(caller, limit)
 
-    def ahead(self, caller: str | None) -> int:
-        """Tokens that will be run before what this caller would add now."""
-        return self._turns.ahead(caller)
+    def ahead(self, caller: str | None, length: int = 0) -> int:
+        """Tokens that will be run before an entry of this length that this caller would add now."""
+        return self._turns.ahead(caller, length)
 
     def add(self, entry: E, caller: str | None = None) -> None:
         # The number keeps one caller's in order, and no two turns are equal.

@@ -64,7 +64,7 @@ async def serve_with_workers(settings: Settings, public: socket.socket, manageme
         app = create_app(shared)
         app.access.open()
         workers = Workers(app, public, folder)
-        watch = management_server(management_app(app.document, workers, app.access))
+        watch = management_server(management_app(app.document, workers, app.access, app.bodies))
         try:
             async with (
                 following(app.access),

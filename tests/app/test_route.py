@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from service.access.keyring import new_key
 from tests.support.process import Service
 from tests.support.tiny import LABELS, MAX_TOKENS, SAMPLES
 
@@ -151,7 +152,9 @@ def test_a_request_id_comes_back_or_is_made(client: httpx.Client) -> None:
     kept = client.post("/v1/route", content=body, headers={**kind, "X-Request-ID": "abc-1._Z"})
     long = client.post("/v1/route", content=body, headers={**kind, "X-Request-ID": "a" * 65})
     odd = client.get("/nowhere", headers={"X-Request-ID": "a b<script>"})
+    key = client.get("/nowhere", headers={"X-Request-ID": new_key()})
     assert kept.headers["x-request-id"] == "abc-1._Z"
     assert ULID.fullmatch(long.headers["x-request-id"])
     assert ULID.fullmatch(odd.headers["x-request-id"])
     assert odd.json()["request_id"] == odd.headers["x-request-id"]
+    assert "trk_" not in key.headers["x-request-id"]  # in the wrong header, and not to be kept in logs

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import gc
 import math
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -173,7 +174,7 @@ async def _stall(each: Input) -> float:
     return worst
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bundle", nargs="?", type=Path)
     parser.add_argument("--only", default="", metavar="WORD", help="cases whose name has it")
@@ -192,6 +193,7 @@ def main() -> None:
     for key in ("cpu_ms", "growth", "peak_mb", "stall_ms"):
         worst = max(figures, key=lambda one: getattr(one, key))
         print(f"  {key:8} {getattr(worst, key):7.1f}  {worst.name}")
+    return not all(one.holds for one in figures)
 
 
 def _show(one: Figures) -> None:
@@ -200,4 +202,4 @@ def _show(one: Figures) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,6 +4,7 @@
 can send, so it finds where document and service differ; of the raw bytes in `corpus.py` it sends none.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,10 @@ def check_service(bundle: Path, examples: int) -> "subprocess.CompletedProcess[s
 
 
 if __name__ == "__main__":
-    done = check_service(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 1000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("examples", type=int, nargs="?", default=1000, help="for each operation")
+    given = parser.parse_args()
+    done = check_service(given.bundle, given.examples)
     print(done.stdout, done.stderr, sep="")
     sys.exit(done.returncode)

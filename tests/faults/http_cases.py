@@ -179,6 +179,8 @@ def _kinds() -> list[Case]:
             ("gzip", post(gzip.compress(GOOD), "Content-Encoding: gzip"), {415}),
             ("gzip bomb", post(gzip.compress(bytes(MEGABYTE)), "Content-Encoding: gzip"), {415}),
             ("two encodings", post(GOOD, "Content-Encoding: br, gzip"), {415}),
+            ("identity, then gzip", post(GOOD, "Content-Encoding: identity", "Content-Encoding: gzip"), {415}),
+            ("two content types", post(GOOD, "Content-Type: message/rfc822"), {415}),
             ("a good body called gzip", post(GOOD, "Content-Encoding: gzip"), {415}),
             ("wrong content type", post(GOOD, kind="text/plain"), {415}),
             ("form", post(b"body=hello", kind="application/x-www-form-urlencoded"), {415}),

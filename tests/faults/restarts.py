@@ -27,6 +27,8 @@ from tests.support.waiting import wait_until
 
 LOAD_SECONDS = (0.0, 0.5)
 START_SECONDS = 60
+LONGEST_SECONDS = 3.0
+"""From SIGKILL to the first 200; the command fails beyond it."""
 POLL_SECONDS = 0.005
 
 
@@ -112,7 +114,7 @@ def main() -> int:
     seconds, under_way = [each.seconds for each in found], [each.under_way for each in found]
     print(f"{len(found)} kills with {min(under_way)} to {max(under_way)} requests under way, all whole after each")
     print(f"SIGKILL to first 200: median {median(seconds):.2f} s, {max(seconds):.2f} s at most")
-    return 0
+    return max(seconds) > LONGEST_SECONDS
 
 
 if __name__ == "__main__":

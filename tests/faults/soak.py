@@ -181,7 +181,9 @@ class Found:
 
     @property
     def held(self) -> bool:
-        return not self.soak.faults and self.growth.middle - self.growth.margin <= MEGABYTES_PER_HOUR
+        kept_open = self.after.files > self.before.files or self.after.threads > self.before.threads
+        grows = self.growth.middle - self.growth.margin > MEGABYTES_PER_HOUR
+        return not (self.soak.faults or kept_open or grows)
 
     def lines(self) -> Iterator[str]:
         sent = ", ".join(f"{count} {kind}" for kind, count in sorted(self.soak.sent.items()))

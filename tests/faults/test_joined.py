@@ -85,3 +85,35 @@ def test_a_connection_that_is_over_is_gone_without_the_collector() -> None:
         assert seen[0]() is None
     finally:
         gc.enable()
+
+
+def test_nothing_is_written_for_who_has_gone() -> None:
+    """Requests in a row outlive their client; the transport raises when it is written to then."""
+    written: list[bytes] = []
+
+    async def play() -> None:
+        gate = asyncio.Event()
+
+        async def late(request: Request) -> PlainTextResponse:
+            await gate.wait()
+            return await length(request)
+
+        ours, theirs = socket.socketpair()
+        config = uvicorn.Config(application(late), log_config=None, ws="none", lifespan="off")
+        door = Door(PUBLIC, Connections(1), lambda _error, _request_id: None)
+        protocol = LimitedProtocol(door, config, ServerState())
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
+        theirs.sendall(get() * 3)
+        await asyncio.sleep(0.02)
+        cycle = protocol.cycle
+        transport.write = written.append  # type: ignore[method-assign, assignment]
+        transport.abort()
+        cycle.response_started = True
+        cycle.transport.write(b"head")
+        cycle.transport.write(b"body")
+        gate.set()
+        theirs.close()
+        await asyncio.sleep(0.02)
+
+    asyncio.run(play())
+    assert written == []

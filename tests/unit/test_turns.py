@@ -79,13 +79,29 @@ def test_what_was_not_used_is_not_saved_up() -> None:
     assert turns.begin(POLITE, 10) >= turns.begin(NOISY, 10) - 10
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 100)), max_size=40), st.sampled_from("abcd"))
-def test_what_is_ahead_is_ones_own_and_as_much_of_each_other(added: list[tuple[str, int]], caller: str) -> None:
-    """Nothing for who has nothing waiting, everything for who is alone."""
+def test_many_who_have_one_waiting_are_all_ahead_of_one_more() -> None:
+    """Each of them is as new as he is."""
+    turns = Turns()
+    for number in range(50):
+        turns.begin(f"caller {number}", 512)
+    assert turns.ahead("another", 512) == 50 * 512
+    assert turns.ahead("another", 8) == 50 * 8
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 100)), max_size=40),
+    st.sampled_from("abcd"),
+    st.integers(0, 100),
+)
+def test_what_is_ahead_is_ones_own_and_as_much_of_each_other(
+    added: list[tuple[str, int]], caller: str, cost: int
+) -> None:
+    """Everything for who is alone."""
     turns, own = Turns(), Counter[str]()
     for name, cost in added:
         turns.begin(name, cost)
         own[name] += cost
-    assert turns.ahead(caller) == sum(min(own[caller], waiting) for waiting in own.values())
+    others = sum(min(own[caller] + cost, waiting) for name, waiting in own.items() if name != caller)
+    assert turns.ahead(caller, cost) == own[caller] + others
     assert turns.waiting(caller) == own[caller]
     assert turns.total == own.total()
