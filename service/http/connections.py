@@ -15,12 +15,17 @@ class Evictable(Protocol):
 
 
 class Connections:
-    """Use from one event loop only. A connection waits for its client, or has a request at work."""
+    """Use from one event loop only. A connection waits for its client, or has a request at work.
 
-    def __init__(self, limit: int, on_evict: Callable[[], None] = lambda: None) -> None:
+    `newest_first`: where all have a request at work, one more takes the place of the oldest nevertheless. A probe that
+    is turned away costs a service its life.
+    """
+
+    def __init__(self, limit: int, on_evict: Callable[[], None] = lambda: None, *, newest_first: bool = False) -> None:
         self.limit = limit
         self._on_evict = on_evict
-        self._open: set[Evictable] = set()
+        self._newest_first = newest_first
+        self._open: dict[Evictable, None] = {}
         self._waiting: OrderedDict[Evictable, None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -31,20 +36,21 @@ class Connections:
         return len(self._open) < self.limit or self.evict()
 
     def evict(self) -> bool:
-        """Close the one that has kept us waiting longest; False if all have a request at work."""
-        if not self._waiting:
+        """Close the one that has kept us waiting longest; False if all have a request at work, and may keep it."""
+        candidates = self._waiting or (self._open if self._newest_first else {})
+        longest = next(iter(candidates), None)
+        if longest is None:
             return False
-        longest, _ = self._waiting.popitem(last=False)
-        self._open.discard(longest)
+        self.discard(longest)
         longest.evict()
         self._on_evict()
         return True
 
     def add(self, connection: Evictable) -> None:
-        self._open.add(connection)
+        self._open[connection] = None
 
     def discard(self, connection: Evictable) -> None:
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         self._waiting.pop(connection, None)
 
     def waits(self, connection: Evictable) -> None:

@@ -75,8 +75,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
         self.flow = self._flow = Flow(transport)
+        if self._deaf:
+            return transport.abort()
         self._door.connections.waits(self)
-        self._await_head()
+        return self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._door.connections.discard(self)
@@ -229,7 +231,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def evict(self) -> None:
         """Close now, whatever is still unsent."""
         self._deaf = True
-        self.transport.abort()
+        if self.transport is not None:  # else it was let in a moment ago, and `connection_made` closes it
+            self.transport.abort()
 
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

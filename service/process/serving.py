@@ -132,7 +132,7 @@ def public_door(app: App) -> Door:
 
 def management_server(app: FastAPI) -> Server:
     """With connections of its own: whatever happens on the public port, probes and metrics are answered."""
-    door = Door(MANAGEMENT, Connections(MANAGEMENT_CONNECTIONS), lambda _error, _request_id: None)
+    door = Door(MANAGEMENT, Connections(MANAGEMENT_CONNECTIONS, newest_first=True), lambda _error, _request_id: None)
     return _server(app, door, MANAGEMENT_DRAIN_SECONDS)
 
 

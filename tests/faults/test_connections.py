@@ -182,3 +182,12 @@ def test_probes_are_answered_during_a_flood_of_their_port(brisk: Service) -> Non
         for _ in range(200):
             held.enter_context(connect(brisk.management_port))
         assert [brisk.management("/livez").status_code for _ in range(10)] == [200] * 10
+
+
+def test_a_probe_finds_room_though_every_connection_is_at_work(brisk: Service) -> None:
+    """On the management port the oldest makes way: pages of metrics asked for in a row turn no probe away."""
+    with contextlib.ExitStack() as held:
+        for _ in range(2 * limits.MANAGEMENT_CONNECTIONS):
+            asking = connect(brisk.management_port, get(path="/metrics") * 2)
+            held.callback(asking.close)
+        assert [brisk.management("/livez").status_code for _ in range(3)] == [200] * 3
