@@ -3,6 +3,7 @@
 `soak.py`, `reload.py` and `start.py` use it.
 """
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ def slope(samples: Sequence[tuple[float, float]]) -> Slope:
     interval that takes them for independent would be far too narrow.
     """
     blocks = np.array_split(np.array(samples), min(_BLOCKS, len(samples)))
+    if len(blocks) < 3:
+        return Slope(math.nan, math.inf)  # nothing can be told from so few
     hours, megabytes = np.array([block.mean(axis=0) for block in blocks]).T
     hours = (hours - hours.mean()) / 3600
     rise = float(hours @ megabytes / (hours @ hours))

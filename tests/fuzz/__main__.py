@@ -7,6 +7,7 @@ tests/fuzz/corpus, from where the suite replays them.
 
 import argparse
 import re
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ def fuzz(target: str, *flags: str, work: Path = WORK) -> Run:
     for folder in (corpus, found):
         folder.mkdir(parents=True, exist_ok=True)
     words.write_text(as_libfuzzer_wants_it())
-    limits = (f"-max_len={MAX_BYTES}", f"-timeout={UNIT_SECONDS}", "-rss_limit_mb=1024")
+    limits = (f"-max_len={MAX_BYTES}", f"-timeout={UNIT_SECONDS}", f"-rss_limit_mb={_memory_megabytes()}")
     places = (f"-dict={words}", f"-artifact_prefix={found}/", str(corpus), str(CORPUS / target))
     known = set(found.iterdir())
     finished = _libfuzzer(target, *limits, *flags, "-print_final_stats=1", *places)
@@ -48,6 +49,11 @@ def fuzz(target: str, *flags: str, work: Path = WORK) -> Run:
     if finished.returncode and not findings:
         raise SystemExit(f"{target}: libFuzzer could not run:\n{finished.stderr[-2000:]}")
     return Run(target, int(executed[1]) if executed else 0, findings, finished.stderr + finished.stdout)
+
+
+def _memory_megabytes() -> int:
+    """A gigabyte. What libFuzzer looks at, a process's highest memory so far, begins with that of who started it."""
+    return 1024 + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def keep(target: str) -> None:

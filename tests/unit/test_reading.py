@@ -1,6 +1,7 @@
 """`service.reading` and `Offload.run_within`: who reads how long, and what becomes of what takes longer."""
 
 import asyncio
+import math
 import threading
 import time
 
@@ -10,12 +11,14 @@ from models.budget import Budget
 from models.errors import TooComplex
 from models.ticket import Ticket
 from service import reading
+from service.claim import Claim
 from service.offload import INLINE_BYTES, Offload
 from service.reading import read_mail, read_text
 from tests.unit.hostile_mails import MAILS
 from tests.unit.hostile_texts import HTML, TEXTS
 
 LOOP_SECONDS = 0.05
+PATIENT = Claim(math.inf)
 
 
 def busy(seconds: float, budget: Budget, threads: list[str]) -> str:
@@ -33,7 +36,10 @@ def ran(size: int, work_seconds: float, seconds: float) -> list[str]:
 
     async def play() -> None:
         offload = Offload()
-        assert await offload.run_within(seconds, size, lambda budget: busy(work_seconds, budget, threads)) == "done"
+        assert (
+            await offload.run_within(seconds, size, lambda budget: busy(work_seconds, budget, threads), PATIENT)
+            == "done"
+        )
         offload.close()
 
     asyncio.run(play())
@@ -64,10 +70,10 @@ def test_what_is_given_up_is_an_unread_ticket_and_no_error(monkeypatch: pytest.M
 
     async def play() -> None:
         offload = Offload()
-        mail = await read_mail(offload, MAILS["10k parts"](100_000))
+        mail = await read_mail(offload, MAILS["10k parts"](100_000), PATIENT)
         assert mail == Ticket(unread=True)
-        assert (await read_text(offload, mail))[0] is mail
-        ticket, text = await read_text(offload, Ticket(subject="a", body=TEXTS["labels"](100_000), id="7"))
+        assert (await read_text(offload, mail, PATIENT))[0] is mail
+        ticket, text = await read_text(offload, Ticket(subject="a", body=TEXTS["labels"](100_000), id="7"), PATIENT)
         assert (ticket.unread, ticket.id, text.text) == (True, "7", "")
         offload.close()
 
@@ -84,11 +90,11 @@ def test_no_small_input_holds_the_loop(name: str) -> None:
         offload = Offload()
         start = time.thread_time()
         if name in MAILS:
-            await read_mail(offload, MAILS[name](INLINE_BYTES)[:INLINE_BYTES])
+            await read_mail(offload, MAILS[name](INLINE_BYTES)[:INLINE_BYTES], PATIENT)
         elif name in HTML:
-            await read_text(offload, Ticket(body=HTML[name](INLINE_BYTES), content_type="text/html"))
+            await read_text(offload, Ticket(body=HTML[name](INLINE_BYTES), content_type="text/html"), PATIENT)
         else:
-            await read_text(offload, Ticket(body=TEXTS[name](INLINE_BYTES)))
+            await read_text(offload, Ticket(body=TEXTS[name](INLINE_BYTES)), PATIENT)
         spent = time.thread_time() - start
         offload.close()
         return spent

@@ -12,6 +12,7 @@ from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from models.manifest import ModelEntry
 from models.scoring import FieldScoring, Threshold
+from service.inference.machine import instructions
 from training.deliver.export import OnnxModel, export_onnx
 from training.deliver.fp16 import write_fp16
 from training.deliver.int8 import FULL, REDUCED, write_int8
@@ -23,6 +24,7 @@ SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y"]})
 SCORINGS = [FieldScoring(field, 1.0, (Threshold(0.9, 0.6, False),) * 2) for field in SPACE]
 WORDS = ["refund", "the", "second", "payment", "crash", "printer", "when", "I", "want", "to", "send", "it", "back"]
 LAX = ExportRecipe(accuracy_loss=0.9, agreement=0.51)
+HAS_VNNI = bool(instructions() & {"amx_int8", "asimddp", "avx512_vnni", "avx_vnni"})
 INT8 = ExportRecipe(accuracy_loss=0.9, agreement=0.51, fp16=False)
 
 
@@ -62,11 +64,14 @@ def reference(fp32: Path, encoder: Encoder, encodings: list[Encoding]) -> Refere
 
 @pytest.mark.parametrize("largest", [FULL, REDUCED])
 def test_int8_answers_nearly_as_fp32(reference: Reference, encoder: Encoder, tmp_path: Path, largest: int) -> None:
-    """The int8 graph's logits lie within a few percent of fp32's span, with weights no larger than asked for."""
+    """The int8 graph's logits lie within a few percent of fp32's span, with weights no larger than asked for. Full 8 bits
+    are only for processors with VNNI: others add products in too few bits."""
     write_int8(reference.onnx, tmp_path / "int8.onnx", largest)
     logits = served(tmp_path / "int8.onnx", encoder).logits(reference.validation.encodings)
     wanted = reference.validation.logits
-    assert 0 < np.abs(logits - wanted).max() < 0.1 * np.ptp(wanted)
+    apart = np.abs(logits - wanted).max()
+    assert apart > 0
+    assert apart < 0.1 * np.ptp(wanted) or (largest == FULL and not HAS_VNNI)
     initializers = onnx.load(str(tmp_path / "int8.onnx")).graph.initializer
     weights = [onnx.numpy_helper.to_array(each) for each in initializers if each.name.startswith("onnx::MatMul")]
     matrices = [matrix for matrix in weights if matrix.ndim == 2]
@@ -160,8 +165,9 @@ def test_a_variant_that_loses_accuracy_does_not_ship(reference: Reference, tmp_p
     wrong = AnsweredRows(rows.encodings, 1 - rows.labels, -rows.logits)
     found = make_variants(replace(reference, validation=wrong), INT8, tmp_path)
     assert found.entries == ()
-    assert all("points of accuracy lost" in each.why for each in found.figures)
-    assert all(each.accuracy_loss > 0.9 for each in found.figures)
+    exact = found.figures if HAS_VNNI else found.figures[:1]  # with 7 bits every processor computes the same
+    assert all("points of accuracy lost" in each.why for each in exact)
+    assert all(each.accuracy_loss > 0.9 for each in exact)
 
 
 def test_a_variant_that_breaks_the_promise_does_not_ship(reference: Reference, tmp_path: Path) -> None:
