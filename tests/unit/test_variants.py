@@ -64,8 +64,8 @@ def reference(fp32: Path, encoder: Encoder, encodings: list[Encoding]) -> Refere
 
 @pytest.mark.parametrize("largest", [FULL, REDUCED])
 def test_int8_answers_nearly_as_fp32(reference: Reference, encoder: Encoder, tmp_path: Path, largest: int) -> None:
-    """The int8 graph's logits lie within a few percent of fp32's span, with weights no larger than asked for. Full 8 bits
-    are only for processors with VNNI: others add products in too few bits."""
+    """The int8 graph's logits lie within a few percent of fp32's span, with weights no larger than asked for. Full 8
+    bits are only for processors with VNNI: others add products in too few bits."""
     write_int8(reference.onnx, tmp_path / "int8.onnx", largest)
     logits = served(tmp_path / "int8.onnx", encoder).logits(reference.validation.encodings)
     wanted = reference.validation.logits
