@@ -24,7 +24,7 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module")
 def slow(tiny_bundle_path: Path) -> Iterator[Service]:
     """A service that runs one long ticket at a time, so that a queue can be made. Shared."""
-    with serving(tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64") as running:
+    with serving(tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64", "--queue-seconds", "60") as running:
         yield running
 
 
@@ -168,7 +168,7 @@ def test_who_leaves_or_is_late_does_not_hurt_who_shares(slow: Service) -> None:
     gone = 'http_requests_total{code="499",method="POST",route="/v1/route"}'
     with ThreadPoolExecutor(8) as pool, socket.create_connection(("127.0.0.1", slow.port)) as leaving:
         busy = [pool.submit(batch, slow, [{"body": fresh()} for _ in range(250)]) for _ in range(4)]
-        wait_until(lambda: slow.counts("queue_depth") > 200)
+        wait_until(lambda: slow.counts("queue_depth") > 50)
         leaving.sendall(post_head("/v1/route", len(content)) + content)
         patient = pool.submit(route, slow, body=text)
         late = httpx.post(slow.url + "/v1/route", content=content, headers=_in_no_time(), timeout=30)

@@ -23,7 +23,7 @@ ONE_LINE = re.compile(r"error: [^\n]+\n")
 
 def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: Path) -> None:
     """Requests on their way when the signal comes all get 200; afterwards nobody listens; the exit status is 0."""
-    with serving(tiny_bundle_path, "--runners", "1", "--cache-entries", "0") as service:
+    with serving(tiny_bundle_path, "--runners", "1", "--cache-entries", "0", "--queue-seconds", "60") as service:
         codes: list[int] = []
         tickets = [{"body": f"{SAMPLES[0][1]} {number}"} for number in range(200)]
 

@@ -66,7 +66,9 @@ def test_a_batch_that_is_wholly_late_is_late_itself(service: Service) -> None:
 
 def test_a_client_that_leaves_takes_its_tickets_along(tiny_bundle_path: Path) -> None:
     """Its waiting tickets are dropped before inference, counted as 499, and others are answered."""
-    with serving(tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0") as service:
+    with serving(
+        tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0", "--queue-seconds", "60"
+    ) as service:
         tickets = b'{"tickets":[' + b",".join([b'{"body":"' + b"some words to read " * 40 + b'"}'] * 256) + b"]}"
         head = b"POST /v1/route/batch HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         leaving = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(8)]
