@@ -20,14 +20,14 @@ from models.bundle import Bundle
 from service.access.access import Access
 from service.api.documents import Document, documented_statuses
 from service.api.routes import Api
-from service.errors import ServiceError
 from service.http.authorization import Gate
 from service.http.body import BodyReader
 from service.http.browsers import BrowserPolicy
 from service.http.direct import Direct, application
+from service.http.early import Early, early, never
 from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
 from service.http.problems import CLIENT_CLOSED, kind_of, kind_of_class, reasons
-from service.http.refusals import REFUSALS
+from service.http.refusals import REFUSALS, Refusal
 from service.lifecycle import Lifecycle
 from service.loader import Loader
 from service.management import Managed, Management
@@ -58,6 +58,7 @@ class App:
     """Both applications and the parts that live as long as the process. `document` gives the public one's OpenAPI."""
 
     public: ASGIApp
+    early: Early
     management: FastAPI
     router: Router
     loader: Loader
@@ -99,18 +100,22 @@ class App:
         self.loader.stop()
         self.bodies.finish_by(deadline_in(body_seconds))
 
-    def refused(self, error: ServiceError, request_id: str) -> None:
+    def refused(self, refusal: Refusal) -> None:
         """The public port turned away what no application has seen."""
-        kind = kind_of(error)
-        self.metrics.request(UNMATCHED, OTHER_METHOD, kind.status, None)
+        kind, route, method = kind_of(refusal.error), refusal.route or UNMATCHED, refusal.method or OTHER_METHOD
+        self.metrics.request(route, method, kind.status, None)
         self.metrics.rejected(kind.code)
+        seconds = {} if refusal.route is None else {"seconds": 0.0}
+        key = {} if refusal.key is None else {"key": refusal.key}
         _log.info(
             "request",
-            route=UNMATCHED,
-            method=OTHER_METHOD,
+            route=route,
+            method=method,
             code=kind.status,
+            **seconds,
+            **key,
             problem=kind.code,
-            request_id=request_id,
+            request_id=refusal.request_id,
         )
 
     async def stop(self) -> None:
@@ -138,6 +143,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
 
     return App(
         public,
+        never if settings.traces else _early(access, api, lifecycle),
         management_app(document, process, access, bodies),
         router,
         loader,
@@ -171,6 +177,12 @@ def _public(api: Api, metrics: Metrics, traces: Traces) -> tuple[FastAPI, ASGIAp
     metrics.expect_rejections(reasons())
     direct = {path: Problems(application(end), on_error=metrics.rejected) for path, end in api.direct.items()}
     return documented, RequestId(Observe(Direct(documented, direct), metrics, traces, frozenset(statuses)))
+
+
+def _early(access: Access, api: Api, lifecycle: Lifecycle) -> Early:
+    """Not with traces, whose spans are the long way's; nor while it stops, when answers end their connections."""
+    refusal = early(access, api.checks)
+    return lambda target, headers: refusal(target, headers) if lifecycle.phase == "ready" else None
 
 
 def _application(title: str, middleware: list[Middleware]) -> FastAPI:

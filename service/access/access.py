@@ -91,6 +91,14 @@ class Access:
             raise Unauthenticated("this key has expired; ask for a new one", caller.name)
         return caller
 
+    def check(self, caller: Caller) -> None:
+        """Whether one ticket of the caller's rate is left; nothing is taken.
+
+        Raises:
+            RateLimited: none is, and the ticket counts as refused.
+        """
+        self._take(caller, 0, least=1)
+
     def take(self, caller: Caller) -> None:
         """One ticket of the caller's rate.
 
@@ -114,7 +122,7 @@ class Access:
         try:
             self._limiter.take(caller, tickets, least)
         except RateLimited:
-            self._metrics.tickets(caller.name, "rate_limited", tickets)
+            self._metrics.tickets(caller.name, "rate_limited", max(tickets, 1))
             raise
         self._metrics.tickets(caller.name, "admitted", tickets)
 

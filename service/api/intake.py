@@ -1,7 +1,7 @@
 """A request's headers and bytes → tickets and a deadline."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.requests import Request
 
@@ -14,10 +14,11 @@ from service.errors import InvalidHeader, InvalidRequest, UnsupportedMediaType
 JSON = "application/json"
 MAIL = "message/rfc822"
 TIMEOUT_HEADER = "X-Request-Timeout"
+_TIMEOUT = TIMEOUT_HEADER.lower().encode()
 
 SECONDS = r"(?=.*[1-9])[0-9]{1,64}(\.[0-9]{1,64})?"
 """A positive number of seconds, in the document too: without exponents, signs, or a place that is not there."""
-_SECONDS = re.compile(SECONDS)
+_SECONDS = re.compile(SECONDS.encode())
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
@@ -35,13 +36,13 @@ def media_type(request: Request, *accepted: str) -> str:
     return media
 
 
-def timeout_seconds(request: Request, cap: float) -> float:
-    """How long the client will wait: its `X-Request-Timeout`, at most the cap.
+def timeout_seconds(headers: Iterable[tuple[bytes, bytes]], cap: float) -> float:
+    """How long the client will wait: its `X-Request-Timeout`, at most the cap. Names of headers are in lower case.
 
     Raises:
         InvalidHeader: it is no positive number of seconds.
     """
-    given = request.headers.getlist(TIMEOUT_HEADER)
+    given = [value for name, value in headers if name == _TIMEOUT]
     if not given:
         return cap
     if len(given) > 1 or not _SECONDS.fullmatch(given[0]):

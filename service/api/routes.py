@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from fastapi import FastAPI, Request
@@ -12,7 +13,7 @@ from models.errors import MailError
 from models.ticket import Ticket
 from service import errors
 from service.access.access import Access
-from service.access.caller import Role, caller_of
+from service.access.caller import Caller, Role, caller_of
 from service.api.documents import Document, json_body, mail_body, openapi_document
 from service.api.intake import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
 from service.api.parsing import BatchParser, parse_route
@@ -26,6 +27,7 @@ from service.http.authorization import Gate, secured
 from service.http.body import BodyReader
 from service.http.connection import while_connected
 from service.http.direct import Endpoint
+from service.http.early import Check, Headers
 from service.http.middleware import say
 from service.http.problems import documented, kind_of, problem_of
 from service.inference.engine import Engine
@@ -126,6 +128,18 @@ class Api:
         """The POST routes by path that are called for every ticket: `direct.py` takes the short way to them."""
         return {path: self._guarded[path] for path in (ROUTE, BATCH)}
 
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """Of the same routes: whether their requests would be admitted, without anything being taken for them."""
+
+        def check(longest_seconds: float, caller: Caller, headers: Headers) -> None:
+            self._claim(caller, headers, longest_seconds)
+            self._access.check(caller)
+
+        settings = self._settings
+        longest = {ROUTE: settings.request_timeout_seconds, BATCH: settings.batch_timeout_seconds}
+        return {path: partial(check, seconds) for path, seconds in longest.items()}
+
     def document(self, app: FastAPI) -> Document:
         """The OpenAPI document of an application these routes were added to."""
         return openapi_document(app, RouteRequest, self._batches.model)
@@ -166,10 +180,14 @@ class Api:
             NotReady, ShuttingDown, DeadlinePassed, Overloaded, RateLimited: none would.
         """
         caller = caller_of(request.scope)
-        deadline = deadline_in(timeout_seconds(request, longest_seconds))
+        claim = self._claim(caller, request.headers.raw, longest_seconds)
+        self._access.take(caller)
+        return claim
+
+    def _claim(self, caller: Caller, headers: Headers, longest_seconds: float) -> Claim:
+        deadline = deadline_in(timeout_seconds(headers, longest_seconds))
         claim = Claim(deadline, caller.name if self._access.asks else None)
         self._router.check(claim)
-        self._access.take(caller)
         return claim
 
     async def _parsed(self, body: bytes, parse: Callable[[bytes], T], claim: Claim) -> T:

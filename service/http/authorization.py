@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from service.access.access import Access
 from service.access.audit import UNKNOWN, audit
-from service.access.caller import ANONYMOUS, CALLER, Role
+from service.access.caller import ANONYMOUS, CALLER, Caller, Role
 from service.errors import Forbidden, KeyInQuery, ServiceError, Unauthenticated
 from service.http.direct import Endpoint
 from service.http.middleware import say
@@ -55,6 +55,14 @@ class Gate:
         guarded.__dict__["role"] = role
         return guarded
 
+    def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+        """Who sent these; anonymous where no keys are asked for.
+
+        Raises:
+            Unauthenticated
+        """
+        return self._access.caller(_key(headers)) if self._access.asks else ANONYMOUS
+
     def _admit(self, scope: Scope, role: Role, action: str) -> None:
         """Say who is calling, to the log line and to whoever asks the scope.
 
@@ -64,12 +72,10 @@ class Gate:
         who = UNKNOWN
         try:
             refuse_key_in_query(scope["query_string"])
-            if not self._access.asks:
-                scope["state"][CALLER] = ANONYMOUS
-                return
-            caller = scope["state"][CALLER] = self._access.caller(_key(scope["headers"]))
-            who = caller.name
-            say(scope, key=who)
+            caller = scope["state"][CALLER] = self.caller(scope["headers"])
+            if self._access.asks:
+                who = caller.name
+                say(scope, key=who)
             if role not in caller.roles:
                 raise Forbidden(role)
         except ServiceError as error:

@@ -12,20 +12,21 @@ from collections.abc import Callable
 class Deadline:
     """Calls `passed` once when the time is over, unless it was set anew or cleared before. Of one event loop."""
 
-    __slots__ = ("_at", "_loop", "_passed", "_timer")
+    __slots__ = ("_at", "_loop", "_passed", "_rings", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, passed: Callable[[], None]) -> None:
         self._loop = loop
         self._passed = passed
         self._at = math.inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings = math.inf  # uvloop has plain handles for what is very near: they don't tell when
 
     def set(self, seconds: float) -> None:
         self._at = self._loop.time() + seconds
-        if self._timer is not None and self._timer.when() > self._at:
+        if self._timer is not None and self._rings > self._at:
             self._cancel_timer()
         if self._timer is None:
-            self._timer = self._loop.call_at(self._at, self._ring)
+            self._set_timer()
 
     def clear(self) -> None:
         self._at = math.inf
@@ -36,6 +37,10 @@ class Deadline:
         self._cancel_timer()
         self._passed = _nothing
 
+    def _set_timer(self) -> None:
+        self._rings = self._at
+        self._timer = self._loop.call_at(self._at, self._ring)
+
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -44,7 +49,7 @@ class Deadline:
     def _ring(self) -> None:
         self._timer = None
         if self._loop.time() < self._at < math.inf:
-            self._timer = self._loop.call_at(self._at, self._ring)
+            self._set_timer()
         elif self._at < math.inf:
             self.clear()
             self._passed()

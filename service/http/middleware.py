@@ -4,7 +4,6 @@ No BaseHTTPMiddleware: it wraps every request in tasks of its own and hides the 
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable, Mapping, Set
 from typing import Any
@@ -13,20 +12,16 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from ulid import ULID
 
-from service.access.keyring import PREFIX as KEY_PREFIX
 from service.errors import MethodNotAllowed, NoSuchRoute, ShuttingDown
 from service.http.body import BODY_ENDED
 from service.http.direct import TEMPLATE
 from service.http.problems import INTERNAL, kind_of, problem_response
+from service.http.request_id import HEADER, request_id_of
 from service.metrics import Metrics
 from service.tracing.recording import Recording
 from service.tracing.traces import Traces
 
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-KEY_MARK = KEY_PREFIX.encode()
-"""Every key begins with it: one that was sent in the wrong header must not be kept as an id."""
 METHODS = frozenset({"GET", "POST"})
 OTHER_METHOD = "other"
 UNMATCHED = "unmatched"
@@ -50,10 +45,10 @@ class RequestId:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        request_id = _given_id(scope) or str(ULID())
+        request_id = request_id_of(scope["headers"])
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        header = (b"x-request-id", request_id.encode())
+        header = (HEADER, request_id.encode())
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -155,10 +150,3 @@ def _end(recording: Recording, route: str, method: str, code: int, said: Mapping
         recording.note({"ticket_router.tickets": said["tickets"]})
     name = " ".join((method if known else "HTTP", *([route] if route != UNMATCHED else [])))
     recording.end(name, problem=said.get("problem"), failed=code >= INTERNAL.status)
-
-
-def _given_id(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            return value.decode() if REQUEST_ID.fullmatch(value) and KEY_MARK not in value else None
-    return None

@@ -129,7 +129,7 @@ def field_problems(error: BaseException) -> tuple[FieldProblem, ...]:
 
 def problem_response(error: BaseException, scope: Scope) -> Response:
     problem = problem_of(error, scope.get("state", {}).get("request_id", ""))
-    return Response(problem.model_dump_json(), problem.status, _headers(error, problem.status), MEDIA_TYPE)
+    return Response(problem.model_dump_json(), problem.status, headers_of(error), MEDIA_TYPE)
 
 
 def documented(*classes: type[Exception]) -> dict[int | str, dict[str, Any]]:
@@ -150,9 +150,9 @@ def _documented(status: int, kinds: list[Kind]) -> dict[str, Any]:
     return {"description": described, "content": content, "headers": _DOCUMENTED_HEADERS.get(status, {})}
 
 
-def _headers(error: BaseException, status: int) -> dict[str, str]:
+def headers_of(error: BaseException) -> dict[str, str]:
     headers: dict[str, str] = {}
-    if status in (429, 503):
+    if kind_of(error).status in (429, 503):
         headers["Retry-After"] = str(math.ceil(getattr(error, "retry_after", RETRY_SECONDS)))
     if isinstance(error, errors.Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"

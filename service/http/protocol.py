@@ -5,7 +5,7 @@ work a connection always has a deadline. It overrides methods of `HttpToolsProto
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import httptools
@@ -18,9 +18,11 @@ from service.errors import BodyInPieces, HeadTooLarge, MalformedHttp, RequestTim
 from service.http.connection import EXTENSION, Connection
 from service.http.connections import Connections
 from service.http.deadline import Deadline
+from service.http.early import Early, never
 from service.http.joined import Joined
 from service.http.limits import Limits
-from service.http.refusals import OnRefusal, refusal
+from service.http.refusals import Answers, OnRefusal, Refusal
+from service.http.request_id import new_request_id
 
 PIECE_BYTES = 4096
 """Larger input is parsed piece by piece, since the parser cannot be stopped within one. An ordinary request fits."""
@@ -35,6 +37,8 @@ class Door:
     limits: Limits
     connections: Connections
     on_refusal: OnRefusal
+    early: Early = never
+    answers: Answers = field(default_factory=Answers)
 
 
 class Arriving(Enum):
@@ -53,6 +57,16 @@ class Flow(FlowControl):
     def resume_reading(self) -> None:
         if not self.holding:
             super().resume_reading()
+
+
+class _Answered:
+    """In place of uvicorn's cycle of request and answer, for a request that needed none."""
+
+    response_complete = True
+    message_event = asyncio.Event()  # nobody waits for it
+
+
+_ANSWERED = _Answered()
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -178,8 +192,9 @@ class LimitedProtocol(HttpToolsProtocol):
             if self.parser.get_method() == b"CONNECT":
                 raise self._failed(MalformedHttp())
             return
-        super().on_headers_complete()
-        Joined(self.cycle)
+        if not self._refused_early():
+            super().on_headers_complete()
+            Joined(self.cycle)
         self._arriving = Arriving.BODY
         self._received = self._content = 0
         self._arrival.set(self._limits.body_seconds)
@@ -197,6 +212,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._arrival.clear()
         if self._answering():
             self._door.connections.works(self)
+        else:  # answered before all of it had come
+            self._await_next()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -251,6 +268,28 @@ class LimitedProtocol(HttpToolsProtocol):
         else:
             self.evict()
 
+    def _refused_early(self) -> bool:
+        """Answer here and now, where that is sure to be the right answer and nothing else is on its way."""
+        if self._answering() or self.flow.write_paused or self.parser.get_method() != b"POST":
+            return False
+        if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
+            return False
+        refusal = self._door.early(self.url, self.headers)
+        if refusal is None:
+            return False
+        self._answer(refusal)
+        self.cycle = _ANSWERED  # type: ignore[assignment] # uvicorn asks it for no more than what stands there
+        return True
+
+    def _answer(self, refusal: Refusal) -> None:
+        self._door.on_refusal(refusal)
+        self.transport.write(self._door.answers.to(refusal, self.server_state.default_headers))
+
+    def _await_next(self) -> None:
+        """Another request may come on this connection, and has its time for that."""
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
     def _departure_is_late(self) -> None:
         self.evict()
 
@@ -266,7 +305,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if not self._answering():
             if self._arriving is Arriving.BODY:
                 return self.evict()  # it has had its answer
-            self.transport.write(refusal(error, self.server_state.default_headers, self._door.on_refusal))
+            self._answer(Refusal(error, new_request_id()))
             self.transport.close()
             return self._departure.set(self._limits.write_seconds)
         self.cycle.keep_alive = False

@@ -14,7 +14,8 @@ import structlog
 
 from service.errors import TooManyConnections
 from service.http.protocol import Door, LimitedProtocol
-from service.http.refusals import refusal
+from service.http.refusals import Refusal
+from service.http.request_id import new_request_id
 
 AT_ONCE = 32
 """Accepted before the loop turns to those it has: a flood of connections must not stop the requests."""
@@ -85,13 +86,16 @@ class Acceptor:
     def _turn_away(self, connection: socket.socket) -> None:
         self._tell("every connection has a request at work")
         with connection, contextlib.suppress(OSError):
-            connection.send(refusal(TooManyConnections(), [], self._door.on_refusal))
+            refusal = Refusal(TooManyConnections(), new_request_id())
+            self._door.on_refusal(refusal)
+            connection.send(self._door.answers.to(refusal, []))
             connection.shutdown(socket.SHUT_WR)
             connection.recv(65536)  # closed with input unread, it would be reset and its answer be lost
 
     def _make_way(self) -> None:
         self._tell("the system lets us open no more files")
-        for _ in range(AT_ONCE):
+        # Half of them at most: who has just come in may be about to ask.
+        for _ in range(max(1, min(AT_ONCE, len(self._door.connections) // 2))):
             self._door.connections.evict()
         self._loop.remove_reader(self._listener)
         self._pause = self._loop.call_later(PAUSE_SECONDS, self.start)

@@ -127,12 +127,12 @@ async def running(server: Server, listener: socket.socket, stop: asyncio.Event) 
 
 def public_door(app: App) -> Door:
     connections = Connections(allowed_connections(app.settings.max_connections), app.metrics.connection_evicted)
-    return Door(PUBLIC, connections, app.refused)
+    return Door(PUBLIC, connections, app.refused, app.early)
 
 
 def management_server(app: FastAPI) -> Server:
     """With connections of its own: whatever happens on the public port, probes and metrics are answered."""
-    door = Door(MANAGEMENT, Connections(MANAGEMENT_CONNECTIONS, newest_first=True), lambda _error, _request_id: None)
+    door = Door(MANAGEMENT, Connections(MANAGEMENT_CONNECTIONS, newest_first=True), lambda _refusal: None)
     return _server(app, door, MANAGEMENT_DRAIN_SECONDS)
 
 

@@ -28,7 +28,7 @@ async def pieces(*sent: bytes, seen: "list[weakref.ref[LimitedProtocol]] | None"
     """What is written for these parts until the connection is closed, write by write. `seen` gets the connection."""
     ours, theirs = socket.socketpair()
     config = uvicorn.Config(application(length), log_config=None, ws="none", lifespan="off")
-    door = Door(PUBLIC, Connections(1), lambda _error, _request_id: None)
+    door = Door(PUBLIC, Connections(1), lambda _refusal: None)
     protocol = LimitedProtocol(door, config, ServerState())
     if seen is not None:
         seen.append(weakref.ref(protocol))
@@ -100,7 +100,7 @@ def test_nothing_is_written_for_who_has_gone() -> None:
 
         ours, theirs = socket.socketpair()
         config = uvicorn.Config(application(late), log_config=None, ws="none", lifespan="off")
-        door = Door(PUBLIC, Connections(1), lambda _error, _request_id: None)
+        door = Door(PUBLIC, Connections(1), lambda _refusal: None)
         protocol = LimitedProtocol(door, config, ServerState())
         transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
         theirs.sendall(get() * 3)

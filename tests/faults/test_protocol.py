@@ -6,19 +6,23 @@ from dataclasses import replace
 from itertools import pairwise
 
 import uvicorn
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
 
+from service.errors import Overloaded
 from service.http.body import BodyReader
 from service.http.connections import Connections
 from service.http.deadline import Deadline
 from service.http.direct import application
+from service.http.early import Early, Headers, never
 from service.http.limits import PUBLIC
 from service.http.middleware import Problems, RequestId
 from service.http.protocol import Door, LimitedProtocol
+from service.http.refusals import Refusal
 from tests.faults.http_cases import GOOD, chunked, get, head, post
 from tests.faults.wire import STATUS
 
@@ -37,12 +41,16 @@ async def echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(body)))
 
 
-async def exchange(parts: list[bytes]) -> bytes:
+def full(_target: bytes, _headers: Headers) -> Refusal:
+    return Refusal(Overloaded(1), "id-1")
+
+
+async def exchange(parts: list[bytes], early: Early = never) -> bytes:
     """What comes back for these parts, sent one after another, until the connection is closed."""
     ours, theirs = socket.socketpair()
     app = RequestId(Problems(application(echo)))
     config = uvicorn.Config(app, log_config=None, ws="none", lifespan="off", timeout_keep_alive=IDLE_SECONDS)
-    door = Door(LIMITS, Connections(1), lambda _error, _request_id: None)
+    door = Door(LIMITS, Connections(1), lambda _refusal: None, early)
     protocol = LimitedProtocol(door, config, ServerState())
     door.connections.add(protocol)
     loop = asyncio.get_running_loop()
@@ -64,11 +72,11 @@ async def exchange(parts: list[bytes]) -> bytes:
 
 
 @settings(max_examples=40, deadline=None)
-@given(pieces, st.lists(st.integers(0, 400), max_size=5))
-def test_any_bytes_cut_anywhere_come_to_an_end_without_a_5xx(raw: bytes, cuts: list[int]) -> None:
+@given(pieces, st.lists(st.integers(0, 400), max_size=5), st.sampled_from([never, full]))
+def test_any_bytes_cut_anywhere_come_to_an_end_without_a_5xx(raw: bytes, cuts: list[int], early: Early) -> None:
     """Answers that are no fault of ours, or none, and then the connection is closed: nothing hangs, nothing stays."""
     places = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
-    received = asyncio.run(exchange([raw[start:end] for start, end in pairwise(places)]))
+    received = asyncio.run(exchange([raw[start:end] for start, end in pairwise(places)], early))
     assert all(200 <= int(status) < 500 for status in STATUS.findall(received) if status != b"100")
     assert not received or received.startswith(b"HTTP/1.1 ")
 
@@ -76,9 +84,10 @@ def test_any_bytes_cut_anywhere_come_to_an_end_without_a_5xx(raw: bytes, cuts: l
 def test_the_same_bytes_in_any_pieces_get_the_same_answers() -> None:
     """Where the network cuts a request changes nothing."""
     raw = post(GOOD) + chunked(GOOD, 2) + get("Connection: Upgrade", "Upgrade: h2c") + post(GOOD, "Connection: close")
-    whole = STATUS.findall(asyncio.run(exchange([raw])))
-    single = STATUS.findall(asyncio.run(exchange([bytes([byte]) for byte in raw])))
-    assert whole == single == [b"200"] * 4
+    for early, statuses in ((never, [b"200"] * 4), (full, [b"429", b"429", b"200", b"200"])):
+        whole = STATUS.findall(asyncio.run(exchange([raw], early)))
+        single = STATUS.findall(asyncio.run(exchange([bytes([byte]) for byte in raw], early)))
+        assert whole == single == statuses
 
 
 def test_a_deadline_that_moves_rings_once_and_at_its_last_place() -> None:
@@ -100,3 +109,18 @@ def test_a_deadline_that_moves_rings_once_and_at_its_last_place() -> None:
         return rung
 
     assert asyncio.run(play()) == ["moved"]
+
+
+def test_a_deadline_that_is_all_but_there_can_be_moved() -> None:
+    """uvloop has plain handles for what is less than half a millisecond away, which do not tell when they ring."""
+
+    async def play() -> list[str]:
+        rung: list[str] = []
+        near = Deadline(asyncio.get_running_loop(), lambda: rung.append("near"))
+        near.set(0.0001)
+        near.set(0.00001)
+        near.set(0.02)
+        await asyncio.sleep(0.1)
+        return rung
+
+    assert uvloop.run(play()) == ["near"]

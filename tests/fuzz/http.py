@@ -10,12 +10,15 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
 
+from service.errors import Overloaded
 from service.http.body import BodyReader
 from service.http.connections import Connections
 from service.http.direct import application
+from service.http.early import Headers, never
 from service.http.limits import PUBLIC
 from service.http.middleware import Problems, RequestId
 from service.http.protocol import Door, LimitedProtocol
+from service.http.refusals import Refusal
 
 BODY_BYTES = 1000
 TURNS = 12
@@ -62,13 +65,18 @@ async def _echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(body)))
 
 
+def _full(_target: bytes, _headers: Headers) -> Refusal:
+    return Refusal(Overloaded(1), "id-1")
+
+
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
 def http(data: bytes) -> None:
-    """Any bytes in two pieces (the first byte says where the cut is) get no 5xx, and the connection leaves no trace."""
+    """Any bytes in two pieces get no 5xx, and the connection leaves no trace. The first byte says where the cut is, and
+    whether the port is full."""
     _loop().run_until_complete(_feed(data))
 
 
@@ -76,7 +84,7 @@ async def _feed(data: bytes) -> None:
     errors: list[BaseException] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
     config = uvicorn.Config(RequestId(Problems(application(_echo))), log_config=None, ws="none", lifespan="off")
-    door = Door(PUBLIC, Connections(1), lambda _error, _request_id: None)
+    door = Door(PUBLIC, Connections(1), lambda _refusal: None, _full if data[:1] > b"\x7f" else never)
     protocol, transport = LimitedProtocol(door, config, ServerState()), _Transport()
     door.connections.add(protocol)
     protocol.connection_made(transport)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import numpy as np
+import uvloop
 
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
@@ -73,14 +74,15 @@ def batcher_of(
 
 
 def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run an async test; anything the loop's exception handler sees (a reply settled twice, say) fails it."""
+    """Run an async test on the loop that serves; anything its exception handler sees (a reply settled twice, say)
+    fails it."""
     seen: list[dict[str, Any]] = []
 
     async def main() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: seen.append(context))
         await asyncio.wait_for(test(), 20)
 
-    asyncio.run(main())
+    uvloop.run(main())
     assert not seen
 
 

@@ -2,6 +2,7 @@
 its own affair."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -13,7 +14,7 @@ from models.scoring import Logits
 from service.errors import DeadlinePassed, Overloaded
 from service.inference.batcher import RETRY_BOUNDS
 from service.turns import GREED
-from tests.support.batching import Held, batcher_of, encoding, in_loop, number_of, soon
+from tests.support.batching import Held, Runner, batcher_of, encoding, in_loop, number_of, soon
 
 NOISY, POLITE = "noisy", "polite"
 
@@ -39,6 +40,19 @@ def test_what_cannot_be_answered_before_its_deadline_is_refused_now() -> None:
         batcher.check(soon(5))
         await asyncio.gather(*waiting)
         batcher.check(soon(0.1))
+        await batcher.close()
+
+    in_loop(test)
+
+
+def test_a_deadline_that_is_all_but_there_is_no_fault_of_the_model() -> None:
+    """uvloop has no timers for what is less than half a millisecond away, and the runner looks whether it is over."""
+
+    async def test() -> None:
+        batcher, _ = batcher_of(Runner(), tokens=8)
+        for number in range(50):
+            with contextlib.suppress(DeadlinePassed):
+                assert number_of(await batcher.submit(encoding(number + 100), soon(0.0004))) == number + 100
         await batcher.close()
 
     in_loop(test)

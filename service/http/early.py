@@ -1,0 +1,53 @@
+"""Refusals by a request's head alone, before it is a task with a scope and layers around it.
+
+In a flood nearly all is refused, and what each refusal costs is missing to the tickets that are taken. This is a short
+cut and no second rule: it refuses what the API would refuse, in the same words, and leaves to the long way whatever
+else might be wrong. `protocol.py` asks it for every request, `app.py` puts it together.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from service.access.access import Access
+from service.access.caller import Caller, Role
+from service.errors import Overloaded, RateLimited, ServiceError
+from service.http.authorization import Gate
+from service.http.refusals import Refusal
+from service.http.request_id import request_id_of
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""As they came, names in lower case."""
+Check = Callable[[Caller, Headers], object]
+"""Raises what a ticket of this caller's would be refused with now."""
+
+
+Early = Callable[[bytes, Headers], Refusal | None]
+"""The refusal of a POST to this target, where there is no doubt about it."""
+
+
+def never(_target: bytes, _headers: Headers) -> None:
+    """Of a port where everything goes the long way."""
+
+
+def early(access: Access, checks: Mapping[str, Check]) -> Early:
+    """`checks`: of the guarded routes, by path."""
+    gate = Gate(access)
+    by_target = {path.encode(): (path, check) for path, check in checks.items()}
+
+    def refusal(target: bytes, headers: Headers) -> Refusal | None:
+        if target not in by_target:  # a query is one of the things that might be wrong
+            return None
+        route, check = by_target[target]
+        try:
+            caller = gate.caller(headers)
+            if Role.ROUTE not in caller.roles:
+                return None
+            check(caller, headers)
+        except (Overloaded, RateLimited) as error:
+            # Without its traceback, whose frames know this refusal: each would wait for the collector.
+            answered = error.with_traceback(None)
+            return Refusal(answered, request_id_of(headers), route, "POST", caller.name if access.asks else None)
+        except ServiceError:
+            return None
+        return None
+
+    return refusal
