@@ -7,14 +7,20 @@ from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+_GO_ON = b"HTTP/1.1 100 "
+"""How uvicorn tells a client to send its body; an answer of the application never begins so."""
+
 
 class Joined:
-    """What uvicorn's cycle sees as its transport: holds the head back until the first piece of the body, or the end."""
+    """What uvicorn's cycle sees as its transport: holds the head back until the first piece of the body, or the end.
 
-    __slots__ = ("_cycle", "_head", "_on_response", "_transport")
+    It does not hold the cycle that holds it: a cycle whose client has left never ends, and both would wait for the
+    collector.
+    """
+
+    __slots__ = ("_head", "_on_response", "_transport")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
         self._transport: asyncio.Transport = cycle.transport
         self._on_response: Callable[[], None] = cycle.on_response
         self._head: bytes | None = None
@@ -22,10 +28,11 @@ class Joined:
         cycle.on_response = self._complete
 
     def write(self, data: bytes) -> None:
-        if not self._cycle.response_started:
-            self._send(data)  # 100 Continue
-        elif self._head is None:
-            self._head = data
+        if self._head is None:
+            if data.startswith(_GO_ON):
+                self._send(data)
+            else:
+                self._head = data
         else:
             self._send(self._head + data)
             self._head = b""
@@ -39,7 +46,6 @@ class Joined:
 
     def _complete(self) -> None:
         self._flush()
-        self._cycle.transport = self._transport  # or both would wait for the collector
         self._on_response()
 
     def _flush(self) -> None:

@@ -84,7 +84,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._content = 0  # bytes of this body
         self._held = bytearray()
         self._deaf = False  # whatever else comes is not wanted
-        self._fault: ServiceError | None = None
+        self._fault: type[ServiceError] | None = None
+        """Not the error itself: what was raised holds the frames it came through, and they hold this connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
@@ -102,6 +103,9 @@ class LimitedProtocol(HttpToolsProtocol):
         # uvicorn leaves it to itself after a reset: for over a minute it would keep all this in memory.
         self._unset_keepalive_if_required()
         self._connection.lose()
+        # Each request holds its connection, to tell it of its end. Let go of, they go without the collector.
+        self.cycle = None  # type: ignore[assignment] # as uvicorn's own before the first
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         if self._held or self.pipeline or len(data) > PIECE_BYTES:
@@ -135,7 +139,7 @@ class LimitedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
-            self._refuse(self._fault or MalformedHttp())
+            self._refuse((self._fault or MalformedHttp)())
         except httptools.HttpParserUpgrade as wish:
             self._take_unchanged(data[wish.args[0] :])
         else:
@@ -171,26 +175,26 @@ class LimitedProtocol(HttpToolsProtocol):
             self._door.connections.waits(self)
         self._await_head()
         if len(self.pipeline) >= self._limits.pipelined:
-            raise self._failed(MalformedHttp())
+            raise self._failed(MalformedHttp)
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > self._limits.url_bytes:
-            raise self._failed(UriTooLong())
+            raise self._failed(UriTooLong)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._arriving is Arriving.BODY:
             return  # a trailer: added to the headers, it could change what was read from them
         if len(self.headers) >= self._limits.headers:
-            raise self._failed(HeadTooLarge())
+            raise self._failed(HeadTooLarge)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if not _unambiguous(self.parser.get_http_version(), self.headers):
-            raise self._failed(MalformedHttp())
+            raise self._failed(MalformedHttp)
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                raise self._failed(MalformedHttp())
+                raise self._failed(MalformedHttp)
             return
         if not self._refused_early():
             super().on_headers_complete()
@@ -293,10 +297,10 @@ class LimitedProtocol(HttpToolsProtocol):
     def _departure_is_late(self) -> None:
         self.evict()
 
-    def _failed(self, fault: ServiceError) -> ServiceError:
+    def _failed(self, fault: type[ServiceError]) -> ServiceError:
         """To be raised within the parser, which then stops and says only that it was stopped."""
         self._fault = fault
-        return fault
+        return fault()
 
     def _refuse(self, error: ServiceError) -> None:
         """Read nothing more, and close when all that can be answered is answered."""

@@ -31,14 +31,14 @@ class Slope:
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> Slope:
-    """How fast memory grows, by least squares over (seconds, megabytes) of at least three moments.
+    """How fast memory grows, by least squares over (seconds, megabytes); of fewer than three moments nothing is told.
 
     Means of twenty stretches are fitted, not the samples: one sample is hardly news after the one before, and an
     interval that takes them for independent would be far too narrow.
     """
+    if len(samples) < 3:
+        return Slope(math.nan, math.inf)
     blocks = np.array_split(np.array(samples), min(_BLOCKS, len(samples)))
-    if len(blocks) < 3:
-        return Slope(math.nan, math.inf)  # nothing can be told from so few
     hours, megabytes = np.array([block.mean(axis=0) for block in blocks]).T
     hours = (hours - hours.mean()) / 3600
     rise = float(hours @ megabytes / (hours @ hours))

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import math
 import socket
 import weakref
 
@@ -9,11 +10,14 @@ import pytest
 import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
+from service.http.body import BodyReader
 from service.http.connections import Connections
 from service.http.direct import application
 from service.http.limits import PUBLIC
+from service.http.middleware import Problems, RequestId
 from service.http.protocol import Door, LimitedProtocol
 from tests.faults.http_cases import GOOD, get, head, post
 
@@ -24,15 +28,21 @@ async def length(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(await request.body())))
 
 
-async def pieces(*sent: bytes, seen: "list[weakref.ref[LimitedProtocol]] | None" = None) -> list[bytes]:
-    """What is written for these parts until the connection is closed, write by write. `seen` gets the connection."""
+async def accepted(app: ASGIApp) -> tuple[LimitedProtocol, asyncio.Transport, socket.socket]:
+    """A connection to this application, and its client's end."""
     ours, theirs = socket.socketpair()
-    config = uvicorn.Config(application(length), log_config=None, ws="none", lifespan="off")
+    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="off")
     door = Door(PUBLIC, Connections(1), lambda _refusal: None)
     protocol = LimitedProtocol(door, config, ServerState())
+    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
+    return protocol, transport, theirs
+
+
+async def pieces(*sent: bytes, seen: "list[weakref.ref[LimitedProtocol]] | None" = None) -> list[bytes]:
+    """What is written for these parts until the connection is closed, write by write. `seen` gets the connection."""
+    protocol, transport, theirs = await accepted(application(length))
     if seen is not None:
         seen.append(weakref.ref(protocol))
-    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
     written: list[bytes] = []
     send = transport.write
     transport.write = lambda data: (written.append(bytes(data)), send(data))[1]  # type: ignore[method-assign]
@@ -87,6 +97,37 @@ def test_a_connection_that_is_over_is_gone_without_the_collector() -> None:
         gc.enable()
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [post(GOOD), get() * 3, head("Content-Length: 9"), b"GET / HTTP/1.1\r\n\r\n", get() + b"\r\n\0"],
+    ids=["its answer", "three answers", "half-way", "refused", "an answer, then refused"],
+)
+def test_a_client_that_leaves_leaves_nothing_to_the_collector(sent: bytes) -> None:
+    """Before its answer, or with a refusal: what they leave in cycles outlives many collections, and memory grows."""
+
+    async def play() -> "weakref.ref[LimitedProtocol]":
+        gate = asyncio.Event()
+
+        async def late(request: Request) -> PlainTextResponse:
+            await gate.wait()
+            return PlainTextResponse(await BodyReader().read(request, len(GOOD), math.inf))
+
+        protocol, _, theirs = await accepted(RequestId(Problems(application(late))))
+        theirs.sendall(sent)
+        await asyncio.sleep(0.02)
+        theirs.close()
+        await asyncio.sleep(0.02)
+        gate.set()
+        await asyncio.sleep(0.02)
+        return weakref.ref(protocol)
+
+    gc.disable()
+    try:
+        assert asyncio.run(play())() is None
+    finally:
+        gc.enable()
+
+
 def test_nothing_is_written_for_who_has_gone() -> None:
     """Requests in a row outlive their client; the transport raises when it is written to then."""
     written: list[bytes] = []
@@ -98,11 +139,7 @@ def test_nothing_is_written_for_who_has_gone() -> None:
             await gate.wait()
             return await length(request)
 
-        ours, theirs = socket.socketpair()
-        config = uvicorn.Config(application(late), log_config=None, ws="none", lifespan="off")
-        door = Door(PUBLIC, Connections(1), lambda _refusal: None)
-        protocol = LimitedProtocol(door, config, ServerState())
-        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
+        protocol, transport, theirs = await accepted(application(late))
         theirs.sendall(get() * 3)
         await asyncio.sleep(0.02)
         cycle = protocol.cycle
