@@ -10,8 +10,7 @@ import pytest
 
 from models.encoding import Encoding
 from models.scoring import Logits
-from service.errors import DeadlinePassed, Overloaded
-from service.inference.batcher import RETRY_BOUNDS
+from service.errors import RETRY_BOUNDS, DeadlinePassed, Overloaded
 from service.turns import GREED
 from tests.support.batching import Held, batcher_of, encoding, in_loop, number_of, soon
 
