@@ -77,10 +77,15 @@ class Batcher:
 
     @property
     def capacity(self) -> int:
-        """Tokens of one caller alone that may wait now: what is run within `queue_seconds`, at most `queue_tokens`."""
+        """Tokens of one caller alone that may wait now: what is run within `queue_seconds`, at most `queue_tokens`.
+
+        At least the longest ticket's, however slow the last run was: an empty queue takes it, and autoscaling divides
+        by this.
+        """
         pace = self._pace.tokens_per_second
         limits = self._limits
-        return min(limits.queue_tokens, int(pace * limits.queue_seconds)) if pace else limits.queue_tokens
+        paced = max(int(pace * limits.queue_seconds), limits.max_tokens)
+        return min(limits.queue_tokens, paced) if pace else limits.queue_tokens
 
     def check(self, claim: Claim, length: int = 0) -> None:
         """Whether an entry of this padded length would be accepted now: callers ask before they spend work on making
