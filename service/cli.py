@@ -50,6 +50,7 @@ def main(arguments: list[str]) -> int:
         return typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
     except (typer.TyperException, TicketRouterError, ServiceError) as error:
         message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        message = message.replace("Value error, ", "")  # pydantic's, which says nothing to a person
         typer.echo(printable(f"error: {' '.join(message.split())}"), err=True)
         return BAD_USAGE
 

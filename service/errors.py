@@ -6,6 +6,14 @@ setting; it never repeats anything the client sent.
 
 from dataclasses import dataclass
 
+RETRY_BOUNDS = (1.0, 59.0)
+"""Retry-After, in seconds: below one nothing has drained, and who is told a minute takes the service for gone."""
+
+
+def within_bounds(seconds: float) -> float:
+    low, high = RETRY_BOUNDS
+    return min(max(seconds, low), high)
+
 
 class ServiceError(Exception):
     """Base of everything the service answers with a problem of its own."""
@@ -65,12 +73,9 @@ class KeyInQuery(ServiceError):
 class RateLimited(ServiceError):
     """The key has used up its rate. `retry_after`: when it may go on, in seconds."""
 
-    LONGEST_SECONDS = 59.0
-    """Who is told to wait for longer takes the service for gone."""
-
     def __init__(self, wait_seconds: float) -> None:
         super().__init__("this key sends more tickets than it may; try again after Retry-After seconds")
-        self.retry_after = min(max(wait_seconds, 1.0), self.LONGEST_SECONDS)
+        self.retry_after = within_bounds(wait_seconds)
 
 
 class NotReady(ServiceError):

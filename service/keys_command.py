@@ -16,6 +16,8 @@ from service.access.keyring import digest_of, new_key
 from service.access.keys_file import Entry, KeysError, parse_keys, read_content
 from service.access.rotation import keep, spelled
 
+_NAMES = "1 to 63 lower-case letters, digits, dots, dashes and underscores, the first a letter or a digit"
+
 keys = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -87,7 +89,8 @@ def _entry(terms: dict[str, object]) -> Entry:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         option = str(first["loc"][0]).replace("_", "-") if first["loc"] else "burst"
-        raise KeysError(f"--{option}: {first['msg']}") from None
+        said = _NAMES if first["type"] == "string_pattern_mismatch" else first["msg"]
+        raise KeysError(f"--{option}: {said}") from None
 
 
 def _told(entry: Entry) -> str:

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from service.access.audit import audit
 from service.access.caller import Role, caller_of
@@ -52,6 +53,17 @@ class Managed(Protocol):
         ...
 
 
+class Assets(StaticFiles):
+    """Swagger UI's files out of a package: the page works where no content network can be reached.
+
+    Always whole: a `Range` that is not well-formed would be answered in plain text.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
 class Management:
     """The routes over what they report on. `document` gives the public API's OpenAPI document."""
 
@@ -74,8 +86,7 @@ class Management:
             app.add_api_route(path, endpoint, methods=["GET", "HEAD"], response_model=None)
         reload = self._gate.needs(Role.ADMIN, self.reload)
         app.add_api_route("/admin/reload", reload, methods=["POST"], response_model=None)
-        # Swagger UI's files out of a package: the page works where no content network can be reached.
-        app.mount(ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]))
+        app.mount(ASSETS, Assets(packages=[("fastapi_offline", "static")]))
 
     async def metrics(self) -> Response:
         return Response(await self._managed.metrics(), media_type=CONTENT_TYPE_LATEST)

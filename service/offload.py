@@ -62,7 +62,7 @@ class Offload:
         return await self._in_thread(size, work, claim)
 
     async def run_within(self, seconds: float, size: int, work: Callable[[Budget], T], claim: Claim) -> T:
-        """The same for work that keeps to a budget of CPU seconds.
+        """The same for work that keeps to a budget of CPU seconds, out of its request's allowance.
 
         Raises:
             TooComplex: it is used up.
@@ -70,10 +70,10 @@ class Offload:
         """
         if size <= INLINE_BYTES:
             try:
-                return work(Budget(INLINE_SECONDS))
+                return _within(claim, INLINE_SECONDS, work)
             except TooComplex:
                 pass  # begun anew where nobody else waits for it
-        return await self._in_thread(size, lambda: work(Budget(seconds)), claim)
+        return await self._in_thread(size, lambda: _within(claim, seconds, work), claim)
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -116,3 +116,8 @@ class Offload:
             job.done.set_result(future.result())
         else:
             job.done.set_exception(error)
+
+
+def _within(claim: Claim, seconds: float, work: Callable[[Budget], T]) -> T:
+    with claim.allowance.budget(seconds) as budget:
+        return work(budget)

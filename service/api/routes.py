@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from models.ticket import Ticket
 from service import errors
 from service.access.access import Access
 from service.access.caller import Caller, Role, caller_of
+from service.allowance import BATCH_SECONDS, Allowance
 from service.api.documents import Document, json_body, mail_body, openapi_document
 from service.api.intake import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
 from service.api.parsing import BatchParser, parse_route
@@ -164,6 +166,7 @@ class Api:
             tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)), claim)
             self._access.take_more(caller_of(request.scope), len(tickets) - 1)
             say(request.scope, tickets=len(tickets))
+            claim = replace(claim, allowance=Allowance(BATCH_SECONDS))
             with self._router.one_model() as engine:  # one answer names one version, also during a reload
                 results = await self._decide_all(engine, tickets, claim)
         return _json(self._batch_out(results, request.state.request_id))

@@ -15,7 +15,7 @@ import numpy as np
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
 from service.claim import Claim
-from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown
+from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown, within_bounds
 from service.inference.answers import Answer
 from service.inference.entries import BatchReport, Entry, Run, Waiter, fail, record_wait
 from service.inference.pace import Pace
@@ -26,8 +26,6 @@ Infer = Callable[[Sequence[Encoding], bool], Logits]
 """Encodings in, logits out, shape [rows, labels]; and whether they may take the whole machine, since nothing else runs.
 Called in a runner's thread."""
 
-RETRY_BOUNDS = (1.0, 59.0)
-"""Retry-After, in seconds: below one nothing has drained, for a minute nobody waits."""
 _NOTHING: Logits = np.empty((0, 0), dtype=np.float32)
 
 
@@ -79,10 +77,15 @@ class Batcher:
 
     @property
     def capacity(self) -> int:
-        """Tokens of one caller alone that may wait now: what is run within `queue_seconds`, at most `queue_tokens`."""
+        """Tokens of one caller alone that may wait now: what is run within `queue_seconds`, at most `queue_tokens`.
+
+        At least the longest ticket's, however slow the last run was: an empty queue takes it, and autoscaling divides
+        by this.
+        """
         pace = self._pace.tokens_per_second
         limits = self._limits
-        return min(limits.queue_tokens, int(pace * limits.queue_seconds)) if pace else limits.queue_tokens
+        paced = max(int(pace * limits.queue_seconds), limits.max_tokens)
+        return min(limits.queue_tokens, paced) if pace else limits.queue_tokens
 
     def check(self, claim: Claim, length: int = 0) -> None:
         """Whether an entry of this padded length would be accepted now: callers ask before they spend work on making
@@ -254,8 +257,7 @@ class Batcher:
 
     def _retry_after(self, claim: Claim) -> float:
         """When half of what is ahead of this caller will be done."""
-        low, high = RETRY_BOUNDS
-        return min(high, max(low, self._pace.seconds(self._waiting.ahead(claim.caller) / 2)))
+        return within_bounds(self._pace.seconds(self._waiting.ahead(claim.caller) / 2))
 
 
 def _error_of(future: "asyncio.Future[Logits]", rows: int) -> BaseException | None:

@@ -132,8 +132,8 @@ def test_a_key_is_rotated_in_its_file(tmp_path: Path, capsys: pytest.CaptureFixt
     ("arguments", "named"),
     [
         (("new", "--name", "watch", "--role", "route"), "--name"),
-        (("new", "--name", "A b", "--role", "route"), "--name"),
-        (("new", "--name", "a", "--role", "boss"), "--role"),
+        (("new", "--name", "A b", "--role", "route"), "--name: 1 to 63 lower-case letters"),
+        (("new", "--name", "a", "--role", "boss"), "'--role': 'boss' is not one of 'route', 'feedback', 'admin'"),
         (("new", "--name", "a", "--role", "route", "--burst", "3"), "--burst"),
         (("new", "--name", "a", "--role", "route", "--tickets-per-second", "0"), "--tickets-per-second"),
         (("new", "--name", "a", "--role", "route", "--file", "/nowhere/keys.toml"), "/nowhere/keys.toml"),

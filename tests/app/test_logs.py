@@ -71,6 +71,15 @@ def test_pipelined_requests_have_a_line_each(service: Service) -> None:
     assert first.keys() - second.keys() == {"decision_id", "outcome"}
 
 
+def test_requests_to_the_management_port_have_none(service: Service) -> None:
+    """Neither probes nor what is refused there."""
+    given = f"managed-{next(_numbers)}"
+    for path in ("/livez", "/metrics", "/admin/status", "/nowhere"):
+        httpx.get(service.management_url + path, headers={"X-Request-ID": given}, timeout=30)
+    said_of(service, "GET", "/nowhere")
+    assert not any(event.get("request_id") == given for event in service.events)
+
+
 def test_bytes_that_are_no_request_have_a_line(service: Service) -> None:
     """With the id that stands in the answer."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:

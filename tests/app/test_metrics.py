@@ -235,3 +235,10 @@ def test_the_documentation_page_needs_nothing_from_elsewhere(service: Service) -
     assert wanted
     assert '"supportedSubmitMethods": []' in page
     assert all(service.management(path).status_code == 200 for path in wanted)
+
+
+@pytest.mark.parametrize("wanted", ["nonsense", "bytes=", "bytes=9-1", "bytes=0-1", "bytes=99999999-"])
+def test_the_documentations_files_come_whole(service: Service, wanted: str) -> None:
+    """Whatever part is asked for: no answer is plain text where all others are problems."""
+    answer = httpx.get(service.management_url + "/docs/assets/favicon.png", headers={"Range": wanted}, timeout=30)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")

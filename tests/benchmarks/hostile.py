@@ -28,6 +28,7 @@ from models.text import prepare
 from models.ticket import Ticket
 from service.api.intake import ticket_of, tickets_of
 from service.api.parsing import BatchParser, parse_route
+from service.app import SWITCH_SECONDS
 from service.claim import Claim
 from service.errors import ServiceError
 from service.offload import Offload
@@ -180,6 +181,7 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="WORD", help="cases whose name has it")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    sys.setswitchinterval(SWITCH_SECONDS)
     bundle: Bundle | None = open_bundle(options.bundle) if options.bundle else None
     encode: Encode = bundle.encode if bundle else len
     encode("warm: ä\u0301")

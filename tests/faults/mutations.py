@@ -18,9 +18,9 @@ from random import Random
 
 from models.bundle import SIGNATURE, open_bundle
 from models.errors import BundleError
-from models.golden import replay
 from models.manifest import Manifest
-from service.inference.runner import faults_of, open_runner
+from service.inference.engine import open_engine
+from service.settings import Settings
 from tests.faults.damage import DAMAGE, Spoil
 from tests.faults.forgeries import FORGERIES, UNSEEN
 from tests.support.signing import Signer, new_signer
@@ -104,12 +104,9 @@ def _judge(tally: Tally, name: str, folder: Path, key: Path | None, truth: Manif
 
 
 def _serve(folder: Path, key: Path | None) -> Manifest:
-    """As `service.inference.engine.open_engine` does it, without its batcher."""
-    bundle = open_bundle(folder, key)
-    entry = bundle.manifest.models[0]
-    with faults_of(bundle.version):
-        replay(bundle, open_runner(bundle.read(entry.file), "cpu", 1).run, entry.tolerance)
-    return bundle.manifest
+    """As a service does it, with one session: what a spoiled graph does, it does in each."""
+    settings = Settings(bundle=folder, bundle_key=key, variant="fp32", device="cpu", runners=1, state_dir=folder.parent)
+    return open_engine(settings, lambda _report: None, folder).bundle.manifest
 
 
 def main() -> int:

@@ -31,6 +31,8 @@ class Run:
     target: str
     executions: int
     findings: int
+    known: bool
+    """Whether what failed was found before: it is still not mended."""
     output: str
 
 
@@ -45,10 +47,11 @@ def fuzz(target: str, *flags: str, work: Path = WORK) -> Run:
     known = set(found.iterdir())
     finished = _libfuzzer(target, *limits, *flags, "-print_final_stats=1", *places)
     executed = re.search(r"number_of_executed_units: (\d+)", finished.stderr)
-    findings = len(set(found.iterdir()) - known)
-    if finished.returncode and not findings:
+    written = {Path(path) for path in re.findall(r"Test unit written to (.+)", finished.stderr)}
+    if finished.returncode and not written:
         raise SystemExit(f"{target}: libFuzzer could not run:\n{finished.stderr[-2000:]}")
-    return Run(target, int(executed[1]) if executed else 0, findings, finished.stderr + finished.stdout)
+    output = finished.stderr + finished.stdout
+    return Run(target, int(executed[1]) if executed else 0, len(written), bool(written & known), output)
 
 
 def _memory_megabytes() -> int:
@@ -79,7 +82,8 @@ def main() -> int:
     for target in options.only.split(","):
         flags = (f"-runs={options.runs}", f"-max_total_time={seconds}", f"-seed={options.seed}")
         runs.append(fuzz(target, *flags))
-        print(f"{target:6} {runs[-1].executions:10,} inputs  {runs[-1].findings} findings", flush=True)
+        still = ", known already: it still fails" if runs[-1].known else ""
+        print(f"{target:6} {runs[-1].executions:10,} inputs  {runs[-1].findings} findings{still}", flush=True)
         if runs[-1].findings:
             print(runs[-1].output[-3000:])
         if options.keep:

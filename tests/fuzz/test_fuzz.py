@@ -32,6 +32,13 @@ def test_a_moment_of_fuzzing_finds_nothing(tmp_path: Path, target: str) -> None:
     assert run.executions > 100
 
 
+def test_what_failed_before_and_fails_again_is_a_finding_still(tmp_path: Path) -> None:
+    """Also where nothing new is written: the input is known, and it is not mended."""
+    input_that_fails = f"-exact_artifact_path={tmp_path / 'json' / 'found' / 'too much memory'}"
+    runs = [fuzz("json", "-runs=1000000", "-rss_limit_mb=1", input_that_fails, work=tmp_path) for _ in range(2)]
+    assert [(run.findings, run.known) for run in runs] == [(1, False), (1, True)]
+
+
 def test_a_broken_promise_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     """The targets have teeth."""
     monkeypatch.setattr("tests.fuzz.targets.MAX_CHARACTERS", 3)

@@ -45,6 +45,9 @@ BATCH: dict[str, Builder] = {
     "arrays for tickets": _fill(b'{"tickets":[[]', b",[]", b"]}"),
     "one ticket of keys": _keys(b'{"tickets":[{"body":"a",', b"}]}"),
     "one long ticket": _fill(b'{"tickets":[{"body":"', b'\\"', b'"}]}'),
+    "one long ticket of lines": _fill(b'{"tickets":[{"body":"', b"a\\n", b'"}]}'),
+    "one long ticket of wide characters": _fill(b'{"tickets":[{"body":"', b'\\"' * 6 + "\U0001f600".encode(), b'"}]}'),
+    "one long ticket of backslashes": _fill(b'{"tickets":[{"body":"' + b'\\"' * 60_000, b"\\\\", b'"}]}'),
     "headers of all tickets": _headers,
     "header values of one": _fill(b'{"tickets":[{"body":"a","headers":{"a":[""', b',""', b"]}}]}"),
 }  # fmt: skip

@@ -2,12 +2,16 @@
 
 import contextlib
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from models.ticket import MailFact
+from service.api import parsing
 from service.api.intake import ticket_of
-from service.api.parsing import BatchParser, parse_route
+from service.api.parsing import LARGE_BYTES, BatchParser, parse_route
+from service.api.pieces import has_too_many_pieces
 from service.errors import InvalidRequest, MalformedJson, ServiceError
 from tests.support.cost import CPU_SECONDS, cpu_seconds
 from tests.unit.hostile_bodies import BATCH, ROUTE
@@ -96,6 +100,42 @@ def test_more_values_than_a_batch_can_have_are_refused_unparsed() -> None:
         parse_route(many)
     assert [error.code for error in refused.value.errors] == ["too_many_values"]
     assert parse_route(json.dumps({"body": text}).encode()).body == text
+
+
+@pytest.mark.parametrize("padding", range(3))
+def test_values_are_counted_in_slices_that_cut_no_escape(padding: int) -> None:
+    """An escaped quotation mark ends no string wherever the slice ends; else the commas after it would be counted."""
+    text = "x" * padding + '",' * 60_000 + "\\" * 100_000
+    assert parse_route(json.dumps({"body": text}).encode()).body == text
+
+
+def test_characters_that_are_all_escaped_are_taken() -> None:
+    """As Python's `json.dumps` writes a language that is not in ASCII: a megabyte for one ticket, four for a batch."""
+    text = "\u0436\U0001f600" * 50_000
+    one = json.dumps({"body": text}).encode()
+    assert len(one) > 900_000
+    assert parse_route(one).body == text
+    parsed = BatchParser(8).parse(json.dumps({"tickets": [{"body": text}] * 4}).encode())
+    assert [getattr(ticket, "body", None) for ticket in parsed] == [text] * 4
+
+
+def test_large_bodies_are_parsed_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the event loop waits for the parser of every thread in turn."""
+    at_work: list[bytes] = []
+    together = []
+
+    def counted(body: bytes) -> bool:
+        at_work.append(body)
+        together.append(len(at_work))
+        time.sleep(0.02)
+        at_work.pop()
+        return has_too_many_pieces(body)
+
+    monkeypatch.setattr(parsing, "has_too_many_pieces", counted)
+    large = json.dumps({"body": "x" * LARGE_BYTES}).encode()
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(parse_route, [large] * 4))) == 4
+    assert together == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("name", [*ROUTE, *BATCH])

@@ -11,6 +11,7 @@ from models.budget import Budget
 from models.errors import TooComplex
 from models.ticket import Ticket
 from service import reading
+from service.allowance import Allowance
 from service.claim import Claim
 from service.offload import INLINE_BYTES, Offload
 from service.reading import read_mail, read_text
@@ -100,3 +101,38 @@ def test_no_small_input_holds_the_loop(name: str) -> None:
         return spent
 
     assert min(asyncio.run(play()) for _ in range(3)) <= LOOP_SECONDS
+
+
+def test_the_tickets_of_a_request_spend_one_allowance() -> None:
+    """Work is given up when it is used up, large inputs and small, though each is within its own budget."""
+
+    async def play(size: int) -> tuple[int, float]:
+        offload, claim = Offload(), Claim(math.inf, allowance=Allowance(0.1))
+        start, given_up = time.process_time(), 0
+        for _ in range(20):
+            try:
+                await offload.run_within(0.2, size, lambda budget: busy(0.018, budget, []), claim)
+            except TooComplex:
+                given_up += 1
+        offload.close()
+        return given_up, time.process_time() - start
+
+    for size in (INLINE_BYTES, INLINE_BYTES + 1):
+        given_up, seconds = asyncio.run(play(size))
+        assert given_up >= 14
+        assert seconds < 0.1 + 20 * 0.018
+
+
+def test_an_ordinary_ticket_is_read_when_its_neighbours_have_used_up_everything() -> None:
+    """It could not help what it was sent with."""
+    text = "My order 4711 has not arrived yet; where is it? Please let me know.\n" * 15
+    claim = Claim(math.inf, allowance=Allowance(0.0))
+
+    async def play() -> None:
+        offload = Offload()
+        ticket, prepared = await read_text(offload, Ticket(body=text), claim)
+        offload.close()
+        assert not ticket.unread
+        assert "4711" in prepared.text
+
+    asyncio.run(play())

@@ -17,14 +17,14 @@ from training.deliver.export import OnnxModel, export_onnx
 from training.deliver.fp16 import write_fp16
 from training.deliver.int8 import FULL, REDUCED, write_int8
 from training.learn.classifier import load_classifier, load_encoder
-from training.measure.variants import AnsweredRows, Reference, Variants, agreement_of, make_variants
+from training.measure.variants import VNNI, AnsweredRows, Reference, Variants, agreement_of, make_variants
 from training.recipe import ExportRecipe, Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y"]})
 SCORINGS = [FieldScoring(field, 1.0, (Threshold(0.9, 0.6, False),) * 2) for field in SPACE]
 WORDS = ["refund", "the", "second", "payment", "crash", "printer", "when", "I", "want", "to", "send", "it", "back"]
 LAX = ExportRecipe(accuracy_loss=0.9, agreement=0.51)
-HAS_VNNI = bool(instructions() & {"amx_int8", "asimddp", "avx512_vnni", "avx_vnni"})
+HAS_VNNI = bool(instructions().intersection(VNNI))
 INT8 = ExportRecipe(accuracy_loss=0.9, agreement=0.51, fp16=False)
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from models.encoding import padded_length
-from service.inference.batcher import RETRY_BOUNDS
+from service.errors import within_bounds
 from service.settings import Settings
 
 MAX_TOKENS = 256
@@ -79,8 +79,7 @@ class Pod:
         """The moment a ticket that arrives now is answered; or no."""
         waiting = self.queue_tokens(now)
         if waiting >= QUEUE_TOKENS:
-            low, high = RETRY_BOUNDS
-            return Refusal(min(high, max(low, math.ceil(waiting / self._rate))))
+            return Refusal(within_bounds(math.ceil(waiting / self._rate)))
         seconds = self._speed.seconds(tokens)
         first_free = min(self._free)
         runner = self._free.index(first_free)

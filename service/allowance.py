@@ -1,0 +1,41 @@
+"""`Allowance`: the CPU that reading the tickets of one request may take together.
+
+`models.budget` bounds one ticket. A batch of tickets that each stay just below that would hold the threads for half a
+minute. A `Claim` carries its request's allowance to `Offload`.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from models.budget import Budget
+
+BATCH_SECONDS = 2.0
+"""Twice what the largest batch (4 MB) of ordinary HTML takes; a hundred tickets of 1.5 KB take .05."""
+LEAST_SECONDS = 0.005
+"""What a ticket has when nothing is left: enough for ordinary ones of 15 KB, which cannot help what came with them."""
+
+
+class Allowance:
+    """Threads may draw on it at the same time."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.thread_time) -> None:
+        self._left = seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def budget(self, seconds: float) -> Iterator[Budget]:
+        """A budget of so many seconds, or of what is left. What is spent inside is taken off."""
+        started = self._clock()
+        try:
+            yield Budget(min(seconds, max(self._left, LEAST_SECONDS)), self._clock)
+        finally:
+            with self._lock:
+                self._left -= self._clock() - started
+
+
+UNLIMITED = Allowance(math.inf)
+"""For requests of one ticket: its own budget is enough."""
