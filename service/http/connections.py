@@ -3,6 +3,7 @@
 `process/accepting.py` asks before it lets one in; `protocol.py` says what each is doing.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
@@ -21,12 +22,21 @@ class Connections:
     is turned away costs a service its life.
     """
 
-    def __init__(self, limit: int, on_evict: Callable[[], None] = lambda: None, *, newest_first: bool = False) -> None:
+    def __init__(
+        self,
+        limit: int,
+        on_evict: Callable[[], None] = lambda: None,
+        *,
+        newest_first: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.limit = limit
         self._on_evict = on_evict
         self._newest_first = newest_first
         self._open: dict[Evictable, None] = {}
-        self._waiting: OrderedDict[Evictable, None] = OrderedDict()
+        self._waiting: OrderedDict[Evictable, float] = OrderedDict()
+        """Since when it has been its client's turn."""
+        self._clock = clock
 
     def __len__(self) -> int:
         return len(self._open)
@@ -35,11 +45,13 @@ class Connections:
         """Whether one more may come in; makes room if need be and if any waits."""
         return len(self._open) < self.limit or self.evict()
 
-    def evict(self) -> bool:
-        """Close the one that has kept us waiting longest; False if all have a request at work, and may keep it."""
-        candidates = self._waiting or (self._open if self._newest_first else {})
-        longest = next(iter(candidates), None)
-        if longest is None:
+    def evict(self, waited: float = 0.0) -> bool:
+        """Close the one that has kept us waiting longest; False if none has for so many seconds: all the others have a
+        request at work, and may keep it, or are about to have one."""
+        longest, since = next(iter(self._waiting.items()), (None, 0.0))
+        if longest is None and self._newest_first:
+            longest = next(iter(self._open), None)
+        if longest is None or self._clock() - since < waited:
             return False
         self.discard(longest)
         longest.evict()
@@ -56,7 +68,7 @@ class Connections:
     def waits(self, connection: Evictable) -> None:
         """From now on it is its client's turn."""
         if connection in self._open:
-            self._waiting[connection] = None
+            self._waiting[connection] = self._clock()
             self._waiting.move_to_end(connection)
 
     def works(self, connection: Evictable) -> None:

@@ -94,9 +94,8 @@ class Acceptor:
 
     def _make_way(self) -> None:
         self._tell("the system lets us open no more files")
-        # Half of them at most: who has just come in may be about to ask.
-        for _ in range(max(1, min(AT_ONCE, len(self._door.connections) // 2))):
-            self._door.connections.evict()
+        for _ in range(AT_ONCE):
+            self._door.connections.evict(PAUSE_SECONDS)
         self._loop.remove_reader(self._listener)
         self._pause = self._loop.call_later(PAUSE_SECONDS, self.start)
 

@@ -22,7 +22,7 @@ from service.http.connections import Connections
 from service.http.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
 from service.http.protocol import Door, LimitedProtocol
 from service.process.accepting import Acceptor
-from service.process.listening import listen
+from service.process.listening import let_nobody_in, listen
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection (60 by default in nginx and in clouds' balancers): were we the first to
@@ -75,13 +75,16 @@ class Server(uvicorn.Server):
 
 
 async def serve_public(
-    app: App, listener: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None]
+    app: App, listener: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None], *, shared: bool = False
 ) -> None:
-    """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts."""
+    """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts. `shared`:
+    other processes serve on this socket too, and may go on."""
     drain_seconds = app.settings.drain_seconds
     async with running(_server(app.public, public_door(app), drain_seconds), listener, stop):
         on_listening()
         await stop.wait()
+        if not shared:
+            await let_nobody_in(listener)
         refuse_after = REFUSE_AFTER * drain_seconds
         app.drain(min(BODY_GRACE_SECONDS, refuse_after))
         _log.info("draining", at_most_seconds=drain_seconds)

@@ -131,7 +131,7 @@ class Worker:
 
     async def _serve(self, app: App, on_listening: Callable[[], None]) -> None:
         async with following(app.access):
-            await serve_public(app, self._public, self._stop, on_listening)
+            await serve_public(app, self._public, self._stop, on_listening, shared=True)
 
     async def _report(self) -> Reply:
         if self._app is None:

@@ -27,7 +27,7 @@ from service.gauges import ServingGauges, StateGauges
 from service.metrics import PREFIX
 from service.process.child import Child, State, WorkerFailed
 from service.process.control import Begin, Loaded, Report, Reported
-from service.process.listening import listen
+from service.process.listening import let_nobody_in, listen
 from service.process.reloading import reloading
 from service.process.serving import management_server, running, started, stop_signal
 from service.process.share import share_of
@@ -126,6 +126,7 @@ class Workers:
         """Close the port, let every worker answer what it has accepted, and wait for all of them."""
         self._lifecycle.drain()
         self._dismiss_keepers()
+        await let_nobody_in(self._public)
         self._public.close()
         for child in self._children:
             child.drain()
