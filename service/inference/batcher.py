@@ -155,7 +155,7 @@ class Batcher:
     async def _wait(self, entry: Entry, deadline: float) -> Answer:
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[Answer] = loop.create_future()
-        waiter = Waiter(reply, loop.call_at(deadline, self._expire, entry, reply))
+        waiter = Waiter(reply, deadline, loop.call_at(deadline, self._expire, entry, reply))
         entry.waiters.append(waiter)
         recording, since = current(), time.perf_counter()
         try:

@@ -18,14 +18,16 @@ from service.tracing.recording import Recording
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """One caller's reply channel, and the timer of its deadline."""
+    """One caller's reply channel, its deadline in the loop's time, and the timer of that."""
 
     reply: "asyncio.Future[Answer]"
-    timer: asyncio.TimerHandle
+    deadline: float
+    timer: asyncio.Handle
+    """Not asked when it goes off: uvloop's of less than a millisecond does not know."""
 
     def waits(self, now: float) -> bool:
         """Whether its answer is still wanted at this moment of the loop's time."""
-        return not self.reply.done() and self.timer.when() > now
+        return not self.reply.done() and self.deadline > now
 
 
 @dataclass(eq=False, slots=True)

@@ -1,10 +1,12 @@
 """`service.inference.batcher`: nobody pays for a neighbour, and what is late or too much is told so."""
 
 import asyncio
+import contextlib
 import threading
 
 import numpy as np
 import pytest
+import uvloop
 
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown
 from tests.support.batching import POISON, Held, Runner, batcher_of, encoding, in_loop, number_of, soon
@@ -115,6 +117,19 @@ def test_a_deadline_that_has_passed_already_is_not_queued() -> None:
         await batcher.close()
 
     in_loop(test)
+
+
+def test_a_deadline_within_a_millisecond_is_one_of_uvloop_too() -> None:
+    """It calls back in its next turn, by a handle without a time; the entry is late, or answered, and no run fails."""
+
+    async def test() -> None:
+        batcher, _ = batcher_of(Runner())
+        for number in range(20):
+            with contextlib.suppress(DeadlinePassed):
+                await batcher.submit(encoding(number), soon(0.0003))
+        await batcher.close()
+
+    uvloop.run(test())
 
 
 def test_a_deadline_missed_while_the_loop_was_busy_still_counts() -> None:
