@@ -245,7 +245,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--length", choices=("long", "short"), default="long")
     parser.add_argument("flags", nargs="*", help="flags for the service, after --")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     texts = long_texts() if given.length == "long" else short_texts()
     tickets = workload(texts, open_bundle(given.bundle), TEXTS)
