@@ -2,11 +2,15 @@
 
 `tiny_roberta` is also a base model to train from (`--base`); `tiny_bundle` is what service tests serve. Thresholds are
 laid between the sample tickets' own confidences, so that all three outcomes occur whatever the random weights say.
+
+`python -m tests.support.tiny FOLDER` writes one as large as RoBERTa's base model, for what depends on a model's cost.
 """
 
 import json
+import sys
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -47,18 +51,35 @@ SAMPLES = (
 )
 
 
-def tiny_roberta(folder: Path) -> Path:
+@dataclass(frozen=True)
+class Size:
+    """Of a model. `vocabulary`: at least; `spread`: of the random weights; `max_tokens`: of a ticket."""
+
+    hidden: int
+    layers: int
+    heads: int
+    intermediate: int
+    vocabulary: int
+    spread: float
+    max_tokens: int
+
+
+TINY = Size(32, 2, 2, 64, 0, 0.5, MAX_TOKENS)
+BASE = Size(768, 12, 12, 3072, 50_265, 0.02, 256)
+
+
+def tiny_roberta(folder: Path, size: Size = TINY) -> Path:
     """A saved Hugging Face folder (config, weights, tokenizer.json) with random weights."""
     tokenizer = _tokenizer(folder)
     torch.manual_seed(7)
     config = RobertaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=MAX_TOKENS + 2,  # RoBERTa counts positions from the padding id up
-        initializer_range=0.5,
+        vocab_size=max(len(tokenizer), size.vocabulary),
+        hidden_size=size.hidden,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        intermediate_size=size.intermediate,
+        max_position_embeddings=size.max_tokens + 2,  # RoBERTa counts positions from the padding id up
+        initializer_range=size.spread,
         id2label=dict(enumerate(LABELS.flat_labels)),
         label2id={label: number for number, label in enumerate(LABELS.flat_labels)},
     )
@@ -66,15 +87,15 @@ def tiny_roberta(folder: Path) -> Path:
     return folder
 
 
-def tiny_bundle(store: Path) -> Path:
-    """A bundle in `store` around a tiny random model, its golden rows computed by torch."""
-    folder = tiny_roberta(store / "base")
+def tiny_bundle(store: Path, size: Size = TINY) -> Path:
+    """A bundle in `store` around a random model of this size, its golden rows computed by torch."""
+    folder = tiny_roberta(store / "base", size)
     graph = store / "graph"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's tracing warnings are for its own developers
         main_export(str(folder), output=str(graph), task="text-classification", do_validation=False)
     tokenizer_json = (folder / "tokenizer.json").read_bytes()
-    encoder = Encoder(tokenizer_json, max_tokens=MAX_TOKENS, pad_id=SPECIAL.index("<pad>"))
+    encoder = Encoder(tokenizer_json, max_tokens=size.max_tokens, pad_id=SPECIAL.index("<pad>"))
     logits = _torch_logits(folder, encoder, SAMPLES)
     thresholds = {field.name: _thresholds(logits, FieldScoring(field, 1.0, ())) for field in LABELS}
     files = {
@@ -82,7 +103,7 @@ def tiny_bundle(store: Path) -> Path:
         "golden.jsonl": dump_rows(_golden(encoder, logits, thresholds)),
         "model.onnx": graph / "model.onnx",
     }
-    return write_bundle(store / "bundles", _draft(thresholds), files)
+    return write_bundle(store / "bundles", _draft(thresholds, size.max_tokens), files)
 
 
 def _tokenizer(folder: Path) -> RobertaTokenizerFast:
@@ -140,13 +161,13 @@ def _golden(encoder: Encoder, logits: Sequence[Any], thresholds: dict[str, tuple
     return rows
 
 
-def _draft(thresholds: dict[str, tuple[float, float]]) -> dict[str, Any]:
+def _draft(thresholds: dict[str, tuple[float, float]], max_tokens: int) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "created_at": "2026-11-22T00:00:00Z",
         "text_version": TEXT_VERSION,
         "base_model": "tiny",
-        "encoder": {"max_tokens": MAX_TOKENS, "pad_id": SPECIAL.index("<pad>")},
+        "encoder": {"max_tokens": max_tokens, "pad_id": SPECIAL.index("<pad>")},
         "fields": [_field_entry(name, labels, *thresholds[name]) for name, labels in _catalogues()],
         "models": [{"variant": "fp32", "file": "model.onnx", "tolerance": TOLERANCE}],
         "golden_rows": len(SAMPLES),
@@ -176,3 +197,7 @@ def rewritten(bundle: Path, store: Path, **changes: Any) -> Path:
     files: dict[str, bytes | Path] = {name: bundle / name for name in listed}
     files |= changes.pop("files", {})
     return write_bundle(store, draft | changes, files)
+
+
+if __name__ == "__main__":
+    print(tiny_bundle(Path(sys.argv[1]), BASE))
