@@ -3,7 +3,7 @@
 Tickets of 1 to 2,000 words, nine of ten short, mails, batches, raw bytes of the corpus, clients that leave without
 their answer, others that drip, and in the last fifth a reload every half minute. Printed: errors of what was sound; the
 slope of the resident memory (least squares over twenty stretches, with its 95 % interval); the peak; and what is open
-before and after. A short run's interval is wide: it fails only where all of it lies above the target.
+after two fifths and at the end. A short run's interval is wide: it fails only where all of it lies above the target.
 
 In the first two fifths the cache, Python's free lists and the C library's fill up, in the next two the slope is
 measured, and both have no reload, as a service has none for days. A reload collects, gives free memory back and begins
@@ -53,8 +53,6 @@ SETTLE_SECONDS = 3
 CACHE_FLAGS = ("--cache-entries", "1000")
 """Full within seconds. The default's 10,000 are not before some 200,000 requests, for every text comes as a ticket and
 as a mail; and a cache that still fills up looks like a leak."""
-WARM = 500
-"""Requests before anything is measured: threads start with the first that need them."""
 SHARES = {"ticket": 80, "mail": 5, "batch": 3, "raw": 8, "leave": 4}
 
 
@@ -207,10 +205,10 @@ def run(bundle: Path, count: int) -> Found:
         shelf = two_bundles(bundle, Path(folder) / "store")
         with ready(shelf.current, *CACHE_FLAGS) as service:
             pid, soak, fifth = service.process.pid, Soak(service.port), count // 5
-            asyncio.run(Soak(service.port).play(WARM))
-            time.sleep(SETTLE_SECONDS)
-            before, began = Open.of(pid), time.monotonic()
+            began = time.monotonic()
             asyncio.run(soak.play(2 * fifth))
+            time.sleep(SETTLE_SECONDS)
+            before = Open.of(pid)  # now: threads start with the first that need them
             with Watch(pid, SAMPLE_SECONDS) as watch:
                 asyncio.run(soak.play(2 * fifth))
             versions = (shelf.other, shelf.first)
