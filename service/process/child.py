@@ -6,7 +6,6 @@
 import asyncio
 import contextlib
 import itertools
-import os
 import signal
 import socket
 import sys
@@ -35,9 +34,6 @@ BEAT_SECONDS = 10.0
 """How often a worker is asked whether it still hears, and how long it has for its answer."""
 MISSED_BEATS = 3
 """Silent this often in a row, it hangs and is killed. More than one: a machine may have stood still, and wakes up."""
-
-ONE_CONNECTION_AT_A_TIME = {"UV_TCP_SINGLE_ACCEPT": "1"}
-"""libuv's switch: a worker that wakes takes one connection and not all there are, so that they spread over workers."""
 
 State = Literal["starting", "ready", "gone"]
 
@@ -87,7 +83,6 @@ class Child:
                 *(sys.executable, "-m", "service.process.worker", *map(str, (number, *ends))),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=ends,
-                env=os.environ | ONE_CONNECTION_AT_A_TIME,
                 # Out of the terminal's reach: Ctrl-C is the supervisor's, and it drains the workers.
                 start_new_session=True,
             )

@@ -42,16 +42,17 @@ _log = structlog.get_logger()
 class Server(uvicorn.Server):
     """A uvicorn server that leaves the signals to us, since two of them share one process, and the accepting too."""
 
-    def __init__(self, config: uvicorn.Config, door: Door) -> None:
+    def __init__(self, config: uvicorn.Config, door: Door, *, shared: bool) -> None:
         super().__init__(config)
         self._door = door
+        self._shared = shared
         self._acceptor: Acceptor | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept from the one socket it is given, which listens already."""
         assert sockets is not None
         self.servers = []
-        self._acceptor = Acceptor(sockets[0], self._door, self._protocol)
+        self._acceptor = Acceptor(sockets[0], self._door, self._protocol, shared=self._shared)
         self._acceptor.start()
         self.started = True
 
@@ -80,7 +81,8 @@ async def serve_public(
     """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts. `shared`:
     other processes serve on this socket too, and may go on."""
     drain_seconds = app.settings.drain_seconds
-    async with running(_server(app.public, public_door(app), drain_seconds), listener, stop):
+    server = _server(app.public, public_door(app), drain_seconds, shared=shared)
+    async with running(server, listener, stop):
         on_listening()
         await stop.wait()
         if not shared:
@@ -139,7 +141,7 @@ def management_server(app: FastAPI) -> Server:
     return _server(app, door, MANAGEMENT_DRAIN_SECONDS)
 
 
-def _server(app: ASGIApp, door: Door, drain_seconds: float) -> Server:
+def _server(app: ASGIApp, door: Door, drain_seconds: float, *, shared: bool = False) -> Server:
     config = uvicorn.Config(
         app,
         ws="none",
@@ -152,7 +154,7 @@ def _server(app: ASGIApp, door: Door, drain_seconds: float) -> Server:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(drain_seconds),
     )
-    return Server(config, door)
+    return Server(config, door, shared=shared)
 
 
 def stop_signal() -> asyncio.Event:

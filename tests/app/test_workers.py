@@ -5,8 +5,10 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from service.process import child
 from service.process.control import Begin
 from service.process.listening import bind
 from service.settings import Settings
+from tests.faults.http_cases import get
 from tests.support.process import Service, run_cli, serving
 from tests.support.tiny import SAMPLES, rewritten
 from tests.support.waiting import refused, wait_until
@@ -98,6 +101,27 @@ def test_both_answer_on_one_port_and_count_as_one(pair: Service) -> None:
     assert after['ticket_router_workers{state="ready"}'] == 2
     assert sum(value for name, value in after.items() if "model_info" in name) == 1
     assert pair.management("/openapi.json").json()["paths"].keys() >= {"/v1/route", "/v1/route/batch"}
+
+
+def test_connections_that_come_together_spread_over_the_workers(pair: Service) -> None:
+    """As a client's pool opens them: none of the workers takes all, and leaves the others nothing to do."""
+    wait_until(lambda: ready(pair))
+    seen = len(pair.events)
+    with contextlib.ExitStack() as opened:
+        together = [opened.enter_context(socket.socket()) for _ in range(32)]
+        for connection in together:
+            connection.setblocking(False)
+            connection.connect_ex(("127.0.0.1", pair.port))
+        for connection in together:
+            connection.settimeout(10)
+            connection.sendall(get(path="/v1/model"))
+            assert connection.recv(12) == b"HTTP/1.1 200"
+
+    def answered() -> Counter[int]:
+        return Counter(event["worker"] for event in pair.events[seen:] if event["event"] == "request")
+
+    wait_until(lambda: answered().total() == len(together))
+    assert min(answered()[worker] for worker in (1, 2)) >= 4
 
 
 def test_process_figures_cover_all_processes(pair: Service) -> None:
