@@ -126,6 +126,15 @@ def test_another_fault_comes_first_as_it_does_on_the_long_way(
     assert answer_of(service, PATH, *headers)[2]["code"] == code
 
 
+@pytest.mark.parametrize("path", [PATH, f"{PATH}?"], ids=["by its head", "the long way"])
+def test_who_is_still_sending_a_large_body_gets_the_refusal(service: Service, path: str) -> None:
+    """Cut off instead, a client or a proxy that first sends and then reads would have an error and no 429."""
+    body = b"x" * PUBLIC.unwanted_bytes
+    closing = request(bearer(SPENT), "Connection: close")
+    answers = exchanged(service.port, request(bearer(SPENT), path=path, body=body) + closing)
+    assert STATUS.findall(answers) == [b"429"] * 2
+
+
 # The protocol by itself, with a port that is full for everybody.
 
 FULL = Refusal(Overloaded(3), "id-1", PATH, "POST")
