@@ -13,9 +13,9 @@ def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 
 def refused(port: int) -> bool:
-    """Nobody listens there."""
+    """Nobody listens there. A port that is just closing says nothing at first, and is asked again after a second."""
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except ConnectionRefusedError:
         return True
     return False
