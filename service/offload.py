@@ -6,9 +6,10 @@ take turns, as they do before the model.
 
 import asyncio
 import heapq
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from typing import Any, TypeVar
 from models.budget import Budget
 from models.errors import TooComplex
 from service.claim import Claim
-from service.errors import DeadlinePassed, Overloaded
+from service.errors import DeadlinePassed, Overloaded, within_bounds
 from service.turns import Turns
 
 T = TypeVar("T")
@@ -28,7 +29,12 @@ INLINE_SECONDS = 0.02
 THREADS = 2
 """More than two rarely help: they share the interpreter lock, and the tokenizer is fast beside the model."""
 MAX_PENDING_BYTES = 16_000_000
-"""What waits here is held in memory, and is a second of work or two; with more the service is overloaded."""
+"""What waits here is held in memory, and is a second of work or two, unless it was made to cost time."""
+PATIENCE = 0.4
+"""Share of a request's time that it may have to wait for its turn here; the rest is for the work, and for the model's
+queue. With the default of ten seconds all is as before four seconds after a flood."""
+SMOOTHING = 0.05
+"""Weight of the newest job. Parsing and cleaning follow each other, and one may cost a thousand times the other."""
 _RETRY_SECONDS = 1.0
 
 
@@ -38,6 +44,23 @@ class _Job:
     work: Callable[[], Any]
     claim: Claim
     done: "asyncio.Future[Any]"
+    took: list[float] = field(default_factory=list)
+    """Its seconds, once it was done. Not the job itself is told: what its work raises would hold it, and it that."""
+
+
+class _Pace:
+    """How long what waits will take, going by the jobs just past; nothing is known before the first."""
+
+    def __init__(self) -> None:
+        self._size = self._seconds = 0.0
+
+    def learn(self, size: int, seconds: float) -> None:
+        weight = SMOOTHING if self._size else 1.0
+        self._size += weight * (size - self._size)
+        self._seconds += weight * (seconds - self._seconds)
+
+    def seconds(self, size: int) -> float:
+        return self._seconds * size / self._size / THREADS if self._size else 0.0
 
 
 class Offload:
@@ -49,12 +72,13 @@ class Offload:
         self._numbers = count()
         self._waiting: list[tuple[int, int, _Job]] = []  # a heap: by tag, then in order of arrival
         self._running = 0
+        self._pace = _Pace()
 
     async def run(self, size: int, work: Callable[[], T], claim: Claim) -> T:
         """The work's result. `size` is its input's, in bytes or characters.
 
         Raises:
-            Overloaded: too much waits already, or too much of this caller's.
+            Overloaded: too much waits already, or too much of this caller's; or its turn would come too late.
             DeadlinePassed: its turn came too late.
         """
         if size <= INLINE_BYTES:
@@ -79,8 +103,10 @@ class Offload:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _in_thread(self, size: int, work: Callable[[], T], claim: Claim) -> T:
-        if self._turns.full(claim.caller, MAX_PENDING_BYTES):
-            raise Overloaded(_RETRY_SECONDS)
+        wait = self._pace.seconds(self._turns.ahead(claim.caller, size))
+        patience = PATIENCE * (claim.deadline - asyncio.get_running_loop().time())
+        if self._turns.full(claim.caller, MAX_PENDING_BYTES) or 0 < patience < wait:
+            raise Overloaded(within_bounds(max(wait / 2, _RETRY_SECONDS)))
         job = _Job(size, work, claim, asyncio.get_running_loop().create_future())
         heapq.heappush(self._waiting, (self._turns.begin(claim.caller, size), next(self._numbers), job))
         self._start()
@@ -103,11 +129,13 @@ class Offload:
                 job.done.set_exception(DeadlinePassed())
                 continue
             self._running += 1
-            future = asyncio.get_running_loop().run_in_executor(self._executor, job.work)
+            future = asyncio.get_running_loop().run_in_executor(self._executor, _timed, job.work, job.took)
             future.add_done_callback(partial(self._finish, job))
 
     def _finish(self, job: _Job, future: "asyncio.Future[Any]") -> None:
         self._running -= 1
+        for seconds in job.took:
+            self._pace.learn(job.size, seconds)
         self._start()
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
         if job.done.done():
@@ -116,6 +144,14 @@ class Offload:
             job.done.set_result(future.result())
         else:
             job.done.set_exception(error)
+
+
+def _timed(work: Callable[[], T], took: list[float]) -> T:
+    started = time.perf_counter()
+    try:
+        return work()
+    finally:
+        took.append(time.perf_counter() - started)
 
 
 def _within(claim: Claim, seconds: float, work: Callable[[Budget], T]) -> T:

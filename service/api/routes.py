@@ -27,7 +27,7 @@ from service.errors import InvalidRequest, ServiceError
 from service.http.authorization import REFUSALS as GATE_REFUSALS
 from service.http.authorization import Gate, secured
 from service.http.body import BodyReader
-from service.http.connection import while_connected
+from service.http.connection import raise_refusal, while_connected
 from service.http.direct import Endpoint
 from service.http.early import Check, Headers
 from service.http.middleware import say
@@ -182,6 +182,7 @@ class Api:
             InvalidHeader: its timeout is no number of seconds.
             NotReady, ShuttingDown, DeadlinePassed, Overloaded, RateLimited: none would.
         """
+        raise_refusal(request.scope)
         caller = caller_of(request.scope)
         claim = self._claim(caller, request.headers.raw, longest_seconds)
         self._access.take(caller)

@@ -13,6 +13,8 @@ from starlette.types import Scope
 from service.errors import ClientGone, ServiceError
 
 EXTENSION = "ticket_router.connection"
+REFUSED = "ticket_router.refused"
+"""Why a request is not admitted, as `protocol.py` found when its head was there."""
 
 
 class Connection:
@@ -46,6 +48,16 @@ def connection_of(scope: Scope) -> Connection:
     """The request's connection. Another server than ours puts none there, and has nothing to tell of it."""
     connection: Connection = scope.get("extensions", {}).get(EXTENSION) or Connection()
     return connection
+
+
+def raise_refusal(scope: Scope) -> None:
+    """Refuse what had no room when its head came in. It is not kept: what was raised holds the frames it came through.
+
+    Raises:
+        ServiceError: it had none.
+    """
+    if REFUSED in scope.get("extensions", {}):
+        raise scope["extensions"].pop(REFUSED)
 
 
 @contextlib.contextmanager

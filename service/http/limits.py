@@ -39,8 +39,10 @@ class Limits:
     """How many more bytes than half its content a chunked body may spend on chunk sizes, extensions and trailers: a
     megabyte in pieces of one byte costs more time than a hundred tickets."""
 
-    unwanted_bytes: int = 256 * 1024
-    """How much is read of a body after its answer, so that the connection can be used again."""
+    unwanted_bytes: int = 4 * 1024 * 1024
+    """How much is read of a body after its answer, so that the connection can be used again: the largest that a route
+    takes. Cut off in the middle, who is still sending may never see its 429; reading on costs half a millisecond a
+    megabyte."""
 
     pipelined: int = 64
     """Requests that one piece of input may hold; after these the connection is closed, and the client asks again."""

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service.errors import BodyInPieces, HeadTooLarge, MalformedHttp, RequestTimeout, ServiceError, UriTooLong
-from service.http.connection import EXTENSION, Connection
+from service.http.connection import EXTENSION, REFUSED, Connection
 from service.http.connections import Connections
 from service.http.deadline import Deadline
 from service.http.early import Early, never
@@ -273,13 +273,20 @@ class LimitedProtocol(HttpToolsProtocol):
             self.evict()
 
     def _refused_early(self) -> bool:
-        """Answer here and now, where that is sure to be the right answer and nothing else is on its way."""
-        if self._answering() or self.flow.write_paused or self.parser.get_method() != b"POST":
+        """Answer here and now, where that is sure to be the right answer and nothing else is on its way.
+
+        What goes the long way is held to what was found here: else it would find the room that was made meanwhile, and
+        take all of it from those who are answered at once.
+        """
+        if self._answering() or self.parser.get_method() != b"POST":
             return False
-        if self.parser.get_http_version() != "1.1" or not self.parser.should_keep_alive():
-            return False
-        refusal = self._door.early(self.url, self.headers)
+        path, query, _ = self.url.partition(b"?")
+        refusal = self._door.early(path, self.headers)
         if refusal is None:
+            return False
+        lasts = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
+        if query or not lasts or self.flow.write_paused:
+            self.scope["extensions"][REFUSED] = refusal.error  # type: ignore[assignment] # ASGI lets servers add theirs
             return False
         self._answer(refusal)
         self.cycle = _ANSWERED  # type: ignore[assignment] # uvicorn asks it for no more than what stands there

@@ -50,8 +50,10 @@ POLITE_SHARE = 0.2
 NOISY, POLITE = Known("noisy"), Known("polite")
 
 
-GOODPUT, REFUSAL_SECONDS, RECOVERY_SECONDS = 0.95, 0.05, 5.0
-"""What is asked for: at least, at most (the 99th percentile), at most."""
+GOODPUT, REFUSAL_SECONDS, RECOVERY_SECONDS, SLOWEST_PROBE_SECONDS = 0.95, 0.05, 5.0, 1.0
+"""What is asked for: at least, at most (the 99th percentile), at most, at most."""
+TAKEN_OR_REFUSED = frozenset({OK, httpx.codes.TOO_MANY_REQUESTS})
+"""What a flood may get. Anything else was lost, or kept waiting for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +214,10 @@ class Found:
 
     @property
     def held(self) -> bool:
-        soon = percentile(self.flood.refusals, 99) <= REFUSAL_SECONDS and self.flood.recovery <= RECOVERY_SECONDS
-        return self.goodput_for_each_core >= GOODPUT and soon
+        flood = self.flood
+        soon = percentile(flood.refusals, 99) <= REFUSAL_SECONDS and flood.recovery <= RECOVERY_SECONDS
+        answered = flood.codes.keys() <= TAKEN_OR_REFUSED and max(flood.probes) <= SLOWEST_PROBE_SECONDS
+        return self.goodput_for_each_core >= GOODPUT and soon and answered
 
 
 def rows(found: Found, times: float) -> Iterator[str]:

@@ -21,9 +21,10 @@ from uvicorn.server import ServerState
 
 from service.access.access import Access
 from service.access.caller import Caller
-from service.errors import DeadlinePassed, NotReady, Overloaded
+from service.errors import DeadlinePassed, NotReady, Overloaded, ServiceError
+from service.http.connection import raise_refusal
 from service.http.connections import Connections
-from service.http.direct import application
+from service.http.direct import Endpoint, application
 from service.http.early import Headers, early
 from service.http.limits import PUBLIC
 from service.http.protocol import Door, LimitedProtocol
@@ -126,6 +127,15 @@ def test_another_fault_comes_first_as_it_does_on_the_long_way(
     assert answer_of(service, PATH, *headers)[2]["code"] == code
 
 
+@pytest.mark.parametrize("path", [PATH, f"{PATH}?"], ids=["by its head", "the long way"])
+def test_who_is_still_sending_a_large_body_gets_the_refusal(service: Service, path: str) -> None:
+    """Cut off instead, a client or a proxy that first sends and then reads would have an error and no 429."""
+    body = b"x" * PUBLIC.unwanted_bytes
+    closing = request(bearer(SPENT), "Connection: close")
+    answers = exchanged(service.port, request(bearer(SPENT), path=path, body=body) + closing)
+    assert STATUS.findall(answers) == [b"429"] * 2
+
+
 # The protocol by itself, with a port that is full for everybody.
 
 FULL = Refusal(Overloaded(3), "id-1", PATH, "POST")
@@ -136,12 +146,15 @@ async def ok(_request: Request) -> PlainTextResponse:
 
 
 async def played(
-    *parts: bytes, full: Callable[[bytes, Headers], Refusal | None], seen: list["weakref.ref[LimitedProtocol]"]
+    *parts: bytes,
+    full: Callable[[bytes, Headers], Refusal | None],
+    seen: list["weakref.ref[LimitedProtocol]"],
+    app: Endpoint = ok,
 ) -> list[bytes]:
     """What is written for these parts, one after another, until the connection is closed."""
     ours, theirs = socket.socketpair()
     config = uvicorn.Config(
-        application(ok), log_config=None, ws="none", lifespan="off", timeout_keep_alive=IDLE_SECONDS
+        application(app), log_config=None, ws="none", lifespan="off", timeout_keep_alive=IDLE_SECONDS
     )
     door = Door(LIMITS, Connections(1), lambda _refusal: None, full)
     protocol = LimitedProtocol(door, config, ServerState())
@@ -160,9 +173,13 @@ async def played(
     return written
 
 
-def play(*parts: bytes, full: Callable[[bytes, Headers], Refusal | None] = lambda _target, _headers: FULL) -> list[str]:
+def play(
+    *parts: bytes,
+    full: Callable[[bytes, Headers], Refusal | None] = lambda _target, _headers: FULL,
+    app: Endpoint = ok,
+) -> list[str]:
     """The status of each write."""
-    return [STATUS.findall(one)[0].decode() for one in asyncio.run(played(*parts, full=full, seen=[]))]
+    return [STATUS.findall(one)[0].decode() for one in asyncio.run(played(*parts, full=full, seen=[], app=app))]
 
 
 def test_the_connection_goes_on_after_a_refusal() -> None:
@@ -199,6 +216,29 @@ def test_refusals_in_a_row_are_answered_in_their_order() -> None:
 def test_what_ends_its_connection_or_is_no_post_goes_the_long_way(raw: bytes) -> None:
     """There all that belongs to it is done."""
     assert play(raw) == ["200"]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [request("Connection: close"), request(path=f"{PATH}?"), request().replace(b"HTTP/1.1", b"HTTP/1.0")],
+    ids=["the last of its connection", "a query", "HTTP/1.0"],
+)
+def test_the_long_way_is_no_way_round_a_full_queue(raw: bytes) -> None:
+    """It is held to what was found at its head: what looks again later takes the room that was made meanwhile."""
+    found: list[ServiceError] = []
+
+    async def admitted(request: Request) -> PlainTextResponse:
+        try:
+            raise_refusal(request.scope)
+        except ServiceError as error:
+            found.append(error.with_traceback(None))
+        return await ok(request)
+
+    assert play(raw, app=admitted) == ["200"]
+    assert found == [FULL.error]
+    found.clear()
+    assert play(raw, app=admitted, full=lambda _target, _headers: None) == ["200"]
+    assert found == []
 
 
 def test_who_does_not_read_is_not_written_to() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -59,6 +60,29 @@ def test_who_sends_one_is_done_before_the_second_of_who_sends_many() -> None:
             await asyncio.gather(*tasks)
             assert busy.order.index("polite") <= 1 + THREADS
             assert [name for name in busy.order if name != "polite"] == sorted(busy.order)[:10]
+
+    in_loop(test)
+
+
+def test_what_would_come_too_late_is_refused_at_once() -> None:
+    """By the time that jobs took lately: who has more time may wait, and so may who has sent nothing yet."""
+
+    async def test() -> None:
+        async with Busy() as busy:
+            busy.gate.set()
+            await asyncio.gather(*(busy.offload.run(LARGE, lambda: time.sleep(0.05), soon()) for _ in range(60)))
+            busy.gate.clear()
+            held = [asyncio.create_task(busy.offload.run(LARGE, busy.gate.wait, soon())) for _ in range(THREADS)]
+            await asyncio.sleep(0)
+            waiting = [busy.submit("noisy", soon(60, NOISY)) for _ in range(20)]  # half a second's work
+            await asyncio.sleep(0)
+            with pytest.raises(Overloaded) as refused:
+                await busy.submit("noisy in haste", soon(0.5, NOISY))
+            assert refused.value.retry_after >= 1
+            polite = busy.submit("polite in haste", soon(0.5, POLITE))
+            await asyncio.sleep(0)
+            busy.gate.set()
+            await asyncio.gather(polite, *waiting, *held)
 
     in_loop(test)
 

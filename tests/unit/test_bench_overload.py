@@ -1,0 +1,30 @@
+"""`tests/benchmarks/overload.py`: what counts as held."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from tests.benchmarks.overload import Flood, Found, Rate
+from tests.benchmarks.serving.connection import NO_ANSWER
+
+SOUND = Flood(1000.0, Rate(100.0, 0.0), Counter({200: 100, 429: 900}), (0.001, 0.002), (0.01, 0.02), 1.0)
+PEAKS = (Rate(100.0, 0.0), Rate(101.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("flood", "held"),
+    [
+        (SOUND, True),
+        (replace(SOUND, goodput=Rate(90.0, 0.0)), False),
+        (replace(SOUND, refusals=(0.06, 0.07)), False),
+        (replace(SOUND, recovery=5.1), False),
+        (replace(SOUND, probes=(0.01, 1.1)), False),
+        (replace(SOUND, codes=SOUND.codes + Counter({504: 1})), False),
+        (replace(SOUND, codes=SOUND.codes + Counter({NO_ANSWER: 1})), False),
+    ],
+    ids=["all", "goodput", "refusals", "recovery", "a probe", "late", "lost"],
+)
+def test_every_target_counts(flood: Flood, held: bool) -> None:
+    """One that is missed is enough."""
+    assert Found(flood, PEAKS, usual=0.01).held is held
