@@ -187,7 +187,7 @@ def _public(api: Api, metrics: Metrics, traces: Traces) -> tuple[FastAPI, ASGIAp
 def _early(access: Access, api: Api, lifecycle: Lifecycle) -> Early:
     """Not with traces, whose spans are the long way's; nor while it stops, when answers end their connections."""
     refusal = early(access, api.checks)
-    return lambda target, headers: refusal(target, headers) if lifecycle.phase == "ready" else None
+    return lambda path, headers: refusal(path, headers) if lifecycle.phase == "ready" else None
 
 
 def _application(title: str, middleware: list[Middleware]) -> FastAPI:

@@ -29,9 +29,10 @@ from service.http.authorization import Gate, secured
 from service.http.body import BodyReader
 from service.http.connection import raise_refusal, while_connected
 from service.http.direct import Endpoint
-from service.http.early import Check, Headers
+from service.http.early import Check
 from service.http.middleware import say
 from service.http.problems import documented, kind_of, problem_of
+from service.http.request_id import Headers
 from service.inference.engine import Engine
 from service.metrics import Metrics
 from service.offload import Offload
@@ -85,6 +86,7 @@ class Api:
         self._bodies = bodies
         self._access = access
         self._settings = settings
+        self._longest_seconds = {ROUTE: settings.request_timeout_seconds, BATCH: settings.batch_timeout_seconds}
         self._batches = BatchParser(settings.max_batch_tickets)
         gate = Gate(access)
         self._guarded = {
@@ -134,13 +136,11 @@ class Api:
     def checks(self) -> Mapping[str, Check]:
         """Of the same routes: whether their requests would be admitted, without anything being taken for them."""
 
-        def check(longest_seconds: float, caller: Caller, headers: Headers) -> None:
-            self._claim(caller, headers, longest_seconds)
+        def check(path: str, caller: Caller, headers: Headers) -> None:
+            self._claim(path, caller, headers)
             self._access.check(caller)
 
-        settings = self._settings
-        longest = {ROUTE: settings.request_timeout_seconds, BATCH: settings.batch_timeout_seconds}
-        return {path: partial(check, seconds) for path, seconds in longest.items()}
+        return {path: partial(check, path) for path in self._longest_seconds}
 
     def document(self, app: FastAPI) -> Document:
         """The OpenAPI document of an application these routes were added to."""
@@ -148,7 +148,7 @@ class Api:
 
     async def route(self, request: Request) -> Response:
         """Decide one ticket: which department, how sure, and whether to route it, suggest it, or leave it to people."""
-        claim = self._admitted(request, self._settings.request_timeout_seconds)
+        claim = self._admitted(ROUTE, request)
         media = media_type(request, JSON, MAIL)
         body = await self._bodies.read(request, self._settings.max_body_bytes, claim.deadline)
         with while_connected(request.scope):
@@ -159,7 +159,7 @@ class Api:
 
     async def batch(self, request: Request) -> Response:
         """Decide many tickets; one result or one error each, in their order."""
-        claim = self._admitted(request, self._settings.batch_timeout_seconds)
+        claim = self._admitted(BATCH, request)
         media_type(request, JSON)
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, claim.deadline)
         with while_connected(request.scope):
@@ -175,7 +175,7 @@ class Api:
         """The model served: its fields, labels, thresholds and what precision they promise."""
         return _json(model_card_out(self._router.engine))
 
-    def _admitted(self, request: Request, longest_seconds: float) -> Claim:
+    def _admitted(self, path: str, request: Request) -> Claim:
         """What this request may ask of the queue, if a ticket of its caller's would be taken now.
 
         Raises:
@@ -184,12 +184,12 @@ class Api:
         """
         raise_refusal(request.scope)
         caller = caller_of(request.scope)
-        claim = self._claim(caller, request.headers.raw, longest_seconds)
+        claim = self._claim(path, caller, request.headers.raw)
         self._access.take(caller)
         return claim
 
-    def _claim(self, caller: Caller, headers: Headers, longest_seconds: float) -> Claim:
-        deadline = deadline_in(timeout_seconds(headers, longest_seconds))
+    def _claim(self, path: str, caller: Caller, headers: Headers) -> Claim:
+        deadline = deadline_in(timeout_seconds(headers, self._longest_seconds[path]))
         claim = Claim(deadline, caller.name if self._access.asks else None)
         self._router.check(claim)
         return claim

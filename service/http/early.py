@@ -5,38 +5,34 @@ cut and no second rule: it refuses what the API would refuse, in the same words,
 else might be wrong. `protocol.py` asks it for every request, `app.py` puts it together.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from service.access.access import Access
 from service.access.caller import Caller, Role
 from service.errors import Overloaded, RateLimited, ServiceError
 from service.http.authorization import Gate
 from service.http.refusals import Refusal
-from service.http.request_id import request_id_of
+from service.http.request_id import Headers, request_id_of
 
-Headers = Sequence[tuple[bytes, bytes]]
-"""As they came, names in lower case."""
 Check = Callable[[Caller, Headers], object]
 """Raises what a ticket of this caller's would be refused with now."""
-
-
 Early = Callable[[bytes, Headers], Refusal | None]
-"""The refusal of a POST to this target, where there is no doubt about it."""
+"""The refusal of a POST to this path, where there is no doubt about it."""
 
 
-def never(_target: bytes, _headers: Headers) -> None:
+def never(_path: bytes, _headers: Headers) -> None:
     """Of a port where everything goes the long way."""
 
 
 def early(access: Access, checks: Mapping[str, Check]) -> Early:
     """`checks`: of the guarded routes, by path."""
     gate = Gate(access)
-    by_target = {path.encode(): (path, check) for path, check in checks.items()}
+    by_path = {path.encode(): (path, check) for path, check in checks.items()}
 
-    def refusal(target: bytes, headers: Headers) -> Refusal | None:
-        if target not in by_target:  # a query is one of the things that might be wrong
+    def refusal(path: bytes, headers: Headers) -> Refusal | None:
+        if path not in by_path:
             return None
-        route, check = by_target[target]
+        route, check = by_path[path]
         try:
             caller = gate.caller(headers)
             if Role.ROUTE not in caller.roles:

@@ -280,12 +280,12 @@ class LimitedProtocol(HttpToolsProtocol):
         """
         if self._answering() or self.parser.get_method() != b"POST":
             return False
-        path, query, _ = self.url.partition(b"?")
+        path, with_query, _ = self.url.partition(b"?")
         refusal = self._door.early(path, self.headers)
         if refusal is None:
             return False
         lasts = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
-        if query or not lasts or self.flow.write_paused:
+        if with_query or not lasts or self.flow.write_paused:
             self.scope["extensions"][REFUSED] = refusal.error  # type: ignore[assignment] # ASGI lets servers add theirs
             return False
         self._answer(refusal)

@@ -1,12 +1,13 @@
 """What a port answers by itself, before any application is asked: our problems in place of uvicorn's plain text."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.errors import HeadTooLarge, MalformedHttp, ServiceError, TooManyConnections, UriTooLong
 from service.http.problems import headers_of, problem_response
+from service.http.request_id import Headers
 
 REFUSALS = (MalformedHttp, UriTooLong, HeadTooLarge, TooManyConnections)
 """Every error that no application has seen, whatever its request."""
@@ -14,8 +15,6 @@ KEPT = 256
 """Answers that are kept written: each refusal, with each Retry-After from 1 to 59."""
 _ID = "~"
 """Stands for the request's id in a kept answer; no text of ours has one."""
-
-Headers = Iterable[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from ulid import ULID
 
 from service.access.keyring import PREFIX as KEY_PREFIX
 
+Headers = Iterable[tuple[bytes, bytes]]
+"""As they came, names in lower case."""
 HEADER = b"x-request-id"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 KEY_MARK = KEY_PREFIX.encode()
@@ -17,7 +19,6 @@ def new_request_id() -> str:
     return str(ULID())
 
 
-def request_id_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Names of headers are in lower case."""
+def request_id_of(headers: Headers) -> str:
     given = next((value for name, value in headers if name == HEADER), b"")
     return given.decode() if REQUEST_ID.fullmatch(given) and KEY_MARK not in given else new_request_id()

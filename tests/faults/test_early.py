@@ -13,22 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import uvicorn
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from uvicorn.server import ServerState
 
 from service.access.access import Access
 from service.access.caller import Caller
 from service.errors import DeadlinePassed, NotReady, Overloaded, ServiceError
 from service.http.connection import raise_refusal
-from service.http.connections import Connections
 from service.http.direct import Endpoint, application
-from service.http.early import Headers, early
+from service.http.early import early
 from service.http.limits import PUBLIC
-from service.http.protocol import Door, LimitedProtocol
+from service.http.protocol import LimitedProtocol
 from service.http.refusals import Refusal
+from service.http.request_id import Headers
+from tests.faults.accepted import accepted, writes
 from tests.faults.wire import STATUS
 from tests.support.keys import Known, file_of
 from tests.support.process import Service, post_head, serving
@@ -152,25 +151,9 @@ async def played(
     app: Endpoint = ok,
 ) -> list[bytes]:
     """What is written for these parts, one after another, until the connection is closed."""
-    ours, theirs = socket.socketpair()
-    config = uvicorn.Config(
-        application(app), log_config=None, ws="none", lifespan="off", timeout_keep_alive=IDLE_SECONDS
-    )
-    door = Door(LIMITS, Connections(1), lambda _refusal: None, full)
-    protocol = LimitedProtocol(door, config, ServerState())
+    protocol, transport, theirs = await accepted(application(app), LIMITS, full, IDLE_SECONDS)
     seen.append(weakref.ref(protocol))
-    door.connections.add(protocol)
-    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
-    written: list[bytes] = []
-    send = transport.write
-    transport.write = lambda data: (written.append(bytes(data)), send(data))[1]  # type: ignore[method-assign]
-    reader, writer = await asyncio.open_connection(sock=theirs)
-    for part in parts:
-        writer.write(part)
-        await asyncio.sleep(0.02)
-    await asyncio.wait_for(reader.read(), 10)
-    writer.transport.abort()
-    return written
+    return await writes(transport, theirs, *parts)
 
 
 def play(
@@ -245,11 +228,7 @@ def test_who_does_not_read_is_not_written_to() -> None:
     """Requests whose answers nobody takes wait for their turn: they do not pile up as refusals in memory."""
 
     async def test() -> int:
-        ours, theirs = socket.socketpair()
-        config = uvicorn.Config(application(ok), log_config=None, ws="none", lifespan="off")
-        door = Door(PUBLIC, Connections(1), lambda _refusal: None, lambda _target, _headers: FULL)
-        protocol = LimitedProtocol(door, config, ServerState())
-        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
+        _, transport, theirs = await accepted(application(ok), early=lambda _target, _headers: FULL)
         theirs.setblocking(False)
         for _ in range(20_000):
             try:

@@ -3,22 +3,17 @@
 import asyncio
 import gc
 import math
-import socket
 import weakref
 
 import pytest
-import uvicorn
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp
-from uvicorn.server import ServerState
 
 from service.http.body import BodyReader
-from service.http.connections import Connections
 from service.http.direct import application
-from service.http.limits import PUBLIC
 from service.http.middleware import Problems, RequestId
-from service.http.protocol import Door, LimitedProtocol
+from service.http.protocol import LimitedProtocol
+from tests.faults.accepted import accepted, writes
 from tests.faults.http_cases import GOOD, get, head, post
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -28,31 +23,12 @@ async def length(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(await request.body())))
 
 
-async def accepted(app: ASGIApp) -> tuple[LimitedProtocol, asyncio.Transport, socket.socket]:
-    """A connection to this application, and its client's end."""
-    ours, theirs = socket.socketpair()
-    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="off")
-    door = Door(PUBLIC, Connections(1), lambda _refusal: None)
-    protocol = LimitedProtocol(door, config, ServerState())
-    transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
-    return protocol, transport, theirs
-
-
 async def pieces(*sent: bytes, seen: "list[weakref.ref[LimitedProtocol]] | None" = None) -> list[bytes]:
     """What is written for these parts until the connection is closed, write by write. `seen` gets the connection."""
     protocol, transport, theirs = await accepted(application(length))
     if seen is not None:
         seen.append(weakref.ref(protocol))
-    written: list[bytes] = []
-    send = transport.write
-    transport.write = lambda data: (written.append(bytes(data)), send(data))[1]  # type: ignore[method-assign]
-    reader, writer = await asyncio.open_connection(sock=theirs)
-    for part in sent:
-        writer.write(part)
-        await asyncio.sleep(0.02)
-    await asyncio.wait_for(reader.read(), 10)
-    writer.transport.abort()
-    return written
+    return await writes(transport, theirs, *sent)
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,25 @@
 """The protocol by itself, on a real event loop and a real socket, with whatever bytes in whatever pieces."""
 
 import asyncio
-import socket
 from dataclasses import replace
 from itertools import pairwise
 
-import uvicorn
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from uvicorn.server import ServerState
 
 from service.errors import Overloaded
 from service.http.body import BodyReader
-from service.http.connections import Connections
 from service.http.deadline import Deadline
 from service.http.direct import application
-from service.http.early import Early, Headers, never
+from service.http.early import Early, never
 from service.http.limits import PUBLIC
 from service.http.middleware import Problems, RequestId
-from service.http.protocol import Door, LimitedProtocol
 from service.http.refusals import Refusal
+from service.http.request_id import Headers
+from tests.faults.accepted import accepted
 from tests.faults.http_cases import GOOD, chunked, get, head, post
 from tests.faults.wire import STATUS
 
@@ -47,14 +44,8 @@ def full(_target: bytes, _headers: Headers) -> Refusal:
 
 async def exchange(parts: list[bytes], early: Early = never) -> bytes:
     """What comes back for these parts, sent one after another, until the connection is closed."""
-    ours, theirs = socket.socketpair()
     app = RequestId(Problems(application(echo)))
-    config = uvicorn.Config(app, log_config=None, ws="none", lifespan="off", timeout_keep_alive=IDLE_SECONDS)
-    door = Door(LIMITS, Connections(1), lambda _refusal: None, early)
-    protocol = LimitedProtocol(door, config, ServerState())
-    door.connections.add(protocol)
-    loop = asyncio.get_running_loop()
-    await loop.connect_accepted_socket(lambda: protocol, ours)
+    protocol, _, theirs = await accepted(app, LIMITS, early, IDLE_SECONDS)
     reader, writer = await asyncio.open_connection(sock=theirs)
     for part in parts:
         writer.write(part)
@@ -67,7 +58,7 @@ async def exchange(parts: list[bytes], early: Early = never) -> bytes:
     finally:
         writer.transport.abort()
         await asyncio.sleep(0)
-    assert len(door.connections) == 0
+    assert len(protocol._door.connections) == 0
     return received
 
 
