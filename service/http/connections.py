@@ -42,19 +42,20 @@ class Connections:
         return len(self._open)
 
     def has_room(self) -> bool:
-        """Whether one more may come in; makes room if need be and if any waits."""
-        return len(self._open) < self.limit or self.evict()
+        """Whether one more may come in; makes room if need be and if any may be closed for it."""
+        if len(self._open) < self.limit or self.evict():
+            return True
+        return self._newest_first and self._close(next(iter(self._open)))
 
     def evict(self, waited: float = 0.0) -> bool:
         """Close the one that has kept us waiting longest; False if none has for so many seconds: all the others have a
-        request at work, and may keep it, or are about to have one."""
+        request at work, or are about to have one."""
         longest, since = next(iter(self._waiting.items()), (None, 0.0))
-        if longest is None and self._newest_first:
-            longest = next(iter(self._open), None)
-        if longest is None or self._clock() - since < waited:
-            return False
-        self.discard(longest)
-        longest.evict()
+        return longest is not None and self._clock() - since >= waited and self._close(longest)
+
+    def _close(self, connection: Evictable) -> bool:
+        self.discard(connection)
+        connection.evict()
         self._on_evict()
         return True
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 
 import structlog
+from uvicorn.server import ServerState
 
 from service.errors import TooManyConnections
 from service.http.protocol import Door, LimitedProtocol
@@ -36,11 +37,18 @@ class Acceptor:
     """Use from one event loop only. `shared`: other processes accept on this socket too."""
 
     def __init__(
-        self, listener: socket.socket, door: Door, make: Callable[[], LimitedProtocol], *, shared: bool
+        self,
+        listener: socket.socket,
+        door: Door,
+        make: Callable[[], LimitedProtocol],
+        state: ServerState,
+        *,
+        shared: bool,
     ) -> None:
         self._listener = listener
         self._door = door
         self._make = make
+        self._state = state
         self._shared = shared
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[object]] = set()
@@ -105,7 +113,7 @@ class Acceptor:
         with connection, contextlib.suppress(OSError):
             refusal = Refusal(TooManyConnections(), new_request_id())
             self._door.on_refusal(refusal)
-            connection.send(self._door.answers.to(refusal, []))
+            connection.send(self._door.answers.to(refusal, self._state.default_headers))
             connection.shutdown(socket.SHUT_WR)
             connection.recv(65536)  # closed with input unread, it would be reset and its answer be lost
 

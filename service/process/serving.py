@@ -52,7 +52,7 @@ class Server(uvicorn.Server):
         """Accept from the one socket it is given, which listens already."""
         assert sockets is not None
         self.servers = []
-        self._acceptor = Acceptor(sockets[0], self._door, self._protocol, shared=self._shared)
+        self._acceptor = Acceptor(sockets[0], self._door, self._protocol, self.server_state, shared=self._shared)
         self._acceptor.start()
         self.started = True
 

@@ -5,6 +5,8 @@ import errno
 import socket
 from typing import Any, NoReturn
 
+from uvicorn.server import ServerState
+
 from service.http.connections import Connections
 from service.http.limits import PUBLIC
 from service.http.protocol import Door, LimitedProtocol
@@ -30,7 +32,7 @@ def test_a_port_that_closes_for_want_of_files_stays_closed() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: said.append(context))
         door = Door(PUBLIC, Connections(1), lambda _refusal: None)
         with OutOfFiles() as listener:
-            await Acceptor(listener, door, no_protocol, shared=False).stop()
+            await Acceptor(listener, door, no_protocol, ServerState(), shared=False).stop()
         await asyncio.sleep(2 * PAUSE_SECONDS)
 
     asyncio.run(play())

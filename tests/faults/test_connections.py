@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.http import limits
+from service.http.connections import Connections
 from tests.app.test_overload import LONG
 from tests.faults.http_cases import GOOD, get, head, post
 from tests.support.process import Service, serving
@@ -116,6 +117,7 @@ def test_when_every_connection_is_at_work_one_more_is_503(tiny_bundle_path: Path
         assert told.startswith(b"http/1.1 503 ")
         assert b"retry-after: " in told
         assert b"too_many_connections" in told
+        assert b"x-content-type-options: nosniff\r\n" in told  # whoever answers, it is in the answer
         assert all(each.recv(65536).startswith(b"HTTP/1.1 200 ") for each in working)
         assert ask(service) == 200
         assert service.counts('rejected_total{reason="too_many_connections"') == 1
@@ -165,6 +167,26 @@ def test_no_more_connections_than_files(monkeypatch: pytest.MonkeyPatch) -> None
     assert limits.allowed_connections(4000) == 2048 - limits.RESERVED_FILES
     state["limit"] = (64, 64)
     assert limits.allowed_connections(4000) == limits.FEWEST_CONNECTIONS
+
+
+class Open:
+    """A connection that notes whether it was closed."""
+
+    closed = False
+
+    def evict(self) -> None:
+        self.closed = True
+
+
+def test_who_is_at_work_makes_way_only_where_the_limit_is_reached() -> None:
+    """Where the system has no more files, closing a probe at work would help nobody; a new probe takes the oldest's."""
+    connections, oldest, newer = Connections(2, newest_first=True), Open(), Open()
+    for each in (oldest, newer):
+        connections.add(each)
+    assert not connections.evict()
+    assert (oldest.closed, newer.closed) == (False, False)
+    assert connections.has_room()
+    assert (oldest.closed, newer.closed) == (True, False)
 
 
 def test_a_process_out_of_files_goes_on_accepting(tiny_bundle_path: Path) -> None:
