@@ -132,6 +132,10 @@ class MalformedHttp(ServiceError):
         super().__init__("this is not a well-formed HTTP/1.1 request; the connection is closed")
 
 
+class ServerFault(ServiceError):
+    """Our own code failed before any application was asked. The cause is in the log."""
+
+
 class UriTooLong(ServiceError):
     def __init__(self) -> None:
         super().__init__("the request's target is too long; the connection is closed")

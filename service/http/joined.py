@@ -9,30 +9,36 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 _GO_ON = b"HTTP/1.1 100 "
 """How uvicorn tells a client to send its body; an answer of the application never begins so."""
+_CLOSE = b"connection: close\r\n"
 
 
 class Joined:
     """What uvicorn's cycle sees as its transport: holds the head back until the first piece of the body, or the end.
 
+    Whoever waits to be told to send its body and gets an answer instead is let go with it: what came next could be that
+    body as well as a request, and nobody could tell.
+
     It does not hold the cycle that holds it: a cycle whose client has left never ends, and both would wait for the
     collector.
     """
 
-    __slots__ = ("_head", "_on_response", "_transport")
+    __slots__ = ("_head", "_on_response", "_transport", "_untold")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._transport: asyncio.Transport = cycle.transport
         self._on_response: Callable[[], None] = cycle.on_response
         self._head: bytes | None = None
+        self._untold: bool = cycle.waiting_for_100_continue
         cycle.transport = self  # type: ignore[assignment] # it calls no more than what stands here
         cycle.on_response = self._complete
 
     def write(self, data: bytes) -> None:
         if self._head is None:
             if data.startswith(_GO_ON):
+                self._untold = False
                 self._send(data)
             else:
-                self._head = data
+                self._head = _closing(data) if self._untold else data
         else:
             self._send(self._head + data)
             self._head = b""
@@ -46,6 +52,8 @@ class Joined:
 
     def _complete(self) -> None:
         self._flush()
+        if self._untold:
+            self._transport.close()
         self._on_response()
 
     def _flush(self) -> None:
@@ -57,3 +65,7 @@ class Joined:
     def _send(self, data: bytes) -> None:
         if not self._transport.is_closing():  # uvloop's raises then: requests in a row may outlive their client
             self._transport.write(data)
+
+
+def _closing(head: bytes) -> bytes:
+    return head if b"\r\n" + _CLOSE in head else head.removesuffix(b"\r\n") + _CLOSE + b"\r\n"

@@ -61,6 +61,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.RateLimited: Kind(429, "rate_limited", "The key's rate is used up"),
     errors.HeadTooLarge: Kind(431, "head_too_large", "The request's head is too large"),
     errors.ClientGone: Kind(CLIENT_CLOSED, "client_gone", "The client closed the connection"),
+    errors.ServerFault: INTERNAL,
     errors.InferenceFailed: Kind(500, "inference_failed", "The model run failed"),
     errors.NotReady: Kind(503, "not_ready", "The service is not ready"),
     errors.TooManyConnections: Kind(503, "too_many_connections", "Too many connections are open"),
@@ -83,6 +84,7 @@ CLOSING = (
     errors.TooManyBodies,
     errors.RequestTimeout,
     errors.MalformedHttp,
+    errors.ServerFault,
     errors.UriTooLong,
     errors.HeadTooLarge,
     errors.TooManyConnections,
@@ -105,7 +107,6 @@ def kind_of(error: BaseException) -> Kind:
 def reasons() -> Iterator[str]:
     """Every value of the metric label."""
     yield from (kind.code for error, kind in TABLE.items() if error not in ADMINISTRATIVE)
-    yield INTERNAL.code
 
 
 def problem_of(error: BaseException, request_id: str) -> Problem:

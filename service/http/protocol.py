@@ -9,12 +9,21 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import httptools
+import structlog
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.errors import BodyInPieces, HeadTooLarge, MalformedHttp, RequestTimeout, ServiceError, UriTooLong
+from service.errors import (
+    BodyInPieces,
+    HeadTooLarge,
+    MalformedHttp,
+    RequestTimeout,
+    ServerFault,
+    ServiceError,
+    UriTooLong,
+)
 from service.http.connection import EXTENSION, REFUSED, Connection
 from service.http.connections import Connections
 from service.http.deadline import Deadline
@@ -28,6 +37,8 @@ PIECE_BYTES = 4096
 """Larger input is parsed piece by piece, since the parser cannot be stopped within one. An ordinary request fits."""
 UPGRADING = frozenset({b"upgrade", b"connection", b"http2-settings"})
 """The headers of a wish for another protocol. All of them go, but for a `close` that stands beside it."""
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +149,10 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(data)
+        except httptools.HttpParserCallbackError as stopped:
+            self._refuse(self._fault() if self._fault else self._ours(stopped))
         except httptools.HttpParserError:
-            self._refuse((self._fault or MalformedHttp)())
+            self._refuse(MalformedHttp())
         except httptools.HttpParserUpgrade as wish:
             self._take_unchanged(data[wish.args[0] :])
         else:
@@ -285,7 +298,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if refusal is None:
             return False
         lasts = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
-        if with_query or not lasts or self.flow.write_paused:
+        if with_query or not lasts or self.expect_100_continue or self.flow.write_paused:
             self.scope["extensions"][REFUSED] = refusal.error  # type: ignore[assignment] # ASGI lets servers add theirs
             return False
         self._answer(refusal)
@@ -308,6 +321,11 @@ class LimitedProtocol(HttpToolsProtocol):
         """To be raised within the parser, which then stops and says only that it was stopped."""
         self._fault = fault
         return fault()
+
+    def _ours(self, stopped: Exception) -> ServiceError:
+        """What nobody raised on purpose: a fault of this code, which must not pass for the client's."""
+        _log.error("fault in the protocol", exc_info=stopped)
+        return ServerFault()
 
     def _refuse(self, error: ServiceError) -> None:
         """Read nothing more, and close when all that can be answered is answered."""

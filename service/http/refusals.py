@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from service.errors import HeadTooLarge, MalformedHttp, ServiceError, TooManyConnections, UriTooLong
+from service.errors import HeadTooLarge, MalformedHttp, ServerFault, ServiceError, TooManyConnections, UriTooLong
 from service.http.problems import headers_of, problem_response
 from service.http.request_id import Headers
 
-REFUSALS = (MalformedHttp, UriTooLong, HeadTooLarge, TooManyConnections)
+REFUSALS = (MalformedHttp, ServerFault, UriTooLong, HeadTooLarge, TooManyConnections)
 """Every error that no application has seen, whatever its request."""
 KEPT = 256
 """Answers that are kept written: each refusal, with each Retry-After from 1 to 59."""

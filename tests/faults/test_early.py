@@ -191,10 +191,11 @@ def test_refusals_in_a_row_are_answered_in_their_order() -> None:
     "raw",
     [
         request("Connection: close"),
+        request("Expect: 100-continue"),
         request().replace(b"HTTP/1.1", b"HTTP/1.0"),
         request().replace(b"POST", b"PUT"),
     ],
-    ids=["the last of its connection", "HTTP/1.0", "another method"],
+    ids=["the last of its connection", "to be told to go on", "HTTP/1.0", "another method"],
 )
 def test_what_ends_its_connection_or_is_no_post_goes_the_long_way(raw: bytes) -> None:
     """There all that belongs to it is done."""

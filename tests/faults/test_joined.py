@@ -56,6 +56,20 @@ def test_who_waits_to_be_told_to_go_on_is_told_at_once() -> None:
     assert len(written) == 2
 
 
+def test_who_is_answered_in_place_of_being_told_to_go_on_is_let_go() -> None:
+    """It may leave its body out then: read on, its next request would be that body."""
+
+    async def unread(_request: Request) -> PlainTextResponse:
+        return PlainTextResponse("no")
+
+    async def play() -> list[bytes]:
+        _, transport, theirs = await accepted(application(unread))
+        return await writes(transport, theirs, head(f"Content-Length: {len(GOOD)}", "Expect: 100-continue"))
+
+    (written,) = asyncio.run(play())
+    assert written.endswith(b"\r\nconnection: close\r\n\r\nno")
+
+
 def test_pipelined_answers_are_one_write_each() -> None:
     """In their order, none of them held back until the next."""
     written = asyncio.run(pieces(post(GOOD) * 2 + post(GOOD, "Connection: close")))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
+from structlog.testing import capture_logs
 
 from service.errors import Overloaded
 from service.http.body import BodyReader
@@ -70,6 +71,22 @@ def test_any_bytes_cut_anywhere_come_to_an_end_without_a_5xx(raw: bytes, cuts: l
     received = asyncio.run(exchange([raw[start:end] for start, end in pairwise(places)], early))
     assert all(200 <= int(status) < 500 for status in STATUS.findall(received) if status != b"100")
     assert not received or received.startswith(b"HTTP/1.1 ")
+
+
+def test_a_fault_of_ours_is_a_500_and_told_to_the_log() -> None:
+    """The parser hides what stops it: taken for the client's, the fault would never be found."""
+
+    def broken(_target: bytes, _headers: Headers) -> None:
+        raise KeyError("a thing of the client's")
+
+    with capture_logs() as lines:
+        received = asyncio.run(exchange([post(GOOD) * 2], broken))
+    assert STATUS.findall(received) == [b"500"]
+    assert b'"code":"internal_error"' in received
+    assert b"connection: close\r\n" in received
+    (line,) = lines
+    assert (line["event"], line["log_level"]) == ("fault in the protocol", "error")
+    assert isinstance(line["exc_info"].__context__, KeyError)
 
 
 def test_the_same_bytes_in_any_pieces_get_the_same_answers() -> None:
