@@ -26,6 +26,10 @@ class Allowance:
         self._clock = clock
         self._lock = threading.Lock()
 
+    def has(self, seconds: float) -> bool:
+        """Whether more than this is left."""
+        return self._left > seconds
+
     @contextmanager
     def budget(self, seconds: float) -> Iterator[Budget]:
         """A budget of so many seconds, or of what is left. What is spent inside is taken off."""

@@ -96,7 +96,9 @@ class Offload:
             try:
                 return _within(claim, INLINE_SECONDS, work)
             except TooComplex:
-                pass  # begun anew where nobody else waits for it
+                # It is begun anew where nobody else waits for it, unless it has had all that there is.
+                if not claim.allowance.has(INLINE_SECONDS):
+                    raise
         return await self._in_thread(size, lambda: _within(claim, seconds, work), claim)
 
     def close(self) -> None:

@@ -123,6 +123,20 @@ def test_the_tickets_of_a_request_spend_one_allowance() -> None:
         assert seconds < 0.1 + 20 * 0.018
 
 
+def test_a_small_input_is_not_begun_anew_where_nothing_is_left_for_it() -> None:
+    """It would have no more time than it has had: a batch of hostile tickets would cost twice as much."""
+    threads: list[str] = []
+
+    async def play() -> None:
+        offload = Offload()
+        claim = Claim(math.inf, allowance=Allowance(0.0))
+        await offload.run_within(0.2, INLINE_BYTES, lambda budget: busy(0.06, budget, threads), claim)
+
+    with pytest.raises(TooComplex):
+        asyncio.run(play())
+    assert threads == ["MainThread"]
+
+
 def test_an_ordinary_ticket_is_read_when_its_neighbours_have_used_up_everything() -> None:
     """It could not help what it was sent with."""
     text = "My order 4711 has not arrived yet; where is it? Please let me know.\n" * 15
