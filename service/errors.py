@@ -126,10 +126,10 @@ class RequestTimeout(ServiceError):
 
 
 class MalformedHttp(ServiceError):
-    """What came in is no HTTP/1.1 request, or one that two parsers could read differently."""
+    """What came in is no HTTP/1.1 request, or one that two parsers could read differently. `detail`: a constant."""
 
-    def __init__(self) -> None:
-        super().__init__("this is not a well-formed HTTP/1.1 request; the connection is closed")
+    def __init__(self, detail: str = "this is not a well-formed HTTP/1.1 request; the connection is closed") -> None:
+        super().__init__(detail)
 
 
 class ServerFault(ServiceError):
