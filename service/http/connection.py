@@ -1,7 +1,11 @@
-"""A client's connection as a request sees it: whether it is still there.
+"""A client's connection as a request sees it: whether it is still there, and what was refused before anybody read it.
 
-`protocol.py` puts one into every request's scope and tells it when the connection is lost: a task per request that
-waits for that would cost as much as reading the request.
+`protocol.py` refuses for two causes that an application has to tell: the rest of a body will not come (of the
+connection, for whoever reads the body), and there was no room when a head came in (of the request, in its scope). An
+error is handed out once and not kept: what was raised holds the frames it came through, and what they hold.
+
+Every request's scope has its connection, which is told when it is lost: a task per request that waits for that would
+cost as much as reading the request.
 """
 
 import asyncio
@@ -27,7 +31,6 @@ class Connection:
         self._listeners: set[Callable[[], None]] = set()
 
     def take_refusal(self) -> ServiceError:
-        """It is not kept: what was raised holds the frames it came through, and what they hold."""
         refusal, self.refusal = self.refusal, None
         assert refusal is not None
         return refusal
@@ -51,7 +54,7 @@ def connection_of(scope: Scope) -> Connection:
 
 
 def raise_refusal(scope: Scope) -> None:
-    """Refuse what had no room when its head came in. It is not kept: what was raised holds the frames it came through.
+    """Refuse what had no room when its head came in.
 
     Raises:
         ServiceError: it had none.

@@ -5,79 +5,29 @@ work a connection always has a deadline. It overrides methods of `HttpToolsProto
 """
 
 import asyncio
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from collections.abc import Callable
+from functools import partial
 
 import httptools
 import structlog
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service.errors import (
-    BodyInPieces,
-    HeadTooLarge,
-    MalformedHttp,
-    RequestTimeout,
-    ServerFault,
-    ServiceError,
-    UriTooLong,
-)
+from service import errors
 from service.http.connection import EXTENSION, REFUSED, Connection
-from service.http.connections import Connections
+from service.http.cycle import ANSWERED, Joined
 from service.http.deadline import Deadline
-from service.http.early import Early, never
-from service.http.joined import Joined
-from service.http.limits import Limits
-from service.http.refusals import Answers, OnRefusal, Refusal
+from service.http.door import Door
+from service.http.flow import Arriving, Flow
+from service.http.heads import ambiguity, without_upgrade
+from service.http.refusals import Refusal
 from service.http.request_id import new_request_id
 
 PIECE_BYTES = 4096
 """Larger input is parsed piece by piece, since the parser cannot be stopped within one. An ordinary request fits."""
-UPGRADING = frozenset({b"upgrade", b"connection", b"http2-settings"})
-"""The headers of a wish for another protocol. All of them go, but for a `close` that stands beside it."""
 
 _log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """What all connections of one port share."""
-
-    limits: Limits
-    connections: Connections
-    on_refusal: OnRefusal
-    early: Early = never
-    answers: Answers = field(default_factory=Answers)
-
-
-class Arriving(Enum):
-    """What of a request is on its way."""
-
-    NOTHING = auto()
-    HEAD = auto()
-    BODY = auto()
-
-
-class Flow(FlowControl):
-    """Reads no further while input is held back, whatever the application asks for."""
-
-    holding = False
-
-    def resume_reading(self) -> None:
-        if not self.holding:
-            super().resume_reading()
-
-
-class _Answered:
-    """In place of uvicorn's cycle of request and answer, for a request that needed none."""
-
-    response_complete = True
-    message_event = asyncio.Event()  # nobody waits for it
-
-
-_ANSWERED = _Answered()
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -89,13 +39,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self._limits = door.limits
         self._connection = Connection()
         self._arrival = Deadline(self.loop, self._arrival_is_late)
-        self._departure = Deadline(self.loop, self._departure_is_late)
+        self._departure = Deadline(self.loop, self.evict)
         self._arriving = Arriving.NOTHING
         self._received = 0  # bytes of this head or, with its framing, of this body
         self._content = 0  # bytes of this body
         self._held = bytearray()
         self._deaf = False  # whatever else comes is not wanted
-        self._fault: type[ServiceError] | None = None
+        self._fault: Callable[[], errors.ServiceError] | None = None
         """Not the error itself: what was raised holds the frames it came through, and they hold this connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
@@ -152,7 +102,7 @@ class LimitedProtocol(HttpToolsProtocol):
         except httptools.HttpParserCallbackError as stopped:
             self._refuse(self._fault() if self._fault else self._ours(stopped))
         except httptools.HttpParserError:
-            self._refuse(MalformedHttp())
+            self._refuse(errors.MalformedHttp())
         except httptools.HttpParserUpgrade as wish:
             self._take_unchanged(data[wish.args[0] :])
         else:
@@ -164,20 +114,18 @@ class LimitedProtocol(HttpToolsProtocol):
         Some clients ask for HTTP/2 with their first request, whatever it is (Java's own does).
         """
         line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        kept = [name + b": " + value for name, value in self.headers if name not in UPGRADING]
-        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
-            kept.append(b"connection: close")
+        head = without_upgrade(line, self.headers)
         self.parser = httptools.HttpRequestParser(self)
         self._received = 0
-        self._take(b"\r\n".join([line, *kept, b"", rest]))
+        self._take(head + rest)
 
     def _weigh(self) -> None:
         limits = self._limits
         if self._arriving is Arriving.HEAD and self._received > limits.head_bytes:
-            self._refuse(HeadTooLarge())
+            self._refuse(errors.HeadTooLarge())
         elif self._arriving is Arriving.BODY:
             if self._received > limits.framing_bytes + self._content * 3 // 2:
-                self._refuse(BodyInPieces())
+                self._refuse(errors.BodyInPieces())
             elif self.cycle.response_complete and self._content > limits.unwanted_bytes:
                 self.evict()
 
@@ -188,26 +136,28 @@ class LimitedProtocol(HttpToolsProtocol):
             self._door.connections.waits(self)
         self._await_head()
         if len(self.pipeline) >= self._limits.pipelined:
-            raise self._failed(MalformedHttp)
+            raise self._failed(
+                errors.MalformedHttp, "too many requests in a row; read their answers before sending more"
+            )
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > self._limits.url_bytes:
-            raise self._failed(UriTooLong)
+            raise self._failed(errors.UriTooLong)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._arriving is Arriving.BODY:
             return  # a trailer: added to the headers, it could change what was read from them
         if len(self.headers) >= self._limits.headers:
-            raise self._failed(HeadTooLarge)
+            raise self._failed(errors.HeadTooLarge)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        if not _unambiguous(self.parser.get_http_version(), self.headers):
-            raise self._failed(MalformedHttp)
+        if (found := ambiguity(self.parser.get_http_version(), self.headers)) is not None:
+            raise self._failed(errors.MalformedHttp, found)
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
-                raise self._failed(MalformedHttp)
+                raise self._failed(errors.MalformedHttp, "this is no proxy: CONNECT leads nowhere")
             return
         if not self._refused_early():
             super().on_headers_complete()
@@ -281,7 +231,7 @@ class LimitedProtocol(HttpToolsProtocol):
             # It is we who keep it waiting, or its answer has yet to be sent.
             self._arrival.set(self._limits.head_seconds)
         elif self._arriving is Arriving.BODY and self._answering():
-            self._refuse(RequestTimeout())
+            self._refuse(errors.RequestTimeout())
         else:
             self.evict()
 
@@ -302,7 +252,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.scope["extensions"][REFUSED] = refusal.error  # type: ignore[assignment] # ASGI lets servers add theirs
             return False
         self._answer(refusal)
-        self.cycle = _ANSWERED  # type: ignore[assignment] # uvicorn asks it for no more than what stands there
+        self.cycle = ANSWERED  # type: ignore[assignment] # uvicorn asks it for no more than what stands there
         return True
 
     def _answer(self, refusal: Refusal) -> None:
@@ -314,20 +264,17 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
-    def _departure_is_late(self) -> None:
-        self.evict()
-
-    def _failed(self, fault: type[ServiceError]) -> ServiceError:
+    def _failed(self, fault: type[errors.ServiceError], *found: str) -> errors.ServiceError:
         """To be raised within the parser, which then stops and says only that it was stopped."""
-        self._fault = fault
-        return fault()
+        self._fault = partial(fault, *found)
+        return self._fault()
 
-    def _ours(self, stopped: Exception) -> ServiceError:
+    def _ours(self, stopped: Exception) -> errors.ServiceError:
         """What nobody raised on purpose: a fault of this code, which must not pass for the client's."""
         _log.error("fault in the protocol", exc_info=stopped)
-        return ServerFault()
+        return errors.ServerFault()
 
-    def _refuse(self, error: ServiceError) -> None:
+    def _refuse(self, error: errors.ServiceError) -> None:
         """Read nothing more, and close when all that can be answered is answered."""
         self._deaf = True
         self._arrival.clear()
@@ -343,12 +290,3 @@ class LimitedProtocol(HttpToolsProtocol):
             self._connection.refusal = error
             self.cycle.message_event.set()
         return None
-
-
-def _unambiguous(version: str, headers: list[tuple[bytes, bytes]]) -> bool:
-    """Whether every parser between the client and us reads this head alike, beyond what httptools makes sure of."""
-    hosts = sum(name == b"host" for name, _ in headers)
-    codings = [value for name, value in headers if name == b"transfer-encoding"]
-    if version == "1.1":
-        return hosts == 1 and codings in ([], [b"chunked"])
-    return version == "1.0" and hosts <= 1 and not codings

@@ -19,8 +19,9 @@ from starlette.types import ASGIApp
 from service.app import App
 from service.http.browsers import NOSNIFF
 from service.http.connections import Connections
+from service.http.door import Door
 from service.http.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
-from service.http.protocol import Door, LimitedProtocol
+from service.http.protocol import LimitedProtocol
 from service.process.accepting import Acceptor
 from service.process.listening import let_nobody_in, listen
 

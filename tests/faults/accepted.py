@@ -8,9 +8,10 @@ from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from service.http.connections import Connections
+from service.http.door import Door
 from service.http.early import Early, never
 from service.http.limits import PUBLIC, Limits
-from service.http.protocol import Door, LimitedProtocol
+from service.http.protocol import LimitedProtocol
 
 PAUSE_SECONDS = 0.02
 

@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 from uvicorn.server import ServerState
 
 from service.http.connections import Connections
+from service.http.door import Door
 from service.http.limits import PUBLIC
-from service.http.protocol import Door, LimitedProtocol
+from service.http.protocol import LimitedProtocol
 from service.process.accepting import PAUSE_SECONDS, Acceptor
 
 

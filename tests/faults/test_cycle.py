@@ -1,4 +1,4 @@
-"""`service.http.joined`: how many writes an answer takes, over a real socket with a transport that counts them."""
+"""`service.http.cycle`: how many writes an answer takes, over a real socket with a transport that counts them."""
 
 import asyncio
 import gc

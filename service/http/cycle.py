@@ -1,5 +1,8 @@
-"""An answer's head and body in one write. uvicorn writes each by itself: a second system call for every ticket, and a
-client that wakes up for half an answer. `protocol.py` puts one between each request and its connection.
+"""uvicorn's cycle of a request and its answer, as `protocol.py` has it: `Joined` between it and its connection, and
+`ANSWERED` in its place.
+
+uvicorn writes an answer's head and its body each by itself: a second system call for every ticket, and a client that
+wakes up for half an answer.
 """
 
 import asyncio
@@ -65,6 +68,16 @@ class Joined:
     def _send(self, data: bytes) -> None:
         if not self._transport.is_closing():  # uvloop's raises then: requests in a row may outlive their client
             self._transport.write(data)
+
+
+class _Answered:
+    """Of a request that needed none. uvicorn asks a cycle for no more than this."""
+
+    response_complete = True
+    message_event = asyncio.Event()  # nobody waits for it
+
+
+ANSWERED = _Answered()
 
 
 def _closing(head: bytes) -> bytes:

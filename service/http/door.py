@@ -1,0 +1,19 @@
+"""What all connections of one port share. `process/serving.py` makes one for each port."""
+
+from dataclasses import dataclass, field
+
+from service.http.connections import Connections
+from service.http.early import Early, never
+from service.http.limits import Limits
+from service.http.refusals import Answers, OnRefusal
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Its limits, who is inside, and how it turns away: by the head alone, and what no application has seen."""
+
+    limits: Limits
+    connections: Connections
+    on_refusal: OnRefusal
+    early: Early = never
+    answers: Answers = field(default_factory=Answers)
