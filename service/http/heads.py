@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import httptools
+
 Fields = Sequence[tuple[bytes, bytes]]
 """A head's, names in lower case."""
 
@@ -22,6 +24,16 @@ def ambiguity(version: str, headers: Fields) -> str | None:
     if hosts != 1:
         return "a request of HTTP/1.1 has one Host header, no more and no less"
     return None if codings in ([], [b"chunked"]) else "Transfer-Encoding can only be chunked, once, and nothing else"
+
+
+def has_path(target: bytes) -> bool:
+    """Whether there is a path in what was asked for; uvicorn takes it for granted."""
+    if not target.isascii():
+        return False
+    try:
+        return target.startswith(b"/") or httptools.parse_url(target).path is not None
+    except httptools.HttpParserError:
+        return False
 
 
 def without_upgrade(request_line: bytes, headers: Fields) -> bytes:

@@ -20,7 +20,7 @@ from service.http.cycle import ANSWERED, Joined
 from service.http.deadline import Deadline
 from service.http.door import Door
 from service.http.flow import Arriving, Flow
-from service.http.heads import ambiguity, without_upgrade
+from service.http.heads import ambiguity, has_path, without_upgrade
 from service.http.refusals import Refusal
 from service.http.request_id import new_request_id
 
@@ -159,6 +159,8 @@ class LimitedProtocol(HttpToolsProtocol):
             if self.parser.get_method() == b"CONNECT":
                 raise self._failed(errors.MalformedHttp, "this is no proxy: CONNECT leads nowhere")
             return
+        if not has_path(self.url):
+            raise self._failed(errors.MalformedHttp, "the request's target has no path")
         if not self._refused_early():
             super().on_headers_complete()
             Joined(self.cycle)
