@@ -109,8 +109,7 @@ class BodyTooLarge(ServiceError):
 
 
 class UnsupportedMediaType(ServiceError):
-    def __init__(self, accepted: tuple[str, ...]) -> None:
-        super().__init__(f"Content-Type must be {' or '.join(accepted)}, in UTF-8 where it is text")
+    """The body is of no accepted kind, in another charset, or of several kinds at once. `detail`: which, a constant."""
 
 
 class UnsupportedEncoding(ServiceError):
