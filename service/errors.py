@@ -109,8 +109,7 @@ class BodyTooLarge(ServiceError):
 
 
 class UnsupportedMediaType(ServiceError):
-    def __init__(self, accepted: tuple[str, ...]) -> None:
-        super().__init__(f"Content-Type must be {' or '.join(accepted)}, in UTF-8 where it is text")
+    """The body is of no accepted kind, in another charset, or of several kinds at once. `detail`: which, a constant."""
 
 
 class UnsupportedEncoding(ServiceError):
@@ -165,12 +164,10 @@ class InvalidHeader(ServiceError):
 
 
 class MalformedJson(ServiceError):
-    """Not JSON as RFC 8259 has it. The detail names a byte order mark, since editors and scripts add it unseen."""
+    """Not JSON as RFC 8259 has it, or JSON that is not read. `detail`: a constant, and the place where it is known."""
 
-    def __init__(self, *, byte_order_mark: bool = False) -> None:
-        mark = "the body begins with a byte order mark; send UTF-8 without one"
-        other = "the body is not JSON in UTF-8 with distinct keys (NaN and lone surrogates are not JSON)"
-        super().__init__(mark if byte_order_mark else other)
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
 
 
 @dataclass(frozen=True, slots=True)

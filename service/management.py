@@ -13,13 +13,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from service.access.audit import audit
-from service.access.caller import Role, caller_of
+from service.access.caller import Role
 from service.api.documents import Document
 from service.api.intake import JSON, media_type
 from service.api.parsing import parse_reload
 from service.api.schemas import ReloadOut, StatusOut
 from service.errors import NotReady, ServiceError
-from service.http.authorization import Gate
+from service.http.authorization import Gate, caller_of
 from service.http.body import BodyReader
 from service.http.browsers import page_policy, refuse_pages
 from service.http.problems import kind_of

@@ -76,14 +76,12 @@ class Access:
             if found != self._reading:
                 self._follow(found, who)
 
-    def caller(self, key: bytes | None) -> Caller:
-        """Whose key this is; None: there was none.
+    def caller(self, key: bytes) -> Caller:
+        """Whose key this is.
 
         Raises:
             Unauthenticated: nobody's, or it is not valid any more.
         """
-        if key is None:
-            raise Unauthenticated("send one key of this service, as Authorization: Bearer trk_...")
         caller = self._ring.find(key) if self._ring is not None else None
         if caller is None:
             raise Unauthenticated("this key is not known here")

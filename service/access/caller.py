@@ -1,15 +1,7 @@
-"""Who is calling, as the rooms behind the front door see it: a name from the keys file, never the key.
-
-`http/authorization.py` puts it into the request's scope.
-"""
+"""Who is calling, as the rooms behind the front door see it: a name from the keys file, never the key."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-
-from starlette.types import Scope
-
-CALLER = "caller"
-"""The entry of a request's state."""
 
 
 class Role(StrEnum):
@@ -40,9 +32,3 @@ class Caller:
 
 ANONYMOUS = Caller("anonymous", frozenset(Role))
 """Everybody, where no keys are configured."""
-
-
-def caller_of(scope: Scope) -> Caller:
-    """Who sent this request; it has passed a guarded route."""
-    caller: Caller = scope["state"][CALLER]
-    return caller

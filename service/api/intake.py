@@ -26,13 +26,17 @@ def media_type(request: Request, *accepted: str) -> str:
     """The body's media type.
 
     Raises:
-        UnsupportedMediaType: none of the accepted, or JSON in another charset than UTF-8.
+        UnsupportedMediaType: none of the accepted, several, or JSON in another charset than UTF-8.
     """
     given = request.headers.getlist("content-type")
-    media, _, parameters = (given[0] if len(given) == 1 else "").partition(";")
+    if len(given) > 1:
+        raise UnsupportedMediaType("send one Content-Type header, not several")
+    media, _, parameters = "".join(given).partition(";")
     media = media.strip().lower()
-    if media not in accepted or (media == JSON and not _is_utf8(parameters)):
-        raise UnsupportedMediaType(accepted)
+    if media not in accepted:
+        raise UnsupportedMediaType(f"Content-Type must be {' or '.join(accepted)}")
+    if media == JSON and not _is_utf8(parameters):
+        raise UnsupportedMediaType(f"send {JSON} in UTF-8; Content-Type has another charset")
     return media
 
 

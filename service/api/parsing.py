@@ -3,38 +3,42 @@
 import json
 import threading
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, NoReturn, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, create_model
-from pydantic_core import ErrorDetails
+from pydantic import (
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+)
 
+from service.api.field_errors import TICKET_NAMES, TOO_MANY_VALUES, field_errors
+from service.api.malformed import CONSTANT, DUPLICATE_KEY, malformed
 from service.api.pieces import has_too_many_pieces
-from service.api.schemas import Input, ReloadRequest, RouteRequest
-from service.errors import FieldError, InvalidRequest, MalformedJson
+from service.api.schemas import Input, ReloadRequest, RouteRequest, names_of
+from service.errors import InvalidRequest, MalformedJson
 
-T = TypeVar("T")
+T = TypeVar("T", bound=BaseModel)
 
-SHOWN_ERRORS = 10
-COUNTED_ERRORS = 100
-"""Beyond this many, errors are not listed at all: making a list of 80,000 takes longer than finding them."""
 LARGE_BYTES = 100_000
 """Larger bodies are parsed one at a time. A parser holds the interpreter for up to 12 ms: two in turns would be no
 faster, and keep the event loop waiting for both."""
-OWN_NAME = "*"
-"""Stands for a name the client made up: it is input, and input is not repeated."""
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_MESSAGES = {
-    "list_type": "Input should be a valid array",
-    "dict_type": "Input should be an object",
-    "model_type": "Input should be an object",
-}
-"""pydantic's own differ between bytes and values, and with them between a ticket and one of a batch."""
-_KNOWN = frozenset({"tickets", "bundle", *(field.alias or name for name, field in RouteRequest.model_fields.items())})
-_ROUTE = TypeAdapter(RouteRequest)
-_RELOAD = TypeAdapter(ReloadRequest)
-_ONE_LARGE = threading.Lock()
 
-_TOO_MANY_VALUES = FieldError("", "too_many_values", "The body has too many values; send fewer tickets, or headers")
+
+class _Shape(Generic[T]):
+    """What a body must be: a model, and how its fields are called."""
+
+    def __init__(self, model: type[T]) -> None:
+        self.adapter = TypeAdapter(model)
+        self.names = names_of(model)
+
+
+_ROUTE = _Shape(RouteRequest)
+_RELOAD = _Shape(ReloadRequest)
+_ONE_LARGE = threading.Lock()
 
 Parsed = RouteRequest | InvalidRequest
 """A ticket of a batch, or why it is none: its neighbours are decided all the same."""
@@ -44,7 +48,7 @@ def parse_route(body: bytes) -> RouteRequest:
     """One ticket.
 
     Raises:
-        MalformedJson: not JSON, or a key stands twice.
+        MalformedJson: not JSON, a key stands twice, or it is too deep or a number too long to be read.
         InvalidRequest: JSON of another shape.
     """
     return _validated(_ROUTE, body)
@@ -66,34 +70,34 @@ class BatchParser:
         item = Annotated[RouteRequest, WrapValidator(_ticket_or_error)]
         tickets = Annotated[list[item], Field(min_length=1, max_length=max_tickets)]
         self.model = create_model("BatchRequest", __base__=Input, tickets=(tickets, ...))
-        self._adapter = TypeAdapter[Any](self.model)
+        self._shape = _Shape[Any](self.model)
 
     def parse(self, body: bytes) -> Sequence[Parsed]:
         """The tickets in order.
 
         Raises:
-            MalformedJson: not JSON, or a key stands twice.
+            MalformedJson: not JSON, a key stands twice, or it is too deep or a number too long to be read.
             InvalidRequest: not a list of tickets, or too many of them.
         """
-        tickets: Sequence[Parsed] = _validated(self._adapter, body).tickets
+        tickets: Sequence[Parsed] = _validated(self._shape, body).tickets
         return tickets
 
 
-def _validated(adapter: TypeAdapter[T], body: bytes) -> T:
+def _validated(shape: _Shape[T], body: bytes) -> T:
     if len(body) <= LARGE_BYTES:
-        return _read(adapter, body)
+        return _read(shape, body)
     with _ONE_LARGE:
-        return _read(adapter, body)
+        return _read(shape, body)
 
 
-def _read(adapter: TypeAdapter[T], body: bytes) -> T:
+def _read(shape: _Shape[T], body: bytes) -> T:
     if has_too_many_pieces(body):
-        raise InvalidRequest((_TOO_MANY_VALUES,))
+        raise InvalidRequest((TOO_MANY_VALUES,))
     try:
-        value = adapter.validate_json(body)
+        value = shape.adapter.validate_json(body)
     except ValidationError as error:
-        raise _refusal(error, body) from None
-    _refuse_duplicate_keys(body)
+        raise _refusal(shape, error, body) from None
+    _refuse_ambiguity(body)
     return value
 
 
@@ -101,43 +105,44 @@ def _ticket_or_error(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     try:
         return handler(value)
     except ValidationError as error:
-        return InvalidRequest(_field_errors(error))
+        return InvalidRequest(field_errors(error, TICKET_NAMES))
 
 
-def _refusal(error: ValidationError, body: bytes) -> MalformedJson | InvalidRequest:
-    found = _field_errors(error)
-    if found[0].code == "json_invalid":
-        return MalformedJson(byte_order_mark=body.startswith(_BYTE_ORDER_MARK))
-    return InvalidRequest(found)
+def _refusal(shape: _Shape[Any], error: ValidationError, body: bytes) -> MalformedJson | InvalidRequest:
+    if _is_syntax(error):
+        return malformed(body, error)
+    try:
+        # Before its shape is talked about: a field with NaN for a value is no JSON, whatever the field is called.
+        _refuse_ambiguity(body)
+    except MalformedJson as found:
+        return found
+    return InvalidRequest(field_errors(error, shape.names))
 
 
-def _field_errors(error: ValidationError) -> tuple[FieldError, ...]:
-    if error.error_count() > COUNTED_ERRORS:
-        return (FieldError("", "too_many_errors", f"More than {COUNTED_ERRORS} things are not as documented"),)
-    shown = error.errors(include_url=False, include_context=False, include_input=False)[:SHOWN_ERRORS]
-    return tuple(_field_error(item) for item in shown)
+def _is_syntax(error: ValidationError) -> bool:
+    # A list of 80,000 errors is not made for this: of syntax there is but one.
+    return error.error_count() == 1 and error.errors(include_input=False)[0]["type"] == "json_invalid"
 
 
-def _field_error(item: ErrorDetails) -> FieldError:
-    return FieldError(_where(item["loc"]), item["type"], _MESSAGES.get(item["type"], item["msg"]))
+def _refuse_ambiguity(body: bytes) -> None:
+    """What one parser takes and the next refuses, or reads differently: equal keys in one object, NaN and infinities.
 
+    The body has been parsed: its depth is bounded, and it is UTF-8.
 
-def _where(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) if isinstance(part, int) or part in _KNOWN else OWN_NAME for part in location)
-
-
-def _refuse_duplicate_keys(body: bytes) -> None:
-    """Which of two equal keys counts differs from parser to parser, so neither does.
-
-    The body has been validated: its depth is bounded, and it is UTF-8.
+    Raises:
+        MalformedJson
     """
-    _DISTINCT.decode(body.decode())
+    _STRICT.decode(body.decode())
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> None:
     if len(pairs) != len({key for key, _ in pairs}):
-        raise MalformedJson
+        raise MalformedJson(DUPLICATE_KEY)
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise MalformedJson(CONSTANT)
 
 
 # Numbers stay text: reading one of thousands of digits takes Python's time for nothing.
-_DISTINCT = json.JSONDecoder(object_pairs_hook=_distinct, parse_int=str, parse_float=str, parse_constant=str)
+_STRICT = json.JSONDecoder(object_pairs_hook=_distinct, parse_int=str, parse_float=str, parse_constant=_no_constant)

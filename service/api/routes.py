@@ -14,7 +14,7 @@ from models.errors import MailError
 from models.ticket import Ticket
 from service import errors
 from service.access.access import Access
-from service.access.caller import Caller, Role, caller_of
+from service.access.caller import Caller, Role
 from service.allowance import BATCH_SECONDS, Allowance
 from service.api.documents import Document, json_body, mail_body, openapi_document
 from service.api.intake import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
@@ -25,7 +25,7 @@ from service.claim import Claim
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
 from service.http.authorization import REFUSALS as GATE_REFUSALS
-from service.http.authorization import Gate, secured
+from service.http.authorization import Gate, caller_of, secured
 from service.http.body import BodyReader
 from service.http.connection import raise_refusal, while_connected
 from service.http.direct import Endpoint

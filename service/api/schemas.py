@@ -22,6 +22,11 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
+def names_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """Its fields as clients write them."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
 def _given(name: str) -> JsonDict:
     """In JSON Schema: this field is there, and not null."""
     return {"required": [name], "properties": {name: {"type": "string"}}}

@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from service.access.access import Access
 from service.access.audit import UNKNOWN, audit
-from service.access.caller import ANONYMOUS, CALLER, Caller, Role
+from service.access.caller import ANONYMOUS, Caller, Role
 from service.errors import Forbidden, KeyInQuery, ServiceError, Unauthenticated
 from service.http.direct import Endpoint
 from service.http.middleware import say
@@ -31,6 +31,9 @@ SECURITY_SCHEMES: dict[str, Any] = {
     }
 }
 
+_CALLER = "caller"
+"""The entry of a request's state."""
+_HOW = "as Authorization: Bearer trk_..."
 _BEARER = re.compile(rb"bearer +([!-~]{1,200})", re.IGNORECASE)
 _IN_QUERY = re.compile(
     rb"(?:^|[&;?])(?:(?:api|access|auth)?[-_]?(?:key|token)|auth|authorization|bearer)=|trk_", re.IGNORECASE
@@ -59,7 +62,7 @@ class Gate:
         """Who sent these; anonymous where no keys are asked for.
 
         Raises:
-            Unauthenticated
+            Unauthenticated: nobody, or nobody that is known now.
         """
         return self._access.caller(_key(headers)) if self._access.asks else ANONYMOUS
 
@@ -72,7 +75,7 @@ class Gate:
         who = UNKNOWN
         try:
             refuse_key_in_query(scope["query_string"])
-            caller = scope["state"][CALLER] = self.caller(scope["headers"])
+            caller = scope["state"][_CALLER] = self.caller(scope["headers"])
             if self._access.asks:
                 who = caller.name
                 say(scope, key=who)
@@ -85,6 +88,12 @@ class Gate:
             if role is Role.ADMIN:
                 audit(who, action, kind_of(error).code)
             raise
+
+
+def caller_of(scope: Scope) -> Caller:
+    """Who sent this request; it has passed a guarded route."""
+    caller: Caller = scope["state"][_CALLER]
+    return caller
 
 
 def secured(role: Role) -> dict[str, Any]:
@@ -102,10 +111,16 @@ def refuse_key_in_query(query: bytes) -> None:
         raise KeyInQuery
 
 
-def _key(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """The one bearer token; empty where there is something else: no key has that form."""
+def _key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The one bearer token.
+
+    Raises:
+        Unauthenticated: there is none, or something else: nobody has looked whether a key stands in that.
+    """
     given = [value for name, value in headers if name == b"authorization"]
     if not given:
-        return None
+        raise Unauthenticated(f"send one key of this service, {_HOW}")
     bearer = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
-    return bearer[1] if bearer else b""
+    if bearer is None:
+        raise Unauthenticated(f"the Authorization header is not one bearer key; send the key once, {_HOW}")
+    return bearer[1]

@@ -27,7 +27,8 @@ class Limits:
     """How long an answer may wait for a client that does not read on."""
 
     head_bytes: int = 16 * 1024
-    """Request line and headers, to within `PIECE_BYTES`: ten times what clients and proxies send."""
+    """Request line and headers: ten times what clients and proxies send. Looked at after each piece of at most 4 KB
+    (`protocol.py`), so that up to 20 KB may pass."""
 
     headers: int = 64
     """Each costs time in every layer that reads them."""

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.support.process import ROOT, Service, post_head
 from tests.support.waiting import wait_until
@@ -80,14 +81,25 @@ def test_requests_to_the_management_port_have_none(service: Service) -> None:
     assert not any(event.get("request_id") == given for event in service.events)
 
 
-def test_bytes_that_are_no_request_have_a_line(service: Service) -> None:
-    """With the id that stands in the answer."""
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"no request\r\n\r\n", 400),
+        (b"GET /v1/model HTTP/1.1\r\nX-Request-ID: of-its-client\r\n\r\n", 400),
+        (b"GET /" + b"a" * 3000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /v1/model HTTP/1.1\r\nX-Request-ID: of-its-client\r\n" + b"A: b\r\n" * 70 + b"\r\n", 431),
+    ],
+)
+def test_a_head_that_is_refused_has_a_line(service: Service, raw: bytes, code: int) -> None:
+    """With the id that stands in the answer, a new one; without a route, a method or a time, for nothing was read."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
-        connection.sendall(b"no request\r\n\r\n")
+        connection.sendall(raw)
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     problem = json.loads(answer.partition("\r\n\r\n")[2])
     (line,) = lines_of(service, problem["request_id"])
-    assert (line["problem"], line["code"]) == ("malformed_http", 400)
+    assert (line["problem"], line["code"]) == (problem["code"], code)
+    assert (line["route"], line["method"], line.keys()) == ("unmatched", "other", EVERYWHERE | {"problem"})
+    assert problem["request_id"] != "of-its-client"
 
 
 def test_an_error_nobody_expected_is_logged_under_its_request() -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from models.scoring import Outcome, Reason
+from service.api.field_errors import CODES
 from service.decision import Flag
 from service.flags import variable
 from service.http.problems import ADMINISTRATIVE, CLIENT_CLOSED, INTERNAL, TABLE, Kind
@@ -29,6 +30,13 @@ def test_every_error_stands_in_the_api_guide(kind: Kind) -> None:
     """With its status, so that a client's author knows what to expect, and whether to try again."""
     rows = [line for line in API.splitlines() if line.startswith(f"| {kind.status} ")]
     assert any(f"`{kind.code}`" in row for row in rows)
+
+
+def test_the_api_guide_has_every_code_of_a_wrong_shape_and_no_other() -> None:
+    """What can stand in `errors`; that it is no more than these, `tests/unit/test_field_errors.py` tries."""
+    table = API.partition("| `code` in `errors` |")[2].partition("\n\n")[0]
+    rows = [row.split("|")[1] for row in table.splitlines()[2:]]
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(CODES)
 
 
 @pytest.mark.parametrize("word", sorted({*map(str, Outcome), *map(str, Reason), *_flags()}))

@@ -5,14 +5,16 @@ import re
 import pytest
 
 from service.http.limits import PUBLIC
+from service.http.protocol import PIECE_BYTES
 from tests.faults.brisk import SHORT
 from tests.faults.corpus import corpus
-from tests.faults.http_cases import head_cases, http_cases
+from tests.faults.http_cases import get, head_cases, http_cases
 from tests.faults.stock import stock
 from tests.faults.wire import Case, failures, play_all
 from tests.support.process import Service
 
 CASES = http_cases(SHORT)
+HEAD_BYTES = SHORT.head_bytes
 FAIL_ON_STOCK = 50
 """Of 125, with httptools; with h11 a few more. At least so many, whatever its next release mends."""
 
@@ -38,6 +40,18 @@ def test_the_management_port_holds_as_well(brisk: Service) -> None:
     """What is no request, or none in time, gets the same end there; probes are answered meanwhile."""
     assert failures(play_all(brisk.management_port, head_cases(SHORT))) == []
     assert brisk.management("/livez").status_code == 200
+
+
+def test_a_head_of_16_kb_is_taken_and_one_of_over_20_is_not(brisk: Service) -> None:
+    """What lies between depends on how it arrives: the documents say that it may pass."""
+    heads = [_head_of(HEAD_BYTES, 200), _head_of(HEAD_BYTES + PIECE_BYTES + 1, 431)]
+    assert failures(play_all(brisk.port, heads)) == []
+
+
+def _head_of(size: int, status: int) -> Case:
+    raw = get("X: " + "a" * (size - len(get("X: "))))
+    assert len(raw) == size
+    return Case(f"head of {size} bytes", (raw,), frozenset({status}), 5)
 
 
 def test_a_thousand_raw_requests_give_no_5xx_and_no_new_series(brisk: Service) -> None:

@@ -18,7 +18,7 @@ from service.access.caller import Caller, Rate, Role
 from service.access.limiter import Limiter
 from service.app import App, create_app
 from service.errors import KeyInQuery, RateLimited, ServiceError, Unauthenticated
-from service.http.authorization import refuse_key_in_query
+from service.http.authorization import Gate, refuse_key_in_query
 from service.http.direct import Direct
 from service.process.server import _warn_without_keys
 from service.settings import Settings
@@ -231,6 +231,30 @@ def test_a_configured_file_that_is_not_open_yet_lets_nobody_in(tmp_path: Path) -
     with pytest.raises(Unauthenticated):
         Access(tmp_path / "keys", CollectorRegistry()).caller(known.key.encode())
     assert [Access(path, CollectorRegistry()).asks for path in (tmp_path / "keys", None)] == [True, False]
+
+
+KEY = b"trk_" + b"A" * 43
+SENT: dict[str, tuple[list[bytes], str]] = {
+    "no header": ([], "send one key of this service, as Authorization: Bearer trk_..."),
+    "no scheme": ([KEY], "send the key once, as Authorization: Bearer trk_..."),
+    "another scheme": ([b"Token " + KEY], "send the key once, as Authorization: Bearer trk_..."),
+    "Basic": ([b"Basic dHJrOmE="], "send the key once, as Authorization: Bearer trk_..."),
+    "twice": ([b"Bearer " + KEY] * 2, "send the key once, as Authorization: Bearer trk_..."),
+    "two keys": ([b"Bearer " + KEY + b", Bearer " + KEY], "send the key once, as Authorization: Bearer trk_..."),
+    "nobody's": ([b"Bearer " + KEY], "this key is not known here"),
+}
+
+
+@pytest.mark.parametrize(("values", "told"), SENT.values(), ids=SENT)
+def test_who_sends_a_key_badly_is_told_how_and_not_that_it_is_unknown(
+    tmp_path: Path, values: list[bytes], told: str
+) -> None:
+    """Whoever hears that a sound key is not known makes another, and sends that as badly."""
+    gate = Gate(Access(tmp_path / "keys", CollectorRegistry()))
+    with pytest.raises(Unauthenticated) as refusal:
+        gate.caller([(b"authorization", value) for value in values])
+    assert str(refusal.value).endswith(told)
+    assert KEY.decode() not in str(refusal.value)
 
 
 def test_a_key_ends_when_its_time_is_over(tmp_path: Path) -> None:

@@ -18,79 +18,6 @@ from tests.unit.hostile_bodies import BATCH, ROUTE
 
 CANARY = "canary-7f3a"
 
-MALFORMED = {
-    "nothing": b"",
-    "half": b'{"subject":"a',
-    "invalid utf-8": b'{"subject":"\xff"}',
-    "utf-16": '{"subject":"a"}'.encode("utf-16"),
-    "byte order mark": b'\xef\xbb\xbf{"subject":"a"}',
-    "lone surrogate": b'{"subject":"\\ud800"}',
-    "nesting": b"[" * 40_000,
-    "nesting inside": b'{"body":"","headers":{"a":' + b"[" * 40_000 + b"]" * 40_000 + b"}}",
-    "a number of 5000 digits": b'{"subject":' + b"1" * 5000 + b"}",
-    "a key twice": b'{"subject":"a","subject":"b"}',
-    "a header twice": b'{"subject":"a","headers":{"X":"1","X":"2"}}',
-}
-INVALID = {
-    "a number": (b"1", "", "model_type"),
-    "null": (b"null", "", "model_type"),
-    "a list": (b"[]", "", "model_type"),
-    "neither subject nor body": (b'{"id":"x"}', "", "subject_or_body_required"),
-    "both null": (b'{"subject":null,"body":null}', "", "subject_or_body_required"),
-    "number for text": (b'{"subject":1}', "subject", "string_type"),
-    "NaN": (b'{"subject":NaN}', "subject", "string_type"),
-    "infinity": (b'{"subject":-Infinity}', "subject", "string_type"),
-    "overflow": (b'{"subject":1e999}', "subject", "string_type"),
-    "unknown field": (b'{"subject":"","canary-7f3a":1}', "*", "extra_forbidden"),
-    "python's name of a field": (b'{"subject":"","sender":"a"}', "*", "extra_forbidden"),
-    "header of its own": (b'{"subject":"","headers":{"canary-7f3a":1}}', "headers.*.*", "string_type"),
-    "recipient": (b'{"subject":"","to":["a",1]}', "to.1", "string_type"),
-    "content type": (b'{"subject":"","content_type":"canary-7f3a"}', "content_type", "literal_error"),
-    "empty id": (b'{"subject":"","id":""}', "id", "string_too_short"),
-    "long id": (json.dumps({"subject": "", "id": CANARY * 100}).encode(), "id", "string_too_long"),
-}
-
-
-@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_not_json_is_malformed(body: bytes) -> None:
-    """Broken encodings, broken syntax and ambiguous keys are one and the same error."""
-    with pytest.raises(MalformedJson):
-        parse_route(body)
-
-
-@pytest.mark.parametrize(("body", "field", "code"), INVALID.values(), ids=INVALID)
-def test_json_of_another_shape_names_the_known_field_and_nothing_else(body: bytes, field: str, code: str) -> None:
-    """The error has a stable code and a place made of this API's own names; no name or value of the client's."""
-    with pytest.raises(InvalidRequest) as refused:
-        parse_route(body)
-    first = refused.value.errors[0]
-    assert (first.field, first.code) == (field, code)
-    assert CANARY not in repr(refused.value.errors)
-
-
-def test_a_byte_order_mark_is_named() -> None:
-    """It is invisible in an editor, so "not JSON" alone would be a riddle."""
-    with pytest.raises(MalformedJson, match="byte order mark"):
-        parse_route(b'\xef\xbb\xbf{"subject":"a"}')
-
-
-@pytest.mark.parametrize("ticket", [b'{"subject":"","to":1}', b'{"subject":"","headers":1}', b"1"])
-def test_an_error_reads_alike_alone_and_in_a_batch(ticket: bytes) -> None:
-    """One wording for one fault, whichever way the ticket came."""
-    with pytest.raises(InvalidRequest) as alone:
-        parse_route(ticket)
-    (one,) = BatchParser(8).parse(b'{"tickets":[' + ticket + b"]}")
-    assert isinstance(one, InvalidRequest)
-    assert one.errors == alone.value.errors
-
-
-def test_ten_thousand_errors_are_not_listed() -> None:
-    """A body of unknown fields costs one short error and not a list."""
-    body = json.dumps({f"k{number}": 1 for number in range(10_000)}).encode()
-    with pytest.raises(InvalidRequest) as refused:
-        parse_route(body)
-    assert [error.code for error in refused.value.errors] == ["too_many_errors"]
-
 
 def test_more_values_than_a_batch_can_have_are_refused_unparsed() -> None:
     """Values cost time, and a parser lets nobody else work; text costs none, whatever signs are in it."""
@@ -167,7 +94,7 @@ def test_headers_give_mail_facts_and_their_absence_gives_none() -> None:
 
 def test_a_bad_ticket_of_a_batch_is_its_own_error() -> None:
     """Its neighbours are parsed all the same, in their order."""
-    parsed = BatchParser(8).parse(b'{"tickets":[{"body":"a"},{"canary-7f3a":1},7,{"body":NaN},{"subject":"b"}]}')
+    parsed = BatchParser(8).parse(b'{"tickets":[{"body":"a"},{"canary-7f3a":1},7,{"body":1e999},{"subject":"b"}]}')
     assert [isinstance(item, InvalidRequest) for item in parsed] == [False, True, True, True, False]
     assert CANARY not in repr([item.errors for item in parsed if isinstance(item, InvalidRequest)])
 

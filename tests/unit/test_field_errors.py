@@ -1,0 +1,127 @@
+"""`service.api.field_errors`: JSON of another shape gets known fields, codes of a closed set, and sentences of ours."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from service.api.field_errors import CODES, TICKET_NAMES
+from service.api.parsing import BatchParser, parse_reload, parse_route
+from service.api.schemas import HEADERS, RECIPIENTS
+from service.errors import FieldError, InvalidRequest
+
+CANARY = "canary-7f3a"
+
+INVALID = {
+    "a number": (b"1", "", "model_type"),
+    "null": (b"null", "", "model_type"),
+    "a list": (b"[]", "", "model_type"),
+    "neither subject nor body": (b'{"id":"x"}', "", "subject_or_body_required"),
+    "both null": (b'{"subject":null,"body":null}', "", "subject_or_body_required"),
+    "number for text": (b'{"subject":1}', "subject", "string_type"),
+    "overflow": (b'{"subject":1e999}', "subject", "string_type"),
+    "unknown field": (b'{"subject":"","canary-7f3a":1}', "*", "extra_forbidden"),
+    "python's name of a field": (b'{"subject":"","sender":"a"}', "*", "extra_forbidden"),
+    "header of its own": (b'{"subject":"","headers":{"canary-7f3a":1}}', "headers.*", "header_type"),
+    "list as a header": (b'{"subject":"","headers":{"canary-7f3a":["a",1]}}', "headers.*", "header_type"),
+    "recipient": (b'{"subject":"","to":["a",1]}', "to.1", "string_type"),
+    "content type": (b'{"subject":"","content_type":"canary-7f3a"}', "content_type", "literal_error"),
+    "empty id": (b'{"subject":"","id":""}', "id", "string_too_short"),
+    "long id": (json.dumps({"subject": "", "id": CANARY * 100}).encode(), "id", "string_too_long"),
+}
+
+
+@pytest.mark.parametrize(("body", "field", "code"), INVALID.values(), ids=INVALID)
+def test_json_of_another_shape_names_the_known_field_and_nothing_else(body: bytes, field: str, code: str) -> None:
+    """The error has a stable code and a place made of this API's own names; no name or value of the client's."""
+    with pytest.raises(InvalidRequest) as refused:
+        parse_route(body)
+    first = refused.value.errors[0]
+    assert (first.field, first.code) == (field, code)
+    assert CANARY not in repr(refused.value.errors)
+
+
+def test_one_fault_is_said_once() -> None:
+    """Names that are not repeated would give the same line twice, and a header's value one for each of its forms."""
+    with pytest.raises(InvalidRequest) as refused:
+        parse_route(b'{"subject":"","a":1,"b":2,"headers":{"A":1,"B":[1],"C":null}}')
+    assert [(error.field, error.code) for error in refused.value.errors] == [
+        ("headers.*", "header_type"),
+        ("*", "extra_forbidden"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parse", "body", "names"),
+    [
+        (parse_route, b'{"subject":"","x":1}', "id, subject, body, from, to, headers, content_type"),
+        (BatchParser(8).parse, b'{"tickets":[{"body":""}],"x":1}', "tickets"),
+        (parse_reload, b'{"x":1}', "bundle"),
+    ],
+)
+def test_who_sends_an_unknown_field_is_told_the_known_ones(
+    parse: Callable[[bytes], object], body: bytes, names: str
+) -> None:
+    """By the names that are sent, not by those in Python; those of this request, not of another."""
+    with pytest.raises(InvalidRequest) as refused:
+        parse(body)
+    assert [error.message for error in refused.value.errors] == [f"There is no such field; the fields are {names}"]
+
+
+def test_sizes_are_said_in_plain_words() -> None:
+    """Of whatever has too much, the figure that holds."""
+    headers, addresses = {str(number): "" for number in range(HEADERS + 1)}, ["a"] * (RECIPIENTS + 1)
+    body = {"subject": "", "id": "", "from": "a" * 2001, "to": addresses, "headers": headers}
+    with pytest.raises(InvalidRequest) as refused:
+        parse_route(json.dumps(body).encode())
+    assert {error.field: error.message for error in refused.value.errors} == {
+        "id": "This must have at least 1 character",
+        "from": "This may have at most 2000 characters",
+        "to": "There may be at most 1000 of these",
+        "headers": "There may be at most 1000 of these",
+    }
+
+
+def test_errors_have_codes_of_a_closed_set_and_sentences_of_ours() -> None:
+    """Every wrong value at every place gives one of the codes, and each code comes of something."""
+    values = [None, 1, 1.5, True, "", "x" * 3000, [], [1], ["x" * 3000], {}, {"a": 1}, ["a"] * 2000]
+    fields = [{"subject": "", name: value} for name in (*TICKET_NAMES, "x", "bundle", "tickets") for value in values]
+    pairs = dict.fromkeys(map(str, range(HEADERS + 1)), "")
+    bodies = [*values, *fields, *({"tickets": value} for value in values), {"headers": pairs}, pairs, [[]] * 60_000]
+    bodies += [{"tickets": [ticket]} for ticket in [*values, *fields]]
+    found = {error for body in bodies for error in _errors(json.dumps(body).encode())}
+    assert {error.code for error in found} == CODES
+    assert "This is not as documented" not in {error.message for error in found}
+
+
+def _errors(body: bytes) -> Iterator[FieldError]:
+    """Of this body, whichever route it is sent to."""
+    for parse in (parse_route, parse_reload, BatchParser(8).parse):
+        try:
+            parsed = parse(body)
+        except InvalidRequest as refused:
+            yield from refused.errors
+        else:
+            yield from (error for one in _listed(parsed) if isinstance(one, InvalidRequest) for error in one.errors)
+
+
+def _listed(parsed: object) -> list[object]:
+    return parsed if isinstance(parsed, list) else []
+
+
+@pytest.mark.parametrize("ticket", [b'{"subject":"","to":1}', b'{"subject":"","headers":1}', b"1"])
+def test_an_error_reads_alike_alone_and_in_a_batch(ticket: bytes) -> None:
+    """One wording for one fault, whichever way the ticket came."""
+    with pytest.raises(InvalidRequest) as alone:
+        parse_route(ticket)
+    (one,) = BatchParser(8).parse(b'{"tickets":[' + ticket + b"]}")
+    assert isinstance(one, InvalidRequest)
+    assert one.errors == alone.value.errors
+
+
+def test_ten_thousand_errors_are_not_listed() -> None:
+    """A body of unknown fields costs one short error and not a list."""
+    body = json.dumps({f"k{number}": 1 for number in range(10_000)}).encode()
+    with pytest.raises(InvalidRequest) as refused:
+        parse_route(body)
+    assert [error.code for error in refused.value.errors] == ["too_many_errors"]
