@@ -36,7 +36,7 @@ INTERNAL = Kind(500, "internal_error", "Internal error")
 
 TABLE: Mapping[type[Exception], Kind] = {
     errors.MalformedJson: Kind(400, "malformed_json", "The body cannot be read as JSON"),
-    errors.MalformedHttp: Kind(400, "malformed_http", "Not an HTTP request"),
+    errors.MalformedHttp: Kind(400, "malformed_http", "The request is not well-formed HTTP"),
     errors.InvalidHeader: Kind(400, "invalid_header", "A header is not well-formed"),
     errors.KeyInQuery: Kind(400, "key_in_query", "A key in the address"),
     errors.Unauthenticated: Kind(401, "unauthenticated", "No valid key"),
