@@ -92,8 +92,10 @@ def open_bundle(path: Path, key_file: Path | None = None) -> Bundle:
 
 
 def _open(path: Path, key_file: Path | None) -> Bundle:
+    # The key first: who gave a wrong one must not be told to sign the bundle.
+    keys = read_keys(key_file) if key_file is not None else None
     folder = _folder(path)
-    manifest = _read_manifest(folder, key_file)
+    manifest = _read_manifest(folder, keys)
     _refuse_strays(folder, manifest)
     for name, entry in manifest.files.items():
         _verify(folder, name, entry)
@@ -168,10 +170,10 @@ def _folder(path: Path) -> Path:
     return folder
 
 
-def _read_manifest(folder: Path, key_file: Path | None) -> Manifest:
+def _read_manifest(folder: Path, keys: Mapping[bytes, bytes] | None) -> Manifest:
     raw = _read_regular(folder, MANIFEST, MANIFEST_BYTES)
-    if key_file is not None:
-        _refuse_unsigned(folder, raw, key_file)
+    if keys is not None:
+        _refuse_unsigned(folder, raw, keys)
     try:
         manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
@@ -183,10 +185,10 @@ def _read_manifest(folder: Path, key_file: Path | None) -> Manifest:
     return manifest
 
 
-def _refuse_unsigned(folder: Path, manifest: bytes, key_file: Path) -> None:
+def _refuse_unsigned(folder: Path, manifest: bytes, keys: Mapping[bytes, bytes]) -> None:
     if not (folder / SIGNATURE).exists():
         raise BundleError(f"{folder}: not signed, and a signature is asked for; sign it with: minisign -Sm {MANIFEST}")
-    keys, signature = read_keys(key_file), _read_regular(folder, SIGNATURE, SIGNATURE_BYTES)
+    signature = _read_regular(folder, SIGNATURE, SIGNATURE_BYTES)
     try:
         verify(manifest, signature, keys)
     except BundleError as error:

@@ -31,7 +31,7 @@ from service.tune_command import print_tuning, tune_bundle
 
 PROGRAM = "python -m service"
 BAD_USAGE = 2
-ROUTE_SETTINGS = ("bundle", "device", "variant")
+ROUTE_SETTINGS = ("bundle", "bundle_key", "device", "variant")
 TUNE_SETTINGS = (*ROUTE_SETTINGS, "state_dir")
 COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "tune": TUNE_SETTINGS, "fetch": (), "keys": ()}
 INTERRUPTED = 130

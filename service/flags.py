@@ -16,7 +16,7 @@ from models.errors import TicketRouterError
 from service.settings import Settings
 
 Given = dict[str, str | None]
-_METAVARS = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "SECONDS"}
+_METAVARS = {bool: "true|false", Path: "PATH", str: "TEXT", int: "NUMBER", float: "SECONDS"}
 
 _SERVICE_LINK = re.compile(r"(.+_)?(SERVICE_(HOST|PORT)|SERVICE_PORT_.+|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)")
 """Names that Kubernetes gives to every pod beside a Service called ticket-router; nobody misspelt those."""
@@ -93,8 +93,9 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
 def _metavar(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return "|".join(get_args(annotation))
-    kinds = [kind for kind in (annotation, *get_args(annotation)) if kind in _METAVARS]
-    return _METAVARS[kinds[0]] if kinds else "NUMBER"
+    if annotation in _METAVARS:
+        return _METAVARS[annotation]
+    return _metavar(get_args(annotation)[0])  # of `Seconds | None` and the like
 
 
 def _names(name: str) -> str:

@@ -12,11 +12,14 @@ import typer
 from pydantic import ValidationError
 
 from service.access.caller import Role
-from service.access.keyring import digest_of, new_key
+from service.access.keyring import digest_of, new_key, rate_of
 from service.access.keys_file import Entry, KeysError, parse_keys, read_content
 from service.access.rotation import keep, spelled
 
 _NAMES = "1 to 63 lower-case letters, digits, dots, dashes and underscores, the first a letter or a digit"
+
+_SHOWN = 12
+"""So much of a digest tells it from all others in a file, and fits on a line."""
 
 keys = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -39,7 +42,7 @@ def new(
     """Make a key. It is shown this once; the file holds its digest alone.
 
     A name that the file has gets a second key; the first works on until the next such call, so that callers can change
-    over. Running services follow the file.
+    over. To withdraw a key at once, take its digest out of the file. Running services follow it.
 
     \b
     Examples:
@@ -47,6 +50,7 @@ def new(
       python -m service keys new --name zendesk --role route --file keys.toml
       python -m service keys new --name import --role route --tickets-per-second 20 --burst 300 --file keys.toml
     """
+    _refuse_past(expires)
     key = new_key()
     given = {"tickets_per_second": tickets_per_second, "burst": burst, "expires": _utc(expires)}
     terms = {"name": name, "roles": role, "sha256": (digest_of(key),)}
@@ -70,13 +74,15 @@ def check(
 ) -> None:
     """Check a keys file, and say who may do what. What is wrong is one line, and exit status 2.
 
+    Each key is shown by the beginning of its SHA-256; that of a key you have: printf %s "$KEY" | sha256sum
+
     \b
     Examples:
       python -m service keys check keys.toml
     """
     entries = parse_keys(read_content(file), file).keys
     if json:
-        typer.echo(encoder.dumps([entry.model_dump(mode="json", exclude={"sha256"}) for entry in entries]))
+        typer.echo(encoder.dumps([_as_json(entry) for entry in entries]))
         return
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
@@ -93,11 +99,30 @@ def _entry(terms: dict[str, object]) -> Entry:
         raise KeysError(f"--{option}: {said}") from None
 
 
+def _refuse_past(expires: datetime | None) -> None:
+    """A key that was over before it was made is a slip of the pen.
+
+    Raises:
+        KeysError: it would never work.
+    """
+    if expires is not None and expires.replace(tzinfo=UTC) <= datetime.now(UTC):
+        raise KeysError("--expires: this moment is over; the key would never work")
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    return entry.model_dump(mode="json", exclude={"sha256"}) | {"sha256_begins": _beginnings(entry)}
+
+
+def _beginnings(entry: Entry) -> list[str]:
+    return [digest[:_SHOWN] for digest in entry.sha256]
+
+
 def _told(entry: Entry) -> str:
-    live = len(entry.sha256)
-    parts = [", ".join(sorted(entry.roles)), f"{live} key{'s' if live > 1 else ''}"]
-    if entry.tickets_per_second is not None:
-        parts.append(f"{entry.tickets_per_second:g} tickets/s")
+    live, rate = len(entry.sha256), rate_of(entry)
+    held = f"{live} key{'s' if live > 1 else ''} ({', '.join(_beginnings(entry))})" if live else "no key: withdrawn"
+    parts = [", ".join(sorted(entry.roles)), held]
+    if rate is not None:
+        parts.append(f"{rate.tickets_per_second:g} tickets/s, {rate.burst} at once")
     if entry.expires is not None:
         over = entry.expires <= datetime.now(UTC)
         parts.append(f"{'EXPIRED' if over else 'expires'} {entry.expires.astimezone(UTC):%Y-%m-%d %H:%M} UTC")

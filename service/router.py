@@ -16,6 +16,7 @@ from service.decision import Decision, Flag
 from service.errors import NotReady
 from service.inference.answers import Answer, digest
 from service.inference.engine import Engine
+from service.lifecycle import WHY_NOT_READY
 from service.metrics import Metrics
 from service.offload import Offload
 from service.reading import read_text
@@ -62,7 +63,7 @@ class Router:
             NotReady: there is none yet.
         """
         if self._served is None:
-            raise NotReady("the bundle is still being loaded and checked")
+            raise NotReady(WHY_NOT_READY["starting"])
         return self._served.engine
 
     def use(self, engine: Engine) -> Served | None:

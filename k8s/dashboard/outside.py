@@ -5,8 +5,8 @@ from grafana_foundation_sdk.models import units
 from k8s.dashboard.charts import Chart, Query, Row
 from k8s.dashboard.promql import quantile, rate
 
-_VALID = 'route!="unmatched", code=~"[25]..", PODS'
-_FAILED = 'route!="unmatched", code=~"5..", PODS'
+_VALID = 'code=~"[25]..", PODS'
+_FAILED = 'code=~"5..", PODS'
 _SINGLE = 'route="/v1/route", PODS'
 TIMES = "suffix: x"
 """Times of something: Grafana shows what follows `suffix:` after the number."""
@@ -104,7 +104,7 @@ TRAFFIC = Row(
     (
         Chart(
             "Requests by route",
-            "`unmatched` is what asks for paths that are not there.",
+            "`unmatched` is what asks for paths that are not there, and what was turned away before it was read.",
             units.RequestsPerSecond,
             (Query(rate("ticket_router_http_requests_total", "PODS", "route"), "{{route}}"),),
             stacked=True,

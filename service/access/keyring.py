@@ -52,8 +52,12 @@ class Keyring:
         return None
 
 
+def rate_of(entry: Entry) -> Rate | None:
+    """Its limit, None: it has none of its own. A burst that is not given is one second's."""
+    if entry.tickets_per_second is None:
+        return None
+    return Rate(entry.tickets_per_second, entry.burst or max(1, round(entry.tickets_per_second)))
+
+
 def _caller(entry: Entry) -> Caller:
-    rate = None
-    if entry.tickets_per_second is not None:
-        rate = Rate(entry.tickets_per_second, entry.burst or max(1, round(entry.tickets_per_second)))
-    return Caller(entry.name, entry.roles, rate, entry.expires.timestamp() if entry.expires else None)
+    return Caller(entry.name, entry.roles, rate_of(entry), entry.expires.timestamp() if entry.expires else None)

@@ -7,6 +7,7 @@ put a key in by mistake.
 import re
 import stat
 import tomllib
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -15,10 +16,10 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -46,10 +47,14 @@ def _not_reserved(name: str) -> str:
     return name
 
 
-def _start_of_day(value: Any) -> Any:
+def _moment(value: Any, parse: Callable[[Any], Any]) -> Any:
     """TOML's plain dates mean the day's first moment, UTC."""
     plain = isinstance(value, date) and not isinstance(value, datetime)
-    return datetime.combine(value, time(), UTC) if plain else value
+    try:
+        return parse(datetime.combine(value, time(), UTC) if plain else value)
+    except ValidationError:
+        wanted = "write a date, or a moment with its zone, without quotes: 2027-06-30, or 2027-06-30T12:00:00Z"
+        raise PydanticCustomError("no_moment", wanted) from None
 
 
 class _Shape(BaseModel):
@@ -57,16 +62,15 @@ class _Shape(BaseModel):
 
 
 class Entry(_Shape):
-    """One caller. `sha256`: of its live keys, newest first. `expires`: from when on they are refused."""
+    """One caller. `sha256`: of its live keys, newest first; none where all are withdrawn, and its name stays known.
+    `expires`: from when on they are refused."""
 
     name: Annotated[str, Field(pattern=f"^{NAME}$"), AfterValidator(_not_reserved)]
     roles: Annotated[frozenset[Role], Field(min_length=1)]
-    sha256: Annotated[
-        tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...], Field(min_length=1, max_length=LIVE_KEYS)
-    ]
+    sha256: Annotated[tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...], Field(max_length=LIVE_KEYS)]
     tickets_per_second: Annotated[float, Field(gt=0, le=1e6, strict=True)] | None = None
     burst: Annotated[int, Field(ge=1, le=10**6, strict=True)] | None = None
-    expires: Annotated[AwareDatetime, BeforeValidator(_start_of_day)] | None = None
+    expires: Annotated[AwareDatetime, WrapValidator(_moment)] | None = None
 
     @model_validator(mode="after")
     def _burst_needs_a_rate(self) -> Self:
@@ -76,9 +80,17 @@ class Entry(_Shape):
 
 
 class KeysFile(_Shape):
-    """At least one caller: an empty file is one that is just being written, and would lock everybody out."""
+    """At least one caller, though none of its keys be live: an empty file is one that is just being written, and would
+    lock everybody out."""
 
-    keys: Annotated[tuple[Entry, ...], Field(min_length=1)]
+    keys: tuple[Entry, ...] = ()
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if not self.keys:
+            wanted = "it has no entry; a caller who is to have no key any more stays in it, with sha256 = []"
+            raise PydanticCustomError("nobody", wanted)
+        return self
 
     @model_validator(mode="after")
     def _no_doubles(self) -> Self:

@@ -6,7 +6,7 @@ As text, so that comments and order stay as their author left them; what comes o
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from service.access.keys_file import Entry, KeysError, KeysFile, parse_keys, rea
 
 NEW_FILE_MODE = 0o644
 """As mounted secrets have it: there are digests in it, and the service may run as another user."""
+_NO_KEYS = re.compile(r"^([ \t]*sha256[ \t]*=[ \t]*)\[\s*\]", re.MULTILINE)
 
 
 def spelled(entry: Entry) -> str:
@@ -31,9 +32,9 @@ def spelled(entry: Entry) -> str:
 
 
 def keep(path: Path, entry: Entry) -> bool:
-    """Put an entry with one new digest into the file, which need not be there yet. True: its name was there.
+    """Put an entry with one new digest into the file, which need not be there yet. True: another key of it still works.
 
-    A name that is there keeps its entry and its newest key; the key before that stops working.
+    A name that is there keeps its entry and its newest key, if it has one; the key before that stops working.
 
     Raises:
         KeysError: the file cannot be read or written, or what was asked for is not what stands there.
@@ -46,13 +47,13 @@ def keep(path: Path, entry: Entry) -> bool:
         now, text = (*before, entry), f"{content.rstrip()}\n\n{spelled(entry)}".lstrip()
     else:
         _refuse_other_terms(path, former, entry)
-        rotated = former.model_copy(update={"sha256": (entry.sha256[0], former.sha256[0])})
+        rotated = former.model_copy(update={"sha256": (*entry.sha256, *former.sha256[:1])})
         now = tuple(rotated if each is former else each for each in before)
-        text = _rotated(content, former.sha256, entry.sha256[0])
+        text = _with_another_key(content, before, former, entry.sha256[0])
     if parse_keys(text.encode(), path) != KeysFile(keys=now):
         raise KeysError(f"{path}: its layout is too unusual to change it safely; add the entry by hand")
     _write(path, text.encode())
-    return former is not None
+    return former is not None and bool(former.sha256)
 
 
 def _refuse_other_terms(path: Path, former: Entry, asked: Entry) -> None:
@@ -60,6 +61,21 @@ def _refuse_other_terms(path: Path, former: Entry, asked: Entry) -> None:
     for name in asked.model_fields_set - {"name", "sha256"}:
         if getattr(asked, name) != getattr(former, name):
             raise KeysError(f"{path}: {former.name} stands there with other {name}; change that in the file")
+
+
+def _with_another_key(content: str, before: Sequence[Entry], former: Entry, newest: str) -> str:
+    if former.sha256:
+        return _rotated(content, former.sha256, newest)
+    without = [entry.name for entry in before if not entry.sha256]
+    return _given_back(content, without.index(former.name), newest)
+
+
+def _given_back(content: str, place: int, newest: str) -> str:
+    """The digest into this one of the lists that are empty."""
+    for number, found in enumerate(_NO_KEYS.finditer(content)):
+        if number == place:
+            return content[: found.start()] + f'{found[1]}["{newest}"]' + content[found.end() :]
+    return content
 
 
 def _rotated(content: str, former: tuple[str, ...], newest: str) -> str:

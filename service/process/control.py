@@ -44,6 +44,13 @@ class Report(Message):
     kind: Literal["report"] = "report"
 
 
+class Look(Message):
+    """Look at the keys now, not when it is time. Answered by `Done`. `who`: had it looked at, for the audit log."""
+
+    kind: Literal["look"] = "look"
+    who: str
+
+
 class Prepare(Message):
     """Load a bundle beside the one being served, and hold it. Answered by `Loaded`."""
 
@@ -94,7 +101,7 @@ class Failed(Message):
     """It was not the time for it, and may be asked again."""
 
 
-Order = Begin | Listen | Report | Prepare | Commit | Abort | Drain
+Order = Begin | Listen | Report | Look | Prepare | Commit | Abort | Drain
 Reply = Loaded | Reported | Done | Failed
 
 

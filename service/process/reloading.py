@@ -8,26 +8,29 @@ SIGHUP has the keys looked at as well; `access/watching.py` does that by itself,
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import structlog
 
-from service.access.access import Access
 from service.access.audit import SIGNAL, WATCH
 from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
 from service.management import Managed, audited_reload
 from service.settings import Settings
 
+LookAtKeys = Callable[[str], Awaitable[None]]
+"""In the name of whom, for the audit log."""
+
 _log = structlog.get_logger()
 
 
 @contextlib.asynccontextmanager
-async def reloading(managed: Managed, access: Access, settings: Settings) -> AsyncIterator[None]:
-    """Inside, SIGHUP reloads, and so does a new target of `settings.bundle` where `watch_seconds` is set."""
+async def reloading(managed: Managed, look: LookAtKeys, settings: Settings) -> AsyncIterator[None]:
+    """Inside, SIGHUP has the keys looked at and reloads the model. Where `watch_seconds` is set, a new target of
+    `settings.bundle` reloads it too."""
     hangup = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, hangup.set)
-    tasks = [asyncio.create_task(_on(hangup, managed, access))]
+    tasks = [asyncio.create_task(_on(hangup, managed, look))]
     if settings.watch_seconds is not None:
         tasks.append(asyncio.create_task(_watch(managed, settings.bundle, settings.watch_seconds)))
     try:
@@ -37,11 +40,11 @@ async def reloading(managed: Managed, access: Access, settings: Settings) -> Asy
             task.cancel()
 
 
-async def _on(hangup: asyncio.Event, managed: Managed, access: Access) -> None:
+async def _on(hangup: asyncio.Event, managed: Managed, look: LookAtKeys) -> None:
     while True:
         await hangup.wait()
         hangup.clear()
-        await access.look(SIGNAL)
+        await look(SIGNAL)
         await _reload(managed, SIGNAL)
 
 

@@ -53,7 +53,7 @@ async def _serve(settings: Settings, public: socket.socket, management: socket.s
         watch = management_server(app.management)
         async with (
             following(app.access),
-            reloading(app.process, app.access, settings),
+            reloading(app.process, app.access.look, settings),
             running(watch, management, stop),
         ):
             if await started(app.start(), stop):

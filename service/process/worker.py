@@ -35,6 +35,7 @@ from service.process.control import (
     Failed,
     Listen,
     Loaded,
+    Look,
     Order,
     Prepare,
     Reply,
@@ -98,6 +99,8 @@ class Worker:
                 return await self._listen()
             case Report():
                 return await self._report()
+            case Look(who=who):
+                await self._begun().access.look(who)
             case Prepare(bundle=path):
                 model = await self._begun().loader.prepare(path)
                 return Loaded(version=model.version, variant=model.variant)

@@ -26,7 +26,7 @@ from service.errors import NotReady, ReloadInterrupted, ReloadRefused, ReloadRun
 from service.gauges import ServingGauges, StateGauges
 from service.metrics import PREFIX
 from service.process.child import Child, State, WorkerFailed
-from service.process.control import Begin, Loaded, Report, Reported
+from service.process.control import Begin, Loaded, Look, Report, Reported
 from service.process.listening import let_nobody_in, listen
 from service.process.reloading import reloading
 from service.process.serving import management_server, running, started, stop_signal
@@ -68,7 +68,7 @@ async def serve_with_workers(settings: Settings, public: socket.socket, manageme
         try:
             async with (
                 following(app.access),
-                reloading(workers, app.access, settings),
+                reloading(workers, workers.look, settings),
                 running(watch, management, stop),
             ):
                 if await started(workers.start(), stop):
@@ -185,6 +185,12 @@ class Workers:
         finally:
             self._reloading = False
         return ReloadOut(version=now.version, variant=now.variant, previous=before.version)
+
+    async def look(self, who: str) -> None:
+        """Have every process look at the keys now. One that cannot be asked looks by itself, within seconds."""
+        await self._app.access.look(who)
+        asked = (child.ask(Look(who=who), REPORT_SECONDS) for child in self._children)
+        await asyncio.gather(*asked, return_exceptions=True)
 
     async def _swap(self, path: Path) -> Loaded:
         children = [child for child in self._children if child.state == "ready"]

@@ -22,7 +22,8 @@ ROUTER, HELPER, OPS = Known("zendesk"), Known("importer", ("feedback",)), Known(
 OVER = Known("over", ("route", "feedback", "admin"), "expires = 2020-01-01T00:00:00Z")
 SLOW = Known("slow", further="tickets_per_second = 0.001\nburst = 3")
 BULK = Known("bulk", further="tickets_per_second = 0.001\nburst = 2")
-FILE = (ROUTER, HELPER, OPS, OVER, SLOW, BULK)
+CLUMSY = Known("clumsy", further="tickets_per_second = 0.001\nburst = 3")
+FILE = (ROUTER, HELPER, OPS, OVER, SLOW, BULK, CLUMSY)
 STRANGER = Known("stranger", ("route", "feedback", "admin"))
 CALLERS: dict[str, Known | None] = {
     "nobody": None,
@@ -200,6 +201,14 @@ def test_a_batch_counts_its_tickets(guarded: Service) -> None:
         assert [answer.status_code for answer in answers] == [200, 429]
         assert client.post("/v1/route", json=TICKET, headers=BULK.header).status_code == 429
     assert guarded.samples()['ticket_router_key_tickets_total{key="bulk",outcome="admitted"}'] == 5
+
+
+def test_what_is_refused_after_its_head_has_taken_a_ticket(guarded: Service) -> None:
+    """Its type and body are looked at after it was let in: three that are not read use up a burst of three."""
+    headers = CLUMSY.header | {"Content-Type": "text/plain"}
+    with guarded.client() as client:
+        answers = [client.post("/v1/route", content=b"hello", headers=headers) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [415, 415, 415, 429]
 
 
 def test_the_document_tells_of_the_key(guarded: Service) -> None:

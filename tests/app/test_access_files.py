@@ -1,5 +1,6 @@
 """The keys file of a running service: followed, refused, shared by several processes; the command that writes it."""
 
+import hashlib
 import json
 import signal
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from service.access.keyring import Keyring
 from service.access.keys_file import parse_keys
+from service.access.watching import LOOK_SECONDS
 from service.cli import main
 from tests.support.keys import Known, file_of
 from tests.support.process import Service, run_cli, serving
@@ -30,6 +32,10 @@ def put(path: Path, content: str) -> None:
 def status(service: Service, known: Known) -> int:
     """Of a ticket on a connection of its own."""
     return httpx.post(service.url + "/v1/route", json={"body": "hello"}, headers=known.header, timeout=30).status_code
+
+
+def admin_status(service: Service, known: Known) -> int:
+    return httpx.get(service.management_url + "/admin/status", headers=known.header, timeout=30).status_code
 
 
 def audits(service: Service) -> list[dict[str, Any]]:
@@ -62,6 +68,54 @@ def test_a_running_service_follows_its_file(tiny_bundle_path: Path, keys_file: P
         assert {line["who"] for line in audits(service) if line["action"] == "reload"} == {"signal"}
         assert CANARY not in json.dumps(service.events)
         assert NEW.key not in json.dumps(service.events)
+
+
+def test_a_withdrawn_key_is_refused_at_the_next_look(tiny_bundle_path: Path, keys_file: Path) -> None:
+    """Its digest out of its entry's list, and 401: of one caller of several, then of the last one too."""
+    with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
+        assert (status(service, OLD), admin_status(service, OPS)) == (200, 200)
+        put(keys_file, OLD.withdrawn + OPS.entry)
+        wait_until(lambda: status(service, OLD) == 401, seconds=LOOK_SECONDS + 2)
+        assert admin_status(service, OPS) == 200
+        put(keys_file, OPS.withdrawn)
+        wait_until(lambda: admin_status(service, OPS) == 401, seconds=LOOK_SECONDS + 2)
+        samples = service.samples()
+        assert (samples["ticket_router_keys"], samples["ticket_router_keys_last_reload_successful"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "keys = []", None, file_of(OLD).replace("sha256", "# sha256")],
+    ids=["empty", "no entries", "deleted", "a line removed"],
+)
+def test_what_withdraws_no_key_is_seen(tiny_bundle_path: Path, keys_file: Path, content: str | None) -> None:
+    """It could be a file that is just being written: the keys before it are in force, and the gauge says so."""
+    with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
+        if content is None:
+            keys_file.unlink()
+        else:
+            put(keys_file, content)
+        wait_until(lambda: service.samples()["ticket_router_keys_last_reload_successful"] == 0)
+        assert status(service, OLD) == 200
+
+
+def test_a_hangup_has_every_process_look(tiny_bundle_path: Path, keys_file: Path) -> None:
+    """The workers too, which do not hear the signal: tried until it comes between two looks of all three."""
+    with serving(tiny_bundle_path, "--workers", "2", "--keys-file", str(keys_file)) as service:
+
+        def signalled() -> bool:
+            seen = len(service.events)
+            put(keys_file, file_of(Known("zendesk"), OPS))
+            service.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: len(looks(service, seen)) == 3)
+            return {line["who"] for line in looks(service, seen)} == {"signal"}
+
+        wait_until(signalled)
+
+
+def looks(service: Service, seen: int) -> list[dict[str, Any]]:
+    """What was put on record of the keys file since."""
+    return [event for event in service.events[seen:] if event["event"] == "audit" and event["action"] == "keys"]
 
 
 def test_several_processes_follow_one_file(tiny_bundle_path: Path, keys_file: Path) -> None:
@@ -114,7 +168,8 @@ def test_a_key_is_shown_once_and_its_entry_lets_it_in(tmp_path: Path, capsys: py
     found = Keyring(parse_keys(path.read_bytes(), path)).find(key)
     assert found is not None
     assert found.name == "zendesk"
-    assert keys(capsys, "check", str(path)) == ("zendesk  route; 1 key; 5 tickets/s\n", "")
+    begins = hashlib.sha256(key).hexdigest()[:12]
+    assert keys(capsys, "check", str(path)) == (f"zendesk  route; 1 key ({begins}); 5 tickets/s, 5 at once\n", "")
 
 
 def test_a_key_is_rotated_in_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -126,6 +181,22 @@ def test_a_key_is_rotated_in_its_file(tmp_path: Path, capsys: pytest.CaptureFixt
     assert [ring.find(key.encode()) for key in (first, second)] == ring.callers * 2
     (told,) = json.loads(keys(capsys, "check", str(path), "--json")[0])
     assert (told["name"], told["roles"]) == ("zendesk", ["route"])
+    assert told["sha256_begins"] == [hashlib.sha256(key.encode()).hexdigest()[:12] for key in (second, first)]
+
+
+def test_a_withdrawn_caller_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its rate as it stands in the file; its next key is told as the only one."""
+    path = tmp_path / "keys.toml"
+    path.write_text(Known("zendesk", further="tickets_per_second = 5\nburst = 70").withdrawn)
+    assert keys(capsys, "check", str(path))[0] == "zendesk  route; no key: withdrawn; 5 tickets/s, 70 at once\n"
+    _, err = keys(capsys, "new", "--name", "zendesk", "--role", "route", "--file", str(path))
+    assert err.endswith(f"{path}: zendesk has a new key\n")
+
+
+def test_a_key_that_ends_in_the_future_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its end stands in the entry."""
+    _, err = keys(capsys, "new", "--name", "a", "--role", "route", "--expires", "2999-01-01")
+    assert "expires = 2999-01-01T00:00:00+00:00\n" in err
 
 
 @pytest.mark.parametrize(
@@ -136,6 +207,7 @@ def test_a_key_is_rotated_in_its_file(tmp_path: Path, capsys: pytest.CaptureFixt
         (("new", "--name", "a", "--role", "boss"), "'--role': 'boss' is not one of 'route', 'feedback', 'admin'"),
         (("new", "--name", "a", "--role", "route", "--burst", "3"), "--burst"),
         (("new", "--name", "a", "--role", "route", "--tickets-per-second", "0"), "--tickets-per-second"),
+        (("new", "--name", "a", "--role", "route", "--expires", "2020-01-01"), "--expires: this moment is over"),
         (("new", "--name", "a", "--role", "route", "--file", "/nowhere/keys.toml"), "/nowhere/keys.toml"),
         (("check", "/nowhere/keys.toml"), "/nowhere/keys.toml"),
     ],

@@ -133,6 +133,13 @@ def test_a_file_that_holds_no_public_key_is_refused(signed: Path, signer: Signer
     assert refusal(signed, key) == f"{key}: not a minisign public key; make a pair with: minisign -G"
 
 
+@pytest.mark.parametrize("key", ["nowhere.pub", "release.key"])
+def test_a_wrong_key_is_told_before_a_missing_signature(copied: Path, signer: Signer, key: str) -> None:
+    """Of a key that is not there, or the private one, and a bundle nobody has signed: the key is to be mended."""
+    path = signer.public.parent / key
+    assert refusal(copied, path).startswith(f"{path}: ")
+
+
 @pytest.mark.parametrize("name", ["nowhere.pub", "."])
 def test_a_key_that_cannot_be_read_is_refused(signed: Path, tmp_path: Path, name: str) -> None:
     """A path that leads nowhere never means that nobody need sign."""

@@ -18,6 +18,8 @@ from tests.support.process import ROOT, Service
 
 CURLRC = 'silent\nwrite-out = "%{stderr}\\nstatus %{http_code}\\n"\n'
 """Makes every curl say on standard error which status it got, whatever its own flags."""
+STRANGERS_KEY = f"trk_{'A' * 43}"
+"""What `$KEY` is in a command: the service has no keys, and must not mind one."""
 VERSION = re.compile(r"\b(?!0{16})(?:[0-9a-f]{16}|VERSION)\b")
 """A bundle's version; one of zeros is a version that there is not."""
 
@@ -73,7 +75,8 @@ class Live:
 
     def environment(self) -> dict[str, str]:
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "CURL_HOME": str(self.folder)}
+        ours = {"PATH": path, "PYTHONPATH": str(ROOT), "CURL_HOME": str(self.folder), "KEY": STRANGERS_KEY}
+        return {**os.environ, **ours}
 
     def _bash(self, statement: str, folder: Path) -> Ran:
         done = subprocess.run(

@@ -27,6 +27,8 @@ CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retrai
 """Made apart from the overlays, by k8s/volumes."""
 SECRETS = {"ticket-router-bundle-store", "ticket-router-keys", "ticket-router-otlp", "ticket-router-registry"}
 """Made by a person: docs/kubernetes.md, "Secrets"."""
+CONFIG_MAPS = {"ticket-router-bundle-key"}
+"""Made by a person too: docs/kubernetes.md, "Signed bundles"."""
 _TEMPLATES = {
     "Deployment": ("spec", "template"),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.manifests.render import CLAIMS, FOLDERS, ROOT, SECRETS, Rendered, render
+from tests.manifests.render import CLAIMS, CONFIG_MAPS, FOLDERS, ROOT, SECRETS, Rendered, render
 
 GUIDE = (ROOT / "docs/kubernetes.md").read_text()
 SIZING = (ROOT / "docs/sizing.md").read_text()
@@ -28,9 +28,10 @@ def test_every_component_stands_in_the_guide() -> None:
     assert [path.name for path in (ROOT / "k8s/components").iterdir() if f"`{path.name}`" not in GUIDE] == []
 
 
-def test_every_secret_and_claim_stands_in_the_guide() -> None:
+def test_everything_that_a_person_makes_stands_in_the_guide() -> None:
     """Whoever deploys is told of each that a pod waits for (test_pods.py: there are no others), and of no other."""
-    assert set(re.findall(r"^\| `(ticket-router-[a-z-]+)` \|", GUIDE, re.MULTILINE)) == SECRETS | CLAIMS
+    named = set(re.findall(r"^\| `(ticket-router-[a-z-]+)` \|", GUIDE, re.MULTILINE))
+    assert named == SECRETS | CLAIMS | CONFIG_MAPS
 
 
 @pytest.mark.parametrize("patch", PATCHES)

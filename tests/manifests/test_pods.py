@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.manifests.render import CLAIMS, FOLDERS, ROOT, SECRETS, Rendered, render
+from tests.manifests.render import CLAIMS, CONFIG_MAPS, FOLDERS, ROOT, SECRETS, Rendered, render
 from tests.manifests.restricted import USER, violations
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -83,7 +83,7 @@ def test_every_mount_has_its_volume_and_every_volume_its_source(rendered: Render
         mounted = {mount["name"] for one in pod.containers for mount in one["volumeMounts"]}
         assert mounted == set(volumes)
         for volume in volumes.values():
-            assert _sources(volume) <= CLAIMS | SECRETS | _names(rendered, "ConfigMap"), volume
+            assert _sources(volume) <= CLAIMS | SECRETS | CONFIG_MAPS | _names(rendered, "ConfigMap"), volume
 
 
 def test_the_volume_folders_make_the_claims_that_pods_mount() -> None:

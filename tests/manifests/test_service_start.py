@@ -61,16 +61,24 @@ def test_every_setting_of_an_overlay_is_one_and_has_a_value_it_takes(
     assert (settings.host, settings.management_host) == ("0.0.0.0", "0.0.0.0")
 
 
-def test_a_changed_secret_reaches_the_running_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The keys file lies in a folder that a Secret is mounted as: a file mounted by itself would stay as it was."""
+@pytest.mark.parametrize(
+    ("setting", "name", "source"),
+    [
+        ("keys_file", "keys", {"secretName": "ticket-router-keys", "optional": False, "defaultMode": 0o440}),
+        ("bundle_key", "bundle-key", {"name": "ticket-router-bundle-key", "optional": False}),
+    ],
+)
+def test_a_changed_key_reaches_the_running_service(
+    setting: str, name: str, source: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file lies in a folder that a Secret or ConfigMap is mounted as: a single file would stay as it was."""
     everything = render(FOLDERS["everything"])
-    file = _settings(everything.settings(), monkeypatch).keys_file
-    assert file is not None
+    file: Path = getattr(_settings(everything.settings(), monkeypatch), setting)
     pod = everything.pod("ticket-router")
     mounts = {one["mountPath"]: one for one in pod.container("service")["volumeMounts"]}
-    assert mounts[str(file.parent)] == {"name": "keys", "mountPath": str(file.parent), "readOnly": True}
-    (volume,) = [one for one in pod.spec["volumes"] if one["name"] == "keys"]
-    assert volume["secret"] == {"secretName": "ticket-router-keys", "optional": False, "defaultMode": 0o440}
+    assert mounts[str(file.parent)] == {"name": name, "mountPath": str(file.parent), "readOnly": True}
+    (volume,) = [one for one in pod.spec["volumes"] if one["name"] == name]
+    assert source in volume.values()
 
 
 def test_a_stopping_pod_has_time_for_what_it_accepted(deployed: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:

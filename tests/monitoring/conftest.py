@@ -1,4 +1,4 @@
-"""Two real services, one of them in several processes, under load and watched by a real Prometheus."""
+"""Two real services, one of them in several processes and with keys, under load and watched by a real Prometheus."""
 
 import os
 import time
@@ -10,6 +10,7 @@ import pytest
 
 from tests.monitoring.prometheus import Prometheus, prometheus
 from tests.monitoring.traffic import traffic
+from tests.support.keys import Known
 from tests.support.process import Service, serving
 
 LOAD_SECONDS = float(os.environ.get("MONITORING_LOAD_SECONDS", "10"))
@@ -19,6 +20,8 @@ SMALL_QUEUE = ("--queue-tokens", "64", "--max-batch-tokens", "64", "--runners", 
 
 PODS = ("ticket-router-1", "ticket-router-2")
 """What Prometheus takes the two services for."""
+CALLER = Known("zendesk", ("route", "admin"))
+"""Who calls; the one without keys does not look at its key."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,12 @@ class Watched:
 def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """Shared, and the load goes on: tests leave both services ready."""
     folder = tmp_path_factory.mktemp("prometheus")
+    keys_file = folder / "keys.toml"
+    keys_file.write_text(CALLER.entry)
     with (
         serving(tiny_bundle_path, *SMALL_QUEUE) as one,
-        serving(tiny_bundle_path, "--workers", "2") as several,
-        traffic((one, several)),
+        serving(tiny_bundle_path, "--workers", "2", "--keys-file", str(keys_file)) as several,
+        traffic((one, several), CALLER.header),
         prometheus(
             folder, {name: f"127.0.0.1:{each.management_port}" for name, each in zip(PODS, (one, several), strict=True)}
         ) as watch,

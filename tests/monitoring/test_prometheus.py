@@ -8,7 +8,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.monitoring.conftest import PODS, Watched
+from tests.monitoring.conftest import CALLER, PODS, Watched
 from tests.monitoring.prometheus import NAMESPACE, as_grafana_asks, telling
 from tests.monitoring.rules import FOLDER, rules
 from tests.support.process import ROOT, Service
@@ -32,7 +32,8 @@ def dashboard_queries() -> list[str]:
 
 
 def reload(service: Service, **content: Any) -> int:
-    return httpx.post(f"{service.management_url}/admin/reload", json=content, timeout=60).status_code
+    url = f"{service.management_url}/admin/reload"
+    return httpx.post(url, json=content, headers=CALLER.header, timeout=60).status_code
 
 
 def test_every_query_of_the_dashboard_gives_data(watched: Watched) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,10 +19,10 @@ LONG = "and please look at it at once. " * 10
 
 
 @contextlib.contextmanager
-def traffic(services: Sequence[Service]) -> Iterator[None]:
+def traffic(services: Sequence[Service], headers: Mapping[str, str]) -> Iterator[None]:
     """It goes on in the background until the end of the block."""
     over = threading.Event()
-    threads = [threading.Thread(target=_send, args=(service, over)) for service in services]
+    threads = [threading.Thread(target=_send, args=(service, headers, over)) for service in services]
     for thread in threads:
         thread.start()
     try:
@@ -33,8 +33,8 @@ def traffic(services: Sequence[Service]) -> Iterator[None]:
             thread.join()
 
 
-def _send(service: Service, over: threading.Event) -> None:
-    with service.client() as client:
+def _send(service: Service, headers: Mapping[str, str], over: threading.Event) -> None:
+    with service.client(headers=headers) as client:
         for number in itertools.count():
             if over.wait(PAUSE_SECONDS):
                 return

@@ -20,10 +20,16 @@ class Known:
 
     @property
     def entry(self) -> str:
+        return self._entry(f'["{digest_of(self.key)}"]')
+
+    @property
+    def withdrawn(self) -> str:
+        """Its entry, without its key."""
+        return self._entry("[]")
+
+    def _entry(self, digests: str) -> str:
         roles = ", ".join(f'"{role}"' for role in self.roles)
-        return (
-            f'[[keys]]\nname = "{self.name}"\nroles = [{roles}]\nsha256 = ["{digest_of(self.key)}"]\n{self.further}\n'
-        )
+        return f'[[keys]]\nname = "{self.name}"\nroles = [{roles}]\nsha256 = {digests}\n{self.further}\n'
 
 
 def file_of(*known: Known) -> str:

@@ -45,7 +45,7 @@ BROKEN = {
     "unknown role": entry(roles=f'["{CANARY}"]'),
     "a key in place of its digest": entry(sha256=f'["{CANARY}"]'),
     "capitals": entry(sha256=f'["{"A" * 64}"]'),
-    "no digest": entry(sha256="[]"),
+    "no list of digests": entry(sha256=""),
     "three digests": entry(sha256=str([f"{number:064x}" for number in range(3)])),
     "one digest twice": entry(sha256=f'["{DIGEST}", "{DIGEST}"]'),
     "one digest for two": entry() + entry(name='"other"'),
@@ -58,6 +58,7 @@ BROKEN = {
     "burst of zero": entry(tickets_per_second="1", burst="0"),
     "no moment": entry(expires=f'"{CANARY}"'),
     "moment without zone": entry(expires="2027-01-01T00:00:00"),
+    "date in quotes": entry(expires='"2027-01-01"'),
 }
 
 
@@ -84,6 +85,29 @@ def test_the_place_of_a_mistake_is_told() -> None:
         parse_keys(b"[[keys]]\nname = \n", PATH)
     with pytest.raises(KeysError, match=r"keys\.toml: keys 2 sha256 1: "):
         parse_keys((entry() + entry(name='"b"', sha256='["x"]')).encode(), PATH)
+
+
+@pytest.mark.parametrize("expires", ['"2027-06-30"', "2027-06-30T12:00:00", "12:00:00", "true", f'"{CANARY}"'])
+def test_a_moment_that_is_none_is_told_how_one_is_written(expires: str) -> None:
+    """In plain words, with examples that may be copied: whichever way it is wrong."""
+    with pytest.raises(KeysError, match=r"keys 1 expires: write a date.*without quotes: 2027-06-30, or 2027-06-30T12"):
+        parse_keys(entry(expires=expires).encode(), PATH)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet", "keys = []"])
+def test_a_file_without_entries_says_how_the_last_key_is_withdrawn(text: str) -> None:
+    """It is taken for a file that is just being written; whoever meant it is told what to write."""
+    with pytest.raises(KeysError, match=r"it has no entry; .* stays in it, with sha256 = \[\]"):
+        parse_keys(text.encode(), PATH)
+
+
+def test_a_caller_without_live_keys_keeps_its_name_and_lets_nobody_in() -> None:
+    """Its key is nobody's from then on; the others' go on."""
+    gone, other = Known("gone", further="tickets_per_second = 5"), Known("other")
+    ring = ring_of(gone.withdrawn + other.entry)
+    assert list(ring.entries) == ["gone", "other"]
+    assert ring.find(gone.key.encode()) is None
+    assert ring.find(other.key.encode()) is not None
 
 
 def test_what_is_no_file_of_keys_is_not_waited_for(tmp_path: Path) -> None:
@@ -164,6 +188,16 @@ def test_a_rotation_keeps_the_newest_key_and_drops_the_one_before(tmp_path: Path
     assert path.read_text().startswith("# ours")
     assert path.read_text().endswith("# end\n")
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_caller_whose_keys_were_withdrawn_gets_a_new_one(tmp_path: Path) -> None:
+    """Into its own empty list, and no other one, nor a comment's; no former key works beside it."""
+    path, (first, second) = tmp_path / "keys.toml", (Known("first"), Known("second"))
+    path.write_text(f"# sha256 = []\n{first.withdrawn}{second.withdrawn}")
+    asked = Entry.model_validate({"name": "second", "roles": ["route"], "sha256": [DIGEST]})
+    assert not keep(path, asked)
+    assert [each.sha256 for each in parse_keys(path.read_bytes(), path).keys] == [(), (DIGEST,)]
+    assert path.read_text().startswith("# sha256 = []\n")
 
 
 def test_a_rotation_changes_no_terms(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from service.process.control import (
     Failed,
     Listen,
     Loaded,
+    Look,
     Prepare,
     Report,
     Reported,
@@ -37,6 +38,7 @@ PATHS = TEXTS.filter(lambda text: "\x00" not in text).map(Path)
 ORDERS = (
     st.sampled_from([Listen(), Report(), Commit(), Abort(), Drain()])
     | st.builds(Prepare, bundle=PATHS)
+    | st.builds(Look, who=TEXTS)
     | st.builds(Begin, settings=st.builds(Settings, port=st.integers(0, 65535)), bundle=PATHS, metrics=PATHS)
 )
 REPLIES = (

@@ -1,6 +1,7 @@
 """`service.settings` and `flags`: one class, its environment, its flags."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from service.flags import SettingsError, settings_from
 from service.inference.machine import usable_cores
 from service.settings import Settings
 from tests.support.process import ROOT, run_cli
+from tests.support.signing import new_signer
 
 
 def test_every_setting_has_a_reason_and_a_flag() -> None:
@@ -20,6 +22,37 @@ def test_every_setting_has_a_reason_and_a_flag() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert f"--{name.replace('_', '-')} " in shown
+
+
+@pytest.mark.parametrize(
+    ("flag", "wanted"),
+    [
+        ("traces", "true|false"),
+        ("tune-at-start", "true|false"),
+        ("watch-seconds", "SECONDS"),
+        ("runners", "NUMBER"),
+        ("keys-file", "PATH"),
+        ("log-level", "debug|info|warning|error"),
+    ],
+)
+def test_the_help_says_what_a_flag_takes(flag: str, wanted: str) -> None:
+    """Also where it may be unset, or has bounds."""
+    shown = run_cli("--help", env={"COLUMNS": "200"}).stdout
+    assert re.search(rf"--{flag} {re.escape(wanted)}\s", shown)
+
+
+@pytest.mark.parametrize("command", ["route", "tune"])
+def test_a_command_that_opens_a_bundle_asks_for_its_signature(
+    command: str, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    """By a flag, as by the variable: an unsigned bundle is refused, and `--help` names the flag."""
+    key = new_signer(tmp_path).public
+    run = run_cli(command, "--bundle", str(tiny_bundle_path), "--bundle-key", str(key), *ASKED[command])
+    assert (run.returncode, "not signed, and a signature is asked for" in run.stderr) == (2, True)
+    assert "--bundle-key PATH" in run_cli(command, "--help", env={"COLUMNS": "200"}).stdout
+
+
+ASKED = {"route": ("--body", "hello"), "tune": ()}
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

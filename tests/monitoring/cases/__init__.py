@@ -2,9 +2,10 @@
 
 from tests.monitoring.cases.case import Case
 from tests.monitoring.cases.cluster import CLUSTER
+from tests.monitoring.cases.keys import KEYS
 from tests.monitoring.cases.model import MODEL
 from tests.monitoring.cases.pods import PODS
 from tests.monitoring.cases.service_levels import SERVICE_LEVELS
 from tests.monitoring.cases.traffic import TRAFFIC
 
-CASES: tuple[Case, ...] = (*SERVICE_LEVELS, *PODS, *TRAFFIC, *MODEL, *CLUSTER)
+CASES: tuple[Case, ...] = (*SERVICE_LEVELS, *PODS, *TRAFFIC, *KEYS, *MODEL, *CLUSTER)

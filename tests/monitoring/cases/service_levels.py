@@ -3,8 +3,8 @@
 from tests.monitoring.cases.case import POD, Case
 
 
-def _answers(code: int, route: str = "/v1/route") -> str:
-    return f'ticket_router_http_requests_total{{{POD}, route="{route}", method="POST", code="{code}"}}'
+def _answers(code: int, route: str = "/v1/route", method: str = "POST") -> str:
+    return f'ticket_router_http_requests_total{{{POD}, route="{route}", method="{method}", code="{code}"}}'
 
 
 def _took(below: str) -> str:
@@ -107,6 +107,20 @@ SERVICE_LEVELS = (
         {_answers(200): "0+100x60", _answers(500): "0+3x60", _answers(404, "unmatched"): "0+9000x60"},
         fires=(30,),
         only=FAST,
+    ),
+    *(
+        Case(
+            A,
+            why,
+            {_answers(200): "0+100x180", _answers(code, "unmatched", "other"): "0x60 10+10x29 300x90"},
+            fires=(80, 90),
+            quiet=(60, 62, 70, 100, 170),
+            only=FAST,
+        )
+        for why, code in (
+            ("who finds all connections taken is counted under no route", 503),
+            ("who meets a fault before the request was read is counted under no route", 500),
+        )
     ),
     Case(
         L,

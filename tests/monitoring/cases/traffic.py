@@ -5,8 +5,8 @@ import random
 from tests.monitoring.cases.case import OTHER, Case, decided, pod
 
 
-def _refused(refusals: str, decisions: str) -> dict[str, str]:
-    return {pod("rejected_total", labels=', reason="overloaded"'): refusals, decided(): decisions}
+def _refused(refusals: str, decisions: str, reason: str = "overloaded") -> dict[str, str]:
+    return {pod("rejected_total", labels=f', reason="{reason}"'): refusals, decided(): decisions}
 
 
 _NEXT_WEEK = 7 * 1440
@@ -68,6 +68,20 @@ TRAFFIC = (
         quiet=(18, 40),
         only='severity="page"',
     ),
+    Case(
+        "TicketRouterRefusing",
+        "most are large bodies that have no room",
+        _refused("0+90x40 3600x40", "0+10x80", "too_many_bodies"),
+        fires=(18, 40),
+        quiet=(14, 50),
+        only='severity="page"',
+    ),
+    Case(
+        "TicketRouterRefusing",
+        "a key's own rate is the key's affair",
+        _refused("0+90x40", "0+10x40", "rate_limited"),
+        quiet=(18, 40),
+    ),
     Case("TicketRouterRefusing", "one in a hundred is refused", _refused("0+10x40", "0+990x40"), quiet=(18, 40)),
     Case("TicketRouterRefusing", "one a minute at night", _refused("0+1x40", "0x40"), quiet=(18, 40)),
     Case(
@@ -76,6 +90,35 @@ TRAFFIC = (
         {pod("queue_tokens"): "66x9 0x9", pod("queue_tokens_limit"): "100x20"},
         fires=(6, 9),
         quiet=(4, 11),
+    ),
+    Case(
+        "TicketRouterConnectionsFull",
+        "all have a request at work for half an hour, and no more",
+        {pod("rejected_total", labels=', reason="too_many_connections"'): "0x9 10+10x29 300x30"},
+        fires=(25, 40),
+        quiet=(9, 15, 50),
+    ),
+    Case(
+        "TicketRouterConnectionsFull",
+        "two a second make way for others for half an hour, and no more",
+        {pod("connections_evicted_total"): "0x9 120+120x29 3600x30"},
+        fires=(25, 40),
+        quiet=(9, 15, 50),
+    ),
+    Case(
+        "TicketRouterConnectionsFull",
+        "a flood of idle connections is held out, and over",
+        {pod("connections_evicted_total"): "0x9 4000x30"},
+        quiet=(10, 15, 25),
+    ),
+    Case(
+        "TicketRouterConnectionsFull",
+        "a few are turned away, a few make way",
+        {
+            pod("rejected_total", labels=', reason="too_many_connections"'): "0x9 4x60",
+            pod("connections_evicted_total"): "0+10x60",
+        },
+        quiet=(15, 30, 60),
     ),
     Case(
         "TicketRouterSaturated",

@@ -1,0 +1,81 @@
+"""Callers' keys: a file that cannot be used, a key that is not taken, a key beyond its rate."""
+
+from tests.monitoring.cases.case import OTHER, Case, pod
+
+
+def _not_taken(values: str, reason: str = "unauthenticated") -> dict[str, str]:
+    return {pod("rejected_total", labels=f', reason="{reason}"'): values}
+
+
+def _of_key(admitted: str, limited: str, key: str = "zendesk") -> dict[str, str]:
+    return {
+        pod("key_tickets_total", labels=f', key="{key}", outcome="{outcome}"'): values
+        for outcome, values in (("admitted", admitted), ("rate_limited", limited))
+    }
+
+
+KEYS = (
+    Case(
+        "TicketRouterKeysRefused",
+        "refused by one pod, and mended",
+        {pod("keys_last_reload_successful"): "1x4 0x9 1x9", pod("keys_last_reload_successful", OTHER): "1x25"},
+        fires=(11, 13),
+        quiet=(4, 8, 16),
+    ),
+    Case(
+        "TicketRouterKeysRefused",
+        "seen half-written, and whole a moment later",
+        {pod("keys_last_reload_successful"): "1x4 0x1 1x9"},
+        quiet=(5, 8, 12),
+    ),
+    Case("TicketRouterKeysRefused", "there are no keys", {pod("ready"): "1x20"}, quiet=(6, 20)),
+    *(
+        Case(
+            "TicketRouterKeyNotTaken",
+            why,
+            _not_taken("0x9 1+1x59 60x90", reason),
+            fires=(30, 60, 90),
+            quiet=(9, 15, 110),
+        )
+        for why, reason in (
+            ("a key ends, and its caller gets another after an hour", "unauthenticated"),
+            ("a key without the role, and its caller gets another after an hour", "forbidden"),
+        )
+    ),
+    Case("TicketRouterKeyNotTaken", "a person who forgot the key a few times", _not_taken("0x9 5x90"), quiet=(15, 60)),
+    Case(
+        "TicketRouterKeyNotTaken",
+        "of two pods, six an hour each",
+        _not_taken("0+1x20") | {pod("rejected_total", OTHER, ', reason="unauthenticated"'): "0+1x20"},
+        fires=(120,),
+        quiet=(20,),
+        every=10,
+    ),
+    Case(
+        "TicketRouterKeyLimited",
+        "two of three refused for an hour, and no more",
+        _of_key("0+10x120", "0x9 20+20x59 1200x60"),
+        fires=(50, 69),
+        quiet=(9, 30, 90),
+    ),
+    Case(
+        "TicketRouterKeyLimited",
+        "another key's tickets do not thin them out",
+        _of_key("0+10x60", "0+20x60") | _of_key("0+1000x60", "0x60", key="zammad"),
+        fires=(40,),
+        quiet=(20,),
+    ),
+    Case("TicketRouterKeyLimited", "an import at its limit", _of_key("0+1200x60", "0+400x60"), quiet=(40, 60)),
+    Case(
+        "TicketRouterKeyLimited",
+        "a mass mailing's twenty minutes",
+        _of_key("0+10x60", "0x9 20+20x19 400x30"),
+        quiet=(28, 45),
+    ),
+    Case(
+        "TicketRouterKeyLimited",
+        "three refused of four at night",
+        _of_key("0x30 1x60", "0x30 1 2 3x60"),
+        quiet=(45, 60),
+    ),
+)
