@@ -10,6 +10,7 @@ from models.scoring import Outcome, Reason
 from models.ticket import ContentType
 from service.decision import Flag
 from service.http.shapes import Output, Problem
+from service.lifecycle import Phase
 
 TICKET_ID_LENGTH = 200
 ADDRESS_LENGTH = 2000
@@ -195,7 +196,7 @@ class WorkerOut(Output):
     """One process of several. `serving` is null until it serves."""
 
     pid: int
-    phase: Literal["starting", "ready", "draining"]
+    phase: Phase
     serving: ServingOut | None
 
 
@@ -216,7 +217,7 @@ class StatusOut(Output):
     `not_ready` says why no ticket should be sent here now. `last_reload` is null until there was one.
     """
 
-    phase: Literal["starting", "ready", "draining"]
+    phase: Phase
     not_ready: str | None
     uptime_seconds: float
     last_reload: LastReloadOut | None

@@ -6,8 +6,8 @@ laid between the sample tickets' own confidences, so that all three outcomes occ
 `python -m tests.support.tiny FOLDER` writes one as large as RoBERTa's base model, for what depends on a model's cost.
 """
 
+import argparse
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -200,4 +200,6 @@ def rewritten(bundle: Path, store: Path, **changes: Any) -> Path:
 
 
 if __name__ == "__main__":
-    print(tiny_bundle(Path(sys.argv[1]), BASE))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    print(tiny_bundle(parser.parse_args().folder, BASE))
