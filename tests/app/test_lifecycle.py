@@ -1,10 +1,10 @@
 """Start, refusal to start, draining, and the command line, each in a process of its own."""
 
+import contextlib
 import json
 import re
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,26 +24,21 @@ ONE_LINE = re.compile(r"error: [^\n]+\n")
 def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: Path) -> None:
     """Requests on their way when the signal comes all get 200; afterwards nobody listens; the exit status is 0."""
     slowly = ("--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0", "--queue-seconds", "60")
-    with serving(tiny_bundle_path, *slowly) as service:  # it is asked while it drains, on fast machines too
-        codes: list[int] = []
-        tickets = [{"body": f"{3 * SAMPLES[0][1]} {number}"} for number in range(200)]
-
-        def ask() -> None:
-            with service.client() as client:
-                codes.append(client.post("/v1/route/batch", json={"tickets": tickets}).status_code)
-
-        threads = [threading.Thread(target=ask) for _ in range(12)]
-        for thread in threads:
-            thread.start()
+    body = json.dumps({"tickets": [{"body": f"{3 * SAMPLES[0][1]} {number}"} for number in range(200)]}).encode()
+    batch = post_head("/v1/route/batch", len(body), "Connection: close") + body
+    # It is asked while it drains, on fast machines too; and all was sent before the signal, on slow ones too.
+    with serving(tiny_bundle_path, *slowly) as service, contextlib.ExitStack() as opened:
+        waiting = [opened.enter_context(socket.create_connection(("127.0.0.1", service.port), 60)) for _ in range(12)]
+        for each in waiting:
+            each.sendall(batch)
         wait_until(lambda: service.counts("queue_depth") > 100)
-        assert codes == [], "the load was over before the signal"
         service.process.send_signal(signal.SIGTERM)
         wait_until(lambda: service.management("/readyz").status_code == 503)
         assert service.management("/livez").status_code == 200
         wait_until(lambda: refused(service.port))
-        for thread in threads:
-            thread.join()
-        assert codes == [200] * 12
+        answers = [b"".join(iter(lambda each=each: each.recv(65536), b"")) for each in waiting]
+        assert [answer[:12] for answer in answers] == [b"HTTP/1.1 200"] * 12
+        assert all(answer.endswith(b"}") for answer in answers)
         assert service.process.wait(10) == 0
 
 
