@@ -25,10 +25,16 @@ class Allowance:
         self._left = seconds
         self._clock = clock
         self._lock = threading.Lock()
+        self.costly = False
+        """Whether one of its tickets was too much for the event loop. The others begin in threads then."""
 
     def has(self, seconds: float) -> bool:
         """Whether more than this is left."""
         return self._left > seconds
+
+    def found_costly(self) -> None:
+        """Of a request of one ticket there are no others."""
+        self.costly = self._left < math.inf
 
     @contextmanager
     def budget(self, seconds: float) -> Iterator[Budget]:

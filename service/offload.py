@@ -7,8 +7,9 @@ take turns, as they do before the model.
 import asyncio
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -25,7 +26,10 @@ T = TypeVar("T")
 INLINE_BYTES = 4_000
 """Inputs up to this size are handled at once: mostly under 2 ms."""
 INLINE_SECONDS = 0.02
-"""Made to cost time, they can take 100 ms: then they go to a thread after all."""
+"""Made to cost time, they can take 100 ms: then they go to a thread after all. Of CPU, for all that comes in one turn
+of the loop together: requests come by the dozen, and each of them could cost it."""
+LEAST_INLINE_SECONDS = 0.002
+"""With less left of a turn nothing is begun in it."""
 THREADS = 2
 """More than two rarely help: they share the interpreter lock, and the tokenizer is fast beside the model."""
 MAX_PENDING_BYTES = 16_000_000
@@ -63,6 +67,33 @@ class _Pace:
         return self._seconds * size / self._size / THREADS if self._size else 0.0
 
 
+class _Turn:
+    """How much of this turn of the loop is left for work on it."""
+
+    def __init__(self) -> None:
+        self._spent = 0.0
+        self._ends = False
+
+    @property
+    def left(self) -> float:
+        left = INLINE_SECONDS - self._spent
+        return left if left >= LEAST_INLINE_SECONDS else 0.0
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        started = time.thread_time()
+        try:
+            yield
+        finally:
+            self._spent += time.thread_time() - started
+            if not self._ends:
+                self._ends = True
+                asyncio.get_running_loop().call_soon(self._end)
+
+    def _end(self) -> None:
+        self._spent, self._ends = 0.0, False
+
+
 class Offload:
     """Runs work inline when its input is small, else in one of a few threads. Use from one event loop only."""
 
@@ -73,6 +104,7 @@ class Offload:
         self._waiting: list[tuple[int, int, _Job]] = []  # a heap: by tag, then in order of arrival
         self._running = 0
         self._pace = _Pace()
+        self._turn = _Turn()
 
     async def run(self, size: int, work: Callable[[], T], claim: Claim) -> T:
         """The work's result. `size` is its input's, in bytes or characters.
@@ -81,8 +113,9 @@ class Offload:
             Overloaded: too much waits already, or too much of this caller's; or its turn would come too late.
             DeadlinePassed: its turn came too late.
         """
-        if size <= INLINE_BYTES:
-            return work()
+        if size <= INLINE_BYTES and self._turn.left:
+            with self._turn.spending():
+                return work()
         return await self._in_thread(size, work, claim)
 
     async def run_within(self, seconds: float, size: int, work: Callable[[Budget], T], claim: Claim) -> T:
@@ -92,10 +125,12 @@ class Offload:
             TooComplex: it is used up.
             Overloaded, DeadlinePassed: as `run`.
         """
-        if size <= INLINE_BYTES:
+        if size <= INLINE_BYTES and not claim.allowance.costly and (left := self._turn.left):
             try:
-                return _within(claim, INLINE_SECONDS, work)
+                with self._turn.spending():
+                    return _within(claim, left, work)
             except TooComplex:
+                claim.allowance.found_costly()
                 # It is begun anew where nobody else waits for it, unless it has had all that there is.
                 if not claim.allowance.has(INLINE_SECONDS):
                     raise

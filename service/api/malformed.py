@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from service.errors import MalformedJson
+from service.http.body import Content
 
 NO_JSON = "the body is not JSON"
 DUPLICATE_KEY = "a key stands twice in one object of the body, and parsers differ in which one counts; send it once"
@@ -45,16 +46,16 @@ _UNREADABLE: Mapping[str, str] = {
 }
 
 
-def malformed(body: bytes, error: ValidationError) -> MalformedJson:
+def malformed(body: Content, error: ValidationError) -> MalformedJson:
     """What is wrong with the body, of which the parser says this."""
     return MalformedJson(_nothing(body) or _encoding(body) or _syntax(error))
 
 
-def _nothing(body: bytes) -> str | None:
+def _nothing(body: Content) -> str | None:
     return None if body.strip() else "the body is empty; send an object in JSON"
 
 
-def _encoding(body: bytes) -> str | None:
+def _encoding(body: Content) -> str | None:
     """Named first, since the parser takes a wrong encoding for wrong signs. A byte order mark is added unseen."""
     if body.startswith(_BYTE_ORDER_MARK):
         return "the body begins with a byte order mark; send UTF-8 without one"

@@ -20,6 +20,7 @@ from service.api.malformed import CONSTANT, DUPLICATE_KEY, malformed
 from service.api.pieces import has_too_many_pieces
 from service.api.schemas import Input, ReloadRequest, RouteRequest, names_of
 from service.errors import InvalidRequest, MalformedJson
+from service.http.body import Content
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -44,7 +45,7 @@ Parsed = RouteRequest | InvalidRequest
 """A ticket of a batch, or why it is none: its neighbours are decided all the same."""
 
 
-def parse_route(body: bytes) -> RouteRequest:
+def parse_route(body: Content) -> RouteRequest:
     """One ticket.
 
     Raises:
@@ -54,7 +55,7 @@ def parse_route(body: bytes) -> RouteRequest:
     return _validated(_ROUTE, body)
 
 
-def parse_reload(body: bytes) -> ReloadRequest:
+def parse_reload(body: Content) -> ReloadRequest:
     """Which bundle to reload.
 
     Raises:
@@ -72,7 +73,7 @@ class BatchParser:
         self.model = create_model("BatchRequest", __base__=Input, tickets=(tickets, ...))
         self._shape = _Shape[Any](self.model)
 
-    def parse(self, body: bytes) -> Sequence[Parsed]:
+    def parse(self, body: Content) -> Sequence[Parsed]:
         """The tickets in order.
 
         Raises:
@@ -83,14 +84,14 @@ class BatchParser:
         return tickets
 
 
-def _validated(shape: _Shape[T], body: bytes) -> T:
+def _validated(shape: _Shape[T], body: Content) -> T:
     if len(body) <= LARGE_BYTES:
         return _read(shape, body)
     with _ONE_LARGE:
         return _read(shape, body)
 
 
-def _read(shape: _Shape[T], body: bytes) -> T:
+def _read(shape: _Shape[T], body: Content) -> T:
     if has_too_many_pieces(body):
         raise InvalidRequest((TOO_MANY_VALUES,))
     try:
@@ -108,7 +109,7 @@ def _ticket_or_error(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return InvalidRequest(field_errors(error, TICKET_NAMES))
 
 
-def _refusal(shape: _Shape[Any], error: ValidationError, body: bytes) -> MalformedJson | InvalidRequest:
+def _refusal(shape: _Shape[Any], error: ValidationError, body: Content) -> MalformedJson | InvalidRequest:
     if _is_syntax(error):
         return malformed(body, error)
     try:
@@ -124,7 +125,7 @@ def _is_syntax(error: ValidationError) -> bool:
     return error.error_count() == 1 and error.errors(include_input=False)[0]["type"] == "json_invalid"
 
 
-def _refuse_ambiguity(body: bytes) -> None:
+def _refuse_ambiguity(body: Content) -> None:
     """What one parser takes and the next refuses, or reads differently: equal keys in one object, NaN and infinities.
 
     The body has been parsed: its depth is bounded, and it is UTF-8.

@@ -6,6 +6,8 @@ everybody waiting for a quarter of a second, a megabyte of text for five millise
 
 from collections.abc import Iterator
 
+from service.http.body import Content
+
 MAX_PIECES = 50_000
 """Strings, commas and opening brackets. A batch of 256 tickets may have some sixty headers each."""
 
@@ -14,7 +16,7 @@ _SLICE_BYTES = 64_000
 """Counted at a time: to take two million escapes out of 4 MB in one go holds the interpreter for 25 ms."""
 
 
-def has_too_many_pieces(body: bytes) -> bool:
+def has_too_many_pieces(body: Content) -> bool:
     """Whether there are more than MAX_PIECES. What is no JSON is counted as well as can be."""
     if len(body) <= MAX_PIECES or _signs(body) + body.count(b'"') <= MAX_PIECES:
         return False
@@ -29,7 +31,7 @@ def has_too_many_pieces(body: bytes) -> bool:
     return False
 
 
-def _slices(body: bytes) -> Iterator[bytes]:
+def _slices(body: Content) -> Iterator[Content]:
     """The body in slices that cut no escape in two."""
     start = 0
     while start < len(body):
@@ -41,5 +43,5 @@ def _slices(body: bytes) -> Iterator[bytes]:
         start += len(part)
 
 
-def _signs(text: bytes) -> int:
+def _signs(text: Content) -> int:
     return sum(map(text.count, _SIGNS))

@@ -26,7 +26,7 @@ from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
 from service.http.authorization import REFUSALS as GATE_REFUSALS
 from service.http.authorization import Gate, caller_of, secured
-from service.http.body import BodyReader
+from service.http.body import BodyReader, Content
 from service.http.connection import raise_refusal, while_connected
 from service.http.direct import Endpoint
 from service.http.early import Check
@@ -150,7 +150,7 @@ class Api:
         """Decide one ticket: which department, how sure, and whether to route it, suggest it, or leave it to people."""
         claim = self._admitted(ROUTE, request)
         media = media_type(request, JSON, MAIL)
-        body = await self._bodies.read(request, self._settings.max_body_bytes, claim.deadline)
+        body = await self._bodies.read(request, self._settings.max_body_bytes, claim.deadline, claim.caller)
         with while_connected(request.scope):
             ticket = await (self._mail(body, claim) if media == MAIL else self._parsed(body, _json_ticket, claim))
             decision = await self._router.decide(ticket, claim)
@@ -161,7 +161,7 @@ class Api:
         """Decide many tickets; one result or one error each, in their order."""
         claim = self._admitted(BATCH, request)
         media_type(request, JSON)
-        body = await self._bodies.read(request, self._settings.max_batch_body_bytes, claim.deadline)
+        body = await self._bodies.read(request, self._settings.max_batch_body_bytes, claim.deadline, claim.caller)
         with while_connected(request.scope):
             tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)), claim)
             self._access.take_more(caller_of(request.scope), len(tickets) - 1)
@@ -194,13 +194,13 @@ class Api:
         self._router.check(claim)
         return claim
 
-    async def _parsed(self, body: bytes, parse: Callable[[bytes], T], claim: Claim) -> T:
+    async def _parsed(self, body: Content, parse: Callable[[Content], T], claim: Claim) -> T:
         with self._telemetry.stage("parse"):
             return await self._offload.run(len(body), lambda: parse(body), claim)
 
-    async def _mail(self, body: bytes, claim: Claim) -> Ticket:
+    async def _mail(self, body: Content, claim: Claim) -> Ticket:
         with self._telemetry.stage("parse"):
-            return await read_mail(self._offload, body, claim)
+            return await read_mail(self._offload, bytes(body), claim)
 
     async def _decide_all(
         self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], claim: Claim
@@ -248,7 +248,7 @@ def _window(engine: Engine) -> int:
     return max(share, engine.limits.runners + 1)
 
 
-def _json_ticket(body: bytes) -> Ticket:
+def _json_ticket(body: Content) -> Ticket:
     return ticket_of(parse_route(body))
 
 

@@ -25,10 +25,11 @@ class Joined:
     collector.
     """
 
-    __slots__ = ("_head", "_on_response", "_transport", "_untold")
+    __slots__ = ("_close", "_head", "_on_response", "_transport", "_untold")
 
-    def __init__(self, cycle: RequestResponseCycle) -> None:
+    def __init__(self, cycle: RequestResponseCycle, close: Callable[[], None]) -> None:
         self._transport: asyncio.Transport = cycle.transport
+        self._close = close
         self._on_response: Callable[[], None] = cycle.on_response
         self._head: bytes | None = None
         self._untold: bool = cycle.waiting_for_100_continue
@@ -51,12 +52,12 @@ class Joined:
 
     def close(self) -> None:
         self._flush()
-        self._transport.close()
+        self._close()
 
     def _complete(self) -> None:
         self._flush()
         if self._untold:
-            self._transport.close()
+            self._close()
         self._on_response()
 
     def _flush(self) -> None:

@@ -5,15 +5,18 @@ from dataclasses import dataclass, field
 from service.http.connections import Connections
 from service.http.early import Early, never
 from service.http.limits import Limits
+from service.http.piecewise import Share
 from service.http.refusals import Answers, OnRefusal
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Its limits, who is inside, and how it turns away: by the head alone, and what no application has seen."""
+    """Its limits, who is inside, how it turns away (by the head alone, and what no application has seen), and its share
+    of a turn."""
 
     limits: Limits
     connections: Connections
     on_refusal: OnRefusal
     early: Early = never
     answers: Answers = field(default_factory=Answers)
+    share: Share = field(default_factory=Share)

@@ -26,9 +26,13 @@ class Limits:
     write_seconds: float = 10.0
     """How long an answer may wait for a client that does not read on."""
 
+    linger_seconds: float = 1.0
+    """How long a body that was on its way is still taken, unread, after a connection's last answer. Closed at once, it
+    would be reset by the system, and who is still sending would lose the answer."""
+
     head_bytes: int = 16 * 1024
     """Request line and headers: ten times what clients and proxies send. Looked at after each piece of at most 4 KB
-    (`protocol.py`), so that up to 20 KB may pass."""
+    (`piecewise.py`), so that up to 20 KB may pass."""
 
     headers: int = 64
     """Each costs time in every layer that reads them."""

@@ -6,12 +6,12 @@ work a connection always has a deadline. It overrides methods of `HttpToolsProto
 
 import asyncio
 from collections.abc import Callable
+from enum import Enum, auto
 from functools import partial
 
 import httptools
 import structlog
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from service import errors
@@ -19,22 +19,27 @@ from service.http.connection import EXTENSION, REFUSED, Connection
 from service.http.cycle import ANSWERED, Joined
 from service.http.deadline import Deadline
 from service.http.door import Door
-from service.http.flow import Arriving, Flow
 from service.http.heads import ambiguity, has_path, without_upgrade
+from service.http.piecewise import PiecewiseProtocol
 from service.http.refusals import Refusal
 from service.http.request_id import new_request_id
-
-PIECE_BYTES = 4096
-"""Larger input is parsed piece by piece, since the parser cannot be stopped within one. An ordinary request fits."""
 
 _log = structlog.get_logger()
 
 
-class LimitedProtocol(HttpToolsProtocol):
+class Arriving(Enum):
+    """What of a request is on its way."""
+
+    NOTHING = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+class LimitedProtocol(PiecewiseProtocol):
     """One connection, from its first byte to its last."""
 
     def __init__(self, door: Door, config: Config, server_state: ServerState) -> None:
-        super().__init__(config, server_state, app_state={})
+        super().__init__(door.share, config, server_state)
         self._door = door
         self._limits = door.limits
         self._connection = Connection()
@@ -43,14 +48,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._arriving = Arriving.NOTHING
         self._received = 0  # bytes of this head or, with its framing, of this body
         self._content = 0  # bytes of this body
-        self._held = bytearray()
-        self._deaf = False  # whatever else comes is not wanted
         self._fault: Callable[[], errors.ServiceError] | None = None
         """Not the error itself: what was raised holds the frames it came through, and they hold this connection."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
-        self.flow = self._flow = Flow(transport)
         if self._deaf:
             return transport.abort()
         self._door.connections.waits(self)
@@ -68,28 +70,13 @@ class LimitedProtocol(HttpToolsProtocol):
         self.cycle = None  # type: ignore[assignment] # as uvicorn's own before the first
         self.pipeline.clear()
 
-    def data_received(self, data: bytes) -> None:
-        if self._held or self.pipeline or len(data) > PIECE_BYTES:
-            self._held += data
-            self._take_held()
-        else:
-            self._take(data)
+    def _expected(self) -> int:
+        if self._arriving is not Arriving.BODY:
+            return 0
+        declared = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
+        return max(declared - self._content, 0)
 
-    def _take_held(self) -> None:
-        """Parse what was held back; beyond a request that must wait for an earlier one's answer nothing is parsed."""
-        while self._held and not self.pipeline and not self._deaf:
-            piece = bytes(self._held[:PIECE_BYTES])
-            del self._held[:PIECE_BYTES]
-            self._take(piece)
-        if self._deaf:
-            self._held.clear()
-        self._flow.holding = bool(self._held or self.pipeline)
-        if self._flow.holding:
-            self.flow.pause_reading()
-        else:
-            self.flow.resume_reading()
-
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes | memoryview) -> None:
         if self._deaf:
             return
         if self._arriving is Arriving.NOTHING:
@@ -104,7 +91,7 @@ class LimitedProtocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(errors.MalformedHttp())
         except httptools.HttpParserUpgrade as wish:
-            self._take_unchanged(data[wish.args[0] :])
+            self._take_unchanged(bytes(data[wish.args[0] :]))
         else:
             self._weigh()
 
@@ -163,7 +150,7 @@ class LimitedProtocol(HttpToolsProtocol):
             raise self._failed(errors.MalformedHttp, "the request's target has no path")
         if not self._refused_early():
             super().on_headers_complete()
-            Joined(self.cycle)
+            Joined(self.cycle, self._leave)
         self._arriving = Arriving.BODY
         self._received = self._content = 0
         self._arrival.set(self._limits.body_seconds)
@@ -189,6 +176,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             self._departure.set(self._limits.write_seconds)
             return
+        if self._deaf and not self._answering():
+            self._departure.set(self._limits.linger_seconds)
         if not self._answering():
             self._door.connections.waits(self)
         if self._flow.holding:
@@ -219,6 +208,14 @@ class LimitedProtocol(HttpToolsProtocol):
         self._deaf = True
         if self.transport is not None:  # else it was let in a moment ago, and `connection_made` closes it
             self.transport.abort()
+
+    def _leave(self) -> None:
+        """End after this answer, which who is still sending must have the time to read."""
+        if self._arriving is not Arriving.BODY or self.pipeline or self.transport.is_closing():
+            return self.transport.close()
+        self._deaf = True
+        self._arrival.clear()
+        return self.transport.write_eof()
 
     def _answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -11,13 +11,14 @@ from service.http.connections import Connections
 from service.http.door import Door
 from service.http.early import Early, never
 from service.http.limits import PUBLIC, Limits
+from service.http.piecewise import Share
 from service.http.protocol import LimitedProtocol
 
 PAUSE_SECONDS = 0.02
 
 
 async def accepted(
-    app: ASGIApp, limits: Limits = PUBLIC, early: Early = never, idle_seconds: float = 5
+    app: ASGIApp, limits: Limits = PUBLIC, early: Early = never, idle_seconds: float = 5, share: Share | None = None
 ) -> tuple[LimitedProtocol, asyncio.Transport, socket.socket]:
     """A connection to this application, the only one of its port, and its client's end."""
     ours, theirs = socket.socketpair()
@@ -29,7 +30,9 @@ async def accepted(
         timeout_keep_alive=idle_seconds,  # type: ignore[arg-type] # the loop takes parts of a second as well
     )
     connections = Connections(1)
-    protocol = LimitedProtocol(Door(limits, connections, lambda _refusal: None, early), config, ServerState())
+    protocol = LimitedProtocol(
+        Door(limits, connections, lambda _refusal: None, early, share=share or Share()), config, ServerState()
+    )
     connections.add(protocol)
     transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
     return protocol, transport, theirs

@@ -135,6 +135,21 @@ def test_who_does_not_read_is_cut_off(brisk: Service) -> None:
     assert ask(brisk) == 200
 
 
+def test_who_is_still_sending_gets_the_answer(brisk: Service) -> None:
+    """Closed at once, the connection would be reset, and a client that first sends and then reads had no 413."""
+    too_large = head("Content-Length: 8000000")
+    with connect(brisk.port, too_large) as connection:
+        connection.sendall(b" " * 8_000_000)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
+        assert connection.recv(1) == b""
+
+
+def test_who_sends_on_without_end_after_its_answer_is_cut_off(brisk: Service) -> None:
+    """The answer had its time."""
+    with connect(brisk.port, head("Transfer-Encoding: chunked")) as connection, pytest.raises(ConnectionError):
+        send_without_end(connection, b"10000\r\n" + b"x" * 65536 + b"\r\n")
+
+
 def test_requests_in_one_piece_are_answered_in_their_order(brisk: Service) -> None:
     """Pipelining is served, a few requests at a time."""
     wanted = b"".join(post(GOOD, f"X-Request-ID: {number}") for number in range(300))

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from service.http.limits import PUBLIC
-from service.http.protocol import PIECE_BYTES
+from service.http.piecewise import PIECE_BYTES
 from tests.faults.brisk import SHORT
 from tests.faults.corpus import corpus
 from tests.faults.http_cases import get, head_cases, http_cases

@@ -4,6 +4,7 @@ import contextlib
 import resource
 import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,12 @@ import psutil
 from onnx import numpy_helper
 
 from models.bundle import point_current
-from service.http import body
+from service.http.room import FREE_BYTES, GRACE_SECONDS, LIMIT_BYTES
 from tests.benchmarks.memory import resident_megabytes
 from tests.faults.flood import GROWTH_MEGABYTES, growth, growth_of_stock
 from tests.faults.http_cases import head
-from tests.support.process import serving
+from tests.support.keys import Known, file_of
+from tests.support.process import post_head, serving
 from tests.support.reloading import ask, reload, version_of
 from tests.support.tiny import rewritten
 from tests.support.waiting import wait_until
@@ -25,8 +27,10 @@ from tests.support.waiting import wait_until
 LARGE_FLOATS = 50_000_000
 """Of a graph: 200 MB, and twice that while it is loaded."""
 SENDERS = 64
-HALF_BYTES = 3_900_000
+HALF_BYTES = 3_999_000
+FITTING = LIMIT_BYTES // (HALF_BYTES - FREE_BYTES)
 SPARE_BYTES = 150_000_000
+PAUSE_SECONDS = 0.2
 
 
 def test_memory_returns_after_floods_of_the_largest_bodies(tiny_bundle_path: Path) -> None:
@@ -46,22 +50,50 @@ def test_bodies_on_their_way_have_a_bound_together(tiny_bundle_path: Path) -> No
     with serving(tiny_bundle_path) as service, contextlib.ExitStack() as stack:
         before = resident_megabytes(service.process.pid)
         senders = [stack.enter_context(half_sent(service.port)) for _ in range(SENDERS)]
-        fitting = body.ARRIVING_BYTES // HALF_BYTES
-        wait_until(lambda: len(select.select(senders, [], [], 0)[0]) >= SENDERS - fitting)
+        wait_until(lambda: len(select.select(senders, [], [], 0)[0]) >= SENDERS - FITTING)
         answers = [each.recv(4096).lower() for each in select.select(senders, [], [], 0)[0]]
         assert ask(service)["outcome"]
-        assert len(answers) == SENDERS - fitting
+        assert len(answers) == SENDERS - FITTING
         assert all(b"too_many_bodies" in answer and b"connection: close" in answer for answer in answers)
         # Some twice the bound, with what each connection reads ahead; all of them would be four times.
-        assert resident_megabytes(service.process.pid) - before < 3 * body.ARRIVING_BYTES / 1e6
+        assert resident_megabytes(service.process.pid) - before < 3 * LIMIT_BYTES / 1e6
+
+
+def test_bodies_that_do_not_come_keep_nobody_out(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """One that does come makes them leave: another key's at once, their own when they have had their time."""
+    slow, other = Known("slow"), Known("other")
+    keys = tmp_path / "keys.toml"
+    keys.write_text(file_of(slow, other))
+    with serving(tiny_bundle_path, "--keys-file", str(keys)) as service, contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(half_sent(service.port, bearer(slow))) for _ in range(FITTING)]
+        assert sent_in_pieces(service.port, bearer(other)).startswith(b"HTTP/1.1 200 ")
+        assert len(select.select(senders, [], [], 5)[0]) == 1
+        stack.enter_context(half_sent(service.port, bearer(slow)))
+        time.sleep(GRACE_SECONDS)
+        assert sent_in_pieces(service.port, bearer(slow)).startswith(b"HTTP/1.1 200 ")
+
+
+def bearer(known: Known) -> str:
+    return f"Authorization: Bearer {known.key}"
+
+
+def sent_in_pieces(port: int, *headers: str) -> bytes:
+    """The answer to a mail of some size, half of which comes later."""
+    mail = b"Subject: Order\r\n\r\n" + b"Where is my order?\r\n" * 47_000
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as sender:
+        sender.sendall(post_head("/v1/route", len(mail), "Connection: close", *headers, kind="message/rfc822"))
+        sender.sendall(mail[: len(mail) // 2])
+        time.sleep(PAUSE_SECONDS)
+        sender.sendall(mail[len(mail) // 2 :])
+        return b"".join(iter(lambda: sender.recv(65536), b""))
 
 
 @contextlib.contextmanager
-def half_sent(port: int) -> Iterator[socket.socket]:
+def half_sent(port: int, *headers: str) -> Iterator[socket.socket]:
     """A batch of which nearly all has been sent."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sender:
         with contextlib.suppress(ConnectionError):
-            sender.sendall(head("Content-Length: 4000000", request="POST /v1/route/batch HTTP/1.1"))
+            sender.sendall(head("Content-Length: 4000000", *headers, request="POST /v1/route/batch HTTP/1.1"))
             sender.sendall(b" " * HALF_BYTES)
         yield sender
 

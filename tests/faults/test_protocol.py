@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from service.http.direct import application
 from service.http.early import Early, never
 from service.http.limits import PUBLIC
 from service.http.middleware import Problems, RequestId
+from service.http.piecewise import PIECE_BYTES, Share
 from service.http.refusals import Refusal
 from service.http.request_id import Headers
 from tests.faults.accepted import accepted
@@ -43,10 +45,10 @@ def full(_target: bytes, _headers: Headers) -> Refusal:
     return Refusal(Overloaded(1), "id-1")
 
 
-async def exchange(parts: list[bytes], early: Early = never) -> bytes:
+async def exchange(parts: list[bytes], early: Early = never, share: Share | None = None) -> bytes:
     """What comes back for these parts, sent one after another, until the connection is closed."""
     app = RequestId(Problems(application(echo)))
-    protocol, _, theirs = await accepted(app, LIMITS, early, IDLE_SECONDS)
+    protocol, _, theirs = await accepted(app, LIMITS, early, IDLE_SECONDS, share)
     reader, writer = await asyncio.open_connection(sock=theirs)
     for part in parts:
         writer.write(part)
@@ -58,8 +60,9 @@ async def exchange(parts: list[bytes], early: Early = never) -> bytes:
         received = b""
     finally:
         writer.transport.abort()
-        await asyncio.sleep(0)
-    assert len(protocol._door.connections) == 0
+    async with asyncio.timeout(SECONDS):
+        while protocol._door.connections:  # noqa: ASYNC110 - one that lingers learns of the end in a later turn
+            await asyncio.sleep(0)
     return received
 
 
@@ -96,6 +99,33 @@ def test_the_same_bytes_in_any_pieces_get_the_same_answers() -> None:
         whole = STATUS.findall(asyncio.run(exchange([raw], early)))
         single = STATUS.findall(asyncio.run(exchange([bytes([byte]) for byte in raw], early)))
         assert whole == single == statuses
+
+
+@pytest.mark.parametrize("one", [post(b" " * 900), chunked(b" " * 9, 100)], ids=["declared", "chunked"])
+def test_what_is_more_than_a_turns_share_is_parsed_in_the_next_turns(one: bytes) -> None:
+    """Nothing of it is lost, and the answers are the same."""
+    raw = one * 20
+    assert len(raw) > 4 * PIECE_BYTES
+    whole, pressed = (asyncio.run(exchange([raw], share=Share(size))) for size in (len(raw), 1))
+    assert STATUS.findall(pressed) == STATUS.findall(whole) == [b"200"] * 20
+
+
+def test_a_share_is_for_one_turn_and_for_all() -> None:
+    """Who comes when it is used up waits, and not for longer than the turn."""
+
+    async def play() -> list[bool]:
+        share = Share(100)
+        found = []
+        for _ in range(2):
+            share.take(60)
+            found.append(share.is_used_up)
+            share.take(60)
+            found.append(share.is_used_up)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return found
+
+    assert asyncio.run(play()) == [False, True] * 2
 
 
 def test_a_deadline_that_moves_rings_once_and_at_its_last_place() -> None:

@@ -61,6 +61,8 @@ class _Transport(asyncio.Transport):
 
     def resume_reading(self) -> None: ...
 
+    def write_eof(self) -> None: ...
+
 
 async def _echo(request: Request) -> PlainTextResponse:
     body = await BodyReader().read(request, BODY_BYTES, asyncio.get_running_loop().time() + 5)

@@ -123,6 +123,55 @@ def test_the_tickets_of_a_request_spend_one_allowance() -> None:
         assert seconds < 0.1 + 20 * 0.018
 
 
+async def together(offload: Offload, claims: list[Claim], work_seconds: float) -> list[str]:
+    """The threads in which work on small inputs that came in one turn was begun."""
+    threads: list[str] = []
+    await asyncio.gather(
+        *(offload.run_within(0.2, 1, lambda budget: busy(work_seconds, budget, threads), claim) for claim in claims)
+    )
+    return threads
+
+
+def test_all_that_comes_in_one_turn_has_one_share_of_it() -> None:
+    """Else dozens, each within its own, hold the loop for a second. The next turn has a share as well."""
+
+    async def play() -> None:
+        offload = Offload()
+        for _ in range(2):
+            threads = await together(offload, [PATIENT] * 16, 0.012)
+            # The first is done, the second is begun and cut short; no other is.
+            assert threads.count("MainThread") == 2
+            assert len(threads) == 17
+        offload.close()
+
+    asyncio.run(play())
+
+
+def test_ordinary_tickets_that_come_together_stay_on_the_loop() -> None:
+    """Two milliseconds each would be much."""
+
+    async def play() -> None:
+        offload = Offload()
+        assert await together(offload, [PATIENT] * 64, 0.0001) == ["MainThread"] * 64
+        offload.close()
+
+    asyncio.run(play())
+
+
+def test_a_request_that_was_too_much_for_the_loop_once_keeps_off_it() -> None:
+    """Its other tickets would take a turn's share each, and leave nothing to anybody else."""
+
+    async def play() -> None:
+        offload, claim = Offload(), Claim(math.inf, allowance=Allowance(2.0))
+        assert (await together(offload, [claim], 0.06))[0] == "MainThread"
+        assert "MainThread" not in await together(offload, [claim], 0.0)
+        assert (await together(offload, [PATIENT], 0.06))[0] == "MainThread"
+        assert (await together(offload, [PATIENT], 0.0)) == ["MainThread"]
+        offload.close()
+
+    asyncio.run(play())
+
+
 def test_a_small_input_is_not_begun_anew_where_nothing_is_left_for_it() -> None:
     """It would have no more time than it has had: a batch of hostile tickets would cost twice as much."""
     threads: list[str] = []
