@@ -87,10 +87,10 @@ USER 10001:10001
 STOPSIGNAL SIGTERM
 
 FROM runtime AS serving
+# The management port stays on loopback: without keys whoever reaches it may reload. k8s/ opens it behind its policies.
 ENV TICKET_ROUTER_BUNDLE=/bundles/current \
     TICKET_ROUTER_STATE_DIR=/state \
-    TICKET_ROUTER_HOST=0.0.0.0 \
-    TICKET_ROUTER_MANAGEMENT_HOST=0.0.0.0
+    TICKET_ROUTER_HOST=0.0.0.0
 EXPOSE 8080 9090
 # Not /readyz: Swarm and its like kill what is unhealthy, and a service that replaces a failed session or drains heals
 # or ends by itself. Not /livez: it answers before there is a model, and compose's service_healthy would lie.

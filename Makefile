@@ -44,15 +44,18 @@ test: env service-env programs ## the whole test suite
 slow: env service-env ## the slow checks: ten kills of a training, the guarantee re-split hundreds of times, a killed search
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
+# Not tests.benchmarks.overload: with a tiny model it is the client that is measured. It wants a bundle of yours.
 faults: env programs ## the catalogue of faults in its long form, with the limits as they are
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 3600
 	$(BIN)/python -m tests.faults.mutations --count 10000
 	$(BIN)/python -m tests.faults.kills --count 1000
 	$(BIN)/python -m tests.faults.drains --count 100
-	$(BIN)/python -m tests.faults.drains --count 20 -- --workers 2
+	$(BIN)/python -m tests.faults.drains --count 40 -- --workers 2
 	$(BIN)/python -m tests.faults.restarts --count 200
 	$(BIN)/python -m tests.faults.series --count 100000
 	$(BIN)/python -m tests.faults.flood
+	$(BIN)/python -m tests.benchmarks.connections
+	$(BIN)/python -m tests.benchmarks.hostile
 	$(BIN)/python -m pytest tests/app/test_reload_under_load.py -m "slow or not slow" --timeout 3600
 
 soak: env ## everything clients do, 300,000 times; memory's slope, what stays open; SOAK="--count 300000 --bundle folder"

@@ -42,8 +42,8 @@ class Settings(BaseSettings):
     """Public port, the `/v1` API. 0 takes any free one and logs it."""
 
     management_host: str = "127.0.0.1"
-    """Address the management port listens on. Probes and metrics ask for no key, so widen it only inside a closed
-    network."""
+    """Address the management port listens on, in images too. Probes and metrics ask for no key, so widen it only inside
+    a closed network."""
 
     management_port: Port = 9090
     """Management port: metrics, probes, documentation, status. Apart, so that load on one can't hide the other."""

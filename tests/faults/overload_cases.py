@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tests.faults.http_cases import ROUTE, head
-from tests.faults.wire import CLOSED, Case, Played, Result, play_all
+from tests.faults.wire import Case, Played, Result, play_all
 
 SECONDS = 30.0
 """For a busy machine: what hangs is found, what is slow is not."""
@@ -61,12 +61,6 @@ def faults_of(port: int, burst: Burst) -> list[str]:
     if not _polite(refused):
         faults.append(f"{burst.name}: refused without a Retry-After of less than a minute")
     return faults
-
-
-def leavers(count: int, document: Document, request: str = ROUTE) -> list[Case]:
-    """Requests whose clients hang up at once."""
-    body = json.dumps(document(WORDS * 20)).encode()
-    return [Case("leaves", (_post(body, request),), frozenset({CLOSED, 200, 429}), 0.05)] * count
 
 
 def _post(body: bytes, request: str, *lines: str) -> bytes:

@@ -40,8 +40,8 @@ class Service:
     def client(self, **options: Any) -> httpx.Client:
         return httpx.Client(base_url=self.url, timeout=30, **options)
 
-    def management(self, path: str) -> httpx.Response:
-        return httpx.get(self.management_url + path, timeout=30)
+    def management(self, path: str, seconds: float = 30) -> httpx.Response:
+        return httpx.get(self.management_url + path, timeout=seconds)
 
     def samples(self) -> dict[str, float]:
         """Every series of /metrics by its full name, labels included."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from multiprocessing import cpu_count
 
 import pytest
 
@@ -17,13 +18,14 @@ PEAKS = (Rate(100.0, 0.0), Rate(101.0, 0.0))
     [
         (SOUND, True),
         (replace(SOUND, goodput=Rate(90.0, 0.0)), False),
+        (replace(SOUND, goodput=Rate(90.0, cpu_count() / 2)), False),
         (replace(SOUND, refusals=(0.06, 0.07)), False),
         (replace(SOUND, recovery=5.1), False),
         (replace(SOUND, probes=(0.01, 1.1)), False),
         (replace(SOUND, codes=SOUND.codes + Counter({504: 1})), False),
         (replace(SOUND, codes=SOUND.codes + Counter({NO_ANSWER: 1})), False),
     ],
-    ids=["all", "goodput", "refusals", "recovery", "a probe", "late", "lost"],
+    ids=["all", "goodput", "goodput, of the cores left enough", "refusals", "recovery", "a probe", "late", "lost"],
 )
 def test_every_target_counts(flood: Flood, held: bool) -> None:
     """One that is missed is enough."""

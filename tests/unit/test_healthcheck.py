@@ -54,6 +54,12 @@ def test_the_health_check_asks_the_port_the_settings_default_to() -> None:
     assert Settings.model_fields["management_port"].default == healthcheck.PORT
 
 
+def test_images_open_no_port_but_the_public_one() -> None:
+    """A container without keys can be reloaded by nobody on its network, until somebody sets `management_host`."""
+    hosts = re.findall(r"\bTICKET_ROUTER_(\w*HOST)\b", (ROOT / "Dockerfile").read_text())
+    assert hosts == ["HOST"]
+
+
 def test_the_images_carry_the_projects_version() -> None:
     """Every target's label says what pyproject.toml says."""
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
