@@ -56,6 +56,7 @@ faults: env programs ## the catalogue of faults in its long form, with the limit
 	$(BIN)/python -m tests.faults.flood
 	$(BIN)/python -m tests.benchmarks.connections
 	$(BIN)/python -m tests.benchmarks.hostile
+	$(BIN)/python -m tests.benchmarks.stalls
 	$(BIN)/python -m pytest tests/app/test_reload_under_load.py -m "slow or not slow" --timeout 3600
 
 soak: env ## everything clients do, 300,000 times; memory's slope, what stays open; SOAK="--count 300000 --bundle folder"

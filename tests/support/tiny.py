@@ -3,7 +3,8 @@
 `tiny_roberta` is also a base model to train from (`--base`); `tiny_bundle` is what service tests serve. Thresholds are
 laid between the sample tickets' own confidences, so that all three outcomes occur whatever the random weights say.
 
-`python -m tests.support.tiny FOLDER` writes one as large as RoBERTa's base model, for what depends on a model's cost.
+`python -m tests.support.tiny FOLDER [--int8]` writes one as large as RoBERTa's base model, for what depends on a
+model's cost.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import torch
 from optimum.exporters.onnx import main_export
 from tokenizers import ByteLevelBPETokenizer
@@ -28,6 +30,7 @@ from models.golden import GoldenRow, dump_rows
 from models.scoring import FieldScoring, Threshold, judge, probabilities
 from models.text import TEXT_VERSION, prepare
 from models.ticket import Ticket
+from training.deliver.int8 import FULL, write_int8
 
 MAX_TOKENS = 64
 VOCABULARY = 400
@@ -87,8 +90,8 @@ def tiny_roberta(folder: Path, size: Size = TINY) -> Path:
     return folder
 
 
-def tiny_bundle(store: Path, size: Size = TINY) -> Path:
-    """A bundle in `store` around a random model of this size, its golden rows computed by torch."""
+def tiny_bundle(store: Path, size: Size = TINY, *, int8: bool = False) -> Path:
+    """A bundle in `store` around a random model of this size, its golden rows computed by torch; in int8 by itself."""
     folder = tiny_roberta(store / "base", size)
     graph = store / "graph"
     with warnings.catch_warnings():
@@ -96,14 +99,18 @@ def tiny_bundle(store: Path, size: Size = TINY) -> Path:
         main_export(str(folder), output=str(graph), task="text-classification", do_validation=False)
     tokenizer_json = (folder / "tokenizer.json").read_bytes()
     encoder = Encoder(tokenizer_json, max_tokens=size.max_tokens, pad_id=SPECIAL.index("<pad>"))
-    logits = _torch_logits(folder, encoder, SAMPLES)
+    model = graph / "model.onnx"
+    if int8:
+        model = graph / "model.int8.onnx"
+        write_int8(graph / "model.onnx", model, FULL)
+    logits = _graph_logits(model, encoder, SAMPLES) if int8 else _torch_logits(folder, encoder, SAMPLES)
     thresholds = {field.name: _thresholds(logits, FieldScoring(field, 1.0, ())) for field in LABELS}
     files = {
         "tokenizer.json": tokenizer_json,
         "golden.jsonl": dump_rows(_golden(encoder, logits, thresholds)),
-        "model.onnx": graph / "model.onnx",
+        "model.onnx": model,
     }
-    return write_bundle(store / "bundles", _draft(thresholds, size.max_tokens), files)
+    return write_bundle(store / "bundles", _draft(thresholds, size.max_tokens, "int8" if int8 else "fp32"), files)
 
 
 def _tokenizer(folder: Path) -> RobertaTokenizerFast:
@@ -127,6 +134,16 @@ def _torch_logits(folder: Path, encoder: Encoder, samples: Sequence[tuple[str, s
         with torch.no_grad():
             output = model(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))
         rows.append(output.logits[0].numpy())
+    return rows
+
+
+def _graph_logits(model: Path, encoder: Encoder, samples: Sequence[tuple[str, str]]) -> list[Any]:
+    session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    rows = []
+    for subject, body in samples:
+        batch = encoder.batch([encoder.encode(prepare(Ticket(subject=subject, body=body)).text)])
+        feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        rows.append(session.run(["logits"], feed)[0][0])
     return rows
 
 
@@ -161,7 +178,7 @@ def _golden(encoder: Encoder, logits: Sequence[Any], thresholds: dict[str, tuple
     return rows
 
 
-def _draft(thresholds: dict[str, tuple[float, float]], max_tokens: int) -> dict[str, Any]:
+def _draft(thresholds: dict[str, tuple[float, float]], max_tokens: int, variant: str) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "created_at": "2026-11-22T00:00:00Z",
@@ -169,7 +186,7 @@ def _draft(thresholds: dict[str, tuple[float, float]], max_tokens: int) -> dict[
         "base_model": "tiny",
         "encoder": {"max_tokens": max_tokens, "pad_id": SPECIAL.index("<pad>")},
         "fields": [_field_entry(name, labels, *thresholds[name]) for name, labels in _catalogues()],
-        "models": [{"variant": "fp32", "file": "model.onnx", "tolerance": TOLERANCE}],
+        "models": [{"variant": variant, "file": "model.onnx", "tolerance": TOLERANCE}],
         "golden_rows": len(SAMPLES),
         "provenance": {"made_by": "tests"},
     }
@@ -202,4 +219,6 @@ def rewritten(bundle: Path, store: Path, **changes: Any) -> Path:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
-    print(tiny_bundle(parser.parse_args().folder, BASE))
+    parser.add_argument("--int8", action="store_true", help="its weights in int8, as most processors are served")
+    options = parser.parse_args()
+    print(tiny_bundle(options.folder, BASE, int8=options.int8))
