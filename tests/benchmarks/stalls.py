@@ -1,6 +1,6 @@
 """Hostile input in numbers: how long the event loop of a real service is away at a time, and how long a probe waits.
 
-    python -m tests.benchmarks.stalls [--bundle FOLDER] [--clients 32] [--seconds 12]
+    python -m tests.benchmarks.stalls [BUNDLE] [--clients 32] [--seconds 12]
 
 Clients in threads send, as fast as they get answers, batches of small texts that each cost as much as a ticket may,
 batches of 4 MB that are no JSON, or mails of 1 MB. Each is within every limit by itself (`hostile.py` measures that);
@@ -25,7 +25,7 @@ import httpx
 
 from models.email import MAX_MAIL_BYTES
 from tests.benchmarks.ticking import EVENT
-from tests.faults.command import bundle_or_tiny, bundle_parser
+from tests.faults.command import bundle_or_tiny
 from tests.support.process import Service, post_head, serving
 from tests.unit.hostile_mails import MAILS
 from tests.unit.hostile_texts import TEXTS
@@ -115,8 +115,8 @@ def measure(bundle: Path, make: Callable[[int], bytes], clients: int, seconds: f
 
 
 def main() -> int:
-    parser = bundle_parser(__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", nargs="?", type=Path, help="a tiny one is made if absent")
     parser.add_argument("--clients", type=int, default=32, metavar="N")
     parser.add_argument("--seconds", type=float, default=12, metavar="S")
     options = parser.parse_args()
