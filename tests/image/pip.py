@@ -7,10 +7,12 @@ from pathlib import Path
 
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 """Where the Dockerfile mounts the secret `ca`."""
+NAMING_FILES = ("find-links", "constraint")
+"""Settings that name files or folders, which the build needs at the same place."""
 
 
 def pip_flags(folder: Path) -> list[str]:
-    """`buildah build` flags: pip's settings and certificates as secrets, folders of wheels as volumes.
+    """`buildah build` flags: pip's settings and certificates as secrets, what they name as volumes.
 
     Args:
         folder: the settings are written there, in one file; it must outlive the build.
@@ -20,8 +22,8 @@ def pip_flags(folder: Path) -> list[str]:
     if "cert" in options:
         flags += ["--secret", f"id=ca,src={options['cert']}"]
         options["cert"] = CERTIFICATES
-    folders = [word for word in options.get("find-links", "").split() if Path(word).is_dir()]
-    flags += [word for each in folders for word in ("--volume", f"{each}:{each}:ro")]
+    named = " ".join(options.get(name, "") for name in NAMING_FILES).split()
+    flags += [word for each in named if Path(each).exists() for word in ("--volume", f"{each}:{each}:ro")]
     settings = folder / "pip.conf"
     lines = [f"{name} = {' '.join(value.split())}\n" for name, value in options.items()]
     settings.write_text("[global]\n" + "".join(lines))
