@@ -19,6 +19,7 @@ from models.budget import Budget
 from models.errors import TooComplex
 from service.claim import Claim
 from service.errors import DeadlinePassed, Overloaded, within_bounds
+from service.share import Share
 from service.turns import Turns
 
 T = TypeVar("T")
@@ -67,33 +68,6 @@ class _Pace:
         return self._seconds * size / self._size / THREADS if self._size else 0.0
 
 
-class _Turn:
-    """How much of this turn of the loop is left for work on it."""
-
-    def __init__(self) -> None:
-        self._spent = 0.0
-        self._ends = False
-
-    @property
-    def left(self) -> float:
-        left = INLINE_SECONDS - self._spent
-        return left if left >= LEAST_INLINE_SECONDS else 0.0
-
-    @contextmanager
-    def spending(self) -> Iterator[None]:
-        started = time.thread_time()
-        try:
-            yield
-        finally:
-            self._spent += time.thread_time() - started
-            if not self._ends:
-                self._ends = True
-                asyncio.get_running_loop().call_soon(self._end)
-
-    def _end(self) -> None:
-        self._spent, self._ends = 0.0, False
-
-
 class Offload:
     """Runs work inline when its input is small, else in one of a few threads. Use from one event loop only."""
 
@@ -104,7 +78,7 @@ class Offload:
         self._waiting: list[tuple[int, int, _Job]] = []  # a heap: by tag, then in order of arrival
         self._running = 0
         self._pace = _Pace()
-        self._turn = _Turn()
+        self._share = Share(INLINE_SECONDS)
 
     async def run(self, size: int, work: Callable[[], T], claim: Claim) -> T:
         """The work's result. `size` is its input's, in bytes or characters.
@@ -113,8 +87,8 @@ class Offload:
             Overloaded: too much waits already, or too much of this caller's; or its turn would come too late.
             DeadlinePassed: its turn came too late.
         """
-        if size <= INLINE_BYTES and self._turn.left:
-            with self._turn.spending():
+        if self._inline(size):
+            with self._spending():
                 return work()
         return await self._in_thread(size, work, claim)
 
@@ -125,10 +99,10 @@ class Offload:
             TooComplex: it is used up.
             Overloaded, DeadlinePassed: as `run`.
         """
-        if size <= INLINE_BYTES and not claim.allowance.costly and (left := self._turn.left):
+        if self._inline(size) and not claim.allowance.costly:
             try:
-                with self._turn.spending():
-                    return _within(claim, left, work)
+                with self._spending():
+                    return _within(claim, self._share.left, work)
             except TooComplex:
                 claim.allowance.found_costly()
                 # It is begun anew where nobody else waits for it, unless it has had all that there is.
@@ -138,6 +112,17 @@ class Offload:
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _inline(self, size: int) -> bool:
+        return size <= INLINE_BYTES and self._share.left >= LEAST_INLINE_SECONDS
+
+    @contextmanager
+    def _spending(self) -> Iterator[None]:
+        started = time.thread_time()
+        try:
+            yield
+        finally:
+            self._share.take(time.thread_time() - started)
 
     async def _in_thread(self, size: int, work: Callable[[], T], claim: Claim) -> T:
         wait = self._pace.seconds(self._turns.ahead(claim.caller, size))

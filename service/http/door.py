@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from service.http.connections import Connections
 from service.http.early import Early, never
 from service.http.limits import Limits
-from service.http.piecewise import Share
+from service.http.piecewise import TURN_BYTES
 from service.http.refusals import Answers, OnRefusal
+from service.share import Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,4 +20,4 @@ class Door:
     on_refusal: OnRefusal
     early: Early = never
     answers: Answers = field(default_factory=Answers)
-    share: Share = field(default_factory=Share)
+    share: Share = field(default_factory=lambda: Share(TURN_BYTES))

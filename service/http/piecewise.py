@@ -5,38 +5,19 @@ answer, and in each turn of the loop no more than a share that all connections h
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from service.share import Share
+
 PIECE_BYTES = 4096
 """Larger input is parsed piece by piece. An ordinary request fits."""
 TURN_BYTES = 2_000_000
 """Some 10 ms. A connection brings a quarter of a megabyte a turn, and thirty of them held the loop for 130 ms."""
-
-
-class Share:
-    """How much larger input is parsed in one turn of the loop. For one event loop."""
-
-    def __init__(self, turn_bytes: int = TURN_BYTES) -> None:
-        self._turn_bytes = self._left = turn_bytes
-        self._ends = False
-
-    @property
-    def is_used_up(self) -> bool:
-        return self._left <= 0
-
-    def take(self, size: int) -> None:
-        """The last one may take more than there is."""
-        self._left -= size
-        if not self._ends:
-            self._ends = True
-            asyncio.get_running_loop().call_soon(self._end)
-
-    def _end(self) -> None:
-        self._left, self._ends = self._turn_bytes, False
 
 
 class Flow(FlowControl):
@@ -49,7 +30,7 @@ class Flow(FlowControl):
             super().resume_reading()
 
 
-class PiecewiseProtocol(HttpToolsProtocol):
+class PiecewiseProtocol(HttpToolsProtocol, ABC):
     """Hands its input on to `_take`. Once it is deaf, whatever else comes is not wanted."""
 
     def __init__(self, share: Share, config: Config, server_state: ServerState) -> None:
@@ -59,13 +40,13 @@ class PiecewiseProtocol(HttpToolsProtocol):
         self._deaf = False
         self._goes_on = False  # in the next turn
 
+    @abstractmethod
     def _take(self, data: bytes | memoryview) -> None:
         """Parse it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _expected(self) -> int:
         """How many bytes are still to come before there can be anything to be stopped at."""
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
@@ -107,7 +88,7 @@ class PiecewiseProtocol(HttpToolsProtocol):
     def _may_take(self) -> bool:
         if self.pipeline or self._deaf or self._goes_on:
             return False
-        if self._share.is_used_up:
+        if self._share.left <= 0:
             self._goes_on = True
             asyncio.get_running_loop().call_soon(self._go_on)
         return not self._goes_on

@@ -11,8 +11,9 @@ from service.http.connections import Connections
 from service.http.door import Door
 from service.http.early import Early, never
 from service.http.limits import PUBLIC, Limits
-from service.http.piecewise import Share
+from service.http.piecewise import TURN_BYTES
 from service.http.protocol import LimitedProtocol
+from service.share import Share
 
 PAUSE_SECONDS = 0.02
 
@@ -31,7 +32,7 @@ async def accepted(
     )
     connections = Connections(1)
     protocol = LimitedProtocol(
-        Door(limits, connections, lambda _refusal: None, early, share=share or Share()), config, ServerState()
+        Door(limits, connections, lambda _refusal: None, early, share=share or Share(TURN_BYTES)), config, ServerState()
     )
     connections.add(protocol)
     transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)

@@ -19,9 +19,10 @@ from service.http.direct import application
 from service.http.early import Early, never
 from service.http.limits import PUBLIC
 from service.http.middleware import Problems, RequestId
-from service.http.piecewise import PIECE_BYTES, Share
+from service.http.piecewise import PIECE_BYTES
 from service.http.refusals import Refusal
 from service.http.request_id import Headers
+from service.share import Share
 from tests.faults.accepted import accepted
 from tests.faults.http_cases import GOOD, chunked, get, head, post
 from tests.faults.wire import STATUS
@@ -118,9 +119,9 @@ def test_a_share_is_for_one_turn_and_for_all() -> None:
         found = []
         for _ in range(2):
             share.take(60)
-            found.append(share.is_used_up)
+            found.append(share.left <= 0)
             share.take(60)
-            found.append(share.is_used_up)
+            found.append(share.left <= 0)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         return found
