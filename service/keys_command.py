@@ -50,9 +50,9 @@ def new(
       python -m service keys new --name zendesk --role route --file keys.toml
       python -m service keys new --name import --role route --tickets-per-second 20 --burst 300 --file keys.toml
     """
-    _refuse_past(expires)
-    key = new_key()
-    given = {"tickets_per_second": tickets_per_second, "burst": burst, "expires": _utc(expires)}
+    key, until = new_key(), _utc(expires)
+    _refuse_past(until)
+    given = {"tickets_per_second": tickets_per_second, "burst": burst, "expires": until}
     terms = {"name": name, "roles": role, "sha256": (digest_of(key),)}
     entry = _entry(terms | {field: value for field, value in given.items() if value is not None})
     told = f"Put this into the keys file:\n\n{spelled(entry)}"
@@ -105,7 +105,7 @@ def _refuse_past(expires: datetime | None) -> None:
     Raises:
         KeysError: it would never work.
     """
-    if expires is not None and expires.replace(tzinfo=UTC) <= datetime.now(UTC):
+    if expires is not None and expires <= datetime.now(UTC):
         raise KeysError("--expires: this moment is over; the key would never work")
 
 

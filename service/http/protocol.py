@@ -176,9 +176,9 @@ class LimitedProtocol(PiecewiseProtocol):
         if self.transport.is_closing():
             self._departure.set(self._limits.write_seconds)
             return
-        if self._deaf and not self._answering():
-            self._departure.set(self._limits.linger_seconds)
         if not self._answering():
+            if self._deaf:
+                self._departure.set(self._limits.linger_seconds)
             self._door.connections.waits(self)
         if self._flow.holding:
             self._take_held()

@@ -37,7 +37,6 @@ class Room:
         self._clock = clock
         self._limit = limit_bytes
         self._bodies: dict[Body, None] = {}
-        self._total = 0
         self._of: Counter[str | None] = Counter()
 
     def hold(self, body: Body, received: int) -> None:
@@ -52,7 +51,7 @@ class Room:
         if body not in self._bodies:
             self._bodies[body], body.since = None, self._clock()
         self._count(body, counted - body.bytes)
-        while self._total > self._limit:
+        while self._of.total() > self._limit:
             self._make_way(body)
 
     def release(self, body: Body) -> None:
@@ -75,7 +74,6 @@ class Room:
 
     def _count(self, body: Body, more: int) -> None:
         body.bytes += more
-        self._total += more
         self._of[body.caller] += more
         if not self._of[body.caller]:
             del self._of[body.caller]

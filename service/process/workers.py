@@ -26,7 +26,7 @@ from service.errors import NotReady, ReloadInterrupted, ReloadRefused, ReloadRun
 from service.gauges import ServingGauges, StateGauges
 from service.metrics import PREFIX
 from service.process.child import Child, State, WorkerFailed
-from service.process.control import Begin, Loaded, Look, Report, Reported
+from service.process.control import Begin, Loaded, Look, Order, Reply, Report, Reported
 from service.process.listening import let_nobody_in, listen
 from service.process.reloading import reloading
 from service.process.serving import management_server, running, started, stop_signal
@@ -189,8 +189,7 @@ class Workers:
     async def look(self, who: str) -> None:
         """Have every process look at the keys now. One that cannot be asked looks by itself, within seconds."""
         await self._app.access.look(who)
-        asked = (child.ask(Look(who=who), REPORT_SECONDS) for child in self._children)
-        await asyncio.gather(*asked, return_exceptions=True)
+        await asyncio.gather(*(self._asked(child, Look(who=who)) for child in self._children))
 
     async def _swap(self, path: Path) -> Loaded:
         children = [child for child in self._children if child.state == "ready"]
@@ -257,11 +256,15 @@ class Workers:
         return await asyncio.gather(*(self._report(child) for child in self._children))
 
     async def _report(self, child: Child) -> Reported:
-        try:
-            reply = await child.ask(Report(), REPORT_SECONDS)
-        except (WorkerFailed, TimeoutError):
-            reply = None
+        reply = await self._asked(child, Report())
         return reply if isinstance(reply, Reported) else Reported(phase="starting", serving=None)
+
+    async def _asked(self, child: Child, order: Order) -> Reply | None:
+        """Its answer, if it gives one soon."""
+        try:
+            return await child.ask(order, REPORT_SECONDS)
+        except (WorkerFailed, TimeoutError):
+            return None
 
 
 @contextlib.contextmanager

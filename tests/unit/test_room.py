@@ -104,7 +104,7 @@ def test_never_more_than_fits_and_nothing_stays_behind(played: list[tuple[int, s
             assert body.left
         held = [each.bytes for each in bodies.values() if not each.left]
         assert sum(held) <= LIMIT
-        assert scene.room._total == sum(held)
+        assert scene.room._of.total() == sum(held)
     for body in bodies.values():
         scene.room.release(body)
-    assert (scene.room._total, dict(scene.room._of), scene.room._bodies) == (0, {}, {})
+    assert (scene.room._of.total(), dict(scene.room._of), scene.room._bodies) == (0, {}, {})
