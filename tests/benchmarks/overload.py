@@ -12,23 +12,21 @@ a target is missed, and the goodput's is held against it as it is.
 
 import argparse
 import asyncio
-import itertools
 import multiprocessing
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import httpx
 import uvloop
 
 from models.bundle import open_bundle
+from tests.benchmarks.probing import Probing
 from tests.benchmarks.serving.connection import NO_ANSWER, Connection, Target, post
 from tests.benchmarks.serving.load import OK, Answer, Load, Window, closed_loop, open_loop
 from tests.benchmarks.serving.processes import Family
@@ -81,42 +79,13 @@ class Flood:
     recovery: float
 
 
-@dataclass(slots=True)
-class Probing:
-    """Asks the management port once a second, and keeps how long each answer took."""
-
-    service: Service
-    seconds: list[float] = field(default_factory=list)
-    _over: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._probe, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._over.set()
-        if self._thread is not None:
-            self._thread.join()
-
-    def _probe(self) -> None:
-        with httpx.Client(base_url=self.service.management_url, timeout=30) as client:
-            for path in itertools.cycle(PROBES):
-                began = time.perf_counter()
-                client.get(path).raise_for_status()
-                self.seconds.append(time.perf_counter() - began)
-                if self._over.wait(PROBE_SECONDS):
-                    return
-
-
 def peak(service: Service, requests: Sequence[bytes], seconds: float) -> Rate:
     """When every caller waits for its answer."""
     return good(closed_loop(Target(service.port), requests, CALLERS, _window(service, seconds)))
 
 
 def flood(service: Service, requests: Sequence[bytes], rate: float, seconds: float, usual: float) -> Flood:
-    with Probing(service) as probing:
+    with Probing(service, PROBES, PROBE_SECONDS) as probing:
         load = open_loop(Target(service.port), requests, rate, _window(service, seconds))
     normal = asyncio.run(_until_normal(service, requests, usual))
     due = load.due()
@@ -161,7 +130,7 @@ def _flood_for(port: int, requests: Sequence[bytes], rate: float, seconds: float
 
 
 def _requests(texts: Sequence[str], known: Known | None = None) -> list[bytes]:
-    headers = [f"Authorization: Bearer {known.key}"] if known else []
+    headers = [known.header_line] if known else []
     return [post("/v1/route", {"body": text}, *headers) for text in texts]
 
 

@@ -21,9 +21,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-
 from models.email import MAX_MAIL_BYTES
+from tests.benchmarks.probing import Probing
 from tests.benchmarks.ticking import EVENT
 from tests.faults.command import bundle_or_tiny
 from tests.support.process import Service, post_head, serving
@@ -36,6 +35,7 @@ SMALL_CHARACTERS = 3_880
 LARGE_BYTES = 3_990_000
 WARM_SECONDS = 2.0
 ANSWER_SECONDS = 30.0
+PROBE_PAUSE_SECONDS = 0.05
 
 
 def small_texts(number: int) -> bytes:
@@ -66,14 +66,12 @@ class Crowd:
     service: Service
     until: float
     codes: Counter[str] = field(default_factory=Counter)
-    probes: list[float] = field(default_factory=list)
 
     def play(self, requests: list[bytes], clients: int) -> None:
         each = [itertools.cycle(requests[number:] + requests[:number]) for number in range(clients)]
         threads = [threading.Thread(target=self._send, args=(wanted,)) for wanted in each]
         for thread in threads:
             thread.start()
-        self._probe()
         for thread in threads:
             thread.join()
 
@@ -91,14 +89,6 @@ class Crowd:
                 pass
         return answer[9:12].decode() or "none"
 
-    def _probe(self) -> None:
-        with httpx.Client(base_url=self.service.management_url, timeout=ANSWER_SECONDS) as client:
-            while time.monotonic() < self.until:
-                began = time.perf_counter()
-                client.get("/livez").raise_for_status()
-                self.probes.append(time.perf_counter() - began)
-                time.sleep(0.05)
-
 
 def measure(bundle: Path, make: Callable[[int], bytes], clients: int, seconds: float) -> bool:
     """Print what one kind does; whether that is within the limits."""
@@ -107,9 +97,10 @@ def measure(bundle: Path, make: Callable[[int], bytes], clients: int, seconds: f
         time.sleep(WARM_SECONDS)
         begun = len(service.events)
         crowd = Crowd(service, time.monotonic() + seconds)
-        crowd.play(requests, clients)
+        with Probing(service, ("/livez",), PROBE_PAUSE_SECONDS) as probing:
+            crowd.play(requests, clients)
         away = max(event["milliseconds"] for event in service.events[begun:] if event["event"] == EVENT)
-    slowest = max(crowd.probes)
+    slowest = max(probing.seconds)
     print(f"{make.__name__:14} away {away:6.1f} ms, probe {1000 * slowest:6.0f} ms; {dict(crowd.codes)}", flush=True)
     return away <= AWAY_MILLISECONDS and slowest <= PROBE_SECONDS
 

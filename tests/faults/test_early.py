@@ -44,17 +44,13 @@ def request(*headers: str, path: str = PATH, body: bytes = BODY) -> bytes:
     return post_head(path, len(body), *headers) + body
 
 
-def bearer(known: Known) -> str:
-    return f"Authorization: Bearer {known.key}"
-
-
 @pytest.fixture(scope="module")
 def service(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """With a key whose rate is used up."""
     keys = tmp_path_factory.mktemp("keys") / "keys.toml"
     keys.write_text(file_of(SPENT, READER))
     with serving(tiny_bundle_path, "--keys-file", str(keys)) as running:
-        assert exchanged(running.port, request(bearer(SPENT), "Connection: close")).startswith(b"HTTP/1.1 200 ")
+        assert exchanged(running.port, request(SPENT.header_line, "Connection: close")).startswith(b"HTTP/1.1 200 ")
         yield running
 
 
@@ -67,7 +63,7 @@ def exchanged(port: int, *parts: bytes) -> bytes:
 
 def answer_of(service: Service, path: str, *headers: str) -> tuple[bytes, dict[str, str], dict[str, object]]:
     """Status line, headers and problem of the first of two requests on one connection."""
-    closing = request(bearer(SPENT), "Connection: close", path=f"{PATH}?")
+    closing = request(SPENT.header_line, "Connection: close", path=f"{PATH}?")
     first = exchanged(service.port, request(*headers, path=path) + closing)
     head, _, rest = first.partition(b"\r\n\r\n")
     status, *lines = head.split(b"\r\n")
@@ -77,7 +73,7 @@ def answer_of(service: Service, path: str, *headers: str) -> tuple[bytes, dict[s
 
 def test_the_answer_is_the_one_of_the_long_way(service: Service) -> None:
     """Status, headers and problem, but for the id and the moment."""
-    short, long = (answer_of(service, path, bearer(SPENT)) for path in (PATH, f"{PATH}?"))
+    short, long = (answer_of(service, path, SPENT.header_line) for path in (PATH, f"{PATH}?"))
     assert short[0].startswith(b"HTTP/1.1 429 ")
     for _, fields, problem in (short, long):
         assert problem.pop("request_id") == fields.pop("x-request-id")
@@ -96,8 +92,10 @@ def test_the_log_line_and_the_counters_are_those_of_the_long_way(service: Servic
     counted = []
     for number, path in enumerate((PATH, f"{PATH}?")):
         before = service.samples()
-        exchanged(service.port, request(bearer(SPENT), "Connection: close", f"X-Request-ID: warm-{number}", path=path))
-        answer_of(service, path, bearer(SPENT), f"X-Request-ID: mine-{number}")
+        exchanged(
+            service.port, request(SPENT.header_line, "Connection: close", f"X-Request-ID: warm-{number}", path=path)
+        )
+        answer_of(service, path, SPENT.header_line, f"X-Request-ID: mine-{number}")
         after = service.samples()
         counted.append([after[f"ticket_router_{name}"] - before[f"ticket_router_{name}"] for name in series])
     lines = [
@@ -112,9 +110,9 @@ def test_the_log_line_and_the_counters_are_those_of_the_long_way(service: Servic
 @pytest.mark.parametrize(
     ("headers", "code"),
     [
-        ((bearer(STRANGER),), "unauthenticated"),
-        ((bearer(READER),), "forbidden"),
-        ((bearer(SPENT), "X-Request-Timeout: soon"), "invalid_header"),
+        ((STRANGER.header_line,), "unauthenticated"),
+        ((READER.header_line,), "forbidden"),
+        ((SPENT.header_line, "X-Request-Timeout: soon"), "invalid_header"),
         ((), "unauthenticated"),
     ],
     ids=["a stranger", "another role", "a broken header", "no key"],
@@ -130,8 +128,8 @@ def test_another_fault_comes_first_as_it_does_on_the_long_way(
 def test_who_is_still_sending_a_large_body_gets_the_refusal(service: Service, path: str) -> None:
     """Cut off instead, a client or a proxy that first sends and then reads would have an error and no 429."""
     body = b"x" * PUBLIC.unwanted_bytes
-    closing = request(bearer(SPENT), "Connection: close")
-    answers = exchanged(service.port, request(bearer(SPENT), path=path, body=body) + closing)
+    closing = request(SPENT.header_line, "Connection: close")
+    answers = exchanged(service.port, request(SPENT.header_line, path=path, body=body) + closing)
     assert STATUS.findall(answers) == [b"429"] * 2
 
 

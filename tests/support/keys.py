@@ -19,6 +19,11 @@ class Known:
         return {"Authorization": f"Bearer {self.key}"}
 
     @property
+    def header_line(self) -> str:
+        """The same as it stands in a request."""
+        return f"Authorization: Bearer {self.key}"
+
+    @property
     def entry(self) -> str:
         return self._entry(f'["{digest_of(self.key)}"]')
 

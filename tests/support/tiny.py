@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import torch
 from optimum.exporters.onnx import main_export
 from tokenizers import ByteLevelBPETokenizer
@@ -30,6 +29,7 @@ from models.golden import GoldenRow, dump_rows
 from models.scoring import FieldScoring, Threshold, judge, probabilities
 from models.text import TEXT_VERSION, prepare
 from models.ticket import Ticket
+from training.deliver.export import OnnxModel
 from training.deliver.int8 import FULL, write_int8
 
 MAX_TOKENS = 64
@@ -101,9 +101,11 @@ def tiny_bundle(store: Path, size: Size = TINY, *, int8: bool = False) -> Path:
     encoder = Encoder(tokenizer_json, max_tokens=size.max_tokens, pad_id=SPECIAL.index("<pad>"))
     model = graph / "model.onnx"
     if int8:
-        model = graph / "model.int8.onnx"
-        write_int8(graph / "model.onnx", model, FULL)
-    logits = _graph_logits(model, encoder, SAMPLES) if int8 else _torch_logits(folder, encoder, SAMPLES)
+        source, model = model, graph / "model.int8.onnx"
+        write_int8(source, model, FULL)
+        logits = _graph_logits(model, encoder, SAMPLES)
+    else:
+        logits = _torch_logits(folder, encoder, SAMPLES)
     thresholds = {field.name: _thresholds(logits, FieldScoring(field, 1.0, ())) for field in LABELS}
     files = {
         "tokenizer.json": tokenizer_json,
@@ -138,13 +140,8 @@ def _torch_logits(folder: Path, encoder: Encoder, samples: Sequence[tuple[str, s
 
 
 def _graph_logits(model: Path, encoder: Encoder, samples: Sequence[tuple[str, str]]) -> list[Any]:
-    session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    rows = []
-    for subject, body in samples:
-        batch = encoder.batch([encoder.encode(prepare(Ticket(subject=subject, body=body)).text)])
-        feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        rows.append(session.run(["logits"], feed)[0][0])
-    return rows
+    encodings = [encoder.encode(prepare(Ticket(subject=subject, body=body)).text) for subject, body in samples]
+    return list(OnnxModel.load(model.read_bytes(), encoder).logits(encodings))
 
 
 def _thresholds(logits: Sequence[Any], scoring: FieldScoring) -> tuple[float, float]:

@@ -33,5 +33,9 @@ def pod(metric: str, which: str = POD, labels: str = "") -> str:
     return f"ticket_router_{metric}{{{which}{labels}}}"
 
 
+def rejected(reason: str, which: str = POD) -> str:
+    return pod("rejected_total", which, f', reason="{reason}"')
+
+
 def decided(outcome: str = "route") -> str:
     return pod("decisions_total", labels=f', department="d", outcome="{outcome}"')

@@ -1,10 +1,10 @@
 """Callers' keys: a file that cannot be used, a key that is not taken, a key beyond its rate."""
 
-from tests.monitoring.cases.case import OTHER, Case, pod
+from tests.monitoring.cases.case import OTHER, Case, pod, rejected
 
 
 def _not_taken(values: str, reason: str = "unauthenticated") -> dict[str, str]:
-    return {pod("rejected_total", labels=f', reason="{reason}"'): values}
+    return {rejected(reason): values}
 
 
 def _of_key(admitted: str, limited: str, key: str = "zendesk") -> dict[str, str]:
@@ -46,7 +46,7 @@ KEYS = (
     Case(
         "TicketRouterKeyNotTaken",
         "of two pods, six an hour each",
-        _not_taken("0+1x20") | {pod("rejected_total", OTHER, ', reason="unauthenticated"'): "0+1x20"},
+        _not_taken("0+1x20") | {rejected("unauthenticated", OTHER): "0+1x20"},
         fires=(120,),
         quiet=(20,),
         every=10,

@@ -1,6 +1,6 @@
 """What becomes of tickets, runs, reloads and versions."""
 
-from tests.monitoring.cases.case import OTHER, Case, decided, pod
+from tests.monitoring.cases.case import OTHER, Case, decided, pod, rejected
 
 _HOURS = 6
 _DAY, _WEEK = 24 * _HOURS, 7 * 24 * _HOURS
@@ -61,7 +61,7 @@ MODEL = (
         "TicketRouterModelRunFailed",
         "refusals and reloads of other kinds",
         {
-            pod("rejected_total", labels=', reason="overloaded"'): "0+9x30",
+            rejected("overloaded"): "0+9x30",
             pod("model_reloads_total", labels=', outcome="done"'): "0+1x30",
         },
         quiet=(11, 30),

@@ -2,11 +2,11 @@
 
 import random
 
-from tests.monitoring.cases.case import OTHER, Case, decided, pod
+from tests.monitoring.cases.case import OTHER, Case, decided, pod, rejected
 
 
 def _refused(refusals: str, decisions: str, reason: str = "overloaded") -> dict[str, str]:
-    return {pod("rejected_total", labels=f', reason="{reason}"'): refusals, decided(): decisions}
+    return {rejected(reason): refusals, decided(): decisions}
 
 
 _NEXT_WEEK = 7 * 1440
@@ -94,7 +94,7 @@ TRAFFIC = (
     Case(
         "TicketRouterConnectionsFull",
         "all have a request at work for half an hour, and no more",
-        {pod("rejected_total", labels=', reason="too_many_connections"'): "0x9 10+10x29 300x30"},
+        {rejected("too_many_connections"): "0x9 10+10x29 300x30"},
         fires=(25, 40),
         quiet=(9, 15, 50),
     ),
@@ -115,7 +115,7 @@ TRAFFIC = (
         "TicketRouterConnectionsFull",
         "a few are turned away, a few make way",
         {
-            pod("rejected_total", labels=', reason="too_many_connections"'): "0x9 4x60",
+            rejected("too_many_connections"): "0x9 4x60",
             pod("connections_evicted_total"): "0+10x60",
         },
         quiet=(15, 30, 60),
