@@ -1,6 +1,6 @@
 """`Allowance`: the CPU that reading the tickets of one request may take together.
 
-`models.budget` bounds one ticket. A batch of tickets that each stay just below that would hold the threads for half a
+`models.cpu_budget` bounds one ticket. A batch of tickets that each stay just below that would hold the threads for half a
 minute. A `Claim` carries its request's allowance to `Offload`.
 """
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from models.budget import Budget
+from models.cpu_budget import Budget
 
 BATCH_SECONDS = 2.0
 """Twice what the largest batch (4 MB) of ordinary HTML takes; a hundred tickets of 1.5 KB take .05."""

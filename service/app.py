@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from service.access.access import Access
 from service.api.documents import Document, documented_statuses
 from service.api.routes import Api

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from models.email import parse_email
+from models.mail.parse import parse_email
 from models.errors import TicketRouterError
 from models.printable import printable, printed
 from models.ticket import Ticket

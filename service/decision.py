@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models.scoring import Verdict
-from models.text import TextFlag
+from models.text.prepare import TextFlag
 
 Flag = TextFlag | Literal["truncated"]
 """What was found in a ticket or cut from it: by the cleaning, or because the model takes only so many tokens."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import typer
 from rich.console import Console
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from models.printable import printable
 from service.delivery.fetch import Order, fetch
 from service.logs import configure_logging

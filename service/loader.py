@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from models.errors import BundleError, TicketRouterError
 from service.decision import ModelIdentity
 from service.errors import NoPrepared, NotReady, ReloadInterrupted, ReloadRefused, ReloadRunning, ServiceError

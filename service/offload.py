@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
-from models.budget import Budget
+from models.cpu_budget import Budget
 from models.errors import TooComplex
 from service.claim import Claim
 from service.errors import DeadlinePassed, Overloaded, within_bounds

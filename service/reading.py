@@ -6,10 +6,10 @@ The one place where `models.errors.TooComplex` ends: `Ticket.unread` says so to 
 
 from dataclasses import replace
 
-from models.budget import MAIL_SECONDS, TEXT_SECONDS
-from models.email import parse_email
+from models.cpu_budget import MAIL_SECONDS, TEXT_SECONDS
+from models.mail.parse import parse_email
 from models.errors import TooComplex
-from models.text import PreparedText, prepare
+from models.text.prepare import PreparedText, prepare
 from models.ticket import Ticket
 from service.claim import Claim
 from service.offload import Offload

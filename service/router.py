@@ -9,7 +9,7 @@ from ulid import ULID
 
 from models.encoding import Encoding
 from models.scoring import Reason, Verdict, verdict_without_model
-from models.text import PreparedText
+from models.text.prepare import PreparedText
 from models.ticket import Ticket
 from service.claim import Claim
 from service.decision import Decision, Flag

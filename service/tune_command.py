@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from models.printable import printable
 from service.inference.engine import Sessions, load_sessions, on_device
 from service.inference.machine import this_machine

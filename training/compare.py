@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
-from models.manifest import Frozen, Variant
+from models.bundle.manifest import Frozen, Variant
 from training.closed import read_closed
 from training.data.prepare import PreparedRow
 from training.data.source import TicketFile

@@ -14,10 +14,10 @@ import torch
 from pydantic import ValidationError
 from transformers import TrainerCallback
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from models.encoding import Batch
 from models.errors import TicketRouterError
-from models.golden import replay
+from models.bundle.golden import replay
 from models.scoring import Logits
 from training.data.source import TicketFile
 from training.deliver.weights import restore_weights

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
-from models.manifest import Variant
+from models.bundle.manifest import Variant
 from models.scoring import Logits
 from training.certainty.graded import Scored
 from training.closed import ClosedTickets, read_closed

@@ -8,12 +8,12 @@ from typing import Any
 
 from scipy.stats import beta
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from models.errors import BundleError, TicketRouterError
 from models.fields import DEPARTMENT
-from models.golden import load_rows, replay
-from models.manifest import Variant
-from models.text import prepare
+from models.bundle.golden import load_rows, replay
+from models.bundle.manifest import Variant
+from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.closed import read_closed
 from training.compare import Comparison, compare_bundles

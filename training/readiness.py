@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 from models.fields import DEPARTMENT
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.certainty.promise import fewest_start
 from training.data.contract import Checked, TicketRow, label_counts
 from training.data.draw import wanted_shares

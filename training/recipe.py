@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.config import load_toml
 
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
 from models.errors import TicketRouterError
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.recipe import Recipe
 
 _NAME = "tune"

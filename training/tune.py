@@ -12,7 +12,7 @@ import torch
 from transformers import AutoConfig, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from models.errors import TicketRouterError
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.digest import digest_of
 from training.learn.base import resolve_base
 from training.learn.classifier import load_classifier, load_encoder, seeded

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.requests import Request
 
-from models.email import mail_facts
+from models.mail.parse import mail_facts
 from models.ticket import MailFact, Ticket
 from service.api.parsing import Parsed
 from service.api.schemas import RouteRequest

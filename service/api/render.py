@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from models.scoring import FieldVerdict
 from service.api import schemas
 from service.decision import Decision, ModelIdentity

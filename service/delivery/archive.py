@@ -14,7 +14,7 @@ from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
-from models.manifest import FileName
+from models.bundle.manifest import FileName
 from service.delivery.download import Limits
 from service.delivery.errors import DeliveryError
 

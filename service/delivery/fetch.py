@@ -5,7 +5,7 @@ from pathlib import Path
 
 import structlog
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from models.errors import BundleError
 from service.delivery.address import Address
 from service.delivery.archive import unpack

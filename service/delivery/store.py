@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from models.bundle import MANIFEST, SIGNATURE, Bundle, open_bundle, point_current, sync_folder
+from models.bundle.bundle import MANIFEST, SIGNATURE, Bundle, open_bundle, point_current, sync_folder
 from models.errors import BundleError
 from service.delivery.download import Limits
 from service.delivery.errors import DeliveryError

@@ -14,10 +14,10 @@ from typing import TypeVar
 
 import structlog
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from models.encoding import Batch, Encoding
 from models.errors import TicketRouterError
-from models.golden import Replay, replay
+from models.bundle.golden import Replay, replay
 from models.scoring import Logits
 from service.decision import ModelIdentity
 from service.inference.answers import Answers

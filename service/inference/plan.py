@@ -14,9 +14,9 @@ from typing import Annotated, Literal
 import structlog
 from pydantic import Field, ValidationError
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from models.errors import TicketRouterError
-from models.manifest import Frozen, Variant
+from models.bundle.manifest import Frozen, Variant
 from service.inference.machine import Machine
 from service.settings import Settings
 

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from models.manifest import Probability
+from models.bundle.manifest import Probability
 
 
 def _whole(url: str) -> str:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from models.scoring import Reason
-from models.text import TextFlag
+from models.text.prepare import TextFlag
 from tests.support.process import Service, post_head
 
 CANARY = "canary-7f3a"

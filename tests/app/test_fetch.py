@@ -12,7 +12,7 @@ from pathlib import Path
 import oras.client
 import pytest
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from service.delivery import download
 from service.delivery.errors import DeliveryError
 from service.delivery.fetch import fetch

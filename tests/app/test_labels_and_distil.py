@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import open_bundle
-from models.golden import replay
+from models.bundle.bundle import open_bundle
+from models.bundle.golden import replay
 from tests.support.rows import write_csv
 from tests.support.training import RECIPE, Invoke, Place, refused
 from training.measure.answers import load_variant

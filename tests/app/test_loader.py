@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from models.ticket import Ticket
 from service.app import App, create_app
 from service.claim import Claim

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.bundle import point_current
+from models.bundle.bundle import point_current
 from service.app import create_app
 from service.settings import Settings
 from tests.support import spoiled

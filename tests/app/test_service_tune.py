@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from service.inference.engine import open_engine
 from service.inference.machine import this_machine
 from service.inference.plan import PlanError, PlanFile, load_plans, plan_path

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from models.bundle import open_bundle
-from models.golden import load_rows, replay
-from models.text import prepare
+from models.bundle.bundle import open_bundle
+from models.bundle.golden import load_rows, replay
+from models.text.prepare import prepare
 from tests.support.plain import draft, files, plain_bundle
 from tests.support.process import serving
 from tests.support.rows import CANARY, write_csv
@@ -209,7 +209,7 @@ def test_evaluate_counts_unknown_and_empty_rows(place: Place, invoke: Invoke, tm
 
 def test_evaluate_refuses_a_bundle_it_cannot_run(place: Place, invoke: Invoke, tmp_path: Path) -> None:
     """A damaged bundle, a folder that is none, or a graph onnxruntime cannot load: one line."""
-    from models.bundle import write_bundle
+    from models.bundle.bundle import write_bundle
 
     damaged = Path(shutil.copytree(place.bundle, tmp_path / "damaged"))
     with (damaged / "golden.jsonl").open("ab") as file:

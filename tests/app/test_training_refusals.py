@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from models.golden import GoldenRow
+from models.bundle.golden import GoldenRow
 from tests.support.process import ROOT
 from tests.support.rows import CANARY, write_csv
 from tests.support.training import RECIPE, Invoke, Place, refused

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from models.fields import Field
 from models.scoring import Logits, in_scope
 from tests.support.resplit import deal, table

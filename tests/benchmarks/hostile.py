@@ -20,11 +20,11 @@ from pathlib import Path
 
 import uvloop
 
-from models.budget import MAIL_SECONDS, TEXT_SECONDS, UNLIMITED, Budget
-from models.bundle import Bundle, open_bundle
-from models.email import MAX_MAIL_BYTES, parse_email
+from models.cpu_budget import MAIL_SECONDS, TEXT_SECONDS, UNLIMITED, Budget
+from models.bundle.bundle import Bundle, open_bundle
+from models.mail.parse import MAX_MAIL_BYTES, parse_email
 from models.errors import TooComplex
-from models.text import prepare
+from models.text.prepare import prepare
 from models.ticket import Ticket
 from service.api.intake import ticket_of, tickets_of
 from service.api.parsing import BatchParser, parse_route

@@ -17,8 +17,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.bundle import Bundle, open_bundle, write_bundle
-from models.golden import dump_rows, load_rows
+from models.bundle.bundle import Bundle, open_bundle, write_bundle
+from models.bundle.golden import dump_rows, load_rows
 from tests.benchmarks.serving.load import OK, Load, Window, closed_loop
 from tests.benchmarks.serving.servers import ours, running
 from tests.benchmarks.serving.tickets import short_texts, workload

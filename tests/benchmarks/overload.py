@@ -25,7 +25,7 @@ from pathlib import Path
 import httpx
 import uvloop
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from tests.benchmarks.probing import Probing
 from tests.benchmarks.serving.connection import NO_ANSWER, Connection, Target, post
 from tests.benchmarks.serving.load import OK, Answer, Load, Window, closed_loop, open_loop

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.text import prepare
+from models.text.prepare import prepare
 from models.ticket import Ticket
 
 MISS_BELOW = 0.85

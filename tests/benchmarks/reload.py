@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from models.bundle import Bundle, open_bundle, write_bundle
+from models.bundle.bundle import Bundle, open_bundle, write_bundle
 from tests.benchmarks.memory import resident_megabytes
 from tests.benchmarks.serving.connection import Target, post
 from tests.benchmarks.serving.load import OK, Answer, Load, Window, closed_loop, open_loop

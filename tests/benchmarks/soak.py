@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from tests.benchmarks.memory import Slope, Watch, slope
 from tests.benchmarks.serving.connection import Target, post
 from tests.benchmarks.serving.load import OK, Window, closed_loop

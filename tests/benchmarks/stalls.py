@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.email import MAX_MAIL_BYTES
+from models.mail.parse import MAX_MAIL_BYTES
 from tests.benchmarks.probing import Probing
 from tests.benchmarks.ticking import EVENT
 from tests.faults.command import bundle_or_tiny

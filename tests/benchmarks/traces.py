@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from unittest.mock import patch
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from tests.benchmarks.overhead import SHORT_TEXTS, UNCACHED, null_bundle
 from tests.benchmarks.serving.load import OK, Window, open_loop
 from tests.benchmarks.serving.servers import Running, ours, running

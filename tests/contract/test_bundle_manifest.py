@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.bundle import MANIFEST
+from models.bundle.bundle import MANIFEST
 from tests.support.plain import draft, refusal
 from tests.support.sealing import manifest_of, resealed, spell
 

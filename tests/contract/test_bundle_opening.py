@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.bundle import MANIFEST, MANIFEST_BYTES, open_bundle, write_bundle
+from models.bundle.bundle import MANIFEST, MANIFEST_BYTES, open_bundle, write_bundle
 from models.errors import BundleError
-from models.manifest import Manifest
-from models.text import TEXT_VERSION
+from models.bundle.manifest import Manifest
+from models.text.prepare import TEXT_VERSION
 from tests.support.plain import draft, files, plain_bundle, refusal
 
 FILES = ("MANIFEST", "tokenizer.json", "golden.jsonl", "model.onnx")

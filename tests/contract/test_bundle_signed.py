@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from models import bundle as bundle_module
-from models.bundle import MANIFEST, SIGNATURE, open_bundle
+from models.bundle import bundle as bundle_module
+from models.bundle.bundle import MANIFEST, SIGNATURE, open_bundle
 from tests.support.plain import draft, plain_bundle, refusal
 from tests.support.sealing import resealed
 from tests.support.signing import Signer, new_signer

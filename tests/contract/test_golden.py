@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from models.errors import BundleError
-from models.golden import GOLDEN, GoldenRow, dump_rows, load_rows, replay
+from models.bundle.golden import GOLDEN, GoldenRow, dump_rows, load_rows, replay
 from tests.support.tiny import TOLERANCE, rewritten
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from models.bundle import MANIFEST
+from models.bundle.bundle import MANIFEST
 from tests.support.sealing import manifest_of, spell
 
 Spoil = Callable[[Path, Random], None]

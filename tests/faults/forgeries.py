@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from models.golden import GOLDEN
+from models.bundle.golden import GOLDEN
 from tests.faults.damage import Spoil
 from tests.support.sealing import manifest_of, replaced, resealed
 

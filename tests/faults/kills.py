@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from models.bundle import open_bundle, write_bundle
+from models.bundle.bundle import open_bundle, write_bundle
 from models.errors import TicketRouterError
 from service.delivery.fetch import fetch
 from service.logs import configure_logging

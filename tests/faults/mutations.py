@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from models.bundle import SIGNATURE, open_bundle
+from models.bundle.bundle import SIGNATURE, open_bundle
 from models.errors import BundleError
-from models.manifest import Manifest
+from models.bundle.manifest import Manifest
 from service.inference.engine import open_engine
 from service.settings import Settings
 from tests.faults.damage import DAMAGE, Spoil

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from tests.benchmarks.serving.servers import free_port
 from tests.faults.command import bundle_or_tiny, bundle_parser
 from tests.faults.http_cases import GOOD, post

@@ -14,7 +14,7 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
-from models.bundle import MANIFEST, SIGNATURE, open_bundle, point_current
+from models.bundle.bundle import MANIFEST, SIGNATURE, open_bundle, point_current
 from models.errors import BundleError
 from service.inference.runner import open_runner
 from tests.faults import mutations

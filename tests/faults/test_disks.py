@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import open_bundle, point_current, write_bundle
+from models.bundle.bundle import open_bundle, point_current, write_bundle
 from models.errors import TicketRouterError
 from service.delivery.fetch import fetch
 from service.inference.machine import this_machine

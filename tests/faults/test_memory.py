@@ -13,7 +13,7 @@ import onnx
 import psutil
 from onnx import numpy_helper
 
-from models.bundle import point_current
+from models.bundle.bundle import point_current
 from service.http.room import FREE_BYTES, GRACE_SECONDS, LIMIT_BYTES
 from tests.benchmarks.memory import resident_megabytes
 from tests.faults.flood import GROWTH_MEGABYTES, growth, growth_of_stock

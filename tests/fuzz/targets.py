@@ -7,11 +7,11 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 
-from models.budget import MAIL_SECONDS, TEXT_SECONDS, Budget
-from models.email import MAX_ATTACHMENTS, MAX_NAME_CHARACTERS, parse_email
+from models.cpu_budget import MAIL_SECONDS, TEXT_SECONDS, Budget
+from models.mail.parse import MAX_ATTACHMENTS, MAX_NAME_CHARACTERS, parse_email
 from models.errors import MailError, TooComplex
-from models.html import html_to_text
-from models.text import MAX_CHARACTERS, prepare
+from models.text.html import html_to_text
+from models.text.prepare import MAX_CHARACTERS, prepare
 from models.ticket import Ticket
 from service.api.intake import ticket_of, tickets_of
 from service.api.parsing import BatchParser, parse_reload, parse_route

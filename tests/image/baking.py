@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from models.bundle import open_bundle, point_current
+from models.bundle.bundle import open_bundle, point_current
 from tests.image.build import build
 from tests.image.host import ImageTestError, check, step
 from tests.support.process import ROOT

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from tests.image.build import Config
 from tests.image.container import Container, Volume
 from tests.image.host import check, step, tail

@@ -4,10 +4,10 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from models.budget import MAIL_SECONDS, TEXT_SECONDS, Budget
-from models.email import parse_email
+from models.cpu_budget import MAIL_SECONDS, TEXT_SECONDS, Budget
+from models.mail.parse import parse_email
 from models.errors import TooComplex
-from models.text import PreparedText, prepare
+from models.text.prepare import PreparedText, prepare
 from models.ticket import Ticket
 
 CPU_SECONDS = 0.25

@@ -11,11 +11,11 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from models.bundle import open_bundle, write_bundle
+from models.bundle.bundle import open_bundle, write_bundle
 from models.errors import BundleError
 from models.fields import LabelSpace
 from models.scoring import FieldScoring, Threshold
-from models.text import TEXT_VERSION
+from models.text.prepare import TEXT_VERSION
 
 WORDS = ("<s>", "</s>", "<pad>", "<unk>", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j")
 PAD_ID = WORDS.index("<pad>")

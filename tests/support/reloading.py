@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from models.bundle import open_bundle, point_current
+from models.bundle.bundle import open_bundle, point_current
 from tests.support.process import Service
 from tests.support.tiny import rewritten
 

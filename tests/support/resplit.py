@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from models.fields import Field
-from models.manifest import FieldEntry
+from models.bundle.manifest import FieldEntry
 from models.scoring import Outcome
 from training.certainty.calibrate import calibrate_field
 from training.certainty.graded import Scored, grade, outcomes_of

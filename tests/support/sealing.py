@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.bundle import MANIFEST
+from models.bundle.bundle import MANIFEST
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

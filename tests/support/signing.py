@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.bundle import MANIFEST
+from models.bundle.bundle import MANIFEST
 
 
 @dataclass(frozen=True)

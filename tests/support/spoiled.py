@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from tests.support.tiny import MAX_TOKENS, rewritten
 
 

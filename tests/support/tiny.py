@@ -22,12 +22,12 @@ from optimum.exporters.onnx import main_export
 from tokenizers import ByteLevelBPETokenizer
 from transformers import RobertaConfig, RobertaForSequenceClassification, RobertaTokenizerFast
 
-from models.bundle import write_bundle
+from models.bundle.bundle import write_bundle
 from models.encoding import Encoder
 from models.fields import LabelSpace
-from models.golden import GoldenRow, dump_rows
+from models.bundle.golden import GoldenRow, dump_rows
 from models.scoring import FieldScoring, Threshold, judge, probabilities
-from models.text import TEXT_VERSION, prepare
+from models.text.prepare import TEXT_VERSION, prepare
 from models.ticket import Ticket
 from training.deliver.export import OnnxModel
 from training.deliver.int8 import FULL, write_int8

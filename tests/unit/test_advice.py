@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from models.fields import Field
-from models.manifest import FieldEntry
+from models.bundle.manifest import FieldEntry
 from tests.support.rows import prepared
 from training.data.prepare import MISSING
 from training.measure.advice import Advice, advise

@@ -2,10 +2,10 @@
 
 import pytest
 
-from models.budget import UNLIMITED, Budget
-from models.email import parse_email
+from models.cpu_budget import UNLIMITED, Budget
+from models.mail.parse import parse_email
 from models.errors import TooComplex
-from models.text import prepare
+from models.text.prepare import prepare
 from models.ticket import ContentType, Ticket
 from tests.unit.hostile_mails import MAILS, MIXED
 from tests.unit.hostile_texts import HTML, TEXTS

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.fields import Field
-from models.manifest import FieldEntry
+from models.bundle.manifest import FieldEntry
 from models.scoring import Outcome
 from tests.support.graded import FIELD, population, scored
 from training.certainty.calibrate import calibrate_field

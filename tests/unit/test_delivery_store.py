@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import SIGNATURE, open_bundle
+from models.bundle.bundle import SIGNATURE, open_bundle
 from service.delivery.errors import DeliveryError
 from service.delivery.fetch import fetch
 from service.delivery.store import locked

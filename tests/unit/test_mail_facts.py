@@ -3,7 +3,7 @@
 
 import pytest
 
-from models.email import mail_facts, parse_email
+from models.mail.parse import mail_facts, parse_email
 from models.ticket import MailFact
 
 AUTOMATIC, VACATION, BOUNCE, LOOP, LIST = (

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from models.manifest import Manifest
+from models.bundle.manifest import Manifest
 from models.scoring import Threshold
 from tests.support.plain import draft
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import point_current
+from models.bundle.bundle import point_current
 from models.errors import TicketRouterError
 from tests.support.plain import draft, plain_bundle
 from training.deliver import promotions

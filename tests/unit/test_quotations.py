@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.text import TextFlag, prepare
+from models.text.prepare import TextFlag, prepare
 from models.ticket import Ticket
 
 OWN = (

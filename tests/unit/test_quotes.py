@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.text import TextFlag, prepare
+from models.text.prepare import TextFlag, prepare
 from models.ticket import Ticket
 from tests.unit.content_samples import FORWARDS, HTML, KEPT, SIGNATURES
 from tests.unit.reply_samples import ATTRIBUTIONS, HEADERS, Sample

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from models.budget import Budget
+from models.cpu_budget import Budget
 from models.errors import TooComplex
 from models.ticket import Ticket
 from service import reading

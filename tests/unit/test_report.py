@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from models.fields import Field
-from models.manifest import FieldEntry
+from models.bundle.manifest import FieldEntry
 from models.scoring import FieldScoring, Threshold
 from training.data.prepare import MISSING
 from training.measure.effect import CaseCounts, effect_of

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from models.encoding import Batch, Encoding
 from models.errors import BundleError
-from models.golden import load_rows
-from models.manifest import ModelEntry
+from models.bundle.golden import load_rows
+from models.bundle.manifest import ModelEntry
 from service.inference.engine import Engine, open_engine
 from service.inference.runner import CUDA, LEADING, DeviceError, Runner, cuda_offered, open_runner
 from service.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from models.bundle import Bundle, open_bundle, write_bundle
+from models.bundle.bundle import Bundle, open_bundle, write_bundle
 from models.errors import BundleError
 from service.inference.machine import Machine
 from service.inference.plan import (

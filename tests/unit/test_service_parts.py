@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from models.errors import BundleError
 from service import errors
 from service.errors import ServiceError

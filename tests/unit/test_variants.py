@@ -10,7 +10,7 @@ import torch
 
 from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
-from models.manifest import ModelEntry
+from models.bundle.manifest import ModelEntry
 from models.scoring import FieldScoring, Threshold
 from service.inference.machine import instructions
 from training.deliver.export import OnnxModel, export_onnx

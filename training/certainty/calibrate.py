@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.fields import DEPARTMENT, Field
-from models.manifest import FieldEntry, LabelEntry, Promise, ScopeEntry
+from models.bundle.manifest import FieldEntry, LabelEntry, Promise, ScopeEntry
 from models.scoring import FieldScoring, Threshold, scope_scores
 from training.certainty.cost import route_level
 from training.certainty.graded import Graded, Scored, grade

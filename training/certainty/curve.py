@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from models.fields import Field
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from models.scoring import Outcome
 from training.certainty.calibrate import calibrate_field
 from training.certainty.graded import Scored, outcomes_of

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from models.manifest import ScopeEntry
+from models.bundle.manifest import ScopeEntry
 
 _MOST_BELOW = 0.01
 """In logits: how far below the row it keeps the threshold lies at most."""

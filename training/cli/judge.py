@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from models.manifest import Variant
+from models.bundle.manifest import Variant
 from training.cli.root import Column, Data, DateFormat, Json, Labels, Store, app, show, ticket_file
 
 _STORE = Path("models/bundles")

@@ -13,7 +13,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, ConfigDict, RootModel, model_validator
 
 from models.fields import DEPARTMENT
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.config import load_toml
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fields import DEPARTMENT, Field
-from models.text import prepare
+from models.text.prepare import prepare
 from training.data.contract import TicketRow
 
 MISSING = -100

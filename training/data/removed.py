@@ -1,6 +1,6 @@
 """What is left out before training, by reason: one value that `contract`, `split` and `metrics.json` share."""
 
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 
 
 class Removed(Frozen):

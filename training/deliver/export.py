@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from models.encoding import Batch, Encoder, Encoding
 from models.errors import TicketRouterError
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from models.scoring import FieldScoring, Logits, judge
 from training.learn.batches import rows_through
 from training.learn.classifier import TicketClassifier

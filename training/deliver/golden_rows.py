@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.encoding import Encoding
-from models.golden import GoldenRow
+from models.bundle.golden import GoldenRow
 from models.scoring import FieldScoring, Logits, judge, probabilities, scope_scores
 from training.data.prepare import PreparedRow
 

@@ -16,9 +16,9 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from models.bundle import point_current
+from models.bundle.bundle import point_current
 from models.errors import BundleError, TicketRouterError
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.deliver.lineage import code_revision
 
 HISTORY = "promotions.jsonl"

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from models.errors import TicketRouterError
-from models.text import TEXT_VERSION
+from models.text.prepare import TEXT_VERSION
 from training.digest import digest_of
 from training.learn.distributed import is_main, processes
 from training.recipe import Recipe

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 
 
 class EpochFigures(Frozen):

@@ -6,7 +6,7 @@ Signs for people who know what the labels mean, not verdicts: nothing is merged 
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from models.manifest import FieldEntry, Frozen
+from models.bundle.manifest import FieldEntry, Frozen
 from training.measure.metrics import OTHER, FieldFigures
 
 SCARCE = 30

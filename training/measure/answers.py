@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle import Bundle
-from models.manifest import Variant
+from models.bundle.bundle import Bundle
+from models.bundle.manifest import Variant
 from models.scoring import FieldVerdict, Outcome
 from training.deliver.export import OnnxModel
 

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 from models.errors import TicketRouterError
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 
 
 class BaselineFigures(Frozen):

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from models.html import html_to_text
-from models.manifest import Frozen
+from models.text.html import html_to_text
+from models.bundle.manifest import Frozen
 from models.scoring import FieldVerdict, Outcome
-from models.text import prepare
+from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.data.prepare import PreparedRow
 from training.measure.answers import Answer

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from models.scoring import Outcome
 from training.measure.estimate import Estimate
 from training.recipe import EffectRecipe

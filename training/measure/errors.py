@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fields import Field
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.data.prepare import MISSING, PreparedRow
 
 EXCERPT = 160

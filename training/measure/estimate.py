@@ -2,7 +2,7 @@
 
 from scipy.stats import binomtest
 
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 
 LEVEL = 0.95
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from models.bundle import Bundle
-from models.manifest import Frozen, Variant
+from models.bundle.bundle import Bundle
+from models.bundle.manifest import Frozen, Variant
 from training.deliver.export import OnnxModel
 from training.measure.answers import load_variant
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
 from models.fields import Field
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from models.scoring import FieldScoring, Logits, Outcome, in_scope, probabilities
 from training.certainty.graded import outcomes_of
 from training.certainty.sequence import precision_bound

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.measure.answers import Answers
 from training.measure.metrics import ECE_BINS
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.certainty.curve import TargetFigures
 from training.data.removed import Removed
 from training.deliver.export import Parity

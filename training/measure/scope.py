@@ -1,6 +1,6 @@
 """Out-of-scope detection, measured: what it refuses of ordinary mail, and of mail that lies outside."""
 
-from models.manifest import FieldEntry, Frozen
+from models.bundle.manifest import FieldEntry, Frozen
 from models.scoring import FieldScoring, Logits, in_scope
 from training.measure.estimate import share
 

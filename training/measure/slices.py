@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.data.prepare import PreparedRow
 from training.data.slices import length_slice
 from training.measure.estimate import share

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fields import DEPARTMENT
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from training.data.groups import Ties, largest_group, tied_groups
 from training.data.near_duplicates import near_duplicate_clusters
 from training.data.prepare import PreparedRow

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.encoding import Encoder, Encoding
-from models.manifest import Device, Frozen, ModelEntry, Variant
+from models.bundle.manifest import Device, Frozen, ModelEntry, Variant
 from models.scoring import FieldScoring, Logits
 from training.deliver.export import PARITY_TOLERANCE, OnnxModel, outcomes
 from training.deliver.fp16 import write_fp16

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from models.manifest import FieldEntry
+from models.bundle.manifest import FieldEntry
 from training.measure.record import Record
 from training.report import words
 from training.report.promise import held

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from models.manifest import FieldEntry, LabelEntry
+from models.bundle.manifest import FieldEntry, LabelEntry
 from training.measure.estimate import Estimate, f1, share
 from training.measure.metrics import FieldFigures, LabelFigures
 

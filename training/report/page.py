@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from models.manifest import FieldEntry
+from models.bundle.manifest import FieldEntry
 from training.certainty.curve import TargetFigures
 from training.measure.advice import Advice
 from training.measure.effect import NORMAL, PRIOR

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from models.manifest import FieldEntry
+from models.bundle.manifest import FieldEntry
 from training.measure.estimate import Estimate, share
 from training.measure.metrics import FieldFigures
 

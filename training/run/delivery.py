@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from models.bundle import write_bundle
+from models.bundle.bundle import write_bundle
 from models.errors import TicketRouterError
-from models.golden import dump_rows
-from models.manifest import SCHEMA_VERSION, EncoderEntry, ModelEntry
-from models.text import TEXT_VERSION
+from models.bundle.golden import dump_rows
+from models.bundle.manifest import SCHEMA_VERSION, EncoderEntry, ModelEntry
+from models.text.prepare import TEXT_VERSION
 from training.deliver.export import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.deliver.golden_rows import choose_golden
 from training.deliver.lineage import lineage

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from models.manifest import FieldEntry, scorings_of
+from models.bundle.manifest import FieldEntry, scorings_of
 from models.scoring import FieldScoring, Logits
 from training.certainty.calibrate import calibrate_field
 from training.certainty.graded import Scored

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from models.encoding import Batch, Encoding
 from models.scoring import Logits
 from service.inference.machine import Machine

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from models.encoding import Encoding, padded_length
-from models.golden import load_rows
+from models.bundle.golden import load_rows
 from service.inference.packing import Packing, Waiting
 
 _ORDER = 4

@@ -14,8 +14,8 @@ from typing import get_args
 
 import structlog
 
-from models.bundle import Bundle
-from models.manifest import Variant
+from models.bundle.bundle import Bundle
+from models.bundle.manifest import Variant
 from service.inference.machine import Machine
 from service.inference.plan import (
     Graph,

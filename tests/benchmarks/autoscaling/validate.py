@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from tests.benchmarks.autoscaling.pods import SPEEDS, Pod, Refusal, Speed
 from tests.benchmarks.autoscaling.traffic import drawn
 from tests.benchmarks.serving.connection import Target, post

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.bundle import open_bundle
+from models.bundle.bundle import open_bundle
 from models.errors import TicketRouterError
 from tests.benchmarks.reload import other_version
 from tests.benchmarks.rollout.members import members

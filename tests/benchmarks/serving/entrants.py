@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, open_bundle
 from models.errors import TicketRouterError
 from tests.benchmarks.serving.environments import interpreter
 from tests.benchmarks.serving.rounds import OURS, OURS_SHIPPED, OURS_STUDENT, Entrant, Workload

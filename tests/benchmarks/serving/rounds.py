@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from tests.benchmarks.serving.ceiling import Job, measure_apart
 from tests.benchmarks.serving.load import OK, Load, Window, closed_loop, open_loop
 from tests.benchmarks.serving.records import Ceiling, Closed, Open, Results, Single

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.bundle import Bundle
-from models.text import prepare
+from models.bundle.bundle import Bundle
+from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.cli.root import ticket_file
 from training.data.source import read_tickets

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from html import unescape
 from typing import NamedTuple
 
-from models.budget import UNLIMITED, Budget
+from models.cpu_budget import UNLIMITED, Budget
 
 MAX_TAGS = 12_000
 MAX_TEXT = 64_000

@@ -9,17 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from models.boilerplate import (
-    BANNERS,
-    CLOSINGS,
-    DEVICES,
-    DISCLAIMER_PHRASES,
-    DISCLAIMER_STARTS,
-    FOOTER_PHRASES,
-    REPLY_ABOVE,
-)
-from models.html import RULE
-from models.mail_words import DEVICE
+from models.text.boilerplate import BANNERS, CLOSINGS, DEVICES, DISCLAIMER_PHRASES, DISCLAIMER_STARTS, FOOTER_PHRASES, REPLY_ABOVE
+from models.text.html import RULE
+from models.text.client_phrases import DEVICE
 
 __all__ = ["REPLY_ABOVE", "Trimmed", "trim"]
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from models.attribution import attribution_end, introduces
-from models.budget import UNLIMITED, Budget
-from models.header_block import block_end
-from models.mail_words import FORWARDED, ORIGINAL
-from models.quote_blocks import ONE_QUOTE, QUOTE, Block, block_at
-from models.signatures import REPLY_ABOVE, Trimmed, trim
+from models.text.attribution import attribution_end, introduces
+from models.cpu_budget import UNLIMITED, Budget
+from models.text.header_block import block_end
+from models.text.client_phrases import FORWARDED, ORIGINAL
+from models.text.quote_blocks import ONE_QUOTE, QUOTE, Block, block_at
+from models.text.signatures import REPLY_ABOVE, Trimmed, trim
 
 _RULE = re.compile(r"[\s>]{0,3}[-_=*—–━]{5,}\s*$")
 _DASHES = "-_=*—–━─"

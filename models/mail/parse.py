@@ -7,12 +7,12 @@ reading, `mail_facts` the judging, `mail_text` chooses the parts that are the me
 import re
 from collections.abc import Sequence
 
-from models.budget import UNLIMITED, Budget
+from models.cpu_budget import UNLIMITED, Budget
 from models.errors import MailError
-from models.mail_facts import FACT_FIELDS, mail_facts
-from models.mail_headers import Headers, addresses, decode_words, header, split_head, values
-from models.mail_text import message_text, says_little, with_inner
-from models.mime import Part, leaves
+from models.mail.facts import FACT_FIELDS, mail_facts
+from models.mail.headers import Headers, addresses, decode_words, header, split_head, values
+from models.mail.body import message_text, says_little, with_inner
+from models.mail.mime import Part, leaves
 from models.ticket import Attachment, ContentType, Ticket
 
 __all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "mail_facts", "parse_email"]

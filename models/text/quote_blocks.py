@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.attribution import attribution_end
-from models.header_block import block_end
+from models.text.attribution import attribution_end
+from models.text.header_block import block_end
 
 QUOTE = re.compile(r"\s{0,3}(?:[>＞»]|&gt;)")
 ONE_QUOTE = re.compile(r"\s{0,3}(?:[>＞»]|&gt;) ?")

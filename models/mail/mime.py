@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from models.budget import UNLIMITED, Budget
-from models.charsets import decode
-from models.mail_headers import Headers, decode_base64, decode_words, header, parameters, split_head
+from models.cpu_budget import UNLIMITED, Budget
+from models.mail.charsets import decode
+from models.mail.headers import Headers, decode_base64, decode_words, header, parameters, split_head
 
 MAX_DEPTH = 10
 MAX_PARTS = 200

@@ -19,10 +19,10 @@ from pydantic import ValidationError
 
 from models.encoding import Encoder, Encoding
 from models.errors import BundleError
-from models.manifest import FileEntry, Manifest, ModelEntry
-from models.minisign import SIGNATURE_BYTES, read_keys, verify
+from models.bundle.manifest import FileEntry, Manifest, ModelEntry
+from models.bundle.signature import SIGNATURE_BYTES, read_keys, verify
 from models.scoring import FieldScoring, Logits, Verdict, judge
-from models.text import TEXT_VERSION
+from models.text.prepare import TEXT_VERSION
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.minisig"

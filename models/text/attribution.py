@@ -7,7 +7,7 @@ missing from `mail_words` is still recognised in most clients. Used by `quotes`.
 import re
 from collections.abc import Sequence
 
-from models.mail_words import OPENERS, WROTE, WROTE_BEFORE_NAME
+from models.text.client_phrases import OPENERS, WROTE, WROTE_BEFORE_NAME
 
 MAX_LINES = 7
 MAX_CHARACTERS = 500

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from models.bundle import Bundle
+from models.bundle.bundle import Bundle
 from models.encoding import Batch
 from models.errors import BundleError
-from models.manifest import Frozen
+from models.bundle.manifest import Frozen
 from models.scoring import Logits
-from models.text import prepare
+from models.text.prepare import prepare
 from models.ticket import ContentType, Ticket
 
 GOLDEN = "golden.jsonl"

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 
-from models.mail_headers import MAX_SAME, addresses, decode_words
-from models.mime import media_type
+from models.mail.headers import MAX_SAME, addresses, decode_words
+from models.mail.mime import media_type
 from models.ticket import MailFact
 
 _AUTO_REPLY_FIELDS = (

@@ -6,7 +6,7 @@ A list's own tag ("[Billing]") stays: it often names the department.
 import re
 from dataclasses import dataclass
 
-from models.characters import clean_line
+from models.text.normalise import clean_line
 
 MAX_CHARACTERS = 1_000
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
-from models.charsets import decode
+from models.mail.charsets import decode
 
 MAX_HEADER_BYTES = 64_000
 MAX_HEADER_LINES = 2_000

@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from models.attribution import has_address, has_date_and_time, has_time
-from models.mail_words import LABELS, Role
+from models.text.attribution import has_address, has_date_and_time, has_time
+from models.text.client_phrases import LABELS, Role
 
 MAX_LINES = 16
 

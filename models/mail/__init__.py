@@ -1,0 +1,1 @@
+"""Raw RFC 822 bytes → Ticket."""
