@@ -95,7 +95,7 @@ EXPOSE 8080 9090
 # Not /readyz: Swarm and its like kill what is unhealthy, and a service that replaces a failed session or drains heals
 # or ends by itself. Not /livez: it answers before there is a model, and compose's service_healthy would lie.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "service.healthcheck"]
+    CMD ["python", "-m", "service.cli.healthcheck"]
 ENTRYPOINT ["python", "-m", "service"]
 
 FROM serving AS service-unbundled

@@ -5,7 +5,7 @@ Every failure a person can mend is one line on standard error and exit status 2;
 
 import sys
 
-from service.cli import main
+from service.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

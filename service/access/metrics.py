@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from service.metrics import PREFIX
+from service.metrics.metrics import PREFIX
 
 TicketOutcome = Literal["admitted", "rate_limited"]
 

@@ -16,30 +16,30 @@ from service import errors
 from service.access.access import Access
 from service.access.caller import Caller, Role
 from service.allowance import BATCH_SECONDS, Allowance
-from service.api.documents import Document, json_body, mail_body, openapi_document
-from service.api.intake import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
-from service.api.parsing import BatchParser, parse_route
+from service.api.openapi import Document, json_body, mail_body, openapi_document
+from service.api.convert import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
+from service.api.parse import BatchParser, parse_route
 from service.api.render import decision_out, model_card_out
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
-from service.claim import Claim
+from service.context import Claim
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
-from service.http.authorization import REFUSALS as GATE_REFUSALS
-from service.http.authorization import Gate, caller_of, secured
+from service.http.authorize import REFUSALS as GATE_REFUSALS
+from service.http.authorize import Gate, caller_of, secured
 from service.http.body import BodyReader, Content
-from service.http.connection import raise_refusal, while_connected
-from service.http.direct import Endpoint
+from service.http.disconnect import raise_refusal, while_connected
+from service.http.fast_path import Endpoint
 from service.http.early import Check
 from service.http.middleware import say
 from service.http.problems import documented, kind_of, problem_of
 from service.http.request_id import Headers
 from service.inference.engine import Engine
-from service.metrics import Metrics
-from service.offload import Offload
-from service.reading import read_mail
-from service.router import Router, deadline_in
+from service.metrics.metrics import Metrics
+from service.routing.offload import Offload
+from service.routing.read import read_mail
+from service.routing.router import Router, deadline_in
 from service.settings import Settings
-from service.telemetry import Telemetry
+from service.routing.telemetry import Telemetry
 
 T = TypeVar("T")
 

@@ -32,7 +32,7 @@ def open_source(
         elif address.scheme == REGISTRY:
             from service.delivery.registry import open_layer as opener
         else:
-            from service.delivery.objects import open_object as opener
+            from service.delivery.object_store import open_object as opener
     except ModuleNotFoundError as error:
         raise not_installed() from error
     return opener(address, digest, limits, insecure_http)

@@ -18,7 +18,7 @@ from service.errors import (
     TooManyBodies,
     UnsupportedEncoding,
 )
-from service.http.connection import connection_of
+from service.http.disconnect import connection_of
 from service.http.room import Body, Room
 
 Content = bytes | bytearray

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from service.access.access import Access
 from service.access.caller import Caller, Role
 from service.errors import Overloaded, RateLimited, ServiceError
-from service.http.authorization import Gate
+from service.http.authorize import Gate
 from service.http.refusals import Refusal
 from service.http.request_id import Headers, request_id_of
 

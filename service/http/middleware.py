@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import MethodNotAllowed, NoSuchRoute, ShuttingDown
 from service.http.body import BODY_ENDED
-from service.http.direct import TEMPLATE
+from service.http.fast_path import TEMPLATE
 from service.http.problems import INTERNAL, kind_of, problem_response
 from service.http.request_id import HEADER, request_id_of
-from service.metrics import Metrics
+from service.metrics.metrics import Metrics
 from service.tracing.recording import Recording
 from service.tracing.traces import Traces
 

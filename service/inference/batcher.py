@@ -14,11 +14,11 @@ import numpy as np
 
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
-from service.claim import Claim
+from service.context import Claim
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown, within_bounds
-from service.inference.answers import Answer
+from service.inference.cache import Answer
 from service.inference.entries import BatchReport, Entry, Run, Waiter, fail, record_wait
-from service.inference.pace import Pace
+from service.inference.throughput import Pace
 from service.inference.packing import Packing, Waiting
 from service.tracing.recording import current
 

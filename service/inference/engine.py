@@ -20,14 +20,14 @@ from models.errors import TicketRouterError
 from models.bundle.golden import Replay, replay
 from models.scoring import Logits
 from service.decision import ModelIdentity
-from service.inference.answers import Answers
+from service.inference.cache import Answers
 from service.inference.batcher import Batcher, Limits
 from service.inference.entries import BatchReport
-from service.inference.machine import Machine, this_machine
+from service.inference.hardware import Machine, this_machine
 from service.inference.packing import Packing
 from service.inference.plan import Chosen, Plan, choose_plan
-from service.inference.runner import DeviceError, Runner, cuda_offered, faults_of, open_runner
-from service.inference.tuning.search import Place, tuned_at_start
+from service.inference.onnx_session import DeviceError, Runner, cuda_offered, faults_of, open_runner
+from service.inference.autotune import Place, tuned_at_start
 from service.settings import Settings
 
 T = TypeVar("T")

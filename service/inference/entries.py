@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from models.encoding import Encoding
 from models.scoring import Logits
 from service.errors import ServiceError
-from service.inference.answers import Answer
+from service.inference.cache import Answer
 from service.tracing.recording import Recording
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
-from service.turns import Turns
+from service.inference.fair_queue import Turns
 
 
 class Sized(Protocol):

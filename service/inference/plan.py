@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from models.bundle.bundle import Bundle
 from models.errors import TicketRouterError
 from models.bundle.manifest import Frozen, Variant
-from service.inference.machine import Machine
+from service.inference.hardware import Machine
 from service.settings import Settings
 
 Graph = Literal["fused", "raw"]

@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 
 from service.errors import TooManyConnections
 from service.http.door import Door
-from service.http.protocol import LimitedProtocol
+from service.server.protocol import LimitedProtocol
 from service.http.refusals import Refusal
 from service.http.request_id import new_request_id
 

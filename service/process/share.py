@@ -1,8 +1,8 @@
 """What one of several workers may take of the machine, so that together they take no more than it has."""
 
 from models.errors import TicketRouterError
-from service.inference.machine import usable_cores
-from service.inference.runner import cuda_offered
+from service.inference.hardware import usable_cores
+from service.inference.onnx_session import cuda_offered
 from service.settings import Settings
 
 

@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from service.metrics import PREFIX
+from service.metrics.metrics import PREFIX
 from service.process.child import State
 
 _START = "process_start_time_seconds"

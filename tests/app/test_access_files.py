@@ -13,7 +13,7 @@ import pytest
 from service.access.keyring import Keyring
 from service.access.keys_file import parse_keys
 from service.access.watching import LOOK_SECONDS
-from service.cli import main
+from service.cli.main import main
 from tests.support.keys import Known, file_of
 from tests.support.process import Service, run_cli, serving
 from tests.support.waiting import wait_until

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.cli import main
+from service.cli.main import main
 from tests.support.process import Service, post_head, run_cli, serving
 from tests.support.spoiled import changed_weights, damaged, foreign, no_graph
 from tests.support.tiny import SAMPLES

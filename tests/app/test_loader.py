@@ -1,4 +1,4 @@
-"""`service.loader` and what it does to the router, in this process: starts, reloads and stops that cross each other."""
+"""`service.routing.reload` and what it does to the router, in this process: starts, reloads and stops that cross each other."""
 
 import asyncio
 import shutil
@@ -12,10 +12,10 @@ import pytest
 from models.bundle.bundle import open_bundle
 from models.ticket import Ticket
 from service.app import App, create_app
-from service.claim import Claim
+from service.context import Claim
 from service.errors import NotReady, Overloaded, ReloadInterrupted, ReloadRefused, ShuttingDown
 from service.inference.engine import OpeningStopped, open_engine
-from service.router import deadline_in
+from service.routing.router import deadline_in
 from service.settings import Settings
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from service.process import child
 from service.process.control import Begin
-from service.process.listening import bind
+from service.server.sockets import bind
 from service.settings import Settings
 from tests.faults.http_cases import get
 from tests.support.process import Service, run_cli, serving

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.http.limits import allowed_connections
+from service.server.limits import allowed_connections
 from tests.faults.command import bundle_or_tiny
 from tests.faults.http_cases import get, head, post
 from tests.faults.test_connections import connect

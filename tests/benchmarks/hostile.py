@@ -26,13 +26,13 @@ from models.mail.parse import MAX_MAIL_BYTES, parse_email
 from models.errors import TooComplex
 from models.text.prepare import prepare
 from models.ticket import Ticket
-from service.api.intake import ticket_of, tickets_of
-from service.api.parsing import BatchParser, parse_route
+from service.api.convert import ticket_of, tickets_of
+from service.api.parse import BatchParser, parse_route
 from service.app import SWITCH_SECONDS
-from service.claim import Claim
+from service.context import Claim
 from service.errors import ServiceError
-from service.offload import Offload
-from service.reading import read_mail, read_text
+from service.routing.offload import Offload
+from service.routing.read import read_mail, read_text
 from tests.unit import hostile_bodies
 from tests.unit.hostile_mails import MAILS
 from tests.unit.hostile_texts import HTML, TEXTS

@@ -11,8 +11,8 @@ from typing import Any
 
 import structlog
 
-from service.cli import main
-from service.process import server
+from service.cli.main import main
+from service.server import server
 
 EVENT = "loop away"
 LOOK_SECONDS = 0.001

@@ -10,9 +10,9 @@ from uvicorn.server import ServerState
 from service.http.connections import Connections
 from service.http.door import Door
 from service.http.early import Early, never
-from service.http.limits import PUBLIC, Limits
+from service.server.limits import PUBLIC, Limits
 from service.http.piecewise import TURN_BYTES
-from service.http.protocol import LimitedProtocol
+from service.server.protocol import LimitedProtocol
 from service.share import Share
 
 PAUSE_SECONDS = 0.02

@@ -6,9 +6,9 @@
 import sys
 from dataclasses import replace
 
-from service.cli import main
-from service.http.limits import MANAGEMENT, PUBLIC
-from service.process import serving
+from service.cli.main import main
+from service.server.limits import MANAGEMENT, PUBLIC
+from service.server import serve as serving
 
 SHORT = replace(PUBLIC, head_seconds=0.6, body_seconds=1.2, write_seconds=1.0)
 

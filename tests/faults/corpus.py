@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from service.http.limits import Limits
+from service.server.limits import Limits
 from tests.faults.http_cases import GOOD, ROUTE, SLACK_SECONDS, get, head, post
 from tests.faults.wire import CLOSED, Case, Result
 

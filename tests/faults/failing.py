@@ -6,7 +6,7 @@
 import sys
 
 from service.api import routes
-from service.cli import main
+from service.cli.main import main
 
 
 def broken(body: bytes) -> None:

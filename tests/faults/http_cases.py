@@ -3,7 +3,7 @@
 import gzip
 import json
 
-from service.http.limits import Limits
+from service.server.limits import Limits
 from tests.faults.wire import CLOSED, Case, Drip, Result
 
 SLACK_SECONDS = 4

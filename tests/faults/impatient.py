@@ -5,8 +5,8 @@
 
 import sys
 
-from service import offload, reading
-from service.cli import main
+from service.routing import offload, read as reading
+from service.cli.main import main
 
 if __name__ == "__main__":
     reading.MAIL_SECONDS = reading.TEXT_SECONDS = offload.INLINE_SECONDS = 0.0

@@ -24,7 +24,7 @@ from typing import Any
 import httpx
 import psutil
 
-from service.http.limits import PUBLIC
+from service.server.limits import PUBLIC
 from tests.benchmarks.memory import Slope, Watch, resident_megabytes, slope
 from tests.benchmarks.serving.connection import post
 from tests.benchmarks.serving.processes import Family

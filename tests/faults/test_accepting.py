@@ -9,8 +9,8 @@ from uvicorn.server import ServerState
 
 from service.http.connections import Connections
 from service.http.door import Door
-from service.http.limits import PUBLIC
-from service.http.protocol import LimitedProtocol
+from service.server.limits import PUBLIC
+from service.server.protocol import LimitedProtocol
 from service.process.accepting import PAUSE_SECONDS, Acceptor
 
 

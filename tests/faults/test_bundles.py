@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from models.bundle.bundle import MANIFEST, SIGNATURE, open_bundle, point_current
 from models.errors import BundleError
-from service.inference.runner import open_runner
+from service.inference.onnx_session import open_runner
 from tests.faults import mutations
 from tests.faults.damage import DAMAGE
 from tests.faults.forgeries import FORGERIES, UNSEEN

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.http import limits
+from service.server import limits
 from service.http.connections import Connections
 from tests.app.test_overload import LONG
 from tests.faults.http_cases import GOOD, get, head, post

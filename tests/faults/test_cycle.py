@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
 from service.http.body import BodyReader
-from service.http.direct import application
+from service.http.fast_path import application
 from service.http.middleware import Problems, RequestId
-from service.http.protocol import LimitedProtocol
+from service.server.protocol import LimitedProtocol
 from tests.faults.accepted import accepted, writes
 from tests.faults.http_cases import GOOD, get, head, post
 

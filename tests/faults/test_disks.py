@@ -11,7 +11,7 @@ import pytest
 from models.bundle.bundle import open_bundle, point_current, write_bundle
 from models.errors import TicketRouterError
 from service.delivery.fetch import fetch
-from service.inference.machine import this_machine
+from service.inference.hardware import this_machine
 from service.inference.plan import load_plans
 from tests.faults.mounts import HOG, PAGE, Room, read_only, room_for, small_disk
 from tests.support.delivery import digest_of, order, packed

@@ -20,11 +20,11 @@ from starlette.responses import PlainTextResponse
 from service.access.access import Access
 from service.access.caller import Caller
 from service.errors import DeadlinePassed, NotReady, Overloaded, ServiceError
-from service.http.connection import raise_refusal
-from service.http.direct import Endpoint, application
+from service.http.disconnect import raise_refusal
+from service.http.fast_path import Endpoint, application
 from service.http.early import early
-from service.http.limits import PUBLIC
-from service.http.protocol import LimitedProtocol
+from service.server.limits import PUBLIC
+from service.server.protocol import LimitedProtocol
 from service.http.refusals import Refusal
 from service.http.request_id import Headers
 from tests.faults.accepted import accepted, writes

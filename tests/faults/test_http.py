@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from service.http.limits import PUBLIC
+from service.server.limits import PUBLIC
 from service.http.piecewise import PIECE_BYTES
 from tests.faults.brisk import SHORT
 from tests.faults.corpus import corpus

@@ -1,4 +1,4 @@
-"""`service.process.listening`: a port that closes loses nobody whom it let in."""
+"""`service.server.sockets`: a port that closes loses nobody whom it let in."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.process.listening import let_nobody_in
+from service.server.sockets import let_nobody_in
 
 ROUNDS, CALLERS = 20, 4
 SERVED_SECONDS = 0.05

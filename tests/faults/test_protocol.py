@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 
 from service.errors import Overloaded
 from service.http.body import BodyReader
-from service.http.deadline import Deadline
-from service.http.direct import application
+from service.server.deadline import Deadline
+from service.http.fast_path import application
 from service.http.early import Early, never
-from service.http.limits import PUBLIC
+from service.server.limits import PUBLIC
 from service.http.middleware import Problems, RequestId
 from service.http.piecewise import PIECE_BYTES
 from service.http.refusals import Refusal

@@ -13,8 +13,8 @@ from models.errors import MailError, TooComplex
 from models.text.html import html_to_text
 from models.text.prepare import MAX_CHARACTERS, prepare
 from models.ticket import Ticket
-from service.api.intake import ticket_of, tickets_of
-from service.api.parsing import BatchParser, parse_reload, parse_route
+from service.api.convert import ticket_of, tickets_of
+from service.api.parse import BatchParser, parse_reload, parse_route
 from service.errors import FieldError, InvalidRequest, ServiceError
 from tests.fuzz.http import http
 

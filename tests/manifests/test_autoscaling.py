@@ -7,7 +7,7 @@ import re
 
 import yaml
 
-from service.metrics import STAGES
+from service.metrics.metrics import STAGES
 from tests.manifests.render import FOLDERS, ROOT, render
 
 VALUES = (ROOT / "k8s/components/autoscaling/adapter-values.yaml").read_text()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.flags import SettingsError, settings_from
+from service.cli.flags import SettingsError, settings_from
 from service.settings import Settings
 from tests.manifests.render import FOLDERS, Rendered, render
 from tests.support.process import run_cli, serving

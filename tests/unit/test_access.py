@@ -15,12 +15,12 @@ from structlog.testing import capture_logs
 
 from service.access.access import Access
 from service.access.caller import Caller, Rate, Role
-from service.access.limiter import Limiter
+from service.access.rate_limit import Limiter
 from service.app import App, create_app
 from service.errors import KeyInQuery, RateLimited, ServiceError, Unauthenticated
-from service.http.authorization import Gate, refuse_key_in_query
-from service.http.direct import Direct
-from service.process.server import _warn_without_keys
+from service.http.authorize import Gate, refuse_key_in_query
+from service.http.fast_path import Direct
+from service.server.server import _warn_without_keys
 from service.settings import Settings
 from tests.support.keys import Known, file_of
 

@@ -12,7 +12,7 @@ import pytest
 from models.encoding import Encoding
 from models.scoring import Logits
 from service.errors import RETRY_BOUNDS, DeadlinePassed, Overloaded
-from service.turns import GREED
+from service.inference.fair_queue import GREED
 from tests.support.batching import MAX_TOKENS, Held, Runner, batcher_of, encoding, in_loop, number_of, soon
 
 NOISY, POLITE = "noisy", "polite"

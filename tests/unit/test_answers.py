@@ -1,4 +1,4 @@
-"""`service.inference.answers`: what is remembered, how much of it, and what is not."""
+"""`service.inference.cache`: what is remembered, how much of it, and what is not."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inference.answers import Answer, Answers, digest
+from service.inference.cache import Answer, Answers, digest
 from tests.support.plain import logits_of
 
 ANSWER = Answer(logits_of(1, 2), tokens=5, truncated=True)

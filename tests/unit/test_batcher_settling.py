@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
 from service.errors import InferenceFailed, ServiceError
-from service.inference.answers import Answer
+from service.inference.cache import Answer
 from tests.support.batching import MAX_TOKENS, batcher_of, encoding, in_loop, number_of, soon
 
 STEP = st.one_of(

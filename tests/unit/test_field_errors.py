@@ -1,12 +1,12 @@
-"""`service.api.field_errors`: JSON of another shape gets known fields, codes of a closed set, and sentences of ours."""
+"""`service.api.json_errors`: JSON of another shape gets known fields, codes of a closed set, and sentences of ours."""
 
 import json
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from service.api.field_errors import CODES, TICKET_NAMES
-from service.api.parsing import BatchParser, parse_reload, parse_route
+from service.api.json_errors import CODES, TICKET_NAMES
+from service.api.parse import BatchParser, parse_reload, parse_route
 from service.api.schemas import HEADERS, RECIPIENTS
 from service.errors import FieldError, InvalidRequest
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from service.api.schemas import ModelOut, PlanOut, ServingOut
-from service.gauges import ServingGauges
-from service.memory import memory_limit_bytes, memory_used_bytes
+from service.admin.gauges import ServingGauges
+from service.admin.cgroup_memory import memory_limit_bytes, memory_used_bytes
 
 SERVING = ServingOut(
     bundle="/bundles/b",

@@ -1,11 +1,11 @@
-"""`service.http.heads`: which heads leave no doubt, and what is said of those that do."""
+"""`service.server.heads`: which heads leave no doubt, and what is said of those that do."""
 
 import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.http.heads import ambiguity, has_path, without_upgrade
+from service.server.heads import ambiguity, has_path, without_upgrade
 
 HOST = (b"host", b"x")
 

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from service import healthcheck
+from service.cli import healthcheck
 from service.settings import Settings
 from tests.support.process import ROOT
 

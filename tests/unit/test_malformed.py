@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.api.malformed import malformed
-from service.api.parsing import BatchParser, parse_route
+from service.api.parse import BatchParser, parse_route
 from service.errors import MalformedJson
 
 CANARY = "canary-7f3a"

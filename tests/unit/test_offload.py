@@ -1,4 +1,4 @@
-"""`service.offload`: large inputs in threads, in turns, and none for who has left."""
+"""`service.routing.offload`: large inputs in threads, in turns, and none for who has left."""
 
 import asyncio
 import threading
@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from service.claim import Claim
+from service.context import Claim
 from service.errors import DeadlinePassed, Overloaded
-from service.offload import INLINE_BYTES, MAX_PENDING_BYTES, THREADS, Offload
+from service.routing.offload import INLINE_BYTES, MAX_PENDING_BYTES, THREADS, Offload
 from tests.support.batching import in_loop, soon
 
 LARGE = INLINE_BYTES + 1

@@ -1,4 +1,4 @@
-"""`service.api.parsing` and `intake`: bytes become tickets or an error that repeats nothing."""
+"""`service.api.parse` and `intake`: bytes become tickets or an error that repeats nothing."""
 
 import contextlib
 import json
@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from models.ticket import MailFact
-from service.api import parsing
-from service.api.intake import ticket_of
-from service.api.parsing import LARGE_BYTES, BatchParser, parse_route
+from service.api import parse as parsing
+from service.api.convert import ticket_of
+from service.api.parse import LARGE_BYTES, BatchParser, parse_route
 from service.api.pieces import has_too_many_pieces
 from service.errors import InvalidRequest, MalformedJson, ServiceError
 from tests.support.cost import CPU_SECONDS, cpu_seconds

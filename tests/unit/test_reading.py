@@ -1,4 +1,4 @@
-"""`service.reading` and `Offload.run_within`: who reads how long, and what becomes of what takes longer."""
+"""`service.routing.read` and `Offload.run_within`: who reads how long, and what becomes of what takes longer."""
 
 import asyncio
 import math
@@ -10,11 +10,11 @@ import pytest
 from models.cpu_budget import Budget
 from models.errors import TooComplex
 from models.ticket import Ticket
-from service import reading
+from service.routing import read as reading
 from service.allowance import Allowance
-from service.claim import Claim
-from service.offload import INLINE_BYTES, Offload
-from service.reading import read_mail, read_text
+from service.context import Claim
+from service.routing.offload import INLINE_BYTES, Offload
+from service.routing.read import read_mail, read_text
 from tests.unit.hostile_mails import MAILS
 from tests.unit.hostile_texts import HTML, TEXTS
 

@@ -1,4 +1,4 @@
-"""`service.inference.runner`: one graph gives one answer, however its inputs get there and wherever it runs.
+"""`service.inference.onnx_session`: one graph gives one answer, however its inputs get there and wherever it runs.
 
 Those on a GPU run where onnxruntime offers CUDA and one is there.
 """
@@ -15,7 +15,7 @@ from models.errors import BundleError
 from models.bundle.golden import load_rows
 from models.bundle.manifest import ModelEntry
 from service.inference.engine import Engine, open_engine
-from service.inference.runner import CUDA, LEADING, DeviceError, Runner, cuda_offered, open_runner
+from service.inference.onnx_session import CUDA, LEADING, DeviceError, Runner, cuda_offered, open_runner
 from service.settings import Settings
 
 needs_cuda = pytest.mark.skipif(not cuda_offered(), reason="this onnxruntime offers no CUDA")

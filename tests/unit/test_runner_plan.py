@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from models.bundle.bundle import Bundle, open_bundle, write_bundle
 from models.errors import BundleError
-from service.inference.machine import Machine
+from service.inference.hardware import Machine
 from service.inference.plan import (
     BATCH_TOKENS,
     Chosen,

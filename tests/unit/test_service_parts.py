@@ -12,7 +12,7 @@ from models.errors import BundleError
 from service import errors
 from service.errors import ServiceError
 from service.http.problems import INTERNAL, TABLE, kind_of, problem_of
-from service.inference.runner import DeviceError, open_runner
+from service.inference.onnx_session import DeviceError, open_runner
 from service.logs import without_messages
 from tests.support.process import ROOT
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.flags import SettingsError, settings_from
-from service.inference.machine import usable_cores
+from service.cli.flags import SettingsError, settings_from
+from service.inference.hardware import usable_cores
 from service.settings import Settings
 from tests.support.process import ROOT, run_cli
 from tests.support.signing import new_signer

@@ -13,7 +13,7 @@ from service.inference.plan import Plan
 from service.inference.tuning.closed_loop import ClosedLoop, TokenizedTicket, tokens_per_second, waiting_line
 from service.inference.tuning.lone import LoneTimes, fastest_alone, ladder
 from service.inference.tuning.race import MIN_ROUNDS, Trial, best, race, survivors
-from service.inference.tuning.search import doubling
+from service.inference.autotune import doubling
 
 
 def plan(number: int) -> Plan:

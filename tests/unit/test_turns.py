@@ -1,4 +1,4 @@
-"""`service.turns` and its part in packing: nobody gets more than a share while others wait."""
+"""`service.inference.fair_queue` and its part in packing: nobody gets more than a share while others wait."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.inference.packing import AHEAD_OF_TURN, Packing, Waiting
-from service.turns import Turns
+from service.inference.fair_queue import Turns
 
 LENGTHS = st.integers(1, 64).map(lambda eighths: eighths * 8)
 LONGEST = 512

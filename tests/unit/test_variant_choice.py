@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.bundle.bundle import Bundle, open_bundle, write_bundle
-from service.inference.machine import Machine, instructions
+from service.inference.hardware import Machine, instructions
 from service.inference.plan import default_plan, suiting_variants, variants_to_run
 from tests.support.plain import draft, files
 

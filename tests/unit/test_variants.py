@@ -12,7 +12,7 @@ from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from models.bundle.manifest import ModelEntry
 from models.scoring import FieldScoring, Threshold
-from service.inference.machine import instructions
+from service.inference.hardware import instructions
 from training.deliver.export import OnnxModel, export_onnx
 from training.deliver.fp16 import write_fp16
 from training.deliver.int8 import FULL, REDUCED, write_int8

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 from models.errors import TicketRouterError
-from service.inference.machine import usable_cores
+from service.inference.hardware import usable_cores
 from tests.benchmarks.serving.entrants import WORKLOADS, Choice, by_workload, peers_of, workloads_of
 from tests.benchmarks.serving.records import Results
 from tests.benchmarks.serving.report import write_report

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from service.inference.machine import this_machine
+from service.inference.hardware import this_machine
 from tests.benchmarks.serving.entrants import Peers
 from tests.benchmarks.serving.environments import pins
 from tests.benchmarks.serving.records import About

@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 
 from models.cpu_budget import Budget
 from models.errors import TooComplex
-from service.claim import Claim
+from service.context import Claim
 from service.errors import DeadlinePassed, Overloaded, within_bounds
 from service.share import Share
-from service.turns import Turns
+from service.inference.fair_queue import Turns
 
 T = TypeVar("T")
 

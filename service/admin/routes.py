@@ -14,17 +14,17 @@ from starlette.types import Receive, Scope, Send
 
 from service.access.audit import audit
 from service.access.caller import Role
-from service.api.documents import Document
-from service.api.intake import JSON, media_type
-from service.api.parsing import parse_reload
+from service.api.openapi import Document
+from service.api.convert import JSON, media_type
+from service.api.parse import parse_reload
 from service.api.schemas import ReloadOut, StatusOut
 from service.errors import NotReady, ServiceError
-from service.http.authorization import Gate, caller_of
+from service.http.authorize import Gate, caller_of
 from service.http.body import BodyReader
 from service.http.browsers import page_policy, refuse_pages
 from service.http.problems import kind_of
 from service.lifecycle import WHY_NOT_READY
-from service.router import deadline_in
+from service.routing.router import deadline_in
 
 ASSETS = "/docs/assets"
 ADMIN_BODY_BYTES = 10_000

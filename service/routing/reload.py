@@ -20,8 +20,8 @@ from service.errors import NoPrepared, NotReady, ReloadInterrupted, ReloadRefuse
 from service.inference.engine import Engine, OpeningStopped, open_engine
 from service.inference.entries import BatchReport
 from service.lifecycle import WHY_NOT_READY, Lifecycle
-from service.metrics import Metrics
-from service.router import Router, Served
+from service.metrics.metrics import Metrics
+from service.routing.router import Router, Served
 from service.settings import Settings
 from service.waits import waits
 

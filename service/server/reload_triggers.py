@@ -15,7 +15,7 @@ import structlog
 
 from service.access.audit import SIGNAL, WATCH
 from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
-from service.management import Managed, audited_reload
+from service.admin.routes import Managed, audited_reload
 from service.settings import Settings
 
 LookAtKeys = Callable[[str], Awaitable[None]]

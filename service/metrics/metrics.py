@@ -22,7 +22,7 @@ from prometheus_client import (
 
 from models.scoring import Outcome, Reason
 from service.decision import Decision
-from service.inference.answers import Answer
+from service.inference.cache import Answer
 from service.inference.entries import BatchReport
 
 PREFIX = "ticket_router"

@@ -12,22 +12,22 @@ from models.printable import printable, printed
 from models.ticket import Ticket
 from service.api.render import decision_out
 from service.app import create_app
-from service.claim import Claim
+from service.context import Claim
 from service.decision import Decision
 from service.delivery.address import parse_address, parse_digest
 from service.delivery.download import Limits
 from service.delivery.fetch import Order
 from service.errors import ServiceError
-from service.fetch_command import deliver
-from service.flags import Given, flag, settings_from, with_flags
-from service.inference.tuning.search import SECONDS
-from service.keys_command import keys
+from service.cli.fetch import deliver
+from service.cli.flags import Given, flag, settings_from, with_flags
+from service.inference.autotune import SECONDS
+from service.cli.keys import keys
 from service.logs import configure_logging
-from service.process.server import run
-from service.router import deadline_in
+from service.server.server import run
+from service.routing.router import deadline_in
 from service.settings import Settings
-from service.terminal import print_decision
-from service.tune_command import print_tuning, tune_bundle
+from service.cli.show import print_decision
+from service.cli.tune import print_tuning, tune_bundle
 
 PROGRAM = "python -m service"
 BAD_USAGE = 2

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from service.decision import Decision
 from service.errors import ServiceError
 from service.http.problems import INTERNAL, kind_of
-from service.inference.answers import Answer
-from service.metrics import NO_DEPARTMENT, AnswerSource, Metrics, Stage
+from service.inference.cache import Answer
+from service.metrics.metrics import NO_DEPARTMENT, AnswerSource, Metrics, Stage
 from service.tracing.recording import Recording, current, make_current
 
 

@@ -20,10 +20,10 @@ from service.app import App
 from service.http.browsers import NOSNIFF
 from service.http.connections import Connections
 from service.http.door import Door
-from service.http.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
-from service.http.protocol import LimitedProtocol
+from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
+from service.server.protocol import LimitedProtocol
 from service.process.accepting import Acceptor
-from service.process.listening import let_nobody_in, listen
+from service.server.sockets import let_nobody_in, listen
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection (60 by default in nginx and in clouds' balancers): were we the first to

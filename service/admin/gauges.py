@@ -12,8 +12,8 @@ from prometheus_client.registry import Collector
 
 from service.api.schemas import ServingOut
 from service.lifecycle import Lifecycle
-from service.memory import memory_limit_bytes, memory_used_bytes
-from service.metrics import PREFIX
+from service.admin.cgroup_memory import memory_limit_bytes, memory_used_bytes
+from service.metrics.metrics import PREFIX
 
 _MODEL_LABELS = ("version", "variant", "provider", "text_version")
 _PLAN_LABELS = ("variant", "graph", "runners", "intra_op_threads", "lone_threads", "max_batch_tokens")

@@ -1,4 +1,4 @@
-"""`python -m service.healthcheck`: what an image's HEALTHCHECK runs, since a slim image has no curl.
+"""`python -m service.cli.healthcheck`: what an image's HEALTHCHECK runs, since a slim image has no curl.
 
 Healthy is a process that answers and has once been ready (`/startupz`, see `management.py`): Docker has one verdict
 for "may others start?" and for "is it to be replaced?", and a drain or a repair is a reason for neither.

@@ -11,16 +11,16 @@ from models.encoding import Encoding
 from models.scoring import Reason, Verdict, verdict_without_model
 from models.text.prepare import PreparedText
 from models.ticket import Ticket
-from service.claim import Claim
+from service.context import Claim
 from service.decision import Decision, Flag
 from service.errors import NotReady
-from service.inference.answers import Answer, digest
+from service.inference.cache import Answer, digest
 from service.inference.engine import Engine
 from service.lifecycle import WHY_NOT_READY
-from service.metrics import Metrics
-from service.offload import Offload
-from service.reading import read_text
-from service.telemetry import Telemetry
+from service.metrics.metrics import Metrics
+from service.routing.offload import Offload
+from service.routing.read import read_text
+from service.routing.telemetry import Telemetry
 
 
 @dataclass(eq=False, slots=True)

@@ -6,11 +6,11 @@ from prometheus_client import generate_latest
 
 from service.api.render import last_reload_out, serving_out
 from service.api.schemas import ReloadOut, ServingOut, StatusOut
-from service.gauges import ServingGauges, StateGauges
+from service.admin.gauges import ServingGauges, StateGauges
 from service.lifecycle import Lifecycle
-from service.loader import Loader
-from service.metrics import Metrics
-from service.router import Router
+from service.routing.reload import Loader
+from service.metrics.metrics import Metrics
+from service.routing.router import Router
 
 
 class OneProcess:

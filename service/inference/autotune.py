@@ -16,7 +16,7 @@ import structlog
 
 from models.bundle.bundle import Bundle
 from models.bundle.manifest import Variant
-from service.inference.machine import Machine
+from service.inference.hardware import Machine
 from service.inference.plan import (
     Graph,
     Measured,

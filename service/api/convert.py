@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from models.mail.parse import mail_facts
 from models.ticket import MailFact, Ticket
-from service.api.parsing import Parsed
+from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
 from service.errors import InvalidHeader, InvalidRequest, UnsupportedMediaType
 

@@ -15,7 +15,7 @@ from pydantic import (
     create_model,
 )
 
-from service.api.field_errors import TICKET_NAMES, TOO_MANY_VALUES, field_errors
+from service.api.json_errors import TICKET_NAMES, TOO_MANY_VALUES, field_errors
 from service.api.malformed import CONSTANT, DUPLICATE_KEY, malformed
 from service.api.pieces import has_too_many_pieces
 from service.api.schemas import Input, ReloadRequest, RouteRequest, names_of

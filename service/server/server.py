@@ -14,10 +14,10 @@ import uvloop
 
 from service.access.watching import following
 from service.app import create_app
-from service.process.allocator import return_large_pieces
-from service.process.listening import bind, refuse_one_port
-from service.process.reloading import reloading
-from service.process.serving import management_server, running, serve_public, started, stop_signal
+from service.server.malloc import return_large_pieces
+from service.server.sockets import bind, refuse_one_port
+from service.server.reload_triggers import reloading
+from service.server.serve import management_server, running, serve_public, started, stop_signal
 from service.process.workers import serve_with_workers
 from service.settings import Settings
 

@@ -16,7 +16,7 @@ from service.access.access import Access
 from service.access.audit import UNKNOWN, audit
 from service.access.caller import ANONYMOUS, Caller, Role
 from service.errors import Forbidden, KeyInQuery, ServiceError, Unauthenticated
-from service.http.direct import Endpoint
+from service.http.fast_path import Endpoint
 from service.http.middleware import say
 from service.http.problems import kind_of
 

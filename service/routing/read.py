@@ -11,8 +11,8 @@ from models.mail.parse import parse_email
 from models.errors import TooComplex
 from models.text.prepare import PreparedText, prepare
 from models.ticket import Ticket
-from service.claim import Claim
-from service.offload import Offload
+from service.context import Claim
+from service.routing.offload import Offload
 
 _NO_TEXT = PreparedText("", frozenset())
 

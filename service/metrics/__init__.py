@@ -1,0 +1,1 @@
+"""The Prometheus series, all made in one place."""
