@@ -36,7 +36,7 @@ programs: ## the programs that the tests run the service beside; installed by ap
 		apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
 demo: env ## from made-up tickets to routed e-mails, in minutes; leaves nothing running
-	@$(BIN)/python -m training.demo
+	@$(BIN)/python -m training.commands.demo
 
 test: env service-env programs ## the whole test suite
 	$(BIN)/python -m pytest

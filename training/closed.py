@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
-from training.data.prepare import PreparedRow, prepare_rows
+from training.data.prepared import PreparedRow, prepare_rows
 from training.data.source import TicketFile, read_tickets
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from models.bundle.manifest import Frozen
-from training.config import load_toml
+from training.toml_files import load_toml
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Precision = Annotated[float, Field(gt=0.5, lt=1)]

@@ -11,7 +11,7 @@ from models.bundle.bundle import open_bundle
 from models.bundle.golden import replay
 from tests.support.rows import write_csv
 from tests.support.training import RECIPE, Invoke, Place, refused
-from training.measure.answers import load_variant
+from training.evaluation.bundle_answers import load_variant
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_a_first_training_is_quiet_in_a_pipe_and_says_what_it_made(place: Place)
 
 def test_the_trained_bundle_replays_with_onnxruntime(place: Place) -> None:
     """The whole way: what torch answered at export is what onnxruntime answers from the opened bundle."""
-    from training.deliver.export import OnnxModel
+    from training.export.onnx import OnnxModel
 
     bundle = open_bundle(place.store / "current")
     model = OnnxModel.load(bundle.read("model.onnx"), bundle.encoder)

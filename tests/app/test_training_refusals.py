@@ -155,8 +155,8 @@ def test_a_late_failure_leaves_nothing(
     place: Place, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """When export, parity, the choice of golden rows or the writing fails after training, --out stays empty."""
-    import training.pipeline
-    import training.run.delivery
+    import training.commands.train
+    import training.run.write_bundle
     from models.errors import TicketRouterError
 
     def failing(*_: object) -> None:
@@ -164,9 +164,9 @@ def test_a_late_failure_leaves_nothing(
 
     row = GoldenRow(subject="", body="", content_type="text/plain", ids=(0,), logits=(0.0,), outcome="review", label="")
     # Neither the training itself nor what its figures allow is what fails here.
-    monkeypatch.setattr(training.pipeline, "finetune", lambda *_, **__: ())
-    monkeypatch.setattr(training.run.delivery, "choose_golden", lambda *_: [row])
-    monkeypatch.setattr(training.run.delivery, step, failing)
+    monkeypatch.setattr(training.commands.train, "finetune", lambda *_, **__: ())
+    monkeypatch.setattr(training.run.write_bundle, "choose_golden", lambda *_: [row])
+    monkeypatch.setattr(training.run.write_bundle, step, failing)
     run = invoke(*place.arguments(tmp_path / "store"))
     assert refused(run, store=tmp_path / "store") == "error: cannot go on in two lines"
 

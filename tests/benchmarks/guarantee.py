@@ -21,15 +21,15 @@ from models.bundle.bundle import Bundle, open_bundle
 from models.fields import Field
 from models.scoring import Logits, in_scope
 from tests.support.resplit import deal, table
-from training.certainty.graded import Scored
+from training.calibration.predictions import Scored
 from training.cli.root import ticket_file
-from training.data.prepare import PreparedRow, label_numbers
+from training.data.prepared import PreparedRow, label_numbers
 from training.data.source import TicketFile, read_tickets
 from training.data.split import split_rows
-from training.deliver.export import OnnxModel
-from training.measure.metrics import UNKNOWN
+from training.export.onnx import OnnxModel
+from training.evaluation.metrics import UNKNOWN
 from training.recipe import Recipe
-from training.run.material import outside_rows
+from training.run.dataset import outside_rows
 
 PARTS = ("validation", "calibration", "test")
 

@@ -15,7 +15,7 @@ from tests.support.tiny import TOLERANCE, rewritten
 
 def infer_of(bundle: Bundle) -> Any:
     """The bundle's own graph on the CPU."""
-    from training.deliver.export import OnnxModel
+    from training.export.onnx import OnnxModel
 
     return OnnxModel.load(bundle.read("model.onnx"), bundle.encoder).infer
 

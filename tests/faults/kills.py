@@ -23,7 +23,7 @@ from service.logs import configure_logging
 from tests.support.delivery import digest_of, order, packed
 from tests.support.plain import draft, files, plain_bundle
 from tests.support.waiting import wait_until
-from training.deliver import promotions
+from training import registry as promotions
 
 LONGEST_SECONDS = 0.06
 FIRST = {"model.onnx": bytes(2_000_000)}

@@ -19,7 +19,7 @@ from tests.support.plain import draft, files, plain_bundle
 from tests.support.process import run_cli, serving
 from tests.support.reloading import reload
 from tests.support.training import command, refused
-from training.deliver import promotions
+from training import registry as promotions
 
 ROOMS = [*(Room(pages=pages) for pages in range(12)), *(Room(files=count) for count in range(12))]
 """From none at all to enough for some of the work, so that it fails at every place in turn."""

@@ -19,7 +19,7 @@ from tests.support.rows import write_csv
 from tests.support.tiny import SAMPLES, rewritten
 from tests.unit.test_report import Links, entry, record
 from training.cli.app import _run
-from training.compare import compare, write_comparison
+from training.commands.compare import compare, write_comparison
 from training.data.source import TicketFile
 from training.recipe import Recipe
 from training.report import render_report

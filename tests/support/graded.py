@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fields import Field
-from training.certainty.graded import Graded, Scored
+from training.calibration.predictions import Graded, Scored
 
 LABELS = 3
 FIELD = Field("department", ("a", "b", "c"), 0)

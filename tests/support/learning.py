@@ -17,7 +17,7 @@ from transformers import TrainerCallback, TrainerState
 from models.encoding import Encoder
 from models.fields import LabelSpace
 from tests.support.tiny import SAMPLES
-from training.data.prepare import MISSING
+from training.data.prepared import MISSING
 from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main

@@ -10,9 +10,9 @@ from scipy.stats import binomtest
 from models.fields import Field
 from models.bundle.manifest import FieldEntry
 from models.scoring import Outcome
-from training.certainty.calibrate import calibrate_field
-from training.certainty.graded import Scored, grade, outcomes_of
-from training.measure.metrics import field_figures
+from training.calibration.calibrate import calibrate_field
+from training.calibration.predictions import Scored, grade, outcomes_of
+from training.evaluation.metrics import field_figures
 from training.recipe import Recipe
 
 

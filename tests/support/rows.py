@@ -8,7 +8,7 @@ from typing import Any
 
 from models.ticket import Ticket
 from training.data.contract import TicketRow
-from training.data.prepare import PreparedRow
+from training.data.prepared import PreparedRow
 
 CANARY = "canary-5f1c-content"
 """Stands in cells; must never turn up in an error."""

@@ -29,8 +29,8 @@ from models.bundle.golden import GoldenRow, dump_rows
 from models.scoring import FieldScoring, Threshold, judge, probabilities
 from models.text.prepare import TEXT_VERSION, prepare
 from models.ticket import Ticket
-from training.deliver.export import OnnxModel
-from training.deliver.int8 import FULL, write_int8
+from training.export.onnx import OnnxModel
+from training.export.int8 import FULL, write_int8
 
 MAX_TOKENS = 64
 VOCABULARY = 400

@@ -7,10 +7,10 @@ import numpy as np
 from models.fields import Field
 from models.bundle.manifest import FieldEntry
 from tests.support.rows import prepared
-from training.data.prepare import MISSING
-from training.measure.advice import Advice, advise
-from training.measure.errors import EXCERPT, excerpt, worst_errors
-from training.measure.metrics import OTHER, UNKNOWN, FieldFigures
+from training.data.prepared import MISSING
+from training.evaluation.advice import Advice, advise
+from training.evaluation.worst_errors import EXCERPT, excerpt, worst_errors
+from training.evaluation.metrics import OTHER, UNKNOWN, FieldFigures
 
 NAMES = ("billing", "invoices", "sales")
 PLENTY = dict.fromkeys(NAMES, 100)

@@ -11,8 +11,8 @@ from models.scoring import Candidate, FieldVerdict, Outcome, Reason
 from models.ticket import Ticket
 from tests.support.rows import prepared
 from training.data.contract import TicketRow
-from training.data.prepare import PreparedRow
-from training.measure.behaviour import CHANGES, BehaviourFigures, _phrases_for, _swap_letters, behaviour
+from training.data.prepared import PreparedRow
+from training.evaluation.behavioural import CHANGES, BehaviourFigures, _phrases_for, _swap_letters, behaviour
 
 TEXT = "I was charged twice for the same month, please refund the second payment."
 SENTENCES = [f"{TEXT} My order is the number {number} of it." for number in range(30)]

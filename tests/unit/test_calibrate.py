@@ -9,13 +9,13 @@ from models.fields import Field
 from models.bundle.manifest import FieldEntry
 from models.scoring import Outcome
 from tests.support.graded import FIELD, population, scored
-from training.certainty.calibrate import calibrate_field
-from training.certainty.cost import route_level
-from training.certainty.curve import promise_curve
-from training.certainty.graded import Scored, outcomes_of
-from training.certainty.sequence import precision_bound
-from training.certainty.temperature import fit_temperature
-from training.data.prepare import MISSING
+from training.calibration.calibrate import calibrate_field
+from training.calibration.cost import route_level
+from training.calibration.precision_curve import promise_curve
+from training.calibration.predictions import Scored, outcomes_of
+from training.calibration.threshold_tests import precision_bound
+from training.calibration.temperature import fit_temperature
+from training.data.prepared import MISSING
 from training.recipe import EffectRecipe, PromiseRecipe, Recipe
 
 OPEN = {"scope_refused": 0.0}

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.scoring import Outcome
-from training.measure.effect import CaseCounts, effect, effect_of, mean_price
-from training.measure.estimate import f1, share
+from training.evaluation.business_impact import CaseCounts, effect, effect_of, mean_price
+from training.evaluation.intervals import f1, share
 from training.recipe import EffectRecipe
 
 ASSUMED = EffectRecipe(

@@ -10,7 +10,7 @@ from transformers import EvalPrediction, TrainerCallback
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from tests.support.learning import RECIPE, SPACE, fresh, learn, rows, weights
-from training.data.prepare import MISSING
+from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier, load_classifier, mean_pool
 from training.learn.figures import epoch_figures
 from training.learn.finetune import DepartmentF1, predict

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 
 from tests.support.graded import LABELS, Population, population
-from training.certainty.graded import Graded
-from training.certainty.plan import plan_routes
-from training.certainty.sequence import lowest_passed
+from training.calibration.predictions import Graded
+from training.calibration.threshold_plan import plan_routes
+from training.calibration.threshold_tests import lowest_passed
 from training.recipe import PromiseRecipe
 
 DRAWS = 200

@@ -8,7 +8,7 @@ import torch
 
 from models.encoding import Encoder
 from tests.support.learning import RECIPE, SPACE, fresh
-from training.data.prepare import MISSING
+from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import predict
 from training.learn.head import start_at_centroids

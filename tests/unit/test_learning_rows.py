@@ -13,7 +13,7 @@ from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from tests.support.learning import SPACE
 from tests.support.rows import write_csv
-from training.data.prepare import MISSING
+from training.data.prepared import MISSING
 from training.learn.classifier import load_classifier
 from training.learn.general import read_general, resize_head, with_general
 from training.learn.rows import Collator, EncodedRows, EpochSampler

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from models.fields import LabelSpace
-from training.data.prepare import MISSING
+from training.data.prepared import MISSING
 from training.learn.losses import FieldsLoss, class_weights, divergence, training_loss, twice
 from training.recipe import Recipe
 

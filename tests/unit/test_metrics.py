@@ -7,16 +7,9 @@ from hypothesis import strategies as st
 
 from models.fields import Field
 from models.scoring import FieldScoring, Outcome, Reason, Threshold, judge
-from training.certainty.graded import outcomes_of
-from training.data.prepare import MISSING
-from training.measure.metrics import (
-    OTHER,
-    UNKNOWN,
-    coverage_curve,
-    field_figures,
-    macro_f1,
-    reliability_bins,
-)
+from training.calibration.predictions import outcomes_of
+from training.data.prepared import MISSING
+from training.evaluation.metrics import OTHER, UNKNOWN, coverage_curve, field_figures, macro_f1, reliability_bins
 
 FIELD = Field("priority", ("low", "high"), 1)
 SCORING = FieldScoring(FIELD, 1.0, (Threshold(0.9, 0.6, False), Threshold(None, 0.6, True)))

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
 from models.scoring import Candidate, FieldVerdict, Outcome, Reason
-from training.measure.answers import NO_LABEL, Answers, as_arrays
-from training.measure.metrics import reliability_bins
-from training.measure.paired import FIGURES, LABEL_FIGURES, Difference, pair
+from training.evaluation.bundle_answers import NO_LABEL, Answers, as_arrays
+from training.evaluation.metrics import reliability_bins
+from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Difference, pair
 
 LABELS = 4
 ROWS = st.lists(

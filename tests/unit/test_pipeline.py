@@ -1,4 +1,4 @@
-"""`training.pipeline.learn`: what a run that goes on from its checkpoint does not do again."""
+"""`training.commands.train.learn`: what a run that goes on from its checkpoint does not do again."""
 
 import math
 from pathlib import Path
@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers import TrainerCallback
 
-import training.pipeline
+import training.commands.train
 from tests.support.learning import RECIPE, StopAt, weights
 from tests.support.rows import write_csv
 from training.data.source import TicketFile
 from training.learn.head import start_at_centroids
-from training.run.learned import Learned
-from training.run.material import read_material
+from training.run.trained import Learned
+from training.run.dataset import read_material
 from training.run.request import TrainRequest
 
 WORDS = {"billing": "invoice", "technical": "crash", "sales": "offer"}
@@ -31,14 +31,14 @@ def test_a_resumed_run_takes_its_head_from_the_checkpoint(
         started.append("centroids")
         start_at_centroids(*given)
 
-    monkeypatch.setattr(training.pipeline, "start_at_centroids", counted)
+    monkeypatch.setattr(training.commands.train, "start_at_centroids", counted)
     rows = [(f"{word} number {n}", name) for n in range(30) for name, word in WORDS.items()]
     file = TicketFile(write_csv(tmp_path / "tickets.csv", rows))
     request = TrainRequest(file, RUN, str(tiny_base), tmp_path / "store")
     material = read_material(request, print)
 
     def learned(folder: str, *callbacks: TrainerCallback) -> Learned:
-        return training.pipeline.learn(request, tiny_base, material, tmp_path / folder, print, callbacks)
+        return training.commands.train.learn(request, tiny_base, material, tmp_path / folder, print, callbacks)
 
     whole = learned("whole")
     steps_an_epoch = math.ceil(len(material.split["train"]) / RUN.batch_size)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from training.certainty.graded import Graded
-from training.certainty.plan import plan_routes
-from training.certainty.sequence import TestSequence
+from training.calibration.predictions import Graded
+from training.calibration.threshold_plan import plan_routes
+from training.calibration.threshold_tests import TestSequence
 from training.recipe import PromiseRecipe
 
 

@@ -9,17 +9,8 @@ import pytest
 from models.bundle.bundle import point_current
 from models.errors import TicketRouterError
 from tests.support.plain import draft, plain_bundle
-from training.deliver import promotions
-from training.deliver.promotions import (
-    HISTORY,
-    Gate,
-    current_version,
-    history,
-    locked,
-    make_first,
-    move,
-    previous_version,
-)
+from training import registry as promotions
+from training.registry import HISTORY, Gate, current_version, history, locked, make_first, move, previous_version
 
 
 @pytest.fixture

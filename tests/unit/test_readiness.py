@@ -8,10 +8,10 @@ import pytest
 
 from models.errors import TicketRouterError
 from tests.support.rows import CANARY, write_csv
-from training.certainty.promise import fewest_start
+from training.calibration.sample_size import fewest_start
 from training.cli.show import check_lines
 from training.data.source import TicketFile
-from training.readiness import ENOUGH_ROWS, Readiness, assess
+from training.commands.check import ENOUGH_ROWS, Readiness, assess
 from training.recipe import PromiseRecipe
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from training.certainty.scope import fit_scope
+from training.calibration.out_of_scope import fit_scope
 
 
 @pytest.mark.parametrize("rows", [200, 1000])

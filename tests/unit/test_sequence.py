@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from training.certainty.graded import Graded
-from training.certainty.promise import fewest_rows
-from training.certainty.sequence import TestSequence, lowest_passed, p_value, precision_bound
+from training.calibration.predictions import Graded
+from training.calibration.sample_size import fewest_rows
+from training.calibration.threshold_tests import TestSequence, lowest_passed, p_value, precision_bound
 
 BOTH = np.array([True, True])
 

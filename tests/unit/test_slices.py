@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tests.support.rows import prepared
-from training.data.prepare import PreparedRow
-from training.measure.slices import FEWEST, OTHER, UNKNOWN, slice_figures, slice_names
+from training.data.prepared import PreparedRow
+from training.evaluation.slices import FEWEST, OTHER, UNKNOWN, slice_figures, slice_names
 
 
 def test_a_slices_figures_are_those_of_its_rows() -> None:

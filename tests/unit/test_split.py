@@ -12,7 +12,7 @@ from models.errors import TicketRouterError
 from models.fields import Field
 from tests.support.rows import prepared, ticket_row
 from training.data.contract import TicketRow
-from training.data.prepare import MISSING, distinct_rows, label_numbers
+from training.data.prepared import MISSING, distinct_rows, label_numbers
 from training.data.split import PARTS, Split, split_rows
 from training.recipe import DataRecipe, Recipe, SplitRecipe
 

@@ -4,8 +4,8 @@ import random
 from dataclasses import replace
 
 from tests.support.rows import prepared
-from training.data.prepare import PreparedRow
-from training.measure.suspects import FOLDS, MOST, find_suspects, without_suspects
+from training.data.prepared import PreparedRow
+from training.evaluation.label_errors import FOLDS, MOST, find_suspects, without_suspects
 
 WORDS = {
     "billing": ["invoice", "refund", "charged", "amount", "paid", "credit", "card"],

@@ -58,7 +58,7 @@ def check(
     Holds it against the data contract and says whether it is enough to start.
     """
     from training.cli.show import check_lines
-    from training.readiness import assess
+    from training.commands.check import assess
 
     found = assess(ticket_file(data, column, labels, date_format), fields_of(field))
     show(*(found.model_dump_json(indent=1).split("\n") if as_json else check_lines(found)))

@@ -40,8 +40,8 @@ def distil(
 
     with quiet_libraries():
         from training.cli.show import train_lines
-        from training.distil import DistilRequest
-        from training.distil import distil as run
+        from training.commands.distil import DistilRequest
+        from training.commands.distil import distil as run
 
         request = DistilRequest(teacher, file, out, layers, base, epochs)
         result = run(request, say, [EpochProgress()])

@@ -41,8 +41,8 @@ def evaluate(
     file = ticket_file(data, column, labels, date_format)
     from training.cli.show import evaluation_lines
     from training.cli.show_judge import behaviour_lines
-    from training.evaluate import evaluate as run
-    from training.evaluate import summary, write_report
+    from training.commands.evaluate import evaluate as run
+    from training.commands.evaluate import summary, write_report
 
     found = run(bundle, file, variant, behave=behaviour)
     if report is not None:
@@ -76,8 +76,8 @@ def compare(
     """Hold two bundles against each other on the same closed tickets."""
     file = ticket_file(data, column, labels, date_format)
     from training.cli.show_judge import comparison_lines
-    from training.compare import compare as run
-    from training.compare import write_comparison
+    from training.commands.compare import compare as run
+    from training.commands.compare import write_comparison
 
     found = run(champion, challenger, file, variant)
     if report is not None:
@@ -127,8 +127,8 @@ def promote(
     """
     file = None if data is None else ticket_file(data, column, labels, date_format)
     from training.cli.show_judge import promotion_lines
-    from training.promote import Limits, PromoteRequest
-    from training.promote import promote as run
+    from training.commands.promote import Limits, PromoteRequest
+    from training.commands.promote import promote as run
 
     limits = Limits(macro_f1, slower, larger, tuple(retired), variant)
     done = run(PromoteRequest(bundle, store, file, reason, force, limits))
@@ -151,7 +151,7 @@ def rollback(
 ) -> None:
     """Make the bundle that served before the one that serves again."""
     from training.cli.show_judge import promotion_lines
-    from training.promote import rollback as run
+    from training.commands.promote import rollback as run
 
     done = run(store, to, reason)
     show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))

@@ -48,7 +48,7 @@ def train(
 
     with quiet_libraries():
         from training.cli.show import train_lines
-        from training.pipeline import train as run
+        from training.commands.train import train as run
         from training.run.request import TrainRequest
 
         result = run(TrainRequest(file, settings, base, out, fields), say, [EpochProgress()])

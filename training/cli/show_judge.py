@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # they bring torch, which `--help` should not wait for
-    from training.compare import Comparison
-    from training.deliver.promotions import Gate, Promotion
-    from training.measure.behaviour import BehaviourFigures
-    from training.measure.paired import Difference
-    from training.tune import TuneResult
+    from training.commands.compare import Comparison
+    from training.registry import Gate, Promotion
+    from training.evaluation.behavioural import BehaviourFigures
+    from training.evaluation.paired_bootstrap import Difference
+    from training.commands.tune import TuneResult
 
 _NAMES = {
     "accuracy": "accuracy",

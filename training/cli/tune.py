@@ -49,8 +49,8 @@ def tune(
     with quiet_libraries():
         from training.cli.show_judge import tune_lines
         from training.run.request import TrainRequest
-        from training.tune import TuneRequest
-        from training.tune import tune as run
+        from training.commands.tune import TuneRequest
+        from training.commands.tune import tune as run
 
         wanted = TrainRequest(file, settings, base, out.parent, fields)
         result = run(TuneRequest(wanted, study, out, trials, timeout_minutes), say)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from models.fields import DEPARTMENT
-from training.data.prepare import PreparedRow
+from training.data.prepared import PreparedRow
 from training.recipe import SplitRecipe
 
 Group = list[PreparedRow]

@@ -7,7 +7,7 @@ from email.utils import parseaddr
 
 from scipy.cluster.hierarchy import DisjointSet
 
-from training.data.prepare import PreparedRow
+from training.data.prepared import PreparedRow
 
 _LARGEST_SHARE = 0.05
 _LARGEST_ROWS = 20

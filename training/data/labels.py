@@ -14,7 +14,7 @@ from pydantic import AfterValidator, ConfigDict, RootModel, model_validator
 
 from models.fields import DEPARTMENT
 from models.bundle.manifest import Frozen
-from training.config import load_toml
+from training.toml_files import load_toml
 
 
 def one_spaced(label: str) -> str:

@@ -1,7 +1,7 @@
 """Distillation: a student with fewer layers learns the teacher's logits beside the labels at close.
 
 Soft targets: Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network", 2015. The student starts from the
-teacher's own layers, evenly taken out: Sanh et al., "DistilBERT", 2019. `training.distil` tells the story.
+teacher's own layers, evenly taken out: Sanh et al., "DistilBERT", 2019. `training.commands.distil` tells the story.
 """
 
 import copy

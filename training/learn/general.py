@@ -13,7 +13,7 @@ from torch import nn
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, LabelSpace
-from training.data.prepare import MISSING, prepare_rows
+from training.data.prepared import MISSING, prepare_rows
 from training.data.source import TicketFile, read_tickets
 from training.learn.classifier import TicketClassifier
 from training.learn.rows import EncodedRows

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.fields import LabelSpace
-from training.data.prepare import MISSING
+from training.data.prepared import MISSING
 from training.recipe import Recipe
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from models.encoding import Encoder, Encoding
-from training.data.prepare import MISSING
+from training.data.prepared import MISSING
 
 _GROUPS = 50
 """So many steps' rows are sorted by length together: little padding, and still a mixed order."""

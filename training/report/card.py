@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from models.bundle.manifest import FieldEntry
-from training.measure.record import Record
+from training.evaluation.record import Record
 from training.report import words
 from training.report.promise import held
 from training.report.settings import changed_settings

@@ -1,4 +1,4 @@
-/* The effect under other assumptions: the arithmetic of training/measure/effect.py, for whoever changes one. */
+/* The effect under other assumptions: the arithmetic of training/evaluation/business_impact.py, for whoever changes one. */
 (() => {
   const form = document.getElementById("assumptions");
   if (!form) return;

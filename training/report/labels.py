@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models.bundle.manifest import FieldEntry, LabelEntry
-from training.measure.estimate import Estimate, f1, share
-from training.measure.metrics import FieldFigures, LabelFigures
+from training.evaluation.intervals import Estimate, f1, share
+from training.evaluation.metrics import FieldFigures, LabelFigures
 
 WHOLE_MATRIX = 16
 """Up to this many labels, the whole confusion matrix fits a screen; of more, the most confused ones are shown."""

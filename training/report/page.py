@@ -11,13 +11,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from models.bundle.manifest import FieldEntry
-from training.certainty.curve import TargetFigures
-from training.measure.advice import Advice
-from training.measure.effect import NORMAL, PRIOR
-from training.measure.errors import WorstError
-from training.measure.metrics import FieldFigures
-from training.measure.record import Findings, Record
-from training.measure.slices import SliceFigures
+from training.calibration.precision_curve import TargetFigures
+from training.evaluation.advice import Advice
+from training.evaluation.business_impact import NORMAL, PRIOR
+from training.evaluation.worst_errors import WorstError
+from training.evaluation.metrics import FieldFigures
+from training.evaluation.record import Findings, Record
+from training.evaluation.slices import SliceFigures
 from training.report import words
 from training.report.labels import LabelRow, Matrix, label_rows, matrix
 from training.report.plots import epochs_plot, reliability_plot, trade_plot

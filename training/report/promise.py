@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from models.bundle.manifest import FieldEntry
-from training.measure.estimate import Estimate, share
-from training.measure.metrics import FieldFigures
+from training.evaluation.intervals import Estimate, share
+from training.evaluation.metrics import FieldFigures
 
 Standing = Literal["kept", "likely", "unlucky", "broken", "silent"]
 

@@ -1,6 +1,6 @@
 """Numbers as the page says them; `effect.js` says minutes the same way."""
 
-from training.measure.estimate import Estimate
+from training.evaluation.intervals import Estimate
 
 NOTHING = "–"
 

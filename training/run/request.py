@@ -9,7 +9,7 @@ from typing import Any
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from training.data.source import TicketFile
-from training.measure.record import Record
+from training.evaluation.record import Record
 from training.recipe import Recipe
 
 Say = Callable[[str], None]

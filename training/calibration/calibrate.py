@@ -1,0 +1,102 @@
+"""Validation and calibration rows → a field's temperature, scope and thresholds.
+
+The validation rows decide what is tried (temperature, scope, groups, thresholds); the calibration rows are used once,
+to test it. So the promise is exact for a finite sample: see `sequence` for the tests, `plan` for what they are.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.fields import DEPARTMENT, Field
+from models.bundle.manifest import FieldEntry, LabelEntry, Promise, ScopeEntry
+from models.scoring import FieldScoring, Threshold, scope_scores
+from training.calibration.cost import route_level
+from training.calibration.predictions import Graded, Scored, grade
+from training.calibration.threshold_plan import plan_group, plan_routes
+from training.calibration.out_of_scope import fit_scope
+from training.calibration.threshold_tests import lowest_passed, precision_bound
+from training.calibration.temperature import fit_temperature
+from training.recipe import PromiseRecipe, Recipe
+
+
+def calibrate_field(field: Field, validation: Scored, calibration: Scored, recipe: Recipe) -> FieldEntry:
+    """One field's entry of the manifest.
+
+    Args:
+        field: which one.
+        validation: rows that may have chosen the model's epoch; they decide what is tried.
+        calibration: rows that nothing else has seen; they test it.
+        recipe: the promise, and in cost mode its assumptions.
+    """
+    temperature = fit_temperature(validation.logits[:, field.slice], validation.labels)
+    scope = _scope(field, validation, recipe.promise)
+    never = (Threshold(None, None, True),) * len(field.labels)
+    scoring = FieldScoring(field, temperature, never, scope.threshold if scope else None)
+    planned, tested = grade(validation, scoring), grade(calibration, scoring)
+    labels = _labels(field, planned, tested, recipe)
+    promise = _promise(labels, tested, len(calibration.labelled.labels), recipe.promise)
+    return FieldEntry(name=field.name, temperature=temperature, scope=scope, promise=promise, labels=labels)
+
+
+def _scope(field: Field, validation: Scored, recipe: PromiseRecipe) -> ScopeEntry | None:
+    """Only the department decides whether a ticket is ours at all."""
+    if field.name != DEPARTMENT:
+        return None
+    return fit_scope(scope_scores(validation.logits, field), recipe.scope_refused, recipe.confidence)
+
+
+def _labels(field: Field, planned: Graded, tested: Graded, recipe: Recipe) -> tuple[LabelEntry, ...]:
+    suggest = _suggest_level(len(field.labels), planned, tested, recipe.promise)
+    routes = _cost_routes(field, recipe) if recipe.promise.aim == "cost" else _routes(field, planned, tested, recipe)
+    counts = np.bincount(tested.predicted, minlength=len(field.labels))
+    return tuple(
+        LabelEntry(name=label, route=route, suggest=suggest, pooled=pooled, calibration_rows=int(count))
+        for label, (route, pooled), count in zip(field.labels, routes, counts, strict=True)
+    )
+
+
+def _routes(field: Field, planned: Graded, tested: Graded, recipe: Recipe) -> list[tuple[float | None, bool]]:
+    """Each label's route threshold and whether it shares it. A label whose own test failed is not automatic: pooling
+    it after all would let the calibration rows choose the pool that they test."""
+    routes: list[tuple[float | None, bool]] = [(None, True)] * len(field.labels)
+    sequences = plan_routes(len(field.labels), planned, len(tested), recipe.promise)
+    for sequence, level in zip(
+        sequences, lowest_passed(sequences, tested, recipe.promise.route_precision), strict=True
+    ):
+        members = np.flatnonzero(sequence.labels)
+        for label in members:
+            routes[label] = (level, len(members) > 1)
+    return routes
+
+
+def _cost_routes(field: Field, recipe: Recipe) -> list[tuple[float | None, bool]]:
+    return [(route_level(recipe.effect), True)] * len(field.labels)
+
+
+def _suggest_level(labels: int, planned: Graded, tested: Graded, recipe: PromiseRecipe) -> float | None:
+    """A statement of its own, with an error probability of its own: all answers at or above this level."""
+    everything = np.ones(labels, dtype=bool)
+    ratio = len(tested) / max(1, len(planned))
+    sequence = plan_group(everything, planned, ratio, recipe.suggest_precision, 1 - recipe.confidence)
+    return lowest_passed([sequence], tested, recipe.suggest_precision)[0]
+
+
+def _promise(labels: Sequence[LabelEntry], tested: Graded, rows: int, recipe: PromiseRecipe) -> Promise:
+    """What was asked for, and what the calibration rows bear out."""
+    levels = np.array([np.inf if label.route is None else label.route for label in labels])
+    routed = tested.confidence >= levels[tested.predicted]
+    right, count = int(tested.correct[routed].sum()), int(routed.sum())
+    # Tested thresholds are proven for the target and no more; those of cost mode are fixed beforehand, so that the
+    # bound itself is.
+    proven = precision_bound(right, count, 1 - recipe.confidence) if recipe.aim == "cost" else recipe.route_precision
+    return Promise(
+        aim=recipe.aim,
+        per_label=recipe.per_label,
+        route_precision=recipe.route_precision,
+        suggest_precision=recipe.suggest_precision,
+        confidence=recipe.confidence,
+        achieved_coverage=count / max(1, rows),
+        achieved_precision=right / count if count else None,
+        achieved_precision_low=proven if count else None,
+    )

@@ -1,0 +1,56 @@
+"""What promising more or less would give: the figures that a person chooses the target by."""
+
+from collections.abc import Sequence
+
+from models.fields import Field
+from models.bundle.manifest import Frozen
+from models.scoring import Outcome
+from training.calibration.calibrate import calibrate_field
+from training.calibration.predictions import Scored, outcomes_of
+from training.recipe import Recipe
+
+TARGETS = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
+
+
+class TargetFigures(Frozen):
+    """What promising another precision would give: thresholds set for it on the calibration rows, then measured."""
+
+    target: float
+    coverage: float
+    """Share of the measured rows that would be routed."""
+    precision: float | None
+    """Of those, the share that is right; None: nothing would be routed."""
+
+
+def promise_curve(
+    field: Field,
+    validation: Scored,
+    calibration: Scored,
+    measured: Scored,
+    recipe: Recipe,
+    targets: Sequence[float] = TARGETS,
+) -> tuple[TargetFigures, ...]:
+    """The whole guarantee procedure once for each target.
+
+    Args:
+        field: which one.
+        validation: rows that decide what is tried.
+        calibration: rows that test it.
+        measured: rows that nothing was decided with, at least one of them with a label: the figures are theirs.
+        recipe: the promise, but for its precision.
+        targets: precisions to promise.
+    """
+    return tuple(_at(target, field, validation, calibration, measured.labelled, recipe) for target in targets)
+
+
+def _at(
+    target: float, field: Field, validation: Scored, calibration: Scored, measured: Scored, recipe: Recipe
+) -> TargetFigures:
+    promise = recipe.promise.model_copy(update={"aim": "precision", "route_precision": target})
+    entry = calibrate_field(field, validation, calibration, recipe.model_copy(update={"promise": promise}))
+    scoring = entry.scoring(field)
+    routed = outcomes_of(measured.logits, scoring) == Outcome.ROUTE
+    right = measured.logits[routed][:, field.slice].argmax(axis=1) == measured.labels[routed]
+    return TargetFigures(
+        target=target, coverage=float(routed.mean()), precision=float(right.mean()) if routed.any() else None
+    )

@@ -1,0 +1,168 @@
+"""What is tested on the calibration rows, decided before they are looked at: from the validation rows alone.
+
+That is why the tests' arithmetic is exact: groups, thresholds and shares of the error probability do not depend on the
+rows that they are tested with.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import bdtr
+from scipy.stats import binom
+
+from training.calibration.predictions import Graded
+from training.calibration.sample_size import STARTS, fewest_rows
+from training.calibration.threshold_tests import TestSequence
+from training.recipe import PromiseRecipe
+
+_STEP = 1.05
+"""Each next threshold accepts this many times more validation rows: fewer tests, no loss that the bound could see."""
+LIKELY = 0.98
+"""A label attempts a promise of its own where it is at least this likely to succeed: a failed one goes to people."""
+MOST = 0.8
+"""… while at least this share of the label's answers is routed: else sharing the pool's threshold serves it better."""
+LIKELY_STRICT = 0.5
+"""In strict mode there is no pool to share, so that an even chance is worth its share of the error probability."""
+_FURTHER = 1.5
+_PRIOR_ROWS = 10
+"""Weight of the field's own error rate, in rows, where a group's validation rows are few."""
+
+_LEAST_GAP = 2e-5
+"""Confidences closer than this count as equal: rounding could swap them."""
+_MOST_BELOW = 1e-3
+"""A threshold lies at most this far below the row that it accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Outlook:
+    """What the validation rows let us expect of a group's tests: one entry per threshold, [thresholds], falling.
+
+    `share` of the group's answers is accepted, `rows` of the calibration rows are, with the error rate `errors`.
+    """
+
+    thresholds: NDArray[np.float64]
+    share: NDArray[np.float64]
+    rows: NDArray[np.int64]
+    errors: NDArray[np.float64]
+
+    def power(self, precision: float, doubt: float) -> NDArray[np.float64]:
+        """The probability that each threshold's test passes, [thresholds]."""
+        allowed = binom.ppf(doubt, self.rows, 1 - precision)
+        allowed = np.where(bdtr(allowed, self.rows, 1 - precision) > doubt, allowed - 1, allowed)
+        return np.where(allowed < 0, 0.0, bdtr(np.maximum(allowed, 0), self.rows, self.errors))
+
+
+def plan_routes(labels: int, validation: Graded, rows: int, recipe: PromiseRecipe) -> tuple[TestSequence, ...]:
+    """The field's tests for routing: one sequence for each label that tries a promise of its own, then the pool's.
+
+    Args:
+        labels: of the field.
+        validation: its answers on the validation rows.
+        rows: how many calibration rows there will be.
+        recipe: the promise.
+    """
+    doubt, ratio = 1 - recipe.confidence, rows / max(1, len(validation))
+    own = _own_labels(labels, validation, ratio, recipe) if recipe.per_label != "off" else []
+    groups = [np.arange(labels) == label for label in own]
+    rest = ~np.isin(np.arange(labels), own)
+    if recipe.per_label != "strict" and rest.any():
+        groups.append(rest)
+    return tuple(plan_group(group, validation, ratio, recipe.route_precision, doubt / len(groups)) for group in groups)
+
+
+def plan_group(
+    group: NDArray[np.bool_], validation: Graded, ratio: float, precision: float, doubt: float
+) -> TestSequence:
+    """One group's tests: downwards from the threshold that is likeliest to pass, and from likely ones further down.
+
+    A single start would lose everything to one unlucky test; those further down cost a part of its doubt.
+
+    Args:
+        group: whose rows, a mask [labels of the field].
+        validation: the field's answers on the validation rows.
+        ratio: calibration rows per validation row.
+        precision: what is to be proven.
+        doubt: the group's share of the error probability.
+    """
+    outlook = _outlook(group, validation, ratio)
+    starts = _starts(outlook, precision, doubt)
+    doubts = np.zeros(len(outlook.thresholds))
+    doubts[starts] = doubt / max(1, len(starts))
+    return TestSequence(group, outlook.thresholds, doubts)
+
+
+def _starts(outlook: _Outlook, precision: float, doubt: float) -> list[int]:
+    """The likeliest threshold to pass, and the likeliest of those that accept _FURTHER times the rows of the last.
+
+    Where the rows are too few for a share of the doubt, one start has all of it.
+    """
+    power = outlook.power(precision, doubt / STARTS)
+    starts: list[int] = []
+    while len(starts) < STARTS:
+        able = (outlook.share >= (_FURTHER * outlook.share[starts[-1]] if starts else 0.0)) & (power > 0)
+        if not able.any():
+            break
+        starts.append(int(np.where(able, power, -1.0).argmax()))
+    whole = outlook.power(precision, doubt)
+    return starts or [int(whole.argmax())] if len(whole) else []
+
+
+def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Outlook:
+    rows = validation.of(group)
+    order = np.argsort(-rows.confidence, kind="stable")
+    thresholds = _between(rows.confidence[order], _ranks(len(rows)))
+    # Rows of equal confidence are accepted together, so they count together.
+    accepted = np.searchsorted(-rows.confidence[order], -thresholds, side="right")
+    wrong = np.cumsum(~rows.correct[order])[accepted - 1] if len(rows) else np.zeros(0)
+    overall = float((~validation.correct).mean()) if len(validation) else 1.0
+    return _Outlook(
+        thresholds=thresholds,
+        share=accepted / max(1, len(rows)),
+        rows=np.rint(accepted * ratio).astype(np.int64),
+        errors=(wrong + _PRIOR_ROWS * overall) / (accepted + _PRIOR_ROWS),
+    )
+
+
+def _between(falling: NDArray[np.float64], ranks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Thresholds that accept so many rows each, laid below the last one's confidence and clear of the next one's.
+
+    On a row's own confidence, another processor's rounding would turn its verdict.
+    """
+    gaps = falling - np.append(falling[1:], 0.0)
+    clear = ranks[gaps[ranks - 1] > _LEAST_GAP]
+    return np.asarray(falling[clear - 1] - np.minimum(gaps[clear - 1] / 2, _MOST_BELOW))
+
+
+def _ranks(rows: int) -> NDArray[np.int64]:
+    """The row counts whose thresholds are tried: growing by _STEP, at last all rows."""
+    return np.array([*_growing(rows), rows] if rows else [], dtype=np.int64)
+
+
+def _growing(rows: int) -> Iterator[int]:
+    count = 1
+    while count < rows:
+        yield count
+        count = max(count + 1, int(count * _STEP))
+
+
+def _own_labels(labels: int, validation: Graded, ratio: float, recipe: PromiseRecipe) -> list[int]:
+    """The labels that attempt a promise of their own, likeliest first: as many as can share the error probability."""
+    precision, doubt = recipe.route_precision, 1 - recipe.confidence
+    counts = np.bincount(validation.predicted, minlength=labels) * ratio
+    able = [label for label in range(labels) if counts[label] >= fewest_rows(precision, doubt)]
+    outlooks = {label: _outlook(np.arange(labels) == label, validation, ratio) for label in able}
+    wanted, share = (LIKELY_STRICT, 0.0) if recipe.per_label == "strict" else (LIKELY, MOST)
+    for size in range(len(able), 0, -1):
+        groups = size + (recipe.per_label != "strict" and size < labels)
+        powers = {label: _power(outlook, share, precision, doubt / groups) for label, outlook in outlooks.items()}
+        likely = sorted((label for label in able if powers[label] >= wanted), key=lambda label: -powers[label])
+        if len(likely) >= size:
+            return likely[:size]
+    return []
+
+
+def _power(outlook: _Outlook, share: float, precision: float, doubt: float) -> float:
+    """The best chance of a test that accepts at least this share of the group's answers."""
+    return float(outlook.power(precision, doubt)[outlook.share >= share].max())

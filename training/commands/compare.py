@@ -1,0 +1,190 @@
+"""`training compare`: champion and challenger answer the same closed tickets, through onnxruntime."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.bundle.bundle import Bundle, open_bundle
+from models.errors import TicketRouterError
+from models.fields import DEPARTMENT
+from models.bundle.manifest import Frozen, Variant
+from training.closed import read_closed
+from training.data.prepared import PreparedRow
+from training.data.source import TicketFile
+from training.evaluation.bundle_answers import Answers, answering, as_arrays
+from training.evaluation.latency import Cost, costs
+from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Difference, Paired, pair
+
+SEED = 13
+FEWEST_ROWS = 30
+"""On fewer rows a bootstrap interval is too narrow to call anything better or worse."""
+_EXAMPLES = 20
+DECISIVE = ("accuracy", "macro_f1", "routed", "route_precision")
+"""Figures that make a bundle better or worse, all of them the more the better. The calibration error is reported only:
+what it does harm to, the share routed and its precision, is measured itself."""
+
+
+class Regression(Frozen):
+    """A label whose recall or precision fell, with an interval that leaves 0 out; `rows` at close."""
+
+    label: str
+    figure: str
+    rows: int
+    fall: Difference
+
+
+class Change(Frozen):
+    """One ticket that another answer is given to, by its line in the file; never by its content."""
+
+    line: int
+    champion: str
+    challenger: str
+    wanted: str
+
+
+class Changes(Frozen):
+    """Tickets with another answer: another department, or the same one with another outcome."""
+
+    departments: int
+    outcomes: int
+    mended: int
+    """Of the departments that changed: wrong before, right now."""
+    broken: int
+    examples: tuple[Change, ...]
+
+
+class Comparison(Frozen):
+    """All that was found out. Differences are the challenger's figure less the champion's."""
+
+    champion: str
+    challenger: str
+    variant: Variant
+    rows: int
+    figures: Mapping[str, Difference]
+    compared: int
+    """How many falls of a label were looked for: one in forty is found by chance alone."""
+    regressions: tuple[Regression, ...]
+    changes: Changes
+    only_champion: tuple[str, ...]
+    only_challenger: tuple[str, ...]
+    champion_cost: Cost
+    challenger_cost: Cost
+
+    @property
+    def better(self) -> tuple[str, ...]:
+        return self._decided(1)
+
+    @property
+    def worse(self) -> tuple[str, ...]:
+        return self._decided(-1)
+
+    @property
+    def verdict(self) -> str:
+        """`better`, `worse`, `mixed`, or `no difference shown`."""
+        if self.better and self.worse:
+            return "mixed"
+        return "better" if self.better else "worse" if self.worse else "no difference shown"
+
+    def _decided(self, sign: int) -> tuple[str, ...]:
+        enough = self.rows >= FEWEST_ROWS
+        return tuple(name for name in DECISIVE if enough and self.figures[name].sign == sign)
+
+
+def compare(champion: Path, challenger: Path, file: TicketFile, variant: Variant = "fp32") -> Comparison:
+    """Hold two bundles against each other on a file of closed tickets.
+
+    Raises:
+        TicketRouterError: a bundle or the file is not sound, a bundle lacks the variant, or no row has text.
+    """
+    bundles = open_bundle(champion), open_bundle(challenger)
+    rows = read_closed(file).rows
+    return compare_bundles(*bundles, rows, variant)
+
+
+def compare_bundles(
+    champion: Bundle, challenger: Bundle, rows: Sequence[PreparedRow], variant: Variant = "fp32"
+) -> Comparison:
+    """Hold two opened bundles against each other on these rows; the label sets may differ.
+
+    Raises:
+        TicketRouterError: a bundle lacks the variant, or onnxruntime cannot load it.
+    """
+    bundles = (champion, challenger)
+    wanted = [str(row.row.labels[DEPARTMENT]) for row in rows]
+    known = [set(bundle.scorings[0].field.labels) for bundle in bundles]
+    catalogue = sorted({*wanted, *known[0], *known[1]})
+    texts = [row.text for row in rows]
+    before, after = (as_arrays(answering(bundle, variant)(texts), catalogue) for bundle in bundles)
+    numbers = np.array([catalogue.index(label) for label in wanted], dtype=np.int64)
+    paired = pair(before, after, numbers, len(catalogue), SEED)
+    found = [*_label_falls(paired, catalogue, known[0] & known[1], Counter(wanted))]
+    champion_cost, challenger_cost = costs(bundles, variant, texts)
+    return Comparison(
+        champion=champion.version,
+        challenger=challenger.version,
+        variant=variant,
+        rows=len(rows),
+        figures={name: paired.differences(figure)[0] for name, figure in FIGURES.items()},
+        compared=len(found),
+        regressions=_regressions(found),
+        changes=_changes(before, after, rows, catalogue),
+        only_champion=tuple(sorted(known[0] - known[1])),
+        only_challenger=tuple(sorted(known[1] - known[0])),
+        champion_cost=champion_cost,
+        challenger_cost=challenger_cost,
+    )
+
+
+def _label_falls(
+    paired: Paired, catalogue: Sequence[str], shared: set[str], counts: Mapping[str, int]
+) -> Iterator[Regression]:
+    """Each label that both know, with each of its figures that both have."""
+    for name, figure in LABEL_FIGURES.items():
+        for label, difference in zip(catalogue, paired.differences(figure), strict=True):
+            if label in shared and difference.difference is not None:
+                yield Regression(label=label, figure=name, rows=counts.get(label, 0), fall=difference)
+
+
+def _regressions(found: Sequence[Regression]) -> tuple[Regression, ...]:
+    fallen = [one for one in found if one.fall.sign < 0]
+    return tuple(sorted(fallen, key=lambda one: one.fall.difference or 0.0))
+
+
+def _changes(before: Answers, after: Answers, rows: Sequence[PreparedRow], catalogue: Sequence[str]) -> Changes:
+    wanted = np.array([str(row.row.labels[DEPARTMENT]) for row in rows])
+    names = np.array([*catalogue, "no answer"])  # index -1: scores that are no numbers
+    old, new = names[before.predicted], names[after.predicted]
+    moved = old != new
+    reheld = ~moved & (before.outcome != after.outcome)
+    shown = [*np.flatnonzero(moved), *np.flatnonzero(reheld)][:_EXAMPLES]
+    return Changes(
+        departments=int(moved.sum()),
+        outcomes=int(reheld.sum()),
+        mended=int((moved & (new == wanted)).sum()),
+        broken=int((moved & (old == wanted)).sum()),
+        examples=tuple(
+            Change(
+                line=rows[i].row.line,
+                champion=f"{before.outcome[i]} {old[i]}",
+                challenger=f"{after.outcome[i]} {new[i]}",
+                wanted=str(wanted[i]),
+            )
+            for i in shown
+        ),
+    )
+
+
+def write_comparison(found: Comparison, path: Path) -> None:
+    """Write the comparison as one self-contained HTML page.
+
+    Raises:
+        TicketRouterError: the file cannot be written.
+    """
+    from training.report.comparison import render_comparison
+
+    try:
+        path.write_text(render_comparison(found.model_dump(mode="json"), found.verdict), "utf-8")
+    except OSError as error:
+        raise TicketRouterError(f"{path}: cannot write the report there ({error.strerror})") from error

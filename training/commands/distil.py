@@ -1,0 +1,160 @@
+"""`training distil` as a story: a bundle and the file it learned from in, a student with fewer layers out.
+
+The teacher's weights come from its own fp32 graph; its recipe says how the rows are split, so that the student is
+measured on rows that neither of them learned from.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from transformers import TrainerCallback
+
+from models.bundle.bundle import Bundle, open_bundle
+from models.encoding import Batch
+from models.errors import TicketRouterError
+from models.bundle.golden import replay
+from models.scoring import Logits
+from training.data.source import TicketFile
+from training.export.weights import restore_weights
+from training.learn.arguments import refuse_untrainable
+from training.learn.base import resolve_base
+from training.learn.checkpoints import run_folder, run_key
+from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
+from training.learn.distillation import SoftRows, smaller, teach
+from training.learn.distributed import is_main
+from training.learn.finetune import predict
+from training.learn.rows import EncodedRows
+from training.recipe import Recipe
+from training.run.write_bundle import deliver
+from training.run.trained import Learned
+from training.run.dataset import Material, encode_parts, read_material
+from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
+
+TEACHER_TOLERANCE = 1e-3
+"""Largest difference of a logit between the teacher's graph and its weights back in torch."""
+
+
+@dataclass(frozen=True, slots=True)
+class DistilRequest:
+    """What the command line asks for. `base`: where the teacher's configuration and tokenizer come from; None: as its
+    manifest says. `epochs` None: as many as the teacher had."""
+
+    teacher: Path
+    file: TicketFile
+    store: Path
+    layers: int = 3
+    base: str | None = None
+    epochs: int | None = None
+
+
+def distil(request: DistilRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TrainResult | None:
+    """Teach a student, and write its bundle into the store; None in the helping processes of torchrun.
+
+    Broken off, it goes on from its last checkpoint when the same command is run again.
+
+    Raises:
+        TicketRouterError: anything the user can mend; nothing is left half-written.
+    """
+    started = time.monotonic()
+    refuse_unwritable(request.store)
+    bundle = open_bundle(request.teacher)
+    recipe = recipe_of(bundle, request.epochs)
+    refuse_untrainable(recipe)
+    refuse_other_data(bundle, request.file)
+    asked = {"teacher": bundle.version, "layers": request.layers, **request.file.reading}
+    key = run_key(recipe, request.file.paths, **asked)
+    with run_folder(request.store, key) as folder:
+        learned = learn_student(request, bundle, recipe, folder, say, callbacks)
+        return deliver(learned, say, started) if is_main() else None
+
+
+def learn_student(
+    request: DistilRequest,
+    bundle: Bundle,
+    recipe: Recipe,
+    folder: Path,
+    say: Say,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Learned:
+    """Teach a student.
+
+    Raises:
+        TicketRouterError: the teacher or the file is not what it takes, or the student would have no fewer layers.
+    """
+    fields = tuple(field.name for field in bundle.manifest.fields)
+    asked = TrainRequest(request.file, recipe, request.base or bundle.manifest.base_model, request.store, fields)
+    material = read_material(asked, say)
+    if material.space != bundle.manifest.label_space():
+        raise TicketRouterError(
+            f"{request.file.path}: its labels are not the teacher's; distil from the file it learned from"
+        )
+    base = resolve_base(asked.base)
+    seeded(recipe.seed)
+    teacher = load_teacher(bundle, base, material, recipe)
+    encoder = load_encoder(base, teacher.config, recipe)
+    parts = encode_parts(material, encoder)
+    say(f"teacher: {bundle.version} answers {len(parts['train'].rows)} training rows")
+    train, validation = parts["train"], parts["validation"]
+    soft = SoftRows(train.encodings, train.labels, predict(teacher, encoder, train.encodings))
+    student = smaller(teacher, request.layers)
+    say(f"student: {request.layers} layers, up to {recipe.epochs} epochs")
+    rows = EncodedRows(validation.encodings, validation.labels)
+    epochs = teach(student, encoder, material.space, soft, rows, recipe, folder, callbacks)
+    return Learned(asked, base, student, encoder, material, parts, epochs)
+
+
+def recipe_of(bundle: Bundle, epochs: int | None) -> Recipe:
+    """The teacher's recipe, with other epochs if asked for. General texts did their part in the teacher.
+
+    Raises:
+        TicketRouterError: the bundle holds none that this release knows.
+    """
+    try:
+        recipe = Recipe.model_validate(bundle.manifest.provenance.get("recipe"))
+    except ValidationError as error:
+        raise TicketRouterError(f"{bundle.path}: its recipe is not of this release; train it anew") from error
+    return recipe.model_copy(update={"general": None, "epochs": epochs or recipe.epochs})
+
+
+def refuse_other_data(bundle: Bundle, file: TicketFile) -> None:
+    """On other rows or labels, the teacher may have learned what the student is measured on.
+
+    Raises:
+        TicketRouterError: a file cannot be read, or is not the one the teacher learned from.
+    """
+    try:
+        given = file.origin()
+    except OSError as error:
+        raise TicketRouterError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    learned = bundle.manifest.provenance.get("data", {})
+    if learned.get("sha256") != given["sha256"]:
+        raise TicketRouterError(
+            f"{file.path}: not the file that {bundle.version} learned from; give that one, unchanged"
+        )
+    rules = learned.get("labels", {})
+    if rules.get("sha256") != given.get("labels", {}).get("sha256"):
+        wanted = f"with {rules['file']}; give that one, unchanged" if rules else "without one; leave it out"
+        raise TicketRouterError(f"--labels: {bundle.version} learned {wanted}")
+
+
+def load_teacher(bundle: Bundle, base: Path, material: Material, recipe: Recipe) -> TicketClassifier:
+    """The teacher in torch, checked by its own golden rows.
+
+    Raises:
+        TicketRouterError: the base is not the teacher's, or its weights answer otherwise than its graph.
+    """
+    teacher = load_classifier(base, material.space, recipe)
+    restore_weights(bundle.read(bundle.model("fp32").file), teacher)
+
+    def infer(batch: Batch) -> Logits:
+        with torch.inference_mode():
+            logits = teacher.eval()(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))["logits"]
+        return np.asarray(logits.numpy())
+
+    replay(bundle, infer, TEACHER_TOLERANCE)
+    return teacher

@@ -1,0 +1,125 @@
+"""A bundle held against closed tickets, through onnxruntime: the path the service takes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.bundle.bundle import Bundle, open_bundle
+from models.errors import TicketRouterError
+from models.fields import DEPARTMENT
+from models.bundle.manifest import Variant
+from models.scoring import Logits
+from training.calibration.predictions import Scored
+from training.closed import ClosedTickets, read_closed
+from training.data.prepared import PreparedRow, label_numbers
+from training.data.source import TicketFile
+from training.digest import digest_of
+from training.evaluation.bundle_answers import answering, load_variant
+from training.evaluation.behavioural import behaviour
+from training.evaluation.measured import MeasuredRows, measured_rows
+from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures
+from training.evaluation.record import Findings
+from training.evaluation.out_of_scope import scope_figures
+from training.report import render_evaluation
+
+SEED = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Each field's figures; `empty` rows had no text left and went to review; `unknown` ones have a department that
+    the bundle does not know, and count as wrong. `notes`: what in the labels file is about nothing.
+    `findings.behaviour` is empty where it was not asked for."""
+
+    bundle: Bundle
+    rows: int
+    empty: int
+    unknown: int
+    notes: tuple[str, ...]
+    figures: Mapping[str, FieldFigures]
+    findings: Findings
+
+
+def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, behave: bool = False) -> Evaluation:
+    """Figures of a bundle on a file of closed tickets. Fields that the file has no column for are left out.
+
+    Args:
+        bundle_path: the bundle's folder.
+        file: the closed tickets.
+        variant: the graph to run.
+        behave: also try changes that must not change the department.
+
+    Raises:
+        TicketRouterError: the bundle or the file is not sound, no row has text, or the bundle lacks the variant.
+    """
+    bundle = open_bundle(bundle_path)
+    closed = read_closed(file, [field.name for field in bundle.manifest.label_space()])
+    measured, outside = _measured(bundle, closed, variant)
+    figures = {
+        name: found
+        for name, rows in measured.items()
+        if (found := field_figures(rows.logits, rows.labels, rows.scoring)) is not None
+    }
+    findings = Findings(
+        slices={name: measured[name].slices() for name in figures},
+        worst={name: measured[name].worst() for name in figures},
+        scope=scope_figures(bundle.manifest.fields[0], bundle.scorings[0], measured[DEPARTMENT].logits, outside),
+        behaviour=behaviour(answering(bundle, variant), closed.rows, SEED) if behave else (),
+    )
+    unknown = int((measured[DEPARTMENT].labels == UNKNOWN).sum())
+    rows = len(closed.rows) + closed.empty
+    notes = (*_warnings(bundle, file), *closed.notes)
+    return Evaluation(bundle, rows, closed.empty, unknown, notes, figures, findings)
+
+
+def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
+    if bundle.manifest.provenance.get("data", {}).get("sha256") != digest_of(file.path):
+        return ()
+    return ("warning: the bundle learned from this very file, so these figures flatter; give later tickets",)
+
+
+def _measured(bundle: Bundle, closed: ClosedTickets, variant: Variant) -> tuple[dict[str, MeasuredRows], Logits | None]:
+    """By field, the bundle's answers to the rows; and its logits of the out-of-scope rows, if there are any."""
+    model = load_variant(bundle, variant)
+
+    def logits_of(rows: Sequence[PreparedRow]) -> Logits:
+        return model.logits([bundle.encode(row.text) for row in rows])
+
+    logits = logits_of(closed.rows)
+    measured = {
+        scoring.field.name: measured_rows(
+            closed.rows, Scored(logits, label_numbers(closed.rows, scoring.field, unknown=UNKNOWN)), scoring
+        )
+        for scoring in bundle.scorings
+        if scoring.field.name in closed.fields
+    }
+    return measured, logits_of(closed.outside) if closed.outside else None
+
+
+def write_report(found: Evaluation, path: Path) -> None:
+    """Write the evaluation as one self-contained HTML page.
+
+    Raises:
+        TicketRouterError: the file cannot be written.
+    """
+    title = f"Evaluation of bundle {found.bundle.version}"
+    page = render_evaluation(title, found.bundle.manifest.fields, found.figures, found.findings)
+    try:
+        path.write_text(page, "utf-8")
+    except OSError as error:
+        raise TicketRouterError(f"{path}: cannot write the report there ({error.strerror})") from error
+
+
+def summary(found: Evaluation) -> dict[str, Any]:
+    """The evaluation as plain values, for machines."""
+    # Not the worst errors: they quote tickets.
+    found_too = found.findings.model_dump(mode="json", include={"slices", "scope", "behaviour"})
+    return {
+        "version": found.bundle.version,
+        "rows": found.rows,
+        "empty": found.empty,
+        "unknown": found.unknown,
+        "figures": {name: value.model_dump(mode="json") for name, value in found.figures.items()},
+        **{name: value for name, value in found_too.items() if value},
+    }

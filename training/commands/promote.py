@@ -1,0 +1,238 @@
+"""`training promote` and `rollback`: a bundle passes its gates, then the store's pointer moves, on record."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scipy.stats import beta
+
+from models.bundle.bundle import Bundle, open_bundle
+from models.errors import BundleError, TicketRouterError
+from models.fields import DEPARTMENT
+from models.bundle.golden import load_rows, replay
+from models.bundle.manifest import Variant
+from models.text.prepare import prepare
+from models.ticket import Ticket
+from training.closed import read_closed
+from training.commands.compare import Comparison, compare_bundles
+from training.data.source import TicketFile
+from training.registry import Gate, Promotion, current_version, locked, move, previous_version
+from training.evaluation.bundle_answers import load_variant
+from training.evaluation.latency import Cost, costs
+
+_UNSEEN_MILLISECONDS = 2.0
+"""A ticket that takes this much longer is no slower to anybody, whatever the ratio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a bundle is held to. Ratios are against the champion; None: not asked for."""
+
+    macro_f1: float | None = None
+    """Of the department, on the rows its training measured it on."""
+    slower: float = 1.5
+    larger: float = 2.0
+    retired: tuple[str, ...] = ()
+    """Labels (`field=label`) that the bundle may lack although the champion has them."""
+    variant: Variant = "fp32"
+    """The graph that is timed, weighed and compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteRequest:
+    """What the command line asks for. `force` moves the pointer although gates fail, and needs a reason."""
+
+    bundle: Path
+    store: Path
+    file: TicketFile | None = None
+    reason: str | None = None
+    force: bool = False
+    limits: Limits = Limits()
+
+
+def promote(request: PromoteRequest) -> Promotion:
+    """Make a bundle the store's current one, if it passes its gates.
+
+    Raises:
+        TicketRouterError: it is damaged, of another store, current already, or fails a gate and is not forced.
+    """
+    if request.force and not request.reason:
+        raise TicketRouterError("--force needs --reason: why a bundle that fails its gates is to serve")
+    bundle = open_bundle(request.bundle)
+    if bundle.path.parent != request.store.resolve():
+        raise TicketRouterError(f"{request.bundle}: is not in the store {request.store}; name its store with --store")
+    metrics = _read_metrics(bundle)
+    with locked(request.store):
+        if current_version(request.store) == bundle.version:
+            raise TicketRouterError(f"{request.bundle}: is the current bundle of {request.store} already")
+        gates = [_intact(bundle), _beats_baseline(metrics), _keeps_promise(bundle, metrics), *_replays(bundle)]
+        gates += [*_floor(metrics, request.limits), *_against_champion(bundle, request)]
+        _refuse(gates, request)
+        return move(request.store, bundle.version, "promote", request.reason, gates)
+
+
+def rollback(store: Path, to_version: str | None = None, reason: str | None = None) -> Promotion:
+    """Make the bundle that served before, or the one named, current again. Only its digests are checked: it has served.
+
+    Raises:
+        TicketRouterError: there is none on record, or it is damaged.
+    """
+    with locked(store):
+        version = to_version or previous_version(store)
+        if version is None:
+            raise TicketRouterError(f"{store}: no earlier bundle is on record; name one with --to VERSION")
+        if version == current_version(store):
+            raise TicketRouterError(f"{store}: {version} is the current bundle already")
+        if "/" in version:
+            raise TicketRouterError("--to wants a version, the name of a bundle's folder in the store")
+        open_bundle(store / version)
+        return move(store, version, "rollback", reason)
+
+
+def _refuse(gates: Sequence[Gate], request: PromoteRequest) -> None:
+    failing = [gate for gate in gates if gate.passed is False]
+    # What does not replay would refuse to start: no reason makes it serve.
+    final = [gate for gate in failing if gate.name.startswith("golden rows")]
+    if final or (failing and not request.force):
+        named = "; ".join(f"{gate.name}: {gate.figure}" for gate in failing)
+        way_out = "" if final else " (--force with --reason promotes it all the same)"
+        raise TicketRouterError(f"{request.bundle}: not promoted: {named}{way_out}")
+
+
+def _read_metrics(bundle: Bundle) -> Mapping[str, Any]:
+    """A bundle's `metrics.json`. Read loosely: a bundle of an older release may be promoted too.
+
+    Raises:
+        TicketRouterError: it does not even say whether the baseline was beaten.
+    """
+    try:
+        metrics = json.loads(bundle.read("metrics.json"))
+        bool(metrics["beats_baseline"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise TicketRouterError(f"{bundle.path}: its metrics.json is not of this release; train it anew") from error
+    return dict(metrics)
+
+
+def _intact(bundle: Bundle) -> Gate:
+    return Gate(name="digests", passed=True, figure=f"{len(bundle.manifest.files)} files as they were written")
+
+
+def _beats_baseline(metrics: Mapping[str, Any]) -> Gate:
+    own = _measured(metrics, "encoder", "validation")
+    baseline = _measured(metrics, "baseline", "validation")
+    passed = bool(metrics["beats_baseline"])
+    figure = "beats its TF-IDF baseline" if passed else "does not beat its TF-IDF baseline"
+    if own and baseline:
+        figure += f": validation macro-F1 {own['macro_f1']:.3f} against {baseline['macro_f1']:.3f}"
+    return Gate(name="baseline", passed=passed, figure=figure)
+
+
+def _keeps_promise(bundle: Bundle, metrics: Mapping[str, Any]) -> Gate:
+    """The precision of what was routed does not contradict the promise: its upper 95 % bound reaches it."""
+    promise = bundle.manifest.fields[0].promise
+    if promise.aim == "cost":
+        return Gate(name="promise", passed=None, figure="thresholds follow from minutes, no precision was promised")
+    found, promised = _on_measured_part(metrics), promise.route_precision
+    precision = found["outcomes"]["route_precision"] if found else None
+    if not found or precision is None:
+        return Gate(name="promise", passed=None, figure="no routed row was measured")
+    routed = round(found["outcomes"]["routed"] * found["rows"])
+    right = round(precision * routed)
+    high = 1.0 if right == routed else float(beta.ppf(0.95, right + 1, routed - right))
+    figure = f"{precision:.1%} of {routed} routed rows right (at most {high:.1%}), promised {promised:.1%}"
+    return Gate(name="promise", passed=high >= promised, figure=figure)
+
+
+def _floor(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Gate]:
+    if limits.macro_f1 is not None:
+        found = _on_measured_part(metrics)
+        value = found["macro_f1"] if found else 0.0
+        yield Gate(name="macro-F1", passed=value >= limits.macro_f1, figure=f"{value:.3f}, asked {limits.macro_f1:.3f}")
+
+
+def _replays(bundle: Bundle) -> Iterator[Gate]:
+    for entry in bundle.manifest.models:
+        name = f"golden rows, {entry.variant}"
+        try:
+            found = replay(bundle, load_variant(bundle, entry.variant).infer, entry.tolerance)
+            figure = f"{found.rows} replayed, off by {found.largest_difference:.1e} at most"
+            yield Gate(name=name, passed=True, figure=figure)
+        except TicketRouterError as error:
+            # A graph made for other processors than this one may differ here; it is replayed where it serves.
+            yield Gate(name=name, passed=None if entry.instructions else False, figure=str(error))
+
+
+def _against_champion(bundle: Bundle, request: PromoteRequest) -> Iterator[Gate]:
+    """What the bundle in service sets as the measure; nothing where there is none, or none that opens."""
+    version, limits = current_version(request.store), request.limits
+    if version is None:
+        yield Gate(name="champion", passed=None, figure="the store has no current bundle to compare with")
+        return
+    try:
+        champion = open_bundle(request.store / "current")
+        champion.model(limits.variant)
+    except BundleError as error:
+        yield Gate(name="champion", passed=None, figure=f"nothing to compare with: {error}")
+        return
+    if request.file is None:
+        yield Gate(name="champion", passed=None, figure="not compared with it on tickets: give some with --data")
+        before, after = costs((champion, bundle), limits.variant, _golden_texts(champion))
+        yield from _cost_gates(before, after, limits)
+    else:
+        rows = read_closed(request.file).rows
+        found = compare_bundles(champion, bundle, rows, limits.variant)
+        yield _not_worse(found)
+        yield from _cost_gates(found.champion_cost, found.challenger_cost, limits)
+    yield _keeps_labels(champion, bundle, limits)
+
+
+def _not_worse(found: Comparison) -> Gate:
+    shown = ("accuracy", "macro_f1", "route_precision")
+    figures = ", ".join(
+        f"{name.replace('_', ' ')} {one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
+        for name in shown
+        if (one := found.figures[name]).difference is not None
+    )
+    passed = not set(found.worse) & set(shown)
+    return Gate(name="champion", passed=passed, figure=f"{figures} on {found.rows} tickets")
+
+
+def _cost_gates(champion: Cost, challenger: Cost, limits: Limits) -> Iterator[Gate]:
+    slowest = max(champion.milliseconds * limits.slower, champion.milliseconds + _UNSEEN_MILLISECONDS)
+    yield Gate(
+        name="latency",
+        passed=challenger.milliseconds <= slowest,
+        figure=f"{challenger.milliseconds:.1f} ms per ticket on one core, the champion {champion.milliseconds:.1f}, "
+        f"allowed {slowest:.1f}",
+    )
+    largest = champion.megabytes * limits.larger
+    yield Gate(
+        name="size",
+        passed=challenger.megabytes <= largest,
+        figure=f"{challenger.megabytes:.1f} MB, the champion {champion.megabytes:.1f}, allowed {largest:.1f}",
+    )
+
+
+def _keeps_labels(champion: Bundle, challenger: Bundle, limits: Limits) -> Gate:
+    """Whoever calls the service counts on the labels it knows."""
+    before, after = (set(bundle.manifest.label_space().flat_labels) for bundle in (champion, challenger))
+    lost = sorted(before - after - set(limits.retired))
+    named = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+    return Gate(name="labels", passed=not lost, figure=f"no longer known: {named}" if lost else "none is lost")
+
+
+def _golden_texts(bundle: Bundle) -> list[str]:
+    rows = load_rows(bundle)
+    return [prepare(Ticket(subject=r.subject, body=r.body, content_type=r.content_type)).text for r in rows]
+
+
+def _measured(metrics: Mapping[str, Any], kind: str, part: str) -> Mapping[str, Any] | None:
+    """The department's figures on one part, where the record has them."""
+    found = metrics.get(kind, {}).get(DEPARTMENT, {}).get(part)
+    return found if found is None else dict(found)
+
+
+def _on_measured_part(metrics: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return _measured(metrics, "encoder", "test") or _measured(metrics, "encoder", "validation")

@@ -1,0 +1,211 @@
+"""`training tune`: search the recipe by its macro-F1 on the validation rows. Calibration and test rows stay unseen."""
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+from transformers import AutoConfig, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from models.errors import TicketRouterError
+from models.bundle.manifest import Frozen
+from training.digest import digest_of
+from training.learn.base import resolve_base
+from training.learn.classifier import load_classifier, load_encoder, seeded
+from training.learn.finetune import finetune
+from training.learn.general import GeneralTexts, read_general
+from training.learn.optimizer import learning_rate
+from training.learn.rows import EncodedRows
+from training.recipe import Recipe
+from training.run.dataset import Material, Part, encode_parts, read_material
+from training.run.request import Say, TrainRequest
+from training.commands.tune_study import Dimension, TrialFigures, dimensions, finished, open_study, start_values, trial_figures
+from training.toml_text import toml_text
+
+_STAGES = 4
+"""Trials are held against each other after each quarter of their epochs."""
+
+
+@dataclass(frozen=True, slots=True)
+class TuneRequest:
+    """What the command line asks for. `train` holds data, base and the recipe to start from; `trials` counts those of
+    earlier runs of the same study; after `timeout_minutes` no further trial begins."""
+
+    train: TrainRequest
+    study: Path
+    out: Path
+    trials: int
+    timeout_minutes: float | None = None
+
+
+class TuneResult(Frozen):
+    """Every trial so far, the best one's number, and its recipe, which stands in `out`."""
+
+    trials: tuple[TrialFigures, ...]
+    best: int
+    recipe: Recipe
+    out: Path
+
+
+def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TuneResult:
+    """Run trials until the study has as many as asked for, and write the best recipe, anew after each trial.
+
+    Raises:
+        TicketRouterError: the data, the base model, the study or the place of the recipe is not sound.
+    """
+    start = request.train.recipe
+    refuse_no_folder(request.out)
+    material = read_material(request.train, say)
+    base = resolve_base(request.train.base)
+    rate = learning_rate(_width(base), start)
+    space = dimensions(start, rate)
+    with open_study(request.study, _about(request.train), start.seed) as study:
+        _begin_with(study, start_values(space, start, rate))
+        missing = request.trials - len(finished(study))
+        if missing > 0:
+            study.optimize(
+                _Objective(start, space, base, material, read_general(start), tuple(callbacks)),
+                n_trials=missing,
+                timeout=request.timeout_minutes and request.timeout_minutes * 60,
+                catch=(torch.OutOfMemoryError,),
+                callbacks=[_teller(request, say)],
+            )
+        return _result(study, request)
+
+
+def refuse_no_folder(out: Path) -> None:
+    """Notice before the search, not after it, that its result has no place to go.
+
+    Raises:
+        TicketRouterError: the folder is not there, or the file is a folder.
+    """
+    if not out.parent.is_dir() or out.is_dir():
+        raise TicketRouterError(f"--out {out}: cannot be written; name a file in a folder that is there")
+
+
+class Pruning(TrainerCallback):
+    """Reports each quarter's macro-F1 to the study, and stops a trial that does worse than most did by then.
+
+    By the share of its schedule, not by epochs: a long run stands lower than a short one after the same epoch, as its
+    learning rate has fallen less.
+    """
+
+    def __init__(self, trial: optuna.Trial, epochs: int) -> None:
+        self._trial = trial
+        self._epochs = epochs
+        self._stage = 0
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,  # noqa: ARG002 the Trainer's signature is not ours
+        state: TrainerState,
+        control: TrainerControl,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> None:
+        stage = int(_STAGES * (state.epoch or 0.0) / self._epochs + 1e-6)
+        if stage <= self._stage:
+            return
+        self._stage = stage
+        self._trial.report(kwargs["metrics"]["eval_macro_f1"], stage)
+        if stage < _STAGES and self._trial.should_prune():
+            raise optuna.TrialPruned
+
+
+@dataclass(frozen=True, slots=True)
+class _Objective:
+    """One trial: values → recipe → fine-tuning → macro-F1 of the best epoch on the validation rows."""
+
+    start: Recipe
+    space: tuple[Dimension, ...]
+    base: Path
+    material: Material
+    general: GeneralTexts | None
+    callbacks: tuple[TrainerCallback, ...]
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        recipe = tried(self.start, {each.name: each.suggest(trial) for each in self.space})
+        seeded(recipe.seed)
+        model = load_classifier(self.base, self.material.space, recipe)
+        encoder = load_encoder(self.base, model.config, recipe)
+        parts = encode_parts(self.material, encoder)
+        with tempfile.TemporaryDirectory(prefix="ticket-router-") as folder:
+            epochs = finetune(
+                model,
+                encoder,
+                self.material.space,
+                _rows(parts["train"]),
+                _rows(parts["validation"]),
+                recipe,
+                Path(folder),
+                [Pruning(trial, recipe.epochs), *self.callbacks],
+                general=self.general,
+                checkpoint_seconds=math.inf,  # a killed trial is begun anew, with other values
+            )
+        return max(epoch.macro_f1 for epoch in epochs)
+
+
+def tried(start: Recipe, values: dict[str, Any]) -> Recipe:
+    """The recipe of a trial: the start's, but for these values."""
+    return Recipe.model_validate({**start.model_dump(), **values})
+
+
+def _rows(part: Part) -> EncodedRows:
+    return EncodedRows(part.encodings, part.labels)
+
+
+def _width(base: Path) -> int:
+    try:
+        return int(AutoConfig.from_pretrained(base, trust_remote_code=False).hidden_size)
+    except Exception as error:  # damaged files raise a dozen kinds
+        raise TicketRouterError(f"{base}: not an encoder that transformers can load from safetensors") from error
+
+
+def _about(request: TrainRequest) -> dict[str, Any]:
+    """What makes two searches one: the same rows, learned by the same encoder, from the same recipe."""
+    return {
+        "data": [digest_of(path) for path in request.file.paths],
+        **request.file.reading,
+        "base": request.base,
+        "recipe": request.recipe.model_dump(mode="json"),
+        "fields": list(request.fields),
+    }
+
+
+def _begin_with(study: optuna.Study, values: dict[str, Any]) -> None:
+    """The start recipe comes first, and again if a kill cut it short."""
+    waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+    known = [trial.params for trial in finished(study)] + [trial.system_attrs["fixed_params"] for trial in waiting]
+    if values not in known:
+        study.enqueue_trial(values)
+
+
+def _teller(request: TuneRequest, say: Say) -> Callable[[optuna.Study, optuna.trial.FrozenTrial], None]:
+    """After each trial: what it gave, and the best recipe on disk."""
+
+    def tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        figures = trial_figures(study)[-1]
+        value = "–" if figures.macro_f1 is None else f"{figures.macro_f1:.4f}"
+        say(f"trial {trial.number}: {figures.state}, macro-F1 {value}; {len(finished(study))} of {request.trials}")
+        _result(study, request)
+
+    return tell
+
+
+def _result(study: optuna.Study, request: TuneRequest) -> TuneResult:
+    try:
+        best = study.best_trial
+    except ValueError as error:
+        raise TicketRouterError(f"--study {request.study}: no trial has come to its end yet; go on with it") from error
+    recipe = tried(request.train.recipe, best.params)
+    head = f"# The best of {len(finished(study))} trials: number {best.number}, validation macro-F1 {best.value:.4f}.\n"
+    aside = request.out.with_name(f".{request.out.name}.new")
+    try:
+        aside.write_text(head + toml_text(recipe), "utf-8")
+        aside.replace(request.out)
+    except OSError as error:
+        raise TicketRouterError(f"--out {request.out}: cannot be written ({error.strerror})") from error
+    return TuneResult(trials=trial_figures(study), best=best.number, recipe=recipe, out=request.out)

@@ -1,0 +1,44 @@
+"""Labels with too few training rows: found, named and left out of what is learned. For `split`."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from models.fields import DEPARTMENT
+from training.data.prepared import PreparedRow
+
+Scarce = Mapping[str, Mapping[str, int]]
+"""By field, the labels that are not learned, with their training rows."""
+
+
+def scarce_labels(parts: Mapping[str, Sequence[PreparedRow]], minimum: int) -> Scarce:
+    """Every field's labels, of any part, that have fewer than `minimum` training rows among the departments learned."""
+    first = next((item for rows in parts.values() for item in rows), None)
+    scarce: dict[str, Mapping[str, int]] = {}
+    # The department first: a scarce one's rows are not learned from, so they count for no other field.
+    for field in sorted(first.row.labels if first else (), key=lambda name: name != DEPARTMENT):
+        trained = Counter(item.row.labels[field] for item in without_scarce(parts["train"], scarce))
+        labels = {label for rows in parts.values() for item in rows if (label := item.row.labels[field]) is not None}
+        scarce[field] = {label: trained[label] for label in sorted(labels) if trained[label] < minimum}
+    return scarce
+
+
+def without_scarce(rows: Sequence[PreparedRow], scarce: Scarce) -> tuple[PreparedRow, ...]:
+    """The rows of departments that are learned; a further field's scarce value becomes missing."""
+    kept = (item for item in rows if item.row.labels[DEPARTMENT] not in scarce.get(DEPARTMENT, ()))
+    return tuple(_masked(item, scarce) for item in kept)
+
+
+def scarce_advice(scarce: Scarce, minimum: int) -> Iterator[str]:
+    for field, labels in scarce.items():
+        if labels:
+            named = ", ".join(f"{label} ({count})" for label, count in labels.items())
+            yield (
+                f"{field}: not learned, with fewer than {minimum} training rows: {named}; collect more, merge them, "
+                "or leave them to people"
+            )
+
+
+def _masked(item: PreparedRow, scarce: Scarce) -> PreparedRow:
+    labels = {field: None if value in scarce.get(field, ()) else value for field, value in item.row.labels.items()}
+    return item if labels == item.row.labels else replace(item, row=replace(item.row, labels=labels))

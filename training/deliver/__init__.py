@@ -1,1 +1,0 @@
-"""From weights to a bundle: ONNX, golden rows, lineage, model card."""

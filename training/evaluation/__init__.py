@@ -1,0 +1,1 @@
+"""How good a bundle is, for which tickets, and where it is not."""

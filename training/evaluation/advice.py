@@ -1,0 +1,74 @@
+"""Advice on the label catalogue: labels that overlap, vanish in another, starve, or are never automatic.
+
+Signs for people who know what the labels mean, not verdicts: nothing is merged or dropped here.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from models.bundle.manifest import FieldEntry, Frozen
+from training.evaluation.metrics import OTHER, FieldFigures
+
+SCARCE = 30
+"""Training rows under which a label is rarely learned well: practice merges it, or leaves it to people."""
+OVERLAP = 0.1
+"""Share of each label's rows that goes to the other from which on two labels look like one."""
+SWALLOWED = 1 / 3
+"""Share of a label's rows that goes to one other label from which on the first vanishes in the second."""
+FEWEST = 3
+"""Tickets confused in one direction below which a share says nothing."""
+
+Kind = Literal["overlap", "swallowed", "starving", "never_automatic"]
+
+
+class Advice(Frozen):
+    """One piece of advice on a field: the labels it is about, and the figures behind it in a sentence."""
+
+    field: str
+    kind: Kind
+    labels: tuple[str, ...]
+    text: str
+
+
+def advise(entry: FieldEntry, figures: FieldFigures, training_rows: Mapping[str, int]) -> tuple[Advice, ...]:
+    """Advice on one field's labels, from its measured figures and each label's number of training rows."""
+    return (*_confusions(entry.name, figures), *_starving(entry, training_rows), *_never_automatic(entry, figures))
+
+
+def _confusions(field: str, figures: FieldFigures) -> Iterator[Advice]:
+    rows = {label.label: label.rows for label in figures.labels}
+    wrong = {(wanted, predicted): count for wanted, predicted, count in figures.confused if wanted != OTHER}
+    for (wanted, predicted), count in wrong.items():
+        back = wrong.get((predicted, wanted), 0)
+        there, behind = _weighty(count, rows[wanted], OVERLAP), _weighty(back, rows[predicted], OVERLAP)
+        figure = f"{count} of {rows[wanted]} tickets go to the other"
+        if there and behind and wanted < predicted:
+            text = f"{figure}, {back} of {rows[predicted]} the other way. One label, or a clearer line between them?"
+            yield Advice(field=field, kind="overlap", labels=(wanted, predicted), text=text)
+        elif _weighty(count, rows[wanted], SWALLOWED) and not behind:
+            text = f"{figure}, {back} come back. Is the first a part of the second, or too rarely seen?"
+            yield Advice(field=field, kind="swallowed", labels=(wanted, predicted), text=text)
+
+
+def _weighty(count: int, rows: int, share: float) -> bool:
+    return count >= FEWEST and count >= share * rows
+
+
+def _starving(entry: FieldEntry, training_rows: Mapping[str, int]) -> Iterator[Advice]:
+    scarce = sorted(
+        (count, name) for label in entry.labels if (count := training_rows.get(name := label.name, 0)) < SCARCE
+    )
+    if scarce:
+        text = (
+            f"Fewer than {SCARCE} training rows (least: {scarce[0][0]}): add closed tickets, merge, or leave to people."
+        )
+        yield Advice(field=entry.name, kind="starving", labels=tuple(name for _, name in scarce), text=text)
+
+
+def _never_automatic(entry: FieldEntry, figures: FieldFigures) -> Iterator[Advice]:
+    never = {label.name for label in entry.labels if label.route is None}
+    if never:
+        share = sum(label.rows for label in figures.labels if label.label in never) / max(figures.rows, 1)
+        text = f"Never routed without a person ({share:.0%} of tickets): add closed tickets, or promise less."
+        names = tuple(label.name for label in entry.labels if label.name in never)
+        yield Advice(field=entry.name, kind="never_automatic", labels=names, text=text)

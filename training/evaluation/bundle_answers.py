@@ -1,0 +1,71 @@
+"""A bundle's department answers to many rows, as arrays that two bundles can be held against each other by."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle.bundle import Bundle
+from models.bundle.manifest import Variant
+from models.scoring import FieldVerdict, Outcome
+from training.export.onnx import OnnxModel
+
+Answer = Callable[[Sequence[str]], list[FieldVerdict]]
+"""Prepared texts in (none empty), the department's verdict on each out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The department's answers, each array of shape [rows].
+
+    `predicted` numbers a label in a catalogue that the caller gave, NO_LABEL where there is no answer at all;
+    `outcome` holds `Outcome` values.
+    """
+
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    outcome: NDArray[np.str_]
+
+    @property
+    def routed(self) -> NDArray[np.bool_]:
+        return np.asarray(self.outcome == Outcome.ROUTE.value)
+
+
+NO_LABEL = -1
+
+
+def load_variant(bundle: Bundle, variant: Variant, threads: int = 0) -> OnnxModel:
+    """The bundle's graph of this variant in onnxruntime, on so many threads; 0: as many as there are cores.
+
+    Raises:
+        BundleError: it has none, or the file changed since the bundle was opened.
+        TicketRouterError: onnxruntime cannot load it.
+    """
+    return OnnxModel.load(bundle.read(bundle.model(variant).file), bundle.encoder, threads)
+
+
+def answering(bundle: Bundle, variant: Variant) -> Answer:
+    """How this bundle answers, by the very path the service takes.
+
+    Raises:
+        TicketRouterError: as `load_variant`.
+    """
+    model = load_variant(bundle, variant)
+
+    def answer(texts: Sequence[str]) -> list[FieldVerdict]:
+        logits = model.logits([bundle.encode(text) for text in texts])
+        return [bundle.judge(row).department for row in logits]
+
+    return answer
+
+
+def as_arrays(verdicts: Sequence[FieldVerdict], catalogue: Sequence[str]) -> Answers:
+    """Verdicts as arrays, their labels numbered as in the catalogue."""
+    numbers = {label: number for number, label in enumerate(catalogue)}
+    best = [verdict.candidates[0].label if verdict.candidates else None for verdict in verdicts]
+    return Answers(
+        predicted=np.array([NO_LABEL if label is None else numbers[label] for label in best], dtype=np.int64),
+        confidence=np.array([verdict.confidence for verdict in verdicts], dtype=np.float64),
+        outcome=np.array([verdict.outcome.value for verdict in verdicts], dtype=np.str_),
+    )

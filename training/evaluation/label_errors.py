@@ -1,0 +1,133 @@
+"""Rows whose label looks wrong, for people to look at: cleanlab on probabilities that no row had a say in itself.
+
+A cheap model (TF-IDF and logistic regression) is cross-validated on the training rows, and what it learned from all of
+them judges the rest: measuring rows never teach it, so leaving suspects out of training keeps promise and test honest.
+Confident learning: Northcutt et al., JAIR 2021.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.fields import DEPARTMENT
+from models.bundle.manifest import Frozen
+from training.data.groups import Ties, largest_group, tied_groups
+from training.data.near_duplicates import near_duplicate_clusters
+from training.data.prepared import PreparedRow
+
+FOLDS = 5
+MOST = 200
+"""More than a person looks through in one go."""
+_SHARPNESS = 10.0
+"""Inverse regularisation: flatter probabilities would hide what is wrong among what is merely unsure."""
+
+
+class Suspect(Frozen):
+    """A row whose label looks wrong, by out-of-sample probabilities; likeliest mistakes first."""
+
+    line: int
+    part: str
+    label: str
+    suggested: str
+    quality: float
+    """cleanlab's label quality, 0…1: the probability of the label that the row has; low is suspicious."""
+
+
+def find_suspects(
+    parts: Mapping[str, Sequence[PreparedRow]], near_duplicates: float, seed: int, field: str = DEPARTMENT
+) -> tuple[Suspect, ...]:
+    """At most MOST rows of all parts, likeliest mistakes first; none where there are too few rows to say.
+
+    Labels with fewer than FOLDS training rows are passed over: nothing could be learned of them to doubt them by.
+
+    Args:
+        parts: a split's rows by part.
+        near_duplicates: the recipe's; copies stand in one fold, or a mistake repeated would vouch for itself.
+        seed: of the folds.
+        field: whose labels.
+    """
+    counts = Counter(item.row.labels[field] for item in parts["train"])
+    known = sorted(label for label, count in counts.items() if label is not None and count >= FOLDS)
+    judged = {part: [item for item in rows if item.row.labels[field] in known] for part, rows in parts.items()}
+    if len(known) < 2:
+        return ()
+    folds = _folds(judged["train"], near_duplicates, seed, field)
+    found = [_out_of_fold(judged["train"], folds, known, field)]
+    model = _fitted(judged["train"], field)
+    others = [(part, item) for part, rows in judged.items() if part != "train" for item in rows]
+    if others:
+        found.append(_aligned(model, [item for _, item in others], known))
+    placed = [("train", item) for item in judged["train"]] + others
+    return _listed(placed, np.concatenate(found), known, field)
+
+
+def without_suspects(rows: Sequence[PreparedRow], suspects: Sequence[Suspect]) -> tuple[PreparedRow, ...]:
+    """The training rows that are not suspected."""
+    lines = {suspect.line for suspect in suspects if suspect.part == "train"}
+    return tuple(item for item in rows if item.row.line not in lines)
+
+
+def _folds(rows: Sequence[PreparedRow], near_duplicates: float, seed: int, field: str) -> NDArray[np.int64]:
+    """Each row's fold, [rows]: label by label dealt out in turn, what belongs together into one."""
+    clusters = near_duplicate_clusters([item.text for item in rows], near_duplicates, largest_group(len(rows)))
+    groups = tied_groups(rows, Ties(clusters, requesters=True))
+    random.Random(seed).shuffle(groups)
+    groups.sort(key=lambda group: str(group[0].row.labels[field]))
+    fold = {item.row.line: number % FOLDS for number, group in enumerate(groups) for item in group}
+    return np.array([fold[item.row.line] for item in rows])
+
+
+def _out_of_fold(
+    rows: Sequence[PreparedRow], folds: NDArray[np.int64], known: Sequence[str], field: str
+) -> NDArray[np.float64]:
+    """Each row's probabilities by a model that did not see its fold, [rows, known]."""
+    found = np.zeros((len(rows), len(known)))
+    for fold in range(FOLDS):
+        model = _fitted([item for item, own in zip(rows, folds, strict=True) if own != fold], field)
+        left_out = [item for item, own in zip(rows, folds, strict=True) if own == fold]
+        found[folds == fold] = _aligned(model, left_out, known)
+    return found
+
+
+def _fitted(rows: Sequence[PreparedRow], field: str) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")
+    model = make_pipeline(vectorizer, LogisticRegression(C=_SHARPNESS, max_iter=200))
+    return model.fit([item.text for item in rows], [item.row.labels[field] for item in rows])
+
+
+def _aligned(model: Any, rows: Sequence[PreparedRow], known: Sequence[str]) -> NDArray[np.float64]:
+    """The model's probabilities over the known labels, [rows, known]; 0 for a label that its rows lacked."""
+    found = np.zeros((len(rows), len(known)))
+    found[:, np.searchsorted(known, model.classes_)] = model.predict_proba([item.text for item in rows])
+    return found
+
+
+def _listed(
+    placed: Sequence[tuple[str, PreparedRow]], probabilities: NDArray[np.float64], known: Sequence[str], field: str
+) -> tuple[Suspect, ...]:
+    from cleanlab.filter import find_label_issues
+    from cleanlab.rank import get_label_quality_scores
+
+    labels = np.searchsorted(known, [str(item.row.labels[field]) for _, item in placed])
+    quality = get_label_quality_scores(labels, probabilities, method="self_confidence")
+    # Confident learning says how many labels are wrong; which ones, their quality says better than its own rules do.
+    doubtful = find_label_issues(labels, probabilities, filter_by="low_self_confidence", n_jobs=1)
+    ranked = [number for number in np.argsort(quality, kind="stable") if doubtful[number]][:MOST]
+    return tuple(
+        Suspect(
+            line=placed[number][1].row.line,
+            part=placed[number][0],
+            label=known[labels[number]],
+            suggested=known[int(probabilities[number].argmax())],
+            quality=float(quality[number]),
+        )
+        for number in ranked
+    )

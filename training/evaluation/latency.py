@@ -1,0 +1,57 @@
+"""Two bundles' time per ticket on one core: by turns, so that whatever else the machine does meets both alike."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from models.bundle.bundle import Bundle
+from models.bundle.manifest import Frozen, Variant
+from training.export.onnx import OnnxModel
+from training.evaluation.bundle_answers import load_variant
+
+TEXTS = 100
+_WARM_UP = 3
+
+
+class Cost(Frozen):
+    """What a bundle's graph costs to run: median milliseconds per ticket on one core, megabytes of its file."""
+
+    milliseconds: float
+    megabytes: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    bundle: Bundle
+    model: OnnxModel
+
+    def seconds(self, text: str) -> float:
+        """One ticket from prepared text to verdict."""
+        begin = time.perf_counter()
+        logits = self.model.infer(self.bundle.encoder.batch([self.bundle.encode(text)]))
+        self.bundle.judge(logits[0])
+        return time.perf_counter() - begin
+
+
+def costs(bundles: Sequence[Bundle], variant: Variant, texts: Sequence[str]) -> list[Cost]:
+    """Each bundle's cost on up to TEXTS of these prepared texts (at least one), spread evenly over them.
+
+    Raises:
+        TicketRouterError: a bundle has no such variant, or onnxruntime cannot load it.
+    """
+    runners = [_Runner(bundle, load_variant(bundle, variant, threads=1)) for bundle in bundles]
+    chosen = texts[:: max(1, len(texts) // TEXTS)][:TEXTS]
+    for runner in runners:
+        for text in chosen[:_WARM_UP]:
+            runner.seconds(text)
+    times = [[runner.seconds(text) for runner in runners] for text in chosen]
+    medians = [median(column) for column in zip(*times, strict=True)]
+    return [
+        Cost(milliseconds=1000 * seconds, megabytes=megabytes(bundle, variant))
+        for seconds, bundle in zip(medians, bundles, strict=True)
+    ]
+
+
+def megabytes(bundle: Bundle, variant: Variant) -> float:
+    return bundle.manifest.files[bundle.model(variant).file].size / 1e6

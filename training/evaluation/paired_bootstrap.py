@@ -1,0 +1,190 @@
+"""Two sets of answers to the same rows: the difference of each figure, with a paired bootstrap interval.
+
+Rows are drawn with replacement and both sides are measured on the very same draw, so what makes rows hard for both
+cancels out (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993; Koehn, EMNLP 2004). Every figure follows from
+sums over rows, so a thousand draws are one product of counts and columns.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array, hstack
+
+from models.bundle.manifest import Frozen
+from training.evaluation.bundle_answers import Answers
+from training.evaluation.metrics import ECE_BINS
+
+RESAMPLES = 1000
+_BLOCK = 100
+"""Draws at a time: a hundred thousand rows' counts then take 80 MB, not 800."""
+LEVEL = 0.95
+
+Values = NDArray[np.float64]
+
+
+class Difference(Frozen):
+    """A figure of both, and the challenger's less the champion's with its 95 % interval.
+
+    None: the figure has no value on these rows, for instance a precision where nothing is routed.
+    """
+
+    champion: float | None
+    challenger: float | None
+    difference: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 where the interval lies wholly above or below 0; else 0: no difference is shown."""
+        if self.low is None or self.high is None:
+            return 0
+        return int(self.low > 0) - int(self.high < 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Sums over rows, one entry for each draw: [draws], or [draws, bins] and [draws, labels]."""
+
+    rows: Values
+    right: Values
+    routed: Values
+    routed_right: Values
+    gaps: Values
+    """Confidence less rightness, by bin of confidence."""
+    hits: Values
+    predicted: Values
+    wanted: Values
+
+    def accuracy(self) -> Values:
+        return self.right / self.rows
+
+    def routed_share(self) -> Values:
+        return self.routed / self.rows
+
+    def route_precision(self) -> Values:
+        return _ratio(self.routed_right, self.routed)
+
+    def ece(self) -> Values:
+        """As in `metrics`: 15 equal bins (Naeini et al., AAAI 2015)."""
+        return np.asarray(np.abs(self.gaps).sum(axis=1) / self.rows)
+
+    def macro_f1(self) -> Values:
+        """As in `metrics`: the mean over the labels that occur at close or among the answers of the draw."""
+        f1 = _ratio(2 * self.hits, self.predicted + self.wanted)
+        occurs = self.predicted + self.wanted > 0
+        return np.asarray(np.where(occurs, f1, 0.0).sum(axis=1) / occurs.sum(axis=1))
+
+    def recall(self) -> Values:
+        """[draws, labels]."""
+        return _ratio(self.hits, self.wanted)
+
+    def precision(self) -> Values:
+        """[draws, labels]."""
+        return _ratio(self.hits, self.predicted)
+
+
+FIGURES: dict[str, Callable[[Tally], Values]] = {
+    "accuracy": Tally.accuracy,
+    "macro_f1": Tally.macro_f1,
+    "routed": Tally.routed_share,
+    "route_precision": Tally.route_precision,
+    "ece": Tally.ece,
+}
+LABEL_FIGURES: dict[str, Callable[[Tally], Values]] = {"recall": Tally.recall, "precision": Tally.precision}
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Both sides' sums over the rows as they are (one draw), and over the bootstrap's draws."""
+
+    champion: Tally
+    challenger: Tally
+    drawn_champion: Tally
+    drawn_challenger: Tally
+
+    def differences(self, figure: Callable[[Tally], Values]) -> list[Difference]:
+        """The figure's difference: one, or one for each label."""
+        before, after = (np.atleast_1d(figure(tally)[0]) for tally in (self.champion, self.challenger))
+        drawn = figure(self.drawn_challenger) - figure(self.drawn_champion)
+        # A draw that lacks the label (or routes nothing) shows no difference; leaving it out would let a handful of
+        # rows look certain.
+        drawn = np.nan_to_num(drawn, nan=0.0).reshape(len(drawn), -1)
+        low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+        return [_difference(*values) for values in zip(before, after, low, high, strict=True)]
+
+
+def pair(champion: Answers, challenger: Answers, wanted: NDArray[np.int64], labels: int, seed: int) -> Paired:
+    """Hold two sets of answers to the same rows against each other.
+
+    Args:
+        champion: answers of the one that serves.
+        challenger: answers of the one that may take its place.
+        wanted: labels at close, [rows], numbered as the answers are.
+        labels: how many labels both number.
+        seed: of the draws.
+    """
+    columns = [_columns(side, wanted, labels) for side in (champion, challenger)]
+    once = np.ones((1, len(wanted)))
+    draws = list(_draws(len(wanted), seed))
+    return Paired(
+        *(_tally(once @ side, labels) for side in columns),
+        *(_tally(np.concatenate([draw @ side for draw in draws]), labels) for side in columns),
+    )
+
+
+def _draws(rows: int, seed: int) -> Iterator[Values]:
+    """How often each draw has each row, [draws of a block, rows]."""
+    generator = np.random.default_rng(seed)
+    for _ in range(RESAMPLES // _BLOCK):
+        yield generator.multinomial(rows, np.full(rows, 1 / rows), size=_BLOCK).astype(np.float64)
+
+
+def _columns(side: Answers, wanted: NDArray[np.int64], labels: int) -> csr_array:
+    """What is summed, [rows, columns]: sparse, as a row has one label and one bin."""
+    right = (side.predicted == wanted).astype(np.float64)
+    routed = side.routed.astype(np.float64)
+    bins = np.clip((side.confidence * ECE_BINS).astype(np.int64), 0, ECE_BINS - 1)
+    single = np.stack([np.ones(len(wanted)), right, routed, routed * right], axis=1)
+    return csr_array(
+        hstack(
+            [
+                csr_array(single),
+                _spread(side.confidence - right, bins, ECE_BINS),
+                _spread(right, wanted, labels),
+                _spread(np.ones(len(wanted)), side.predicted, labels),
+                _spread(np.ones(len(wanted)), wanted, labels),
+            ]
+        )
+    )
+
+
+def _spread(values: Values, columns: NDArray[np.int64], width: int) -> csr_array:
+    """Each row's value in its own column, [rows, width]; rows of column NO_LABEL stay empty."""
+    rows = np.flatnonzero(columns >= 0)
+    return csr_array((values[rows], (rows, columns[rows])), shape=(len(values), width))
+
+
+def _tally(sums: Values, labels: int) -> Tally:
+    edges = np.cumsum([4, ECE_BINS, labels, labels])
+    single, *wide = np.split(np.asarray(sums), edges, axis=1)
+    rows, right, routed, routed_right = single.T
+    return Tally(rows, right, routed, routed_right, *wide)
+
+
+def _ratio(part: Values, whole: Values) -> Values:
+    """NaN where there is nothing to take a share of."""
+    return np.asarray(np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0))
+
+
+def _difference(before: float, after: float, low: float, high: float) -> Difference:
+    both = not (np.isnan(before) or np.isnan(after))
+    return Difference(
+        champion=None if np.isnan(before) else float(before),
+        challenger=None if np.isnan(after) else float(after),
+        difference=float(after - before) if both else None,
+        low=float(low) if both else None,
+        high=float(high) if both else None,
+    )

@@ -1,0 +1,68 @@
+"""`metrics.json`: all that a training run found out, as one frozen value for report, model card and promotion."""
+
+from collections.abc import Mapping
+
+from models.bundle.manifest import Frozen
+from training.calibration.precision_curve import TargetFigures
+from training.data.removed import Removed
+from training.export.onnx import Parity
+from training.learn.figures import EpochFigures
+from training.evaluation.advice import Advice
+from training.evaluation.baseline import BaselineFigures
+from training.evaluation.behavioural import BehaviourFigures
+from training.evaluation.business_impact import EffectFigures
+from training.evaluation.worst_errors import WorstError
+from training.evaluation.metrics import FieldFigures
+from training.evaluation.out_of_scope import ScopeFigures
+from training.evaluation.slices import SliceFigures
+from training.evaluation.label_errors import Suspect
+from training.evaluation.quantization_gate import VariantFigures
+
+
+class CostFigures(Frozen):
+    """What the run took."""
+
+    seconds: float
+    peak_megabytes: float
+    """Of this process's resident memory."""
+
+
+class Findings(Frozen):
+    """What measured rows show, by field where a mapping: in training, and in `evaluate`."""
+
+    slices: Mapping[str, tuple[SliceFigures, ...]] = {}
+    worst: Mapping[str, tuple[WorstError, ...]] = {}
+    targets: Mapping[str, tuple[TargetFigures, ...]] = {}
+    advice: tuple[Advice, ...] = ()
+    scope: ScopeFigures | None = None
+    effect: EffectFigures | None = None
+    behaviour: tuple[BehaviourFigures, ...] = ()
+
+
+class Record(Findings):
+    """A training run's findings. `encoder` and `baseline` are figures by field and part (validation, test, …); what
+    `Findings` holds was measured on the test rows, or on the validation rows where there are none."""
+
+    rows: Mapping[str, int]
+    removed: Removed
+    epochs: tuple[EpochFigures, ...]
+    baseline: Mapping[str, Mapping[str, BaselineFigures]]
+    encoder: Mapping[str, Mapping[str, FieldFigures]]
+    beats_baseline: bool
+    parity: Parity
+    suspects: tuple[Suspect, ...] = ()
+    variants: tuple[VariantFigures, ...] = ()
+    cost: CostFigures | None = None
+
+    @property
+    def measured(self) -> str:
+        """The part that figures for people are taken from."""
+        return "test" if self.rows.get("test") else "validation"
+
+    def figures(self) -> dict[str, FieldFigures]:
+        """Each field's figures on the measured part; on the validation rows where that has none; else left out."""
+        return {
+            field: by_part[part]
+            for field, by_part in self.encoder.items()
+            if (part := self.measured if self.measured in by_part else "validation") in by_part
+        }

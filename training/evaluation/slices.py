@@ -1,0 +1,84 @@
+"""Figures by slice of the measured rows (language, mailbox, length, month…): is every kind of ticket served alike?"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle.manifest import Frozen
+from training.data.prepared import PreparedRow
+from training.data.length_bins import length_slice
+from training.evaluation.intervals import share
+
+FEWEST = 20
+"""Slices of fewer rows say nothing each: they are one slice, OTHER, and left out if even that is smaller."""
+OTHER = "other"
+UNKNOWN = "unknown"
+
+
+class SliceFigures(Frozen):
+    """One slice of the measured rows, e.g. kind `length`, name `over 256 words`; low and high: a 95 % interval."""
+
+    kind: str
+    name: str
+    rows: int
+    accuracy: float
+    low: float
+    high: float
+    routed: float
+    route_precision: float | None
+
+
+def slice_figures(
+    names: Mapping[str, Sequence[str]], correct: NDArray[np.bool_], routed: NDArray[np.bool_]
+) -> tuple[SliceFigures, ...]:
+    """Figures of every slice, sorted by name within its kind.
+
+    Args:
+        names: by kind, the slice that each row is in, [rows].
+        correct: whether each prediction was right, [rows].
+        routed: whether each row was routed without a person, [rows].
+    """
+    found = []
+    for kind, of_rows in names.items():
+        slices = np.array(_merged(of_rows), dtype=object)
+        for name in sorted(set(slices), key=lambda name: (name == OTHER, name)):
+            rows = slices == name
+            if rows.sum() >= FEWEST:
+                found.append(_slice(kind, name.strip(), correct[rows], routed[rows]))
+    return tuple(found)
+
+
+def slice_names(rows: Sequence[PreparedRow]) -> dict[str, list[str]]:
+    """By kind, the slice that each row is in, [rows]. A kind that the file says nothing about is left out.
+
+    The language is the file's own word: no detector is asked, short mails are what they guess wrong.
+    """
+    kinds = {
+        "length": [length_slice(item.text) for item in rows],
+        "language": [item.row.language for item in rows],
+        "month": [f"{date:%Y-%m}" if (date := item.row.created_at) else "" for item in rows],
+        "mailbox": [next(iter(item.row.ticket.recipients), "").casefold() for item in rows],
+    }
+    return {kind: [name or UNKNOWN for name in names] for kind, names in kinds.items() if any(names)}
+
+
+def _merged(names: Sequence[str]) -> list[str]:
+    counts = Counter(names)
+    return [name if counts[name] >= FEWEST else OTHER for name in names]
+
+
+def _slice(kind: str, name: str, correct: NDArray[np.bool_], routed: NDArray[np.bool_]) -> SliceFigures:
+    accuracy = share(int(correct.sum()), len(correct))
+    assert accuracy is not None  # a slice has rows
+    return SliceFigures(
+        kind=kind,
+        name=name,
+        rows=len(correct),
+        accuracy=accuracy.value,
+        low=accuracy.low,
+        high=accuracy.high,
+        routed=float(routed.mean()),
+        route_precision=float(correct[routed].mean()) if routed.any() else None,
+    )

@@ -1,0 +1,1 @@
+"""Weights → ONNX variants, each behind its gate, with golden rows and provenance."""

@@ -1,0 +1,21 @@
+"""fp32 graph → fp16 graph with fused attention, for GPUs. Inputs and outputs keep their types."""
+
+from pathlib import Path
+
+import onnx
+
+from training.export.onnx import quiet
+
+
+def write_fp16(source: Path, target: Path) -> None:
+    """Write `source` fused and in fp16.
+
+    Fused here and not in the fp32 graph: on a CPU the fused graph was no faster (1.09, .98 and .92 times as fast at 16,
+    64 and 256 tokens), and `distil` reads the fp32 graph's weights back by their names.
+    """
+    from onnxruntime.transformers.optimizer import optimize_by_fusion
+
+    with quiet():
+        fused = optimize_by_fusion(onnx.load(str(source)), model_type="bert")
+        fused.convert_float_to_float16(keep_io_types=True)
+        fused.save_model_to_file(str(target))

@@ -1,0 +1,70 @@
+"""Which validation rows become golden rows, and what they hold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.encoding import Encoding
+from models.bundle.golden import GoldenRow
+from models.scoring import FieldScoring, Logits, judge, probabilities, scope_scores
+from training.data.prepared import PreparedRow
+
+GOLDEN_ROWS = 50
+_MARGIN = 0.01
+"""A golden row's confidence keeps this distance from every threshold: another processor's rounding (or int8's) must
+not turn a sound bundle into one that refuses to start."""
+_SCOPE_MARGIN = 0.05
+"""The same for the scope's score, in logits."""
+_LONGEST_BODY = 5_000
+
+
+def choose_golden(
+    rows: Sequence[PreparedRow],
+    encodings: Sequence[Encoding],
+    logits: Logits,
+    scorings: Sequence[FieldScoring],
+    variants: Sequence[Logits] = (),
+) -> list[GoldenRow]:
+    """Up to GOLDEN_ROWS rows spread evenly over text lengths, from the shortest to the longest.
+
+    `variants` are the logits of the bundle's other graphs: rows that one of them answers otherwise are no golden rows.
+    """
+    graphs = (logits, *variants)
+    settled = [n for n in range(len(rows)) if _suits(rows[n], [graph[n] for graph in graphs], scorings[0])]
+    settled.sort(key=lambda number: len(encodings[number].ids))
+    spread = np.unique(np.linspace(0, len(settled) - 1, min(GOLDEN_ROWS, len(settled))).round().astype(int))
+    return [_golden(rows[n], encodings[n], logits[n], scorings[0]) for n in (settled[i] for i in spread)]
+
+
+def _suits(row: PreparedRow, answers: Sequence[Logits], department: FieldScoring) -> bool:
+    alike = len({_verdict(logits, department) for logits in answers}) == 1
+    clear = all(_is_clear(logits, department) for logits in answers)
+    return alike and clear and len(row.row.ticket.body) <= _LONGEST_BODY
+
+
+def _is_clear(logits: Logits, department: FieldScoring) -> bool:
+    confidences = np.sort(probabilities(logits, department))
+    levels = {level for t in department.thresholds for level in (t.route, t.suggest) if level is not None}
+    far = all(abs(confidences[-1] - level) > _MARGIN for level in levels)
+    if department.scope is not None:
+        far = far and abs(float(scope_scores(logits, department.field)) - department.scope) > _SCOPE_MARGIN
+    return far and bool(confidences[-1] - confidences[-2] > _MARGIN)
+
+
+def _verdict(logits: Logits, department: FieldScoring) -> tuple[str, str]:
+    verdict = judge(logits, [department]).department
+    return verdict.outcome, verdict.candidates[0].label if verdict.candidates else ""
+
+
+def _golden(row: PreparedRow, encoding: Encoding, logits: Logits, department: FieldScoring) -> GoldenRow:
+    outcome, label = _verdict(logits, department)
+    ticket = row.row.ticket
+    return GoldenRow(
+        subject=ticket.subject,
+        body=ticket.body,
+        content_type=ticket.content_type,
+        ids=encoding.ids,
+        logits=tuple(float(value) for value in logits),
+        outcome=outcome,
+        label=label,
+    )

@@ -1,0 +1,233 @@
+"""The store's history: which bundle served, since when, by whose hand and why. One JSON line for each move.
+
+A move and its line cannot be one write, so an intent (`.promotion.json`) is made safe first, then the pointer moves,
+then the line is appended. Whoever comes next settles an intent that a crash left: the line is written if the pointer
+had moved, and forgotten if not. So the history never tells of a move that did not happen, nor hides one that did.
+"""
+
+import contextlib
+import fcntl
+import getpass
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+
+from models.bundle.bundle import point_current
+from models.errors import BundleError, TicketRouterError
+from models.bundle.manifest import Frozen
+from training.export.provenance import code_revision
+
+HISTORY = "promotions.jsonl"
+_INTENT = ".promotion.json"
+
+
+class Gate(Frozen):
+    """One condition of a promotion, and the figure it was judged by. `passed` None: it could not be judged."""
+
+    name: str
+    passed: bool | None
+    figure: str
+
+
+class Promotion(Frozen):
+    """One move of `current`. `forced`: gates failed and somebody moved it all the same."""
+
+    event: Literal["first", "promote", "rollback"]
+    at: str
+    by: str
+    from_version: str | None
+    to_version: str
+    reason: str | None
+    forced: bool
+    gates: tuple[Gate, ...]
+    code: str
+
+
+@contextlib.contextmanager
+def locked(store: Path) -> Iterator[None]:
+    """One promotion at a time in a store; an unfinished one is settled first.
+
+    Raises:
+        TicketRouterError: another one is under way, or the store cannot be read or written.
+    """
+    try:
+        descriptor = os.open(store, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise TicketRouterError(
+            f"{store}: no folder of bundles there ({error.strerror}); name it with --store"
+        ) from error
+    try:
+        _lock(descriptor, store)
+        _settle(store)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, store: Path) -> None:
+    """On the folder itself: no lock file is left, and the system lets go of it when a process dies."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TicketRouterError(f"{store}: another promotion or rollback is under way; try again after it") from error
+
+
+def current_version(store: Path) -> str | None:
+    """The version that `current` points at; None: there is no pointer."""
+    pointer = store / "current"
+    return pointer.resolve().name if pointer.is_symlink() or pointer.exists() else None
+
+
+def move(
+    store: Path,
+    to_version: str,
+    event: Literal["first", "promote", "rollback"],
+    reason: str | None = None,
+    gates: Sequence[Gate] = (),
+) -> Promotion:
+    """Point `current` at a bundle of the store and put it on record. To be called under `locked`.
+
+    Raises:
+        TicketRouterError: the bundle is not in the store, or the store cannot be written; the pointer stays.
+    """
+    promotion = Promotion(
+        event=event,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        by=_user(),
+        from_version=current_version(store),
+        to_version=to_version,
+        reason=reason,
+        forced=any(gate.passed is False for gate in gates),
+        gates=tuple(gates),
+        code=code_revision(),
+    )
+    try:
+        _write_safely(store / _INTENT, promotion.model_dump_json().encode() + b"\n", os.O_TRUNC)
+        point_current(store, to_version)
+        _settle(store)
+    except BundleError:
+        _undo(store, promotion)
+        raise
+    except OSError as error:
+        _undo(store, promotion)
+        raise TicketRouterError(
+            f"{store}: the promotion cannot be put on record ({error.strerror}); nothing was moved"
+        ) from error
+    return promotion
+
+
+def make_first(store: Path, version: str) -> None:
+    """The first bundle of a store becomes current, on record.
+
+    Raises:
+        TicketRouterError: as `locked` and `move`.
+    """
+    with locked(store):
+        move(store, version, "first", "the first bundle of this store")
+
+
+def history(store: Path) -> tuple[Promotion, ...]:
+    """All moves on record, oldest first.
+
+    Raises:
+        TicketRouterError: the file is unreadable or holds a line that is no record.
+    """
+    path = store / HISTORY
+    try:
+        lines = path.read_bytes().splitlines() if path.exists() else []
+    except OSError as error:
+        raise TicketRouterError(f"{path}: cannot be read ({error.strerror})") from error
+    found = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(Promotion.model_validate_json(line))
+        except ValidationError as error:
+            raise TicketRouterError(f"{path}: line {number} is no record of a promotion; mend or remove it") from error
+    return tuple(found)
+
+
+def previous_version(store: Path) -> str | None:
+    """The version that served before the current one: a rollback undoes a promotion, a second one the one before it.
+
+    Raises:
+        TicketRouterError: as `history`.
+    """
+    served: list[str] = []
+    for each in history(store):
+        if each.event == "rollback" and each.to_version in served:
+            del served[served.index(each.to_version) :]
+        elif not served and each.from_version:
+            served.append(each.from_version)
+        served.append(each.to_version)
+    current = current_version(store)
+    return next((version for version in reversed(served) if version != current), None)
+
+
+def _settle(store: Path) -> None:
+    """Finish what an intent began: on record if the pointer moved, forgotten if not."""
+    intent, path = store / _INTENT, store / HISTORY
+    try:
+        line = intent.read_bytes()
+        promotion = Promotion.model_validate_json(line)
+    except FileNotFoundError:
+        return
+    except ValidationError:  # half written: the pointer moves only after it is whole
+        intent.unlink()
+        return
+    if current_version(store) == promotion.to_version:
+        _append(path, line)
+    intent.unlink()
+
+
+def _undo(store: Path, promotion: Promotion) -> None:
+    """Nothing moves that cannot be put on record: the disk is full, and undoing takes no room.
+
+    In an order in which whoever finds it half done settles it. What cannot be undone stays an intent, to be settled.
+    """
+    with contextlib.suppress(OSError, BundleError):
+        _drop_half_line(store / HISTORY)
+        if current_version(store) == promotion.to_version:
+            if promotion.from_version is None:
+                (store / "current").unlink()
+            else:
+                point_current(store, promotion.from_version)
+        (store / _INTENT).unlink()
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Add the line, unless a crash came between adding it and forgetting its intent."""
+    if not _drop_half_line(path).endswith(line):
+        _write_safely(path, line, os.O_APPEND)
+
+
+def _drop_half_line(path: Path) -> bytes:
+    """What stands there without the last line, where a crash or a full disk cut that; its intent is the one at hand."""
+    there = path.read_bytes() if path.exists() else b""
+    whole = there[: there.rfind(b"\n") + 1]
+    if len(whole) < len(there):
+        os.truncate(path, len(whole))
+    return whole
+
+
+def _write_safely(path: Path, content: bytes, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | mode, 0o644)
+    with os.fdopen(descriptor, "ab" if mode == os.O_APPEND else "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user has a number and no name
+        return f"uid {os.getuid()}"

@@ -1,0 +1,39 @@
+"""Learned → judged: the finished network's calibration, and its logits on every part that measures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from models.bundle.manifest import FieldEntry, scorings_of
+from models.scoring import FieldScoring, Logits
+from training.calibration.calibrate import calibrate_field
+from training.calibration.predictions import Scored
+from training.learn.finetune import predict
+from training.run.trained import Learned
+from training.run.dataset import Part
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Each field's manifest entry, how it is judged, and torch's logits by part."""
+
+    entries: tuple[FieldEntry, ...]
+    scorings: tuple[FieldScoring, ...]
+    logits: Mapping[str, Logits]
+    parts: Mapping[str, Part]
+
+    def scored(self, part: str, column: int) -> Scored:
+        """A part's logits, with the labels of one field."""
+        return Scored(self.logits[part], self.parts[part].labels[:, column])
+
+
+def judge_learned(learned: Learned) -> Judged:
+    """Predict every part but the training rows, and calibrate each field on two of them."""
+    measured = {name: part for name, part in learned.parts.items() if name != "train" and part.rows}
+    logits = {name: predict(learned.model, learned.encoder, part.encodings) for name, part in measured.items()}
+    raw = Judged((), (), logits, learned.parts)
+    space, recipe = learned.material.space, learned.request.recipe
+    entries = tuple(
+        calibrate_field(field, raw.scored("validation", column), raw.scored("calibration", column), recipe)
+        for column, field in enumerate(space)
+    )
+    return Judged(entries, scorings_of(space, entries), logits, learned.parts)

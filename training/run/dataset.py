@@ -1,0 +1,120 @@
+"""Request → material: the file's rows, held against the contract, split, and encoded for the network."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.encoding import Encoder, Encoding
+from models.errors import TicketRouterError
+from models.fields import LabelSpace
+from training.data.contract import Checked
+from training.data.prepared import MISSING, PreparedRow, label_numbers, prepare_rows
+from training.data.source import read_tickets
+from training.data.split import PARTS, Split, split_rows
+from training.evaluation.metrics import UNKNOWN
+from training.evaluation.label_errors import Suspect, find_suspects, without_suspects
+from training.run.request import Say, TrainRequest
+
+_JUDGED = ("calibration", "test")
+OUTSIDE = "outside"
+"""Rows that the labels file says are out of scope: measured, never learned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """The split rows, every field's labels as the training rows have them, out-of-scope rows, and suspect labels."""
+
+    split: Split
+    space: LabelSpace
+    outside: tuple[PreparedRow, ...]
+    suspects: tuple[Suspect, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the rows as the network sees it; labels [rows, fields], MISSING where a row has none."""
+
+    rows: tuple[PreparedRow, ...]
+    encodings: tuple[Encoding, ...]
+    labels: NDArray[np.int64]
+
+
+def read_material(request: TrainRequest, say: Say) -> Material:
+    """Read, check and split the file, and look for suspect labels.
+
+    Raises:
+        TicketRouterError: the file breaks the contract, or too little is left to learn from.
+    """
+    checked, recipe = read_tickets(request.file, request.fields), request.recipe
+    split = split_rows(checked.rows, recipe, recipe.seed)
+    suspects = find_suspects(split.parts, recipe.data.near_duplicates, recipe.seed)
+    if recipe.data.exclude_suspects:
+        split = _without(split, suspects)
+    split = _counted(split, checked)
+    for line in [*checked.notes, *_told(split, suspects)]:
+        say(line)
+    return Material(split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
+
+
+def outside_rows(checked: Checked) -> tuple[PreparedRow, ...]:
+    """The out-of-scope rows to measure on: the file's own test rows among them; all of them where it has none."""
+    filled, _ = prepare_rows(checked.outside)
+    return tuple(row for row in filled if row.row.split == "test") or tuple(filled)
+
+
+def _without(split: Split, suspects: Sequence[Suspect]) -> Split:
+    kept = without_suspects(split["train"], suspects)
+    removed = split.removed.model_copy(update={"suspects": len(split["train"]) - len(kept)})
+    return replace(split, parts={**split.parts, "train": kept}, removed=removed)
+
+
+def _counted(split: Split, checked: Checked) -> Split:
+    """With what the contract left out before the split."""
+    counts = {"unchecked": checked.unchecked, "retired": checked.retired, "not_closed": checked.not_closed}
+    return replace(split, removed=split.removed.model_copy(update=counts))
+
+
+def _told(split: Split, suspects: Sequence[Suspect]) -> list[str]:
+    counts = ", ".join(f"{len(split[part])} {part}" for part in PARTS)
+    left_out = [f"{count} {name.replace('_', ' ')}" for name, count in split.removed if count and name != "conflicting"]
+    order = "the newest are the test" if split.by_time else "drawn label by label"
+    listed = f"; {len(suspects)} labels look wrong (the report lists them)" if suspects else ""
+    return [f"data: {counts} ({order}); left out: {', '.join(left_out) or 'none'}{listed}", *split.advice]
+
+
+def label_space(rows: Sequence[PreparedRow], fields: Sequence[str]) -> LabelSpace:
+    """Each field's labels, in alphabetical order, as these rows have them.
+
+    Raises:
+        TicketRouterError: a field has fewer than two.
+    """
+    values = {field: sorted({label for row in rows if (label := row.row.labels[field])}) for field in fields}
+    for field, labels in values.items():
+        if len(labels) < 2:
+            raise TicketRouterError(f"field {field} has {len(labels)} value(s) in the training rows; it needs two")
+    return LabelSpace.of(values)
+
+
+def encode_parts(material: Material, encoder: Encoder) -> Mapping[str, Part]:
+    """Every part's token ids and label numbers; the out-of-scope rows are a part of their own where there are any.
+
+    Labels that training never saw count as wrong where the promise is tested and measured, for such mail will come;
+    elsewhere they are masked.
+    """
+    rows = {**material.split.parts, **({OUTSIDE: material.outside} if material.outside else {})}
+    return {
+        part: _encode(rows[part], encoder, material.space, UNKNOWN if part in _JUDGED else MISSING) for part in rows
+    }
+
+
+def _encode(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
+    labels = np.stack([label_numbers(rows, field, unknown) for field in space], axis=1)
+    return Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
+
+
+def labelled(part: Part, column: int, field: str) -> tuple[list[str], list[str]]:
+    """Texts and labels of the very rows the encoder learns from or is measured on."""
+    rows = [row for row, number in zip(part.rows, part.labels[:, column], strict=True) if number != MISSING]
+    return [row.text for row in rows], [str(row.row.labels[field]) for row in rows]

@@ -1,0 +1,122 @@
+"""Judged → record: every figure that report, model card and promotion read."""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from models.fields import DEPARTMENT
+from models.scoring import FieldVerdict, judge
+from training.calibration.precision_curve import TargetFigures, promise_curve
+from training.data.prepared import MISSING
+from training.data.split import PARTS
+from training.export.onnx import OnnxModel, Parity
+from training.learn.memory import peak_megabytes
+from training.evaluation.advice import Advice, advise
+from training.evaluation.baseline import BaselineFigures, baseline_figures, train_baseline
+from training.evaluation.behavioural import BehaviourFigures, behaviour
+from training.evaluation.business_impact import effect
+from training.evaluation.measured import MeasuredRows, measured_rows
+from training.evaluation.metrics import FieldFigures, field_figures
+from training.evaluation.record import CostFigures, Record
+from training.evaluation.out_of_scope import scope_figures
+from training.evaluation.quantization_gate import VariantFigures
+from training.run.calibrated import Judged
+from training.run.trained import Learned
+from training.run.dataset import OUTSIDE, labelled
+
+BEHAVIOUR_ROWS = 200
+"""Enough to see a change that flips one ticket in fifty; each is tried eight times."""
+
+
+def record_of(
+    learned: Learned,
+    judged: Judged,
+    served: OnnxModel,
+    parity: Parity,
+    variants: tuple[VariantFigures, ...],
+    started: float,
+) -> Record:
+    """All findings of a run that began at `started` (of `time.monotonic`); `served` is its fp32 graph."""
+    figures, baseline = _figures(judged), _baseline(learned)
+    part = "test" if "test" in judged.logits else "validation"
+    measured = [_measured(judged, column, part) for column in range(len(judged.scorings))]
+    names = [scoring.field.name for scoring in judged.scorings]
+    return Record(
+        rows={part: len(learned.material.split[part]) for part in PARTS},
+        removed=learned.material.split.removed,
+        epochs=learned.epochs,
+        baseline=baseline,
+        encoder=figures,
+        beats_baseline=figures[DEPARTMENT]["validation"].macro_f1 > baseline[DEPARTMENT]["validation"].macro_f1,
+        parity=parity,
+        suspects=learned.material.suspects,
+        variants=variants,
+        cost=CostFigures(seconds=time.monotonic() - started, peak_megabytes=peak_megabytes()),
+        slices={name: rows.slices() for name, rows in zip(names, measured, strict=True)},
+        worst={name: rows.worst() for name, rows in zip(names, measured, strict=True)},
+        targets={name: _targets(learned, judged, column, part) for column, name in enumerate(names)},
+        advice=_all_advice(learned, judged, figures, part),
+        scope=scope_figures(judged.entries[0], judged.scorings[0], measured[0].logits, judged.logits.get(OUTSIDE)),
+        effect=effect(measured[0].outcomes, measured[0].correct, learned.request.recipe.effect),
+        behaviour=_behaviour(learned, judged, served, part),
+    )
+
+
+def _measured(judged: Judged, column: int, part: str) -> MeasuredRows:
+    return measured_rows(judged.parts[part].rows, judged.scored(part, column), judged.scorings[column])
+
+
+def _figures(judged: Judged) -> dict[str, dict[str, FieldFigures]]:
+    """The encoder's figures by field and part."""
+    return {
+        scoring.field.name: {
+            name: found
+            for name, logits in judged.logits.items()
+            if name != OUTSIDE
+            and (found := field_figures(logits, judged.parts[name].labels[:, column], scoring)) is not None
+        }
+        for column, scoring in enumerate(judged.scorings)
+    }
+
+
+def _baseline(learned: Learned) -> dict[str, dict[str, BaselineFigures]]:
+    """The baseline's figures by field and part."""
+    result: dict[str, dict[str, BaselineFigures]] = {}
+    for column, field in enumerate(learned.material.space):
+        texts, labels = labelled(learned.parts["train"], column, field.name)
+        model = train_baseline(texts, labels, learned.request.recipe.seed)
+        rows = {part: labelled(learned.parts[part], column, field.name) for part in ("validation", "test")}
+        result[field.name] = {part: baseline_figures(model, *found) for part, found in rows.items() if found[0]}
+    return result
+
+
+def _targets(learned: Learned, judged: Judged, column: int, part: str) -> tuple[TargetFigures, ...]:
+    """What other promises would give; on the validation rows, which decide what is tried, it flatters a little."""
+    rows = {name: judged.scored(name, column) for name in ("validation", "calibration", part)}
+    if not (rows[part].labels != MISSING).any():
+        return ()
+    field = judged.scorings[column].field
+    return promise_curve(field, rows["validation"], rows["calibration"], rows[part], learned.request.recipe)
+
+
+def _all_advice(
+    learned: Learned, judged: Judged, figures: Mapping[str, Mapping[str, FieldFigures]], part: str
+) -> tuple[Advice, ...]:
+    return tuple(
+        advice
+        for entry in judged.entries
+        if (found := figures[entry.name].get(part)) is not None
+        for advice in advise(entry, found, _training_rows(learned, entry.name))
+    )
+
+
+def _training_rows(learned: Learned, field: str) -> Mapping[str, int]:
+    return Counter(label for row in learned.material.split["train"] if (label := row.row.labels[field]) is not None)
+
+
+def _behaviour(learned: Learned, judged: Judged, served: OnnxModel, part: str) -> tuple[BehaviourFigures, ...]:
+    def answer(texts: Sequence[str]) -> list[FieldVerdict]:
+        logits = served.logits([learned.encoder.encode(text) for text in texts])
+        return [judge(row, judged.scorings).department for row in logits]
+
+    return behaviour(answer, judged.parts[part].rows, learned.request.recipe.seed, BEHAVIOUR_ROWS)

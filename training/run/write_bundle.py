@@ -1,0 +1,106 @@
+"""Judged → bundle: exported, held against torch, tried in smaller variants, put on record, and written whole."""
+
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from models.bundle.bundle import write_bundle
+from models.errors import TicketRouterError
+from models.bundle.golden import dump_rows
+from models.bundle.manifest import SCHEMA_VERSION, EncoderEntry, ModelEntry
+from models.text.prepare import TEXT_VERSION
+from training.export.onnx import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
+from training.export.golden_rows import choose_golden
+from training.export.provenance import lineage
+from training.registry import current_version, make_first
+from training.evaluation.record import Record
+from training.evaluation.quantization_gate import AnsweredRows, Reference, Variants, make_variants
+from training.report import render_report
+from training.report.card import model_card
+from training.run.metrics import record_of
+from training.run.calibrated import Judged, judge_learned
+from training.run.trained import Learned
+from training.run.request import Say, TrainResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Exported:
+    """The fp32 graph, and what ships beside it."""
+
+    onnx: Path
+    variants: Variants
+
+
+def deliver(learned: Learned, say: Say, started: float) -> TrainResult:
+    """Everything between the weights and the bundle; the first bundle of a store becomes its `current`.
+
+    Raises:
+        TicketRouterError: onnxruntime does not give torch's answers, no row is clear enough for a golden row, or the
+            store cannot be written.
+    """
+    say("calibration: temperatures, thresholds and their promises")
+    judged = judge_learned(learned)
+    with tempfile.TemporaryDirectory(prefix="ticket-router-") as workdir:
+        say("export: ONNX through optimum, held against torch on every validation row")
+        onnx = export_onnx(learned.model, Path(workdir))
+        served = OnnxModel.load(onnx.read_bytes(), learned.encoder)
+        answers = served.logits(learned.parts["validation"].encodings)
+        parity = check_parity(judged.logits["validation"], answers, judged.scorings)
+        reference = _reference(learned, judged, onnx)
+        exported = _Exported(onnx, make_variants(reference, learned.request.recipe.export, Path(workdir)))
+        say("report: slices, behaviour, what other promises would give")
+        record = record_of(learned, judged, served, parity, exported.variants.figures, started)
+        folder = _write(learned, judged, exported, record)
+    return TrainResult(folder, record, _serves(learned.request.store, folder.name))
+
+
+def _reference(learned: Learned, judged: Judged, onnx: Path) -> Reference:
+    def answered(name: str) -> AnsweredRows:
+        part = learned.parts[name]
+        return AnsweredRows(part.encodings, part.labels, judged.logits[name])
+
+    promised = {entry.name: entry.promise.route_precision for entry in judged.entries}
+    validation, calibration = answered("validation"), answered("calibration")
+    return Reference(onnx, learned.encoder, judged.scorings, promised, validation, calibration)
+
+
+def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record) -> Path:
+    request, validation = learned.request, learned.parts["validation"]
+    golden = choose_golden(
+        validation.rows, validation.encodings, judged.logits["validation"], judged.scorings, exported.variants.logits
+    )
+    if not golden:
+        raise TicketRouterError("no validation row is clear enough for a golden row; add closed tickets")
+    provenance = lineage(request.file, request.recipe, learned.base)
+    fp32 = ModelEntry(variant="fp32", file="model.onnx", tolerance=PARITY_TOLERANCE)
+    draft = {
+        "schema_version": SCHEMA_VERSION,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "text_version": TEXT_VERSION,
+        "base_model": request.base,
+        "encoder": EncoderEntry(max_tokens=learned.encoder.max_tokens, pad_id=learned.encoder.pad_id),
+        "fields": judged.entries,
+        "models": [fp32, *exported.variants.entries],
+        "golden_rows": len(golden),
+        "provenance": provenance,
+    }
+    files: dict[str, bytes | Path] = {
+        "model.onnx": exported.onnx,
+        **exported.variants.files,
+        "tokenizer.json": learned.base / "tokenizer.json",
+        "golden.jsonl": dump_rows(golden),
+        "metrics.json": record.model_dump_json(indent=1).encode(),
+        "MODEL_CARD.md": model_card(request.base, judged.entries, record, provenance).encode(),
+        "report.html": render_report("Training report", judged.entries, record, provenance).encode(),
+    }
+    return write_bundle(request.store, draft, files)
+
+
+def _serves(store: Path, version: str) -> bool:
+    """Whether this bundle is the store's current one. With nothing to compare it with, the first one becomes it, even
+    when it does not beat its baseline (the user is warned): its thresholds hold all the same. Later ones are promoted.
+    """
+    if current_version(store) is None:
+        make_first(store, version)
+    return current_version(store) == version
