@@ -16,7 +16,7 @@ from service.settings import Settings
 from tests.support.keys import Known, file_of
 from tests.support.process import Service, post_head, serving
 from tests.support.waiting import wait_until
-from tests.unit.test_access import ROLES, routes_of
+from tests.unit.service.access.test_access import ROLES, routes_of
 
 ROUTER, HELPER, OPS = Known("zendesk"), Known("importer", ("feedback",)), Known("ops", ("admin",))
 OVER = Known("over", ("route", "feedback", "admin"), "expires = 2020-01-01T00:00:00Z")

@@ -33,9 +33,9 @@ from service.context import Claim
 from service.errors import ServiceError
 from service.routing.offload import Offload
 from service.routing.read import read_mail, read_text
-from tests.unit import hostile_bodies
-from tests.unit.hostile_mails import MAILS
-from tests.unit.hostile_texts import HTML, TEXTS
+from tests.unit.service.api import hostile_bodies
+from tests.unit.models.mail.hostile_mails import MAILS
+from tests.unit.models.text.hostile_texts import HTML, TEXTS
 
 SIZE = 1_000_000
 BATCH_SIZE = 4_000_000

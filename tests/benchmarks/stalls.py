@@ -26,8 +26,8 @@ from tests.benchmarks.probing import Probing
 from tests.benchmarks.ticking import EVENT
 from tests.faults.command import bundle_or_tiny
 from tests.support.process import Service, post_head, serving
-from tests.unit.hostile_mails import MAILS
-from tests.unit.hostile_texts import TEXTS
+from tests.unit.models.mail.hostile_mails import MAILS
+from tests.unit.models.text.hostile_texts import TEXTS
 
 AWAY_MILLISECONDS, PROBE_SECONDS = 50.0, 1.0
 TICKETS = 64

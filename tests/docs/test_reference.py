@@ -33,7 +33,7 @@ def test_every_error_stands_in_the_api_guide(kind: Kind) -> None:
 
 
 def test_the_api_guide_has_every_code_of_a_wrong_shape_and_no_other() -> None:
-    """What can stand in `errors`; that it is no more than these, `tests/unit/test_field_errors.py` tries."""
+    """What can stand in `errors`; that it is no more than these, `tests/unit/service/api/test_json_errors.py` tries."""
     table = API.partition("| `code` in `errors` |")[2].partition("\n\n")[0]
     rows = [row.split("|")[1] for row in table.splitlines()[2:]]
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(CODES)

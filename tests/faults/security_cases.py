@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tests.faults.canaries import OPS, ROUTER, as_json, post
 from tests.faults.http_cases import head
 from tests.support.keys import Known
-from tests.unit.test_access import ROLES
+from tests.unit.service.access.test_access import ROLES
 
 EVIL = "evil7f3a"
 NEVER = (b"set-cookie", b"access-control-allow", b"traceback", b"root:x:", b"location: ", EVIL.encode())

@@ -17,7 +17,7 @@ from models.printable import printable, printed
 from tests.support.process import ROOT, run_cli
 from tests.support.rows import write_csv
 from tests.support.tiny import SAMPLES, rewritten
-from tests.unit.test_report import Links, entry, record
+from tests.unit.training.report.test_report import Links, entry, record
 from training.cli.app import _run
 from training.commands.compare import compare, write_comparison
 from training.data.source import TicketFile

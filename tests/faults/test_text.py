@@ -19,7 +19,7 @@ from tests.faults.text_cases import text_cases
 from tests.faults.wire import Case, Played, failures, play, play_all
 from tests.support.cost import CPU_SECONDS
 from tests.support.process import Service, serving
-from tests.unit.hostile_texts import TEXTS
+from tests.unit.models.text.hostile_texts import TEXTS
 
 AT_ONCE = 4
 BUSY = 4

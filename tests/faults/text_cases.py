@@ -1,6 +1,6 @@
 """The Text group of the catalogue: hostile mails, texts and HTML as requests of up to a megabyte.
 
-The inputs are the tables of `tests/unit/hostile_*.py`. Written for any server with a POST /v1/route for JSON; where it
+The inputs are the tables of `tests/unit/models/*/hostile_*.py`. Written for any server with a POST /v1/route for JSON; where it
 takes mails is given.
 """
 
@@ -8,8 +8,8 @@ import json
 
 from tests.faults.http_cases import JSON, head
 from tests.faults.wire import Case, Result
-from tests.unit.hostile_mails import MAILS
-from tests.unit.hostile_texts import HTML, TEXTS
+from tests.unit.models.mail.hostile_mails import MAILS
+from tests.unit.models.text.hostile_texts import HTML, TEXTS
 
 MEGABYTE = 1_000_000
 MAIL = "message/rfc822"

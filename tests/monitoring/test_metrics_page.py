@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\| ([^|]+) \|[^|]*\|$", re.MULT
 OF_THE_FORMAT = {"le", "quantile"}
 """Labels that every histogram or summary has."""
 ONLY_IN_A_CGROUP = "ticket_router_memory_used_bytes"
-"""Whether it is there depends on where the tests run; tests/unit/test_gauges.py has it."""
+"""Whether it is there depends on where the tests run; tests/unit/service/admin/test_gauges.py has it."""
 
 
 class Family(NamedTuple):

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from service.settings import Settings
 from training.recipe import Recipe
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("name", ["models", "service", "training"])

@@ -15,8 +15,8 @@ from service.allowance import Allowance
 from service.context import Claim
 from service.routing.offload import INLINE_BYTES, Offload
 from service.routing.read import read_mail, read_text
-from tests.unit.hostile_mails import MAILS
-from tests.unit.hostile_texts import HTML, TEXTS
+from tests.unit.models.mail.hostile_mails import MAILS
+from tests.unit.models.text.hostile_texts import HTML, TEXTS
 
 LOOP_SECONDS = 0.05
 PATIENT = Claim(math.inf)

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SERVICE = ROOT / ".venv-service"
 LISTS = ["constraints.txt", "constraints-gpu.txt", "constraints-manifests.txt"]
 BESIDE = {"pip", "setuptools"}

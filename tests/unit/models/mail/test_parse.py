@@ -14,7 +14,7 @@ from models.errors import MailError
 from models.text.prepare import TextFlag, prepare
 from models.ticket import Attachment
 from tests.support.cost import CPU_SECONDS, cpu_seconds, read
-from tests.unit.hostile_mails import HEAD, MAILS
+from tests.unit.models.mail.hostile_mails import HEAD, MAILS
 
 
 def mixed(*parts: bytes, kind: bytes = b"mixed") -> bytes:

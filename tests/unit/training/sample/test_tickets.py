@@ -26,7 +26,7 @@ from training.sample.eml import KINDS
 from training.sample.tickets import SampleTicket
 from training.sample.writer import COLUMNS
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[4]
 DIGEST_OF_A_RUN = (
     "import hashlib; from training import sample; text = repr((sample.make_tickets(120, 5), sample.make_mails(20, 5)));"
     "print(hashlib.sha256(text.encode()).hexdigest())"

@@ -7,8 +7,8 @@ from models.mail.parse import parse_email
 from models.errors import TooComplex
 from models.text.prepare import prepare
 from models.ticket import ContentType, Ticket
-from tests.unit.hostile_mails import MAILS, MIXED
-from tests.unit.hostile_texts import HTML, TEXTS
+from tests.unit.models.mail.hostile_mails import MAILS, MIXED
+from tests.unit.models.text.hostile_texts import HTML, TEXTS
 
 
 class Clock:

@@ -4,8 +4,8 @@ import pytest
 
 from models.text.prepare import TextFlag, prepare
 from models.ticket import Ticket
-from tests.unit.content_samples import FORWARDS, HTML, KEPT, SIGNATURES
-from tests.unit.reply_samples import ATTRIBUTIONS, HEADERS, Sample
+from tests.unit.models.text.content_samples import FORWARDS, HTML, KEPT, SIGNATURES
+from tests.unit.models.text.reply_samples import ATTRIBUTIONS, HEADERS, Sample
 
 
 def _named(samples: tuple[Sample, ...]) -> pytest.MarkDecorator:

@@ -1,7 +1,7 @@
 # ruff: noqa: E501 -- one sample, one line: the table reads better than wrapped mails
 """What must stay and what must go besides quotes: customers' own lists, signatures, forwards, HTML mails."""
 
-from tests.unit.reply_samples import OLD, QUOTED, A, Sample
+from tests.unit.models.text.reply_samples import OLD, QUOTED, A, Sample
 
 _JOURNEY = "Name: Ann\nFrom: Berlin\nTo: Paris\nDate: 03.03.2026\nSubject: refund\n\n"
 _PROSE = "Also the export fails with error 500 when I pick more than 100 rows; this started on Monday. Please call me."

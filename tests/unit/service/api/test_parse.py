@@ -14,7 +14,7 @@ from service.api.parse import LARGE_BYTES, BatchParser, parse_route
 from service.api.pieces import has_too_many_pieces
 from service.errors import InvalidRequest, MalformedJson, ServiceError
 from tests.support.cost import CPU_SECONDS, cpu_seconds
-from tests.unit.hostile_bodies import BATCH, ROUTE
+from tests.unit.service.api.hostile_bodies import BATCH, ROUTE
 
 CANARY = "canary-7f3a"
 

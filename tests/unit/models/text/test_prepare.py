@@ -11,7 +11,7 @@ from models.text.subject import read_subject
 from models.text.prepare import MAX_CHARACTERS, TextFlag, prepare
 from models.ticket import Attachment, ContentType, MailFact, Ticket
 from tests.support.cost import CPU_SECONDS, cpu_seconds, read_ticket
-from tests.unit.hostile_texts import HTML, TEXTS, Builder
+from tests.unit.models.text.hostile_texts import HTML, TEXTS, Builder
 
 ANY_TEXT = st.text(alphabet=st.characters(), max_size=300)
 
