@@ -1,6 +1,6 @@
 """`Allowance`: the CPU that reading the tickets of one request may take together.
 
-`models.cpu_budget` bounds one ticket. A batch of tickets that each stay just below that would hold the threads for half a
+`models.cpu_budget` bounds one ticket. A batch of tickets that each stay just below that would hold the threads half a
 minute. A `Claim` carries its request's allowance to `Offload`.
 """
 

@@ -19,25 +19,25 @@ from starlette.types import ASGIApp
 
 from models.bundle.bundle import Bundle
 from service.access.access import Access
+from service.admin.routes import Managed, Management
+from service.admin.status import OneProcess
 from service.api.openapi import Document, documented_statuses
 from service.api.routes import Api
 from service.http.authorize import Gate
 from service.http.body import BodyReader
 from service.http.browsers import BrowserPolicy
-from service.http.fast_path import Direct, application
 from service.http.early import Early, early, never
+from service.http.fast_path import Direct, application
 from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
 from service.http.problems import CLIENT_CLOSED, kind_of, kind_of_class, reasons
 from service.http.refusals import REFUSALS, Refusal
 from service.lifecycle import Lifecycle
-from service.routing.reload import Loader
-from service.admin.routes import Managed, Management
 from service.metrics.metrics import Metrics
 from service.routing.offload import Offload
-from service.admin.status import OneProcess
+from service.routing.reload import Loader
 from service.routing.router import Router, deadline_in
-from service.settings import Settings
 from service.routing.telemetry import Telemetry
+from service.settings import Settings
 from service.tracing.traces import Traces
 
 # FastAPI's own telemetry would record validation errors with the input that caused them.

@@ -17,8 +17,8 @@ from typing import Literal
 from pydantic import ValidationError
 
 from models.bundle.bundle import point_current
-from models.errors import BundleError, TicketRouterError
 from models.bundle.manifest import Frozen
+from models.errors import BundleError, TicketRouterError
 from training.export.provenance import code_revision
 
 HISTORY = "promotions.jsonl"

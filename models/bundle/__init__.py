@@ -1,1 +1,1 @@
-"""The folder that training hands over: its manifest, its golden rows, its signature, and how it is opened and written."""
+"""The folder that training hands over: manifest, golden rows, signature, and how it is written and opened."""

@@ -17,10 +17,10 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from models.encoding import Encoder, Encoding
-from models.errors import BundleError
 from models.bundle.manifest import FileEntry, Manifest, ModelEntry
 from models.bundle.signature import SIGNATURE_BYTES, read_keys, verify
+from models.encoding import Encoder, Encoding
+from models.errors import BundleError
 from models.scoring import FieldScoring, Logits, Verdict, judge
 from models.text.prepare import TEXT_VERSION
 

@@ -11,9 +11,9 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from models.bundle.bundle import Bundle
+from models.bundle.manifest import Frozen
 from models.encoding import Batch
 from models.errors import BundleError
-from models.bundle.manifest import Frozen
 from models.scoring import Logits
 from models.text.prepare import prepare
 from models.ticket import ContentType, Ticket

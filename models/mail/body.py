@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from html import escape
 
 from models.cpu_budget import Budget
-from models.text.html import html_to_text
 from models.mail.mime import Part
+from models.text.html import html_to_text
 from models.ticket import ContentType, Ticket
 
 MAX_TEXT_PARTS = 16

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from models.cpu_budget import UNLIMITED, Budget
 from models.errors import MailError
+from models.mail.body import message_text, says_little, with_inner
 from models.mail.facts import FACT_FIELDS, mail_facts
 from models.mail.headers import Headers, addresses, decode_words, header, split_head, values
-from models.mail.body import message_text, says_little, with_inner
 from models.mail.mime import Part, leaves
 from models.ticket import Attachment, ContentType, Ticket
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.cpu_budget import UNLIMITED, Budget
-from models.text.normalise import clean, head_and_tail
 from models.text.html import answers_a_mail, html_to_text
+from models.text.normalise import clean, head_and_tail
 from models.text.quotes import clean_segments, visible_reply
 from models.text.subject import Subject, read_subject
 from models.ticket import MailFact, Ticket

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from models.text.attribution import attribution_end, introduces
 from models.cpu_budget import UNLIMITED, Budget
-from models.text.header_block import block_end
+from models.text.attribution import attribution_end, introduces
 from models.text.client_phrases import FORWARDED, ORIGINAL
+from models.text.header_block import block_end
 from models.text.quote_blocks import ONE_QUOTE, QUOTE, Block, block_at
 from models.text.signatures import REPLY_ABOVE, Trimmed, trim
 

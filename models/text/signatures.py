@@ -9,9 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-from models.text.boilerplate import BANNERS, CLOSINGS, DEVICES, DISCLAIMER_PHRASES, DISCLAIMER_STARTS, FOOTER_PHRASES, REPLY_ABOVE
-from models.text.html import RULE
+from models.text.boilerplate import (
+    BANNERS,
+    CLOSINGS,
+    DEVICES,
+    DISCLAIMER_PHRASES,
+    DISCLAIMER_STARTS,
+    FOOTER_PHRASES,
+    REPLY_ABOVE,
+)
 from models.text.client_phrases import DEVICE
+from models.text.html import RULE
 
 __all__ = ["REPLY_ABOVE", "Trimmed", "trim"]
 

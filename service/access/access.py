@@ -15,8 +15,8 @@ from service.access.audit import audit
 from service.access.caller import Caller
 from service.access.keyring import Keyring
 from service.access.keys_file import KeysError, parse_keys, read_content
-from service.access.rate_limit import Limiter
 from service.access.metrics import KeyGauges, KeyMetrics
+from service.access.rate_limit import Limiter
 from service.errors import RateLimited, Unauthenticated
 
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from service.admin.cgroup_memory import memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
 from service.lifecycle import Lifecycle
-from service.admin.cgroup_memory import memory_limit_bytes, memory_used_bytes
 from service.metrics.metrics import PREFIX
 
 _MODEL_LABELS = ("version", "variant", "provider", "text_version")

@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from service.access.audit import audit
 from service.access.caller import Role
-from service.api.openapi import Document
 from service.api.convert import JSON, media_type
+from service.api.openapi import Document
 from service.api.parse import parse_reload
 from service.api.schemas import ReloadOut, StatusOut
 from service.errors import NotReady, ServiceError

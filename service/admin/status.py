@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from prometheus_client import generate_latest
 
+from service.admin.gauges import ServingGauges, StateGauges
 from service.api.render import last_reload_out, serving_out
 from service.api.schemas import ReloadOut, ServingOut, StatusOut
-from service.admin.gauges import ServingGauges, StateGauges
 from service.lifecycle import Lifecycle
-from service.routing.reload import Loader
 from service.metrics.metrics import Metrics
+from service.routing.reload import Loader
 from service.routing.router import Router
 
 

@@ -16,8 +16,8 @@ from service import errors
 from service.access.access import Access
 from service.access.caller import Caller, Role
 from service.allowance import BATCH_SECONDS, Allowance
-from service.api.openapi import Document, json_body, mail_body, openapi_document
 from service.api.convert import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
+from service.api.openapi import Document, json_body, mail_body, openapi_document
 from service.api.parse import BatchParser, parse_route
 from service.api.render import decision_out, model_card_out
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
@@ -28,8 +28,8 @@ from service.http.authorize import REFUSALS as GATE_REFUSALS
 from service.http.authorize import Gate, caller_of, secured
 from service.http.body import BodyReader, Content
 from service.http.disconnect import raise_refusal, while_connected
-from service.http.fast_path import Endpoint
 from service.http.early import Check
+from service.http.fast_path import Endpoint
 from service.http.middleware import say
 from service.http.problems import documented, kind_of, problem_of
 from service.http.request_id import Headers
@@ -38,8 +38,8 @@ from service.metrics.metrics import Metrics
 from service.routing.offload import Offload
 from service.routing.read import read_mail
 from service.routing.router import Router, deadline_in
-from service.settings import Settings
 from service.routing.telemetry import Telemetry
+from service.settings import Settings
 
 T = TypeVar("T")
 

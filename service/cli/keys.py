@@ -12,9 +12,9 @@ import typer
 from pydantic import ValidationError
 
 from service.access.caller import Role
+from service.access.edit_keys import keep, spelled
 from service.access.keyring import digest_of, new_key, rate_of
 from service.access.keys_file import Entry, KeysError, parse_keys, read_content
-from service.access.edit_keys import keep, spelled
 
 _NAMES = "1 to 63 lower-case letters, digits, dots, dashes and underscores, the first a letter or a digit"
 

@@ -6,28 +6,28 @@ from typing import Annotated
 
 import typer
 
-from models.mail.parse import parse_email
 from models.errors import TicketRouterError
+from models.mail.parse import parse_email
 from models.printable import printable, printed
 from models.ticket import Ticket
 from service.api.render import decision_out
 from service.app import create_app
+from service.cli.fetch import deliver
+from service.cli.flags import Given, flag, settings_from, with_flags
+from service.cli.keys import keys
+from service.cli.show import print_decision
+from service.cli.tune import print_tuning, tune_bundle
 from service.context import Claim
 from service.decision import Decision
 from service.delivery.address import parse_address, parse_digest
 from service.delivery.download import Limits
 from service.delivery.fetch import Order
 from service.errors import ServiceError
-from service.cli.fetch import deliver
-from service.cli.flags import Given, flag, settings_from, with_flags
 from service.inference.autotune import SECONDS
-from service.cli.keys import keys
 from service.logs import configure_logging
-from service.server.server import run
 from service.routing.router import deadline_in
+from service.server.server import run
 from service.settings import Settings
-from service.cli.show import print_decision
-from service.cli.tune import print_tuning, tune_bundle
 
 PROGRAM = "python -m service"
 BAD_USAGE = 2

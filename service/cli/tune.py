@@ -11,10 +11,10 @@ from rich.table import Table
 
 from models.bundle.bundle import open_bundle
 from models.printable import printable
+from service.inference.autotune import Place, Tuning, Watch, tune
 from service.inference.engine import Sessions, load_sessions, on_device
 from service.inference.hardware import this_machine
 from service.inference.plan import Measured, Plan, refuse_unwritable, write_plans
-from service.inference.autotune import Place, Tuning, Watch, tune
 from service.settings import Settings
 
 COLUMNS = ("variant", "graph", "runs", "threads", "batch tokens", "tickets/s", "figures", "")

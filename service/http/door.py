@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from service.http.connections import Connections
 from service.http.early import Early, never
-from service.server.limits import Limits
 from service.http.piecewise import TURN_BYTES
 from service.http.refusals import Answers, OnRefusal
+from service.server.limits import Limits
 from service.share import Share
 
 

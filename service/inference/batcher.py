@@ -18,8 +18,8 @@ from service.context import Claim
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown, within_bounds
 from service.inference.cache import Answer
 from service.inference.entries import BatchReport, Entry, Run, Waiter, fail, record_wait
-from service.inference.throughput import Pace
 from service.inference.packing import Packing, Waiting
+from service.inference.throughput import Pace
 from service.tracing.recording import current
 
 Infer = Callable[[Sequence[Encoding], bool], Logits]

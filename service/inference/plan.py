@@ -15,8 +15,8 @@ import structlog
 from pydantic import Field, ValidationError
 
 from models.bundle.bundle import Bundle
-from models.errors import TicketRouterError
 from models.bundle.manifest import Frozen, Variant
+from models.errors import TicketRouterError
 from service.inference.hardware import Machine
 from service.settings import Settings
 

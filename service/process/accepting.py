@@ -16,9 +16,9 @@ from uvicorn.server import ServerState
 
 from service.errors import TooManyConnections
 from service.http.door import Door
-from service.server.protocol import LimitedProtocol
 from service.http.refusals import Refusal
 from service.http.request_id import new_request_id
+from service.server.protocol import LimitedProtocol
 
 AT_ONCE = 32
 """Accepted before the loop turns to those it has: a flood of connections must not stop the requests."""

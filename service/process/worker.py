@@ -20,7 +20,6 @@ from service.access.watching import following
 from service.app import App, create_app
 from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
 from service.logs import configure_logging
-from service.server.malloc import return_large_pieces
 from service.process.control import (
     ASKS,
     Abort,
@@ -43,8 +42,9 @@ from service.process.control import (
     Reported,
     open_channel,
 )
-from service.server.serve import serve_public
 from service.process.totals import share_counters
+from service.server.malloc import return_large_pieces
+from service.server.serve import serve_public
 
 _log = structlog.get_logger()
 

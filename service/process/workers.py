@@ -19,20 +19,20 @@ from prometheus_client import Counter, generate_latest
 
 from models.errors import TicketRouterError
 from service.access.watching import following
+from service.admin.gauges import ServingGauges, StateGauges
 from service.api.render import last_reload_out
 from service.api.schemas import ReloadOut, ServingOut, StatusOut, WorkerOut
 from service.app import App, create_app, management_app
 from service.errors import NotReady, ReloadInterrupted, ReloadRefused, ReloadRunning
-from service.admin.gauges import ServingGauges, StateGauges
 from service.metrics.metrics import PREFIX
 from service.process.child import Child, State, WorkerFailed
 from service.process.control import Begin, Loaded, Look, Order, Reply, Report, Reported
-from service.server.sockets import let_nobody_in, listen
-from service.server.reload_triggers import reloading
-from service.server.serve import management_server, running, started, stop_signal
 from service.process.share import share_of
 from service.process.together import commit_all, prepare_all
 from service.process.totals import share_counters, totals
+from service.server.reload_triggers import reloading
+from service.server.serve import management_server, running, started, stop_signal
+from service.server.sockets import let_nobody_in, listen
 from service.settings import Settings
 from service.waits import waits
 

@@ -19,8 +19,8 @@ from models.cpu_budget import Budget
 from models.errors import TooComplex
 from service.context import Claim
 from service.errors import DeadlinePassed, Overloaded, within_bounds
-from service.share import Share
 from service.inference.fair_queue import Turns
+from service.share import Share
 
 T = TypeVar("T")
 

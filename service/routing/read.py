@@ -7,8 +7,8 @@ The one place where `models.errors.TooComplex` ends: `Ticket.unread` says so to 
 from dataclasses import replace
 
 from models.cpu_budget import MAIL_SECONDS, TEXT_SECONDS
-from models.mail.parse import parse_email
 from models.errors import TooComplex
+from models.mail.parse import parse_email
 from models.text.prepare import PreparedText, prepare
 from models.ticket import Ticket
 from service.context import Claim

@@ -15,14 +15,14 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from service import errors
-from service.http.disconnect import EXTENSION, REFUSED, Connection
 from service.http.cycle import ANSWERED, Joined
-from service.server.deadline import Deadline
+from service.http.disconnect import EXTENSION, REFUSED, Connection
 from service.http.door import Door
-from service.server.heads import ambiguity, has_path, without_upgrade
 from service.http.piecewise import PiecewiseProtocol
 from service.http.refusals import Refusal
 from service.http.request_id import new_request_id
+from service.server.deadline import Deadline
+from service.server.heads import ambiguity, has_path, without_upgrade
 
 _log = structlog.get_logger()
 

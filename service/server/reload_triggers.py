@@ -14,8 +14,8 @@ from pathlib import Path
 import structlog
 
 from service.access.audit import SIGNAL, WATCH
-from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
 from service.admin.routes import Managed, audited_reload
+from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
 from service.settings import Settings
 
 LookAtKeys = Callable[[str], Awaitable[None]]

@@ -20,9 +20,9 @@ from service.app import App
 from service.http.browsers import NOSNIFF
 from service.http.connections import Connections
 from service.http.door import Door
+from service.process.accepting import Acceptor
 from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
 from service.server.protocol import LimitedProtocol
-from service.process.accepting import Acceptor
 from service.server.sockets import let_nobody_in, listen
 
 KEEP_ALIVE_SECONDS = 75

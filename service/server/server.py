@@ -14,11 +14,11 @@ import uvloop
 
 from service.access.watching import following
 from service.app import create_app
+from service.process.workers import serve_with_workers
 from service.server.malloc import return_large_pieces
-from service.server.sockets import bind, refuse_one_port
 from service.server.reload_triggers import reloading
 from service.server.serve import management_server, running, serve_public, started, stop_signal
-from service.process.workers import serve_with_workers
+from service.server.sockets import bind, refuse_one_port
 from service.settings import Settings
 
 _log = structlog.get_logger()

@@ -1,4 +1,4 @@
-"""`service.routing.reload` and what it does to the router, in this process: starts, reloads and stops that cross each other."""
+"""`service.routing.reload`, in this process: starts, reloads and stops that cross each other."""
 
 import asyncio
 import shutil

@@ -14,10 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from models.bundle.bundle import open_bundle
+from service.inference import autotune as search
 from service.inference.engine import open_engine
 from service.inference.hardware import this_machine
 from service.inference.plan import PlanError, PlanFile, load_plans, plan_path
-from service.inference import autotune as search
 from service.settings import Settings
 from tests.support.process import ROOT, run_cli, serving
 

@@ -26,8 +26,8 @@ from training.cli.root import ticket_file
 from training.data.prepared import PreparedRow, label_numbers
 from training.data.source import TicketFile, read_tickets
 from training.data.split import split_rows
-from training.export.onnx import OnnxModel
 from training.evaluation.metrics import UNKNOWN
+from training.export.onnx import OnnxModel
 from training.recipe import Recipe
 from training.run.dataset import outside_rows
 

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import uvloop
 
-from models.cpu_budget import MAIL_SECONDS, TEXT_SECONDS, UNLIMITED, Budget
 from models.bundle.bundle import Bundle, open_bundle
-from models.mail.parse import MAX_MAIL_BYTES, parse_email
+from models.cpu_budget import MAIL_SECONDS, TEXT_SECONDS, UNLIMITED, Budget
 from models.errors import TooComplex
+from models.mail.parse import MAX_MAIL_BYTES, parse_email
 from models.text.prepare import prepare
 from models.ticket import Ticket
 from service.api.convert import ticket_of, tickets_of
@@ -33,9 +33,9 @@ from service.context import Claim
 from service.errors import ServiceError
 from service.routing.offload import Offload
 from service.routing.read import read_mail, read_text
-from tests.unit.service.api import hostile_bodies
 from tests.unit.models.mail.hostile_mails import MAILS
 from tests.unit.models.text.hostile_texts import HTML, TEXTS
+from tests.unit.service.api import hostile_bodies
 
 SIZE = 1_000_000
 BATCH_SIZE = 4_000_000

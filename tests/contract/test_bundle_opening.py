@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.bundle.bundle import MANIFEST, MANIFEST_BYTES, open_bundle, write_bundle
-from models.errors import BundleError
 from models.bundle.manifest import Manifest
+from models.errors import BundleError
 from models.text.prepare import TEXT_VERSION
 from tests.support.plain import draft, files, plain_bundle, refusal
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import models.bundle.bundle.bundle as bundle_module
-from models.bundle.bundle.bundle import MANIFEST, Bundle, open_bundle, point_current, write_bundle
+import models.bundle.bundle as bundle_module
+from models.bundle.bundle import MANIFEST, Bundle, open_bundle, point_current, write_bundle
 from models.errors import BundleError
 from models.scoring import Outcome
 from tests.support.plain import WORDS, draft, files, logits_of, plain_bundle, words_tokenizer
@@ -109,7 +109,8 @@ def test_a_write_that_breaks_off_leaves_no_bundle(
 def test_a_killed_write_leaves_nothing_that_opens(tmp_path: Path) -> None:
     """Killed outright in the middle, what lies there is hidden, is no bundle, and does not hinder the next write."""
     code = (
-        "import os, signal, models.bundle.bundle as b; from pathlib import Path; from tests.support.plain import plain_bundle;"
+        "import os, signal, models.bundle.bundle as b; from pathlib import Path;"
+        "from tests.support.plain import plain_bundle;"
         "b._install = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
         f"plain_bundle(Path({str(tmp_path)!r}))"
     )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from models.bundle.bundle import Bundle, open_bundle
-from models.errors import BundleError
 from models.bundle.golden import GOLDEN, GoldenRow, dump_rows, load_rows, replay
+from models.errors import BundleError
 from tests.support.tiny import TOLERANCE, rewritten
 
 

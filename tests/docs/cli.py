@@ -14,8 +14,8 @@ import typer
 
 import training.cli  # noqa: F401 its commands
 from models.errors import TicketRouterError
-from service.cli.main import app as service_app
 from service.cli.flags import settings_from
+from service.cli.main import app as service_app
 from tests.support.process import ROOT
 from training.cli.root import app as training_app
 

@@ -8,8 +8,8 @@ import pytest
 
 from models.scoring import Outcome, Reason
 from service.api.json_errors import CODES
-from service.decision import Flag
 from service.cli.flags import variable
+from service.decision import Flag
 from service.http.problems import ADMINISTRATIVE, CLIENT_CLOSED, INTERNAL, TABLE, Kind
 from service.settings import Settings
 from tests.docs.blocks import code_in_text, pages

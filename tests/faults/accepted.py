@@ -10,8 +10,8 @@ from uvicorn.server import ServerState
 from service.http.connections import Connections
 from service.http.door import Door
 from service.http.early import Early, never
-from service.server.limits import PUBLIC, Limits
 from service.http.piecewise import TURN_BYTES
+from service.server.limits import PUBLIC, Limits
 from service.server.protocol import LimitedProtocol
 from service.share import Share
 

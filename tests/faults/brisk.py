@@ -7,8 +7,8 @@ import sys
 from dataclasses import replace
 
 from service.cli.main import main
-from service.server.limits import MANAGEMENT, PUBLIC
 from service.server import serve as serving
+from service.server.limits import MANAGEMENT, PUBLIC
 
 SHORT = replace(PUBLIC, head_seconds=0.6, body_seconds=1.2, write_seconds=1.0)
 

@@ -5,8 +5,9 @@
 
 import sys
 
-from service.routing import offload, read as reading
 from service.cli.main import main
+from service.routing import offload
+from service.routing import read as reading
 
 if __name__ == "__main__":
     reading.MAIL_SECONDS = reading.TEXT_SECONDS = offload.INLINE_SECONDS = 0.0

@@ -17,8 +17,8 @@ from pathlib import Path
 from random import Random
 
 from models.bundle.bundle import SIGNATURE, open_bundle
-from models.errors import BundleError
 from models.bundle.manifest import Manifest
+from models.errors import BundleError
 from service.inference.engine import open_engine
 from service.settings import Settings
 from tests.faults.damage import DAMAGE, Spoil

@@ -9,9 +9,9 @@ from uvicorn.server import ServerState
 
 from service.http.connections import Connections
 from service.http.door import Door
+from service.process.accepting import PAUSE_SECONDS, Acceptor
 from service.server.limits import PUBLIC
 from service.server.protocol import LimitedProtocol
-from service.process.accepting import PAUSE_SECONDS, Acceptor
 
 
 class OutOfFiles(socket.socket):

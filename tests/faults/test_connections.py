@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from service.server import limits
 from service.http.connections import Connections
+from service.server import limits
 from tests.app.test_overload import LONG
 from tests.faults.http_cases import GOOD, get, head, post
 from tests.support.process import Service, serving

@@ -21,12 +21,12 @@ from service.access.access import Access
 from service.access.caller import Caller
 from service.errors import DeadlinePassed, NotReady, Overloaded, ServiceError
 from service.http.disconnect import raise_refusal
-from service.http.fast_path import Endpoint, application
 from service.http.early import early
-from service.server.limits import PUBLIC
-from service.server.protocol import LimitedProtocol
+from service.http.fast_path import Endpoint, application
 from service.http.refusals import Refusal
 from service.http.request_id import Headers
+from service.server.limits import PUBLIC
+from service.server.protocol import LimitedProtocol
 from tests.faults.accepted import accepted, writes
 from tests.faults.wire import STATUS
 from tests.support.keys import Known, file_of

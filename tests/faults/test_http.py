@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from service.server.limits import PUBLIC
 from service.http.piecewise import PIECE_BYTES
+from service.server.limits import PUBLIC
 from tests.faults.brisk import SHORT
 from tests.faults.corpus import corpus
 from tests.faults.http_cases import get, head_cases, http_cases

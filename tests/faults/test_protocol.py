@@ -14,14 +14,14 @@ from structlog.testing import capture_logs
 
 from service.errors import Overloaded
 from service.http.body import BodyReader
-from service.server.deadline import Deadline
-from service.http.fast_path import application
 from service.http.early import Early, never
-from service.server.limits import PUBLIC
+from service.http.fast_path import application
 from service.http.middleware import Problems, RequestId
 from service.http.piecewise import PIECE_BYTES
 from service.http.refusals import Refusal
 from service.http.request_id import Headers
+from service.server.deadline import Deadline
+from service.server.limits import PUBLIC
 from service.share import Share
 from tests.faults.accepted import accepted
 from tests.faults.http_cases import GOOD, chunked, get, head, post

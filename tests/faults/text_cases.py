@@ -1,6 +1,7 @@
 """The Text group of the catalogue: hostile mails, texts and HTML as requests of up to a megabyte.
 
-The inputs are the tables of `tests/unit/models/*/hostile_*.py`. Written for any server with a POST /v1/route for JSON; where it
+The inputs are the tables of `tests/unit/models/*/hostile_*.py`.
+Written for any server with a POST /v1/route for JSON; where it
 takes mails is given.
 """
 

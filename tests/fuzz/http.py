@@ -13,14 +13,14 @@ from uvicorn.server import ServerState
 from service.errors import Overloaded
 from service.http.body import BodyReader
 from service.http.connections import Connections
-from service.http.fast_path import application
 from service.http.door import Door
 from service.http.early import never
-from service.server.limits import PUBLIC
+from service.http.fast_path import application
 from service.http.middleware import Problems, RequestId
-from service.server.protocol import LimitedProtocol
 from service.http.refusals import Refusal
 from service.http.request_id import Headers
+from service.server.limits import PUBLIC
+from service.server.protocol import LimitedProtocol
 
 BODY_BYTES = 1000
 TURNS = 12

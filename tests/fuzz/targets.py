@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from models.cpu_budget import MAIL_SECONDS, TEXT_SECONDS, Budget
-from models.mail.parse import MAX_ATTACHMENTS, MAX_NAME_CHARACTERS, parse_email
 from models.errors import MailError, TooComplex
+from models.mail.parse import MAX_ATTACHMENTS, MAX_NAME_CHARACTERS, parse_email
 from models.text.html import html_to_text
 from models.text.prepare import MAX_CHARACTERS, prepare
 from models.ticket import Ticket

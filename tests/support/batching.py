@@ -11,8 +11,8 @@ import uvloop
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
 from service.context import Claim
-from service.inference.cache import Answer
 from service.inference.batcher import Batcher, Infer, Limits
+from service.inference.cache import Answer
 from service.inference.entries import BatchReport
 from service.inference.packing import Packing
 

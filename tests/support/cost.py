@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 
 from models.cpu_budget import MAIL_SECONDS, TEXT_SECONDS, Budget
-from models.mail.parse import parse_email
 from models.errors import TooComplex
+from models.mail.parse import parse_email
 from models.text.prepare import PreparedText, prepare
 from models.ticket import Ticket
 

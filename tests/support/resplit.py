@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from models.fields import Field
 from models.bundle.manifest import FieldEntry
+from models.fields import Field
 from models.scoring import Outcome
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored, grade, outcomes_of

@@ -23,14 +23,14 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import RobertaConfig, RobertaForSequenceClassification, RobertaTokenizerFast
 
 from models.bundle.bundle import write_bundle
+from models.bundle.golden import GoldenRow, dump_rows
 from models.encoding import Encoder
 from models.fields import LabelSpace
-from models.bundle.golden import GoldenRow, dump_rows
 from models.scoring import FieldScoring, Threshold, judge, probabilities
 from models.text.prepare import TEXT_VERSION, prepare
 from models.ticket import Ticket
-from training.export.onnx import OnnxModel
 from training.export.int8 import FULL, write_int8
+from training.export.onnx import OnnxModel
 
 MAX_TOKENS = 64
 VOCABULARY = 400

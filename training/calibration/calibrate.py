@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.fields import DEPARTMENT, Field
 from models.bundle.manifest import FieldEntry, LabelEntry, Promise, ScopeEntry
+from models.fields import DEPARTMENT, Field
 from models.scoring import FieldScoring, Threshold, scope_scores
 from training.calibration.cost import route_level
-from training.calibration.predictions import Graded, Scored, grade
-from training.calibration.threshold_plan import plan_group, plan_routes
 from training.calibration.out_of_scope import fit_scope
-from training.calibration.threshold_tests import lowest_passed, precision_bound
+from training.calibration.predictions import Graded, Scored, grade
 from training.calibration.temperature import fit_temperature
+from training.calibration.threshold_plan import plan_group, plan_routes
+from training.calibration.threshold_tests import lowest_passed, precision_bound
 from training.recipe import PromiseRecipe, Recipe
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from models.fields import Field
 from models.bundle.manifest import Frozen
+from models.fields import Field
 from models.scoring import Outcome
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored, outcomes_of

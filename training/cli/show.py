@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # they bring torch, which `check` should not wait for
+    from training.commands.check import Readiness
     from training.commands.evaluate import Evaluation
     from training.evaluation.metrics import FieldFigures, OutcomeFigures
-    from training.commands.check import Readiness
     from training.run.request import TrainResult
 
 _MOST_FAULTS = 20

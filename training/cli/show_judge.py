@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # they bring torch, which `--help` should not wait for
     from training.commands.compare import Comparison
-    from training.registry import Gate, Promotion
+    from training.commands.tune import TuneResult
     from training.evaluation.behavioural import BehaviourFigures
     from training.evaluation.paired_bootstrap import Difference
-    from training.commands.tune import TuneResult
+    from training.registry import Gate, Promotion
 
 _NAMES = {
     "accuracy": "accuracy",

@@ -48,9 +48,9 @@ def tune(
 
     with quiet_libraries():
         from training.cli.show_judge import tune_lines
-        from training.run.request import TrainRequest
         from training.commands.tune import TuneRequest
         from training.commands.tune import tune as run
+        from training.run.request import TrainRequest
 
         wanted = TrainRequest(file, settings, base, out.parent, fields)
         result = run(TuneRequest(wanted, study, out, trials, timeout_minutes), say)

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from models.bundle.bundle import Bundle, open_bundle
+from models.bundle.manifest import Frozen, Variant
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
-from models.bundle.manifest import Frozen, Variant
 from training.closed import read_closed
 from training.data.prepared import PreparedRow
 from training.data.source import TicketFile

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from transformers import TrainerCallback
 
 from models.bundle.bundle import Bundle, open_bundle
+from models.bundle.golden import replay
 from models.encoding import Batch
 from models.errors import TicketRouterError
-from models.bundle.golden import replay
 from models.scoring import Logits
 from training.data.source import TicketFile
 from training.export.weights import restore_weights
@@ -30,10 +30,10 @@ from training.learn.distributed import is_main
 from training.learn.finetune import predict
 from training.learn.rows import EncodedRows
 from training.recipe import Recipe
-from training.run.write_bundle import deliver
-from training.run.trained import Learned
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
+from training.run.trained import Learned
+from training.run.write_bundle import deliver
 
 TEACHER_TOLERANCE = 1e-3
 """Largest difference of a logit between the teacher's graph and its weights back in torch."""

@@ -9,18 +9,18 @@ from typing import Any
 from scipy.stats import beta
 
 from models.bundle.bundle import Bundle, open_bundle
-from models.errors import BundleError, TicketRouterError
-from models.fields import DEPARTMENT
 from models.bundle.golden import load_rows, replay
 from models.bundle.manifest import Variant
+from models.errors import BundleError, TicketRouterError
+from models.fields import DEPARTMENT
 from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.closed import read_closed
 from training.commands.compare import Comparison, compare_bundles
 from training.data.source import TicketFile
-from training.registry import Gate, Promotion, current_version, locked, move, previous_version
 from training.evaluation.bundle_answers import load_variant
 from training.evaluation.latency import Cost, costs
+from training.registry import Gate, Promotion, current_version, locked, move, previous_version
 
 _UNSEEN_MILLISECONDS = 2.0
 """A ticket that takes this much longer is no slower to anybody, whatever the ratio."""

@@ -15,10 +15,10 @@ from training.learn.finetune import finetune
 from training.learn.general import read_general
 from training.learn.head import start_at_centroids
 from training.learn.rows import EncodedRows
-from training.run.write_bundle import deliver
-from training.run.trained import Learned
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
+from training.run.trained import Learned
+from training.run.write_bundle import deliver
 
 
 def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TrainResult | None:

@@ -11,8 +11,17 @@ import optuna
 import torch
 from transformers import AutoConfig, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from models.errors import TicketRouterError
 from models.bundle.manifest import Frozen
+from models.errors import TicketRouterError
+from training.commands.tune_study import (
+    Dimension,
+    TrialFigures,
+    dimensions,
+    finished,
+    open_study,
+    start_values,
+    trial_figures,
+)
 from training.digest import digest_of
 from training.learn.base import resolve_base
 from training.learn.classifier import load_classifier, load_encoder, seeded
@@ -23,7 +32,6 @@ from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 from training.run.dataset import Material, Part, encode_parts, read_material
 from training.run.request import Say, TrainRequest
-from training.commands.tune_study import Dimension, TrialFigures, dimensions, finished, open_study, start_values, trial_figures
 from training.toml_text import toml_text
 
 _STAGES = 4

@@ -17,8 +17,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DatabaseError
 
-from models.errors import TicketRouterError
 from models.bundle.manifest import Frozen
+from models.errors import TicketRouterError
 from training.recipe import Recipe
 
 _NAME = "tune"

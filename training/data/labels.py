@@ -12,8 +12,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, ConfigDict, RootModel, model_validator
 
-from models.fields import DEPARTMENT
 from models.bundle.manifest import Frozen
+from models.fields import DEPARTMENT
 from training.toml_files import load_toml
 
 

@@ -15,8 +15,8 @@ from training.data.draw import draw_at_random, draw_by_time, wanted_shares
 from training.data.groups import Ties, largest_group, tied_groups
 from training.data.near_duplicates import near_duplicate_clusters
 from training.data.prepared import PreparedRow, distinct_rows, prepare_rows
-from training.data.removed import Removed
 from training.data.rare_labels import Scarce, scarce_advice, scarce_labels, without_scarce
+from training.data.removed import Removed
 from training.recipe import DataRecipe, Recipe
 
 PARTS = ("train", "validation", "calibration", "test")

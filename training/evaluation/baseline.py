@@ -8,8 +8,8 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from models.errors import TicketRouterError
 from models.bundle.manifest import Frozen
+from models.errors import TicketRouterError
 
 
 class BaselineFigures(Frozen):

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from models.text.html import html_to_text
 from models.bundle.manifest import Frozen
 from models.scoring import FieldVerdict, Outcome
+from models.text.html import html_to_text
 from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.data.prepared import PreparedRow

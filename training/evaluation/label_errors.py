@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fields import DEPARTMENT
 from models.bundle.manifest import Frozen
+from models.fields import DEPARTMENT
 from training.data.groups import Ties, largest_group, tied_groups
 from training.data.near_duplicates import near_duplicate_clusters
 from training.data.prepared import PreparedRow

@@ -7,8 +7,8 @@ from statistics import median
 
 from models.bundle.bundle import Bundle
 from models.bundle.manifest import Frozen, Variant
-from training.export.onnx import OnnxModel
 from training.evaluation.bundle_answers import load_variant
+from training.export.onnx import OnnxModel
 
 TEXTS = 100
 _WARM_UP = 3

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from models.scoring import FieldScoring, Logits, Outcome, probabilities
 from training.calibration.predictions import Scored, outcomes_of
 from training.data.prepared import MISSING, PreparedRow
-from training.evaluation.worst_errors import WorstError, worst_errors
 from training.evaluation.slices import SliceFigures, slice_figures, slice_names
+from training.evaluation.worst_errors import WorstError, worst_errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from models.fields import Field
 from models.bundle.manifest import Frozen
+from models.fields import Field
 from models.scoring import FieldScoring, Logits, Outcome, in_scope, probabilities
 from training.calibration.predictions import outcomes_of
 from training.calibration.threshold_tests import precision_bound

@@ -15,13 +15,13 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from models.encoding import Encoder, Encoding
 from models.bundle.manifest import Device, Frozen, ModelEntry, Variant
+from models.encoding import Encoder, Encoding
 from models.scoring import FieldScoring, Logits
-from training.export.onnx import PARITY_TOLERANCE, OnnxModel, outcomes
+from training.evaluation.metrics import FieldFigures, field_figures
 from training.export.fp16 import write_fp16
 from training.export.int8 import FULL, REDUCED, write_int8
-from training.evaluation.metrics import FieldFigures, field_figures
+from training.export.onnx import PARITY_TOLERANCE, OnnxModel, outcomes
 from training.recipe import ExportRecipe
 
 ECE_GROWTH = 0.01

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import Frozen
-from training.data.prepared import PreparedRow
 from training.data.length_bins import length_slice
+from training.data.prepared import PreparedRow
 from training.evaluation.intervals import share
 
 FEWEST = 20

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fields import Field
 from models.bundle.manifest import Frozen
+from models.fields import Field
 from training.data.prepared import MISSING, PreparedRow
 
 EXCERPT = 160

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.encoding import Encoding
 from models.bundle.golden import GoldenRow
+from models.encoding import Encoding
 from models.scoring import FieldScoring, Logits, judge, probabilities, scope_scores
 from training.data.prepared import PreparedRow
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from models.bundle.manifest import Frozen
 from models.encoding import Batch, Encoder, Encoding
 from models.errors import TicketRouterError
-from models.bundle.manifest import Frozen
 from models.scoring import FieldScoring, Logits, judge
 from training.learn.batches import rows_through
 from training.learn.classifier import TicketClassifier

@@ -8,8 +8,8 @@ from models.scoring import FieldScoring, Logits
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored
 from training.learn.finetune import predict
-from training.run.trained import Learned
 from training.run.dataset import Part
+from training.run.trained import Learned
 
 
 @dataclass(frozen=True, slots=True)

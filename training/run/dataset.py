@@ -13,8 +13,8 @@ from training.data.contract import Checked
 from training.data.prepared import MISSING, PreparedRow, label_numbers, prepare_rows
 from training.data.source import read_tickets
 from training.data.split import PARTS, Split, split_rows
-from training.evaluation.metrics import UNKNOWN
 from training.evaluation.label_errors import Suspect, find_suspects, without_suspects
+from training.evaluation.metrics import UNKNOWN
 from training.run.request import Say, TrainRequest
 
 _JUDGED = ("calibration", "test")

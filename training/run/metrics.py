@@ -9,20 +9,20 @@ from models.scoring import FieldVerdict, judge
 from training.calibration.precision_curve import TargetFigures, promise_curve
 from training.data.prepared import MISSING
 from training.data.split import PARTS
-from training.export.onnx import OnnxModel, Parity
-from training.learn.memory import peak_megabytes
 from training.evaluation.advice import Advice, advise
 from training.evaluation.baseline import BaselineFigures, baseline_figures, train_baseline
 from training.evaluation.behavioural import BehaviourFigures, behaviour
 from training.evaluation.business_impact import effect
 from training.evaluation.measured import MeasuredRows, measured_rows
 from training.evaluation.metrics import FieldFigures, field_figures
-from training.evaluation.record import CostFigures, Record
 from training.evaluation.out_of_scope import scope_figures
 from training.evaluation.quantization_gate import VariantFigures
+from training.evaluation.record import CostFigures, Record
+from training.export.onnx import OnnxModel, Parity
+from training.learn.memory import peak_megabytes
 from training.run.calibrated import Judged
-from training.run.trained import Learned
 from training.run.dataset import OUTSIDE, labelled
+from training.run.trained import Learned
 
 BEHAVIOUR_ROWS = 200
 """Enough to see a change that flips one ticket in fifty; each is tried eight times."""

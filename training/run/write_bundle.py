@@ -6,22 +6,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from models.bundle.bundle import write_bundle
-from models.errors import TicketRouterError
 from models.bundle.golden import dump_rows
 from models.bundle.manifest import SCHEMA_VERSION, EncoderEntry, ModelEntry
+from models.errors import TicketRouterError
 from models.text.prepare import TEXT_VERSION
-from training.export.onnx import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
+from training.evaluation.quantization_gate import AnsweredRows, Reference, Variants, make_variants
+from training.evaluation.record import Record
 from training.export.golden_rows import choose_golden
+from training.export.onnx import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.export.provenance import lineage
 from training.registry import current_version, make_first
-from training.evaluation.record import Record
-from training.evaluation.quantization_gate import AnsweredRows, Reference, Variants, make_variants
 from training.report import render_report
 from training.report.card import model_card
-from training.run.metrics import record_of
 from training.run.calibrated import Judged, judge_learned
-from training.run.trained import Learned
+from training.run.metrics import record_of
 from training.run.request import Say, TrainResult
+from training.run.trained import Learned
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from models.bundle.bundle import Bundle
 from models.encoding import Batch, Encoding
 from models.scoring import Logits
 from service.inference.hardware import Machine
+from service.inference.onnx_session import faults_of
 from service.inference.packing import Packing
 from service.inference.plan import Plan, kind_of
-from service.inference.onnx_session import faults_of
 from service.inference.tuning.closed_loop import ClosedLoop, golden_tickets, tokens_per_second, waiting_line
 from service.inference.tuning.lone import LoneTimes
 

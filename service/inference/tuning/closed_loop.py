@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from models.bundle.bundle import Bundle
-from models.encoding import Encoding, padded_length
 from models.bundle.golden import load_rows
+from models.encoding import Encoding, padded_length
 from service.inference.packing import Packing, Waiting
 
 _ORDER = 4

@@ -3,8 +3,8 @@
 import pytest
 
 from models.cpu_budget import UNLIMITED, Budget
-from models.mail.parse import parse_email
 from models.errors import TooComplex
+from models.mail.parse import parse_email
 from models.text.prepare import prepare
 from models.ticket import ContentType, Ticket
 from tests.unit.models.mail.hostile_mails import MAILS, MIXED

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.cpu_budget import UNLIMITED
-from models.mail.parse import MAX_ATTACHMENTS, MAX_MAIL_BYTES, parse_email
 from models.errors import MailError
+from models.mail.parse import MAX_ATTACHMENTS, MAX_MAIL_BYTES, parse_email
 from models.text.prepare import TextFlag, prepare
 from models.ticket import Attachment
 from tests.support.cost import CPU_SECONDS, cpu_seconds, read
@@ -230,7 +230,11 @@ def test_no_damage_to_a_mail_raises(edits: list[tuple[int, int, bytes]]) -> None
 NAMES = st.text(alphabet="abc ü€日.", min_size=1, max_size=20)
 ENCODINGS = st.sampled_from([b"base64", b"quoted-printable", b"x-uuencode", b"8bit", b"x-none"])
 KINDS = st.sampled_from([b"application/pdf", b"image/png", b"text/plain", b"text/html", b"application/x-none"])
-DECODERS = ("models.mail.mime.decode_base64", "models.mail.mime.quopri.decodestring", "models.mail.mime.binascii.a2b_uu")
+DECODERS = (
+    "models.mail.mime.decode_base64",
+    "models.mail.mime.quopri.decodestring",
+    "models.mail.mime.binascii.a2b_uu",
+)
 
 
 @settings(max_examples=200, deadline=None)

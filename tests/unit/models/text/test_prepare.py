@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.text.normalise import clean, head_and_tail
 from models.text.html import html_to_text
-from models.text.subject import read_subject
+from models.text.normalise import clean, head_and_tail
 from models.text.prepare import MAX_CHARACTERS, TextFlag, prepare
+from models.text.subject import read_subject
 from models.ticket import Attachment, ContentType, MailFact, Ticket
 from tests.support.cost import CPU_SECONDS, cpu_seconds, read_ticket
 from tests.unit.models.text.hostile_texts import HTML, TEXTS, Builder

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from service.access.caller import Rate, Role
+from service.access.edit_keys import keep, spelled
 from service.access.keyring import KEY, Keyring, digest_of, new_key
 from service.access.keys_file import FILE_BYTES, Entry, KeysError, parse_keys, read_content
-from service.access.edit_keys import keep, spelled
 from tests.support.keys import Known, file_of
 
 CANARY = "canary-7f3a"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from service.api.schemas import ModelOut, PlanOut, ServingOut
-from service.admin.gauges import ServingGauges
 from service.admin.cgroup_memory import memory_limit_bytes, memory_used_bytes
+from service.admin.gauges import ServingGauges
+from service.api.schemas import ModelOut, PlanOut, ServingOut
 
 SERVING = ServingOut(
     bundle="/bundles/b",

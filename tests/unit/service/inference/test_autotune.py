@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.encoding import Encoding
+from service.inference.autotune import doubling
 from service.inference.packing import Packing
 from service.inference.plan import Plan
 from service.inference.tuning.closed_loop import ClosedLoop, TokenizedTicket, tokens_per_second, waiting_line
 from service.inference.tuning.lone import LoneTimes, fastest_alone, ladder
 from service.inference.tuning.race import MIN_ROUNDS, Trial, best, race, survivors
-from service.inference.autotune import doubling
 
 
 def plan(number: int) -> Plan:

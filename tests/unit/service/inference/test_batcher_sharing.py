@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from service.errors import DeadlinePassed, InferenceFailed, ShuttingDown
-from service.inference.cache import Answer
 from service.inference.batcher import Batcher, Limits
+from service.inference.cache import Answer
 from service.inference.packing import Packing
 from tests.support.batching import MAX_TOKENS, POISON, Held, Runner, batcher_of, encoding, in_loop, number_of, soon
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inference.packing import AHEAD_OF_TURN, Packing, Waiting
 from service.inference.fair_queue import Turns
+from service.inference.packing import AHEAD_OF_TURN, Packing, Waiting
 
 LENGTHS = st.integers(1, 64).map(lambda eighths: eighths * 8)
 LONGEST = 512

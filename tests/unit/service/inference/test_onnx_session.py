@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from models.bundle.bundle import Bundle, open_bundle
-from models.encoding import Batch, Encoding
-from models.errors import BundleError
 from models.bundle.golden import load_rows
 from models.bundle.manifest import ModelEntry
+from models.encoding import Batch, Encoding
+from models.errors import BundleError
 from service.inference.engine import Engine, open_engine
 from service.inference.onnx_session import CUDA, LEADING, DeviceError, Runner, cuda_offered, open_runner
 from service.settings import Settings

@@ -6,8 +6,8 @@ import socket
 import pytest
 from fastapi import FastAPI
 
-from service.server.sockets import bind
 from service.server.serve import management_server, running
+from service.server.sockets import bind
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 

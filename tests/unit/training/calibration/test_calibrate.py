@@ -5,16 +5,16 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from models.fields import Field
 from models.bundle.manifest import FieldEntry
+from models.fields import Field
 from models.scoring import Outcome
 from tests.support.graded import FIELD, population, scored
 from training.calibration.calibrate import calibrate_field
 from training.calibration.cost import route_level
 from training.calibration.precision_curve import promise_curve
 from training.calibration.predictions import Scored, outcomes_of
-from training.calibration.threshold_tests import precision_bound
 from training.calibration.temperature import fit_temperature
+from training.calibration.threshold_tests import precision_bound
 from training.data.prepared import MISSING
 from training.recipe import EffectRecipe, PromiseRecipe, Recipe
 

@@ -13,9 +13,9 @@ from tests.support.learning import RECIPE, StopAt, weights
 from tests.support.rows import write_csv
 from training.data.source import TicketFile
 from training.learn.head import start_at_centroids
-from training.run.trained import Learned
 from training.run.dataset import read_material
 from training.run.request import TrainRequest
+from training.run.trained import Learned
 
 WORDS = {"billing": "invoice", "technical": "crash", "sales": "offer"}
 RUN = RECIPE.model_copy(update={"epochs": 2})

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from models.errors import TicketRouterError
-from training.recipe import GeneralRecipe, Recipe, SplitRecipe, load_recipe
-from training.commands.tune_study import Choice, dimensions, finished, open_study, start_values, trial_figures
-from training.toml_text import toml_text
 from training.commands.tune import _begin_with, tried
+from training.commands.tune_study import Choice, dimensions, finished, open_study, start_values, trial_figures
+from training.recipe import GeneralRecipe, Recipe, SplitRecipe, load_recipe
+from training.toml_text import toml_text
 
 ABOUT = {"data": "1f", "recipe": Recipe().model_dump(mode="json")}
 

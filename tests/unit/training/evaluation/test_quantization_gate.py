@@ -8,16 +8,16 @@ import onnx
 import pytest
 import torch
 
+from models.bundle.manifest import ModelEntry
 from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
-from models.bundle.manifest import ModelEntry
 from models.scoring import FieldScoring, Threshold
 from service.inference.hardware import instructions
-from training.export.onnx import OnnxModel, export_onnx
+from training.evaluation.quantization_gate import VNNI, AnsweredRows, Reference, Variants, agreement_of, make_variants
 from training.export.fp16 import write_fp16
 from training.export.int8 import FULL, REDUCED, write_int8
+from training.export.onnx import OnnxModel, export_onnx
 from training.learn.classifier import load_classifier, load_encoder
-from training.evaluation.quantization_gate import VNNI, AnsweredRows, Reference, Variants, agreement_of, make_variants
 from training.recipe import ExportRecipe, Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y"]})

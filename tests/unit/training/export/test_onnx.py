@@ -11,8 +11,8 @@ from models.scoring import FieldScoring, Threshold, judge
 from tests.support.plain import words_tokenizer
 from tests.support.rows import prepared
 from training.data.prepared import PreparedRow
-from training.export.onnx import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.export.golden_rows import GOLDEN_ROWS, choose_golden
+from training.export.onnx import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder
 from training.learn.finetune import predict
 from training.recipe import Recipe

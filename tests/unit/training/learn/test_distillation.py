@@ -13,10 +13,10 @@ from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from tests.support import learning
 from tests.support.plain import draft, plain_bundle
+from training.commands.distil import DistilRequest, distil
 from training.data.source import TicketFile
 from training.export.onnx import export_onnx
 from training.export.weights import restore_weights
-from training.commands.distil import DistilRequest, distil
 from training.learn.classifier import TicketClassifier, load_classifier
 from training.learn.distillation import SOFTNESS, SoftRows, smaller, soft_loss, teach
 from training.learn.finetune import DepartmentF1, predict
