@@ -23,14 +23,13 @@ from service.admin.routes import Managed, Management
 from service.admin.status import OneProcess
 from service.api.openapi import Document, documented_statuses
 from service.api.routes import Api
+from service.errors import ServiceError
 from service.http.authorize import Gate
 from service.http.body import BodyReader
 from service.http.browsers import BrowserPolicy
-from service.http.early import Early, early, never
 from service.http.fast_path import Direct, application
 from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
-from service.http.problems import CLIENT_CLOSED, kind_of, kind_of_class, reasons
-from service.http.refusals import REFUSALS, Refusal
+from service.http.problems import CLIENT_CLOSED, PORT_REFUSALS, kind_of, kind_of_class, reasons
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
 from service.routing.offload import Offload
@@ -62,7 +61,6 @@ class App:
     """Both applications and the parts that live as long as the process. `document` gives the public one's OpenAPI."""
 
     public: ASGIApp
-    early: Early
     management: FastAPI
     router: Router
     loader: Loader
@@ -105,22 +103,18 @@ class App:
         self.loader.stop()
         self.bodies.finish_by(deadline_in(body_seconds))
 
-    def refused(self, refusal: Refusal) -> None:
-        """The public port turned away what no application has seen."""
-        kind, route, method = kind_of(refusal.error), refusal.route or UNMATCHED, refusal.method or OTHER_METHOD
-        self.metrics.request(route, method, kind.status, None)
+    def refused(self, error: ServiceError, request_id: str) -> None:
+        """The public port refused what no application sees."""
+        kind = kind_of(error)
+        self.metrics.request(UNMATCHED, OTHER_METHOD, kind.status, None)
         self.metrics.rejected(kind.code)
-        seconds = {} if refusal.route is None else {"seconds": 0.0}
-        key = {} if refusal.key is None else {"key": refusal.key}
         _log.info(
             "request",
-            route=route,
-            method=method,
+            route=UNMATCHED,
+            method=OTHER_METHOD,
             code=kind.status,
-            **seconds,
-            **key,
             problem=kind.code,
-            request_id=refusal.request_id,
+            request_id=request_id,
         )
 
     async def stop(self) -> None:
@@ -148,7 +142,6 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
 
     return App(
         public,
-        never if settings.traces else _early(access, api, lifecycle),
         management_app(document, process, access, bodies),
         router,
         loader,
@@ -184,12 +177,6 @@ def _public(api: Api, metrics: Metrics, traces: Traces) -> tuple[FastAPI, ASGIAp
     return documented, RequestId(Observe(Direct(documented, direct), metrics, traces, frozenset(statuses)))
 
 
-def _early(access: Access, api: Api, lifecycle: Lifecycle) -> Early:
-    """Not with traces, whose spans are the long way's; nor while it stops, when answers end their connections."""
-    refusal = early(access, api.checks)
-    return lambda path, headers: refusal(path, headers) if lifecycle.phase == "ready" else None
-
-
 def _application(title: str, middleware: list[Middleware]) -> FastAPI:
     return FastAPI(
         title=title,
@@ -211,4 +198,4 @@ def _expected(statuses: Mapping[str, tuple[str, tuple[int, ...]]]) -> Iterator[t
         yield from ((route, own, code) for code in (*codes, CLIENT_CLOSED))
         yield from ((route, method, 405) for method in methods if method != own)
     yield from ((UNMATCHED, method, 404) for method in methods)
-    yield from ((UNMATCHED, OTHER_METHOD, kind_of_class(error).status) for error in REFUSALS)
+    yield from ((UNMATCHED, OTHER_METHOD, kind_of_class(error).status) for error in PORT_REFUSALS)

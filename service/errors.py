@@ -131,10 +131,6 @@ class MalformedHttp(ServiceError):
         super().__init__(detail)
 
 
-class ServerFault(ServiceError):
-    """Our own code failed before any application was asked. The cause is in the log."""
-
-
 class UriTooLong(ServiceError):
     def __init__(self) -> None:
         super().__init__("the request's target is too long; the connection is closed")

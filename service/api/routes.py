@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar
 
 from fastapi import FastAPI, Request
@@ -14,7 +13,7 @@ from models.errors import MailError
 from models.ticket import Ticket
 from service import errors
 from service.access.access import Access
-from service.access.caller import Caller, Role
+from service.access.caller import Role
 from service.allowance import BATCH_SECONDS, Allowance
 from service.api.convert import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
 from service.api.openapi import Document, json_body, mail_body, openapi_document
@@ -27,12 +26,10 @@ from service.errors import InvalidRequest, ServiceError
 from service.http.authorize import REFUSALS as GATE_REFUSALS
 from service.http.authorize import Gate, caller_of, secured
 from service.http.body import BodyReader, Content
-from service.http.disconnect import raise_refusal, while_connected
-from service.http.early import Check
+from service.http.disconnect import while_connected
 from service.http.fast_path import Endpoint
 from service.http.middleware import say
 from service.http.problems import documented, kind_of, problem_of
-from service.http.request_id import Headers
 from service.inference.engine import Engine
 from service.metrics.metrics import Metrics
 from service.routing.offload import Offload
@@ -132,16 +129,6 @@ class Api:
         """The POST routes by path that are called for every ticket: `direct.py` takes the short way to them."""
         return {path: self._guarded[path] for path in (ROUTE, BATCH)}
 
-    @property
-    def checks(self) -> Mapping[str, Check]:
-        """Of the same routes: whether their requests would be admitted, without anything being taken for them."""
-
-        def check(path: str, caller: Caller, headers: Headers) -> None:
-            self._claim(path, caller, headers)
-            self._access.check(caller)
-
-        return {path: partial(check, path) for path in self._longest_seconds}
-
     def document(self, app: FastAPI) -> Document:
         """The OpenAPI document of an application these routes were added to."""
         return openapi_document(app, RouteRequest, self._batches.model)
@@ -150,7 +137,7 @@ class Api:
         """Decide one ticket: which department, how sure, and whether to route it, suggest it, or leave it to people."""
         claim = self._admitted(ROUTE, request)
         media = media_type(request, JSON, MAIL)
-        body = await self._bodies.read(request, self._settings.max_body_bytes, claim.deadline, claim.caller)
+        body = await self._bodies.read(request, self._settings.max_body_bytes, claim.deadline)
         with while_connected(request.scope):
             ticket = await (self._mail(body, claim) if media == MAIL else self._parsed(body, _json_ticket, claim))
             decision = await self._router.decide(ticket, claim)
@@ -161,7 +148,7 @@ class Api:
         """Decide many tickets; one result or one error each, in their order."""
         claim = self._admitted(BATCH, request)
         media_type(request, JSON)
-        body = await self._bodies.read(request, self._settings.max_batch_body_bytes, claim.deadline, claim.caller)
+        body = await self._bodies.read(request, self._settings.max_batch_body_bytes, claim.deadline)
         with while_connected(request.scope):
             tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)), claim)
             self._access.take_more(caller_of(request.scope), len(tickets) - 1)
@@ -182,16 +169,11 @@ class Api:
             InvalidHeader: its timeout is no number of seconds.
             NotReady, ShuttingDown, DeadlinePassed, Overloaded, RateLimited: none would.
         """
-        raise_refusal(request.scope)
         caller = caller_of(request.scope)
-        claim = self._claim(path, caller, request.headers.raw)
-        self._access.take(caller)
-        return claim
-
-    def _claim(self, path: str, caller: Caller, headers: Headers) -> Claim:
-        deadline = deadline_in(timeout_seconds(headers, self._longest_seconds[path]))
+        deadline = deadline_in(timeout_seconds(request.headers.raw, self._longest_seconds[path]))
         claim = Claim(deadline, caller.name if self._access.asks else None)
         self._router.check(claim)
+        self._access.take(caller)
         return claim
 
     async def _parsed(self, body: Content, parse: Callable[[Content], T], claim: Claim) -> T:

@@ -1,4 +1,4 @@
-"""Reading a request's body within its limits.
+"""Reading a request's body within its size, its time, and the memory that all bodies may take together.
 
 It notes when that was over: what came before is the client's time, what comes after is ours (`middleware.py`).
 """
@@ -13,79 +13,76 @@ from service.errors import (
     BodyTooLarge,
     ClientGone,
     RequestTimeout,
-    ServiceError,
     ShuttingDown,
     TooManyBodies,
     UnsupportedEncoding,
 )
-from service.http.disconnect import connection_of
-from service.http.room import Body, Room
 
 Content = bytes | bytearray
 """A body that came in pieces is not copied once more: at 4 MB that is worth a millisecond of everybody's time."""
 BODY_ENDED = "body_ended"
 """The scope's entry for the moment, of `time.perf_counter`, at which no more of the body was waited for."""
+BODY_SECONDS = 15.0
+"""Longest that a body may take, whatever time its route allows. Absolute: a minimum rate lets a slow client stay."""
+IN_FLIGHT_BYTES = 64_000_000
+"""Of all bodies that are being received by the process: sixteen of the largest batches."""
+SMALL_BYTES = 16_384
+"""Nearly every ticket is smaller. A quarter of IN_FLIGHT_BYTES is only for these, so that a flood of large bodies, or a
+few clients that never finish theirs, keep none of them out."""
 
 
 class BodyReader:
-    """Reads bodies within their size and their time. Use from one event loop only.
+    """Reads bodies within their limits. Use from one event loop only."""
 
-    It knows every body that is on its way, so that a stopping process need not wait for one that never ends.
-    """
-
-    def __init__(self) -> None:
+    def __init__(self, body_seconds: float = BODY_SECONDS, in_flight_bytes: int = IN_FLIGHT_BYTES) -> None:
+        self._body_seconds = body_seconds
+        self._capacity = in_flight_bytes
+        self._in_flight = 0
         self._latest = math.inf
-        self._room = Room(time.monotonic)
         self._open: set[asyncio.Timeout] = set()
 
-    async def read(self, request: Request, limit_bytes: int, deadline: float, caller: str | None = None) -> Content:
-        """The whole body, declared or chunked. `deadline` is in the loop's time; `caller`: whose room it takes.
+    async def read(self, request: Request, limit_bytes: int, deadline: float) -> Content:
+        """The whole body, declared or chunked. `deadline` is in the loop's time, in seconds.
 
         Raises:
             BodyTooLarge: more than the limit, noticed before it is kept in memory.
             UnsupportedEncoding: it is compressed; a small body could unpack to gigabytes.
             RequestTimeout, ShuttingDown: it was not complete in time.
-            ClientGone: the client hung up half-way.
-            TooManyBodies: there is no room for it beside the others, or not any more.
-            BodyInPieces, MalformedHttp: what `protocol.py` found out about it while it came in.
+            ClientGone: the client hung up half-way, or the rest of the body was no well-formed HTTP.
+            TooManyBodies: the bodies in flight leave no room for it.
         """
         _refuse_early(request, limit_bytes)
-        timeout = asyncio.timeout_at(min(deadline, self._latest))
-        held = Body(caller, lambda: None if timeout.expired() else timeout.reschedule(0))
+        deadline = min(deadline, asyncio.get_running_loop().time() + self._body_seconds)
         try:
-            async with timeout:
+            async with asyncio.timeout_at(min(deadline, self._latest)) as timeout:
                 self._open.add(timeout)
                 try:
-                    return await self._gather(request, limit_bytes, held)
+                    return await self._gather(request, limit_bytes)
                 finally:
-                    self._room.release(held)
                     self._open.discard(timeout)
                     request.scope[BODY_ENDED] = time.perf_counter()
         except TimeoutError:
-            raise self._why_late(held, deadline) from None
+            raise (RequestTimeout() if deadline <= self._latest else ShuttingDown()) from None
 
-    async def _gather(self, request: Request, limit_bytes: int, held: Body) -> Content:
-        connection = connection_of(request.scope)
+    async def _gather(self, request: Request, limit_bytes: int) -> Content:
         body: Content = b""
-        more = True
-        while more:
-            message = await request.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            more = message.get("more_body", False)
-            if more and connection.refusal is not None:
-                raise connection.take_refusal()
-            body = _with(body, message.get("body", b""))
-            if len(body) > limit_bytes:
-                raise BodyTooLarge(limit_bytes)
-            if more:
-                self._room.hold(held, len(body))
-        return body
-
-    def _why_late(self, held: Body, deadline: float) -> ServiceError:
-        if held.left:
-            return TooManyBodies()
-        return RequestTimeout() if deadline <= self._latest else ShuttingDown()
+        more, counted = True, 0
+        try:
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                more = message.get("more_body", False)
+                body = _with(body, message.get("body", b""))
+                if len(body) > limit_bytes:
+                    raise BodyTooLarge(limit_bytes)
+                self._in_flight += len(body) - counted
+                counted = len(body)
+                if more and self._in_flight > self._capacity * (1 if counted <= SMALL_BYTES else 0.75):
+                    raise TooManyBodies
+            return body
+        finally:
+            self._in_flight -= counted
 
     def finish_by(self, latest: float) -> None:
         """From now on no body is waited for beyond this moment, in the loop's time."""

@@ -1,8 +1,4 @@
-"""A client's connection as a request sees it: whether it is still there, and what was refused before anybody read it.
-
-`protocol.py` refuses for two causes that an application has to tell: the rest of a body will not come (of the
-connection, for whoever reads the body), and there was no room when a head came in (of the request, in its scope). An
-error is handed out once and not kept: what was raised holds the frames it came through, and what they hold.
+"""A client's connection as a request sees it: whether it is still there.
 
 Every request's scope has its connection, which is told when it is lost: a task per request that waits for that would
 cost as much as reading the request.
@@ -14,26 +10,17 @@ from collections.abc import Callable, Iterator
 
 from starlette.types import Scope
 
-from service.errors import ClientGone, ServiceError
+from service.errors import ClientGone
 
 EXTENSION = "ticket_router.connection"
-REFUSED = "ticket_router.refused"
-"""Why a request is not admitted, as `protocol.py` found when its head was there."""
 
 
 class Connection:
-    """Whom to tell when it is lost."""
+    """Calls its listeners when it is lost."""
 
     def __init__(self) -> None:
         self.lost = False
-        self.refusal: ServiceError | None = None
-        """Why the rest of the body that is on its way will not come: `body.py` raises it for its reader."""
         self._listeners: set[Callable[[], None]] = set()
-
-    def take_refusal(self) -> ServiceError:
-        refusal, self.refusal = self.refusal, None
-        assert refusal is not None
-        return refusal
 
     def on_lost(self, listener: Callable[[], None]) -> None:
         self._listeners.add(listener)
@@ -51,16 +38,6 @@ def connection_of(scope: Scope) -> Connection:
     """The request's connection. Another server than ours puts none there, and has nothing to tell of it."""
     connection: Connection = scope.get("extensions", {}).get(EXTENSION) or Connection()
     return connection
-
-
-def raise_refusal(scope: Scope) -> None:
-    """Refuse what had no room when its head came in.
-
-    Raises:
-        ServiceError: it had none.
-    """
-    if REFUSED in scope.get("extensions", {}):
-        raise scope["extensions"].pop(REFUSED)
 
 
 @contextlib.contextmanager

@@ -4,8 +4,9 @@ RFC 9457 problem details. A problem never repeats the request: its texts are thi
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
@@ -61,7 +62,6 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.RateLimited: Kind(429, "rate_limited", "The key's rate is used up"),
     errors.HeadTooLarge: Kind(431, "head_too_large", "The request's head is too large"),
     errors.ClientGone: Kind(CLIENT_CLOSED, "client_gone", "The client closed the connection"),
-    errors.ServerFault: INTERNAL,
     errors.InferenceFailed: Kind(500, "inference_failed", "The model run failed"),
     errors.NotReady: Kind(503, "not_ready", "The service is not ready"),
     errors.TooManyConnections: Kind(503, "too_many_connections", "Too many connections are open"),
@@ -78,18 +78,16 @@ ADMINISTRATIVE = (
     errors.FromAPage,
 )
 """What only the management port answers: no ticket is turned away by these."""
-CLOSING = (
-    errors.BodyTooLarge,
-    errors.BodyInPieces,
-    errors.TooManyBodies,
-    errors.RequestTimeout,
+PORT_REFUSALS = (
     errors.MalformedHttp,
-    errors.ServerFault,
+    errors.BodyInPieces,
     errors.UriTooLong,
     errors.HeadTooLarge,
     errors.TooManyConnections,
 )
-"""After these the connection is closed: the rest of the request is not wanted, or nobody knows where it ends."""
+"""What the port itself answers (`server/protocol.py`); no application sees such a request."""
+CLOSING = (*PORT_REFUSALS, errors.RequestTimeout)
+"""After these the connection is closed: the end of the request is late or unknown."""
 
 
 _RETRY = {"Retry-After": {"schema": {"type": "integer"}}}
@@ -131,6 +129,14 @@ def field_problems(error: BaseException) -> tuple[FieldProblem, ...]:
 def problem_response(error: BaseException, scope: Scope) -> Response:
     problem = problem_of(error, scope.get("state", {}).get("request_id", ""))
     return Response(problem.model_dump_json(), problem.status, headers_of(error), MEDIA_TYPE)
+
+
+def raw_response(error: BaseException, request_id: str, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The whole HTTP/1.1 response with this error's problem, for a request that no application sees."""
+    response = problem_response(error, {"state": {"request_id": request_id}})
+    headers = [*default_headers, *response.raw_headers, (b"x-request-id", request_id.encode())]
+    status_line = f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}\r\n"
+    return status_line.encode() + b"".join(b"%b: %b\r\n" % each for each in headers) + b"\r\n" + bytes(response.body)
 
 
 def documented(*classes: type[Exception]) -> dict[int | str, dict[str, Any]]:

@@ -1,291 +1,217 @@
-"""A client's connection: uvicorn's protocol within our limits, so that nobody keeps it for nothing or floods it.
+"""uvicorn's HTTP/1.1 protocol with the limits that only a protocol can enforce (`limits.py`).
 
-`process/serving.py` makes one for each connection; `refusals.py` has what it answers by itself. Until its request is at
-work a connection always has a deadline. It overrides methods of `HttpToolsProtocol` as of uvicorn 0.54.
+It overrides public methods of `HttpToolsProtocol` only. `serve.py` makes a `Port` for each port.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
-from enum import Enum, auto
-from functools import partial
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-import httptools
-import structlog
-from uvicorn.config import Config
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service import errors
-from service.http.cycle import ANSWERED, Joined
-from service.http.disconnect import EXTENSION, REFUSED, Connection
-from service.http.door import Door
-from service.http.piecewise import PiecewiseProtocol
-from service.http.refusals import Refusal
+from service.http.disconnect import EXTENSION, Connection
+from service.http.problems import raw_response
 from service.http.request_id import new_request_id
-from service.server.deadline import Deadline
-from service.server.heads import ambiguity, has_path, without_upgrade
-
-_log = structlog.get_logger()
+from service.server.limits import Limits
 
 
-class Arriving(Enum):
-    """What of a request is on its way."""
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What the connections of one port share. Use from one event loop only.
 
-    NOTHING = auto()
-    HEAD = auto()
-    BODY = auto()
+    Args:
+        max_connections: open at once; one more closes the connection that has waited longest for its client.
+        on_refusal: called with the error and the request id of a request that no application sees.
+        on_evict: called for each connection that is closed for another one.
+    """
+
+    limits: Limits
+    max_connections: int
+    on_refusal: Callable[[errors.ServiceError, str], None]
+    on_evict: Callable[[], None]
+    waiting: "dict[LimitedProtocol, None]" = field(default_factory=dict)
+    """Connections whose client has to act next, the longest waiting first."""
+
+    def close_late(self, now: float) -> None:
+        """Close every connection whose client did not act in time. `now`: the event loop's clock, in seconds."""
+        for connection in [each for each in self.waiting if each.due <= now]:
+            connection.abort()
+
+    def make_room(self) -> bool:
+        """Close the connection that has waited longest; False if every one has a request at work."""
+        longest = next(iter(self.waiting), None)
+        if longest is not None:
+            longest.abort()
+            self.on_evict()
+        return longest is not None
 
 
-class LimitedProtocol(PiecewiseProtocol):
-    """One connection, from its first byte to its last."""
+class LimitedProtocol(HttpToolsProtocol):
+    """One connection. Whenever its client has to act next, it is in `Port.waiting` with `due` as its deadline."""
 
-    def __init__(self, door: Door, config: Config, server_state: ServerState) -> None:
-        super().__init__(door.share, config, server_state)
-        self._door = door
-        self._limits = door.limits
-        self._connection = Connection()
-        self._arrival = Deadline(self.loop, self._arrival_is_late)
-        self._departure = Deadline(self.loop, self.evict)
-        self._arriving = Arriving.NOTHING
-        self._received = 0  # bytes of this head or, with its framing, of this body
-        self._content = 0  # bytes of this body
-        self._fault: Callable[[], errors.ServiceError] | None = None
-        """Not the error itself: what was raised holds the frames it came through, and they hold this connection."""
+    def __init__(self, port: Port, **options: Any) -> None:
+        super().__init__(**options)
+        self.due = math.inf
+        self._port, self._limits = port, port.limits
+        self._state = Connection()
+        self._reading: Literal["nothing", "head", "body"] = "nothing"
+        self._received = self._content = 0
+        """Bytes of the head or body that is being read: as received, and without framing."""
+        self._fault: errors.ServiceError | None = None
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
-        if self._deaf:
-            return transport.abort()
-        self._door.connections.waits(self)
-        return self._await_head()
+        if len(self.connections) > self._port.max_connections and not self._port.make_room():
+            self._refuse(errors.TooManyConnections())
+        else:
+            self._wait(self._limits.head_seconds)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._door.connections.discard(self)
-        self._arrival.end()
-        self._departure.end()
+        self._port.waiting.pop(self, None)
         super().connection_lost(exc)
-        # uvicorn leaves it to itself after a reset: for over a minute it would keep all this in memory.
-        self._unset_keepalive_if_required()
-        self._connection.lose()
-        # Each request holds its connection, to tell it of its end. Let go of, they go without the collector.
-        self.cycle = None  # type: ignore[assignment] # as uvicorn's own before the first
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()  # uvicorn lets it run after a reset and keeps the request in memory
+        self._state.lose()
+        # Break the reference cycles: after a flood of connections the garbage collector would stop the event loop.
+        self.cycle = None  # type: ignore[assignment] # as before the first request
         self.pipeline.clear()
 
-    def _expected(self) -> int:
-        if self._arriving is not Arriving.BODY:
-            return 0
-        declared = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
-        return max(declared - self._content, 0)
+    def abort(self) -> None:
+        """Close now, whatever is still unsent."""
+        self._refused = True
+        self._port.waiting.pop(self, None)
+        self.transport.abort()
 
-    def _take(self, data: bytes | memoryview) -> None:
-        if self._deaf:
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
             return
-        if self._arriving is Arriving.NOTHING:
-            # Also for the empty lines that the parser skips: without a deadline they would keep the connection.
-            self._await_head()
+        if self._reading == "nothing":
+            self._reading = "head"
+            if not self._at_work():
+                self._wait(self._limits.head_seconds)
         self._received += len(data)
-        self._unset_keepalive_if_required()
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserCallbackError as stopped:
-            self._refuse(self._fault() if self._fault else self._ours(stopped))
-        except httptools.HttpParserError:
-            self._refuse(errors.MalformedHttp())
-        except httptools.HttpParserUpgrade as wish:
-            self._take_unchanged(bytes(data[wish.args[0] :]))
-        else:
-            self._weigh()
-
-    def _take_unchanged(self, rest: bytes) -> None:
-        """Read a head again without its wish for another protocol: a server may pass over it, the parser cannot.
-
-        Some clients ask for HTTP/2 with their first request, whatever it is (Java's own does).
-        """
-        line = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
-        head = without_upgrade(line, self.headers)
-        self.parser = httptools.HttpRequestParser(self)
-        self._received = 0
-        self._take(head + rest)
-
-    def _weigh(self) -> None:
-        limits = self._limits
-        if self._arriving is Arriving.HEAD and self._received > limits.head_bytes:
+        super().data_received(data)
+        if self._reading == "head" and self._received > self._limits.head_bytes:
             self._refuse(errors.HeadTooLarge())
-        elif self._arriving is Arriving.BODY:
-            if self._received > limits.framing_bytes + self._content * 3 // 2:
-                self._refuse(errors.BodyInPieces())
-            elif self.cycle.response_complete and self._content > limits.unwanted_bytes:
-                self.evict()
+        if self._reading == "body" and self._received > self._limits.framing_bytes + self._content * 3 // 2:
+            self._refuse(errors.BodyInPieces())
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
+        """uvicorn calls it for every error of the parser, those raised in the methods below included."""
+        self._refuse(self._fault or errors.MalformedHttp())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = {EXTENSION: self._connection}  # type: ignore[dict-item] # ASGI lets servers add theirs
-        if not self._answering():
-            self._door.connections.waits(self)
-        self._await_head()
+        self.scope["extensions"] = {EXTENSION: self._state}  # type: ignore[dict-item] # ASGI lets servers add theirs
+        self._reading, self._content = "head", 0
         if len(self.pipeline) >= self._limits.pipelined:
-            raise self._failed(
-                errors.MalformedHttp, "too many requests in a row; read their answers before sending more"
-            )
+            self._fail(errors.MalformedHttp("too many requests in a row; read their responses before sending more"))
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > self._limits.url_bytes:
-            raise self._failed(errors.UriTooLong)
+            self._fail(errors.UriTooLong())
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._arriving is Arriving.BODY:
-            return  # a trailer: added to the headers, it could change what was read from them
-        if len(self.headers) >= self._limits.headers:
-            raise self._failed(errors.HeadTooLarge)
+        if self._reading == "body":
+            return  # a trailer: among the headers it could change what was already read from them
         super().on_header(name, value)
+        self._content += len(name) + len(value)
+        if len(self.headers) > self._limits.headers or self._content > self._limits.head_bytes:
+            self._fail(errors.HeadTooLarge())
 
     def on_headers_complete(self) -> None:
-        if (found := ambiguity(self.parser.get_http_version(), self.headers)) is not None:
-            raise self._failed(errors.MalformedHttp, found)
-        if self.parser.should_upgrade():
-            if self.parser.get_method() == b"CONNECT":
-                raise self._failed(errors.MalformedHttp, "this is no proxy: CONNECT leads nowhere")
-            return
-        if not has_path(self.url):
-            raise self._failed(errors.MalformedHttp, "the request's target has no path")
-        if not self._refused_early():
-            super().on_headers_complete()
-            Joined(self.cycle, self._leave)
-        self._arriving = Arriving.BODY
-        self._received = self._content = 0
-        self._arrival.set(self._limits.body_seconds)
+        self._refuse_ambiguity()
+        super().on_headers_complete()
+        self._reading, self._received, self._content = "body", 0, 0
+        self.due = math.inf  # the application has a deadline for the body
 
     def on_body(self, body: bytes) -> None:
         self._content += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if self.parser.should_upgrade():
-            return
         super().on_message_complete()
-        self._arriving = Arriving.NOTHING
-        self._received = 0
-        self._arrival.clear()
-        if self._answering():
-            self._door.connections.works(self)
-        else:  # answered before all of it had come
-            self._await_next()
+        self._reading, self._received = "nothing", 0
+        if self.parser.should_upgrade():  # ignored; but the parser takes what follows for the other protocol
+            self._refused, self.cycle.keep_alive = True, False
+        if self._at_work():
+            self._port.waiting.pop(self, None)
+        else:
+            self._wait(self._limits.idle_seconds)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.transport.is_closing():
-            self._departure.set(self._limits.write_seconds)
-            return
-        if not self._answering():
-            if self._deaf:
-                self._departure.set(self._limits.linger_seconds)
-            self._door.connections.waits(self)
-        if self._flow.holding:
-            self._take_held()
+        if self._at_work():
+            return  # pipelined requests follow
+        if self._reading == "body" and self.expect_100_continue:
+            self.transport.close()  # without its 100, a client may send the body or a new request: they look alike
+        if self.transport.is_closing() or self._reading == "body":
+            self._wait(self._limits.closing_seconds)
+        else:
+            self._wait(self._limits.head_seconds if self._reading == "head" else self._limits.idle_seconds)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._door.connections.waits(self)
-        self._departure.set(self._limits.write_seconds)
+        self._wait(self._limits.closing_seconds)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if not self.transport.is_closing():
-            self._departure.clear()
-            if self._answering():
-                self._door.connections.works(self)
-
-    def shutdown(self) -> None:
-        super().shutdown()
-        if self.transport.is_closing():
-            self._departure.set(self._limits.write_seconds)
+        if self._at_work() and self._reading != "body":
+            self._port.waiting.pop(self, None)
 
     def timeout_keep_alive_handler(self) -> None:
-        self.evict()  # not `close`: that would wait for a client that does not even read
+        self.abort()  # `close` would wait for a client that does not read
 
-    def evict(self) -> None:
-        """Close now, whatever is still unsent."""
-        self._deaf = True
-        if self.transport is not None:  # else it was let in a moment ago, and `connection_made` closes it
-            self.transport.abort()
-
-    def _leave(self) -> None:
-        """End after this answer, which who is still sending must have the time to read."""
-        if self._arriving is not Arriving.BODY or self.pipeline or self.transport.is_closing():
-            return self.transport.close()
-        self._deaf = True
-        self._arrival.clear()
-        return self.transport.write_eof()
-
-    def _answering(self) -> bool:
+    def _at_work(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _await_head(self) -> None:
-        if self._arriving is Arriving.NOTHING:
-            self._arriving = Arriving.HEAD
-            self._arrival.set(self._limits.head_seconds)
+    def _wait(self, seconds: float) -> None:
+        """The client has to act within this time."""
+        self.due = self.loop.time() + seconds
+        self._port.waiting.pop(self, None)
+        self._port.waiting[self] = None
 
-    def _arrival_is_late(self) -> None:
-        if self.flow.read_paused or (self._arriving is Arriving.HEAD and self._answering()):
-            # It is we who keep it waiting, or its answer has yet to be sent.
-            self._arrival.set(self._limits.head_seconds)
-        elif self._arriving is Arriving.BODY and self._answering():
-            self._refuse(errors.RequestTimeout())
-        else:
-            self.evict()
+    def _fail(self, error: errors.ServiceError) -> None:
+        """Stop the parser: uvicorn then calls `send_400_response`. The error itself stays without a traceback, whose
+        frames would keep this connection in memory (reference cycle)."""
+        self._fault = error
+        raise ValueError
 
-    def _refused_early(self) -> bool:
-        """Answer here and now, where that is sure to be the right answer and nothing else is on its way.
-
-        What goes the long way is held to what was found here: else it would find the room that was made meanwhile, and
-        take all of it from those who are answered at once.
-        """
-        if self._answering() or self.parser.get_method() != b"POST":
-            return False
-        path, with_query, _ = self.url.partition(b"?")
-        refusal = self._door.early(path, self.headers)
-        if refusal is None:
-            return False
-        lasts = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
-        if with_query or not lasts or self.expect_100_continue or self.flow.write_paused:
-            self.scope["extensions"][REFUSED] = refusal.error  # type: ignore[assignment] # ASGI lets servers add theirs
-            return False
-        self._answer(refusal)
-        self.cycle = ANSWERED  # type: ignore[assignment] # uvicorn asks it for no more than what stands there
-        return True
-
-    def _answer(self, refusal: Refusal) -> None:
-        self._door.on_refusal(refusal)
-        self.transport.write(self._door.answers.to(refusal, self.server_state.default_headers))
-
-    def _await_next(self) -> None:
-        """Another request may come on this connection, and has its time for that."""
-        self._unset_keepalive_if_required()
-        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
-
-    def _failed(self, fault: type[errors.ServiceError], *found: str) -> errors.ServiceError:
-        """To be raised within the parser, which then stops and says only that it was stopped."""
-        self._fault = partial(fault, *found)
-        return self._fault()
-
-    def _ours(self, stopped: Exception) -> errors.ServiceError:
-        """What nobody raised on purpose: a fault of this code, which must not pass for the client's."""
-        _log.error("fault in the protocol", exc_info=stopped)
-        return errors.ServerFault()
+    def _refuse_ambiguity(self) -> None:
+        """Refuse a head in which another parser might see another request (request smuggling)."""
+        version = self.parser.get_http_version()
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+        if self.parser.get_method() == b"CONNECT":
+            self._fail(errors.MalformedHttp("this is no proxy: CONNECT leads nowhere"))
+        if version not in ("1.0", "1.1"):
+            self._fail(errors.MalformedHttp("only HTTP/1.1 and HTTP/1.0 are supported"))
+        if hosts > 1 or (version == "1.1" and not hosts):
+            self._fail(errors.MalformedHttp("a request has exactly one Host header"))
+        if codings and (version == "1.0" or codings != [b"chunked"]):
+            self._fail(errors.MalformedHttp("Transfer-Encoding can only be chunked, once, and not in HTTP/1.0"))
 
     def _refuse(self, error: errors.ServiceError) -> None:
-        """Read nothing more, and close when all that can be answered is answered."""
-        self._deaf = True
-        self._arrival.clear()
-        if not self._answering():
-            if self._arriving is Arriving.BODY:
-                return self.evict()  # it has had its answer
-            self._answer(Refusal(error, new_request_id()))
-            self.transport.close()
-            return self._departure.set(self._limits.write_seconds)
-        self.cycle.keep_alive = False
-        if self._arriving is Arriving.BODY:
-            # Whoever reads this body answers: under its route, with its request's id, and once.
-            self._connection.refusal = error
-            self.cycle.message_event.set()
-        return None
+        """Respond with this error, read nothing more, and close the connection; after responses that are due before."""
+        if self._refused:
+            return
+        self._refused, self._fault = True, None
+        at_work, of_this_request = self._at_work(), self._reading == "body"
+        if at_work and (not of_this_request or self.pipeline or self.cycle.response_started):
+            self.cycle.keep_alive = False
+        elif of_this_request and not at_work:
+            self.abort()  # it has its response
+        else:
+            if at_work:  # the application gets `http.disconnect` in place of the rest of the body
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            request_id = new_request_id()
+            self.transport.write(raw_response(error, request_id, self.server_state.default_headers))
+            self.transport.write_eof()
+            self._wait(self._limits.closing_seconds)
+            self._port.on_refusal(error, request_id)

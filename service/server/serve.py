@@ -9,6 +9,7 @@ import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,16 +19,10 @@ from starlette.types import ASGIApp
 
 from service.app import App
 from service.http.browsers import NOSNIFF
-from service.http.connections import Connections
-from service.http.door import Door
-from service.process.accepting import Acceptor
 from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
-from service.server.protocol import LimitedProtocol
-from service.server.sockets import let_nobody_in, listen
+from service.server.protocol import LimitedProtocol, Port
+from service.server.sockets import BACKLOG, listen
 
-KEEP_ALIVE_SECONDS = 75
-"""Longer than proxies keep an idle connection (60 by default in nginx and in clouds' balancers): were we the first to
-close it, a request that is just being written would be lost, and a POST is not sent again."""
 LAST_CALL_SECONDS = 0.1
 """After the port closed, connections stay open this long: what was sent just before is still read and answered."""
 REFUSE_AFTER = 0.8
@@ -41,53 +36,37 @@ _log = structlog.get_logger()
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that leaves the signals to us, since two of them share one process, and the accepting too."""
+    """uvicorn's server without its signal handlers, since two share one process, and with the deadlines of `Port`."""
 
-    def __init__(self, config: uvicorn.Config, door: Door, *, shared: bool) -> None:
+    def __init__(self, config: uvicorn.Config, port: Port) -> None:
         super().__init__(config)
-        self._door = door
-        self._shared = shared
-        self._acceptor: Acceptor | None = None
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept from the one socket it is given, which listens already."""
-        assert sockets is not None
-        self.servers = []
-        self._acceptor = Acceptor(sockets[0], self._door, self._protocol, self.server_state, shared=self._shared)
-        self._acceptor.start()
-        self.started = True
+        self._port = port
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def stop_listening(self) -> None:
-        """Take who is waiting and nobody else, and make every answer from now on its connection's last.
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn calls it ten times a second."""
+        self._port.close_late(asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
 
-        Both for requests that are on their way: the kernel resets connections that nobody accepted, and closing an idle
-        connection is a race that a client loses who is just writing. One who is told to leave writes no more on it.
-        """
+    def close_after_response(self) -> None:
+        """Make every response from now on the last of its connection. Closing an idle connection instead is a race:
+        a client that is just sending a request on it loses that request."""
         for headers in (self.config.encoded_headers, self.server_state.default_headers):
             headers.append((b"connection", b"close"))
-        if self._acceptor is not None:
-            await self._acceptor.stop()
-
-    def _protocol(self) -> LimitedProtocol:
-        return LimitedProtocol(self._door, self.config, self.server_state)
 
 
 async def serve_public(
-    app: App, listener: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None], *, shared: bool = False
+    app: App, listener: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None]
 ) -> None:
-    """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts. `shared`:
-    other processes serve on this socket too, and may go on."""
+    """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts."""
     drain_seconds = app.settings.drain_seconds
-    server = _server(app.public, public_door(app), drain_seconds, shared=shared)
+    server = _server(app.public, public_port(app), drain_seconds)
     async with running(server, listener, stop):
         on_listening()
         await stop.wait()
-        if not shared:
-            await let_nobody_in(listener)
         refuse_after = REFUSE_AFTER * drain_seconds
         app.drain(min(BODY_GRACE_SECONDS, refuse_after))
         _log.info("draining", at_most_seconds=drain_seconds)
@@ -125,26 +104,27 @@ async def running(server: Server, listener: socket.socket, stop: asyncio.Event) 
     try:
         yield
     finally:
-        await server.stop_listening()
+        server.close_after_response()
         await asyncio.sleep(LAST_CALL_SECONDS)
         server.should_exit = True
         await task
 
 
-def public_door(app: App) -> Door:
-    connections = Connections(allowed_connections(app.settings.max_connections), app.metrics.connection_evicted)
-    return Door(PUBLIC, connections, app.refused, app.early)
+def public_port(app: App) -> Port:
+    allowed = allowed_connections(app.settings.max_connections)
+    return Port(PUBLIC, allowed, app.refused, app.metrics.connection_evicted)
 
 
 def management_server(app: FastAPI) -> Server:
     """With connections of its own: whatever happens on the public port, probes and metrics are answered."""
-    door = Door(MANAGEMENT, Connections(MANAGEMENT_CONNECTIONS, newest_first=True), lambda _refusal: None)
-    return _server(app, door, MANAGEMENT_DRAIN_SECONDS)
+    port = Port(MANAGEMENT, MANAGEMENT_CONNECTIONS, lambda _error, _request_id: None, lambda: None)
+    return _server(app, port, MANAGEMENT_DRAIN_SECONDS)
 
 
-def _server(app: ASGIApp, door: Door, drain_seconds: float, *, shared: bool = False) -> Server:
+def _server(app: ASGIApp, port: Port, drain_seconds: float) -> Server:
     config = uvicorn.Config(
         app,
+        http=partial(LimitedProtocol, port),  # type: ignore[arg-type] # uvicorn calls it as it would the class
         ws="none",
         lifespan="off",
         log_config=None,
@@ -152,10 +132,11 @@ def _server(app: ASGIApp, door: Door, drain_seconds: float, *, shared: bool = Fa
         server_header=False,
         headers=[NOSNIFF],
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        backlog=BACKLOG,
+        timeout_keep_alive=math.ceil(port.limits.idle_seconds),
         timeout_graceful_shutdown=math.ceil(drain_seconds),
     )
-    return Server(config, door, shared=shared)
+    return Server(config, port)
 
 
 def stop_signal() -> asyncio.Event:

@@ -1,10 +1,6 @@
-"""The sockets: bound before anything is loaded, listening only when the service is ready, and closed without a loss."""
+"""The sockets: bound before anything is loaded, listening only when the service is ready."""
 
-import asyncio
-import contextlib
-import ctypes
 import socket
-import struct
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from models.errors import TicketRouterError
@@ -12,11 +8,6 @@ from models.errors import TicketRouterError
 Address = IPv4Address | IPv6Address
 
 BACKLOG = 2048
-HANDSHAKE_SECONDS = 0.02
-"""From the moment that nobody new is let in until who was just being let in is there."""
-_SO_ATTACH_FILTER = 26
-# A packet filter (Linux's classic BPF, from the TCP header on): load the flags; drop what has SYN; keep the rest.
-_NO_SYN = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 0x02, 0x06, 0, 0, 0, 0x06, 0, 0, 0xFFFFFFFF)
 
 
 class PortError(TicketRouterError):
@@ -43,19 +34,6 @@ def listen(listener: socket.socket) -> None:
     except OSError as error:
         port = listener.getsockname()[1]
         raise PortError(f"cannot listen on port {port}: {error.strerror}; choose another") from error
-
-
-async def let_nobody_in(listener: socket.socket) -> None:
-    """From now on nobody new comes into the port's queue, and soon after nobody is on the way there: it can be emptied
-    and closed. Between a look into an open queue and its closing one more may come, whom the kernel then resets.
-
-    Whoever asks meanwhile asks again after a second, as TCP does, and is refused by the closed port. Where the system
-    has no such filter all stays as it was.
-    """
-    program = ctypes.create_string_buffer(_NO_SYN)
-    with contextlib.suppress(OSError):
-        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", 4, ctypes.addressof(program)))
-        await asyncio.sleep(HANDSHAKE_SECONDS)
 
 
 def refuse_one_port(public: socket.socket, management: socket.socket) -> None:

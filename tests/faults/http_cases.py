@@ -3,6 +3,7 @@
 import gzip
 import json
 
+from service.http.body import BODY_SECONDS
 from service.server.limits import Limits
 from tests.faults.wire import CLOSED, Case, Drip, Result
 
@@ -31,9 +32,17 @@ def chunked(chunk: bytes, times: int, *lines: str) -> bytes:
     return head("Transfer-Encoding: chunked", *lines) + (b"%x\r\n%s\r\n" % (len(chunk), chunk)) * times + b"0\r\n\r\n"
 
 
-def http_cases(limits: Limits) -> list[Case]:
+def http_cases(limits: Limits, body_seconds: float = BODY_SECONDS) -> list[Case]:
     """Every case, with the longest times that follow from these limits."""
-    return [*_slow_heads(limits), *_slow_bodies(limits), *_large(), *_framing(), *_lines(), *_kinds(), *_json()]
+    return [
+        *_slow_heads(limits),
+        *_slow_bodies(limits, body_seconds),
+        *_large(),
+        *_framing(),
+        *_lines(),
+        *_kinds(),
+        *_json(),
+    ]
 
 
 def head_cases(limits: Limits) -> list[Case]:
@@ -55,8 +64,8 @@ def _slow_heads(limits: Limits) -> list[Case]:
     return [Case(name, script, gone, seconds) for name, script in table]
 
 
-def _slow_bodies(limits: Limits) -> list[Case]:
-    seconds, late = limits.head_seconds + limits.body_seconds + SLACK_SECONDS, frozenset[Result]({408, CLOSED})
+def _slow_bodies(limits: Limits, body_seconds: float) -> list[Case]:
+    seconds, late = limits.head_seconds + body_seconds + SLACK_SECONDS, frozenset[Result]({408, CLOSED})
     step = limits.head_seconds / 10
     chunks = head("Transfer-Encoding: chunked")
     table: list[tuple[str, tuple[bytes | Drip, ...]]] = [

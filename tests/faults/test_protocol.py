@@ -1,35 +1,30 @@
-"""The protocol by itself, on a real event loop and a real socket, with whatever bytes in whatever pieces."""
+"""The protocol by itself, on a real event loop and a real socket, with any bytes in any pieces."""
 
 import asyncio
+import gc
+import math
+import weakref
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from structlog.testing import capture_logs
 
-from service.errors import Overloaded
 from service.http.body import BodyReader
-from service.http.early import Early, never
 from service.http.fast_path import application
 from service.http.middleware import Problems, RequestId
-from service.http.piecewise import PIECE_BYTES
-from service.http.refusals import Refusal
-from service.http.request_id import Headers
-from service.server.deadline import Deadline
 from service.server.limits import PUBLIC
-from service.share import Share
+from service.server.protocol import LimitedProtocol
 from tests.faults.accepted import accepted
 from tests.faults.http_cases import GOOD, chunked, get, head, post
 from tests.faults.wire import STATUS
 
-LIMITS = replace(PUBLIC, head_seconds=0.3, body_seconds=0.3, write_seconds=0.3)
-IDLE_SECONDS = 0.2
+LIMITS = replace(PUBLIC, head_seconds=0.3, idle_seconds=0.2, closing_seconds=0.3)
 SECONDS = 20
+BODY_SECONDS = 0.3
 BODY_BYTES = 1000
 SOUND = (post(GOOD), chunked(GOOD, 2), get(), head("Content-Length: 2000"), get("Connection: Upgrade", "Upgrade: h2c"))
 
@@ -38,128 +33,141 @@ pieces = st.lists(st.one_of(st.sampled_from(SOUND), st.binary(max_size=40)), max
 
 async def echo(request: Request) -> PlainTextResponse:
     loop = asyncio.get_running_loop()
-    body = await BodyReader().read(request, BODY_BYTES, loop.time() + SECONDS)
+    body = await BodyReader(BODY_SECONDS).read(request, BODY_BYTES, loop.time() + SECONDS)
     return PlainTextResponse(str(len(body)))
 
 
-def full(_target: bytes, _headers: Headers) -> Refusal:
-    return Refusal(Overloaded(1), "id-1")
-
-
-async def exchange(parts: list[bytes], early: Early = never, share: Share | None = None) -> bytes:
+async def exchange(*parts: bytes) -> bytes:
     """What comes back for these parts, sent one after another, until the connection is closed."""
-    app = RequestId(Problems(application(echo)))
-    protocol, _, theirs = await accepted(app, LIMITS, early, IDLE_SECONDS, share)
+    protocol, _, theirs = await accepted(RequestId(Problems(application(echo))), LIMITS)
     reader, writer = await asyncio.open_connection(sock=theirs)
     for part in parts:
         writer.write(part)
         await asyncio.sleep(0)
     try:
         async with asyncio.timeout(SECONDS):
-            received = await reader.read()
+            received = b""
+            while data := await _read(reader, protocol):
+                received += data
     except ConnectionError:
-        received = b""
+        pass
     finally:
         writer.transport.abort()
     async with asyncio.timeout(SECONDS):
-        while protocol._door.connections:  # noqa: ASYNC110 - one that lingers learns of the end in a later turn
+        while protocol.connections:  # noqa: ASYNC110 - the protocol learns of the end in a later turn of the loop
             await asyncio.sleep(0)
     return received
 
 
+async def _read(reader: asyncio.StreamReader, protocol: LimitedProtocol) -> bytes:
+    """The next piece; meanwhile late connections are closed, as the server's tick does."""
+    reading = asyncio.create_task(reader.read(65536))
+    while not (await asyncio.wait({reading}, timeout=0.05))[0]:
+        protocol._port.close_late(asyncio.get_running_loop().time())
+    return await reading
+
+
 @settings(max_examples=40, deadline=None)
-@given(pieces, st.lists(st.integers(0, 400), max_size=5), st.sampled_from([never, full]))
-def test_any_bytes_cut_anywhere_come_to_an_end_without_a_5xx(raw: bytes, cuts: list[int], early: Early) -> None:
-    """Answers that are no fault of ours, or none, and then the connection is closed: nothing hangs, nothing stays."""
+@given(pieces, st.lists(st.integers(0, 400), max_size=5))
+def test_any_bytes_cut_anywhere_come_to_an_end_without_a_5xx(raw: bytes, cuts: list[int]) -> None:
+    """Responses that are no fault of ours, or none, and then the connection is closed: nothing hangs, nothing stays."""
     places = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
-    received = asyncio.run(exchange([raw[start:end] for start, end in pairwise(places)], early))
+    received = asyncio.run(exchange(*(raw[start:end] for start, end in pairwise(places))))
     assert all(200 <= int(status) < 500 for status in STATUS.findall(received) if status != b"100")
     assert not received or received.startswith(b"HTTP/1.1 ")
 
 
-def test_a_fault_of_ours_is_a_500_and_told_to_the_log() -> None:
-    """The parser hides what stops it: taken for the client's, the fault would never be found."""
-
-    def broken(_target: bytes, _headers: Headers) -> None:
-        raise KeyError("a thing of the client's")
-
-    with capture_logs() as lines:
-        received = asyncio.run(exchange([post(GOOD) * 2], broken))
-    assert STATUS.findall(received) == [b"500"]
-    assert b'"code":"internal_error"' in received
-    assert b"connection: close\r\n" in received
-    (line,) = lines
-    assert (line["event"], line["log_level"]) == ("fault in the protocol", "error")
-    assert isinstance(line["exc_info"].__context__, KeyError)
-
-
-def test_the_same_bytes_in_any_pieces_get_the_same_answers() -> None:
+def test_the_same_bytes_in_any_pieces_get_the_same_responses() -> None:
     """Where the network cuts a request changes nothing."""
-    raw = post(GOOD) + chunked(GOOD, 2) + get("Connection: Upgrade", "Upgrade: h2c") + post(GOOD, "Connection: close")
-    for early, statuses in ((never, [b"200"] * 4), (full, [b"429", b"429", b"200", b"200"])):
-        whole = STATUS.findall(asyncio.run(exchange([raw], early)))
-        single = STATUS.findall(asyncio.run(exchange([bytes([byte]) for byte in raw], early)))
-        assert whole == single == statuses
+    raw = post(GOOD) + chunked(GOOD, 2) + get() + post(GOOD, "Connection: close")
+    whole = STATUS.findall(asyncio.run(exchange(raw)))
+    single = STATUS.findall(asyncio.run(exchange(*(bytes([byte]) for byte in raw))))
+    assert whole == single == [b"200"] * 4
 
 
-@pytest.mark.parametrize("one", [post(b" " * 900), chunked(b" " * 9, 100)], ids=["declared", "chunked"])
-def test_what_is_more_than_a_turns_share_is_parsed_in_the_next_turns(one: bytes) -> None:
-    """Nothing of it is lost, and the answers are the same."""
-    raw = one * 20
-    assert len(raw) > 4 * PIECE_BYTES
-    whole, pressed = (asyncio.run(exchange([raw], share=Share(size))) for size in (len(raw), 1))
-    assert STATUS.findall(pressed) == STATUS.findall(whole) == [b"200"] * 20
+def test_an_upgrade_is_ignored_and_its_response_is_the_last() -> None:
+    """The parser takes what follows for the other protocol: a request in it must not be dropped without a word."""
+    received = asyncio.run(exchange(get("Connection: Upgrade", "Upgrade: h2c"), get()))
+    assert STATUS.findall(received) == [b"200"]
+    assert b"connection: close\r\n" in received
 
 
-def test_a_share_is_for_one_turn_and_for_all() -> None:
-    """Who comes when it is used up waits, and not for longer than the turn."""
-
-    async def play() -> list[bool]:
-        share = Share(100)
-        found = []
-        for _ in range(2):
-            share.take(60)
-            found.append(share.left <= 0)
-            share.take(60)
-            found.append(share.left <= 0)
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        return found
-
-    assert asyncio.run(play()) == [False, True] * 2
+def test_responses_to_earlier_requests_come_before_the_end_of_a_malformed_one() -> None:
+    """A 400 in their place would be taken for the response to the first."""
+    received = asyncio.run(exchange(post(GOOD) * 2 + b"garbage\r\n\r\n"))
+    assert STATUS.findall(received) == [b"200"] * 2
+    assert received.count(b"connection: close") == 1
 
 
-def test_a_deadline_that_moves_rings_once_and_at_its_last_place() -> None:
-    """Moved on, moved back and cleared: only what was said last counts."""
-
-    async def play() -> list[str]:
-        rung: list[str] = []
-        loop = asyncio.get_running_loop()
-        moved, cleared = Deadline(loop, lambda: rung.append("moved")), Deadline(loop, lambda: rung.append("cleared"))
-        moved.set(0.01)
-        moved.set(30)
-        cleared.set(0.01)
-        cleared.clear()
-        await asyncio.sleep(0.1)
-        assert rung == []
-        moved.set(0.01)
-        await asyncio.sleep(0.1)
-        moved.end()
-        return rung
-
-    assert asyncio.run(play()) == ["moved"]
+def test_a_malformed_body_ends_its_request_with_a_400() -> None:
+    """The client gets the problem, and the application no half body."""
+    received = asyncio.run(exchange(head("Transfer-Encoding: chunked") + b"2\r\nab\r\n", b"zz\r\n"))
+    assert STATUS.findall(received) == [b"400"]
+    assert b'"code":"malformed_http"' in received
 
 
-def test_a_deadline_that_is_all_but_there_can_be_moved() -> None:
-    """uvloop has plain handles for what is less than half a millisecond away, which do not tell when they ring."""
+def test_a_client_that_got_no_100_continue_is_let_go_with_its_response() -> None:
+    """It may send the body or its next request: read on, the request would be taken for the body."""
+    too_large = head(f"Content-Length: {BODY_BYTES + 1}", "Expect: 100-continue")
+    received = asyncio.run(exchange(too_large, post(GOOD)))
+    assert STATUS.findall(received) == [b"413"]
 
-    async def play() -> list[str]:
-        rung: list[str] = []
-        near = Deadline(asyncio.get_running_loop(), lambda: rung.append("near"))
-        near.set(0.0001)
-        near.set(0.00001)
-        near.set(0.02)
-        await asyncio.sleep(0.1)
-        return rung
 
-    assert uvloop.run(play()) == ["near"]
+@pytest.mark.parametrize(
+    "sent", [get(), get()[:-2], post(GOOD)[:-1], b""], ids=["idle", "half a head", "half a body", "silent"]
+)
+def test_a_reset_connection_leaves_no_timer(sent: bytes) -> None:
+    """uvicorn lets its keep-alive timer run, and with it the request stays in memory."""
+
+    async def play() -> "weakref.ref[LimitedProtocol]":
+        protocol, transport, theirs = await accepted(RequestId(Problems(application(echo))))
+        theirs.sendall(sent)
+        await asyncio.sleep(0.02)
+        transport.abort()
+        protocol.connection_lost(ConnectionResetError())
+        await asyncio.sleep(0.02)
+        theirs.close()
+        return weakref.ref(protocol)
+
+    gc.disable()
+    try:
+
+        async def gone() -> bool:
+            reference = await play()
+            await asyncio.sleep(0.02)
+            return reference() is None
+
+        assert asyncio.run(gone())
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [post(GOOD), get() * 3, head("Content-Length: 9"), b"GET / HTTP/1.1\r\n\r\n", get() + b"\r\n\0"],
+    ids=["its answer", "three answers", "half-way", "refused", "an answer, then refused"],
+)
+def test_a_client_that_leaves_leaves_no_reference_cycles(sent: bytes) -> None:
+    """Before its response, or with a refusal: cycles outlive many collections, and memory grows."""
+
+    async def play() -> "weakref.ref[LimitedProtocol]":
+        gate = asyncio.Event()
+
+        async def late(request: Request) -> PlainTextResponse:
+            await gate.wait()
+            return PlainTextResponse(await BodyReader().read(request, len(GOOD), math.inf))
+
+        protocol, _, theirs = await accepted(RequestId(Problems(application(late))))
+        theirs.sendall(sent)
+        await asyncio.sleep(0.02)
+        theirs.close()
+        await asyncio.sleep(0.02)
+        gate.set()
+        await asyncio.sleep(0.02)
+        return weakref.ref(protocol)
+
+    gc.disable()
+    try:
+        assert asyncio.run(play())() is None
+    finally:
+        gc.enable()

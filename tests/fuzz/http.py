@@ -10,17 +10,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from uvicorn.server import ServerState
 
-from service.errors import Overloaded
 from service.http.body import BodyReader
-from service.http.connections import Connections
-from service.http.door import Door
-from service.http.early import never
 from service.http.fast_path import application
 from service.http.middleware import Problems, RequestId
-from service.http.refusals import Refusal
-from service.http.request_id import Headers
 from service.server.limits import PUBLIC
-from service.server.protocol import LimitedProtocol
+from service.server.protocol import LimitedProtocol, Port
 
 BODY_BYTES = 1000
 TURNS = 12
@@ -69,18 +63,13 @@ async def _echo(request: Request) -> PlainTextResponse:
     return PlainTextResponse(str(len(body)))
 
 
-def _full(_target: bytes, _headers: Headers) -> Refusal:
-    return Refusal(Overloaded(1), "id-1")
-
-
 @cache
 def _loop() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
 def http(data: bytes) -> None:
-    """Any bytes in two pieces get no 5xx, and the connection leaves no trace. The first byte says where the cut is, and
-    whether the port is full."""
+    """Any bytes in two pieces get no 5xx, and the connection leaves no trace. The first byte says where the cut is."""
     _loop().run_until_complete(_feed(data))
 
 
@@ -88,9 +77,9 @@ async def _feed(data: bytes) -> None:
     errors: list[BaseException] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
     config = uvicorn.Config(RequestId(Problems(application(_echo))), log_config=None, ws="none", lifespan="off")
-    door = Door(PUBLIC, Connections(1), lambda _refusal: None, _full if data[:1] > b"\x7f" else never)
-    protocol, transport = LimitedProtocol(door, config, ServerState()), _Transport()
-    door.connections.add(protocol)
+    port = Port(PUBLIC, 1, lambda _error, _request_id: None, lambda: None)
+    protocol = LimitedProtocol(port, config=config, server_state=ServerState(), app_state={})
+    transport = _Transport()
     protocol.connection_made(transport)
     cut = data[0] if data else 0
     for piece in (data[1 : 1 + cut], data[1 + cut :]):
@@ -102,5 +91,5 @@ async def _feed(data: bytes) -> None:
     for _ in range(TURNS):
         await asyncio.sleep(0)
     assert not errors, errors[0]
-    assert len(door.connections) == 0, "the connection is forgotten"
+    assert not port.waiting, "the connection is forgotten"
     assert all(int(status) < 500 for status in _STATUS.findall(transport.written)), "no fault of ours"
