@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import errno
 import socket
-import time
 from collections.abc import Callable
 
 import structlog
@@ -22,9 +21,6 @@ from service.server.protocol import LimitedProtocol
 
 AT_ONCE = 32
 """Accepted before the loop turns to those it has: a flood of connections must not stop the requests."""
-ANOTHERS_TURN_SECONDS = 1e-9
-"""Where processes share a socket each takes one connection and pauses for as short as the system can (some 50 µs), so
-that another one wakes meanwhile: else the first takes all that come together, and a client's pool is one worker's."""
 PAUSE_SECONDS = 0.1
 """How long nobody is accepted after the system refused: it would refuse again at once, and again."""
 TOLD_SECONDS = 10
@@ -35,7 +31,7 @@ _log = structlog.get_logger()
 
 
 class Acceptor:
-    """Use from one event loop only. `shared`: other processes accept on this socket too."""
+    """Use from one event loop only."""
 
     def __init__(
         self,
@@ -43,14 +39,11 @@ class Acceptor:
         door: Door,
         make: Callable[[], LimitedProtocol],
         state: ServerState,
-        *,
-        shared: bool,
     ) -> None:
         self._listener = listener
         self._door = door
         self._make = make
         self._state = state
-        self._shared = shared
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[object]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -59,7 +52,7 @@ class Acceptor:
     def start(self) -> None:
         self._pause = None
         self._listener.setblocking(False)
-        self._loop.add_reader(self._listener, self._take_turns if self._shared else self._accept)
+        self._loop.add_reader(self._listener, self._accept)
 
     async def stop(self) -> None:
         """Take who is waiting and nobody else, and close the port."""
@@ -75,25 +68,19 @@ class Acceptor:
         if self._pause is not None:
             self._pause.cancel()
 
-    def _take_turns(self) -> None:
-        if self._accept(1):
-            time.sleep(ANOTHERS_TURN_SECONDS)
-
-    def _accept(self, at_most: int = AT_ONCE) -> int:
-        """How many there were, of so many at most."""
-        for taken in range(at_most):
+    def _accept(self, at_most: int = AT_ONCE) -> None:
+        for _ in range(at_most):
             try:
                 connection, _ = self._listener.accept()
             except OSError as error:  # nobody waits, or who did has left
                 if error.errno in EXHAUSTED:
                     self._make_way()
-                return taken
+                return
             connection.setblocking(False)
             if self._door.connections.has_room():
                 self._connect(connection)
             else:
                 self._turn_away(connection)
-        return at_most
 
     def _connect(self, connection: socket.socket) -> None:
         protocol = self._make()

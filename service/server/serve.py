@@ -1,6 +1,7 @@
-"""uvicorn as this service runs it: the public application from its first request to its last, the management beside it.
+"""The process from the first bound port to the last answered request: uvicorn for the public and the management port.
 
-`server.py` runs both in one process, `worker.py` the public one in each of several, `workers.py` the management.
+Order at start: both ports are bound (a taken one fails before seconds go into loading), the management port answers,
+the bundle is loaded and checked, and only then does the public port listen.
 """
 
 import asyncio
@@ -9,21 +10,27 @@ import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from ipaddress import ip_address
 from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service.app import App
+from service.access.watching import following
+from service.app import App, create_app
 from service.http.browsers import NOSNIFF
 from service.http.connections import Connections
 from service.http.door import Door
 from service.process.accepting import Acceptor
 from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
+from service.server.malloc import return_large_pieces
 from service.server.protocol import LimitedProtocol
-from service.server.sockets import let_nobody_in, listen
+from service.server.reload_triggers import reloading
+from service.server.sockets import bind, let_nobody_in, listen, refuse_one_port
+from service.settings import Settings
 
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection (60 by default in nginx and in clouds' balancers): were we the first to
@@ -40,20 +47,56 @@ POLL_SECONDS = 0.01
 _log = structlog.get_logger()
 
 
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        TicketRouterError: it cannot start; the message says why.
+    """
+    return_large_pieces()
+    with contextlib.ExitStack() as stack:
+        public = stack.enter_context(bind(settings.host, settings.port))
+        management = stack.enter_context(bind(settings.management_host, settings.management_port))
+        refuse_one_port(public, management)
+        _warn_without_keys(settings, public, management)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, public, management))
+
+
+async def _serve(settings: Settings, public: socket.socket, management: socket.socket) -> None:
+    app = create_app(settings)
+    app.access.open()
+    stop = stop_signal()
+
+    def on_listening() -> None:
+        _log.info("listening", port=public.getsockname()[1], management_port=management.getsockname()[1])
+
+    try:
+        watch = management_server(app.management)
+        async with (
+            following(app.access),
+            reloading(app.admin, app.access, settings),
+            running(watch, management, stop),
+        ):
+            if await started(app.start(), stop):
+                await serve_public(app, public, stop, on_listening)
+    finally:
+        await app.stop()
+
+
 class Server(uvicorn.Server):
     """A uvicorn server that leaves the signals to us, since two of them share one process, and the accepting too."""
 
-    def __init__(self, config: uvicorn.Config, door: Door, *, shared: bool) -> None:
+    def __init__(self, config: uvicorn.Config, door: Door) -> None:
         super().__init__(config)
         self._door = door
-        self._shared = shared
         self._acceptor: Acceptor | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept from the one socket it is given, which listens already."""
         assert sockets is not None
         self.servers = []
-        self._acceptor = Acceptor(sockets[0], self._door, self._protocol, self.server_state, shared=self._shared)
+        self._acceptor = Acceptor(sockets[0], self._door, self._protocol, self.server_state)
         self._acceptor.start()
         self.started = True
 
@@ -77,17 +120,15 @@ class Server(uvicorn.Server):
 
 
 async def serve_public(
-    app: App, listener: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None], *, shared: bool = False
+    app: App, listener: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None]
 ) -> None:
-    """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts. `shared`:
-    other processes serve on this socket too, and may go on."""
+    """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts."""
     drain_seconds = app.settings.drain_seconds
-    server = _server(app.public, public_door(app), drain_seconds, shared=shared)
+    server = _server(app.public, public_door(app), drain_seconds)
     async with running(server, listener, stop):
         on_listening()
         await stop.wait()
-        if not shared:
-            await let_nobody_in(listener)
+        await let_nobody_in(listener)
         refuse_after = REFUSE_AFTER * drain_seconds
         app.drain(min(BODY_GRACE_SECONDS, refuse_after))
         _log.info("draining", at_most_seconds=drain_seconds)
@@ -142,7 +183,7 @@ def management_server(app: FastAPI) -> Server:
     return _server(app, door, MANAGEMENT_DRAIN_SECONDS)
 
 
-def _server(app: ASGIApp, door: Door, drain_seconds: float, *, shared: bool = False) -> Server:
+def _server(app: ASGIApp, door: Door, drain_seconds: float) -> Server:
     config = uvicorn.Config(
         app,
         ws="none",
@@ -155,7 +196,7 @@ def _server(app: ASGIApp, door: Door, drain_seconds: float, *, shared: bool = Fa
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=math.ceil(drain_seconds),
     )
-    return Server(config, door, shared=shared)
+    return Server(config, door)
 
 
 def stop_signal() -> asyncio.Event:
@@ -164,3 +205,9 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def _warn_without_keys(settings: Settings, *listeners: socket.socket) -> None:
+    hosts = [str(listener.getsockname()[0]) for listener in listeners]
+    if settings.keys_file is None and not all(ip_address(host).is_loopback for host in hosts):
+        _log.warning("no keys: whoever reaches the ports may use them; see --keys-file", hosts=hosts)
