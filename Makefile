@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service training
-.PHONY: help env programs demo test slow faults soak fuzz dashboard monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints licences sbom service-env clean
+.PHONY: help env programs demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints licences sbom service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,7 +50,6 @@ faults: env programs ## the catalogue of faults in its long form, with the limit
 	$(BIN)/python -m tests.faults.mutations --count 10000
 	$(BIN)/python -m tests.faults.kills --count 1000
 	$(BIN)/python -m tests.faults.drains --count 100
-	$(BIN)/python -m tests.faults.drains --count 40 -- --workers 2
 	$(BIN)/python -m tests.faults.restarts --count 200
 	$(BIN)/python -m tests.faults.series --count 100000
 	$(BIN)/python -m tests.faults.flood
@@ -64,9 +63,6 @@ soak: env ## everything clients do, 300,000 times; memory's slope, what stays op
 
 fuzz: env ## the readers of mails, texts, HTML, JSON and HTTP under libFuzzer; FUZZ="--runs 200000" (each of five) or --seconds
 	$(BIN)/python -m tests.fuzz $(FUZZ)
-
-dashboard: env ## write Grafana's dashboard from its code
-	$(BIN)/python -m k8s.dashboard
 
 monitoring-test: env ## dashboard and alerts against a real Prometheus, after two minutes of load; an alert fires and ends
 	MONITORING_LOAD_SECONDS=120 $(BIN)/python -m pytest tests/monitoring -m "slow or not slow" --timeout 600

@@ -1,13 +1,12 @@
 """The one composition root: settings → the two applications and what they share.
 
-Nothing is read or opened before `App.start`; `server.py` starts and stops it, tests do the same.
+Nothing is read or opened before `App.start`; `server/serve.py` starts and stops it, tests do the same.
 """
 
 import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 from fastapi import FastAPI
@@ -19,8 +18,8 @@ from starlette.types import ASGIApp
 
 from models.bundle.bundle import Bundle
 from service.access.access import Access
-from service.admin.routes import Managed, Management
-from service.admin.status import OneProcess
+from service.admin.routes import Management
+from service.admin.service import AdminService
 from service.api.openapi import Document, documented_statuses
 from service.api.routes import Api
 from service.errors import ServiceError
@@ -71,18 +70,18 @@ class App:
     traces: Traces
     access: Access
     settings: Settings
-    process: OneProcess
+    admin: AdminService
     document: Callable[[], Document]
 
-    async def start(self, bundle: Path | None = None, worker: int | None = None) -> None:
-        """Open the settings' bundle or this one, replay its golden rows and be ready. `worker`: which of several it is.
+    async def start(self) -> None:
+        """Open the bundle, replay its golden rows and be ready.
 
         Raises:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
             TracesError: traces are asked for and cannot be had.
         """
-        self.traces.start(worker)
-        engine = await self.loader.start(bundle)
+        self.traces.start()
+        engine = await self.loader.start()
         # What stands now (`loader` has just swept up) stands for good: the collector need not walk through it again.
         gc.freeze()
         gc.set_threshold(*COLLECT)
@@ -120,7 +119,7 @@ class App:
     async def stop(self) -> None:
         """Give back what waits, let what runs finish, end the threads. Harmless when nothing was started."""
         self.lifecycle.drain()
-        await self.loader.close()
+        self.loader.stop()
         await self.router.close()
         self.offload.close()
         self.traces.stop(self.settings.drain_seconds)
@@ -135,14 +134,14 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     access = Access(settings.keys_file, metrics.registry)
     api = Api(router, metrics, telemetry, offload, bodies, access, settings)
     documented, public = _public(api, metrics, traces)
-    process = OneProcess(router, loader, metrics, lifecycle)
+    admin = AdminService(router, loader, metrics, lifecycle)
 
     def document() -> Document:
         return api.document(documented)
 
     return App(
         public,
-        management_app(document, process, access, bodies),
+        _management(document, admin, access, bodies),
         router,
         loader,
         metrics,
@@ -152,17 +151,16 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         traces,
         access,
         settings,
-        process,
+        admin,
         document,
     )
 
 
-def management_app(document: Callable[[], Document], managed: Managed, access: Access, bodies: BodyReader) -> FastAPI:
-    """What the management port serves: of one process, or of several as one."""
+def _management(document: Callable[[], Document], admin: AdminService, access: Access, bodies: BodyReader) -> FastAPI:
     management = _application(
         "Ticket router, management", [Middleware(RequestId), Middleware(BrowserPolicy), Middleware(Problems)]
     )
-    Management(document, managed, Gate(access), bodies).add_to(management)
+    Management(document, admin, Gate(access), bodies).add_to(management)
     return management
 
 

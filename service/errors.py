@@ -187,18 +187,9 @@ class ReloadRefused(ServiceError):
     """This bundle must not or cannot serve here; the one before goes on. The message says why, and names its folder."""
 
 
-class ReloadInterrupted(ReloadRefused):
-    """Nothing was found against the bundle: a process ended, or was stopped. It may be tried again."""
-
-
 class ReloadRunning(ServiceError):
     def __init__(self) -> None:
         super().__init__("another reload is under way; ask again when it is done")
-
-
-class NoPrepared(ServiceError):
-    def __init__(self) -> None:
-        super().__init__("no bundle has been prepared")
 
 
 class NoSuchRoute(ServiceError):

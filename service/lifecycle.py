@@ -1,10 +1,9 @@
 """Where the process stands between start and stop, and how its last reload went; probes, metrics and status read it.
 
-`loader.py`, `process/server.py` and `process/workers.py` move it.
+`app.py` and `routing/reload.py` move it.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,8 +31,6 @@ class Lifecycle:
         """When the model took over that serves now, in Unix seconds; None: none does yet."""
         self._fault: str | None = None
         self._started = time.monotonic()
-        self.on_change: Callable[[], None] = lambda: None
-        """Called after every change; a worker tells its supervisor."""
 
     @property
     def uptime_seconds(self) -> float:
@@ -47,20 +44,16 @@ class Lifecycle:
     def ready(self) -> None:
         self.phase = "ready"
         self.served_since = time.time()
-        self.on_change()
 
     def drain(self) -> None:
         self.phase = "draining"
-        self.on_change()
 
     def fault(self, why: str) -> None:
         """Something that serves is broken and being replaced; what comes in nevertheless is still tried."""
         self._fault = why
-        self.on_change()
 
     def healed(self) -> None:
         self._fault = None
-        self.on_change()
 
     def reloaded(self, cause: str | None = None) -> None:
         """A reload ended. `cause`: why it was refused; None: another model serves now."""

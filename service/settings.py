@@ -89,10 +89,6 @@ class Settings(BaseSettings):
     """How often to look whether `bundle` points elsewhere, and reload if so. Unset: only when told, by
     `POST /admin/reload` or SIGHUP."""
 
-    workers: Count = 1
-    """Processes that serve on the one port, each with a model of its own; they share the cores. More than one pays
-    when a single Python process cannot feed the machine: beyond some 1,000 tickets per second."""
-
     queue_tokens: Count = 16384
     """Padded tokens that may wait before 429. About a second of work of a six-layer model on two cores, three on slow
     ones: longer queues only turn into answers that come too late."""
@@ -102,7 +98,7 @@ class Settings(BaseSettings):
     flood all is as before. On fast models `queue_tokens` is the narrower of the two."""
 
     max_connections: Count = 4000
-    """Connections open at once, per process; one more takes the place of the one that has kept us waiting longest.
+    """Connections open at once; one more takes the place of the one that has kept us waiting longest.
     Bounded by the limit of open files."""
 
     max_body_bytes: Count = 1_000_000

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.registry import Collector
 
 from service.access.audit import audit
 from service.access.caller import Caller
@@ -44,13 +43,8 @@ class Access:
         self._limiter = Limiter()
         self._looking = asyncio.Lock()
         self._metrics = None if path is None else KeyMetrics(registry)
-        for gauges in self.gauges:
-            registry.register(gauges)
-
-    @property
-    def gauges(self) -> tuple[Collector, ...]:
-        """For a registry of several processes together."""
-        return () if self._path is None else (KeyGauges(self._state),)
+        if path is not None:
+            registry.register(KeyGauges(self._state))
 
     def open(self) -> None:
         """Read the keys for the first time.

@@ -1,4 +1,4 @@
-"""Looking at the keys file every few seconds, in every process that asks for keys.
+"""Looking at the keys file every few seconds, if the service asks for keys.
 
 At its bytes, not at its times: mounted secrets are swapped by a symlink, and copied files may keep their dates.
 """

@@ -1,4 +1,4 @@
-"""Memory that this process and its workers use and may use together, as the kernel counts it before it ends them.
+"""Memory that this process uses and may use, as the kernel counts it before it ends the process.
 
 `gauges.py` shows both, so that "nearly full" can be told without asking the cluster.
 """
@@ -32,7 +32,7 @@ def memory_limit_bytes(cgroup: Path = _CGROUP) -> int:
 
 
 def memory_used_bytes(cgroup: Path = _CGROUP) -> int | None:
-    """What counts against the cgroup's limit, with what workers share counted once; None where there is no limit.
+    """What counts against the cgroup's limit; None where there is no limit.
 
     Without the pages of files that nobody has read for long: the kernel drops those before it ends a process.
     """

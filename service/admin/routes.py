@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Callable
-from typing import Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -14,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 
 from service.access.audit import audit
 from service.access.caller import Role
+from service.admin.service import AdminService
 from service.api.convert import JSON, media_type
 from service.api.openapi import Document
 from service.api.parse import parse_reload
-from service.api.schemas import ReloadOut, StatusOut
 from service.errors import NotReady, ServiceError
 from service.http.authorize import Gate, caller_of
 from service.http.body import BodyReader
@@ -29,28 +28,6 @@ from service.routing.router import deadline_in
 ASSETS = "/docs/assets"
 ADMIN_BODY_BYTES = 10_000
 ADMIN_BODY_SECONDS = 10.0
-
-
-class Managed(Protocol):
-    """What the port reports on and moves: one process, or several as one."""
-
-    def started(self) -> bool: ...
-
-    def why_not_ready(self) -> str | None: ...
-
-    async def metrics(self) -> bytes:
-        """Prometheus' text."""
-        ...
-
-    async def status(self) -> StatusOut: ...
-
-    async def reload(self, version: str | None) -> ReloadOut:
-        """Serve another bundle, or the configured one as it is now.
-
-        Raises:
-            NotReady, ReloadRunning, ReloadRefused: the one before goes on serving.
-        """
-        ...
 
 
 class Assets(StaticFiles):
@@ -65,11 +42,11 @@ class Assets(StaticFiles):
 
 
 class Management:
-    """The routes over what they report on. `document` gives the public API's OpenAPI document."""
+    """`document` gives the public API's OpenAPI document."""
 
-    def __init__(self, document: Callable[[], Document], managed: Managed, gate: Gate, bodies: BodyReader) -> None:
+    def __init__(self, document: Callable[[], Document], admin: AdminService, gate: Gate, bodies: BodyReader) -> None:
         self._document = functools.cache(document)
-        self._managed = managed
+        self._admin = admin
         self._gate = gate
         self._bodies = bodies
 
@@ -89,7 +66,7 @@ class Management:
         app.mount(ASSETS, Assets(packages=[("fastapi_offline", "static")]))
 
     async def metrics(self) -> Response:
-        return Response(await self._managed.metrics(), media_type=CONTENT_TYPE_LATEST)
+        return Response(self._admin.metrics(), media_type=CONTENT_TYPE_LATEST)
 
     async def live(self) -> Response:
         """The loop answers, and that is all it says: load or a missing part is no reason to be killed."""
@@ -97,13 +74,13 @@ class Management:
 
     async def ready(self) -> Response:
         """The bundle is loaded, its golden rows came out right, and the process is not stopping. Load doesn't count."""
-        why = self._managed.why_not_ready()
+        why = self._admin.lifecycle.why_not_ready
         if why is not None:
             raise NotReady(why)
         return JSONResponse({"status": "ready"})
 
     async def started(self) -> Response:
-        if not self._managed.started():
+        if self._admin.lifecycle.phase == "starting":
             raise NotReady(WHY_NOT_READY["starting"])
         return JSONResponse({"status": "started"})
 
@@ -124,7 +101,7 @@ class Management:
         return JSONResponse(self._document())
 
     async def status(self, _request: Request) -> Response:
-        return _json(await self._managed.status())
+        return _json(self._admin.status())
 
     async def reload(self, request: Request) -> Response:
         """Verify, load and replay a bundle, then swap. An empty body means the configured one, as it is now."""
@@ -134,7 +111,7 @@ class Management:
         except ServiceError as error:
             audit(who, "reload", kind_of(error).code)
             raise
-        return _json(await audited_reload(self._managed, version, who))
+        return _json(await self._admin.reload(version, who))
 
     async def _wanted(self, request: Request) -> str | None:
         """The version asked for; None: the configured bundle."""
@@ -144,21 +121,6 @@ class Management:
             return None
         media_type(request, JSON)
         return parse_reload(body).bundle
-
-
-async def audited_reload(managed: Managed, version: str | None, who: str) -> ReloadOut:
-    """Reload, and put on record who had it done and what came of it.
-
-    Raises:
-        NotReady, ReloadRunning, ReloadRefused: as `Managed.reload`.
-    """
-    try:
-        done = await managed.reload(version)
-    except Exception as error:
-        audit(who, "reload", kind_of(error).code)
-        raise
-    audit(who, "reload", "done", version=done.version, previous=done.previous)
-    return done
 
 
 def _json(model: BaseModel) -> Response:

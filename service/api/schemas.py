@@ -192,14 +192,6 @@ class ServingOut(Output):
     golden_largest_difference: float
 
 
-class WorkerOut(Output):
-    """One process of several. `serving` is null until it serves."""
-
-    pid: int
-    phase: Phase
-    serving: ServingOut | None
-
-
 class LastReloadOut(Output):
     """The last reload, whoever asked for it: a request, a signal, the watch, or a failed run.
 
@@ -212,7 +204,7 @@ class LastReloadOut(Output):
 
 
 class StatusOut(Output):
-    """`GET /admin/status`. `serving` is null until the bundle is loaded; `workers` is empty where one process serves.
+    """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
     `not_ready` says why no ticket should be sent here now. `last_reload` is null until there was one.
     """
@@ -222,7 +214,6 @@ class StatusOut(Output):
     uptime_seconds: float
     last_reload: LastReloadOut | None
     serving: ServingOut | None
-    workers: tuple[WorkerOut, ...]
 
 
 class ReloadRequest(Input):

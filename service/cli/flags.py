@@ -18,6 +18,12 @@ from service.settings import Settings
 Given = dict[str, str | None]
 _METAVARS = {bool: "true|false", Path: "PATH", str: "TEXT", int: "NUMBER", float: "SECONDS"}
 
+REMOVED = {
+    "--workers": "one process serves one model; run more replicas on Kubernetes, or several services behind the proxy "
+    "in deploy/ (docs/scale-out.md)",
+}
+"""Former settings by their flag: what to do instead."""
+
 _SERVICE_LINK = re.compile(r"(.+_)?(SERVICE_(HOST|PORT)|SERVICE_PORT_.+|PORT_[0-9]+_(TCP|UDP|SCTP)(_.+)?)")
 """Names that Kubernetes gives to every pod beside a Service called ticket-router; nobody misspelt those."""
 
@@ -74,6 +80,8 @@ def _refuse_unknown_variables() -> None:
     for name in sorted(os.environ):
         upper = name.upper()
         if upper.startswith(prefix) and upper not in known and not _SERVICE_LINK.fullmatch(upper.removeprefix(prefix)):
+            if (former := flag(upper.removeprefix(prefix).lower())) in REMOVED:
+                raise SettingsError(f"{name} is no longer a setting, unset it: {REMOVED[former]}")
             near = difflib.get_close_matches(upper, known, 1)
             raise SettingsError(f"{name} is no setting" + (f"; is it {near[0]}?" if near else "; see --help"))
 

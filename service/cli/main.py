@@ -13,7 +13,7 @@ from models.ticket import Ticket
 from service.api.render import decision_out
 from service.app import create_app
 from service.cli.fetch import deliver
-from service.cli.flags import Given, flag, settings_from, with_flags
+from service.cli.flags import REMOVED, Given, flag, settings_from, with_flags
 from service.cli.keys import keys
 from service.cli.show import print_decision
 from service.cli.tune import print_tuning, tune_bundle
@@ -26,7 +26,7 @@ from service.errors import ServiceError
 from service.inference.autotune import SECONDS
 from service.logs import configure_logging
 from service.routing.router import deadline_in
-from service.server.server import run
+from service.server.serve import run
 from service.settings import Settings
 
 PROGRAM = "python -m service"
@@ -49,7 +49,11 @@ def main(arguments: list[str]) -> int:
     try:
         return typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
     except (typer.TyperException, TicketRouterError, ServiceError) as error:
-        message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
+        option = getattr(error, "option_name", None)  # of typer's error about an unknown flag
+        if option in REMOVED:
+            message = f"{option} is no longer an option: {REMOVED[option]}"
+        else:
+            message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
         message = message.replace("Value error, ", "")  # pydantic's, which says nothing to a person
         typer.echo(printable(f"error: {' '.join(message.split())}"), err=True)
         return BAD_USAGE

@@ -46,9 +46,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
     errors.ReloadRunning: Kind(409, "reload_running", "Another reload is under way"),
-    errors.ReloadInterrupted: Kind(409, "reload_interrupted", "The reload did not come to its end"),
     errors.ReloadRefused: Kind(409, "reload_refused", "The bundle was refused"),
-    errors.NoPrepared: Kind(409, "none_prepared", "No bundle is prepared"),
     errors.RequestTimeout: Kind(408, "request_timeout", "The request took too long to arrive"),
     errors.BodyTooLarge: Kind(413, "body_too_large", "The body is too large"),
     errors.BodyInPieces: Kind(413, "body_in_pieces", "The body comes in too many small chunks"),
@@ -72,9 +70,7 @@ TABLE: Mapping[type[Exception], Kind] = {
 
 ADMINISTRATIVE = (
     errors.ReloadRunning,
-    errors.ReloadInterrupted,
     errors.ReloadRefused,
-    errors.NoPrepared,
     errors.FromAPage,
 )
 """What only the management port answers: no ticket is turned away by these."""

@@ -2,7 +2,7 @@
 
 Label values come from closed sets (route templates, enums, the bundle's own labels), so a client cannot make series.
 Names are a contract: docs and alerts use them. What is read rather than counted, queues and the model, is in
-`gauges.py`: counters add up over processes, gauges are asked of each.
+`admin/gauges.py`.
 """
 
 import time

@@ -1,12 +1,13 @@
 """Opens bundles and hands them to the router: at start, at a reload, and anew after a run has failed.
 
-A reload has two steps, so that several processes can take a bundle all of them or none: `prepare` verifies, loads,
-replays and holds it ready, `commit` swaps one reference. `app.py` makes one, the management port and signals use it.
+A reload verifies, loads and replays the new bundle beside the one that serves, and then swaps one reference. `app.py`
+makes one `Loader`; the management port and signals use it.
 """
 
 import asyncio
 import ctypes
 import gc
+import itertools
 import re
 import threading
 from pathlib import Path
@@ -16,14 +17,13 @@ import structlog
 from models.bundle.bundle import Bundle
 from models.errors import BundleError, TicketRouterError
 from service.decision import ModelIdentity
-from service.errors import NoPrepared, NotReady, ReloadInterrupted, ReloadRefused, ReloadRunning, ServiceError
+from service.errors import NotReady, ReloadRefused, ReloadRunning, ServiceError
 from service.inference.engine import Engine, OpeningStopped, open_engine
 from service.inference.entries import BatchReport
 from service.lifecycle import WHY_NOT_READY, Lifecycle
 from service.metrics.metrics import Metrics
 from service.routing.router import Router, Served
 from service.settings import Settings
-from service.waits import waits
 
 IDLE_AT_RELOAD = 3.0
 """Seconds of rest per second of replaying: beside a service under load, the cores are the tickets'."""
@@ -45,21 +45,18 @@ class Loader:
         self._metrics = metrics
         self._lifecycle = lifecycle
         self._bundle = bundle
-        self._prepared: Engine | None = None
         self._busy = False
-        self._discard = False
         self._stop = threading.Event()
         self._repair: asyncio.Task[None] | None = None
         self._retiring: set[asyncio.Task[None]] = set()
 
-    async def start(self, path: Path | None = None) -> Engine:
-        """Open the first bundle, the settings' or the one at `path`, and serve it.
+    async def start(self) -> Engine:
+        """Open the first bundle and serve it.
 
         Raises:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
         """
-        first = self._bundle or path or self._settings.bundle
-        engine = await self._open(first, idle=0, tune=True)
+        engine = await self._open(self._bundle or self._settings.bundle, idle=0, tune=True)
         give_memory_back()  # loading used twice as much for a moment, and tuning three times
         self._router.use(engine)
         self._lifecycle.ready()
@@ -78,52 +75,18 @@ class Loader:
             raise
 
     async def reload(self, path: Path) -> tuple[ModelIdentity, ModelIdentity]:
-        """Prepare and commit. Returns the model that served and the one that serves now.
+        """Verify, load and replay a bundle while the old one serves, then serve the new one. Returns the old and the
+        new model.
 
         Raises:
-            NotReady, ReloadRunning, ReloadRefused: the old one goes on serving.
+            NotReady: no model is served yet, or the service is stopping.
+            ReloadRunning: another reload is under way.
+            ReloadRefused: this bundle must not or cannot serve here; the message says why.
         """
-        await self.prepare(path)
-        models = self.commit()
+        models = await self._replace(path, IDLE_AT_RELOAD)
         self._metrics.reloaded("done")
         self._lifecycle.reloaded()
         return models
-
-    async def prepare(self, path: Path) -> ModelIdentity:
-        """Verify, load and replay a bundle, and hold it ready; the old one goes on serving meanwhile.
-
-        Raises:
-            NotReady: none is served yet.
-            ReloadRunning: another reload is under way.
-            ReloadInterrupted: it was aborted meanwhile.
-            ReloadRefused: this bundle must not or cannot serve here; the message says why.
-        """
-        return await self._prepare(path, IDLE_AT_RELOAD)
-
-    def commit(self) -> tuple[ModelIdentity, ModelIdentity]:
-        """Serve the prepared bundle from now on: the model that served, and the one that serves now.
-
-        Raises:
-            NoPrepared: none is.
-            NotReady: the service is stopping.
-        """
-        self._refuse_unless_ready()
-        engine, self._prepared = self._prepared, None
-        if engine is None:
-            raise NoPrepared
-        before = self._router.engine.model
-        self._retire(self._router.use(engine))
-        _log.info("reloaded", version=engine.model.version, variant=engine.model.variant, before=before.version)
-        return before, engine.model
-
-    async def abort(self) -> None:
-        """Let the prepared bundle go again, or the one that is being prepared."""
-        self._discard = self._busy
-        engine, self._prepared = self._prepared, None
-        if engine is not None:
-            await engine.close()
-            del engine
-            give_memory_back()
 
     def on_batch(self, report: BatchReport) -> None:
         self._metrics.batch(report)
@@ -138,15 +101,11 @@ class Loader:
         if self._repair is not None:
             self._repair.cancel()
 
-    async def close(self) -> None:
-        self.stop()
-        await self.abort()
-
-    async def _prepare(self, path: Path, idle: float) -> ModelIdentity:
+    async def _replace(self, path: Path, idle: float) -> tuple[ModelIdentity, ModelIdentity]:
         self._refuse_unless_ready()
-        if self._busy or self._prepared is not None:
+        if self._busy:
             raise ReloadRunning
-        self._busy, self._discard = True, False
+        self._busy = True
         try:
             engine = await self._open(path, idle)
             _refuse_misnamed(engine, path)
@@ -157,11 +116,13 @@ class Loader:
             raise ReloadRefused(str(error)) from error
         finally:
             self._busy = False
-        if self._discard:
+        if self._lifecycle.phase != "ready":  # the signal to stop came during the last step of the loading
             await engine.close()
-            raise ReloadInterrupted("the reload was given up")
-        self._prepared = engine
-        return engine.model
+            raise NotReady(WHY_NOT_READY["draining"])
+        before = self._router.engine.model
+        self._retire(self._router.use(engine))
+        _log.info("reloaded", version=engine.model.version, variant=engine.model.variant, before=before.version)
+        return before, engine.model
 
     async def _open(self, bundle: Bundle | Path, idle: float, *, tune: bool = False) -> Engine:
         try:
@@ -195,10 +156,9 @@ class Loader:
             self._repair = asyncio.ensure_future(self._replace_engine())
 
     async def _replace_engine(self) -> None:
-        for wait in waits(REPAIR_SECONDS):
+        for wait in itertools.chain(REPAIR_SECONDS, itertools.repeat(REPAIR_SECONDS[-1])):
             try:
-                await self._prepare(self._router.engine.bundle.path, idle=0)
-                self.commit()
+                await self._replace(self._router.engine.bundle.path, idle=0)
                 break
             except Exception as error:  # whatever it was: a service that is not ready must go on trying
                 _log.error("session not replaced", cause=str(error) if isinstance(error, ServiceError) else None)

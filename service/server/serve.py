@@ -1,6 +1,7 @@
-"""uvicorn as this service runs it: the public application from its first request to its last, the management beside it.
+"""The process from the first bound port to the last answered request: uvicorn for the public and the management port.
 
-`server.py` runs both in one process, `worker.py` the public one in each of several, `workers.py` the management.
+Order at start: both ports are bound (a taken one fails before seconds go into loading), the management port answers,
+the bundle is loaded and checked, and only then does the public port listen.
 """
 
 import asyncio
@@ -10,18 +11,24 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service.app import App
+from service.access.watching import following
+from service.app import App, create_app
 from service.http.browsers import NOSNIFF
 from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
+from service.server.malloc import return_large_pieces
 from service.server.protocol import LimitedProtocol, Port
-from service.server.sockets import BACKLOG, listen
+from service.server.reload_triggers import reloading
+from service.server.sockets import BACKLOG, bind, listen, refuse_one_port
+from service.settings import Settings
 
 LAST_CALL_SECONDS = 0.1
 """After the port closed, connections stay open this long: what was sent just before is still read and answered."""
@@ -33,6 +40,43 @@ MANAGEMENT_DRAIN_SECONDS = 1
 POLL_SECONDS = 0.01
 
 _log = structlog.get_logger()
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        TicketRouterError: it cannot start; the message says why.
+    """
+    return_large_pieces()
+    with contextlib.ExitStack() as stack:
+        public = stack.enter_context(bind(settings.host, settings.port))
+        management = stack.enter_context(bind(settings.management_host, settings.management_port))
+        refuse_one_port(public, management)
+        _warn_without_keys(settings, public, management)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings, public, management))
+
+
+async def _serve(settings: Settings, public: socket.socket, management: socket.socket) -> None:
+    app = create_app(settings)
+    app.access.open()
+    stop = stop_signal()
+
+    def on_listening() -> None:
+        _log.info("listening", port=public.getsockname()[1], management_port=management.getsockname()[1])
+
+    try:
+        watch = management_server(app.management)
+        async with (
+            following(app.access),
+            reloading(app.admin, app.access, settings),
+            running(watch, management, stop),
+        ):
+            if await started(app.start(), stop):
+                await serve_public(app, public, stop, on_listening)
+    finally:
+        await app.stop()
 
 
 class Server(uvicorn.Server):
@@ -145,3 +189,9 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def _warn_without_keys(settings: Settings, *listeners: socket.socket) -> None:
+    hosts = [str(listener.getsockname()[0]) for listener in listeners]
+    if settings.keys_file is None and not all(ip_address(host).is_loopback for host in hosts):
+        _log.warning("no keys: whoever reaches the ports may use them; see --keys-file", hosts=hosts)

@@ -88,13 +88,13 @@ class SpanRecording:
 class Spans:
     """The provider of one process, with the thread that sends."""
 
-    def __init__(self, worker: int | None) -> None:
+    def __init__(self) -> None:
         """
         Raises:
             ValueError: an OTEL_* variable has no valid value.
         """
         # We stop it ourselves: its own way, at exit, has no limit.
-        self._provider = TracerProvider(resource=_resource(worker), shutdown_on_exit=False)
+        self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer(_NAME, VERSION)
         self._propagator = TraceContextTextMapPropagator()
@@ -117,12 +117,9 @@ class Spans:
         closing.join(at_most_seconds)
 
 
-def _resource(worker: int | None) -> Resource:
+def _resource() -> Resource:
     """Whose spans these are; what the variables say wins. An instance id of the process is OpenTelemetry's own."""
-    own: dict[str, str | int] = {SERVICE_NAME: _NAME, SERVICE_VERSION: VERSION}
-    if worker is not None:
-        own["ticket_router.worker"] = worker
-    return Resource.create(own).merge(OTELResourceDetector().detect())
+    return Resource.create({SERVICE_NAME: _NAME, SERVICE_VERSION: VERSION}).merge(OTELResourceDetector().detect())
 
 
 def _carrier(scope: Scope) -> Mapping[str, list[str]]:

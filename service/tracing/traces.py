@@ -27,14 +27,14 @@ class Traces:
         self._wanted = wanted
         self._spans: Spans | None = None
 
-    def start(self, worker: int | None) -> None:
-        """Record from now on, if that is wanted. `worker`: which of several processes this is.
+    def start(self) -> None:
+        """Record from now on, if that is wanted.
 
         Raises:
             TracesError: OpenTelemetry is not installed, or one of its variables has no valid value.
         """
         if self._wanted and self._spans is None:
-            self._spans = _open_spans(worker)
+            self._spans = _open_spans()
 
     def begin(self, scope: Scope) -> Recording | None:
         """The recording of a request that begins now; None: it is not recorded, or none is.
@@ -57,7 +57,7 @@ class Traces:
             spans.close(min(at_most_seconds, FLUSH_SECONDS))
 
 
-def _open_spans(worker: int | None) -> "Spans":
+def _open_spans() -> "Spans":
     try:
         # Here and not above: a service without traces neither needs it nor pays for its import.
         from service.tracing.spans import Spans
@@ -67,6 +67,6 @@ def _open_spans(worker: int | None) -> "Spans":
         ) from error
     try:
         check_variables()
-        return Spans(worker)
+        return Spans()
     except ValueError as error:
         raise TracesError(f"--traces: an OTEL_ variable has no valid value: {error}") from error

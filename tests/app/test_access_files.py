@@ -1,4 +1,4 @@
-"""The keys file of a running service: followed, refused, shared by several processes; the command that writes it."""
+"""The keys file of a running service: followed, refused, looked at after SIGHUP; the command that writes it."""
 
 import hashlib
 import json
@@ -99,15 +99,15 @@ def test_what_withdraws_no_key_is_seen(tiny_bundle_path: Path, keys_file: Path, 
         assert status(service, OLD) == 200
 
 
-def test_a_hangup_has_every_process_look(tiny_bundle_path: Path, keys_file: Path) -> None:
-    """The workers too, which do not hear the signal: tried until it comes between two looks of all three."""
-    with serving(tiny_bundle_path, "--workers", "2", "--keys-file", str(keys_file)) as service:
+def test_sighup_reads_the_keys_file_at_once(tiny_bundle_path: Path, keys_file: Path) -> None:
+    """Repeated until the signal comes before the next regular look."""
+    with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
 
         def signalled() -> bool:
             seen = len(service.events)
             put(keys_file, file_of(Known("zendesk"), OPS))
             service.process.send_signal(signal.SIGHUP)
-            wait_until(lambda: len(looks(service, seen)) == 3)
+            wait_until(lambda: len(looks(service, seen)) == 1)
             return {line["who"] for line in looks(service, seen)} == {"signal"}
 
         wait_until(signalled)
@@ -118,33 +118,13 @@ def looks(service: Service, seen: int) -> list[dict[str, Any]]:
     return [event for event in service.events[seen:] if event["event"] == "audit" and event["action"] == "keys"]
 
 
-def test_several_processes_follow_one_file(tiny_bundle_path: Path, keys_file: Path) -> None:
-    """Each worker by itself, the supervisor for the management port, and each puts it on record."""
-    with serving(tiny_bundle_path, "--workers", "2", "--keys-file", str(keys_file)) as service:
-        assert {status(service, NEW) for _ in range(20)} == {401}
-        assert {status(service, OLD) for _ in range(20)} == {200}
-        admin = service.management_url + "/admin/status"
-        assert httpx.get(admin).status_code == 401
-        assert httpx.get(admin, headers=OLD.header).status_code == 403
-        assert httpx.get(admin, headers=OPS.header).status_code == 200
-        put(keys_file, file_of(NEW, OPS))
-        wait_until(lambda: len([line for line in audits(service) if line["action"] == "keys"]) == 3)
-        assert {status(service, OLD) for _ in range(20)} == {401}
-        assert {status(service, NEW) for _ in range(20)} == {200}
-        samples = service.samples()
-        assert samples['ticket_router_key_tickets_total{key="zammad",outcome="admitted"}'] == 20
-        assert (samples["ticket_router_keys"], samples["ticket_router_keys_last_reload_successful"]) == (2, 1)
-        assert service.stop() == 0
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("content", [f"[[keys]]\nname = {CANARY}", None], ids=["broken", "missing"])
-def test_a_file_that_cannot_be_used_at_start_is_one_line(tmp_path: Path, workers: str, content: str | None) -> None:
+def test_a_file_that_cannot_be_used_at_start_is_one_line(tmp_path: Path, content: str | None) -> None:
     """Exit status 2, and nothing of what stands in it."""
     path = tmp_path / "keys.toml"
     if content is not None:
         path.write_text(content)
-    run = run_cli("--keys-file", str(path), "--port", "0", "--management-port", "0", "--workers", workers)
+    run = run_cli("--keys-file", str(path), "--port", "0", "--management-port", "0")
     assert run.returncode == 2
     (line,) = run.stderr.splitlines()
     assert line.startswith(f"error: {path}: the keys file ")

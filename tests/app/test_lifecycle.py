@@ -19,6 +19,10 @@ from tests.support.tiny import SAMPLES
 from tests.support.waiting import refused, wait_until
 
 ONE_LINE = re.compile(r"error: [^\n]+\n")
+ONE_PROCESS = (
+    "one process serves one model; run more replicas on Kubernetes, or several services behind the proxy in deploy/ "
+    "(docs/scale-out.md)"
+)
 
 
 def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: Path) -> None:
@@ -170,6 +174,23 @@ def test_a_misspelt_variable_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setenv("TICKET_ROUTER_PROT", "1")
     assert main([]) == 2
     assert capsys.readouterr().err == "error: TICKET_ROUTER_PROT is no setting; is it TICKET_ROUTER_PORT?\n"
+
+
+@pytest.mark.parametrize("value", ["1", "2", ""])
+def test_a_variable_for_several_workers_stops_the_start(
+    value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One process serves; a deployment that asks for more is told what to do instead."""
+    monkeypatch.setenv("TICKET_ROUTER_WORKERS", value)
+    assert main([]) == 2
+    assert capsys.readouterr().err == f"error: TICKET_ROUTER_WORKERS is no longer a setting, unset it: {ONE_PROCESS}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--workers", "2"], ["--workers=2"], ["--workers", "2", "route", "--body", "x"]])
+def test_a_flag_for_several_workers_stops_the_start(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """As the variable does."""
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == f"error: --workers is no longer an option: {ONE_PROCESS}\n"
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["route", "--help"]])

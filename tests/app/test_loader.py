@@ -13,7 +13,7 @@ from models.bundle.bundle import open_bundle
 from models.ticket import Ticket
 from service.app import App, create_app
 from service.context import Claim
-from service.errors import NotReady, Overloaded, ReloadInterrupted, ReloadRefused, ShuttingDown
+from service.errors import NotReady, Overloaded, ReloadRefused, ReloadRunning, ShuttingDown
 from service.inference.engine import OpeningStopped, open_engine
 from service.routing.router import deadline_in
 from service.settings import Settings
@@ -48,16 +48,13 @@ def test_opening_is_given_up_when_the_service_stops(store: Path) -> None:
         open_engine(settings, lambda _report: None, store / "current", stop=stop)
 
 
-def test_a_draining_service_takes_no_other_bundle(store: Path) -> None:
-    """Its queue would be open again."""
+def test_a_draining_service_refuses_a_reload(store: Path) -> None:
+    """A new engine would have an open queue."""
 
     async def test(app: App) -> None:
-        await app.loader.prepare(store / "current")
         app.drain(1)
         with pytest.raises(NotReady):
-            await app.loader.prepare(store / "current")
-        with pytest.raises(NotReady):
-            app.loader.commit()
+            await app.loader.reload(store / "current")
 
     in_app(store, test)
 
@@ -76,16 +73,31 @@ def test_a_stop_refuses_what_waits_with_a_replaced_engine_too(store: Path) -> No
     in_app(store, test)
 
 
-def test_an_abort_reaches_a_bundle_that_is_still_being_prepared(store: Path) -> None:
-    """It is let go when it is ready, and the next reload finds the place free."""
+def test_a_second_reload_is_refused_while_one_runs(store: Path) -> None:
+    """The first one goes on, and after it the next one is accepted."""
 
     async def test(app: App) -> None:
-        late = asyncio.create_task(app.loader.prepare(store / "current"))
+        first = asyncio.create_task(app.loader.reload(store / "current"))
         await asyncio.sleep(0)
-        await app.loader.abort()
-        with pytest.raises(ReloadInterrupted):
-            await late
+        with pytest.raises(ReloadRunning):
+            await app.loader.reload(store / "current")
+        await first
         await app.loader.reload(store / "current")
+
+    in_app(store, test)
+
+
+def test_a_stop_during_a_reload_keeps_the_old_model(store: Path) -> None:
+    """The bundle that is being loaded is dropped, also when only its last step was left."""
+
+    async def test(app: App) -> None:
+        before = app.router.engine
+        reload = asyncio.create_task(app.loader.reload(store / "current"))
+        await asyncio.sleep(0)
+        app.lifecycle.drain()
+        with pytest.raises(NotReady):
+            await reload
+        assert app.router.engine is before
 
     in_app(store, test)
 
@@ -96,7 +108,7 @@ def test_a_folder_that_is_named_like_another_version_is_refused(store: Path, tin
 
     async def test(app: App) -> None:
         with pytest.raises(ReloadRefused, match="holds bundle"):
-            await app.loader.prepare(app.loader.locate("a" * 16))
+            await app.loader.reload(app.loader.locate("a" * 16))
         assert app.router.engine.bundle.version == open_bundle(tiny_bundle_path).version
 
     in_app(store, test)

@@ -1,7 +1,6 @@
 """`/metrics` and the rest of the management port."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -174,12 +173,11 @@ def test_the_age_of_the_model_is_told(service: Service, tiny_bundle_path: Path) 
     assert service.samples()[name] == made.timestamp()
 
 
-@pytest.mark.parametrize("workers", [(), ("--workers", "2")], ids=["one", "several"])
-def test_the_last_reload_is_told(tiny_bundle_path: Path, tmp_path: Path, workers: tuple[str, ...]) -> None:
+def test_the_last_reload_is_told(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """Its outcome, time and cause, whoever asked for it; a good one wipes out a bad one."""
     current = tmp_path / "current"
     current.symlink_to(tiny_bundle_path)
-    with serving(current, *workers) as service:
+    with serving(current) as service:
         assert service.management("/admin/status").json()["last_reload"] is None
         started = service.counts("model_last_reload_success_timestamp_seconds")
         missing = _reloaded_from(service, current, tmp_path / "nowhere")
@@ -205,15 +203,6 @@ def _reloaded_from(service: Service, current: Path, bundle: Path) -> dict[str, A
     wait_until(lambda: service.management("/admin/status").json()["last_reload"] != before)
     last: dict[str, Any] = service.management("/admin/status").json()["last_reload"]
     return last
-
-
-def test_readiness_is_a_metric_too(tiny_bundle_path: Path) -> None:
-    """Of several processes 1 only while all serve, as `/readyz` has it."""
-    with serving(tiny_bundle_path, "--workers", "2") as service:
-        assert service.counts("ticket_router_ready") == 1
-        os.kill(service.management("/admin/status").json()["workers"][0]["pid"], signal.SIGKILL)
-        wait_until(lambda: service.counts("ticket_router_ready") == 0)
-        wait_until(lambda: service.counts("ticket_router_ready") == 1)
 
 
 def test_no_ticket_content_reaches_the_log(service: Service) -> None:

@@ -1,4 +1,4 @@
-"""Traces as they are configured: variables, workers, a collector in trouble, and no traces at all."""
+"""Traces as they are configured: variables, a collector in trouble, and no traces at all."""
 
 import re
 import subprocess
@@ -34,22 +34,17 @@ def test_a_collector_in_trouble_troubles_nobody(tiny_bundle_path: Path, manner: 
             assert len(told) == len({re.sub(r"[0-9.]+s\b", "", event) for event in told}) <= 4
 
 
-def test_the_spans_of_all_workers_come_in_before_they_end(tiny_bundle_path: Path) -> None:
-    """Each with its worker's number, an instance of its own and the one service's name; the end flushes them."""
+def test_a_stop_sends_the_spans_that_wait(tiny_bundle_path: Path) -> None:
+    """With the resource that the variables name."""
     variables = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_RESOURCE_ATTRIBUTES": "service.name=pair,zone=a"}
-    with (
-        collecting() as collector,
-        serving(tiny_bundle_path, "--workers", "2", env=collector.env(**variables)) as service,
-    ):
+    with collecting() as collector, serving(tiny_bundle_path, env=collector.env(**variables)) as service:
         for number in range(40):
             httpx.post(service.url + "/v1/route", json={"body": f"number {number}"}, timeout=30)
         assert service.stop() == 0
     spans = [span for span in collector.spans if span.kind == "SERVER"]
     assert {span.resource["service.name"] for span in spans} == {"pair"}
-    instances = {(span.resource["ticket_router.worker"], span.resource["service.instance.id"]) for span in spans}
     assert len(spans) == 40
-    assert len(instances) == 2
-    assert {worker for worker, _ in instances} == {1, 2}
+    assert len({span.resource["service.instance.id"] for span in spans}) == 1
     assert {(span.resource["zone"], span.resource["service.version"]) for span in spans} == {("a", VERSION)}
 
 
@@ -60,8 +55,8 @@ def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> 
         from pathlib import Path
         from models.ticket import Ticket
         from service.app import create_app
-        from service.claim import Claim
-        from service.router import deadline_in
+        from service.context import Claim
+        from service.routing.router import deadline_in
         from service.settings import Settings
 
         async def play():
@@ -87,12 +82,11 @@ def test_traces_without_opentelemetry_refuse_to_start_in_one_line(tiny_bundle_pa
     assert "dependency group `traces`" in done.stderr
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_variable_of_opentelemetry_that_cannot_be_refuses_to_start(tiny_bundle_path: Path, workers: str) -> None:
-    """One line and exit status 2, from a worker too."""
+def test_a_variable_of_opentelemetry_that_cannot_be_refuses_to_start(tiny_bundle_path: Path) -> None:
+    """One line and exit status 2."""
     ports = ("--port", "0", "--management-port", "0")
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "TICKET_ROUTER_TRACES": "true"}
-    done = run_cli("--bundle", str(tiny_bundle_path), "--workers", workers, *ports, env=environment)
+    done = run_cli("--bundle", str(tiny_bundle_path), *ports, env=environment)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "OTEL_EXPORTER_OTLP_ENDPOINT: must be a whole URL" in done.stderr
 
@@ -123,7 +117,7 @@ def test_each_variable_is_looked_at(monkeypatch: pytest.MonkeyPatch, name: str, 
     """What the SDK would do without, and only log, refuses the start. A value, which may be a key, is not shown."""
     monkeypatch.setenv(name, value)
     with pytest.raises(TracesError, match=r"^--traces: an OTEL_ variable has no valid value: ") as refused:
-        Traces(wanted=True).start(None)
+        Traces(wanted=True).start()
     assert name in str(refused.value)
     assert "\n" not in str(refused.value)
     assert "the-key" not in str(refused.value)
@@ -133,7 +127,7 @@ def test_what_only_the_sdk_can_tell_refuses_too(monkeypatch: pytest.MonkeyPatch)
     """A queue that is shorter than a batch: each value alone is valid."""
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
     with pytest.raises(TracesError, match="max_queue_size"):
-        Traces(wanted=True).start(None)
+        Traces(wanted=True).start()
 
 
 def test_what_the_page_shows_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,5 +138,5 @@ def test_what_the_page_shows_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "ParentBased_TraceIdRatio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.01")
     traces = Traces(wanted=True)
-    traces.start(None)
+    traces.start()
     traces.stop(1)

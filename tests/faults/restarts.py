@@ -1,8 +1,7 @@
 """SIGKILL at a random moment under load, and a start again: `python -m tests.faults.restarts --count 200`.
 
 Timed from the signal to the first 200 on the same port, the death and the new process's whole start in it. After each:
-the bundle is whole, the state folder holds what it held, and the service answers again. One process: with several a
-killed supervisor's workers have the port until they have answered what they had.
+the bundle is whole, the state folder holds what it held, and the service answers again.
 """
 
 import hashlib

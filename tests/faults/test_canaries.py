@@ -127,7 +127,7 @@ def fail(watched: Watched) -> None:
     wait_until(lambda: watched.service.management("/readyz").status_code == 200)
 
 
-def test_no_canary_gets_out_of_one_process(tiny_bundle_path: Path, tmp_path: Path, collector: Collector) -> None:
+def test_no_canary_gets_out(tiny_bundle_path: Path, tmp_path: Path, collector: Collector) -> None:
     """Every route and kind of error, at debug, with spans, a model that fails, clients that leave, and a drain."""
     bundle = spoiled.too_few_positions(tiny_bundle_path, tmp_path / "store")
     flags, env = ("--log-level", "debug"), collector.env(OTEL_LOG_LEVEL="debug")
@@ -146,15 +146,6 @@ def test_no_canary_gets_out_of_one_process(tiny_bundle_path: Path, tmp_path: Pat
     assert leaks(b"".join(service.answers) + spans) == set()
     codes = {event.get("code") for event in service.service.events}
     assert codes >= {200, 400, 401, 403, 404, 405, 408, 413, 414, 415, 422, 429, 431, 499, 500, 503, 504}
-
-
-def test_no_canary_gets_out_of_several_processes(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """What workers tell the supervisor is as silent."""
-    with watched(tiny_bundle_path, tmp_path, "--workers", "2") as service:
-        service.send(list(public_requests()), service.service.port)  # each worker has the slow key's rate for itself
-        assert service.send(list(management_requests()), service.service.management_port) == []
-        assert service.told() == {}
-        assert service.logged() == set()
 
 
 def test_no_canary_gets_out_by_a_fault_of_ours(tiny_bundle_path: Path, tmp_path: Path) -> None:

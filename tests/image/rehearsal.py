@@ -68,8 +68,6 @@ def rehearse_service(container: Container) -> None:
         check_writing(container)
         _drains(running)
     _probe(container, healthy=False)
-    with _ready(container, "--workers", "2"):
-        _routes()
     _libraries(container)
 
 
@@ -105,12 +103,12 @@ def check_writing(container: Container) -> None:
 
 
 @contextmanager
-def _ready(container: Container, *flags: str) -> Iterator[tuple[Running, float]]:
+def _ready(container: Container) -> Iterator[tuple[Running, float]]:
     """A service that is ready, and the seconds it took; what it printed stands in the error of what fails meanwhile."""
-    with container.started(*flags) as running:
+    with container.started() as running:
         try:
             seconds = _seconds_to_ready(running)
-            step(" ".join(("ready", *flags)), f"{seconds:.2f} s")
+            step("ready", f"{seconds:.2f} s")
             yield running, seconds
         except Exception as error:
             raise ImageTestError(f"{error}\nThe service's last lines:\n{tail(running.output())}") from error

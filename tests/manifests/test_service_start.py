@@ -163,7 +163,7 @@ def test_the_service_starts_with_the_environment_of_an_overlay(
     [
         ("TICKET_ROUTER_DEVICE=gpu", "TICKET_ROUTER_DEVICE"),
         ("TICKET_ROUTER_DRAIN=20", "TICKET_ROUTER_DRAIN"),
-        ("TICKET_ROUTER_WORKERS=0", "TICKET_ROUTER_WORKERS"),
+        ("TICKET_ROUTER_RUNNERS=0", "TICKET_ROUTER_RUNNERS"),
     ],
 )
 def test_a_wrong_value_in_an_overlay_is_one_line_and_nothing_serves(literal: str, named: str, tmp_path: Path) -> None:

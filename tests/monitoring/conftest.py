@@ -1,4 +1,4 @@
-"""Two real services, one of them in several processes and with keys, under load and watched by a real Prometheus."""
+"""Two real services, one of them with keys, under load and watched by a real Prometheus."""
 
 import os
 import time
@@ -26,8 +26,8 @@ CALLER = Known("zendesk", ("route", "admin"))
 
 @dataclass(frozen=True)
 class Watched:
-    one: Service
-    several: Service
+    small: Service
+    with_keys: Service
     prometheus: Prometheus
 
 
@@ -38,12 +38,13 @@ def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
     keys_file = folder / "keys.toml"
     keys_file.write_text(CALLER.entry)
     with (
-        serving(tiny_bundle_path, *SMALL_QUEUE) as one,
-        serving(tiny_bundle_path, "--workers", "2", "--keys-file", str(keys_file)) as several,
-        traffic((one, several), CALLER.header),
+        serving(tiny_bundle_path, *SMALL_QUEUE) as small,
+        serving(tiny_bundle_path, "--keys-file", str(keys_file)) as with_keys,
+        traffic((small, with_keys), CALLER.header),
         prometheus(
-            folder, {name: f"127.0.0.1:{each.management_port}" for name, each in zip(PODS, (one, several), strict=True)}
+            folder,
+            {name: f"127.0.0.1:{each.management_port}" for name, each in zip(PODS, (small, with_keys), strict=True)},
         ) as watch,
     ):
         time.sleep(LOAD_SECONDS)
-        yield Watched(one, several, watch)
+        yield Watched(small, with_keys, watch)

@@ -41,7 +41,7 @@ def _labels(text: str, name: str) -> set[str]:
 
 
 def test_the_page_has_every_metric_with_its_type_and_labels_and_no_other(watched: Watched) -> None:
-    """Of one process, and of several with keys."""
-    found = scraped(each.management("/metrics").text for each in (watched.one, watched.several))
+    """Of a service without keys and of one with keys."""
+    found = scraped(each.management("/metrics").text for each in (watched.small, watched.with_keys))
     assert ONLY_IN_A_CGROUP in {family.name for family in documented()}
     assert documented() == found | {family for family in documented() if family.name == ONLY_IN_A_CGROUP}

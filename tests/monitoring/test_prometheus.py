@@ -95,8 +95,8 @@ def test_no_alert_begins_on_a_service_that_works(watched: Watched) -> None:
 
 
 def test_a_refused_reload_raises_its_alert_and_a_good_one_ends_it(watched: Watched) -> None:
-    """Of one process and of several, seen by Prometheus within its next scrapes."""
-    for service in (watched.one, watched.several):
+    """Of either service, seen by Prometheus within its next scrapes."""
+    for service in (watched.small, watched.with_keys):
         assert reload(service, bundle="0" * 16) == 409
         wait_until(lambda: watched.prometheus.alert_state(RELOAD_FAILED) is not None)
         assert reload(service) == 200
@@ -106,7 +106,7 @@ def test_a_refused_reload_raises_its_alert_and_a_good_one_ends_it(watched: Watch
 @pytest.mark.slow
 def test_an_alert_fires_after_its_time_and_is_over(watched: Watched) -> None:
     """From the refused bundle to an alert that fires, and to its end, in the real Prometheus."""
-    assert reload(watched.one, bundle="0" * 16) == 409
+    assert reload(watched.small, bundle="0" * 16) == 409
     wait_until(lambda: watched.prometheus.alert_state(RELOAD_FAILED) == "firing", seconds=120)
-    assert reload(watched.one) == 200
+    assert reload(watched.small) == 200
     wait_until(lambda: watched.prometheus.alert_state(RELOAD_FAILED) is None)

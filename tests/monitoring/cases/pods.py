@@ -35,19 +35,6 @@ PODS = (
         quiet=(7, 12, 30),
     ),
     Case(
-        "TicketRouterWorkerRestarts",
-        "three in half an hour, then none",
-        {pod("worker_restarts_total"): "0x20 1x2 2x2 3x60"},
-        fires=(28, 40),
-        quiet=(22, 80),
-    ),
-    Case(
-        "TicketRouterWorkerRestarts",
-        "one is replaced and that is that",
-        {pod("worker_restarts_total"): "0x20 1x60"},
-        quiet=(21, 40),
-    ),
-    Case(
         "TicketRouterMemoryNearLimit",
         "full, and emptied",
         {f"process_resident_memory_bytes{{{POD}}}": "95x20 50x9", pod("memory_limit_bytes"): "100x30"},
@@ -67,7 +54,7 @@ PODS = (
     ),
     Case(
         "TicketRouterMemoryNearLimit",
-        "what four workers share is not there four times",
+        "resident memory above the limit, but not by the kernel's count",
         {
             f"process_resident_memory_bytes{{{POD}}}": "190x30",
             pod("memory_used_bytes"): "70x30",

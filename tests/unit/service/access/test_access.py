@@ -20,7 +20,7 @@ from service.app import App, create_app
 from service.errors import KeyInQuery, RateLimited, ServiceError, Unauthenticated
 from service.http.authorize import Gate, refuse_key_in_query
 from service.http.fast_path import Direct
-from service.server.server import _warn_without_keys
+from service.server.serve import _warn_without_keys
 from service.settings import Settings
 from tests.support.keys import Known, file_of
 

@@ -32,22 +32,22 @@ SERVING = ServingOut(
 )
 
 
-def values(*serving: ServingOut) -> dict[str, list[float]]:
+def values(serving: ServingOut | None) -> dict[str, list[float]]:
     families = ServingGauges(lambda: serving).collect()
     return {family.name.removeprefix("ticket_router_"): [each.value for each in family.samples] for family in families}
 
 
-def test_several_processes_are_added_up_and_their_model_is_told_once() -> None:
-    """Queues and runners are sums; what is the same for all is one series."""
-    told = values(SERVING, SERVING)
-    assert (told["runners"], told["queue_tokens"], told["queue_tokens_limit"]) == ([6], [20], [200])
+def test_queue_plan_and_model_are_gauges() -> None:
+    """One series each; the model's and the plan's have their values as labels."""
+    told = values(SERVING)
+    assert (told["runners"], told["queue_tokens"], told["queue_tokens_limit"]) == ([3], [10], [100])
     assert told["model_info"] == told["plan_info"] == [1]
     assert told["model_created_timestamp_seconds"] == [1795305600]
 
 
-def test_while_nothing_serves_the_sums_are_zero() -> None:
+def test_without_a_model_the_gauges_are_zero() -> None:
     """A pod that loads its model has metrics already, and no model."""
-    told = values()
+    told = values(None)
     assert (told["runners"], told["queue_tokens"]) == ([0], [0])
     assert told["model_info"] == told["model_created_timestamp_seconds"] == []
 

@@ -1,0 +1,53 @@
+"""What the management port reports and does: metrics, status, reload. `routes.py` gives each its path."""
+
+from prometheus_client import generate_latest
+
+from service.access.audit import audit
+from service.admin.gauges import ServingGauges, StateGauges
+from service.api.render import last_reload_out, serving_out
+from service.api.schemas import ReloadOut, ServingOut, StatusOut
+from service.http.problems import kind_of
+from service.lifecycle import Lifecycle
+from service.metrics.metrics import Metrics
+from service.routing.reload import Loader
+from service.routing.router import Router
+
+
+class AdminService:
+    def __init__(self, router: Router, loader: Loader, metrics: Metrics, lifecycle: Lifecycle) -> None:
+        self.lifecycle = lifecycle
+        self._router = router
+        self._loader = loader
+        self._metrics = metrics
+        metrics.registry.register(ServingGauges(self._serving))
+        metrics.registry.register(StateGauges(lifecycle))
+
+    def metrics(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._metrics.registry)
+
+    def status(self) -> StatusOut:
+        return StatusOut(
+            phase=self.lifecycle.phase,
+            not_ready=self.lifecycle.why_not_ready,
+            uptime_seconds=round(self.lifecycle.uptime_seconds, 3),
+            last_reload=last_reload_out(self.lifecycle.last_reload),
+            serving=self._serving(),
+        )
+
+    async def reload(self, version: str | None, requested_by: str) -> ReloadOut:
+        """Serve another bundle, or the configured one as it is now, and write an audit line with the result.
+
+        Raises:
+            NotReady, ReloadRunning, ReloadRefused: the previous model goes on serving.
+        """
+        try:
+            before, now = await self._loader.reload(self._loader.locate(version))
+        except Exception as error:
+            audit(requested_by, "reload", kind_of(error).code)
+            raise
+        audit(requested_by, "reload", "done", version=now.version, previous=before.version)
+        return ReloadOut(version=now.version, variant=now.variant, previous=before.version)
+
+    def _serving(self) -> ServingOut | None:
+        return serving_out(self._router.engine) if self._router.has_engine else None

@@ -1,1 +1,0 @@
-"""The process around the application: sockets, signals, start and stop."""
