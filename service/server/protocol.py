@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service import errors
@@ -16,6 +17,8 @@ from service.http.disconnect import EXTENSION, Connection
 from service.http.problems import raw_response
 from service.http.request_id import new_request_id
 from service.server.limits import Limits
+
+_UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +97,18 @@ class LimitedProtocol(HttpToolsProtocol):
             if not self._at_work():
                 self._wait(self._limits.head_seconds)
         self._received += len(data)
-        super().data_received(data)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parse_without_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(self._fault or errors.MalformedHttp())
         if self._reading == "head" and self._received > self._limits.head_bytes:
             self._refuse(errors.HeadTooLarge())
         if self._reading == "body" and self._received > self._limits.framing_bytes + self._content * 3 // 2:
             self._refuse(errors.BodyInPieces())
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
-        """uvicorn calls it for every error of the parser, those raised in the methods below included."""
-        self._refuse(self._fault or errors.MalformedHttp())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -126,6 +132,8 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._refuse_ambiguity()
+        if self.parser.should_upgrade():
+            return  # `_parse_without_upgrade` follows
         super().on_headers_complete()
         self._reading, self._received, self._content = "body", 0, 0
         self.due = math.inf  # the application has a deadline for the body
@@ -135,10 +143,10 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self._reading, self._received = "nothing", 0
-        if self.parser.should_upgrade():  # ignored; but the parser takes what follows for the other protocol
-            self._refused, self.cycle.keep_alive = True, False
         if self._at_work():
             self._port.waiting.pop(self, None)
         else:
@@ -176,8 +184,19 @@ class LimitedProtocol(HttpToolsProtocol):
         self._port.waiting.pop(self, None)
         self._port.waiting[self] = None
 
+    def _parse_without_upgrade(self, rest: bytes) -> None:
+        """Parse the head again without its Upgrade: a server may ignore it (RFC 9110, 7.8), but the parser leaves out the
+        body. Java's HTTP client asks for HTTP/2 with its first request, whatever that is."""
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [name + b": " + value for name, value in self.headers if name not in _UPGRADE_HEADERS]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
+            lines.append(b"connection: close")
+        self.parser = httptools.HttpRequestParser(self)
+        self._reading, self._received = "nothing", 0
+        self.data_received(b"\r\n".join([*lines, b"", rest]))
+
     def _fail(self, error: errors.ServiceError) -> None:
-        """Stop the parser: uvicorn then calls `send_400_response`. The error itself stays without a traceback, whose
+        """Stop the parser: `data_received` then refuses the request. The error itself stays without a traceback, whose
         frames would keep this connection in memory (reference cycle)."""
         self._fault = error
         raise ValueError
