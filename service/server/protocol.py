@@ -185,8 +185,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._port.waiting[self] = None
 
     def _parse_without_upgrade(self, rest: bytes) -> None:
-        """Parse the head again without its Upgrade: a server may ignore it (RFC 9110, 7.8), but the parser leaves out the
-        body. Java's HTTP client asks for HTTP/2 with its first request, whatever that is."""
+        """Parse the head again without its Upgrade. A server may ignore it (RFC 9110, 7.8); the parser leaves out the
+        body then. Java's HTTP client asks for HTTP/2 with its first request, whatever that is."""
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [name + b": " + value for name, value in self.headers if name not in _UPGRADE_HEADERS]
         if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
