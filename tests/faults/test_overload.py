@@ -13,17 +13,16 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.serving.servers import naive, running
-from tests.faults.http_cases import post
 from tests.faults.overload_cases import WORDS, Burst, bursts, faults_of
 from tests.faults.test_connections import connect
 from tests.faults.test_http import well
 from tests.support.keys import Known, file_of
-from tests.support.process import Service, serving
+from tests.support.process import Service, post_head, serving
 from tests.support.waiting import wait_until
 
 QUEUE = ("--queue-tokens", "1024", "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0")
 DEEP_QUEUE = (*QUEUE, "--queue-tokens", "65536", "--queue-seconds", "60")
-LEAVERS = 600
+LEAVERS, TICKETS = 60, 16
 OURS = bursts(lambda text: {"body": text})
 FAIL_ON_NAIVE = 5
 """Of 6: a FastAPI application that calls the model in its endpoint takes everything, whatever time there is."""
@@ -65,14 +64,15 @@ def test_probes_and_metrics_are_answered_during_a_flood(small: Service) -> None:
     assert answers == [200] * 9
 
 
-def test_who_left_is_not_run(tiny_bundle_path: Path) -> None:
-    """Of hundreds who hang up while they wait most are never run, none stays in the queue, and the next is answered."""
-    request = post(json.dumps({"body": WORDS * 20}).encode())
+def test_tickets_of_clients_that_left_are_not_run(tiny_bundle_path: Path) -> None:
+    """Of hundreds whose clients hang up most are never run, none stays in the queue, and the next is answered."""
+    body = json.dumps({"tickets": [{"body": WORDS * 20}] * TICKETS}).encode()
+    request = post_head("/v1/route/batch", len(body)) + body
     with serving(tiny_bundle_path, *DEEP_QUEUE) as service:
         with contextlib.ExitStack() as leaving:
             for _ in range(LEAVERS):
                 leaving.enter_context(connect(service.port, request))
-            wait_until(lambda: _waiting_and_run(service)[0] > LEAVERS / 4)
+            wait_until(lambda: _waiting_and_run(service)[0] > LEAVERS * TICKETS / 4)
             waiting, run = _waiting_and_run(service)
         wait_until(lambda: _waiting_and_run(service)[0] == 0)
         assert _waiting_and_run(service)[1] - run < waiting / 2

@@ -120,7 +120,7 @@ def test_a_reset_connection_leaves_no_timer() -> None:
     async def play() -> bool:
         protocol, transport, theirs = await accepted(RequestId(Problems(application(echo))))
         theirs.sendall(get())
-        while protocol.timeout_keep_alive_task is None:
+        while protocol.timeout_keep_alive_task is None:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         timer = protocol.timeout_keep_alive_task
         protocol.connection_lost(ConnectionResetError())
