@@ -98,7 +98,7 @@ class Settings(BaseSettings):
     flood all is as before. On fast models `queue_tokens` is the narrower of the two."""
 
     max_connections: Count = 4000
-    """Connections open at once; one more takes the place of the one that has kept us waiting longest.
+    """Connections open at once; one more takes the place of the one that has waited longest for its client.
     Bounded by the limit of open files."""
 
     max_body_bytes: Count = 1_000_000

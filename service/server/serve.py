@@ -155,7 +155,9 @@ async def running(server: Server, listener: socket.socket, stop: asyncio.Event) 
 
 
 def public_port(app: App) -> Port:
-    allowed = allowed_connections(app.settings.max_connections)
+    wanted = app.settings.max_connections
+    if (allowed := allowed_connections(wanted)) < wanted:
+        _log.warning("fewer connections allowed", allowed=allowed, max_connections=wanted, cause="limit of open files")
     return Port(PUBLIC, allowed, app.refused, app.metrics.connection_evicted)
 
 

@@ -196,6 +196,8 @@ def test_at_a_limit_of_256_open_files_the_port_stays_open(tiny_bundle_path: Path
         for _ in range(3):
             assert flood(service, FLOOD) == [200] * 100
         assert service.counts("connections_evicted_total") > FLOOD
+        warned = [event["allowed"] for event in service.events if event["event"] == "fewer connections allowed"]
+        assert warned == [256 - limits.RESERVED_FILES]
 
 
 def test_probes_are_answered_during_a_flood_of_their_port(brisk: Service) -> None:
