@@ -38,11 +38,11 @@ def test_the_routers_differ_in_their_state_only() -> None:
 
 def test_a_certificate_opens_a_port_to_all() -> None:
     proxy = config(*TLS)["services"]["proxy"]
-    assert proxy["environment"]["ROUTER_CERTIFICATE"] == "/certificate.pem"
-    assert any("/certificate.pem:/certificate.pem" in str(volume) for volume in proxy["volumes"])
+    assert proxy["environment"]["ROUTER_CERTIFICATES"] == "/certificates"
+    assert any("/certificates:/certificates" in str(volume) for volume in proxy["volumes"])
 
 
-@pytest.mark.parametrize("missing", ["GRAFANA_PASSWORD", "ROUTER_CERTIFICATE"])
+@pytest.mark.parametrize("missing", ["GRAFANA_PASSWORD", "ROUTER_CERTIFICATES"])
 def test_a_variable_that_is_missing_stops_the_start_by_name(missing: str) -> None:
     run = rendered(*TLS, variables={name: value for name, value in VARIABLES.items() if name != missing})
     assert run.returncode != 0

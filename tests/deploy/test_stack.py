@@ -8,6 +8,8 @@ import json
 import re
 import socket
 import socketserver
+import ssl
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -15,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -196,16 +199,48 @@ def test_without_a_router_the_client_shall_come_again(tmp_path: Path) -> None:
     assert (problem.code, headers["retry-after"]) == ("not_ready", "1")
 
 
-def test_a_router_that_dies_with_a_request_is_a_502_where_no_other_is_left(tmp_path: Path) -> None:
-    """It is not silent: the client learns that nobody answered, and that it was not its fault."""
-    with _dying() as member, haproxy([member], tmp_path) as proxy:
+def test_routers_that_all_die_with_a_request_are_a_502(tmp_path: Path) -> None:
+    """A client never waits for an answer that does not come."""
+    with _dying() as dying, haproxy(dying, tmp_path) as proxy:
         problem, _ = problem_of(proxy.port, ticket() + TICKET)
     assert (problem.status, problem.code) == (502, "internal_error")
 
 
+def test_with_a_certificate_the_port_speaks_tls_only(stack: Stack, tmp_path: Path) -> None:
+    certificates = tmp_path / "certificates"
+    certificates.mkdir()
+    pem = str(certificates / "example.pem")
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-keyout",
+        pem,
+        "-out",
+        "-",
+    ]
+    made = subprocess.run(command, capture_output=True, check=True).stdout
+    with Path(pem).open("ab") as file:
+        file.write(made)
+    with haproxy(stack.routers, tmp_path, ROUTER_CERTIFICATES=str(certificates)) as proxy:
+        with ssl.create_default_context(cafile=pem).wrap_socket(
+            socket.create_connection(("127.0.0.1", proxy.port)), server_hostname="localhost"
+        ) as connection:
+            connection.sendall(ticket() + TICKET)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        with socket.create_connection(("127.0.0.1", proxy.port)) as plain:
+            plain.sendall(ticket() + TICKET)
+            assert b"HTTP" not in plain.recv(65536)
+
+
 @contextlib.contextmanager
-def _dying() -> Iterator[Any]:
-    """A router that is ready and closes every other connection without a word."""
+def _dying() -> Iterator[list[Any]]:
+    """Three routers that are ready, and close every connection with a ticket without a word."""
 
     class Ready(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -215,7 +250,7 @@ def _dying() -> Iterator[Any]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Ready) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         port = server.server_address[1]
-        yield type("Dying", (), {"name": "router-1", "port": port, "management_port": port})()
+        yield [SimpleNamespace(name=f"router-{n}", port=port, management_port=port) for n in (1, 2, 3)]
         server.shutdown()
 
 
