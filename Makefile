@@ -24,9 +24,9 @@ env: .venv/ready ## the environment, with everything a developer needs
 	@touch $@
 
 # Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, a registry to fetch from, minisign's own
-# signatures, curl, which the documentation speaks, and a clock to set wrong for one process. RUNLEVEL=1: the programs are
-# wanted, and none of their daemons started.
-PROGRAMS := curl prometheus haproxy docker-registry minisign faketime
+# signatures, docker-compose to check deploy/, curl, which the documentation speaks, and a clock to set wrong for one
+# process. RUNLEVEL=1: the programs are wanted, and none of their daemons started.
+PROGRAMS := curl prometheus haproxy docker-compose docker-registry minisign faketime
 programs: ## the programs that the tests run the service beside; installed by apt where that is possible
 	@missing=$$(for name in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
@@ -50,6 +50,7 @@ faults: env programs ## the catalogue of faults in its long form, with the limit
 	$(BIN)/python -m tests.faults.mutations --count 10000
 	$(BIN)/python -m tests.faults.kills --count 1000
 	$(BIN)/python -m tests.faults.drains --count 100
+	$(BIN)/python -m tests.faults.drains --proxy --count 100
 	$(BIN)/python -m tests.faults.restarts --count 200
 	$(BIN)/python -m tests.faults.series --count 100000
 	$(BIN)/python -m tests.faults.flood

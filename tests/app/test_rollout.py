@@ -12,10 +12,9 @@ import pytest
 from tests.benchmarks.rollout.members import members
 from tests.benchmarks.rollout.moves import Moves
 from tests.benchmarks.rollout.phases import Notes, Phase
-from tests.benchmarks.rollout.proxy import CONFIGURATION, NotInstalled, haproxy
+from tests.benchmarks.rollout.proxy import NotInstalled, haproxy
 from tests.benchmarks.rollout.traffic import Traffic, judged
 from tests.benchmarks.serving.connection import Target
-from tests.support.process import ROOT
 from tests.support.spoiled import damaged
 from tests.support.tiny import rewritten
 from tests.support.waiting import wait_until
@@ -119,8 +118,3 @@ def test_without_haproxy_the_rehearsal_says_how_to_get_it(tmp_path: Path, monkey
 def test_the_rehearsal_sees_what_is_wrong_with_an_answer(status: int, body: bytes, fault: str) -> None:
     """A count of no losses would be worth nothing otherwise."""
     assert judged(status, body, "mine")[1] == fault
-
-
-def test_the_page_shows_the_configuration_that_is_tested() -> None:
-    """Whoever copies it from there gets the one these tests run."""
-    assert CONFIGURATION.read_text() in (ROOT / "docs/scale-out.md").read_text()

@@ -14,8 +14,8 @@ from tests.docs.words import Words
 from tests.support.process import ROOT
 
 OURS = frozenset({"models", "service", "training", "tests"})
-TREES = ("docs/", "k8s/", "service/", "training/", "tests/", "models/", ".ci/")
-MADE = ("models/bundles", "k8s/bundle")
+TREES = ("docs/", "deploy/", "k8s/", "service/", "training/", "tests/", "models/", ".ci/")
+MADE = ("models/bundles", "k8s/bundle", "deploy/keys")
 """What a user's own commands make; not in the repository."""
 IMAGE = re.compile(r"(?:.*/)?(ticket-router-(?:service-gpu|[a-z]+))(?:[:@].*)?")
 OBJECT = re.compile(r"(?:deployment|deploy|cronjob|service|svc|configmap|cm|hpa|pdb|secret|pvc)/([\w.-]+)")

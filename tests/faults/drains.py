@@ -9,17 +9,27 @@ no more. Each request ends in one of three ways:
 - lost: a connection was there, the request was sent, and no whole answer came. None may be: not those that were
   accepted, nor those that waited in the port's queue, nor those sent on a kept connection that nobody had announced to
   close.
+
+`--proxy`: two services behind haproxy with deploy/haproxy.cfg, stopped and started again in turn; the clients see the
+proxy alone, and go on for a second after the stop.
 """
 
+import contextlib
+import itertools
 import signal
 import sys
+import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
 
+from tests.benchmarks.rollout.members import members
+from tests.benchmarks.rollout.proxy import haproxy
 from tests.faults.command import bundle_or_tiny, bundle_parser
 from tests.faults.load import LOST, MIXED, REFUSED, Load, Tally
 from tests.faults.stock import started
@@ -30,6 +40,8 @@ SLOWLY = ("--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0")
 """So that there is always a queue behind the batch that runs."""
 LOAD_SECONDS = (0.05, 0.6)
 STOP_SECONDS = 30
+AFTER_SECONDS = 1.0
+"""How long the load goes on after one of two is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class Drained:
         return not self.tally.ends[LOST] and not self.tally.server_errors and not self.exit_status
 
 
-def drain(bundle: Path, random: Random, *flags: str) -> Drained:
+def drain(bundle: Path, random: Random, flags: Sequence[str] = ()) -> Drained:
     with serving(bundle, *SLOWLY, *flags) as service, Load(service.port, MIXED) as load:
         wait_until(lambda: load.tally.answered >= len(MIXED))
         time.sleep(random.uniform(*LOAD_SECONDS))
@@ -54,6 +66,33 @@ def drain(bundle: Path, random: Random, *flags: str) -> Drained:
         service.process.send_signal(signal.SIGTERM)
         load.join()
         return Drained(load.tally, under_way, service.process.wait(STOP_SECONDS), time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def proxied(bundle: Path) -> Iterator[Callable[[Random], Drained]]:
+    """Two services behind the proxy: each call stops one under load, the other next time, and starts it again."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        members(bundle, Path(name), 2, SLOWLY) as services,
+        haproxy(services, Path(name)) as proxy,
+    ):
+        turns = itertools.cycle(services)
+
+        def drain_one(random: Random) -> Drained:
+            stopping = next(turns)
+            with Load(proxy.port, MIXED) as load:
+                wait_until(lambda: load.tally.answered >= len(MIXED))
+                time.sleep(random.uniform(*LOAD_SECONDS))
+                under_way, began = load.tally.under_way, time.monotonic()
+                status = stopping.stop()
+                seconds = time.monotonic() - began
+                time.sleep(AFTER_SECONDS)
+            stopping.start(bundle)
+            stopping.wait_until_ready()
+            proxy.wait_until_up(stopping)
+            return Drained(load.tally, under_way, status, seconds)
+
+        yield drain_one
 
 
 def drain_stock(random: Random) -> Drained:
@@ -87,12 +126,14 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100, metavar="N")
     parser.add_argument("flags", nargs="*", help="flags for the service, after --")
     parser.add_argument("--stock", action="store_true", help="a stock application instead, to compare")
+    parser.add_argument("--proxy", action="store_true", help="two services behind haproxy instead")
     arguments = parser.parse_args()
     if arguments.stock:
         print(report([drain_stock(Random(number)) for number in range(arguments.count)]))
         return 0
-    with bundle_or_tiny(arguments.bundle) as bundle:
-        found = [drain(bundle, Random(number), *arguments.flags) for number in range(arguments.count)]
+    with bundle_or_tiny(arguments.bundle) as bundle, contextlib.ExitStack() as stack:
+        one = stack.enter_context(proxied(bundle)) if arguments.proxy else partial(drain, bundle, flags=arguments.flags)
+        found = [one(Random(number)) for number in range(arguments.count)]
     print(report(found))
     return not all(each.held for each in found)
 

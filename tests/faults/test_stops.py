@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.faults.drains import drain
+from tests.faults.drains import drain, proxied
 from tests.faults.http_cases import GOOD, post
 from tests.faults.load import MIXED, REFUSED, Load
 from tests.faults.restarts import ask, new_place, run
@@ -31,6 +31,13 @@ def test_a_drain_under_load_loses_nothing(tiny_bundle_path: Path) -> None:
         assert found.held, found
         assert found.under_way, "the load was over before the signal"
         assert found.tally.ends[REFUSED], "nobody came after the port had closed"
+
+
+def test_a_drain_behind_the_proxy_loses_nothing(tiny_bundle_path: Path) -> None:
+    """The proxy gives to the other service what the stopping one did not answer; clients are not even refused."""
+    with proxied(tiny_bundle_path) as drain_one:
+        found = [drain_one(Random(number)) for number in range(2)]
+    assert all(each.held and each.under_way and not each.tally.ends[REFUSED] for each in found), found
 
 
 def test_a_killed_service_starts_again_with_everything_whole(tiny_bundle_path: Path, tmp_path: Path) -> None:

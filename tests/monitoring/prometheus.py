@@ -6,7 +6,7 @@ import math
 import re
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,13 +73,19 @@ def telling(query: str) -> str:
 @contextlib.contextmanager
 def prometheus(folder: Path, pods: Mapping[str, str]) -> Iterator[Prometheus]:
     """Scrapes these pods, `host:port` by name, under the committed rules, until the end of the block."""
-    port = _free_port()
     config = folder / "prometheus.json"
     config.write_text(json.dumps(_config(write_rules(folder), pods)))
-    flags = (f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}")
+    command = [tool("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
+    with running(command, folder) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], folder: Path) -> Iterator[Prometheus]:
+    """The Prometheus that this command starts, on a port of its own."""
+    port = _free_port()
     with (folder / "prometheus.log").open("w") as log:
-        command = [tool("prometheus"), *flags, f"--web.listen-address=127.0.0.1:{port}"]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
                 wait_until(lambda: _is_ready(client), seconds=60)

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.rollout [--bundle BUNDLE] [--requests 20000] [--rate 100]
 
-Without --bundle a tiny model is made first. The proxy is haproxy with docs/examples/haproxy.cfg. Mail comes at random
+Without --bundle a tiny model is made first. The proxy is haproxy with deploy/haproxy.cfg. Mail comes at random
 moments; every answer is looked at: its status, its ticket's id, and the version it names. In turn: nothing; rolling
 restarts, announced to the proxy and not, of so many requests each; a bundle rolled out and back by reloads and by a
 restart; a damaged bundle; a service that is killed. Ends with 1 if anything else than the kill lost a request.

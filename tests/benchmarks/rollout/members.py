@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -29,8 +29,9 @@ FLAGS = ("--cache-entries", "0", "--log-level", "warning")
 class Member:
     """One service and where it listens. `name` is what the proxy's configuration calls it."""
 
-    def __init__(self, name: str, log: Path) -> None:
+    def __init__(self, name: str, log: Path, flags: Sequence[str] = ()) -> None:
         self.name = name
+        self._flags = flags
         self.port, self.management_port = free_port(), free_port()
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -42,7 +43,7 @@ class Member:
 
     def start(self, bundle: Path) -> None:
         ports = ("--port", str(self.port), "--management-port", str(self.management_port))
-        command = [sys.executable, "-m", "service", "--bundle", str(bundle), *ports, *FLAGS]
+        command = [sys.executable, "-m", "service", "--bundle", str(bundle), *ports, *FLAGS, *self._flags]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
@@ -54,11 +55,12 @@ class Member:
             assert time.monotonic() < give_up, f"{self.name} did not get ready: {said}"
             time.sleep(POLL_SECONDS)
 
-    def stop(self) -> None:
-        """SIGTERM; whoever is in flight is answered, and the status is 0."""
+    def stop(self) -> int:
+        """SIGTERM: requests in flight are answered, and the status is 0."""
         self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(STOP_SECONDS)
         assert status == 0, f"{self.name} ended with {status}: {self._log.read_text()}"
+        return status
 
     def kill(self) -> None:
         if self._process is not None:
@@ -72,9 +74,9 @@ class Member:
 
 
 @contextlib.contextmanager
-def members(bundle: Path, folder: Path, count: int = 3) -> Iterator[list[Member]]:
+def members(bundle: Path, folder: Path, count: int = 3, flags: Sequence[str] = ()) -> Iterator[list[Member]]:
     """So many ready services with this bundle; killed at the end."""
-    made = [Member(f"router-{number}", folder / f"router-{number}.log") for number in range(1, count + 1)]
+    made = [Member(f"router-{number}", folder / f"router-{number}.log", flags) for number in range(1, count + 1)]
     try:
         for member in made:
             member.start(bundle)

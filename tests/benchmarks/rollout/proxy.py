@@ -1,4 +1,4 @@
-"""Debian's haproxy with `docs/examples/haproxy.cfg`, just as users copy it, in front of `members.py`.
+"""Debian's haproxy with `deploy/haproxy.cfg`, the file that compose mounts, in front of `members.py`.
 
 Its admin socket takes members out of rotation and tells what it had to send twice.
 """
@@ -18,7 +18,7 @@ from models.errors import TicketRouterError
 from tests.benchmarks.rollout.members import Member, free_port
 from tests.support.process import ROOT
 
-CONFIGURATION = ROOT / "docs/examples/haproxy.cfg"
+CONFIGURATION = ROOT / "deploy/haproxy.cfg"
 BACKEND = "routers"
 START_SECONDS = 10.0
 POLL_SECONDS = 0.02
@@ -53,8 +53,9 @@ class Counters:
 class Proxy:
     """A running haproxy."""
 
-    def __init__(self, port: int, admin: Path) -> None:
+    def __init__(self, port: int, management_port: int, admin: Path) -> None:
         self.port = port
+        self.management_port = management_port
         self._admin = admin
 
     def drain(self, member: Member) -> None:
@@ -87,8 +88,8 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def haproxy(members: Sequence[Member], folder: Path) -> Iterator[Proxy]:
-    """A proxy that sees all members up; ended afterwards.
+def haproxy(members: Sequence[Member], folder: Path, **settings: str) -> Iterator[Proxy]:
+    """A proxy that sees all members up; ended afterwards. `settings` are further variables of the configuration.
 
     Raises:
         NotInstalled: there is no haproxy here.
@@ -96,10 +97,13 @@ def haproxy(members: Sequence[Member], folder: Path) -> Iterator[Proxy]:
     program = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
         raise NotInstalled("haproxy is not installed; get it with: apt-get install haproxy")
-    proxy = Proxy(free_port(), folder / "admin.sock")
+    proxy = Proxy(free_port(), free_port(), folder / "admin.sock")
     with (folder / "haproxy.log").open("wb") as log:
         process = subprocess.Popen(
-            [program, "-db", "-f", str(CONFIGURATION)], env=_environment(proxy, members, folder), stdout=log, stderr=log
+            [program, "-db", "-f", str(CONFIGURATION)],
+            env=_environment(proxy, members, folder) | settings,
+            stdout=log,
+            stderr=log,
         )
     try:
         _wait_for(process, folder)
@@ -112,13 +116,17 @@ def haproxy(members: Sequence[Member], folder: Path) -> Iterator[Proxy]:
 
 
 def _environment(proxy: Proxy, members: Sequence[Member], folder: Path) -> dict[str, str]:
-    """The configuration's variables. A name it has and we have no member for leads to a port where nobody listens."""
-    found = {"ROUTER_BIND": f"127.0.0.1:{proxy.port}", "ROUTER_ADMIN_SOCKET": str(folder / "admin.sock")}
-    nobody = str(free_port())
+    """The configuration's variables. A router without a member gets a port where nothing listens."""
+    found = {
+        "ROUTER_BIND": f"127.0.0.1:{proxy.port}",
+        "ROUTER_PROXY_MANAGEMENT": f"127.0.0.1:{proxy.management_port}",
+        "ROUTER_ADMIN_SOCKET": str(folder / "admin.sock"),
+    }
+    unused = str(free_port())
     for number in range(1, 4):
         member = members[number - 1] if number <= len(members) else None
-        found[f"ROUTER_{number}"] = f"127.0.0.1:{member.port if member else nobody}"
-        found[f"ROUTER_{number}_HEALTH"] = str(member.management_port if member else nobody)
+        found[f"ROUTER_{number}"] = f"127.0.0.1:{member.port if member else unused}"
+        found[f"ROUTER_{number}_HEALTH"] = str(member.management_port if member else unused)
     return os.environ | found
 
 
