@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prometheus_client import generate_latest
 
 from service.admin.gauges import ServingGauges, StateGauges
-from service.api.render import last_reload_out, serving_out
+from service.api.convert import last_reload_out, serving_out
 from service.api.schemas import ReloadOut, ServingOut, StatusOut
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics

@@ -15,13 +15,20 @@ from models.ticket import Ticket
 from service import errors
 from service.access.access import Access
 from service.access.caller import Caller, Role
-from service.allowance import BATCH_SECONDS, Allowance
-from service.api.convert import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
+from service.api.convert import (
+    JSON,
+    MAIL,
+    decision_out,
+    media_type,
+    model_card_out,
+    ticket_of,
+    tickets_of,
+    timeout_seconds,
+)
 from service.api.openapi import Document, json_body, mail_body, openapi_document
 from service.api.parse import BatchParser, parse_route
-from service.api.render import decision_out, model_card_out
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
-from service.context import Claim
+from service.context import BATCH_SECONDS, Allowance, Claim
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
 from service.http.authorize import REFUSALS as GATE_REFUSALS

@@ -16,7 +16,7 @@ import structlog
 import uvloop
 
 from models.errors import TicketRouterError
-from service.access.watching import following
+from service.access.access import following
 from service.app import App, create_app
 from service.errors import NotReady, ReloadInterrupted, ReloadRunning, ServiceError
 from service.logs import configure_logging

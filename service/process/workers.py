@@ -6,6 +6,7 @@ lets a new bundle in only where all of them can serve it. `child.py` is one work
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import tempfile
 import time
@@ -18,9 +19,9 @@ import structlog
 from prometheus_client import Counter, generate_latest
 
 from models.errors import TicketRouterError
-from service.access.watching import following
+from service.access.access import following
 from service.admin.gauges import ServingGauges, StateGauges
-from service.api.render import last_reload_out
+from service.api.convert import last_reload_out
 from service.api.schemas import ReloadOut, ServingOut, StatusOut, WorkerOut
 from service.app import App, create_app, management_app
 from service.errors import NotReady, ReloadInterrupted, ReloadRefused, ReloadRunning
@@ -34,7 +35,6 @@ from service.server.reload_triggers import reloading
 from service.server.serve import management_server, running, started, stop_signal
 from service.server.sockets import let_nobody_in, listen
 from service.settings import Settings
-from service.waits import waits
 
 RESTART_SECONDS = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Waits before a worker that keeps dying is started again; the last one repeats."""
@@ -213,13 +213,13 @@ class Workers:
 
     async def _keep(self, place: int) -> None:
         """Replace the worker in a place whenever it ends."""
-        pauses = waits(RESTART_SECONDS)
+        pauses = itertools.chain(RESTART_SECONDS, itertools.repeat(RESTART_SECONDS[-1]))
         while True:
             child, since = self._children[place], time.monotonic()
             how = await child.ended()
             _log.error("worker ended", number=child.number, pid=child.pid, how=how)
             if time.monotonic() - since > STEADY_SECONDS:
-                pauses = waits(RESTART_SECONDS)
+                pauses = itertools.chain(RESTART_SECONDS, itertools.repeat(RESTART_SECONDS[-1]))
             await asyncio.sleep(next(pauses))
             self._restarts.inc()
             await self._replace(place)

@@ -7,6 +7,7 @@ replays and holds it ready, `commit` swaps one reference. `app.py` makes one, th
 import asyncio
 import ctypes
 import gc
+import itertools
 import re
 import threading
 from pathlib import Path
@@ -23,7 +24,6 @@ from service.lifecycle import WHY_NOT_READY, Lifecycle
 from service.metrics.metrics import Metrics
 from service.routing.router import Router, Served
 from service.settings import Settings
-from service.waits import waits
 
 IDLE_AT_RELOAD = 3.0
 """Seconds of rest per second of replaying: beside a service under load, the cores are the tickets'."""
@@ -195,7 +195,7 @@ class Loader:
             self._repair = asyncio.ensure_future(self._replace_engine())
 
     async def _replace_engine(self) -> None:
-        for wait in waits(REPAIR_SECONDS):
+        for wait in itertools.chain(REPAIR_SECONDS, itertools.repeat(REPAIR_SECONDS[-1])):
             try:
                 await self._prepare(self._router.engine.bundle.path, idle=0)
                 self.commit()

@@ -12,7 +12,7 @@ from ipaddress import ip_address
 import structlog
 import uvloop
 
-from service.access.watching import following
+from service.access.access import following
 from service.app import create_app
 from service.process.workers import serve_with_workers
 from service.server.malloc import return_large_pieces
