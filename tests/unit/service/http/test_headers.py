@@ -3,8 +3,8 @@
 import pytest
 from starlette.requests import Request
 
-from service.http.headers import JSON, MAIL, media_type
 from service.errors import UnsupportedMediaType
+from service.http.headers import JSON, MAIL, media_type
 
 REFUSED = {
     "none": ([], "Content-Type must be application/json or message/rfc822"),
