@@ -4,7 +4,7 @@ import gzip
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.api.parse import BatchParser, parse_route
@@ -67,6 +67,7 @@ _SIGNS = [bytes([code]) for code in b'{}[]:,"\\-1eE.\t\n u\x00\x1f\xe9\xff']
 _PARTS = st.one_of(st.sampled_from([*_SIGNS, CANARY.encode(), b'"body"']), st.binary(max_size=4))
 
 
+@settings(deadline=None)
 @given(st.lists(_PARTS, max_size=12).map(b"".join))
 def test_the_message_of_malformed_json_is_one_of_a_closed_set(body: bytes) -> None:
     """The parser's messages are constants with a place. A new version with other ones fails here, and is looked at."""
