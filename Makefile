@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service training
-.PHONY: help env programs demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports hadolint check manifests image-test constraints licences sbom service-env clean
+.PHONY: help env programs demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports structure hadolint check manifests image-test constraints licences sbom service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -84,8 +84,11 @@ lint: env ## ruff: style and common faults
 types: env ## mypy, strict
 	$(BIN)/mypy
 
-imports: env ## training → models ← service, and no torch outside training
+imports: env ## training → models ← service, no torch outside training, and the order of the packages in each
 	$(BIN)/lint-imports
+
+structure: env ## lines by package, files by folder, import levels with the longest chain
+	@$(BIN)/python -m tests.structure
 
 hadolint: env ## the Dockerfile's linter
 	$(BIN)/hadolint Dockerfile

@@ -1,9 +1,11 @@
-"""TOML files of our own (recipe, labels) → frozen models, with one line for whatever is wrong in them."""
+"""TOML files of our own (recipe, labels) ↔ frozen models, with one line for whatever is wrong in them."""
 
 import tomllib
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import tomlkit
 from pydantic import BaseModel, ValidationError
 
 from models.errors import TicketRouterError
@@ -28,3 +30,22 @@ def load_toml(path: Path, model: type[Model], kind: str) -> Model:
         where = repr(".".join(str(part) for part in first["loc"]))[1:-1]
         what = first["msg"].removeprefix("Value error, ")
         raise TicketRouterError(f"{path}: {where}: {what}; see docs/training.md for the fields") from error
+
+
+def toml_text(model: BaseModel, start: str = "") -> str:
+    """The model as TOML: the text of `start` with its comments and its order, and the model's values in it.
+
+    Every field that has a value is written, so that the file means the same when a default changes.
+    """
+    document = tomlkit.parse(start)
+    _fill(document, model.model_dump(mode="json", exclude_none=True))
+    return tomlkit.dumps(document)
+
+
+def _fill(table: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
+    # Values before tables: a key that follows a table's header would be the table's.
+    for name, value in sorted(values.items(), key=lambda item: isinstance(item[1], dict)):
+        if isinstance(value, dict):
+            _fill(table.setdefault(name, tomlkit.table()), value)
+        elif table.get(name) != value:
+            table[name] = value

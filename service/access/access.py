@@ -1,22 +1,30 @@
 """The keys of this process: opened at start, looked at again while it runs, asked at every guarded request.
 
-`app.py` makes one; `watching.py` and SIGHUP have it look; `http/authorization.py` and the API ask it.
+`app.py` makes one; `following` and SIGHUP have it look; `http/authorize.py` and the API ask it. `following` compares
+the bytes of the file, not its times: mounted secrets are swapped by a symlink, and copied files may keep their dates.
 """
 
 import asyncio
+import contextlib
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry
 
-from service.access.audit import audit
+from service.access.audit import WATCH, audit
 from service.access.caller import Caller
 from service.access.keyring import Keyring
 from service.access.keys_file import KeysError, parse_keys, read_content
 from service.access.metrics import KeyGauges, KeyMetrics
 from service.access.rate_limit import Limiter
 from service.errors import RateLimited, Unauthenticated
+
+LOOK_SECONDS = 2.0
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,3 +165,22 @@ def _changes(before: Keyring | None, now: Keyring) -> dict[str, list[str]]:
         "removed": sorted(old.keys() - new.keys()),
         "changed": sorted(name for name in old.keys() & new.keys() if old[name] != new[name]),
     }
+
+
+@contextlib.asynccontextmanager
+async def following(access: Access) -> AsyncIterator[None]:
+    """Inside, a changed file is in force within `LOOK_SECONDS`."""
+    task = asyncio.create_task(_watch(access))
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+async def _watch(access: Access) -> None:
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            await access.look(WATCH)
+        except Exception:  # whatever it was: the next look may find another file
+            _log.exception("keys not looked at")

@@ -14,13 +14,13 @@ from starlette.types import Receive, Scope, Send
 from service.access.audit import audit
 from service.access.caller import Role
 from service.admin.service import AdminService
-from service.api.convert import JSON, media_type
 from service.api.openapi import Document
 from service.api.parse import parse_reload
 from service.errors import NotReady, ServiceError
 from service.http.authorize import Gate, caller_of
 from service.http.body import BodyReader
 from service.http.browsers import page_policy, refuse_pages
+from service.http.headers import JSON, media_type
 from service.http.problems import kind_of
 from service.lifecycle import WHY_NOT_READY
 from service.routing.router import deadline_in

@@ -4,7 +4,7 @@ from prometheus_client import generate_latest
 
 from service.access.audit import audit
 from service.admin.gauges import ServingGauges, StateGauges
-from service.api.render import last_reload_out, serving_out
+from service.api.convert import last_reload_out, serving_out
 from service.api.schemas import ReloadOut, ServingOut, StatusOut
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle

@@ -1,57 +1,19 @@
-"""A request's headers and bytes → tickets and a deadline."""
+"""Parsed requests → tickets; decisions, bundles and states → the shapes that the API promises."""
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
-from starlette.requests import Request
-
+from models.bundle.bundle import Bundle
 from models.mail.parse import mail_facts
+from models.scoring import FieldVerdict
 from models.ticket import MailFact, Ticket
+from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
-from service.errors import InvalidHeader, InvalidRequest, UnsupportedMediaType
-
-JSON = "application/json"
-MAIL = "message/rfc822"
-TIMEOUT_HEADER = "X-Request-Timeout"
-_TIMEOUT = TIMEOUT_HEADER.lower().encode()
-
-SECONDS = r"(?=.*[1-9])[0-9]{1,64}(\.[0-9]{1,64})?"
-"""A positive number of seconds, in the document too: without exponents, signs, or a place that is not there."""
-_SECONDS = re.compile(SECONDS.encode())
-_UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
-
-
-def media_type(request: Request, *accepted: str) -> str:
-    """The body's media type.
-
-    Raises:
-        UnsupportedMediaType: none of the accepted, several, or JSON in another charset than UTF-8.
-    """
-    given = request.headers.getlist("content-type")
-    if len(given) > 1:
-        raise UnsupportedMediaType("send one Content-Type header, not several")
-    media, _, parameters = "".join(given).partition(";")
-    media = media.strip().lower()
-    if media not in accepted:
-        raise UnsupportedMediaType(f"Content-Type must be {' or '.join(accepted)}")
-    if media == JSON and not _is_utf8(parameters):
-        raise UnsupportedMediaType(f"send {JSON} in UTF-8; Content-Type has another charset")
-    return media
-
-
-def timeout_seconds(headers: Iterable[tuple[bytes, bytes]], cap: float) -> float:
-    """How long the client will wait: its `X-Request-Timeout`, at most the cap. Names of headers are in lower case.
-
-    Raises:
-        InvalidHeader: it is no positive number of seconds.
-    """
-    given = [value for name, value in headers if name == _TIMEOUT]
-    if not given:
-        return cap
-    if len(given) > 1 or not _SECONDS.fullmatch(given[0]):
-        raise InvalidHeader(f"{TIMEOUT_HEADER} must be a positive number of seconds, such as 2 or 0.5")
-    return min(float(given[0]), cap)
+from service.decision import Decision, ModelIdentity
+from service.errors import InvalidRequest
+from service.inference.engine import Engine
+from service.lifecycle import Reload
 
 
 def ticket_of(request: RouteRequest) -> Ticket:
@@ -81,9 +43,79 @@ def _facts(
     return mail_facts(pairs, sender=sender, recipients=recipients)
 
 
-def _is_utf8(parameters: str) -> bool:
-    for parameter in parameters.split(";"):
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "charset":
-            return value.strip().strip('"').lower() in _UTF8
-    return True
+def decision_out(decision: Decision) -> schemas.DecisionOut:
+    department = decision.verdict.department
+    return schemas.DecisionOut(
+        decision_id=decision.id,
+        ticket_id=decision.ticket_id,
+        outcome=department.outcome,
+        department=department.predicted,
+        confidence=department.confidence,
+        reason=department.reason,
+        candidates=tuple(
+            schemas.CandidateOut(department=candidate.label, confidence=candidate.confidence)
+            for candidate in department.candidates
+        ),
+        fields={name: _field_out(verdict) for name, verdict in decision.verdict.fields.items()},
+        flags=decision.flags,
+        model=model_out(decision.model),
+    )
+
+
+def model_out(model: ModelIdentity) -> schemas.ModelOut:
+    return schemas.ModelOut(version=model.version, variant=model.variant, text_version=model.text_version)
+
+
+def model_card_out(engine: Engine) -> schemas.ModelCardOut:
+    manifest = engine.bundle.manifest
+    return schemas.ModelCardOut(
+        version=engine.model.version,
+        variant=engine.model.variant,
+        provider=engine.provider,
+        text_version=engine.model.text_version,
+        base_model=manifest.base_model,
+        created_at=manifest.created_at,
+        max_tokens=manifest.encoder.max_tokens,
+        fields=_fields_out(engine.bundle),
+    )
+
+
+def serving_out(engine: Engine) -> schemas.ServingOut:
+    plan = engine.chosen.plan
+    return schemas.ServingOut(
+        bundle=str(engine.bundle.path),
+        model=model_out(engine.model),
+        created_at=engine.bundle.manifest.created_at,
+        provider=engine.provider,
+        plan=schemas.PlanOut(source=engine.chosen.source, **plan.model_dump(exclude={"variant"})),
+        queue_depth=engine.batcher.depth,
+        queue_tokens=engine.batcher.tokens,
+        queue_tokens_limit=engine.batcher.capacity,
+        cache_entries=len(engine.answers),
+        golden_rows=engine.replayed.rows,
+        golden_largest_difference=engine.replayed.largest_difference,
+    )
+
+
+def last_reload_out(reload: Reload | None) -> schemas.LastReloadOut | None:
+    if reload is None:
+        return None
+    at = datetime.fromtimestamp(reload.at, UTC).isoformat(timespec="seconds")
+    return schemas.LastReloadOut(at=at, succeeded=reload.cause is None, cause=reload.cause)
+
+
+def _fields_out(bundle: Bundle) -> tuple[schemas.PredictedFieldOut, ...]:
+    return tuple(
+        schemas.PredictedFieldOut(
+            name=field.name,
+            temperature=field.temperature,
+            scope=schemas.ScopeOut(**field.scope.model_dump()) if field.scope else None,
+            promise=schemas.PromiseOut(**field.promise.model_dump()),
+            labels=tuple(schemas.LabelOut(**label.model_dump()) for label in field.labels),
+        )
+        for field in bundle.manifest.fields
+    )
+
+
+def _field_out(verdict: FieldVerdict) -> schemas.FieldOut:
+    return schemas.FieldOut(value=verdict.predicted, confidence=verdict.confidence, outcome=verdict.outcome)

@@ -8,8 +8,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.convert import JSON, MAIL, SECONDS, TIMEOUT_HEADER
 from service.http.authorize import SECURITY_SCHEMES
+from service.http.headers import JSON, MAIL, SECONDS, TIMEOUT_HEADER
 
 Document = dict[str, Any]
 _REF = "#/components/schemas/{model}"

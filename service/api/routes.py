@@ -14,13 +14,11 @@ from models.ticket import Ticket
 from service import errors
 from service.access.access import Access
 from service.access.caller import Role
-from service.allowance import BATCH_SECONDS, Allowance
-from service.api.convert import JSON, MAIL, media_type, ticket_of, tickets_of, timeout_seconds
+from service.api.convert import decision_out, model_card_out, ticket_of, tickets_of
 from service.api.openapi import Document, json_body, mail_body, openapi_document
 from service.api.parse import BatchParser, parse_route
-from service.api.render import decision_out, model_card_out
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
-from service.context import Claim
+from service.context import BATCH_SECONDS, Allowance, Claim
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
 from service.http.authorize import REFUSALS as GATE_REFUSALS
@@ -28,9 +26,10 @@ from service.http.authorize import Gate, caller_of, secured
 from service.http.body import BodyReader, Content
 from service.http.disconnect import while_connected
 from service.http.fast_path import Endpoint
-from service.http.middleware import say
+from service.http.headers import JSON, MAIL, media_type, timeout_seconds
 from service.http.problems import documented, kind_of, problem_of
 from service.inference.engine import Engine
+from service.logs import add_log_fields
 from service.metrics.metrics import Metrics
 from service.routing.offload import Offload
 from service.routing.read import read_mail
@@ -141,7 +140,7 @@ class Api:
         with while_connected(request.scope):
             ticket = await (self._mail(body, claim) if media == MAIL else self._parsed(body, _json_ticket, claim))
             decision = await self._router.decide(ticket, claim)
-        say(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
+        add_log_fields(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
         return _json(decision_out(decision))
 
     async def batch(self, request: Request) -> Response:
@@ -152,7 +151,7 @@ class Api:
         with while_connected(request.scope):
             tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)), claim)
             self._access.take_more(caller_of(request.scope), len(tickets) - 1)
-            say(request.scope, tickets=len(tickets))
+            add_log_fields(request.scope, tickets=len(tickets))
             claim = replace(claim, allowance=Allowance(BATCH_SECONDS))
             with self._router.one_model() as engine:  # one answer names one version, also during a reload
                 results = await self._decide_all(engine, tickets, claim)

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from models.scoring import Outcome, Reason
 from models.ticket import ContentType
 from service.decision import Flag
-from service.http.shapes import Output, Problem
+from service.http.problems import Output, Problem
 from service.lifecycle import Phase
 
 TICKET_ID_LENGTH = 200

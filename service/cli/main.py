@@ -10,7 +10,7 @@ from models.errors import TicketRouterError
 from models.mail.parse import parse_email
 from models.printable import printable, printed
 from models.ticket import Ticket
-from service.api.render import decision_out
+from service.api.convert import decision_out
 from service.app import create_app
 from service.cli.fetch import deliver
 from service.cli.flags import REMOVED, Given, flag, settings_from, with_flags

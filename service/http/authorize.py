@@ -17,8 +17,8 @@ from service.access.audit import UNKNOWN, audit
 from service.access.caller import ANONYMOUS, Caller, Role
 from service.errors import Forbidden, KeyInQuery, ServiceError, Unauthenticated
 from service.http.fast_path import Endpoint
-from service.http.middleware import say
 from service.http.problems import kind_of
+from service.logs import add_log_fields
 
 REFUSALS = (KeyInQuery, Unauthenticated, Forbidden)
 """What a guarded route can answer, for its documentation."""
@@ -78,12 +78,12 @@ class Gate:
             caller = scope["state"][_CALLER] = self.caller(scope["headers"])
             if self._access.asks:
                 who = caller.name
-                say(scope, key=who)
+                add_log_fields(scope, key=who)
             if role not in caller.roles:
                 raise Forbidden(role)
         except ServiceError as error:
             if isinstance(error, Unauthenticated) and error.name is not None:
-                say(scope, key=error.name)
+                add_log_fields(scope, key=error.name)
                 who = error.name
             if role is Role.ADMIN:
                 audit(who, action, kind_of(error).code)

@@ -18,6 +18,7 @@ from service.http.body import BODY_ENDED
 from service.http.fast_path import TEMPLATE
 from service.http.problems import INTERNAL, kind_of, problem_response
 from service.http.request_id import HEADER, request_id_of
+from service.logs import add_log_fields, log_fields
 from service.metrics.metrics import Metrics
 from service.tracing.recording import Recording
 from service.tracing.traces import Traces
@@ -25,15 +26,8 @@ from service.tracing.traces import Traces
 METHODS = frozenset({"GET", "POST"})
 OTHER_METHOD = "other"
 UNMATCHED = "unmatched"
-SAID = "said"
-"""The entry of a request's state for what its log line says beside route, code and time."""
 
 _log = structlog.get_logger()
-
-
-def say(scope: Scope, **said: str | int) -> None:
-    """On the request's log line: values of closed sets, numbers, ids of our own."""
-    scope.setdefault("state", {}).setdefault(SAID, {}).update(said)
 
 
 class RequestId:
@@ -89,7 +83,7 @@ class Observe:
         route = template if template in self._routes else UNMATCHED
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
         self._metrics.request(route, method, code, now - scope.get(BODY_ENDED, started))
-        said = scope["state"].get(SAID, {})
+        said = log_fields(scope)
         _log.info("request", route=route, method=method, code=code, seconds=round(now - started, 4), **said)
         if recording is not None:
             _end(recording, route, method, code, said)
@@ -125,7 +119,7 @@ class Problems:
     async def _answer(self, error: Exception, started: bool, scope: Scope, receive: Receive, send: Send) -> None:
         code = kind_of(error).code
         self._on_error(code)
-        say(scope, problem=code)
+        add_log_fields(scope, problem=code)
         if not started:
             await problem_response(error, scope)(scope, receive, send)
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 from starlette.types import Scope
 
 from models.errors import MailError
 from service import errors
-from service.http.shapes import FieldProblem, Problem
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:ticket-router:problem:"
@@ -22,6 +22,32 @@ RETRY_SECONDS = 1
 """Retry-After where the error has no better estimate: a restart or a reload takes seconds."""
 CLIENT_CLOSED = 499
 """Never sent, only counted: nobody is there to read it (nginx's convention)."""
+
+
+class Output(BaseModel):
+    """The base of every shape that is sent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FieldProblem(Output):
+    """Where a request is not as documented: known field names and positions only, `*` stands for a name of its own."""
+
+    field: str
+    code: str
+    message: str
+
+
+class Problem(Output):
+    """RFC 9457. `code` is stable, the texts are not; `errors` is empty except for `invalid_request`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: tuple[FieldProblem, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from models.scoring import Logits
 from service.context import Claim
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown, within_bounds
 from service.inference.cache import Answer
-from service.inference.entries import BatchReport, Entry, Run, Waiter, fail, record_wait
+from service.inference.entries import Entry, Run, Waiter, fail, record_wait
 from service.inference.packing import Packing, Waiting
 from service.inference.throughput import Pace
+from service.metrics.batch_report import BatchReport
 from service.tracing.recording import current
 
 Infer = Callable[[Sequence[Encoding], bool], Logits]

@@ -23,11 +23,11 @@ from service.decision import ModelIdentity
 from service.inference.autotune import Place, tuned_at_start
 from service.inference.batcher import Batcher, Limits
 from service.inference.cache import Answers
-from service.inference.entries import BatchReport
 from service.inference.hardware import Machine, this_machine
 from service.inference.onnx_session import DeviceError, Runner, cuda_offered, faults_of, open_runner
 from service.inference.packing import Packing
 from service.inference.plan import Chosen, Plan, choose_plan
+from service.metrics.batch_report import BatchReport
 from service.settings import Settings
 
 T = TypeVar("T")

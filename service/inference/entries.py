@@ -13,6 +13,7 @@ from models.encoding import Encoding
 from models.scoring import Logits
 from service.errors import ServiceError
 from service.inference.cache import Answer
+from service.metrics.batch_report import BatchReport
 from service.tracing.recording import Recording
 
 
@@ -63,19 +64,6 @@ class Entry:
             if not waiter.reply.done():
                 waiter.reply.set_result(answer)
         return answer
-
-
-@dataclass(frozen=True, slots=True)
-class BatchReport:
-    """One finished run: for metrics and the log."""
-
-    rows: int
-    own_tokens: int
-    padded_tokens: int
-    waits: tuple[float, ...]
-    started: float
-    seconds: float
-    error: BaseException | None
 
 
 @dataclass(eq=False, slots=True)

@@ -22,8 +22,7 @@ from prometheus_client import (
 
 from models.scoring import Outcome, Reason
 from service.decision import Decision
-from service.inference.cache import Answer
-from service.inference.entries import BatchReport
+from service.metrics.batch_report import BatchReport
 
 PREFIX = "ticket_router"
 NO_DEPARTMENT = "none"
@@ -115,10 +114,10 @@ class Metrics:
         """Time a stage, also when it raises."""
         return Timed(self._stages[stage])
 
-    def answered(self, source: AnswerSource, answer: Answer) -> None:
+    def answered(self, source: AnswerSource, tokens: int, truncated: bool) -> None:
         self._answers[source].inc()
-        self._input_tokens.observe(answer.tokens)
-        if answer.truncated:
+        self._input_tokens.observe(tokens)
+        if truncated:
             self._truncated.inc()
 
     def invalid_scores(self) -> None:

@@ -20,7 +20,6 @@ from models.errors import TooComplex
 from service.context import Claim
 from service.errors import DeadlinePassed, Overloaded, within_bounds
 from service.inference.fair_queue import Turns
-from service.share import Share
 
 T = TypeVar("T")
 
@@ -68,6 +67,25 @@ class _Pace:
         return self._seconds * size / self._size / THREADS if self._size else 0.0
 
 
+class _TurnBudget:
+    """CPU seconds for all inline work in one turn of the event loop together. Use from one event loop only."""
+
+    def __init__(self, each_turn: float) -> None:
+        self._each_turn = each_turn
+        self.left = each_turn
+        """Of this turn. Negative when the last piece of work took more than was left."""
+        self._ends = False
+
+    def take(self, amount: float) -> None:
+        self.left -= amount
+        if not self._ends:
+            self._ends = True
+            asyncio.get_running_loop().call_soon(self._end)
+
+    def _end(self) -> None:
+        self.left, self._ends = self._each_turn, False
+
+
 class Offload:
     """Runs work inline when its input is small, else in one of a few threads. Use from one event loop only."""
 
@@ -78,7 +96,7 @@ class Offload:
         self._waiting: list[tuple[int, int, _Job]] = []  # a heap: by tag, then in order of arrival
         self._running = 0
         self._pace = _Pace()
-        self._share = Share(INLINE_SECONDS)
+        self._turn = _TurnBudget(INLINE_SECONDS)
 
     async def run(self, size: int, work: Callable[[], T], claim: Claim) -> T:
         """The work's result. `size` is its input's, in bytes or characters.
@@ -102,7 +120,7 @@ class Offload:
         if self._inline(size) and not claim.allowance.costly:
             try:
                 with self._spending():
-                    return _within(claim, self._share.left, work)
+                    return _within(claim, self._turn.left, work)
             except TooComplex:
                 claim.allowance.found_costly()
                 # It is begun anew where nobody else waits for it, unless it has had all that there is.
@@ -114,7 +132,7 @@ class Offload:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _inline(self, size: int) -> bool:
-        return size <= INLINE_BYTES and self._share.left >= LEAST_INLINE_SECONDS
+        return size <= INLINE_BYTES and self._turn.left >= LEAST_INLINE_SECONDS
 
     @contextmanager
     def _spending(self) -> Iterator[None]:
@@ -122,7 +140,7 @@ class Offload:
         try:
             yield
         finally:
-            self._share.take(time.thread_time() - started)
+            self._turn.take(time.thread_time() - started)
 
     async def _in_thread(self, size: int, work: Callable[[], T], claim: Claim) -> T:
         wait = self._pace.seconds(self._turns.ahead(claim.caller, size))

@@ -19,8 +19,8 @@ from models.errors import BundleError, TicketRouterError
 from service.decision import ModelIdentity
 from service.errors import NotReady, ReloadRefused, ReloadRunning, ServiceError
 from service.inference.engine import Engine, OpeningStopped, open_engine
-from service.inference.entries import BatchReport
 from service.lifecycle import WHY_NOT_READY, Lifecycle
+from service.metrics.batch_report import BatchReport
 from service.metrics.metrics import Metrics
 from service.routing.router import Router, Served
 from service.settings import Settings

@@ -42,7 +42,7 @@ class Telemetry:
 
     def answered(self, source: AnswerSource, answer: Answer) -> None:
         """What the model said of a ticket, and where that came from."""
-        self._metrics.answered(source, answer)
+        self._metrics.answered(source, answer.tokens, answer.truncated)
         if (recording := current()) is not None:
             recording.note(
                 {

@@ -20,7 +20,7 @@ import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service.access.watching import following
+from service.access.access import following
 from service.app import App, create_app
 from service.http.browsers import NOSNIFF
 from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections

@@ -91,7 +91,7 @@ class Spans:
     def __init__(self) -> None:
         """
         Raises:
-            ValueError: an OTEL_* variable has no valid value.
+            Exception: OpenTelemetry refuses an OTEL_* variable, with an error of any class.
         """
         # We stop it ourselves: its own way, at exit, has no limit.
         self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)

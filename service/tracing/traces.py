@@ -7,7 +7,6 @@ from starlette.types import Scope
 
 from models.errors import TicketRouterError
 from service.tracing.recording import Recording, make_current
-from service.tracing.variables import check_variables
 
 if TYPE_CHECKING:
     from service.tracing.spans import Spans
@@ -31,7 +30,7 @@ class Traces:
         """Record from now on, if that is wanted.
 
         Raises:
-            TracesError: OpenTelemetry is not installed, or one of its variables has no valid value.
+            TracesError: OpenTelemetry is not installed, or it refuses its OTEL_* variables.
         """
         if self._wanted and self._spans is None:
             self._spans = _open_spans()
@@ -61,12 +60,11 @@ def _open_spans() -> "Spans":
     try:
         # Here and not above: a service without traces neither needs it nor pays for its import.
         from service.tracing.spans import Spans
+
+        return Spans()
     except ModuleNotFoundError as error:
         raise TracesError(
             f"--traces: {error.name} is not installed; install the dependency group `traces` of pyproject.toml"
         ) from error
-    try:
-        check_variables()
-        return Spans()
-    except ValueError as error:
-        raise TracesError(f"--traces: an OTEL_ variable has no valid value: {error}") from error
+    except Exception as error:  # OpenTelemetry has no error class of its own for a variable that it refuses
+        raise TracesError(f"--traces: OpenTelemetry does not start: {' '.join(str(error).split())}") from error

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from service.access.access import LOOK_SECONDS
 from service.access.keyring import Keyring
 from service.access.keys_file import parse_keys
-from service.access.watching import LOOK_SECONDS
 from service.cli.main import main
 from tests.support.keys import Known, file_of
 from tests.support.process import Service, run_cli, serving

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.log_stream import PIECE_BYTES, LogStream
+from service.logs import PIECE_BYTES, LogStream
 from tests.benchmarks.serving.servers import free_port
 from tests.benchmarks.start import is_ready
 from tests.faults.stock import started

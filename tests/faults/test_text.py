@@ -11,7 +11,7 @@ import httpx
 import psutil
 import pytest
 
-from service.allowance import BATCH_SECONDS
+from service.context import BATCH_SECONDS
 from tests.benchmarks.memory import resident_megabytes
 from tests.faults.stock import stock
 from tests.faults.test_http import well

@@ -13,8 +13,8 @@ from models.scoring import Logits
 from service.context import Claim
 from service.inference.batcher import Batcher, Infer, Limits
 from service.inference.cache import Answer
-from service.inference.entries import BatchReport
 from service.inference.packing import Packing
+from service.metrics.batch_report import BatchReport
 
 MAX_TOKENS = 128
 POISON = 13

@@ -21,8 +21,7 @@ from training.data.prepared import MISSING
 from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
-from training.learn.figures import EpochFigures
-from training.learn.finetune import finetune
+from training.learn.finetune import EpochFigures, finetune
 from training.learn.general import GeneralTexts
 from training.learn.rows import EncodedRows
 from training.recipe import Recipe

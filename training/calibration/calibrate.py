@@ -11,13 +11,12 @@ import numpy as np
 from models.bundle.manifest import FieldEntry, LabelEntry, Promise, ScopeEntry
 from models.fields import DEPARTMENT, Field
 from models.scoring import FieldScoring, Threshold, scope_scores
-from training.calibration.cost import route_level
 from training.calibration.out_of_scope import fit_scope
 from training.calibration.predictions import Graded, Scored, grade
 from training.calibration.temperature import fit_temperature
 from training.calibration.threshold_plan import plan_group, plan_routes
 from training.calibration.threshold_tests import lowest_passed, precision_bound
-from training.recipe import PromiseRecipe, Recipe
+from training.recipe import EffectRecipe, PromiseRecipe, Recipe
 
 
 def calibrate_field(field: Field, validation: Scored, calibration: Scored, recipe: Recipe) -> FieldEntry:
@@ -100,3 +99,13 @@ def _promise(labels: Sequence[LabelEntry], tested: Graded, rows: int, recipe: Pr
         achieved_precision=right / count if count else None,
         achieved_precision_low=proven if count else None,
     )
+
+
+def route_level(effect: EffectRecipe) -> float:
+    """`aim = "cost"`: the probability of being right above which routing costs less than a person, in 0…1.
+
+    A route with probability p of being right costs (1 - p) x misroute minutes. By hand it costs the triage, or the
+    glance at a suggestion where that is cheaper, and now and then a misroute too: nobody is always right.
+    """
+    by_hand = min(effect.triage_minutes, effect.suggestion_minutes) / effect.misroute_minutes
+    return max(0.0, effect.manual_precision - by_hand)

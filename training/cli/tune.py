@@ -53,5 +53,6 @@ def tune(
         from training.run.request import TrainRequest
 
         wanted = TrainRequest(file, settings, base, out.parent, fields)
-        result = run(TuneRequest(wanted, study, out, trials, timeout_minutes), say)
+        start = recipe.read_text("utf-8") if recipe else ""
+        result = run(TuneRequest(wanted, study, out, trials, timeout_minutes, start), say)
     show(*([result.model_dump_json()] if as_json else tune_lines(result)))

@@ -10,9 +10,8 @@ from models.bundle.bundle import Bundle, open_bundle
 from models.bundle.manifest import Frozen, Variant
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
-from training.closed import read_closed
 from training.data.prepared import PreparedRow
-from training.data.source import TicketFile
+from training.data.source import TicketFile, read_closed
 from training.evaluation.bundle_answers import Answers, answering, as_arrays
 from training.evaluation.latency import Cost, costs
 from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Difference, Paired, pair

@@ -11,15 +11,12 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.scoring import Logits
 from training.calibration.predictions import Scored
-from training.closed import ClosedTickets, read_closed
 from training.data.prepared import PreparedRow, label_numbers
-from training.data.source import TicketFile
-from training.digest import digest_of
+from training.data.source import ClosedTickets, TicketFile, digest_of, read_closed
 from training.evaluation.behavioural import behaviour
 from training.evaluation.bundle_answers import answering, load_variant
 from training.evaluation.measured import MeasuredRows, measured_rows
-from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures
-from training.evaluation.out_of_scope import scope_figures
+from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures, scope_figures
 from training.evaluation.record import Findings
 from training.report import render_evaluation
 

@@ -15,9 +15,8 @@ from models.errors import BundleError, TicketRouterError
 from models.fields import DEPARTMENT
 from models.text.prepare import prepare
 from models.ticket import Ticket
-from training.closed import read_closed
 from training.commands.compare import Comparison, compare_bundles
-from training.data.source import TicketFile
+from training.data.source import TicketFile, read_closed
 from training.evaluation.bundle_answers import load_variant
 from training.evaluation.latency import Cost, costs
 from training.registry import Gate, Promotion, current_version, locked, move, previous_version

@@ -22,7 +22,7 @@ from training.commands.tune_study import (
     start_values,
     trial_figures,
 )
-from training.digest import digest_of
+from training.data.source import digest_of
 from training.learn.base import resolve_base
 from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.finetune import finetune
@@ -32,7 +32,7 @@ from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 from training.run.dataset import Material, Part, encode_parts, read_material
 from training.run.request import Say, TrainRequest
-from training.toml_text import toml_text
+from training.toml_files import toml_text
 
 _STAGES = 4
 """Trials are held against each other after each quarter of their epochs."""
@@ -41,13 +41,15 @@ _STAGES = 4
 @dataclass(frozen=True, slots=True)
 class TuneRequest:
     """What the command line asks for. `train` holds data, base and the recipe to start from; `trials` counts those of
-    earlier runs of the same study; after `timeout_minutes` no further trial begins."""
+    earlier runs of the same study; after `timeout_minutes` no further trial begins. `start` is the recipe's own text,
+    whose comments and order the result keeps."""
 
     train: TrainRequest
     study: Path
     out: Path
     trials: int
     timeout_minutes: float | None = None
+    start: str = ""
 
 
 class TuneResult(Frozen):
@@ -212,7 +214,7 @@ def _result(study: optuna.Study, request: TuneRequest) -> TuneResult:
     head = f"# The best of {len(finished(study))} trials: number {best.number}, validation macro-F1 {best.value:.4f}.\n"
     aside = request.out.with_name(f".{request.out.name}.new")
     try:
-        aside.write_text(head + toml_text(recipe), "utf-8")
+        aside.write_text(head + toml_text(recipe, request.start), "utf-8")
         aside.replace(request.out)
     except OSError as error:
         raise TicketRouterError(f"--out {request.out}: cannot be written ({error.strerror})") from error

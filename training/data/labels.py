@@ -3,13 +3,13 @@
 The contract applies it to every row; whoever reads a label afterwards sees only the final ones.
 """
 
-import json
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
+import tomlkit
 from pydantic import AfterValidator, ConfigDict, RootModel, model_validator
 
 from models.bundle.manifest import Frozen
@@ -109,6 +109,6 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
 
 def alias_lines(field: str, aliases: Mapping[str, str]) -> str:
     """Aliases as the labels file wants them."""
-    # JSON's quoting is TOML's, but for a few control characters that no label has.
-    pairs = (f"{json.dumps(a, ensure_ascii=False)} = {json.dumps(b, ensure_ascii=False)}" for a, b in aliases.items())
-    return f"[{field}]\naliases = {{ {', '.join(pairs)} }}"
+    table = tomlkit.inline_table()
+    table.update(aliases)
+    return tomlkit.dumps({field: {"aliases": table}}).rstrip()

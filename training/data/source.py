@@ -1,15 +1,18 @@
-"""A file of closed tickets, and how to read it: the one value that every command which reads tickets is asked with."""
+"""A file of closed tickets, how to read it, and its rows: every command that reads tickets takes a `TicketFile`."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.errors import TicketRouterError
+from models.fields import DEPARTMENT
 from training.data.columns import usual_form
 from training.data.contract import Checked, check_table, raise_faults
 from training.data.labels import load_rules
+from training.data.prepared import PreparedRow, prepare_rows
 from training.data.table import Table, read_table
-from training.digest import digest_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +81,42 @@ def read_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[str
 
 def _named(path: Path) -> dict[str, str]:
     return {"file": path.name, "sha256": digest_of(path)}
+
+
+def digest_of(path: Path) -> str:
+    """64 hex digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedTickets:
+    """The rows that have text, how many have none, and the fields that the file has values of.
+
+    `outside`: rows that the labels file says are out of scope; `notes`: what in the labels file is about nothing.
+    """
+
+    rows: tuple[PreparedRow, ...]
+    empty: int
+    fields: tuple[str, ...]
+    outside: tuple[PreparedRow, ...]
+    notes: tuple[str, ...]
+
+
+def read_closed(file: TicketFile, known: Sequence[str] = ()) -> ClosedTickets:
+    """Read a file of closed tickets, with those of the `known` fields that it has a column for.
+
+    Raises:
+        TicketRouterError: the file is not sound, or no row has text.
+    """
+    checked = read_tickets(file, (DEPARTMENT,), optional=known)
+    filled, empty = prepare_rows(checked.rows)
+    if not filled:
+        raise TicketRouterError(f"{file.path}: no row has text left after cleaning")
+    outside, _ = prepare_rows(checked.outside)
+    fields = tuple(dict.fromkeys(name for name in (DEPARTMENT, *known) if name in checked.columns))
+    return ClosedTickets(tuple(filled), empty, fields, tuple(outside), checked.notes)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from models.bundle.manifest import Frozen
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from training.data.contract import TicketRow
@@ -16,8 +17,30 @@ from training.data.groups import Ties, largest_group, tied_groups
 from training.data.near_duplicates import near_duplicate_clusters
 from training.data.prepared import PreparedRow, distinct_rows, prepare_rows
 from training.data.rare_labels import Scarce, scarce_advice, scarce_labels, without_scarce
-from training.data.removed import Removed
 from training.recipe import DataRecipe, Recipe
+
+
+class Removed(Frozen):
+    """Rows left out before training, by reason."""
+
+    empty: int = 0
+    duplicates: int = 0
+    conflicting: int = 0
+    """Of the duplicates, those whose department was not the kept row's."""
+    near_duplicates: int = 0
+    """Rows to learn from that nearly repeat a validation, calibration or test row of the file's own."""
+    unchecked: int = 0
+    """Labels that the router itself set and nobody checked (`label_source`)."""
+    not_closed: int = 0
+    """Tickets whose status says that nobody has decided yet."""
+    retired: int = 0
+    """Rows of labels that the labels file retires."""
+    scarce: int = 0
+    """Training and validation rows of departments with fewer than `data.minimum_rows` training rows."""
+    old: int = 0
+    """Rows from before `data.months`."""
+    suspects: int = 0
+
 
 PARTS = ("train", "validation", "calibration", "test")
 _LEARNED = ("train", "validation")

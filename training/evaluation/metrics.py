@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score, precision_recall_fscore_support
 
-from models.bundle.manifest import Frozen
+from models.bundle.manifest import FieldEntry, Frozen
 from models.fields import Field
 from models.scoring import FieldScoring, Logits, Outcome, in_scope, probabilities
 from training.calibration.predictions import outcomes_of
 from training.calibration.threshold_tests import precision_bound
 from training.data.prepared import MISSING
+from training.evaluation.intervals import share
 
 ECE_BINS = 15
 CURVE_POINTS = 100
@@ -171,3 +172,40 @@ def _confused(
     pairs, counts = np.unique(np.stack([wanted[wrong], predicted[wrong]]), axis=1, return_counts=True)
     order: Sequence[int] = np.argsort(-counts, kind="stable").tolist()
     return tuple((names[pairs[0, i]], names[pairs[1, i]], int(counts[i])) for i in order)
+
+
+class ScopeFigures(Frozen):
+    """Out-of-scope detection: the share asked for, and what was achieved on the measured rows."""
+
+    requested_refused: float
+    refused: float
+    """Share of the measured in-scope rows that are refused."""
+    refused_high: float
+    """Its upper 95 % bound (Wilson)."""
+    outside_rows: int
+    recall: float | None
+    """Share of the out-of-scope rows that are refused; None: the data has none."""
+
+
+def scope_figures(
+    entry: FieldEntry, scoring: FieldScoring, inside: Logits, outside: Logits | None
+) -> ScopeFigures | None:
+    """None where the field has no scope: its detection is off, or had too few rows to be sure of.
+
+    Args:
+        entry: the department's, with the share that was asked for.
+        scoring: the department's.
+        inside: logits of ordinary rows (at least one), [rows, labels of all fields].
+        outside: of the out-of-scope rows; None: there are none.
+    """
+    if entry.scope is None:
+        return None
+    refused = share(int((~in_scope(inside, scoring)).sum()), len(inside))
+    assert refused is not None  # measured rows are there
+    return ScopeFigures(
+        requested_refused=entry.scope.refused,
+        refused=refused.value,
+        refused_high=refused.high,
+        outside_rows=0 if outside is None else len(outside),
+        recall=None if outside is None else float((~in_scope(outside, scoring)).mean()),
+    )

@@ -4,19 +4,18 @@ from collections.abc import Mapping
 
 from models.bundle.manifest import Frozen
 from training.calibration.precision_curve import TargetFigures
-from training.data.removed import Removed
+from training.data.split import Removed
 from training.evaluation.advice import Advice
 from training.evaluation.baseline import BaselineFigures
 from training.evaluation.behavioural import BehaviourFigures
 from training.evaluation.business_impact import EffectFigures
 from training.evaluation.label_errors import Suspect
-from training.evaluation.metrics import FieldFigures
-from training.evaluation.out_of_scope import ScopeFigures
+from training.evaluation.measured import WorstError
+from training.evaluation.metrics import FieldFigures, ScopeFigures
 from training.evaluation.quantization_gate import VariantFigures
 from training.evaluation.slices import SliceFigures
-from training.evaluation.worst_errors import WorstError
 from training.export.onnx import Parity
-from training.learn.figures import EpochFigures
+from training.learn.finetune import EpochFigures
 
 
 class CostFigures(Frozen):

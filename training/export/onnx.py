@@ -15,8 +15,8 @@ from models.bundle.manifest import Frozen
 from models.encoding import Batch, Encoder, Encoding
 from models.errors import TicketRouterError
 from models.scoring import FieldScoring, Logits, judge
-from training.learn.batches import rows_through
 from training.learn.classifier import TicketClassifier
+from training.learn.rows import rows_through
 
 PARITY_TOLERANCE = 1e-3
 """Largest absolute difference of a logit between torch and onnxruntime that is let pass."""

@@ -18,7 +18,7 @@ import torch
 
 from models.errors import TicketRouterError
 from models.text.prepare import TEXT_VERSION
-from training.digest import digest_of
+from training.data.source import digest_of
 from training.learn.distributed import is_main, processes
 from training.recipe import Recipe
 

@@ -19,8 +19,7 @@ from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from models.scoring import Logits
 from training.learn.classifier import TicketClassifier
-from training.learn.figures import EpochFigures
-from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, train_to_the_end
+from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, EpochFigures, train_to_the_end
 from training.learn.losses import training_loss
 from training.learn.rows import Collator, EncodedRows
 from training.learn.trainer import Lesson, TicketTrainer

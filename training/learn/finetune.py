@@ -1,8 +1,12 @@
-"""Fine-tuning from rows to the best epoch's weights, resumed where a killed run left off; and prediction with torch."""
+"""Fine-tuning from rows to the best epoch's weights, resumed where a killed run left off; and prediction with torch.
 
-from collections.abc import Iterable, Sequence
+`metrics.json` keeps one `EpochFigures` for each epoch.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,20 +14,46 @@ from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 from transformers import EvalPrediction, PrinterCallback, TrainerCallback, TrainerState
 
+from models.bundle.manifest import Frozen
 from models.encoding import Batch, Encoder, Encoding
 from models.fields import LabelSpace
 from models.scoring import Logits
-from training.learn.batches import rows_through
 from training.learn.checkpoints import newest_checkpoint
 from training.learn.classifier import TicketClassifier
 from training.learn.distributed import leave, wait_for_all
-from training.learn.figures import EpochFigures, epoch_figures
 from training.learn.general import GeneralTexts, resize_head, with_general
 from training.learn.losses import training_loss
 from training.learn.optimizer import freeze
-from training.learn.rows import Collator, EncodedRows
+from training.learn.rows import Collator, EncodedRows, rows_through
 from training.learn.trainer import BEST, Lesson, TicketTrainer
 from training.recipe import Recipe
+
+
+class EpochFigures(Frozen):
+    """One epoch: the mean training loss, and macro-F1 of the department on the validation rows."""
+
+    epoch: float
+    loss: float | None
+    macro_f1: float
+
+
+def epoch_figures(log: Sequence[Mapping[str, Any]]) -> tuple[EpochFigures, ...]:
+    """The epochs of a Trainer's log; each loss is the mean over the epoch's steps."""
+    return tuple(_epochs(log))
+
+
+def _epochs(log: Sequence[Mapping[str, Any]]) -> Iterator[EpochFigures]:
+    total, steps, last = 0.0, 0, 0
+    for entry in log:
+        if "loss" in entry:  # the mean since the entry before
+            total += entry["loss"] * (entry["step"] - last)
+            steps += entry["step"] - last
+            last = entry["step"]
+        if "eval_macro_f1" in entry:
+            loss = round(total / steps, 4) if steps else None
+            yield EpochFigures(epoch=entry["epoch"], loss=loss, macro_f1=entry["eval_macro_f1"])
+            total, steps = 0.0, 0
+
 
 CHECKPOINT_SECONDS = 180.0
 """A kill costs at most these seconds of work. A checkpoint holds five times the model's weights."""

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from models.encoding import Batch, Encoder, Encoding
 from models.fields import LabelSpace
-from training.learn.batches import rows_through
 from training.learn.classifier import TicketClassifier
-from training.learn.rows import EncodedRows
+from training.learn.rows import EncodedRows, rows_through
 
 SHARPNESS = 20.0
 """Logits of a row that lies on its centroid: sure, but far from the saturation that stops learning."""

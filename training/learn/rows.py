@@ -1,7 +1,10 @@
-"""Rows as the Trainer is fed them: encodings and labels, their order in an epoch, and padded batches."""
+"""Rows as networks take them: encodings and labels, their order in an epoch, padded batches, a pass over all rows.
+
+`rows_through` serves torch in `finetune` and `head`, and onnxruntime in `export`.
+"""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from models.encoding import Encoder, Encoding
+from models.encoding import Batch, Encoder, Encoding
 from training.data.prepared import MISSING
 
 _GROUPS = 50
@@ -90,3 +93,24 @@ class Collator:
             "attention_mask": torch.from_numpy(batch.attention_mask),
             "labels": torch.from_numpy(np.stack([row["labels"] for row in rows])),
         }
+
+
+def rows_through(
+    infer: Callable[[Batch], NDArray[np.float32]], encodings: Sequence[Encoding], encoder: Encoder, batch_size: int
+) -> NDArray[np.float32]:
+    """What `infer` gives for all rows (at least one), in their own order: shape [rows, width of an answer].
+
+    Sorted by length on the way, so that little is padded.
+
+    Args:
+        infer: runs one batch; [rows of the batch, width].
+        encodings: the rows.
+        encoder: pads them.
+        batch_size: rows of a batch.
+    """
+    order = sorted(range(len(encodings)), key=lambda row: len(encodings[row].ids))
+    batches = (order[start : start + batch_size] for start in range(0, len(order), batch_size))
+    found = np.concatenate([infer(encoder.batch([encodings[row] for row in rows])) for rows in batches])
+    restored = np.empty_like(found)
+    restored[order] = found
+    return restored

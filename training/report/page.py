@@ -14,10 +14,10 @@ from models.bundle.manifest import FieldEntry
 from training.calibration.precision_curve import TargetFigures
 from training.evaluation.advice import Advice
 from training.evaluation.business_impact import NORMAL, PRIOR
+from training.evaluation.measured import WorstError
 from training.evaluation.metrics import FieldFigures
 from training.evaluation.record import Findings, Record
 from training.evaluation.slices import SliceFigures
-from training.evaluation.worst_errors import WorstError
 from training.report import words
 from training.report.labels import LabelRow, Matrix, label_rows, matrix
 from training.report.plots import epochs_plot, reliability_plot, trade_plot

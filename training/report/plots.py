@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from training.calibration.precision_curve import TargetFigures
 from training.evaluation.metrics import FieldFigures, ReliabilityBin
-from training.learn.figures import EpochFigures
+from training.learn.finetune import EpochFigures
 from training.report.svg import ACCENT, INK, MUTED, SECOND, SOFT, page_style, to_svg
 from training.report.words import goal
 

@@ -1,4 +1,4 @@
-"""The stages of a run, each ending in a frozen value: request → material → judged → record → bundle.
+"""The stages of a run, a file each, in this order: request, dataset, trained, calibrated, metrics, write_bundle.
 
-`training.commands.train` and `training.commands.distil` tell the story; what they share lives here.
+Each ends in a frozen value. `training.commands.train` and `training.commands.distil` are the two runs that share them.
 """

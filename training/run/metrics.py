@@ -1,5 +1,7 @@
 """Judged → record: every figure that report, model card and promotion read."""
 
+import resource
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,12 +16,10 @@ from training.evaluation.baseline import BaselineFigures, baseline_figures, trai
 from training.evaluation.behavioural import BehaviourFigures, behaviour
 from training.evaluation.business_impact import effect
 from training.evaluation.measured import MeasuredRows, measured_rows
-from training.evaluation.metrics import FieldFigures, field_figures
-from training.evaluation.out_of_scope import scope_figures
+from training.evaluation.metrics import FieldFigures, field_figures, scope_figures
 from training.evaluation.quantization_gate import VariantFigures
 from training.evaluation.record import CostFigures, Record
 from training.export.onnx import OnnxModel, Parity
-from training.learn.memory import peak_megabytes
 from training.run.calibrated import Judged
 from training.run.dataset import OUTSIDE, labelled
 from training.run.trained import Learned
@@ -120,3 +120,9 @@ def _behaviour(learned: Learned, judged: Judged, served: OnnxModel, part: str) -
         return [judge(row, judged.scorings).department for row in logits]
 
     return behaviour(answer, judged.parts[part].rows, learned.request.recipe.seed, BEHAVIOUR_ROWS)
+
+
+def peak_megabytes() -> float:
+    """The largest resident memory of this process so far, in MB of 10^6 bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024) / 1e6  # macOS counts bytes, Linux KiB

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.encoding import Encoder
 from training.learn.classifier import TicketClassifier
-from training.learn.figures import EpochFigures
+from training.learn.finetune import EpochFigures
 from training.run.dataset import Material, Part
 from training.run.request import TrainRequest
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from training.sample.choice import chance, pick
-from training.sample.draft import Draft
 from training.sample.grammar import request, sentence, tidy
 from training.sample.noise import careless
 from training.sample.phrasebook import Intent
+from training.sample.render import Draft
 from training.sample.scene import Scene
 from training.sample.thread import agent_thread, customer_thread, forwarded
 

@@ -10,10 +10,9 @@ from email.utils import format_datetime
 from training.sample.company import DEPARTMENTS, PRODUCT, SUPPORT_ADDRESS
 from training.sample.compose import Brief, compose
 from training.sample.dates import LAST_MOMENT
-from training.sample.draft import Draft
 from training.sample.people import make_person, of_same_firm
 from training.sample.phrasebook import phrasebook
-from training.sample.render import body_of, plain
+from training.sample.render import Draft, body_of, plain
 from training.sample.scene import Scene
 from training.sample.tickets import another_intent, draw_priority
 

@@ -1,9 +1,35 @@
-"""A draft as plain text or as the HTML that Gmail and Outlook write."""
+"""A mail before it has a format (what the writer typed, the signature, the thread below it) → plain text or HTML.
+
+`compose.py` and `thread.py` make drafts.
+"""
 
 import html
 import textwrap
+from dataclasses import dataclass
 
-from training.sample.draft import Draft, Thread
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """An earlier message below the new one: quoted in a reply, or passed on in a forward."""
+
+    lead: tuple[str, ...]
+    """The line or lines above it ("On … wrote:", or marker and headers)."""
+    paragraphs: tuple[str, ...]
+    marked: bool
+    """Each line begins with ">"."""
+    earlier: "Thread | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    subject: str
+    paragraphs: tuple[str, ...]
+    signature: tuple[str, ...] = ()
+    thread: Thread | None = None
+    client: str = "plain"
+    wraps: bool = False
+    auto_reply: bool = False
+
 
 _GMAIL_QUOTE = '<blockquote class="gmail_quote" style="margin:0 0 0 .8ex;border-left:1px solid #ccc;padding-left:1ex">'
 _OUTLOOK_HEAD = (

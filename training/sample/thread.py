@@ -4,9 +4,9 @@ import datetime as dt
 
 from training.sample.choice import chance
 from training.sample.company import PRODUCT, SUPPORT_ADDRESS
-from training.sample.draft import Draft, Thread
 from training.sample.grammar import sentence, tidy
 from training.sample.phrasebook import Intent
+from training.sample.render import Draft, Thread
 from training.sample.scene import Scene, stamp
 
 _SUPPORT = f"{PRODUCT} Support"

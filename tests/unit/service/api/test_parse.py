@@ -1,4 +1,4 @@
-"""`service.api.parse` and `intake`: bytes become tickets or an error that repeats nothing."""
+"""`service.api.parse` and `convert`: bytes become tickets or an error that repeats nothing."""
 
 import contextlib
 import json
@@ -10,8 +10,7 @@ import pytest
 from models.ticket import MailFact
 from service.api import parse as parsing
 from service.api.convert import ticket_of
-from service.api.parse import LARGE_BYTES, BatchParser, parse_route
-from service.api.pieces import has_too_many_pieces
+from service.api.parse import LARGE_BYTES, BatchParser, has_too_many_pieces, parse_route
 from service.errors import InvalidRequest, MalformedJson, ServiceError
 from tests.support.cost import CPU_SECONDS, cpu_seconds
 from tests.unit.service.api.hostile_bodies import BATCH, ROUTE

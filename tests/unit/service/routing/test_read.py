@@ -10,8 +10,7 @@ import pytest
 from models.cpu_budget import Budget
 from models.errors import TooComplex
 from models.ticket import Ticket
-from service.allowance import Allowance
-from service.context import Claim
+from service.context import Allowance, Claim
 from service.routing import read as reading
 from service.routing.offload import INLINE_BYTES, Offload
 from service.routing.read import read_mail, read_text

@@ -16,9 +16,9 @@ from models.scoring import Logits
 from service import VERSION
 from service.errors import DeadlinePassed
 from service.inference.batcher import Batcher, Limits
-from service.inference.entries import BatchReport
 from service.inference.packing import Packing
 from service.logs import Seldom
+from service.metrics.batch_report import BatchReport
 from service.tracing.recording import make_current
 from service.tracing.spans import Clock, SpanRecording
 from tests.support.batching import MAX_TOKENS, Held, encoding, in_loop, soon

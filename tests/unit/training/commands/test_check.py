@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import TicketRouterError
 from tests.support.rows import CANARY, write_csv
-from training.calibration.sample_size import fewest_start
+from training.calibration.threshold_tests import fewest_start
 from training.cli.show import check_lines
 from training.commands.check import ENOUGH_ROWS, Readiness, assess
 from training.data.source import TicketFile
@@ -121,7 +121,7 @@ def test_spellings_come_with_the_lines_that_merge_them(tmp_path: Path) -> None:
     rows = [*many("Billing", 40), *many("billing"), *many("sales")]
     found = assessed(tmp_path, *rows)
     assert not found.ready
-    assert found.advice[1:3] == ("[department]", 'aliases = { "billing" = "Billing" }')
+    assert found.advice[1:3] == ("[department]", 'aliases = {billing = "Billing"}')
     assert assessed(tmp_path, *rows, rules="\n".join(found.advice[1:3])).ready
 
 

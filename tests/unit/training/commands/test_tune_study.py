@@ -11,8 +11,8 @@ from optuna.trial import TrialState
 from models.errors import TicketRouterError
 from training.commands.tune import _begin_with, tried
 from training.commands.tune_study import Choice, dimensions, finished, open_study, start_values, trial_figures
-from training.recipe import GeneralRecipe, Recipe, SplitRecipe, load_recipe
-from training.toml_text import toml_text
+from training.recipe import GeneralRecipe, PromiseRecipe, Recipe, SplitRecipe, load_recipe
+from training.toml_files import toml_text
 
 ABOUT = {"data": "1f", "recipe": Recipe().model_dump(mode="json")}
 
@@ -27,7 +27,8 @@ def study_with(path: Path, *values: float) -> None:
 
 @settings(deadline=None, max_examples=30)
 @given(
-    st.builds(
+    start=st.sampled_from(["", "export = {int8 = false}\nepochs = 3\n", "export.int8 = false\n[split]\n# no test\n"]),
+    recipe=st.builds(
         Recipe,
         epochs=st.integers(1, 200),
         learning_rate=st.none() | st.floats(1e-9, 0.9),
@@ -35,13 +36,27 @@ def study_with(path: Path, *values: float) -> None:
         track=st.sampled_from([(), ("tensorboard",), ("tensorboard", "mlflow")]),
         split=st.builds(SplitRecipe, test=st.floats(0, 0.5), order=st.sampled_from(["auto", "random", "time"])),
         general=st.none() | st.builds(GeneralRecipe, data=st.text('aé\\"\n\x7f💡 /', min_size=1).map(Path)),
-    )
+    ),
 )
-def test_a_recipe_written_is_the_recipe_read(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> None:
+def test_a_recipe_written_is_the_recipe_read(
+    tmp_path_factory: pytest.TempPathFactory, recipe: Recipe, start: str
+) -> None:
     """Every field, every table, odd file names too: what `tune` writes, `train --recipe` reads as it was."""
     path = tmp_path_factory.getbasetemp() / "recipe.toml"
-    path.write_text(toml_text(recipe), "utf-8")
+    path.write_text(toml_text(recipe, start), "utf-8")
     assert load_recipe(path) == recipe
+
+
+def test_a_recipe_written_over_another_keeps_its_comments() -> None:
+    """And its order, its tables, and the spelling of values that stay."""
+    top, promise = (
+        "# ours\nlearning_rate = 1e-3  # high\nepochs = {}  # few\n",
+        "# agreed in May\nroute_precision = 0.97\n",
+    )
+    start = f"{top.format(3)}\n[promise]\n{promise}"
+    written = toml_text(Recipe(learning_rate=0.001, epochs=9, promise=PromiseRecipe(route_precision=0.97)), start)
+    assert written.startswith(top.format(9))
+    assert f"[promise]\n{promise}" in written
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from models.fields import Field
 from tests.support.rows import prepared
 from training.data.prepared import MISSING
 from training.evaluation.advice import Advice, advise
+from training.evaluation.measured import EXCERPT, excerpt, worst_errors
 from training.evaluation.metrics import OTHER, UNKNOWN, FieldFigures
-from training.evaluation.worst_errors import EXCERPT, excerpt, worst_errors
 
 NAMES = ("billing", "invoices", "sales")
 PLENTY = dict.fromkeys(NAMES, 100)

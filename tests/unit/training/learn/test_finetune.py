@@ -12,12 +12,11 @@ from models.errors import TicketRouterError
 from tests.support.learning import RECIPE, SPACE, fresh, learn, rows, weights
 from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier, load_classifier, mean_pool
-from training.learn.figures import epoch_figures
-from training.learn.finetune import DepartmentF1, predict
+from training.learn.finetune import DepartmentF1, epoch_figures, predict
 from training.learn.general import GeneralTexts
-from training.learn.memory import peak_megabytes
 from training.learn.optimizer import freeze, learning_rate, parameter_groups
 from training.recipe import Recipe
+from training.run.metrics import peak_megabytes
 
 
 def test_every_parameter_learns_once(model: TicketClassifier) -> None:

@@ -14,9 +14,9 @@ from models.fields import Field
 from models.scoring import FieldScoring, Threshold
 from training.data.prepared import MISSING
 from training.evaluation.business_impact import CaseCounts, effect_of
+from training.evaluation.measured import WorstError
 from training.evaluation.metrics import FieldFigures, field_figures
 from training.evaluation.record import Record
-from training.evaluation.worst_errors import WorstError
 from training.recipe import EffectRecipe, Recipe
 from training.report import model_card, render_evaluation, render_report
 from training.report.labels import BLOCK, label_rows, matrix

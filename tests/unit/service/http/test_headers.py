@@ -1,10 +1,10 @@
-"""`service.api.convert.media_type`: what is wrong with a Content-Type is told apart."""
+"""`service.http.headers.media_type`: what is wrong with a Content-Type is told apart."""
 
 import pytest
 from starlette.requests import Request
 
-from service.api.convert import JSON, MAIL, media_type
 from service.errors import UnsupportedMediaType
+from service.http.headers import JSON, MAIL, media_type
 
 REFUSED = {
     "none": ([], "Content-Type must be application/json or message/rfc822"),

@@ -1,0 +1,16 @@
+"""`BatchReport`: what the queue reports of each model run. A file of its own: the queue needs no Prometheus."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReport:
+    """One finished run: for metrics and the log."""
+
+    rows: int
+    own_tokens: int
+    padded_tokens: int
+    waits: tuple[float, ...]
+    started: float
+    seconds: float
+    error: BaseException | None
