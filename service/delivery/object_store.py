@@ -10,7 +10,6 @@ from datetime import timedelta
 from urllib.parse import unquote, urlsplit
 
 import obstore
-import obstore.exceptions
 import obstore.store
 
 from service.delivery.download import DeliveryError, Source, refuse_size
@@ -36,6 +35,7 @@ REASONS = {
     "RangeNotSupported": "the connection broke, and the server cannot resume a download",
     "MissingEtag": "the connection broke, and the server cannot resume a download",
     "TimedOut": "no answer in time",
+    "panicked": "cannot be asked for; is an endpoint or a region in the environment misspelt?",
 }
 """By a name in obstore's message."""
 
@@ -52,7 +52,9 @@ async def read_object(source: Source, *, max_bytes: int, seconds: float) -> Asyn
         refuse_size(result.meta["size"], max_bytes, source.shown)
         async for chunk in result.stream(min_chunk_size=CHUNK):
             yield bytes(chunk)
-    except (obstore.exceptions.BaseError, OSError, ValueError) as error:
+    except DeliveryError:
+        raise
+    except Exception as error:  # obstore's own, and Rust's panic for an endpoint that is no URL
         raise DeliveryError(f"{source.shown}: {_reason(error, source.scheme)}") from None
 
 
@@ -89,6 +91,8 @@ def _reason(error: Exception, scheme: str) -> str:
         return f"access denied: {DENIED[scheme]}"
     if isinstance(error, FileNotFoundError):
         return "not found"
+    if isinstance(error, ValueError):
+        return "not a valid URL"
     if status:
         return f"the server answered {status[1]}"
     for name, reason in REASONS.items():

@@ -227,6 +227,12 @@ def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.
         assert "the connection failed" in refusal("http://files.invalid/b.tar", tmp_path, insecure_http=True)
 
 
+@pytest.mark.parametrize("url", ["https://exa mple/b.tar", "s3://bucket/../../b.tar", "az://con tainer/b.tar"])
+def test_a_url_that_the_library_refuses_is_told(tmp_path: Path, url: str) -> None:
+    """Before any connection is tried."""
+    assert refusal(url, tmp_path) == f"{url}: not a valid URL"
+
+
 def test_a_refused_connection_is_told_in_the_systems_words(tmp_path: Path) -> None:
     """The library's own message would repeat the whole URL."""
     message = refusal(f"http://127.0.0.1:1/b.tar?sig={SECRET}", tmp_path)
@@ -308,3 +314,10 @@ def test_an_account_that_is_not_named_is_told(tmp_path: Path, monkeypatch: pytes
     message = refusal("az://container/b.tar", tmp_path)
     assert message.startswith("az://container/b.tar: ")
     assert "Account must be specified" in message
+
+
+@pytest.mark.usefixtures("stores")
+def test_an_endpoint_that_is_no_url_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """obstore panics at it, which would be a traceback."""
+    monkeypatch.setenv("AWS_ENDPOINT", f"ht tp://user:{SECRET}@store")
+    assert "misspelt" in refusal("s3://bucket/b.tar", tmp_path)
