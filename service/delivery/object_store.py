@@ -87,7 +87,7 @@ def _reason(error: Exception, scheme: str) -> str:
     """In plain words: the library's own message holds the whole request and the server's answer."""
     first, whole = str(error).partition("\n")[0], str(error)
     status = re.search(r"status code: (\d{3})", first)
-    if (status and status[1] in ("401", "403")) or "token request" in first or "credentials" in first:
+    if (status and status[1] in ("401", "403")) or "token request" in first:
         return f"access denied: {DENIED[scheme]}"
     if isinstance(error, FileNotFoundError):
         return "not found"
@@ -98,7 +98,7 @@ def _reason(error: Exception, scheme: str) -> str:
     for name, reason in REASONS.items():
         if name in whole:
             return reason
-    if "error" in first and "HTTP error" not in first:  # the configuration's, from the environment
+    if "Error performing" not in first and "HTTP error" not in first:  # the configuration's, from the environment
         return first
     words = re.findall(r'(?:message|error): "([^"\\]*)"', whole)  # the operating system's
     return f"the connection failed ({words[-1]})" if words else "the connection failed"
