@@ -23,10 +23,10 @@ env: .venv/ready ## the environment, with everything a developer needs
 	$(BIN)/python -m pip install --quiet --no-deps --group embedded --constraint constraints.txt
 	@touch $@
 
-# Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, a registry to fetch from, minisign's own
-# signatures, docker-compose to check deploy/, curl, which the documentation speaks, and a clock to set wrong for one
-# process. RUNLEVEL=1: the programs are wanted, and none of their daemons started.
-PROGRAMS := curl prometheus haproxy docker-compose docker-registry minisign faketime
+# Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, minisign's own signatures, docker-compose
+# to check deploy/, curl, which the documentation speaks, and a clock to set wrong for one process. RUNLEVEL=1: the programs
+# are wanted, and none of their daemons started.
+PROGRAMS := curl prometheus haproxy docker-compose minisign faketime
 programs: ## the programs that the tests run the service beside; installed by apt where that is possible
 	@missing=$$(for name in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo $$name; done); \
 	if [ -z "$$missing" ]; then exit 0; fi; \

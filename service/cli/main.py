@@ -19,9 +19,7 @@ from service.cli.show import print_decision
 from service.cli.tune import print_tuning, tune_bundle
 from service.context import Claim
 from service.decision import Decision
-from service.delivery.address import parse_address, parse_digest
-from service.delivery.download import Limits
-from service.delivery.fetch import Order
+from service.delivery.download import parse_digest, parse_source
 from service.errors import ServiceError
 from service.inference.autotune import SECONDS
 from service.logs import configure_logging
@@ -142,7 +140,7 @@ def tune(
 @app.command()
 def fetch(
     source: Annotated[str, typer.Option("--from", metavar="URL", help="Where the archive lies; see the examples.")],
-    digest: Annotated[str, typer.Option(metavar="sha256:HEX", help="SHA-256 of the archive; oci: of the manifest.")],
+    digest: Annotated[str, typer.Option(metavar="sha256:HEX", help="SHA-256 of the archive.")],
     folder: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where bundles are kept.")],
     max_bytes: Annotated[int, typer.Option(min=1, help="Largest archive, and largest bundle.")] = 8_000_000_000,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="For the download, retries included.")] = 900,
@@ -159,12 +157,11 @@ def fetch(
       python -m service fetch --from s3://bucket/bundle.tar.gz --digest sha256:... --to /bundles
       python -m service fetch --from gs://bucket/bundle.tar.gz --digest sha256:... --to /bundles
       python -m service fetch --from az://container/bundle.tar.gz --digest sha256:... --to /bundles
-      python -m service fetch --from oci://registry.example/bundles:july --digest sha256:... --to /bundles
       python -m service fetch --from /mnt/bundle.tar --digest sha256:... --to /bundles
     """
-    limits = Limits.starting_now(max_bytes, timeout)
+    archive, sha256 = parse_source(source, insecure_http), parse_digest(digest)
     try:
-        deliver(Order(parse_address(source), parse_digest(digest), folder, limits, insecure_http), json)
+        deliver(archive, sha256, folder, max_bytes=max_bytes, seconds=timeout, json=json)
     except KeyboardInterrupt:
         typer.echo("stopped; nothing half-delivered was kept", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -1,7 +1,7 @@
 """The archive unpacked: a tar, plain or gzipped, that holds one bundle's files and nothing else.
 
-Its digest agreed by then, so this guards against a mistake in packing more than against malice, and trusts neither:
-nothing is written but plain files of plain names into the one folder given.
+Its digest agreed before, so this guards against a mistake in packing more than against malice. Only plain files with
+plain names are written, into the one folder given.
 """
 
 import gzip
@@ -15,111 +15,73 @@ from typing import IO
 from pydantic import TypeAdapter, ValidationError
 
 from models.bundle.manifest import FileName
-from service.delivery.download import Limits
-from service.delivery.errors import DeliveryError
+from service.delivery.download import DeliveryError, refuse_size
 
 MAX_MEMBERS = 1000
 HEADER_BYTES = 1 << 20
-"""What may stand between two files. tarfile reads a long name whole, and a name can be declared gigabytes long."""
+"""Between two files. tarfile reads a long name whole, and a name can be declared gigabytes long."""
 GZIP = b"\x1f\x8b"
 _NAME: TypeAdapter[str] = TypeAdapter(FileName)
 
 
-def unpack(archive: Path, shown: str, folder: Path, limits: Limits) -> None:
-    """Write the archive's files into `folder`, which is there and empty, and through to the disk.
+def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
+    """Write the archive's files into the new `folder`, and through to the disk.
 
     Raises:
-        DeliveryError: it is no such archive, or holds anything but a bundle's files; `shown` names it.
+        DeliveryError: this is no such archive, or holds anything but a bundle's files.
         OSError: the files cannot be written.
     """
+    folder.mkdir()
     try:
-        with archive.open("rb") as file, _decompressed(file) as plain:
-            stream = _Metered(plain)
-            # As a stream, for a seek backwards in a gzip reads it from its beginning.
+        with archive.open("rb") as file:
+            stream = _Limited(gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == GZIP else file)
+            # As a stream: a seek backwards in a gzip reads it from its beginning.
             with tarfile.open(fileobj=stream, mode="r|") as tar:
-                _extract(tar, stream, folder, limits)
-    except DeliveryError as error:
-        raise DeliveryError(f"{shown}: {error}") from error
+                _extract(tar, stream, folder, max_bytes)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
-        raise DeliveryError(f"{shown}: not a sound tar or tar.gz archive") from error
+        raise DeliveryError("not a sound tar or tar.gz archive") from error
 
 
-class _Metered(io.RawIOBase):
-    """A stream that gives no more than was last allowed."""
+class _Limited(io.RawIOBase):
+    """A stream that gives no more than `left` bytes."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile) -> None:
         self._stream = stream
-        self._left = HEADER_BYTES
-
-    def allow(self, size: int) -> None:
-        self._left = size
+        self.left = HEADER_BYTES
 
     def read(self, size: int = -1, /) -> bytes:
         chunk = self._stream.read(size)
-        self._left -= len(chunk)
-        if self._left < 0:
+        self.left -= len(chunk)
+        if self.left < 0:
             raise DeliveryError(f"has a header of more than {HEADER_BYTES} bytes")
         return chunk
 
 
-def _decompressed(file: IO[bytes]) -> IO[bytes] | gzip.GzipFile:
-    start = file.read(len(GZIP))
-    file.seek(0)
-    return gzip.open(file) if start == GZIP else file
-
-
-def _extract(tar: tarfile.TarFile, stream: _Metered, folder: Path, limits: Limits) -> None:
-    contents = _Contents(limits)
-    while (member := tar.next()) is not None:
-        if name := contents.admit(member):
-            stream.allow(HEADER_BYTES + member.size)
-            tar.extract(member.replace(name=name, deep=False), folder, set_attrs=False, filter="data")
-            _sync(folder / name)
-        stream.allow(HEADER_BYTES)
-
-
-class _Contents:
-    """What the archive has held so far: one folder's files, or files without a folder."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._names: set[str] = set()
-        self._folders: set[PurePosixPath] = set()
-        self._members = 0
-        self._bytes = 0
-
-    def admit(self, member: tarfile.TarInfo) -> str | None:
-        """The file's name in the bundle; None for a folder.
-
-        Raises:
-            DeliveryError: a bundle has no such member.
-        """
-        self._count(member)
-        path = PurePosixPath(member.name)
+def _extract(tar: tarfile.TarFile, stream: _Limited, folder: Path, max_bytes: int) -> None:
+    names, folders, total = set[str](), set[PurePosixPath](), 0
+    for number, member in enumerate(tar):
+        total += member.size
+        refuse_size(total, max_bytes, "the content")
+        if number == MAX_MEMBERS:
+            raise DeliveryError(f"holds more than {MAX_MEMBERS} members")
+        stream.left = HEADER_BYTES + member.size
+        path, shown = PurePosixPath(member.name), f"{member.name[:80]!a}"
         plain = all(_is_plain(part) for part in path.parts)
         if member.isdir() and plain and len(path.parts) <= 1:
-            return None
-        if member.issym() and self._members == 1:  # `tar … current`
-            raise DeliveryError(f"{_quoted(member.name)} is a link; pack the folder it leads to")
+            continue
+        if member.issym() and number == 0:  # `tar … current`
+            raise DeliveryError(f"{shown} is a link; pack the folder it leads to")
         if not member.isreg() or member.issparse() or not plain or len(path.parts) not in (1, 2):
-            raise DeliveryError(f"holds {_quoted(member.name)}, which no bundle does; pack one bundle's folder alone")
-        self._place(path)
-        return path.name
-
-    def _count(self, member: tarfile.TarInfo) -> None:
-        self._members += 1
-        if self._members > MAX_MEMBERS:
-            raise DeliveryError(f"holds more than {MAX_MEMBERS} members")
-        self._bytes += member.size
-        self._limits.refuse_size(self._bytes, "what it holds")
-
-    def _place(self, path: PurePosixPath) -> None:
-        self._folders.add(path.parent)
-        if len(self._folders) > 1:
+            raise DeliveryError(f"holds {shown}, which no bundle does; pack one bundle's folder alone")
+        folders.add(path.parent)
+        if len(folders) > 1:
             raise DeliveryError("holds more than one folder; pack one bundle's folder alone")
-        if path.name in self._names:
-            raise DeliveryError(f"holds {_quoted(path.name)} twice")
-        self._names.add(path.name)
+        if path.name in names:
+            raise DeliveryError(f"holds {shown} twice")
+        names.add(path.name)
+        tar.extract(member.replace(name=path.name, deep=False), folder, set_attrs=False, filter="data")
+        with (folder / path.name).open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _is_plain(part: str) -> bool:
@@ -128,12 +90,3 @@ def _is_plain(part: str) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _quoted(name: str) -> str:
-    return f"{name[:80]!a}"
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

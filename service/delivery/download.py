@@ -1,113 +1,139 @@
-"""Bytes from a source into a file: counted, timed and hashed on their way, and asked for again when interrupted.
+"""From a source to a file whose SHA-256 agrees: bytes counted, timed and hashed on their way."""
 
-`sources.py` gives the stream, `fetch.py` says where it goes.
-"""
-
+import asyncio
 import hashlib
-import random
-import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 
-import structlog
+from models.errors import TicketRouterError
 
-from service.delivery.errors import DeliveryError, Interruption, wrong_digest
-
-WAITS = (0.5, 2.0, 8.0)
-"""Seconds before the second, third and fourth attempt, on average: pods that start together shall not ask together."""
-
-_log = structlog.get_logger()
-_T = TypeVar("_T")
+OBJECTS = ("s3", "gs", "az")
+SCHEMES = ("https", "http", *OBJECTS, "file")
+CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What one delivery may take. `deadline` is on time.monotonic's clock; `seconds` is what it was set from."""
-
-    max_bytes: int
-    seconds: float
-    deadline: float
-
-    @classmethod
-    def starting_now(cls, max_bytes: int, seconds: float) -> "Limits":
-        return cls(max_bytes, seconds, time.monotonic() + seconds)
-
-    def left(self) -> float:
-        """Seconds until the deadline.
-
-        Raises:
-            DeliveryError: it has passed.
-        """
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise DeliveryError(f"not done within {self.seconds:g} s; raise --timeout if the way is slow")
-        return left
-
-    def refuse_size(self, size: int, what: str) -> None:
-        """Raises DeliveryError when `size` bytes are too many."""
-        if size > self.max_bytes:
-            raise DeliveryError(f"{what} is larger than --max-bytes {self.max_bytes}")
+class DeliveryError(TicketRouterError):
+    """The bundle cannot be delivered. No message repeats a source's credentials or query."""
 
 
 @dataclass(frozen=True)
-class Stream:
-    """An archive on its way: the SHA-256 it must have, its size if that is known, and its bytes."""
+class Source:
+    """Where the archive lies. `url` is a path for files; `shown` has neither credentials nor query."""
 
+    scheme: str
     shown: str
-    digest: str
-    size: int | None
-    chunks: Iterator[bytes]
+    url: str = field(repr=False)
+    allow_http: bool = False
 
 
-def download(open_stream: Callable[[], AbstractContextManager[Stream]], path: Path, limits: Limits) -> int:
+def parse_source(text: str, insecure_http: bool = False) -> Source:
+    """Read a URL or a path.
+
+    Raises:
+        DeliveryError: the text is neither, or the way is unencrypted; the message does not repeat the URL.
+    """
+    try:
+        parts = urlsplit(text if "://" in text else "file://")
+        host, _ = parts.hostname or "", parts.port  # which raises for a wrong port
+    except ValueError:
+        raise DeliveryError("--from: not a valid URL") from None
+    if parts.scheme == "file":
+        path = unquote(parts.path) if "://" in text else text
+        if not path:
+            raise DeliveryError("--from: no path is given")
+        return Source("file", path, path)
+    if parts.scheme == "oci":
+        raise DeliveryError(
+            "--from: oci:// is not fetched; mount the image as a Kubernetes image volume (docs/kubernetes.md), or pull "
+            "the archive with `oras pull` and give its path"
+        )
+    if parts.scheme not in SCHEMES:
+        raise DeliveryError(f"--from: {parts.scheme!a} is not one of {', '.join(SCHEMES)}")
+    if not host or not parts.path.strip("/"):
+        raise DeliveryError(f"--from: {parts.scheme}:// needs a host or bucket, and a path")
+    if parts.scheme in OBJECTS and (parts.query or parts.fragment or "@" in parts.netloc):
+        raise DeliveryError(
+            f"--from: {parts.scheme}:// takes no query and no user; credentials come from the environment"
+        )
+    shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    if parts.scheme == "http" and not (insecure_http or _is_loopback(host)):
+        raise DeliveryError(f"{shown}: unencrypted; use https, or --insecure-http if you must")
+    return Source(parts.scheme, shown, text, allow_http=insecure_http or parts.scheme == "http")
+
+
+def parse_digest(text: str) -> str:
+    """The hex digits of `sha256:HEX`.
+
+    Raises:
+        DeliveryError: the text has another form.
+    """
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", text.lower()):
+        raise DeliveryError("--digest: give sha256: and 64 hex digits; sha256sum prints them, without the `sha256:`")
+    return text.lower().removeprefix("sha256:")
+
+
+def refuse_size(size: int, max_bytes: int, what: str) -> None:
+    """Raises DeliveryError when `size` bytes are too many."""
+    if size > max_bytes:
+        raise DeliveryError(f"{what} is larger than --max-bytes {max_bytes}")
+
+
+async def read_file(path: Path) -> AsyncIterator[bytes]:
+    """The bytes of a mounted file.
+
+    Raises:
+        DeliveryError: the file is missing or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+                await asyncio.sleep(0)  # the only place where the deadline can end the copying
+    except (FileNotFoundError, IsADirectoryError):
+        raise DeliveryError(f"{path}: no such file; --from takes an archive, not a folder") from None
+    except OSError as error:
+        raise DeliveryError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def download(
+    chunks: AsyncIterator[bytes], shown: str, digest: str, path: Path, *, max_bytes: int, seconds: float
+) -> int:
     """Write the archive to `path`, and return its size in bytes once its digest agrees.
 
     Raises:
-        DeliveryError: it did not come, is too large, or is another archive.
+        DeliveryError: the archive did not come in time, is too large, or is another one.
         OSError: `path` cannot be written.
     """
 
-    def attempt() -> int:
-        with open_stream() as stream:
-            return _receive(stream, path, limits)
+    async def receive() -> tuple[int, str]:
+        hashed, size = hashlib.sha256(), 0
+        with path.open("wb") as file:
+            async with asyncio.timeout(seconds):
+                async for chunk in chunks:
+                    size += len(chunk)
+                    refuse_size(size, max_bytes, shown)
+                    hashed.update(chunk)
+                    file.write(chunk)
+        return size, hashed.hexdigest()
 
-    return _with_attempts(attempt, limits)
-
-
-def _with_attempts(attempt: Callable[[], _T], limits: Limits) -> _T:
-    """The attempt's result; an interrupted one is made again, a few times and while there is time.
-
-    Raises:
-        DeliveryError: the last attempt's, or one that another attempt would not help.
-    """
-    for wait in WAITS:
-        try:
-            return attempt()
-        except Interruption as error:
-            pause = wait * random.uniform(0.5, 1.5)
-            if limits.left() <= pause:
-                raise
-            _log.warning("trying again", reason=str(error), seconds=round(pause, 1))
-            time.sleep(pause)
     try:
-        return attempt()
-    except Interruption as error:
-        raise DeliveryError(f"{error}; tried {len(WAITS) + 1} times") from error
-
-
-def _receive(stream: Stream, path: Path, limits: Limits) -> int:
-    limits.refuse_size(stream.size or 0, stream.shown)
-    digest, size = hashlib.sha256(), 0
-    with path.open("wb") as file:
-        for chunk in stream.chunks:
-            size += len(chunk)
-            limits.refuse_size(size, stream.shown)
-            limits.left()
-            digest.update(chunk)
-            file.write(chunk)
-    if digest.hexdigest() != stream.digest:
-        raise wrong_digest(stream.shown, stream.digest, digest.hexdigest())
+        size, got = asyncio.run(receive())
+    except TimeoutError:
+        raise DeliveryError(f"{shown}: not done within {seconds:g} s; raise --timeout if the way is slow") from None
+    if got != digest:
+        raise DeliveryError(
+            f"{shown}: wrong digest: expected sha256:{digest}, got sha256:{got}; nothing was unpacked. "
+            "Is this the archive that the digest was taken of?"
+        )
     return size
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

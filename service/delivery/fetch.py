@@ -1,61 +1,58 @@
-"""From an address and a digest to a bundle that can be served, or to one line that says why not."""
+"""From a source and a digest to a bundle that can be served, or to one line that says why not."""
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import structlog
 
 from models.bundle.bundle import Bundle
 from models.errors import BundleError
-from service.delivery.address import Address
 from service.delivery.archive import unpack
-from service.delivery.download import Limits, download
-from service.delivery.errors import DeliveryError
-from service.delivery.sources import open_source
+from service.delivery.download import DeliveryError, Source, download, read_file
 from service.delivery.store import Store, locked
 
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Order:
-    """What is to be delivered: the archive at `source` that has this SHA-256 (hex), into `folder`."""
+def fetch(source: Source, digest: str, folder: Path, *, max_bytes: int, seconds: float) -> Bundle:
+    """Deliver the bundle in the archive with this SHA-256 (hex) into `folder`, and point `current` at the bundle.
 
-    source: Address
-    digest: str
-    folder: Path
-    limits: Limits
-    insecure_http: bool = False
-
-
-def fetch(order: Order) -> Bundle:
-    """Deliver the bundle and point `current` at it. One that was delivered before is verified and kept.
+    A bundle that was delivered before is verified and kept, without asking the source. `seconds` is for the download;
+    another run in the folder is waited for as long.
 
     Raises:
-        DeliveryError: it cannot be; `current` is as it was, and nothing half-delivered is left.
+        DeliveryError: the bundle cannot be delivered; `current` is as it was, and nothing half-delivered is left.
         BundleError: `current` cannot be moved.
     """
     try:
-        with locked(order.folder, order.limits) as store:
-            bundle = store.delivered(order.digest) or _bring(order, store)
+        with locked(folder, seconds) as store:
+            bundle = store.delivered(digest) or _bring(source, digest, store, max_bytes, seconds)
             store.point_at(bundle.version)
     except OSError as error:
-        raise DeliveryError(f"{order.folder}: cannot be written ({error.strerror}); nothing was kept") from error
+        raise DeliveryError(f"{folder}: cannot be written ({error.strerror}); nothing was kept") from error
     _log.info("bundle ready", version=bundle.version, path=str(bundle.path))
     return bundle
 
 
-def _bring(order: Order, store: Store) -> Bundle:
-    shown, archive, staged = order.source.shown, store.work / "archive", store.work / "bundle"
-    _log.info("fetching", source=shown, digest=f"sha256:{order.digest}")
-
-    size = download(
-        lambda: open_source(order.source, order.digest, order.limits, order.insecure_http), archive, order.limits
-    )
+def _bring(source: Source, digest: str, store: Store, max_bytes: int, seconds: float) -> Bundle:
+    shown, archive, staged = source.shown, store.work / "archive", store.work / "bundle"
+    _log.info("fetching", source=shown, digest=f"sha256:{digest}")
+    chunks = _open(source, max_bytes, seconds)
+    size = download(chunks, shown, digest, archive, max_bytes=max_bytes, seconds=seconds)
     _log.info("unpacking", source=shown, bytes=size)
-    staged.mkdir()
-    unpack(archive, shown, staged, order.limits)
     try:
-        return store.install(staged, order.digest)
-    except BundleError as error:
+        unpack(archive, staged, max_bytes)
+        return store.install(staged, digest)
+    except (DeliveryError, BundleError) as error:
         raise DeliveryError(f"{shown}: refused: {str(error).replace(f'{staged}/', '')}") from error
+
+
+def _open(source: Source, max_bytes: int, seconds: float) -> AsyncIterator[bytes]:
+    if source.scheme == "file":
+        return read_file(Path(source.url))
+    try:
+        # Here, for serving and mounted files do without the group `fetch`.
+        from service.delivery.object_store import read_object
+    except ModuleNotFoundError:
+        raise DeliveryError("the fetch group is not installed; install it with: pip install --group fetch") from None
+    return read_object(source, max_bytes=max_bytes, seconds=seconds)

@@ -1,81 +1,104 @@
-"""Archives from object stores: S3 and what speaks like it, Google Cloud Storage, Azure.
+"""Archives from web servers and object stores (S3, Google Cloud Storage, Azure), all through obstore.
 
-Credentials and endpoints come from the environment, under the names that each provider's own tools use.
+Credentials and endpoints of object stores come from the environment, under the names that each provider's tools use.
 """
 
-import contextlib
+import base64
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from urllib.parse import unquote, urlsplit
 
 import obstore
-import obstore.exceptions
 import obstore.store
 
-from service.delivery.address import Address
-from service.delivery.download import Limits, Stream
-from service.delivery.errors import DeliveryError, Interruption
-from service.delivery.web import CHUNK, CONNECT_SECONDS, SILENT_SECONDS
+from service.delivery.download import DeliveryError, Source, refuse_size
 
-CREDENTIALS = {
-    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role; AWS_SKIP_SIGNATURE=true for a public bucket",
-    "gs": "GOOGLE_APPLICATION_CREDENTIALS, or a role",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or a role",
+MAX_RETRIES = 7
+"""Some ten seconds of trying, with obstore's waits: a pod that fails is started again anyway."""
+CONNECT_SECONDS = 10.0
+SILENT_SECONDS = 30.0
+"""A server that sends nothing for so long is taken for dead, and asked again."""
+CHUNK = 1 << 16
+DENIED = {
+    "s3": "are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY set, or a role? AWS_SKIP_SIGNATURE=true for a public bucket",
+    "gs": "is GOOGLE_APPLICATION_CREDENTIALS set, or a role?",
+    "az": "are AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY set, or a role?",
+    "https": "are the user and password in the URL right, or has a signed URL expired?",
+    "http": "are the user and password in the URL right, or has a signed URL expired?",
 }
+REASONS = {
+    "InvalidCertificate": "its certificate is not trusted; name your own authority's file in SSL_CERT_FILE",
+    "BadScheme": "unencrypted, or leads there by a redirect; use https, or --insecure-http if you must",
+    "TooManyRedirects": "redirects in a circle",
+    "MissingContentLength": "the server does not say how large the archive is (Content-Length)",
+    "RangeNotSupported": "the connection broke, and the server cannot resume a download",
+    "MissingEtag": "the connection broke, and the server cannot resume a download",
+    "TimedOut": "no answer in time",
+    "panicked": "cannot be asked for; is an endpoint or a region in the environment misspelt?",
+}
+"""By a name in obstore's message."""
 
 
-@contextlib.contextmanager
-def open_object(address: Address, digest: str, limits: Limits, insecure_http: bool) -> Iterator[Stream]:
-    """Ask for the archive.
+async def read_object(source: Source, *, max_bytes: int, seconds: float) -> AsyncIterator[bytes]:
+    """The archive's bytes. obstore asks again after 408, 429, 5xx, a timeout or a broken connection, and resumes.
 
     Raises:
-        DeliveryError: it is not to be had.
+        DeliveryError: the archive is not to be had, or its declared size is over the limit.
     """
     try:
-        result = obstore.get(_store(address, limits, insecure_http), address.path)
-    except (obstore.exceptions.BaseError, OSError, ValueError) as error:
-        raise _told(error, address) from None
-    yield Stream(address.shown, digest, result.meta["size"], _chunks(result, address))
-
-
-def _store(address: Address, limits: Limits, insecure_http: bool) -> obstore.store.ObjectStore:
-    left = limits.left()
-    client: obstore.store.ClientConfig = {
-        "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, left)),
-        "read_timeout": timedelta(seconds=min(SILENT_SECONDS, left)),
-        "timeout": timedelta(seconds=left),
-    }
-    if insecure_http:
-        client["allow_http"] = True
-    # `download.py` tries again, for every source alike.
-    return obstore.store.from_url(
-        f"{address.scheme}://{address.host}", client_options=client, retry_config={"max_retries": 0}
-    )
-
-
-def _chunks(result: "obstore.GetResult", address: Address) -> Iterator[bytes]:
-    try:
-        for chunk in result.stream(min_chunk_size=CHUNK):
+        store, path = _store(source, seconds)
+        result = await obstore.get_async(store, path)
+        refuse_size(result.meta["size"], max_bytes, source.shown)
+        async for chunk in result.stream(min_chunk_size=CHUNK):
             yield bytes(chunk)
-    except (obstore.exceptions.BaseError, OSError):
-        raise Interruption(f"{address.shown}: the connection broke") from None
+    except DeliveryError:
+        raise
+    except Exception as error:  # obstore's own, and Rust's panic for an endpoint that is no URL
+        raise DeliveryError(f"{source.shown}: {_reason(error, source.scheme)}") from None
 
 
-def _told(error: Exception, address: Address) -> DeliveryError:
-    """In plain words, for the library's own message holds the whole request."""
-    first = str(error).partition("\n")[0]
+def _store(source: Source, seconds: float) -> tuple[obstore.store.ObjectStore, str]:
+    client: obstore.store.ClientConfig = {
+        "allow_http": source.allow_http,
+        "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+        "read_timeout": timedelta(seconds=SILENT_SECONDS),
+        "timeout": timedelta(seconds=seconds),
+    }
+    retries: obstore.store.RetryConfig = {
+        "max_retries": MAX_RETRIES,
+        "retry_timeout": timedelta(seconds=seconds),
+    }
+    if source.scheme in ("https", "http"):
+        parts = urlsplit(source.url)
+        if parts.username is not None:  # obstore sends none of it
+            login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+            client["default_headers"] = {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
+        # The whole URL as the store's: its query and escapes reach the server as given. Not `from_url`, which takes
+        # a signed URL of a known object store for that store.
+        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return obstore.store.HTTPStore(url, client_options=client, retry_config=retries), ""
+    bucket, _, key = source.url.partition("://")[2].partition("/")
+    url = f"{source.scheme}://{bucket}"
+    return obstore.store.from_url(url, client_options=client, retry_config=retries), key.lstrip("/")
+
+
+def _reason(error: Exception, scheme: str) -> str:
+    """In plain words: the library's own message holds the whole request and the server's answer."""
+    first, whole = str(error).partition("\n")[0], str(error)
     status = re.search(r"status code: (\d{3})", first)
-    denied = (obstore.exceptions.PermissionDeniedError, obstore.exceptions.UnauthenticatedError)
-    if isinstance(error, denied) or "token request" in first or "credentials" in first:
-        return DeliveryError(
-            f"{address.shown}: access denied: are the credentials set ({CREDENTIALS[address.scheme]})?"
-        )
+    if (status and status[1] in ("401", "403")) or "token request" in first:
+        return f"access denied: {DENIED[scheme]}"
     if isinstance(error, FileNotFoundError):
-        return DeliveryError(f"{address.shown}: not found")
-    if "builder error" in first:
-        return DeliveryError(f"{address.shown}: its endpoint is unencrypted; use https, or --insecure-http if you must")
-    if "Error performing" not in first:
-        return DeliveryError(f"{address.shown}: {first}")
-    if status and not status[1].startswith("5"):
-        return DeliveryError(f"{address.shown}: the store answered {status[1]}")
-    return Interruption(f"{address.shown}: " + (f"the store answered {status[1]}" if status else "no connection"))
+        return "not found"
+    if isinstance(error, ValueError):
+        return "not a valid URL"
+    if status:
+        return f"the server answered {status[1]}"
+    for name, reason in REASONS.items():
+        if name in whole:
+            return reason
+    if "Error performing" not in first and "HTTP error" not in first:  # the configuration's, from the environment
+        return first
+    words = re.findall(r'(?:message|error): "([^"\\]*)"', whole)  # the operating system's
+    return f"the connection failed ({words[-1]})" if words else "the connection failed"

@@ -7,7 +7,6 @@ its lock, the archive on its way, and a note of which archive gave which bundle.
 import contextlib
 import fcntl
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -17,8 +16,7 @@ import structlog
 
 from models.bundle.bundle import MANIFEST, SIGNATURE, Bundle, open_bundle, point_current, sync_folder
 from models.errors import BundleError
-from service.delivery.download import Limits
-from service.delivery.errors import DeliveryError
+from service.delivery.download import DeliveryError
 
 POLL_SECONDS = 0.2
 
@@ -39,8 +37,6 @@ class Store:
         try:
             version = (self._notes / digest).read_text()
         except (OSError, UnicodeDecodeError):
-            return None
-        if not re.fullmatch(r"[0-9a-f]{16}", version):
             return None
         return self._sound(version)
 
@@ -85,17 +81,24 @@ class Store:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, limits: Limits) -> Iterator[Store]:
+def locked(folder: Path, seconds: float) -> Iterator[Store]:
     """The folder, made when absent, once no other run is at work in it.
 
     Raises:
         DeliveryError: another run did not end in time.
         OSError: the folder cannot be written.
     """
-    own = folder / ".fetch"
+    own, deadline = folder / ".fetch", time.monotonic() + seconds
     own.mkdir(parents=True, exist_ok=True)
     with (own / "lock").open("w") as lock:
-        _wait_for(lock.fileno(), folder, limits)
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system releases a dead run's lock
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise DeliveryError(f"{folder}: another fetch is still at work there") from None
+                time.sleep(POLL_SECONDS)
         store = Store(folder)
         shutil.rmtree(store.work, ignore_errors=True)
         store.work.mkdir()
@@ -109,15 +112,3 @@ def _take_signature(staged: Path, kept: Path) -> None:
     """In one step, and only where it is of the very same manifest: two of one version may differ in their dates."""
     if (staged / SIGNATURE).exists() and (staged / MANIFEST).read_bytes() == (kept / MANIFEST).read_bytes():
         (staged / SIGNATURE).replace(kept / SIGNATURE)
-
-
-def _wait_for(lock: int, folder: Path, limits: Limits) -> None:
-    # The system lets go of a dead run's lock.
-    while True:
-        try:
-            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pause = min(POLL_SECONDS, limits.deadline - time.monotonic())
-            if pause <= 0:
-                raise DeliveryError(f"{folder}: another fetch is still at work there") from None
-            time.sleep(pause)

@@ -18,9 +18,8 @@ from random import Random
 
 from models.bundle.bundle import open_bundle, write_bundle
 from models.errors import TicketRouterError
-from service.delivery.fetch import fetch
 from service.logs import configure_logging
-from tests.support.delivery import digest_of, order, packed
+from tests.support.delivery import deliver, digest_of, packed
 from tests.support.plain import draft, files, plain_bundle
 from tests.support.waiting import wait_until
 from training import registry as promotions
@@ -50,7 +49,7 @@ def fetch_many(store: Path, random: Random) -> None:
     archives = sorted((store.parent / "archives").iterdir())
     while True:
         archive = random.choice(archives)
-        fetch(order(archive, digest_of(archive), store))
+        deliver(archive, digest_of(archive), store)
 
 
 WORK: tuple[Callable[[Path, Random], None], ...] = (write_many, promote_many, fetch_many)

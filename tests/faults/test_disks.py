@@ -10,11 +10,10 @@ import pytest
 
 from models.bundle.bundle import open_bundle, point_current, write_bundle
 from models.errors import TicketRouterError
-from service.delivery.fetch import fetch
 from service.inference.hardware import this_machine
 from service.inference.plan import load_plans
 from tests.faults.mounts import HOG, PAGE, Room, read_only, room_for, small_disk
-from tests.support.delivery import digest_of, order, packed
+from tests.support.delivery import deliver, digest_of, packed
 from tests.support.plain import draft, files, plain_bundle
 from tests.support.process import run_cli, serving
 from tests.support.reloading import reload
@@ -28,7 +27,7 @@ LARGE = {"model.onnx": bytes(20_000)}
 
 
 def bring(store: Path, archive: Path) -> None:
-    fetch(order(archive, digest_of(archive), store))
+    deliver(archive, digest_of(archive), store)
 
 
 def train(store: Path, _archive: Path) -> None:

@@ -26,7 +26,7 @@ USER = "10001"
 PORT: int = Settings.model_fields["port"].default
 MANAGEMENT_PORT: int = Settings.model_fields["management_port"].default
 IN_FLIGHT = 32
-PRESENT = ("onnxruntime", "obstore", "oras", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+PRESENT = ("onnxruntime", "obstore", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 """Without them `fetch` could trust no object store."""
 ABSENT = ("torch", "transformers", "optimum", "onnx", "sklearn", "pip")

@@ -19,13 +19,14 @@ FOLDERS = {
     "namespace": ROOT / "k8s/namespace",
     **{name: ROOT / "k8s/overlays" / name for name in OVERLAYS},
     "everything": ROOT / "tests/manifests/everything",
+    "image-volume": ROOT / "tests/manifests/image_volume",
     "bundles": ROOT / "k8s/volumes/bundles",
     "retraining": ROOT / "k8s/volumes/retraining",
 }
 """What is rendered and checked, by name."""
 CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retraining"}
 """Made apart from the overlays, by k8s/volumes."""
-SECRETS = {"ticket-router-bundle-store", "ticket-router-keys", "ticket-router-otlp", "ticket-router-registry"}
+SECRETS = {"ticket-router-bundle-store", "ticket-router-keys", "ticket-router-otlp"}
 """Made by a person: docs/kubernetes.md, "Secrets"."""
 CONFIG_MAPS = {"ticket-router-bundle-key"}
 """Made by a person too: docs/kubernetes.md, "Signed bundles"."""

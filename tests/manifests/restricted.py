@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+VOLUMES = {
+    *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"),
+    "image",  # since Kubernetes 1.33
+}
 USER = 10001
 """The user and group of the images (Dockerfile)."""
 

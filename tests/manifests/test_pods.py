@@ -126,6 +126,15 @@ def test_images_are_targets_of_the_dockerfile_with_a_version(rendered: Rendered)
             assert tag not in ("", "latest")
 
 
+def test_an_image_volume_is_the_bundles_and_named_by_digest(rendered: Rendered) -> None:
+    """Read-only by its kind; a tag that moved would change what serves at a pod's next start."""
+    for pod in rendered.pods():
+        for volume in (one for one in pod.spec["volumes"] if "image" in one):
+            assert volume["name"] == "bundles"
+            assert re.fullmatch(r"registry\.example\.com/\S+@sha256:[0-9a-f]{64}", volume["image"]["reference"])
+            assert volume["image"]["pullPolicy"] == "IfNotPresent"
+
+
 def test_the_images_user_and_ports_are_the_manifests(deployed: Rendered) -> None:
     """The Dockerfile and the Deployment say the same."""
     ports = {port["containerPort"] for port in deployed.pod("ticket-router").container("service")["ports"]}

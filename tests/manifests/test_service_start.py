@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tarfile
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from service.cli.flags import SettingsError, settings_from
 from service.settings import Settings
+from tests.faults.mounts import read_only
 from tests.manifests.render import FOLDERS, Rendered, render
 from tests.support.process import run_cli, serving
+from tests.support.signing import new_signer
 
 PREFIX = "TICKET_ROUTER_"
 
@@ -156,6 +159,22 @@ def test_the_service_starts_with_the_environment_of_an_overlay(
     env = {"PATH": os.environ["PATH"], **render(FOLDERS[overlay]).settings()}
     with serving(tiny_bundle_path, "--state-dir", str(tmp_path), env=env) as service:
         assert service.management("/readyz").status_code == 200
+
+
+def test_the_service_starts_from_an_image_volume(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """Mounted read-only, with a folder `current` in the place of the pointer; signed, as the component asks."""
+    image_volume, bundle = render(FOLDERS["image-volume"]), tmp_path / "bundles" / "current"
+    assert image_volume.settings()["TICKET_ROUTER_BUNDLE"] == "/bundles/current"
+    signer = new_signer(tmp_path)
+    shutil.copytree(tiny_bundle_path.resolve(), bundle)
+    signer.sign(bundle)
+    env = {"PATH": os.environ["PATH"], **image_volume.settings(), "TICKET_ROUTER_BUNDLE_KEY": str(signer.public)}
+    with (
+        read_only(bundle.parent),
+        serving(bundle, "--state-dir", str(tmp_path / "state"), env=env) as service,
+        service.client() as client,
+    ):
+        assert client.post("/v1/route", json={"body": "hello"}).status_code == 200
 
 
 @pytest.mark.parametrize(

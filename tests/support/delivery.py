@@ -1,29 +1,22 @@
-"""Archives of bundles, and the servers they are fetched from: scripted HTTP, and a real registry."""
+"""Archives of bundles, and scripted HTTP servers that they are fetched from."""
 
 import contextlib
 import hashlib
 import http.server
 import io
-import os
-import subprocess
+import ssl
 import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from service.delivery.address import parse_address
-from service.delivery.download import Limits
-from service.delivery.fetch import Order
-from tests.benchmarks.serving.servers import free_port
-from tests.support.waiting import refused, wait_until
+from models.bundle.bundle import Bundle
+from service.delivery.download import parse_source
+from service.delivery.fetch import fetch
 
 Handler = http.server.BaseHTTPRequestHandler
 Answer = Callable[[Handler], None]
-
-USER, PASSWORD = "router", "open-sesame"
-HTPASSWD = f"{USER}:$2b$04$IjV3Mui2cF2HDjG/fefggeN5qNF9JgEVqZDFhRu2ZwO1HrYv1xtI6\n"
-"""Of PASSWORD: bcrypt is the only hash that the registry takes."""
 
 
 def packed(bundle: Path, archive: Path, arcname: str | None = None) -> Path:
@@ -46,7 +39,7 @@ def digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def order(
+def deliver(
     source: str | Path,
     digest: str,
     folder: Path,
@@ -54,9 +47,9 @@ def order(
     seconds: float = 20,
     max_bytes: int = 100_000_000,
     insecure_http: bool = False,
-) -> Order:
-    limits = Limits.starting_now(max_bytes, seconds)
-    return Order(parse_address(str(source)), digest, folder, limits, insecure_http)
+) -> Bundle:
+    """`fetch`, with limits that a test rarely meets."""
+    return fetch(parse_source(str(source), insecure_http), digest, folder, max_bytes=max_bytes, seconds=seconds)
 
 
 def whole(content: bytes) -> Answer:
@@ -69,16 +62,21 @@ def status(code: int) -> Answer:
 
 
 def cut_short(content: bytes) -> Answer:
-    """Declares all of it, and sends half."""
-    return lambda request: reply(request, 200, content[: len(content) // 2], length=len(content))
+    """Declares all of it, or the range that is asked for, and sends half."""
+    return lambda request: _ranged(request, content, share=0.5)
 
 
-def silent(content: bytes) -> Answer:
-    """Sends the first half, and then nothing for a second."""
+def resumable(content: bytes) -> Answer:
+    """200 with all, or 206 with the range that is asked for."""
+    return lambda request: _ranged(request, content, share=1)
+
+
+def silent(content: bytes, seconds: float = 1) -> Answer:
+    """Sends the first half, and then nothing for so long."""
 
     def answer(request: Handler) -> None:
         reply(request, 200, content[: len(content) // 2], length=len(content))
-        time.sleep(1)
+        time.sleep(seconds)
 
     return answer
 
@@ -106,8 +104,10 @@ def redirect(to: str) -> Answer:
     return answer
 
 
-def reply(request: Handler, code: int, content: bytes, length: int | None = None) -> None:
+def reply(request: Handler, code: int, content: bytes, length: int | None = None, ranged: str | None = None) -> None:
     request.send_response(code)
+    if ranged is not None:
+        request.send_header("Content-Range", ranged)
     request.send_header("Content-Length", str(len(content) if length is None else length))
     request.send_header("Last-Modified", "Sun, 22 Nov 2026 00:00:00 GMT")  # object stores always say this
     request.send_header("ETag", '"1"')  # and this
@@ -115,16 +115,29 @@ def reply(request: Handler, code: int, content: bytes, length: int | None = None
     request.wfile.write(content)
 
 
+def _ranged(request: Handler, content: bytes, share: float) -> None:
+    first = int((request.headers["Range"] or "bytes=0-").removeprefix("bytes=").partition("-")[0])
+    ranged = f"bytes {first}-{len(content) - 1}/{len(content)}" if "Range" in request.headers else None
+    rest = content[first:]
+    reply(request, 206 if ranged else 200, rest[: int(len(rest) * share)], length=len(rest), ranged=ranged)
+
+
 class Scripted(http.server.ThreadingHTTPServer):
     """Gives its answers one after the other, the last one for ever, and remembers who asked for what."""
 
     daemon_threads = True
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None) -> None:
+        self._scheme = "https" if tls else "http"
         self.answers = list(answers)
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
         super().__init__(("127.0.0.1", 0), _Scripted)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that does not trust the certificate hangs up: no traceback of it."""
 
     @property
     def port(self) -> int:
@@ -132,7 +145,7 @@ class Scripted(http.server.ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
 
 class _Scripted(http.server.BaseHTTPRequestHandler):
@@ -150,35 +163,10 @@ class _Scripted(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def scripted(*answers: Answer) -> Iterator[Scripted]:
-    with Scripted(*answers) as server:
+def scripted(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+    with Scripted(*answers, tls=tls) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         yield server
         server.shutdown()
         thread.join()
-
-
-@contextlib.contextmanager
-def registry(folder: Path, *, password: bool = False) -> Iterator[str]:
-    """Debian's docker-registry on loopback: its host and port. With a password, it wants USER and PASSWORD."""
-    folder.mkdir()
-    port = free_port()
-    config = f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {folder}}}}}\n"
-    config += f"http: {{addr: '127.0.0.1:{port}'}}\n"
-    if password:
-        (folder / "htpasswd").write_text(HTPASSWD)
-        config += f"auth: {{htpasswd: {{realm: tests, path: {folder}/htpasswd}}}}\n"
-    (folder / "config.yml").write_text(config)
-    process = subprocess.Popen(
-        ["docker-registry", "serve", str(folder / "config.yml")],
-        env={**os.environ, "OTEL_TRACES_EXPORTER": "none"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until(lambda: not refused(port))
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()

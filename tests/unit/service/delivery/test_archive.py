@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.delivery.archive import HEADER_BYTES, MAX_MEMBERS, unpack
-from service.delivery.download import Limits
-from service.delivery.errors import DeliveryError
+from service.delivery.download import DeliveryError
 from tests.support.delivery import packed, tar_of
 from tests.support.plain import plain_bundle
 
@@ -29,8 +28,7 @@ def named(name: str, kind: bytes = tarfile.REGTYPE, **facts: object) -> tarfile.
 
 def unpacked(archive: Path, max_bytes: int = MEGABYTE) -> dict[str, bytes]:
     folder = archive.parent / "unpacked"
-    folder.mkdir()
-    unpack(archive, "shown", folder, Limits.starting_now(max_bytes, 60))
+    unpack(archive, folder, max_bytes)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -66,7 +64,7 @@ def test_a_bundle_comes_out_as_it_went_in(tmp_path: Path, name: str, arcname: st
 def test_a_member_that_no_bundle_has_is_refused(tmp_path: Path, member: tarfile.TarInfo) -> None:
     """Traversal, links, devices, folders within folders: one line that names the member, and nothing is outside."""
     archive = tar_of(tmp_path / "b.tar", (named("manifest.json"), b"{}"), (member, b""))
-    with pytest.raises(DeliveryError, match=r"^shown: (holds|not a sound)"):
+    with pytest.raises(DeliveryError, match=r"^(holds|not a sound)"):
         unpacked(archive)
     assert {path.name for path in tmp_path.iterdir()} == {"b.tar", "unpacked"}
     assert {path.name for path in (tmp_path / "unpacked").iterdir()} <= {"manifest.json"}
@@ -75,7 +73,7 @@ def test_a_member_that_no_bundle_has_is_refused(tmp_path: Path, member: tarfile.
 def test_the_pointer_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
     """`tar … current` packs the link alone: the line says what to pack."""
     archive = tar_of(tmp_path / "b.tar", (named("current", tarfile.SYMTYPE, linkname="0123456789abcdef"), b""))
-    with pytest.raises(DeliveryError, match=r"^shown: 'current' is a link; pack the folder it leads to$"):
+    with pytest.raises(DeliveryError, match=r"^'current' is a link; pack the folder it leads to$"):
         unpacked(archive)
 
 
@@ -107,7 +105,7 @@ def test_two_folders_are_two_bundles(tmp_path: Path) -> None:
 def test_a_file_stands_once(tmp_path: Path) -> None:
     """The second of two files of one name does not win, nor does the first."""
     archive = tar_of(tmp_path / "b.tar", (named("manifest.json"), b"1"), (named("./manifest.json"), b"2"))
-    with pytest.raises(DeliveryError, match=r"'manifest\.json' twice"):
+    with pytest.raises(DeliveryError, match=r"'\./manifest\.json' twice"):
         unpacked(archive)
 
 
@@ -128,7 +126,7 @@ def test_a_bomb_is_refused_by_its_size(tmp_path: Path) -> None:
         for number in range(10):
             info = named(f"file{number}", size=MEGABYTE)
             tar.addfile(info, io.BytesIO(bytes(MEGABYTE)))
-    with pytest.raises(DeliveryError, match="what it holds is larger than --max-bytes 5000000"):
+    with pytest.raises(DeliveryError, match="the content is larger than --max-bytes 5000000"):
         unpacked(tmp_path / "b.tar.gz", max_bytes=5_000_000)
 
 
@@ -161,7 +159,7 @@ def test_a_giant_header_is_not_read_into_memory(tmp_path: Path, kind: bytes) -> 
 def test_another_file_is_not_an_archive(tmp_path: Path, content: bytes) -> None:
     """A text, an empty file, a broken gzip, a kind of compression that is not taken."""
     (tmp_path / "b.tar").write_bytes(content)
-    with pytest.raises(DeliveryError, match=r"^shown: not a sound tar or tar\.gz archive"):
+    with pytest.raises(DeliveryError, match=r"^not a sound tar or tar\.gz archive"):
         unpacked(tmp_path / "b.tar")
 
 

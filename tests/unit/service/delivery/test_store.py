@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from models.bundle.bundle import SIGNATURE, open_bundle
-from service.delivery.errors import DeliveryError
-from service.delivery.fetch import fetch
+from service.delivery.download import DeliveryError
 from service.delivery.store import locked
-from tests.support.delivery import digest_of, order, packed
+from tests.support.delivery import deliver, digest_of, packed
 from tests.support.plain import draft, plain_bundle
 from tests.support.signing import new_signer
 
@@ -49,7 +48,7 @@ def visible(folder: Path) -> set[str]:
 def test_a_delivered_bundle_is_current(archive: Path, bundle: Path, tmp_path: Path) -> None:
     """It lies under its version, `current` leads to it by a relative link, and it opens."""
     to = tmp_path / "new" / "bundles"
-    delivered = fetch(order(archive, digest_of(archive), to))
+    delivered = deliver(archive, digest_of(archive), to)
     assert visible(to) == {bundle.name, "current"}
     assert os.readlink(to / "current") == bundle.name
     assert open_bundle(to / "current").version == delivered.version == bundle.name
@@ -58,11 +57,11 @@ def test_a_delivered_bundle_is_current(archive: Path, bundle: Path, tmp_path: Pa
 def test_a_second_delivery_needs_no_source(archive: Path, tmp_path: Path) -> None:
     """What is there and sound is kept: the pod starts although the store is down."""
     to, digest = tmp_path / "bundles", digest_of(archive)
-    first = fetch(order(archive, digest, to))
+    first = deliver(archive, digest, to)
     stamp = (to / first.version).stat().st_mtime_ns
     archive.unlink()
     (to / "current").unlink()
-    assert fetch(order(archive, digest, to)).version == first.version
+    assert deliver(archive, digest, to).version == first.version
     assert (to / first.version).stat().st_mtime_ns == stamp
     assert os.readlink(to / "current") == first.version
 
@@ -70,9 +69,9 @@ def test_a_second_delivery_needs_no_source(archive: Path, tmp_path: Path) -> Non
 def test_the_same_bundle_in_another_archive_is_kept(archive: Path, bundle: Path, tmp_path: Path) -> None:
     """Its folder may be in use; the second archive's digest is known from then on."""
     to, other = tmp_path / "bundles", packed(bundle, tmp_path / "bundle.tar")
-    first = fetch(order(archive, digest_of(archive), to))
+    first = deliver(archive, digest_of(archive), to)
     stamp = (to / first.version).stat().st_ino
-    assert fetch(order(other, digest_of(other), to)).version == first.version
+    assert deliver(other, digest_of(other), to).version == first.version
     assert (to / first.version).stat().st_ino == stamp
 
 
@@ -80,7 +79,7 @@ def test_the_same_bundle_in_another_archive_is_kept(archive: Path, bundle: Path,
 def test_a_bundle_damaged_in_its_place_is_brought_anew(archive: Path, tmp_path: Path, damage: str) -> None:
     """A delivery before it says nothing of how the folder is now."""
     to, digest = tmp_path / "bundles", digest_of(archive)
-    version = fetch(order(archive, digest, to)).version
+    version = deliver(archive, digest, to).version
     graph = to / version / "model.onnx"
     if damage == "changed":
         graph.write_bytes(graph.read_bytes()[::-1])
@@ -88,7 +87,7 @@ def test_a_bundle_damaged_in_its_place_is_brought_anew(archive: Path, tmp_path: 
         graph.unlink()
     else:
         graph.with_name("stray").touch()
-    assert fetch(order(archive, digest, to)).version == version
+    assert deliver(archive, digest, to).version == version
     assert open_bundle(to / "current").version == version
     assert visible(to) == {version, "current"}
 
@@ -99,18 +98,18 @@ def test_a_bundle_that_was_signed_since_takes_its_signature(
 ) -> None:
     """Its folder stays, for it may be in use; a later archive without a signature takes none away."""
     to, signer = tmp_path / "bundles", new_signer(tmp_path)
-    fetch(order(archive, digest_of(archive), to))
+    deliver(archive, digest_of(archive), to)
     stamp = (to / "current").stat().st_ino
     signed = packed(signer.sign(bundle), tmp_path / "signed.tar")
-    version = fetch(order(signed, digest_of(signed), to)).version
+    version = deliver(signed, digest_of(signed), to).version
     if kind == "unsigned":
         (bundle / SIGNATURE).unlink()
         again = packed(bundle, tmp_path / "again.tar")
-        fetch(order(again, digest_of(again), to))
+        deliver(again, digest_of(again), to)
     elif kind == "signed anew":
         signer = new_signer(tmp_path, "other")
         again = packed(signer.sign(bundle), tmp_path / "again.tar")
-        fetch(order(again, digest_of(again), to))
+        deliver(again, digest_of(again), to)
     assert open_bundle(to / "current", signer.public).version == version
     assert (to / "current").stat().st_ino == stamp
     assert visible(to) == {version, "current"}
@@ -119,11 +118,11 @@ def test_a_bundle_that_was_signed_since_takes_its_signature(
 def test_another_manifests_signature_is_not_taken(archive: Path, bundle: Path, tmp_path: Path) -> None:
     """A bundle of the same version made on another day has a manifest, and a signature, of its own."""
     to, signer = tmp_path / "bundles", new_signer(tmp_path)
-    fetch(order(archive, digest_of(archive), to))
+    deliver(archive, digest_of(archive), to)
     later = signer.sign(plain_bundle(tmp_path / "later", draft(created_at="2027-01-01T00:00:00Z")))
     assert later.name == bundle.name
     signed = packed(later, tmp_path / "signed.tar")
-    fetch(order(signed, digest_of(signed), to))
+    deliver(signed, digest_of(signed), to)
     assert not (to / "current" / SIGNATURE).exists()
     assert open_bundle(to / "current").version == bundle.name
 
@@ -132,11 +131,11 @@ def test_the_next_bundle_takes_over_and_the_last_stays(archive: Path, tmp_path: 
     """A service that reads the last one keeps reading it; a delivery of it again points back."""
     to = tmp_path / "bundles"
     other = packed(plain_bundle(tmp_path / "made", draft(base_model="other")), tmp_path / "other.tar")
-    first = fetch(order(archive, digest_of(archive), to))
-    second = fetch(order(other, digest_of(other), to))
+    first = deliver(archive, digest_of(archive), to)
+    second = deliver(other, digest_of(other), to)
     assert visible(to) == {first.version, second.version, "current"}
     assert open_bundle(to / "current").version == second.version
-    fetch(order(archive, digest_of(archive), to))
+    deliver(archive, digest_of(archive), to)
     assert open_bundle(to / "current").version == first.version
 
 
@@ -144,9 +143,9 @@ def test_a_wrong_digest_leaves_everything_as_it_was(archive: Path, tmp_path: Pat
     """Nothing is unpacked, `current` stays."""
     to = tmp_path / "bundles"
     other = packed(plain_bundle(tmp_path / "made", draft(base_model="other")), tmp_path / "other.tar")
-    version = fetch(order(archive, digest_of(archive), to)).version
+    version = deliver(archive, digest_of(archive), to).version
     with pytest.raises(DeliveryError, match="wrong digest"):
-        fetch(order(other, "0" * 64, to))
+        deliver(other, "0" * 64, to)
     assert visible(to) == {version, "current"}
     assert open_bundle(to / "current").version == version
 
@@ -156,7 +155,7 @@ def test_a_bundle_changed_before_it_was_packed_is_refused(bundle: Path, tmp_path
     (bundle / "model.onnx").write_bytes(bytes(256))
     archive = packed(bundle, tmp_path / "b.tar")
     with pytest.raises(DeliveryError) as caught:
-        fetch(order(archive, digest_of(archive), tmp_path / "bundles"))
+        deliver(archive, digest_of(archive), tmp_path / "bundles")
     assert f"{archive}: refused: model.onnx: its digest is not the manifest's" in str(caught.value)
     assert visible(tmp_path / "bundles") == set()
 
@@ -168,7 +167,7 @@ def test_an_archive_without_a_bundle_is_refused(tmp_path: Path) -> None:
     (other / "file").touch()
     archive = packed(other, tmp_path / "b.tar")
     with pytest.raises(DeliveryError, match=r"refused: .*it has no manifest\.json"):
-        fetch(order(archive, digest_of(archive), tmp_path / "bundles"))
+        deliver(archive, digest_of(archive), tmp_path / "bundles")
 
 
 def test_what_a_killed_run_left_is_cleared(archive: Path, tmp_path: Path) -> None:
@@ -178,16 +177,16 @@ def test_what_a_killed_run_left_is_cleared(archive: Path, tmp_path: Path) -> Non
     (to / ".fetch" / "work" / "archive").write_bytes(b"half")
     (to / ".fetch" / "delivered").mkdir()
     (to / ".fetch" / "delivered" / digest_of(archive)).write_text("0123")
-    version = fetch(order(archive, digest_of(archive), to)).version
+    version = deliver(archive, digest_of(archive), to).version
     assert visible(to) == {version, "current"}
 
 
 def test_two_runs_do_not_work_in_one_folder_at_once(archive: Path, tmp_path: Path) -> None:
     """Pods share a volume: the second waits, and says so when its time is over."""
-    to, asked = tmp_path / "bundles", order(archive, digest_of(archive), tmp_path / "bundles", seconds=0.3)
-    with locked(to, order(archive, "0" * 64, to).limits), pytest.raises(DeliveryError, match="another fetch is still"):
-        fetch(asked)
-    assert fetch(order(archive, digest_of(archive), to)).version
+    to = tmp_path / "bundles"
+    with locked(to, 1), pytest.raises(DeliveryError, match="another fetch is still"):
+        deliver(archive, digest_of(archive), to, seconds=0.3)
+    assert deliver(archive, digest_of(archive), to).version
 
 
 @AS_ROOT
@@ -195,7 +194,7 @@ def test_a_full_disk_is_told_and_left_clean(tmp_path: Path, mounted: Path) -> No
     """The archive fits nowhere: one line with the system's words, and the room it took is free again."""
     (tmp_path / "big").write_bytes(os.urandom(200_000))
     with pytest.raises(DeliveryError, match="No space left on device"):
-        fetch(order(tmp_path / "big", digest_of(tmp_path / "big"), mounted))
+        deliver(tmp_path / "big", digest_of(tmp_path / "big"), mounted)
     assert visible(mounted) == set()
 
 
@@ -205,7 +204,7 @@ def test_a_disk_full_while_unpacking_is_told_too(bundle: Path, tmp_path: Path, m
     (bundle / "zeros").write_bytes(bytes(200_000))
     archive = packed(bundle, tmp_path / "b.tar.gz")
     with pytest.raises(DeliveryError, match="No space left on device"):
-        fetch(order(archive, digest_of(archive), mounted))
+        deliver(archive, digest_of(archive), mounted)
     assert visible(mounted) == set()
 
 
@@ -214,11 +213,11 @@ def test_a_read_only_folder_is_told(archive: Path, mounted: Path) -> None:
     """As a volume that was mounted so."""
     subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
     with pytest.raises(DeliveryError, match="Read-only file system"):
-        fetch(order(archive, digest_of(archive), mounted))
+        deliver(archive, digest_of(archive), mounted)
 
 
 @pytest.mark.parametrize("source", ["missing.tar", "."])
 def test_a_file_that_is_none_is_told(tmp_path: Path, source: str) -> None:
     """Nothing there, or a folder."""
     with pytest.raises(DeliveryError, match="no such file"):
-        fetch(order(tmp_path / source, "0" * 64, tmp_path / "bundles"))
+        deliver(tmp_path / source, "0" * 64, tmp_path / "bundles")
