@@ -24,7 +24,7 @@ import httpx
 import pytest
 import yaml
 
-from service.http.shapes import Problem
+from service.http.problems import Problem
 from tests.benchmarks.rollout.members import Member, members
 from tests.benchmarks.rollout.proxy import Proxy, haproxy
 from tests.deploy.compose import mounted, services, substituted
