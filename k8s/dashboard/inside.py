@@ -104,7 +104,7 @@ MODEL = Row(
         ),
         Chart(
             "How it runs",
-            "Graph, runners, threads and batch size of each pod: tuned, or by rule.",
+            "Variant, runners, threads and batch size of each pod.",
             units.NoUnit,
             (Query("ticket_router_plan_info{PODS}", ""),),
             kind="table",

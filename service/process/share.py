@@ -19,10 +19,6 @@ def share_of(settings: Settings, cores: int | None = None) -> Settings:
     workers, cores = settings.workers, cores or usable_cores()
     if workers > cores:
         raise ShareError(f"--workers {workers}: this machine has {cores} {_cores(cores)}; ask for at most that many")
-    if settings.tune_at_start:
-        raise ShareError(
-            "--tune-at-start measures one process alone: run `python -m service tune` first, then --workers"
-        )
     if _on_gpu(settings):  # its runs share the GPU, not the cores
         return settings
     threads = settings.intra_op_threads or 1

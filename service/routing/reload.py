@@ -59,8 +59,8 @@ class Loader:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
         """
         first = self._bundle or path or self._settings.bundle
-        engine = await self._open(first, idle=0, tune=True)
-        give_memory_back()  # loading used twice as much for a moment, and tuning three times
+        engine = await self._open(first, idle=0)
+        give_memory_back()  # loading used twice as much for a moment
         self._router.use(engine)
         self._lifecycle.ready()
         return engine
@@ -163,11 +163,11 @@ class Loader:
         self._prepared = engine
         return engine.model
 
-    async def _open(self, bundle: Bundle | Path, idle: float, *, tune: bool = False) -> Engine:
+    async def _open(self, bundle: Bundle | Path, idle: float) -> Engine:
         try:
             with self._metrics.loading():
                 return await asyncio.to_thread(
-                    open_engine, self._settings, self.on_batch, bundle, idle=idle, tune=tune, stop=self._stop
+                    open_engine, self._settings, self.on_batch, bundle, idle=idle, stop=self._stop
                 )
         except MemoryError as error:
             name = bundle if isinstance(bundle, Path) else bundle.path

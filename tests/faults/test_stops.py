@@ -33,9 +33,9 @@ def test_a_drain_under_load_loses_nothing(tiny_bundle_path: Path) -> None:
         assert found.tally.ends[REFUSED], "nobody came after the port had closed"
 
 
-def test_a_killed_service_starts_again_with_everything_whole(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """Bundle and tuned plan are as they were, and the first answer comes in seconds."""
-    found = run(new_place(tiny_bundle_path, tmp_path), KILLS)
+def test_a_killed_service_starts_again_with_everything_whole(tiny_bundle_path: Path) -> None:
+    """The bundle is as it was, and the first answer comes in seconds."""
+    found = run(new_place(tiny_bundle_path), KILLS)
     assert all(each.under_way and each.seconds < LONGEST_SECONDS for each in found), found
 
 

@@ -115,9 +115,3 @@ def test_workers_together_take_no_more_than_the_machine(
     assert workers * share.runners * share.intra_op_threads <= cores
     assert share.runners == (runners or share.runners)
     assert share.intra_op_threads == (threads or 1)
-
-
-def test_a_plan_is_not_measured_by_several_at_once() -> None:
-    """They would measure each other."""
-    with pytest.raises(ShareError, match="service tune"):
-        share_of(Settings(workers=2, tune_at_start=True), 2)
