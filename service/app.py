@@ -91,7 +91,6 @@ class App:
             version=engine.model.version,
             variant=engine.model.variant,
             provider=engine.provider,
-            plan=engine.chosen.source,
             runners=engine.limits.runners,
             golden_rows=engine.replayed.rows,
         )

@@ -60,26 +60,19 @@ class Settings(BaseSettings):
     """Which graph of the bundle runs. `auto` takes the fastest that passed its gates: fp16 on a GPU, int8 on a CPU."""
 
     state_dir: Path = Path("state")
-    """Folder for what the service keeps for itself: tuned plans, and TensorRT's engines where it is used."""
-
-    plan: Path | None = None
-    """A plan file that `python -m service tune` wrote. Unset: the one in `state_dir` for this machine and bundle, if
-    there is one. One of another machine or bundle is refused, and so are reloads to other bundles while it is set."""
-
-    tune_at_start: bool = False
-    """Measure a plan before the first start with a bundle, where `state_dir` has none for it: some 20 seconds."""
+    """Folder for what the service keeps for itself: TensorRT's engines, where it is used."""
 
     runners: Count | None = None
-    """Model runs side by side. Unset: as the plan has it; untuned, one per core of the cgroup's quota on a CPU, two on
-    a GPU (one running while the next is handed over)."""
+    """Model runs side by side. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (one running while the
+    next is handed over)."""
 
     intra_op_threads: Count | None = None
-    """Threads inside one model run. Unset: as the plan has it; untuned, one, and more for a lone ticket. With this or
-    `runners` set, a lone ticket runs like any other."""
+    """Threads inside one model run. Unset: one, and more for a lone ticket. With this or `runners` set, a lone ticket
+    runs like any other."""
 
     max_batch_tokens: Count | None = None
-    """Padded tokens (rows x padded length) of one model run. Unset: as the plan has it; untuned, 256 on a CPU, where
-    larger batches gain nothing, and 16384 on a GPU."""
+    """Padded tokens (rows x padded length) of one model run. Unset: 256 on a CPU, where larger batches gain nothing,
+    and 16384 on a GPU."""
 
     cache_entries: Annotated[int, Field(ge=0)] = 10_000
     """Answers remembered by the digest of their text, some 1 kB each: bulk mailings, alerts and retries are computed

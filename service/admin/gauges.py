@@ -16,7 +16,7 @@ from service.lifecycle import Lifecycle
 from service.metrics.metrics import PREFIX
 
 _MODEL_LABELS = ("version", "variant", "provider", "text_version")
-_PLAN_LABELS = ("variant", "graph", "runners", "intra_op_threads", "lone_threads", "max_batch_tokens")
+_PLAN_LABELS = ("variant", "runners", "intra_op_threads", "lone_threads", "max_batch_tokens")
 
 
 class ServingGauges(Collector):

@@ -81,13 +81,12 @@ def model_card_out(engine: Engine) -> schemas.ModelCardOut:
 
 
 def serving_out(engine: Engine) -> schemas.ServingOut:
-    plan = engine.chosen.plan
     return schemas.ServingOut(
         bundle=str(engine.bundle.path),
         model=model_out(engine.model),
         created_at=engine.bundle.manifest.created_at,
         provider=engine.provider,
-        plan=schemas.PlanOut(source=engine.chosen.source, **plan.model_dump(exclude={"variant"})),
+        plan=schemas.PlanOut.model_validate(engine.plan, from_attributes=True),
         queue_depth=engine.batcher.depth,
         queue_tokens=engine.batcher.tokens,
         queue_tokens_limit=engine.batcher.capacity,

@@ -1,6 +1,6 @@
 """The shapes of the REST API. Inputs forbid what they don't know; outputs have no defaults."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
@@ -160,13 +160,9 @@ class ModelCardOut(Output):
 
 
 class PlanOut(Output):
-    """How the model runs: `source` is `tuned` where it was measured on this machine, `default` where rules decided.
+    """How the model runs. `lone_threads` is for a ticket of at least `lone_tokens` that nothing else runs beside; null:
+    no such session."""
 
-    `lone_threads` is for a ticket of at least `lone_tokens` that nothing else runs beside; null: no such session.
-    """
-
-    source: Literal["default", "tuned"]
-    graph: Literal["fused", "raw"]
     runners: int
     intra_op_threads: int
     lone_threads: int | None

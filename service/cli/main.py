@@ -16,12 +16,10 @@ from service.cli.fetch import deliver
 from service.cli.flags import REMOVED, Given, flag, settings_from, with_flags
 from service.cli.keys import keys
 from service.cli.show import print_decision
-from service.cli.tune import print_tuning, tune_bundle
 from service.context import Claim
 from service.decision import Decision
 from service.delivery.download import parse_digest, parse_source
 from service.errors import ServiceError
-from service.inference.autotune import SECONDS
 from service.logs import configure_logging
 from service.routing.router import deadline_in
 from service.server.serve import run
@@ -30,8 +28,7 @@ from service.settings import Settings
 PROGRAM = "python -m service"
 BAD_USAGE = 2
 ROUTE_SETTINGS = ("bundle", "bundle_key", "device", "variant")
-TUNE_SETTINGS = (*ROUTE_SETTINGS, "state_dir")
-COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "tune": TUNE_SETTINGS, "fetch": (), "keys": ()}
+COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "fetch": (), "keys": ()}
 INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -60,8 +57,8 @@ def main(arguments: list[str]) -> int:
 @app.callback(invoke_without_command=True)
 @with_flags()
 def serve(context: typer.Context, given: Given) -> None:
-    """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `tune` measures a plan, `fetch` brings a
-    bundle, `keys` makes callers' keys.
+    """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `fetch` brings a bundle,
+    `keys` makes callers' keys.
 
     Every option is also an environment variable: --max-batch-tokens is TICKET_ROUTER_MAX_BATCH_TOKENS.
 
@@ -71,7 +68,6 @@ def serve(context: typer.Context, given: Given) -> None:
       python -m service --bundle models/bundles/current --port 8080 --management-port 9090
       python -m service --device cuda --variant fp16
       python -m service route --subject "Invoice" --body "I was charged twice."
-      python -m service tune --bundle models/bundles/current
     """
     if context.invoked_subcommand is not None:
         return _refuse_flags_before(context.invoked_subcommand, given)
@@ -99,42 +95,11 @@ def route(
     """
     ticket = _ticket(eml, subject, body)
     configure_logging("error")
-    # One ticket is not worth the measuring.
-    settings = settings_from(given).model_copy(update={"tune_at_start": False})
-    answer = decision_out(asyncio.run(_decide(settings, ticket)))
+    answer = decision_out(asyncio.run(_decide(settings_from(given), ticket)))
     if json:
         typer.echo(printed(answer.model_dump_json(indent=2).split("\n")))
     else:
         print_decision(answer)
-
-
-@app.command()
-@with_flags(*TUNE_SETTINGS)
-def tune(
-    given: Given,
-    seconds: Annotated[float, typer.Option(min=1, max=3600, help="About how long to measure.")] = SECONDS,
-    json: Annotated[bool, typer.Option("--json", help="Print the plan file instead of a table.")] = False,
-) -> None:
-    """Measure how the bundle runs fastest on this machine, and keep the plan where the service finds it.
-
-    Run it while the machine has nothing else to do. Large models and machines of many cores take longer than asked.
-
-    \b
-    Examples:
-      python -m service tune --bundle models/bundles/current
-      python -m service tune --variant fp32 --seconds 60 --json
-    """
-    settings = settings_from(given)
-    configure_logging("error")
-    try:
-        path, found = tune_bundle(settings, seconds)
-    except KeyboardInterrupt:
-        typer.echo("stopped; no plan was written", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    if json:
-        typer.echo(found.file.model_dump_json(indent=2))
-    else:
-        print_tuning(found, path)
 
 
 @app.command()

@@ -20,13 +20,12 @@ from models.encoding import Batch, Encoding
 from models.errors import TicketRouterError
 from models.scoring import Logits
 from service.decision import ModelIdentity
-from service.inference.autotune import Place, tuned_at_start
 from service.inference.batcher import Batcher, Limits
 from service.inference.cache import Answers
-from service.inference.hardware import Machine, this_machine
+from service.inference.hardware import this_machine
 from service.inference.onnx_session import DeviceError, Runner, cuda_offered, faults_of, open_runner
 from service.inference.packing import Packing
-from service.inference.plan import Chosen, Plan, choose_plan
+from service.inference.plan import Plan, choose_plan
 from service.metrics.batch_report import BatchReport
 from service.settings import Settings
 
@@ -43,7 +42,7 @@ class OpeningStopped(TicketRouterError):
 class Engine:
     bundle: Bundle
     sessions: "Sessions"
-    chosen: Chosen
+    plan: Plan
     batcher: Batcher
     answers: Answers
     limits: Limits
@@ -76,7 +75,6 @@ def open_engine(
     bundle: Bundle | Path,
     *,
     idle: float = 0,
-    tune: bool = False,
     stop: threading.Event | None = None,
 ) -> Engine:
     """Verify, load and replay; takes seconds, so call it in a thread.
@@ -86,7 +84,6 @@ def open_engine(
         on_batch: told of every finished run, on the event loop.
         bundle: where it lies, or one that is open already.
         idle: seconds of rest per second of replaying: beside a service under load, the cores are its own.
-        tune: measure a plan first, where the settings ask for it and none is there.
         stop: when it is set, all this is given up.
 
     Raises:
@@ -99,9 +96,12 @@ def open_engine(
     stop = stop or threading.Event()
     opened = open_bundle(bundle, settings.bundle_key) if isinstance(bundle, Path) else bundle
     machine = this_machine()
-    tuning = stop if tune else None
-    chosen, sessions = on_device(settings.device, lambda device: _open_on(device, settings, opened, machine, tuning))
-    plan = chosen.plan
+
+    def load(device: str) -> tuple[Plan, Sessions]:
+        plan = choose_plan(settings, opened, machine, device)
+        return plan, load_sessions(opened, plan, device, settings.state_dir / "tensorrt")
+
+    plan, sessions = on_device(settings.device, load)
     replayed = _replay(opened, sessions, plan, idle, stop)
 
     def infer(encodings: Sequence[Encoding], lone: bool) -> Logits:
@@ -111,7 +111,7 @@ def open_engine(
     model = ModelIdentity(opened.version, plan.variant, opened.manifest.text_version)
     answers = Answers(settings.cache_entries)
     batcher = Batcher(infer, limits, on_batch, answers.put)
-    return Engine(opened, sessions, chosen, batcher, answers, limits, model, replayed)
+    return Engine(opened, sessions, plan, batcher, answers, limits, model, replayed)
 
 
 def on_device(device: str, attempt: Callable[[str], T]) -> T:
@@ -125,19 +125,6 @@ def on_device(device: str, attempt: Callable[[str], T]) -> T:
     return attempt("cpu" if device == "auto" else device)
 
 
-def _open_on(
-    device: str, settings: Settings, bundle: Bundle, machine: Machine, tuning: threading.Event | None
-) -> tuple[Chosen, Sessions]:
-    def load(plan: Plan) -> Sessions:
-        return load_sessions(bundle, plan, device, settings.state_dir / "tensorrt")
-
-    chosen = choose_plan(settings, bundle, machine, device)
-    if settings.tune_at_start and tuning is not None and chosen.source == "default":
-        measured = tuned_at_start(settings, Place(bundle, machine, device), load, tuning)
-        chosen = choose_plan(settings, bundle, machine, device, measured)
-    return chosen, load(chosen.plan)
-
-
 def load_sessions(bundle: Bundle, plan: Plan, device: str, engines: Path | None = None) -> Sessions:
     """Load the plan's graph, as many times as it needs.
 
@@ -147,7 +134,7 @@ def load_sessions(bundle: Bundle, plan: Plan, device: str, engines: Path | None 
     graph = bundle.read(bundle.model(plan.variant).file)
 
     def load(threads: int) -> Runner:
-        return open_runner(graph, device, threads, plan.graph, engines)
+        return open_runner(graph, device, threads, engines)
 
     lone = plan.lone_threads if plan.lone_threads != plan.intra_op_threads else None
     return Sessions(load(plan.intra_op_threads), load(lone) if lone else None)

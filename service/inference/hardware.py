@@ -1,20 +1,16 @@
-"""What this machine offers the process: cores by the cgroup's quota, instruction sets, and a name for it all.
+"""What this machine offers the process: its processor, cores by the cgroup's quota, and instruction sets.
 
-`plan.py` takes a bundle's graph and the number of runners by it, and keeps what was measured under its key.
+`plan.py` takes a bundle's graph and the number of runners by it.
 """
 
-import hashlib
 import math
 import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnxruntime as ort
-
 _CGROUP = Path("/sys/fs/cgroup")
 _CPUINFO = Path("/proc/cpuinfo")
-_NVIDIA = Path("/proc/driver/nvidia")
 _FLAG_KEYS = ("flags", "Features")
 """What x86 and ARM kernels call the line of instruction sets."""
 
@@ -26,19 +22,11 @@ class Machine:
     processor: str
     cores: int
     instructions: frozenset[str]
-    onnxruntime: str
-    gpus: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """A short name: equal for machines on which the same plan is right."""
-        facts = (self.processor, str(self.cores), ",".join(sorted(self.instructions)), self.onnxruntime, *self.gpus)
-        return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:12]
 
 
 def this_machine(cpuinfo: Path = _CPUINFO, cgroup: Path = _CGROUP) -> Machine:
     processor = next(iter(_values(cpuinfo, "model name", "CPU part")), "") or platform.machine()
-    return Machine(processor, usable_cores(cgroup), instructions(cpuinfo), ort.__version__, _gpus())
+    return Machine(processor, usable_cores(cgroup), instructions(cpuinfo))
 
 
 def usable_cores(cgroup: Path = _CGROUP) -> int:
@@ -60,12 +48,6 @@ def _values(cpuinfo: Path, *keys: str) -> list[str]:
     except OSError:
         return []
     return [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() in keys]
-
-
-def _gpus(driver: Path = _NVIDIA) -> tuple[str, ...]:
-    """The models of the GPUs, as NVIDIA's driver tells them."""
-    found = sorted(driver.glob("gpus/*/information"))
-    return tuple(name for file in found for name in _values(file, "Model"))
 
 
 def _quota(cgroup: Path) -> float | None:

@@ -16,16 +16,11 @@ import onnxruntime as ort
 from models.encoding import Batch
 from models.errors import BundleError, TicketRouterError
 from models.scoring import Logits
-from service.inference.plan import Graph
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 LEADING = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
-_OPTIMIZATION: Mapping[Graph, ort.GraphOptimizationLevel] = {
-    "fused": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
-    "raw": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
-}
 _ERROR_SEVERITY = 3
 _INPUTS = frozenset({"input_ids", "attention_mask"})
 _NO_FOLDER = "/dev/null/no-folder"
@@ -60,16 +55,13 @@ class Runner:
         return binding.copy_outputs_to_cpu()[0]
 
 
-def open_runner(
-    graph: bytes, device: str, intra_op_threads: int, fusion: Graph = "fused", engines: Path | None = None
-) -> Runner:
+def open_runner(graph: bytes, device: str, intra_op_threads: int, engines: Path | None = None) -> Runner:
     """Load a graph.
 
     Args:
         graph: a verified ONNX file.
         device: "cpu", "cuda" or "tensorrt".
         intra_op_threads: threads inside one run.
-        fusion: whether onnxruntime may fuse operators.
         engines: where TensorRT keeps the engines it builds; building one takes minutes.
 
     Raises:
@@ -79,7 +71,7 @@ def open_runner(
     wanted = LEADING[device]
     if wanted not in ort.get_available_providers():
         raise DeviceError(f"device {device}: this onnxruntime has no {wanted}; install onnxruntime-gpu or use cpu")
-    session = _session(graph, _providers(device, engines), _options(intra_op_threads, fusion))
+    session = _session(graph, _providers(device, engines), _options(intra_op_threads))
     if session.get_providers()[0] != wanted:
         raise DeviceError(f"device {device}: onnxruntime could not start {wanted}; check the driver, or use cpu")
     _refuse_other_graphs(session)
@@ -122,12 +114,11 @@ def _session(graph: bytes, providers: Sequence[Any], options: ort.SessionOptions
         raise BundleError(f"onnxruntime cannot load the bundle's graph ({type(error).__name__})") from error
 
 
-def _options(intra_op_threads: int, fusion: Graph) -> ort.SessionOptions:
+def _options(intra_op_threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = intra_op_threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = _OPTIMIZATION[fusion]
     options.log_severity_level = _ERROR_SEVERITY
     # Shapes vary from batch to batch: a remembered memory pattern per shape only grows.
     options.enable_mem_pattern = False

@@ -1,29 +1,18 @@
-"""How a bundle runs on a machine: which graph, how many sessions and threads, how large a batch.
+"""How a bundle runs on a machine: which variant, how many sessions and threads, how large a batch.
 
-A plan comes from the settings, from what `tuning` measured here, or from rules that hold on most machines, in this
-order. `engine.py` builds what it says. Tuned plans lie in the state folder, one file per machine, bundle and device.
+Rules that hold on most machines decide, and settings come before them. Measuring a plan on the machine gained too
+little to keep (docs/log.md). `engine.py` builds what a plan says.
 """
 
-import contextlib
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
-
-import structlog
-from pydantic import Field, ValidationError
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from models.bundle.bundle import Bundle
-from models.bundle.manifest import Frozen, Variant
+from models.bundle.manifest import Variant
 from models.errors import TicketRouterError
 from service.inference.hardware import Machine
 from service.settings import Settings
-
-Graph = Literal["fused", "raw"]
-"""Whether onnxruntime may rewrite the graph into fused operators as it loads it. Neither is faster everywhere."""
-Source = Literal["default", "tuned"]
-Count = Annotated[int, Field(ge=1)]
 
 FASTEST_FIRST: Mapping[str, tuple[Variant, ...]] = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
 """`auto`: a variant stands in a bundle only when its own gates passed, so the fastest one that suits is right."""
@@ -35,18 +24,15 @@ CUDA_RUNNERS = 2
 LONE_THREADS = 4
 """More threads for one ticket of a small model wait for each other longer than they save."""
 LONE_TOKENS: Mapping[Variant, int] = {"fp32": 8, "fp16": 8, "int8": 128}
-"""Untuned, measured on two cores: in int8 a shorter ticket is done on one thread before a second one is awake."""
-PLAN_BYTES = 1_000_000
-_MISSING = (FileNotFoundError, NotADirectoryError)
-
-_log = structlog.get_logger()
+"""Measured on two cores: in int8 a shorter ticket is done on one thread before a second one is awake."""
 
 
 class PlanError(TicketRouterError):
-    """The settings ask for a plan that cannot be, or a plan file is of another machine, bundle or release."""
+    """The settings ask for a plan that cannot be."""
 
 
-class Plan(Frozen):
+@dataclass(frozen=True, slots=True)
+class Plan:
     """One way to run one variant.
 
     `runners` runs go side by side, each on `intra_op_threads`. While nothing else runs, a lone ticket of at least
@@ -54,45 +40,12 @@ class Plan(Frozen):
     """
 
     variant: Variant
-    graph: Graph
-    runners: Count
-    intra_op_threads: Count
-    lone_threads: Count | None
-    lone_tokens: Count
-    max_batch_tokens: Count
-    max_padding: Annotated[float, Field(ge=0, le=1)]
-
-
-class Measured(Frozen):
-    """A plan and what it reached when it was tuned, on the bundle's golden rows.
-
-    Tickets per second under load, median of the measurements; milliseconds of a lone ticket of median length.
-    """
-
-    plan: Plan
-    tickets_per_second: Annotated[float, Field(gt=0)]
-    lone_milliseconds: Annotated[float, Field(gt=0)]
-
-
-class PlanFile(Frozen):
-    """What a tuning leaves: the best plan of each variant that suits the machine, the fastest first."""
-
-    schema_version: Literal[1]
-    machine: str
-    processor: str
-    cores: Count
-    bundle: str
-    device: str
-    measured_at: str
-    plans: Annotated[tuple[Measured, ...], Field(min_length=1)]
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """The plan to run and where it comes from; settings may have changed parts of either."""
-
-    plan: Plan
-    source: Source
+    runners: int
+    intra_op_threads: int
+    lone_threads: int | None
+    lone_tokens: int
+    max_batch_tokens: int
+    max_padding: float
 
 
 def kind_of(device: str) -> Literal["cpu", "cuda"]:
@@ -100,32 +53,20 @@ def kind_of(device: str) -> Literal["cpu", "cuda"]:
     return "cpu" if device == "cpu" else "cuda"
 
 
-def plan_path(state_dir: Path, machine: Machine, bundle: Bundle, device: str) -> Path:
-    return state_dir / "plans" / f"{machine.key}-{bundle.version}-{device}.json"
-
-
-def choose_plan(
-    settings: Settings, bundle: Bundle, machine: Machine, device: str, measured: PlanFile | None = None
-) -> Chosen:
-    """The plan for this bundle on this machine: what was just `measured`, else the file's, else the default.
+def choose_plan(settings: Settings, bundle: Bundle, machine: Machine, device: str) -> Plan:
+    """The plan for this bundle on this machine: the default, changed where the settings say so.
 
     Raises:
         BundleError: the bundle has no such variant.
-        PlanError: what the settings ask for cannot be, or the file they name is damaged or of another machine or
-            bundle. Such a file in the state folder is a warning: it decides speed, never an answer.
+        PlanError: what the settings ask for cannot be.
     """
-    tuned = _tuned(settings, bundle, machine, device, measured)
-    if tuned is None:
-        chosen = Chosen(default_plan(settings.variant, bundle, machine, device), "default")
-    else:
-        chosen = Chosen(tuned, "tuned")
-    plan = _with_settings(chosen.plan, settings, machine, device)
+    plan = _with_settings(default_plan(settings.variant, bundle, machine, device), settings, machine, device)
     _refuse_impossible(plan, settings, bundle, machine, device)
-    return Chosen(plan, chosen.source)
+    return plan
 
 
 def default_plan(variant: str, bundle: Bundle, machine: Machine, device: str) -> Plan:
-    """What holds on most machines, without any measuring.
+    """What holds on most machines.
 
     Raises:
         BundleError: the bundle has no such variant.
@@ -135,7 +76,6 @@ def default_plan(variant: str, bundle: Bundle, machine: Machine, device: str) ->
     taken = variants_to_run(variant, bundle, machine, device)[0]
     return Plan(
         variant=taken,
-        graph="fused",
         runners=CUDA_RUNNERS if on_gpu else machine.cores,
         intra_op_threads=1,
         lone_threads=None if on_gpu or machine.cores == 1 else min(machine.cores, LONE_THREADS),
@@ -143,97 +83,6 @@ def default_plan(variant: str, bundle: Bundle, machine: Machine, device: str) ->
         max_batch_tokens=max(BATCH_TOKENS[kind], bundle.encoder.max_tokens),
         max_padding=MAX_PADDING[kind],
     )
-
-
-def load_plans(path: Path, bundle: Bundle, machine: Machine, device: str) -> PlanFile:
-    """A plan file, checked against where it is to be used.
-
-    Raises:
-        PlanError: it is missing, damaged, or was measured elsewhere or with another bundle.
-    """
-    try:
-        with path.open("rb") as file:
-            found = PlanFile.model_validate_json(file.read(PLAN_BYTES))
-    except OSError as error:
-        raise PlanError(f"{path}: cannot be read ({error.strerror}); make one: python -m service tune") from error
-    except ValidationError as error:
-        raise PlanError(f"{path}: no plan of this release; make it anew: python -m service tune") from error
-    for what, measured, here in (
-        ("machine", found.machine, machine.key),
-        ("bundle", found.bundle, bundle.version),
-        ("device", found.device, device),
-    ):
-        if measured != here:
-            raise PlanError(
-                f"{path}: measured with {what} {measured!a}, here it is {here}; tune here: python -m service tune"
-            )
-    return found
-
-
-def kept_plans(state_dir: Path, bundle: Bundle, machine: Machine, device: str) -> PlanFile | None:
-    """What was tuned here before; None when nothing was, or, with a warning in the log, when it cannot be used."""
-    try:
-        return load_plans(plan_path(state_dir, machine, bundle, device), bundle, machine, device)
-    except PlanError as error:
-        if not isinstance(error.__cause__, _MISSING):
-            _log.warning("plan not used", cause=str(error))
-        return None
-
-
-def write_plans(path: Path, plans: PlanFile) -> None:
-    """Write a plan file, whole or not at all.
-
-    Raises:
-        PlanError: there is no writing there.
-    """
-    _write(path, plans.model_dump_json(indent=1).encode() + b"\n")
-
-
-def refuse_unwritable(path: Path) -> None:
-    """Better before the measuring than after it.
-
-    Raises:
-        PlanError: a plan file cannot be written there.
-    """
-    probe = path.with_name(f".{path.name}.probe")
-    try:
-        _write(probe, b"\n")
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink()
-
-
-def _write(path: Path, content: bytes) -> None:
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise PlanError(f"{path}: cannot be written ({error.strerror}); choose another --state-dir") from error
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink(missing_ok=True)
-
-
-def _tuned(settings: Settings, bundle: Bundle, machine: Machine, device: str, measured: PlanFile | None) -> Plan | None:
-    if measured is not None:
-        found: PlanFile | None = measured
-    elif settings.plan is not None:
-        found = load_plans(settings.plan, bundle, machine, device)
-    else:
-        found = kept_plans(settings.state_dir, bundle, machine, device)
-    if found is None:
-        return None
-    by_variant = {entry.plan.variant: entry.plan for entry in found.plans}
-    wanted = variants_to_run(settings.variant, bundle, machine, device)[0]
-    if settings.plan is not None and settings.variant != "auto" and wanted not in by_variant:
-        raise PlanError(f"{settings.plan}: has no plan for {wanted}; make one: python -m service tune")
-    # `auto` trusts the order only where the variant it would take untuned was measured too.
-    return found.plans[0].plan if settings.variant == "auto" and wanted in by_variant else by_variant.get(wanted)
 
 
 def variants_to_run(choice: str, bundle: Bundle, machine: Machine, device: str) -> list[Variant]:
@@ -255,7 +104,7 @@ def suiting_variants(bundle: Bundle, machine: Machine, device: str) -> list[Vari
 
 
 def _with_settings(plan: Plan, settings: Settings, machine: Machine, device: str) -> Plan:
-    given = {
+    given: dict[str, Any] = {
         name: value
         for name in ("runners", "intra_op_threads", "max_batch_tokens")
         if (value := getattr(settings, name)) is not None
@@ -265,7 +114,7 @@ def _with_settings(plan: Plan, settings: Settings, machine: Machine, device: str
         given["lone_threads"] = None
     if settings.runners is None and settings.intra_op_threads is not None and device == "cpu":
         given["runners"] = max(1, machine.cores // settings.intra_op_threads)
-    return plan.model_copy(update=given)
+    return replace(plan, **given)
 
 
 def _refuse_impossible(plan: Plan, settings: Settings, bundle: Bundle, machine: Machine, device: str) -> None:

@@ -56,8 +56,8 @@ class Loader:
         Raises:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
         """
-        engine = await self._open(self._bundle or self._settings.bundle, idle=0, tune=True)
-        give_memory_back()  # loading used twice as much for a moment, and tuning three times
+        engine = await self._open(self._bundle or self._settings.bundle, idle=0)
+        give_memory_back()  # loading used twice as much for a moment
         self._router.use(engine)
         self._lifecycle.ready()
         return engine
@@ -124,11 +124,11 @@ class Loader:
         _log.info("reloaded", version=engine.model.version, variant=engine.model.variant, before=before.version)
         return before, engine.model
 
-    async def _open(self, bundle: Bundle | Path, idle: float, *, tune: bool = False) -> Engine:
+    async def _open(self, bundle: Bundle | Path, idle: float) -> Engine:
         try:
             with self._metrics.loading():
                 return await asyncio.to_thread(
-                    open_engine, self._settings, self.on_batch, bundle, idle=idle, tune=tune, stop=self._stop
+                    open_engine, self._settings, self.on_batch, bundle, idle=idle, stop=self._stop
                 )
         except MemoryError as error:
             name = bundle if isinstance(bundle, Path) else bundle.path

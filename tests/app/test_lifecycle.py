@@ -127,6 +127,24 @@ def test_a_gpu_asked_for_and_not_there_is_one_line(tiny_bundle_path: Path) -> No
     assert "cuda" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("flag", "value", "message"),
+    [
+        ("--max-batch-tokens", "8", "--max-batch-tokens 8 is less than one ticket of 64 tokens"),
+        ("--queue-tokens", "8", "--queue-tokens 8 is less than one ticket"),
+        ("--runners", "1000", "make 1000 threads, this process may use"),
+        ("--variant", "fp16", "has no fp16 variant, it has: fp32"),
+        ("--device", "tpu", "--device"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_one_line(tiny_bundle_path: Path, flag: str, value: str, message: str) -> None:
+    """Refused before the model is loaded: exit status 2."""
+    done = run_cli("--bundle", str(tiny_bundle_path), "--port", "0", "--management-port", "0", flag, value)
+    assert done.returncode == 2
+    assert ONE_LINE.fullmatch(done.stderr)
+    assert message in done.stderr
+
+
 def test_a_variant_the_bundle_has_not_got_is_one_line(tiny_bundle_path: Path) -> None:
     """`--variant int8` names the variants there are."""
     done = run_cli("route", "--bundle", str(tiny_bundle_path), "--variant", "int8", "--body", "x")

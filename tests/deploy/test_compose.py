@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.http.problems import TABLE, TYPE_PREFIX
-from service.http.problems import Problem
+from service.http.problems import TABLE, TYPE_PREFIX, Problem
 from tests.deploy.compose import FOLDER, VARIABLES, mounted, rendered, services
 
 ROUTERS = ("router-1", "router-2", "router-3")

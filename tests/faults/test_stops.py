@@ -40,9 +40,9 @@ def test_a_drain_behind_the_proxy_loses_nothing(tiny_bundle_path: Path) -> None:
     assert all(each.held and each.under_way and not each.tally.ends[REFUSED] for each in found), found
 
 
-def test_a_killed_service_starts_again_with_everything_whole(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """Bundle and tuned plan are as they were, and the first answer comes in seconds."""
-    found = run(new_place(tiny_bundle_path, tmp_path), KILLS)
+def test_a_killed_service_starts_again_with_everything_whole(tiny_bundle_path: Path) -> None:
+    """The bundle is as it was, and the first answer comes in seconds."""
+    found = run(new_place(tiny_bundle_path), KILLS)
     assert all(each.under_way and each.seconds < LONGEST_SECONDS for each in found), found
 
 

@@ -28,7 +28,6 @@ def test_every_setting_has_a_reason_and_a_flag() -> None:
     ("flag", "wanted"),
     [
         ("traces", "true|false"),
-        ("tune-at-start", "true|false"),
         ("watch-seconds", "SECONDS"),
         ("runners", "NUMBER"),
         ("keys-file", "PATH"),
@@ -41,18 +40,12 @@ def test_the_help_says_what_a_flag_takes(flag: str, wanted: str) -> None:
     assert re.search(rf"--{flag} {re.escape(wanted)}\s", shown)
 
 
-@pytest.mark.parametrize("command", ["route", "tune"])
-def test_a_command_that_opens_a_bundle_asks_for_its_signature(
-    command: str, tiny_bundle_path: Path, tmp_path: Path
-) -> None:
+def test_route_asks_for_the_bundles_signature(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """By a flag, as by the variable: an unsigned bundle is refused, and `--help` names the flag."""
     key = new_signer(tmp_path).public
-    run = run_cli(command, "--bundle", str(tiny_bundle_path), "--bundle-key", str(key), *ASKED[command])
+    run = run_cli("route", "--bundle", str(tiny_bundle_path), "--bundle-key", str(key), "--body", "hello")
     assert (run.returncode, "not signed, and a signature is asked for" in run.stderr) == (2, True)
-    assert "--bundle-key PATH" in run_cli(command, "--help", env={"COLUMNS": "200"}).stdout
-
-
-ASKED = {"route": ("--body", "hello"), "tune": ()}
+    assert "--bundle-key PATH" in run_cli("route", "--help", env={"COLUMNS": "200"}).stdout
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:

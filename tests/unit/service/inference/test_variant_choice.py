@@ -31,7 +31,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def machine(here: Iterable[str]) -> Machine:
-    return Machine("a processor", 2, frozenset(here), "1.0")
+    return Machine("a processor", 2, frozenset(here))
 
 
 @pytest.mark.parametrize(

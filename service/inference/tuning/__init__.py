@@ -1,1 +1,0 @@
-"""Measures which plan runs a bundle best on this machine."""
