@@ -23,16 +23,16 @@ from service.admin.service import AdminService
 from service.api.openapi import Document, documented_statuses
 from service.api.routes import Api
 from service.errors import ServiceError
-from service.http.authorize import Gate
+from service.http.authorize import Authorizer
 from service.http.body import BodyReader
 from service.http.browsers import BrowserPolicy
-from service.http.fast_path import Direct, application
+from service.http.fast_path import FastPath, application
 from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
 from service.http.problems import CLIENT_CLOSED, PORT_REFUSALS, kind_of, kind_of_class, reasons
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
-from service.routing.offload import Offload
-from service.routing.reload import Loader
+from service.routing.cpu_pool import CpuPool
+from service.routing.reload import ModelReloader
 from service.routing.router import Router, deadline_in
 from service.routing.telemetry import Telemetry
 from service.settings import Settings
@@ -51,7 +51,7 @@ COLLECT = (10_000, 3, 50)
 makes objects by the hundred thousand, and walking through them all at each of its steps held everybody up for 90 ms."""
 SWITCH_SECONDS = 0.001
 """How long a thread that runs Python may keep the interpreter while others wait (Python's own: 5 ms). The loop waits
-for each of `Offload`'s threads in turn: the shorter, the sooner it answers, at no cost that could be measured."""
+for each of `CpuPool`'s threads in turn: the shorter, the sooner it answers, at no cost that could be measured."""
 _log = structlog.get_logger()
 
 
@@ -62,10 +62,10 @@ class App:
     public: ASGIApp
     management: FastAPI
     router: Router
-    loader: Loader
+    reloader: ModelReloader
     metrics: Metrics
     lifecycle: Lifecycle
-    offload: Offload
+    cpu_pool: CpuPool
     bodies: BodyReader
     traces: Traces
     access: Access
@@ -81,8 +81,8 @@ class App:
             TracesError: traces are asked for and cannot be had.
         """
         self.traces.start()
-        engine = await self.loader.start()
-        # What stands now (`loader` has just swept up) stands for good: the collector need not walk through it again.
+        engine = await self.reloader.start()
+        # What stands now (`reloader` has just swept up) stands for good: the collector need not walk through it again.
         gc.freeze()
         gc.set_threshold(*COLLECT)
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -98,7 +98,7 @@ class App:
     def drain(self, body_seconds: float) -> None:
         """Not ready any more; what was accepted goes on, and a half-sent body has this long to come to its end."""
         self.lifecycle.drain()
-        self.loader.stop()
+        self.reloader.stop()
         self.bodies.finish_by(deadline_in(body_seconds))
 
     def refused(self, error: ServiceError, request_id: str) -> None:
@@ -118,22 +118,22 @@ class App:
     async def stop(self) -> None:
         """Give back what waits, let what runs finish, end the threads. Harmless when nothing was started."""
         self.lifecycle.drain()
-        self.loader.stop()
+        self.reloader.stop()
         await self.router.close()
-        self.offload.close()
+        self.cpu_pool.close()
         self.traces.stop(self.settings.drain_seconds)
 
 
 def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     """Put the service together. `bundle` is one that is open already; without it the settings' is opened at start."""
-    metrics, offload, lifecycle, bodies = Metrics(CollectorRegistry()), Offload(), Lifecycle(), BodyReader()
+    metrics, cpu_pool, lifecycle, bodies = Metrics(CollectorRegistry()), CpuPool(), Lifecycle(), BodyReader()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
-    router = Router(metrics, telemetry, offload)
-    loader = Loader(settings, router, metrics, lifecycle, bundle)
+    router = Router(metrics, telemetry, cpu_pool)
+    reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
-    api = Api(router, metrics, telemetry, offload, bodies, access, settings)
+    api = Api(router, metrics, telemetry, cpu_pool, bodies, access, settings)
     documented, public = _public(api, metrics, traces)
-    admin = AdminService(router, loader, metrics, lifecycle)
+    admin = AdminService(router, reloader, metrics, lifecycle)
 
     def document() -> Document:
         return api.document(documented)
@@ -142,10 +142,10 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         public,
         _management(document, admin, access, bodies),
         router,
-        loader,
+        reloader,
         metrics,
         lifecycle,
-        offload,
+        cpu_pool,
         bodies,
         traces,
         access,
@@ -159,7 +159,7 @@ def _management(document: Callable[[], Document], admin: AdminService, access: A
     management = _application(
         "Ticket router, management", [Middleware(RequestId), Middleware(BrowserPolicy), Middleware(Problems)]
     )
-    Management(document, admin, Gate(access), bodies).add_to(management)
+    Management(document, admin, Authorizer(access), bodies).add_to(management)
     return management
 
 
@@ -171,7 +171,7 @@ def _public(api: Api, metrics: Metrics, traces: Traces) -> tuple[FastAPI, ASGIAp
     metrics.expect_requests(_expected(statuses))
     metrics.expect_rejections(reasons())
     direct = {path: Problems(application(end), on_error=metrics.rejected) for path, end in api.direct.items()}
-    return documented, RequestId(Observe(Direct(documented, direct), metrics, traces, frozenset(statuses)))
+    return documented, RequestId(Observe(FastPath(documented, direct), metrics, traces, frozenset(statuses)))
 
 
 def _application(title: str, middleware: list[Middleware]) -> FastAPI:

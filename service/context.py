@@ -1,6 +1,6 @@
 """What a request may use: until when, in whose name, and how much CPU the reading of its tickets may take together.
 
-The API makes one `Claim` for each request. `models.cpu_budget` bounds one ticket; a batch of tickets that each stay
+The API makes one `RequestContext` for each request. `models.cpu_budget` bounds one ticket; a batch of tickets that each stay
 just below that bound would occupy the threads for half a minute, so a batch has an `Allowance` as well.
 """
 
@@ -53,7 +53,7 @@ UNLIMITED = Allowance(math.inf)
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class RequestContext:
     """`deadline` in the loop's time: when its tickets need not be run any more. `caller`: whom to be fair to, by the
     name of its key; None where nobody has one, and so nobody is told apart. `allowance`: for all of its tickets."""
 

@@ -94,7 +94,7 @@ def _bridge(shared: list[Processor], level: int, stream: TextIO) -> None:
     handler, seldom = logging.StreamHandler(stream), logging.StreamHandler(stream)
     handler.setFormatter(formatter)
     seldom.setFormatter(formatter)
-    seldom.addFilter(Seldom(SELDOM_SECONDS))
+    seldom.addFilter(RepeatFilter(SELDOM_SECONDS))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -116,7 +116,7 @@ def _quieten_opentelemetry(handler: logging.Handler, level: int) -> None:
     logging.getLogger("urllib3").setLevel(max(level, logging.WARNING))
 
 
-class Seldom(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Lets a message through once in so many seconds, whatever values it is filled with."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -19,7 +19,7 @@ from service.access.caller import Caller
 from service.access.keyring import Keyring
 from service.access.keys_file import KeysError, parse_keys, read_content
 from service.access.metrics import KeyGauges, KeyMetrics
-from service.access.rate_limit import Limiter
+from service.access.rate_limit import RateLimiter
 from service.errors import RateLimited, Unauthenticated
 
 LOOK_SECONDS = 2.0
@@ -48,7 +48,7 @@ class Access:
         self._path = path
         self._ring: Keyring | None = None
         self._reading = _Reading(None, None, None)
-        self._limiter = Limiter()
+        self._limiter = RateLimiter()
         self._looking = asyncio.Lock()
         self._metrics = None if path is None else KeyMetrics(registry)
         if path is not None:

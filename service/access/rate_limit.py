@@ -7,7 +7,7 @@ from service.access.caller import Caller, Rate
 from service.errors import RateLimited
 
 
-class Limiter:
+class RateLimiter:
     """Use from one event loop only. `clock` gives seconds that only grow."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -17,7 +17,7 @@ from service.admin.service import AdminService
 from service.api.openapi import Document
 from service.api.parse import parse_reload
 from service.errors import NotReady, ServiceError
-from service.http.authorize import Gate, caller_of
+from service.http.authorize import Authorizer, caller_of
 from service.http.body import BodyReader
 from service.http.browsers import page_policy, refuse_pages
 from service.http.headers import JSON, media_type
@@ -44,10 +44,12 @@ class Assets(StaticFiles):
 class Management:
     """`document` gives the public API's OpenAPI document."""
 
-    def __init__(self, document: Callable[[], Document], admin: AdminService, gate: Gate, bodies: BodyReader) -> None:
+    def __init__(
+        self, document: Callable[[], Document], admin: AdminService, authorizer: Authorizer, bodies: BodyReader
+    ) -> None:
         self._document = functools.cache(document)
         self._admin = admin
-        self._gate = gate
+        self._authorizer = authorizer
         self._bodies = bodies
 
     def add_to(self, app: FastAPI) -> None:
@@ -58,10 +60,10 @@ class Management:
             ("/startupz", self.started),
             ("/docs", self.docs),
             ("/openapi.json", self.openapi),
-            ("/admin/status", self._gate.needs(Role.ADMIN, self.status)),
+            ("/admin/status", self._authorizer.needs(Role.ADMIN, self.status)),
         ):
             app.add_api_route(path, endpoint, methods=["GET", "HEAD"], response_model=None)
-        reload = self._gate.needs(Role.ADMIN, self.reload)
+        reload = self._authorizer.needs(Role.ADMIN, self.reload)
         app.add_api_route("/admin/reload", reload, methods=["POST"], response_model=None)
         app.mount(ASSETS, Assets(packages=[("fastapi_offline", "static")]))
 

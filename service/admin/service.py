@@ -9,15 +9,15 @@ from service.api.schemas import ReloadOut, ServingOut, StatusOut
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
-from service.routing.reload import Loader
+from service.routing.reload import ModelReloader
 from service.routing.router import Router
 
 
 class AdminService:
-    def __init__(self, router: Router, loader: Loader, metrics: Metrics, lifecycle: Lifecycle) -> None:
+    def __init__(self, router: Router, reloader: ModelReloader, metrics: Metrics, lifecycle: Lifecycle) -> None:
         self.lifecycle = lifecycle
         self._router = router
-        self._loader = loader
+        self._reloader = reloader
         self._metrics = metrics
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
@@ -42,7 +42,7 @@ class AdminService:
             NotReady, ReloadRunning, ReloadRefused: the previous model goes on serving.
         """
         try:
-            before, now = await self._loader.reload(self._loader.locate(version))
+            before, now = await self._reloader.reload(self._reloader.locate(version))
         except Exception as error:
             audit(requested_by, "reload", kind_of(error).code)
             raise

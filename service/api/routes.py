@@ -18,11 +18,11 @@ from service.api.convert import decision_out, model_card_out, ticket_of, tickets
 from service.api.openapi import Document, json_body, mail_body, openapi_document
 from service.api.parse import BatchParser, parse_route
 from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
-from service.context import BATCH_SECONDS, Allowance, Claim
+from service.context import BATCH_SECONDS, Allowance, RequestContext
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
-from service.http.authorize import REFUSALS as GATE_REFUSALS
-from service.http.authorize import Gate, caller_of, secured
+from service.http.authorize import REFUSALS as ACCESS_REFUSALS
+from service.http.authorize import Authorizer, caller_of, secured
 from service.http.body import BodyReader, Content
 from service.http.disconnect import while_connected
 from service.http.fast_path import Endpoint
@@ -31,7 +31,7 @@ from service.http.problems import documented, kind_of, problem_of
 from service.inference.engine import Engine
 from service.logs import add_log_fields
 from service.metrics.metrics import Metrics
-from service.routing.offload import Offload
+from service.routing.cpu_pool import CpuPool
 from service.routing.read import read_mail
 from service.routing.router import Router, deadline_in
 from service.routing.telemetry import Telemetry
@@ -47,7 +47,7 @@ BATCH_SHARE = 0.25
 time never refuse each other's tickets. Enough to pack well."""
 
 REFUSALS = (errors.NotReady, errors.ShuttingDown, errors.Overloaded, errors.DeadlinePassed, errors.InferenceFailed)
-TICKET_REFUSALS = (*REFUSALS, *GATE_REFUSALS, errors.RateLimited)
+TICKET_REFUSALS = (*REFUSALS, *ACCESS_REFUSALS, errors.RateLimited)
 BODY_ERRORS = (
     errors.MalformedJson,
     errors.InvalidHeader,
@@ -70,7 +70,7 @@ class Api:
         router: Router,
         metrics: Metrics,
         telemetry: Telemetry,
-        offload: Offload,
+        cpu_pool: CpuPool,
         bodies: BodyReader,
         access: Access,
         settings: Settings,
@@ -78,17 +78,17 @@ class Api:
         self._router = router
         self._metrics = metrics
         self._telemetry = telemetry
-        self._offload = offload
+        self._cpu_pool = cpu_pool
         self._bodies = bodies
         self._access = access
         self._settings = settings
         self._longest_seconds = {ROUTE: settings.request_timeout_seconds, BATCH: settings.batch_timeout_seconds}
         self._batches = BatchParser(settings.max_batch_tickets)
-        gate = Gate(access)
+        authorizer = Authorizer(access)
         self._guarded = {
-            ROUTE: gate.needs(Role.ROUTE, self.route),
-            BATCH: gate.needs(Role.ROUTE, self.batch),
-            MODEL: gate.needs(Role.ROUTE, self.model),
+            ROUTE: authorizer.needs(Role.ROUTE, self.route),
+            BATCH: authorizer.needs(Role.ROUTE, self.batch),
+            MODEL: authorizer.needs(Role.ROUTE, self.model),
         }
 
     def add_to(self, app: FastAPI) -> None:
@@ -119,7 +119,7 @@ class Api:
             tags=["routing"],
             methods=["GET"],
             response_model=ModelCardOut,
-            responses=documented(*GATE_REFUSALS, errors.NotReady),
+            responses=documented(*ACCESS_REFUSALS, errors.NotReady),
             openapi_extra=secured(Role.ROUTE),
         )
 
@@ -134,34 +134,34 @@ class Api:
 
     async def route(self, request: Request) -> Response:
         """Decide one ticket: which department, how sure, and whether to route it, suggest it, or leave it to people."""
-        claim = self._admitted(ROUTE, request)
+        context = self._admitted(ROUTE, request)
         media = media_type(request, JSON, MAIL)
-        body = await self._bodies.read(request, self._settings.max_body_bytes, claim.deadline)
+        body = await self._bodies.read(request, self._settings.max_body_bytes, context.deadline)
         with while_connected(request.scope):
-            ticket = await (self._mail(body, claim) if media == MAIL else self._parsed(body, _json_ticket, claim))
-            decision = await self._router.decide(ticket, claim)
+            ticket = await (self._mail(body, context) if media == MAIL else self._parsed(body, _json_ticket, context))
+            decision = await self._router.decide(ticket, context)
         add_log_fields(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
         return _json(decision_out(decision))
 
     async def batch(self, request: Request) -> Response:
         """Decide many tickets; one result or one error each, in their order."""
-        claim = self._admitted(BATCH, request)
+        context = self._admitted(BATCH, request)
         media_type(request, JSON)
-        body = await self._bodies.read(request, self._settings.max_batch_body_bytes, claim.deadline)
+        body = await self._bodies.read(request, self._settings.max_batch_body_bytes, context.deadline)
         with while_connected(request.scope):
-            tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)), claim)
+            tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)), context)
             self._access.take_more(caller_of(request.scope), len(tickets) - 1)
             add_log_fields(request.scope, tickets=len(tickets))
-            claim = replace(claim, allowance=Allowance(BATCH_SECONDS))
+            context = replace(context, allowance=Allowance(BATCH_SECONDS))
             with self._router.one_model() as engine:  # one answer names one version, also during a reload
-                results = await self._decide_all(engine, tickets, claim)
+                results = await self._decide_all(engine, tickets, context)
         return _json(self._batch_out(results, request.state.request_id))
 
     async def model(self, _request: Request) -> Response:
         """The model served: its fields, labels, thresholds and what precision they promise."""
         return _json(model_card_out(self._router.engine))
 
-    def _admitted(self, path: str, request: Request) -> Claim:
+    def _admitted(self, path: str, request: Request) -> RequestContext:
         """What this request may ask of the queue, if a ticket of its caller's would be taken now.
 
         Raises:
@@ -170,40 +170,40 @@ class Api:
         """
         caller = caller_of(request.scope)
         deadline = deadline_in(timeout_seconds(request.headers.raw, self._longest_seconds[path]))
-        claim = Claim(deadline, caller.name if self._access.asks else None)
-        self._router.check(claim)
+        context = RequestContext(deadline, caller.name if self._access.asks else None)
+        self._router.check(context)
         self._access.take(caller)
-        return claim
+        return context
 
-    async def _parsed(self, body: Content, parse: Callable[[Content], T], claim: Claim) -> T:
+    async def _parsed(self, body: Content, parse: Callable[[Content], T], context: RequestContext) -> T:
         with self._telemetry.stage("parse"):
-            return await self._offload.run(len(body), lambda: parse(body), claim)
+            return await self._cpu_pool.run(len(body), lambda: parse(body), context)
 
-    async def _mail(self, body: Content, claim: Claim) -> Ticket:
+    async def _mail(self, body: Content, context: RequestContext) -> Ticket:
         with self._telemetry.stage("parse"):
-            return await read_mail(self._offload, bytes(body), claim)
+            return await read_mail(self._cpu_pool, bytes(body), context)
 
     async def _decide_all(
-        self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], claim: Claim
+        self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], context: RequestContext
     ) -> Sequence[Decision | ServiceError]:
         window = asyncio.Semaphore(_window(engine))
         async with asyncio.TaskGroup() as group:
             tasks = []
             for ticket in tickets:
                 await window.acquire()
-                tasks.append(group.create_task(self._decide_one(engine, ticket, claim, window)))
+                tasks.append(group.create_task(self._decide_one(engine, ticket, context, window)))
                 # One ticket is prepared per turn of the loop: 64 of them in one turn would hold up everybody else.
                 await asyncio.sleep(0)
         return [task.result() for task in tasks]
 
     async def _decide_one(
-        self, engine: Engine, ticket: Ticket | InvalidRequest, claim: Claim, window: asyncio.Semaphore
+        self, engine: Engine, ticket: Ticket | InvalidRequest, context: RequestContext, window: asyncio.Semaphore
     ) -> Decision | ServiceError:
         try:
             if isinstance(ticket, InvalidRequest):
                 return ticket
             with self._telemetry.ticket():
-                return await self._router.decide_with(engine, ticket, claim)
+                return await self._router.decide_with(engine, ticket, context)
         except ServiceError as error:
             return error
         finally:

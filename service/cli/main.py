@@ -16,7 +16,7 @@ from service.cli.fetch import deliver
 from service.cli.flags import REMOVED, Given, flag, settings_from, with_flags
 from service.cli.keys import keys
 from service.cli.show import print_decision
-from service.context import Claim
+from service.context import RequestContext
 from service.decision import Decision
 from service.delivery.download import parse_digest, parse_source
 from service.errors import ServiceError
@@ -146,7 +146,7 @@ async def _decide(settings: Settings, ticket: Ticket) -> Decision:
     service = create_app(settings)
     try:
         await service.start()
-        return await service.router.decide(ticket, Claim(deadline_in(settings.request_timeout_seconds)))
+        return await service.router.decide(ticket, RequestContext(deadline_in(settings.request_timeout_seconds)))
     finally:
         await service.stop()
 

@@ -40,7 +40,7 @@ _IN_QUERY = re.compile(
 )
 
 
-class Gate:
+class Authorizer:
     """What stands before guarded endpoints."""
 
     def __init__(self, access: Access) -> None:

@@ -15,7 +15,7 @@ TEMPLATE = "template"
 """The scope's entry that names the route that was taken, as the framework's `route` does."""
 
 
-class Direct:
+class FastPath:
     """Hands POSTs on these very paths to their applications, everything else to the framework's."""
 
     def __init__(self, app: ASGIApp, direct: Mapping[str, ASGIApp]) -> None:

@@ -14,12 +14,12 @@ import numpy as np
 
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
-from service.context import Claim
+from service.context import RequestContext
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown, within_bounds
 from service.inference.cache import Answer
 from service.inference.entries import Entry, Run, Waiter, fail, record_wait
 from service.inference.packing import Packing, Waiting
-from service.inference.throughput import Pace
+from service.inference.throughput import Throughput
 from service.metrics.batch_report import BatchReport
 from service.tracing.recording import current
 
@@ -66,7 +66,7 @@ class Batcher:
         self._running: set[asyncio.Future[Logits]] = set()
         self._scheduled = False
         self._closed = False
-        self._pace = Pace()
+        self._throughput = Throughput()
 
     @property
     def depth(self) -> int:
@@ -83,12 +83,12 @@ class Batcher:
         At least the longest ticket's, however slow the last run was: an empty queue takes it, and autoscaling divides
         by this.
         """
-        pace = self._pace.tokens_per_second
+        pace = self._throughput.tokens_per_second
         limits = self._limits
         paced = max(int(pace * limits.queue_seconds), limits.max_tokens)
         return min(limits.queue_tokens, paced) if pace else limits.queue_tokens
 
-    def check(self, claim: Claim, length: int = 0) -> None:
+    def check(self, context: RequestContext, length: int = 0) -> None:
         """Whether an entry of this padded length would be accepted now: callers ask before they spend work on making
         one, and do not know its length then.
 
@@ -99,24 +99,26 @@ class Batcher:
         """
         if self._closed:
             raise ShuttingDown
-        left = claim.deadline - asyncio.get_running_loop().time()
+        left = context.deadline - asyncio.get_running_loop().time()
         if left <= 0:
             raise DeadlinePassed
         if not len(self._waiting):
             return  # whatever was thought of the pace: somebody must find out
-        if self._waiting.full(claim.caller, self._limits.queue_tokens) or self._too_late(claim.caller, length, left):
-            raise Overloaded(self._retry_after(claim))
+        if self._waiting.full(context.caller, self._limits.queue_tokens) or self._too_late(
+            context.caller, length, left
+        ):
+            raise Overloaded(self._retry_after(context))
 
     def shares(self, key: bytes) -> bool:
         """Whether an entry with this key waits or runs, so that `join` would find it."""
         return key in self._shared
 
-    async def join(self, key: bytes, claim: Claim) -> Answer:
+    async def join(self, key: bytes, context: RequestContext) -> Answer:
         """Wait, as `submit` does, for an entry that another caller submitted under this key: a full queue is no
         obstacle."""
-        return await self._wait(self._shared[key], claim.deadline)
+        return await self._wait(self._shared[key], context.deadline)
 
-    async def submit(self, encoding: Encoding, claim: Claim, key: bytes | None = None) -> Answer:
+    async def submit(self, encoding: Encoding, context: RequestContext, key: bytes | None = None) -> Answer:
         """Wait for this encoding's answer.
 
         Callers with the same `key` share one run. One who is cancelled or late leaves; the entry leaves the queue with
@@ -127,7 +129,7 @@ class Batcher:
             InferenceFailed: run, and the model raised.
         """
         entry = self._shared.get(key) if key is not None else None
-        return await self._wait(entry or self._enqueue(encoding, claim, key), claim.deadline)
+        return await self._wait(entry or self._enqueue(encoding, context, key), context.deadline)
 
     def refuse(self) -> None:
         """From now on refuse everything that does not run yet, waiting or new."""
@@ -143,10 +145,10 @@ class Batcher:
             await asyncio.wait(self._running)
         self._executor.shutdown(wait=False)
 
-    def _enqueue(self, encoding: Encoding, claim: Claim, key: bytes | None) -> Entry:
+    def _enqueue(self, encoding: Encoding, context: RequestContext, key: bytes | None) -> Entry:
         length = padded_length(len(encoding.ids), self._limits.max_tokens)
-        self.check(claim, length)
-        entry = Entry(encoding, key, length, time.perf_counter(), claim.caller)
+        self.check(context, length)
+        entry = Entry(encoding, key, length, time.perf_counter(), context.caller)
         if key is not None:
             self._shared[key] = entry
         self._waiting.add(entry, entry.caller)
@@ -240,7 +242,7 @@ class Batcher:
             entry.report = report
         if error is None:
             # A lone run has the whole machine, others their part of it.
-            self._pace.learn(report.padded_tokens, report.seconds, 1 if run.lone else self._limits.runners)
+            self._throughput.learn(report.padded_tokens, report.seconds, 1 if run.lone else self._limits.runners)
             for entry, row in zip(run.entries, future.result(), strict=True):
                 answer = entry.deliver(row)
                 if entry.key is not None:  # now, and not when its caller's turn comes: nobody may miss both
@@ -252,13 +254,13 @@ class Batcher:
 
     def _too_late(self, caller: str | None, length: int, left: float) -> bool:
         """Whether the turn of an entry would come too late, or its answer, with so many seconds left for it."""
-        turn = self._pace.seconds(self._waiting.ahead(caller, length))
-        answer = turn + self._pace.seconds(length * self._limits.runners)
+        turn = self._throughput.seconds(self._waiting.ahead(caller, length))
+        answer = turn + self._throughput.seconds(length * self._limits.runners)
         return turn > self._limits.queue_seconds or (turn > 0 and answer > left)
 
-    def _retry_after(self, claim: Claim) -> float:
+    def _retry_after(self, context: RequestContext) -> float:
         """When half of what is ahead of this caller will be done."""
-        return within_bounds(self._pace.seconds(self._waiting.ahead(claim.caller) / 2))
+        return within_bounds(self._throughput.seconds(self._waiting.ahead(context.caller) / 2))
 
 
 def _error_of(future: "asyncio.Future[Logits]", rows: int) -> BaseException | None:

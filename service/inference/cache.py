@@ -29,7 +29,7 @@ def digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
-class Answers:
+class ResponseCache:
     """A bounded memory of answers, the longest unused forgotten first. `limit` 0 keeps none."""
 
     def __init__(self, limit: int) -> None:

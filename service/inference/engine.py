@@ -1,6 +1,6 @@
 """`Engine`: one bundle ready to answer: opened, loaded, its golden rows replayed on the sessions that will serve.
 
-`loader.py` opens one at start and at every reload, `router.py` asks it. It never changes; another bundle is another
+`routing/reload.py` opens one at start and at every reload, `router.py` asks it. It never changes; another bundle is another
 engine.
 """
 
@@ -21,7 +21,7 @@ from models.errors import TicketRouterError
 from models.scoring import Logits
 from service.decision import ModelIdentity
 from service.inference.batcher import Batcher, Limits
-from service.inference.cache import Answers
+from service.inference.cache import ResponseCache
 from service.inference.hardware import this_machine
 from service.inference.onnx_session import DeviceError, Runner, cuda_offered, faults_of, open_runner
 from service.inference.packing import Packing
@@ -44,7 +44,7 @@ class Engine:
     sessions: "Sessions"
     plan: Plan
     batcher: Batcher
-    answers: Answers
+    answers: ResponseCache
     limits: Limits
     model: ModelIdentity
     replayed: Replay
@@ -109,7 +109,7 @@ def open_engine(
 
     limits = _limits(settings, plan, opened.encoder.max_tokens)
     model = ModelIdentity(opened.version, plan.variant, opened.manifest.text_version)
-    answers = Answers(settings.cache_entries)
+    answers = ResponseCache(settings.cache_entries)
     batcher = Batcher(infer, limits, on_batch, answers.put)
     return Engine(opened, sessions, plan, batcher, answers, limits, model, replayed)
 

@@ -15,7 +15,7 @@ and who comes then finds room (dynamic thresholds: Choudhury and Hahne, "Dynamic
 Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking 6(2), 1998)."""
 
 
-class Turns:
+class FairQueue:
     """Tags of what waits, and how much waits for whom. Costs are in any one unit."""
 
     def __init__(self) -> None:

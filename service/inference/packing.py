@@ -2,7 +2,7 @@
 
 `batcher.py` asks for a batch whenever a runner is free. The entry whose turn it is always goes along, so nothing
 starves; the rest of the room goes to entries of the nearest padded lengths, because a batch saves little and padding
-costs fully. Turns are fair between callers (`turns.py`), and those of one caller come in the order of arrival.
+costs fully. FairQueue are fair between callers (`turns.py`), and those of one caller come in the order of arrival.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Generic, Protocol, TypeVar
 
-from service.inference.fair_queue import Turns
+from service.inference.fair_queue import FairQueue
 
 
 class Sized(Protocol):
@@ -26,7 +26,7 @@ AHEAD_OF_TURN = 4
 """Where several callers wait, only what is this many batches ahead of its turn may fill one up: otherwise who sends
 tickets that fit everybody's would get far more than a share."""
 _Turn = tuple[int, int]
-"""A tag of `Turns` and the number of arrival."""
+"""A tag of `FairQueue` and the number of arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Waiting(Generic[E]):
 
     def __init__(self, packing: Packing) -> None:
         self._packing = packing
-        self._turns = Turns()
+        self._fair_queue = FairQueue()
         self._numbers = count()
         self._places: dict[int, _Place] = {}
         self._order: list[tuple[_Turn, E]] = []
@@ -64,23 +64,23 @@ class Waiting(Generic[E]):
 
     @property
     def tokens(self) -> int:
-        return self._turns.total
+        return self._fair_queue.total
 
     def of(self, caller: str | None) -> int:
         """Tokens of one caller's that wait."""
-        return self._turns.waiting(caller)
+        return self._fair_queue.waiting(caller)
 
     def full(self, caller: str | None, limit: int) -> bool:
         """Whether nothing more of this caller's may wait, where so many tokens may in all."""
-        return self._turns.full(caller, limit)
+        return self._fair_queue.full(caller, limit)
 
     def ahead(self, caller: str | None, length: int = 0) -> int:
         """Tokens that will be run before an entry of this length that this caller would add now."""
-        return self._turns.ahead(caller, length)
+        return self._fair_queue.ahead(caller, length)
 
     def add(self, entry: E, caller: str | None = None) -> None:
         # The number keeps one caller's in order, and no two turns are equal.
-        turn = (self._turns.begin(caller, entry.length), next(self._numbers))
+        turn = (self._fair_queue.begin(caller, entry.length), next(self._numbers))
         self._places[id(entry)] = _Place(turn, caller)
         insort(self._order, (turn, entry), key=_turn_of)
         insort(self._by_length.setdefault(entry.length, []), (turn, entry), key=_turn_of)
@@ -95,13 +95,13 @@ class Waiting(Generic[E]):
             del line[bisect_left(line, place.turn, key=_turn_of)]
         if not same_length:
             del self._by_length[entry.length]
-        self._turns.leave(place.caller, entry.length)
+        self._fair_queue.leave(place.caller, entry.length)
         return True
 
     def take(self, runners: int) -> list[E]:
         """The next batch, when this many runners are free: they share the work rather than one taking all of it."""
         (tag, _), first = self._order[0]
-        self._turns.serve(tag)
+        self._fair_queue.serve(tag)
         room = min(self._packing.max_tokens, -(-self.tokens // runners))
         batch = self._gather(first, room, self._latest(tag))
         for entry in batch:
@@ -116,7 +116,7 @@ class Waiting(Generic[E]):
 
     def _latest(self, tag: int) -> float:
         """The last tag that may go along with this one."""
-        return tag + AHEAD_OF_TURN * self._packing.max_tokens if self._turns.callers > 1 else math.inf
+        return tag + AHEAD_OF_TURN * self._packing.max_tokens if self._fair_queue.callers > 1 else math.inf
 
     def _gather(self, first: E, room: int, latest: float) -> list[E]:
         batch, longest, own = [first], first.length, first.length

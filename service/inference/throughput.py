@@ -7,7 +7,7 @@ SMOOTHING = 0.2
 """Weight of the newest run: five runs forget a slow one."""
 
 
-class Pace:
+class Throughput:
     """Padded tokens per second of all runners together; nothing is known before the first run."""
 
     def __init__(self) -> None:

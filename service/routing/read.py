@@ -11,35 +11,35 @@ from models.errors import TooComplex
 from models.mail.parse import parse_email
 from models.text.prepare import PreparedText, prepare
 from models.ticket import Ticket
-from service.context import Claim
-from service.routing.offload import Offload
+from service.context import RequestContext
+from service.routing.cpu_pool import CpuPool
 
 _NO_TEXT = PreparedText("", frozenset())
 
 
-async def read_mail(offload: Offload, raw: bytes, claim: Claim) -> Ticket:
+async def read_mail(cpu_pool: CpuPool, raw: bytes, context: RequestContext) -> Ticket:
     """A mail's ticket, `unread` where it takes too long.
 
     Raises:
         MailError: more bytes than are accepted.
-        Overloaded, DeadlinePassed: as `Offload.run`.
+        Overloaded, DeadlinePassed: as `CpuPool.run`.
     """
     try:
-        return await offload.run_within(MAIL_SECONDS, len(raw), lambda budget: parse_email(raw, budget), claim)
+        return await cpu_pool.run_within(MAIL_SECONDS, len(raw), lambda budget: parse_email(raw, budget), context)
     except TooComplex:
         return Ticket(unread=True)
 
 
-async def read_text(offload: Offload, ticket: Ticket, claim: Claim) -> tuple[Ticket, PreparedText]:
+async def read_text(cpu_pool: CpuPool, ticket: Ticket, context: RequestContext) -> tuple[Ticket, PreparedText]:
     """The ticket and its text; no text, and the ticket `unread`, where that takes too long.
 
     Raises:
-        Overloaded, DeadlinePassed: as `Offload.run`.
+        Overloaded, DeadlinePassed: as `CpuPool.run`.
     """
     if ticket.unread:
         return ticket, _NO_TEXT
     size = len(ticket.subject) + len(ticket.body)
     try:
-        return ticket, await offload.run_within(TEXT_SECONDS, size, lambda budget: prepare(ticket, budget), claim)
+        return ticket, await cpu_pool.run_within(TEXT_SECONDS, size, lambda budget: prepare(ticket, budget), context)
     except TooComplex:
         return replace(ticket, unread=True), _NO_TEXT

@@ -1,7 +1,7 @@
 """Opens bundles and hands them to the router: at start, at a reload, and anew after a run has failed.
 
 A reload verifies, loads and replays the new bundle beside the one that serves, and then swaps one reference. `app.py`
-makes one `Loader`; the management port and signals use it.
+makes one `ModelReloader`; the management port and signals use it.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from service.inference.engine import Engine, OpeningStopped, open_engine
 from service.lifecycle import WHY_NOT_READY, Lifecycle
 from service.metrics.batch_report import BatchReport
 from service.metrics.metrics import Metrics
-from service.routing.router import Router, Served
+from service.routing.router import EngineLease, Router
 from service.settings import Settings
 
 IDLE_AT_RELOAD = 3.0
@@ -34,7 +34,7 @@ _VERSION = re.compile(r"[0-9a-f]{16}")
 _log = structlog.get_logger()
 
 
-class Loader:
+class ModelReloader:
     """Use from one event loop only."""
 
     def __init__(
@@ -143,7 +143,7 @@ class Loader:
         self._lifecycle.reloaded(str(error))
         _log.error("reload refused", cause=str(error))
 
-    def _retire(self, served: Served | None) -> None:
+    def _retire(self, served: EngineLease | None) -> None:
         if served is not None:
             task = asyncio.ensure_future(self._let_go(served))
             self._retiring.add(task)
@@ -167,7 +167,7 @@ class Loader:
         self._lifecycle.reloaded()
         self._lifecycle.healed()
 
-    async def _let_go(self, served: Served) -> None:
+    async def _let_go(self, served: EngineLease) -> None:
         await self._router.let_go(served)
         del served
         give_memory_back()

@@ -11,20 +11,20 @@ from models.encoding import Encoding
 from models.scoring import Reason, Verdict, verdict_without_model
 from models.text.prepare import PreparedText
 from models.ticket import Ticket
-from service.context import Claim
+from service.context import RequestContext
 from service.decision import Decision, Flag
 from service.errors import NotReady
 from service.inference.cache import Answer, digest
 from service.inference.engine import Engine
 from service.lifecycle import WHY_NOT_READY
 from service.metrics.metrics import Metrics
-from service.routing.offload import Offload
+from service.routing.cpu_pool import CpuPool
 from service.routing.read import read_text
 from service.routing.telemetry import Telemetry
 
 
 @dataclass(eq=False, slots=True)
-class Served:
+class EngineLease:
     """An engine and how many requests are at work with it; `unused` is set when it was replaced and the last left."""
 
     engine: Engine
@@ -44,12 +44,12 @@ class Served:
 class Router:
     """Decides tickets with the engine it was last given."""
 
-    def __init__(self, metrics: Metrics, telemetry: Telemetry, offload: Offload) -> None:
+    def __init__(self, metrics: Metrics, telemetry: Telemetry, cpu_pool: CpuPool) -> None:
         self._metrics = metrics
         self._telemetry = telemetry
-        self._offload = offload
-        self._served: Served | None = None
-        self._replaced: set[Served] = set()
+        self._cpu_pool = cpu_pool
+        self._served: EngineLease | None = None
+        self._replaced: set[EngineLease] = set()
 
     @property
     def has_engine(self) -> bool:
@@ -66,9 +66,9 @@ class Router:
             raise NotReady(WHY_NOT_READY["starting"])
         return self._served.engine
 
-    def use(self, engine: Engine) -> Served | None:
+    def use(self, engine: Engine) -> EngineLease | None:
         """Decide with this engine from now on. Returns the one before; what is under way goes on with that one."""
-        before, self._served = self._served, Served(engine)
+        before, self._served = self._served, EngineLease(engine)
         labels = engine.bundle.scorings[0].field.labels
         self._metrics.expect_decisions(labels)
         if before is not None:
@@ -77,7 +77,7 @@ class Router:
             before.check_unused()
         return before
 
-    async def let_go(self, served: Served) -> None:
+    async def let_go(self, served: EngineLease) -> None:
         """Close a replaced engine when the last request that began with it is answered."""
         await served.unused.wait()
         self._replaced.discard(served)
@@ -97,13 +97,13 @@ class Router:
         served = (*self._replaced, *([self._served] if self._served else []))
         return [each.engine for each in served]
 
-    def check(self, claim: Claim) -> None:
+    def check(self, context: RequestContext) -> None:
         """Whether a ticket would be taken now; asked before a body is even read.
 
         Raises:
             NotReady, ShuttingDown, DeadlinePassed, Overloaded: it would not.
         """
-        self.engine.batcher.check(claim)
+        self.engine.batcher.check(context)
 
     @contextmanager
     def one_model(self) -> Iterator[Engine]:
@@ -120,57 +120,57 @@ class Router:
         finally:
             served.leave()
 
-    async def decide(self, ticket: Ticket, claim: Claim) -> Decision:
+    async def decide(self, ticket: Ticket, context: RequestContext) -> Decision:
         """The decision on a ticket.
 
         Raises:
             ServiceError: no decision was reached, the class says why.
         """
         with self.one_model() as engine:
-            return await self.decide_with(engine, ticket, claim)
+            return await self.decide_with(engine, ticket, context)
 
-    async def decide_with(self, engine: Engine, ticket: Ticket, claim: Claim) -> Decision:
+    async def decide_with(self, engine: Engine, ticket: Ticket, context: RequestContext) -> Decision:
         """The same with an engine held by `one_model`, for requests of many tickets."""
-        ticket, text = await self._prepare(ticket, claim)
+        ticket, text = await self._prepare(ticket, context)
         verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
-            answer = await self._answer(engine, text.text, claim)
+            answer = await self._answer(engine, text.text, context)
             flags.update(("truncated",) if answer.truncated else ())
             verdict = self._judge(engine, answer)
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)
         self._telemetry.decided(decision)
         return decision
 
-    async def _prepare(self, ticket: Ticket, claim: Claim) -> tuple[Ticket, PreparedText]:
+    async def _prepare(self, ticket: Ticket, context: RequestContext) -> tuple[Ticket, PreparedText]:
         with self._telemetry.stage("prepare"):
-            return await read_text(self._offload, ticket, claim)
+            return await read_text(self._cpu_pool, ticket, context)
 
-    async def _answer(self, engine: Engine, text: str, claim: Claim) -> Answer:
+    async def _answer(self, engine: Engine, text: str, context: RequestContext) -> Answer:
         """What the model says of a text: known already, being computed for another ticket, or computed now."""
         if not engine.answers.limit:
-            return await self._computed(engine, text, claim, None)
+            return await self._computed(engine, text, context, None)
         key = digest(text)
         known = engine.answers.get(key)
         if known is not None:
             self._telemetry.answered("cache", known)
             return known
         if engine.batcher.shares(key):
-            answer = await engine.batcher.join(key, claim)
+            answer = await engine.batcher.join(key, context)
             self._telemetry.answered("shared", answer)
             return answer
-        return await self._computed(engine, text, claim, key)
+        return await self._computed(engine, text, context, key)
 
-    async def _computed(self, engine: Engine, text: str, claim: Claim, key: bytes | None) -> Answer:
-        engine.batcher.check(claim)  # a known answer is given even when the queue is full, a new one not even encoded
-        encoding = await self._encode(engine, text, claim)
-        answer = await engine.batcher.submit(encoding, claim, key)
+    async def _computed(self, engine: Engine, text: str, context: RequestContext, key: bytes | None) -> Answer:
+        engine.batcher.check(context)  # a known answer is given even when the queue is full, a new one not even encoded
+        encoding = await self._encode(engine, text, context)
+        answer = await engine.batcher.submit(encoding, context, key)
         self._telemetry.answered("model", answer)
         return answer
 
-    async def _encode(self, engine: Engine, text: str, claim: Claim) -> Encoding:
+    async def _encode(self, engine: Engine, text: str, context: RequestContext) -> Encoding:
         with self._telemetry.stage("encode"):
-            return await self._offload.run(len(text), lambda: engine.bundle.encode(text), claim)
+            return await self._cpu_pool.run(len(text), lambda: engine.bundle.encode(text), context)
 
     def _judge(self, engine: Engine, answer: Answer) -> Verdict:
         with self._telemetry.stage("decide"):

@@ -12,7 +12,7 @@ import pytest
 from models.bundle.bundle import open_bundle
 from models.ticket import Ticket
 from service.app import App, create_app
-from service.context import Claim
+from service.context import RequestContext
 from service.errors import NotReady, Overloaded, ReloadRefused, ReloadRunning, ShuttingDown
 from service.inference.engine import OpeningStopped, open_engine
 from service.routing.router import deadline_in
@@ -54,7 +54,7 @@ def test_a_draining_service_refuses_a_reload(store: Path) -> None:
     async def test(app: App) -> None:
         app.drain(1)
         with pytest.raises(NotReady):
-            await app.loader.reload(store / "current")
+            await app.reloader.reload(store / "current")
 
     in_app(store, test)
 
@@ -64,11 +64,11 @@ def test_a_stop_refuses_what_waits_with_a_replaced_engine_too(store: Path) -> No
 
     async def test(app: App) -> None:
         with app.router.one_model() as before:
-            await app.loader.reload(store / "current")
+            await app.reloader.reload(store / "current")
             app.router.refuse()
             for engine in (before, app.router.engine):
                 with pytest.raises(ShuttingDown):
-                    engine.batcher.check(Claim(deadline_in(10)))
+                    engine.batcher.check(RequestContext(deadline_in(10)))
 
     in_app(store, test)
 
@@ -77,12 +77,12 @@ def test_a_second_reload_is_refused_while_one_runs(store: Path) -> None:
     """The first one goes on, and after it the next one is accepted."""
 
     async def test(app: App) -> None:
-        first = asyncio.create_task(app.loader.reload(store / "current"))
+        first = asyncio.create_task(app.reloader.reload(store / "current"))
         await asyncio.sleep(0)
         with pytest.raises(ReloadRunning):
-            await app.loader.reload(store / "current")
+            await app.reloader.reload(store / "current")
         await first
-        await app.loader.reload(store / "current")
+        await app.reloader.reload(store / "current")
 
     in_app(store, test)
 
@@ -92,7 +92,7 @@ def test_a_stop_during_a_reload_keeps_the_old_model(store: Path) -> None:
 
     async def test(app: App) -> None:
         before = app.router.engine
-        reload = asyncio.create_task(app.loader.reload(store / "current"))
+        reload = asyncio.create_task(app.reloader.reload(store / "current"))
         await asyncio.sleep(0)
         app.lifecycle.drain()
         with pytest.raises(NotReady):
@@ -108,7 +108,7 @@ def test_a_folder_that_is_named_like_another_version_is_refused(store: Path, tin
 
     async def test(app: App) -> None:
         with pytest.raises(ReloadRefused, match="holds bundle"):
-            await app.loader.reload(app.loader.locate("a" * 16))
+            await app.reloader.reload(app.reloader.locate("a" * 16))
         assert app.router.engine.bundle.version == open_bundle(tiny_bundle_path).version
 
     in_app(store, test)
@@ -118,15 +118,15 @@ def test_a_known_answer_is_given_though_the_queue_is_full(store: Path, monkeypat
     """It costs no arithmetic; a new text is refused before it is encoded."""
 
     async def test(app: App) -> None:
-        known = await app.router.decide(Ticket(subject="", body="hello"), Claim(deadline_in(10)))
+        known = await app.router.decide(Ticket(subject="", body="hello"), RequestContext(deadline_in(10)))
 
-        def full(_claim: Claim, _length: int = 0) -> None:
+        def full(_context: RequestContext, _length: int = 0) -> None:
             raise Overloaded(1)
 
         monkeypatch.setattr(app.router.engine.batcher, "check", full)
-        again = await app.router.decide(Ticket(subject="", body="hello"), Claim(deadline_in(10)))
+        again = await app.router.decide(Ticket(subject="", body="hello"), RequestContext(deadline_in(10)))
         assert again.verdict == known.verdict
         with pytest.raises(Overloaded):
-            await app.router.decide(Ticket(subject="", body="another"), Claim(deadline_in(10)))
+            await app.router.decide(Ticket(subject="", body="another"), RequestContext(deadline_in(10)))
 
     in_app(store, test)

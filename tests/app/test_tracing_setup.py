@@ -55,14 +55,14 @@ def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> 
         from pathlib import Path
         from models.ticket import Ticket
         from service.app import create_app
-        from service.context import Claim
+        from service.context import RequestContext
         from service.routing.router import deadline_in
         from service.settings import Settings
 
         async def play():
             app = create_app(Settings(bundle=Path(sys.argv[1]), device="cpu"))
             await app.start()
-            await app.router.decide(Ticket(subject="", body="hello"), Claim(deadline_in(10)))
+            await app.router.decide(Ticket(subject="", body="hello"), RequestContext(deadline_in(10)))
             await app.stop()
 
         asyncio.run(play())

@@ -3,7 +3,7 @@
 `python -m tests.benchmarks.hostile [BUNDLE] [--only WORD]`. With a bundle, tokenising counts too. CPU is what a thread
 of the service spends on one input of 1 MB (a batch: 4 MB), within its budgets; growth compares that size with a quarter
 of it, without budgets; memory is the peak that Python allocates; stall is the most CPU that went between two turns of
-an event loop while `Offload` worked on four of them.
+an event loop while `CpuPool` worked on four of them.
 """
 
 import argparse
@@ -29,9 +29,9 @@ from models.ticket import Ticket
 from service.api.convert import ticket_of, tickets_of
 from service.api.parse import BatchParser, parse_route
 from service.app import SWITCH_SECONDS
-from service.context import Claim
+from service.context import RequestContext
 from service.errors import ServiceError
-from service.routing.offload import Offload
+from service.routing.cpu_pool import CpuPool
 from service.routing.read import read_mail, read_text
 from tests.unit.models.mail.hostile_mails import MAILS
 from tests.unit.models.text.hostile_texts import HTML, TEXTS
@@ -48,7 +48,7 @@ LEAST_SECONDS = 0.02
 
 Encode = Callable[[str], object]
 
-PATIENT = Claim(math.inf)
+PATIENT = RequestContext(math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Input:
 
     read: Callable[[bool], object]
     """Within the budgets or without."""
-    serve: Callable[[Offload], "asyncio.Future[object]"]
+    serve: Callable[[CpuPool], "asyncio.Future[object]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ def _ticket(ticket: Ticket, encode: Encode) -> Input:
     def read(limited: bool) -> None:
         encode(prepare(ticket, Budget(TEXT_SECONDS) if limited else UNLIMITED).text)
 
-    async def serve(offload: Offload) -> None:
-        _, text = await read_text(offload, ticket, PATIENT)
-        await offload.run(len(text.text), lambda: encode(text.text), PATIENT)
+    async def serve(cpu_pool: CpuPool) -> None:
+        _, text = await read_text(cpu_pool, ticket, PATIENT)
+        await cpu_pool.run(len(text.text), lambda: encode(text.text), PATIENT)
 
     return Input(read, serve)
 
@@ -111,8 +111,8 @@ def _mail(raw: bytes, encode: Encode) -> Input:
         ticket = parse_email(raw, Budget(MAIL_SECONDS) if limited else UNLIMITED)
         _ticket(ticket, encode).read(limited)
 
-    async def serve(offload: Offload) -> None:
-        await _ticket(await read_mail(offload, raw, PATIENT), encode).serve(offload)
+    async def serve(cpu_pool: CpuPool) -> None:
+        await _ticket(await read_mail(cpu_pool, raw, PATIENT), encode).serve(cpu_pool)
 
     return Input(read, serve)
 
@@ -122,8 +122,8 @@ def _json(raw: bytes, parse: Callable[[bytes], object]) -> Input:
         with contextlib.suppress(ServiceError):
             parse(raw)
 
-    async def serve(offload: Offload) -> None:
-        await offload.run(len(raw), lambda: read(True), PATIENT)
+    async def serve(cpu_pool: CpuPool) -> None:
+        await cpu_pool.run(len(raw), lambda: read(True), PATIENT)
 
     return Input(read, serve)
 
@@ -163,15 +163,15 @@ def _peak(each: Input) -> float:
 
 async def _stall(each: Input) -> float:
     """In CPU time of the whole process between two turns of the loop: other processes are none of its fault."""
-    offload, worst = Offload(), 0.0
-    work = asyncio.gather(*(each.serve(offload) for _ in range(AT_ONCE)))
+    cpu_pool, worst = CpuPool(), 0.0
+    work = asyncio.gather(*(each.serve(cpu_pool) for _ in range(AT_ONCE)))
     last = time.process_time()
     while not work.done():
         await asyncio.sleep(TICK_SECONDS)
         now = time.process_time()
         worst, last = max(worst, now - last), now
     await work
-    offload.close()
+    cpu_pool.close()
     return worst
 
 

@@ -6,9 +6,9 @@
 import sys
 
 from service.cli.main import main
-from service.routing import offload
+from service.routing import cpu_pool
 from service.routing import read as reading
 
 if __name__ == "__main__":
-    reading.MAIL_SECONDS = reading.TEXT_SECONDS = offload.INLINE_SECONDS = 0.0
+    reading.MAIL_SECONDS = reading.TEXT_SECONDS = cpu_pool.INLINE_SECONDS = 0.0
     sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ import uvloop
 
 from models.encoding import Encoding, padded_length
 from models.scoring import Logits
-from service.context import Claim
+from service.context import RequestContext
 from service.inference.batcher import Batcher, Infer, Limits
 from service.inference.cache import Answer
 from service.inference.packing import Packing
@@ -86,8 +86,8 @@ def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     assert not seen
 
 
-def soon(seconds: float = 10, caller: str | None = None) -> Claim:
-    return Claim(asyncio.get_running_loop().time() + seconds, caller)
+def soon(seconds: float = 10, caller: str | None = None) -> RequestContext:
+    return RequestContext(asyncio.get_running_loop().time() + seconds, caller)
 
 
 class Held:

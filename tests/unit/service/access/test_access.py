@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 
 from service.access.access import Access
 from service.access.caller import Caller, Rate, Role
-from service.access.rate_limit import Limiter
+from service.access.rate_limit import RateLimiter
 from service.app import App, create_app
 from service.errors import KeyInQuery, RateLimited, ServiceError, Unauthenticated
-from service.http.authorize import Gate, refuse_key_in_query
-from service.http.fast_path import Direct
+from service.http.authorize import Authorizer, refuse_key_in_query
+from service.http.fast_path import FastPath
 from service.server.serve import _warn_without_keys
 from service.settings import Settings
 from tests.support.keys import Known, file_of
@@ -45,7 +45,7 @@ def routes_of(app: App) -> Iterator[tuple[str, Any]]:
     """Path and endpoint of everything that is reachable: the short way, both framework applications, mounts."""
     layer: Any = app.public
     while not isinstance(layer, FastAPI):
-        if isinstance(layer, Direct):
+        if isinstance(layer, FastPath):
             yield from ((path, wrapped._app.__closure__[0].cell_contents) for path, wrapped in layer._direct.items())
         layer = layer._app
     for route in (*layer.routes, *app.management.routes):
@@ -72,7 +72,7 @@ def limited(rate: Rate | None, name: str = "zendesk") -> Caller:
     return Caller(name, frozenset({Role.ROUTE}), rate)
 
 
-def refused(limiter: Limiter, caller: Caller, tickets: int = 1, least: int = 1) -> float | None:
+def refused(limiter: RateLimiter, caller: Caller, tickets: int = 1, least: int = 1) -> float | None:
     """Seconds to wait, None where it was let through."""
     try:
         limiter.take(caller, tickets, least)
@@ -84,7 +84,7 @@ def refused(limiter: Limiter, caller: Caller, tickets: int = 1, least: int = 1) 
 def test_a_burst_and_then_the_rate() -> None:
     """Three at once, a fourth when its time has come, and no more than three after an hour of silence."""
     clock, caller = Clock(), limited(Rate(0.5, 3))
-    limiter = Limiter(clock)
+    limiter = RateLimiter(clock)
     limiter.keep([caller])
     assert [refused(limiter, caller) for _ in range(4)] == [None, None, None, 2.0]
     clock.now = 1.9
@@ -98,7 +98,7 @@ def test_a_burst_and_then_the_rate() -> None:
 def test_a_batch_larger_than_the_burst_goes_and_is_waited_off() -> None:
     """Its further tickets are taken as long as nothing is owed; the rate holds over time; 59 seconds is the longest."""
     clock, caller = Clock(), limited(Rate(1, 2))
-    limiter = Limiter(clock)
+    limiter = RateLimiter(clock)
     limiter.keep([caller])
     assert [refused(limiter, caller), refused(limiter, caller, 99, 0)] == [None, None]
     assert (refused(limiter, caller), refused(limiter, caller, 99, 0)) == (59.0, 59.0)
@@ -111,14 +111,14 @@ def test_a_batch_larger_than_the_burst_goes_and_is_waited_off() -> None:
 def test_another_keys_bucket_is_not_touched() -> None:
     """And a key without a rate is never refused."""
     one, other, free = limited(Rate(0.01, 1)), limited(Rate(0.01, 1), "other"), limited(None, "free")
-    limiter = Limiter(Clock())
+    limiter = RateLimiter(Clock())
     limiter.keep([one, other, free])
     assert [refused(limiter, each) is None for each in (one, one, other, *[free] * 100)] == [True, False, *[True] * 101]
 
 
 def test_a_reload_leaves_the_buckets_of_unchanged_rates_as_they_are() -> None:
     """Rewriting the file fills nobody's bucket; another rate begins anew."""
-    limiter, caller = Limiter(Clock()), limited(Rate(0.01, 1))
+    limiter, caller = RateLimiter(Clock()), limited(Rate(0.01, 1))
     limiter.keep([caller])
     assert refused(limiter, caller) is None
     limiter.keep([caller])
@@ -250,9 +250,9 @@ def test_who_sends_a_key_badly_is_told_how_and_not_that_it_is_unknown(
     tmp_path: Path, values: list[bytes], told: str
 ) -> None:
     """Whoever hears that a sound key is not known makes another, and sends that as badly."""
-    gate = Gate(Access(tmp_path / "keys", CollectorRegistry()))
+    authorizer = Authorizer(Access(tmp_path / "keys", CollectorRegistry()))
     with pytest.raises(Unauthenticated) as refusal:
-        gate.caller([(b"authorization", value) for value in values])
+        authorizer.caller([(b"authorization", value) for value in values])
     assert str(refusal.value).endswith(told)
     assert KEY.decode() not in str(refusal.value)
 

@@ -114,7 +114,7 @@ class _Script:
 
 
 class _Numbered:
-    """Answers each row with its number; each run waits for the gate and fails if it holds a poisoned entry."""
+    """ResponseCache each row with its number; each run waits for the gate and fails if it holds a poisoned entry."""
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(0)

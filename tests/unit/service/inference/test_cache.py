@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inference.cache import Answer, Answers, digest
+from service.inference.cache import Answer, ResponseCache, digest
 from tests.support.plain import logits_of
 
 ANSWER = Answer(logits_of(1, 2), tokens=5, truncated=True)
 
 
-def known(answers: Answers, key: bytes) -> int | None:
+def known(answers: ResponseCache, key: bytes) -> int | None:
     """An answer's tokens, which tell these tests which one it is."""
     found = answers.get(key)
     return None if found is None else found.tokens
@@ -22,7 +22,7 @@ def known(answers: Answers, key: bytes) -> int | None:
 @given(st.integers(0, 4), st.lists(st.sampled_from([b"a", b"b", b"c", b"d", b"e", b"f"])))
 def test_the_longest_unused_is_forgotten_first(limit: int, keys: list[bytes]) -> None:
     """Like a list that is sorted by last use and cut at the limit; 0 keeps none."""
-    answers, used = Answers(limit), list[tuple[bytes, int]]()
+    answers, used = ResponseCache(limit), list[tuple[bytes, int]]()
     for number, key in enumerate(keys):
         expected = dict(used).get(key)
         assert known(answers, key) == expected
@@ -35,7 +35,7 @@ def test_the_longest_unused_is_forgotten_first(limit: int, keys: list[bytes]) ->
 
 def test_an_answer_comes_back_whole() -> None:
     """Logits, tokens and flag as they were put."""
-    answers = Answers(1)
+    answers = ResponseCache(1)
     answers.put(b"a", ANSWER)
     found = answers.get(b"a")
     assert found is not None
@@ -45,7 +45,7 @@ def test_an_answer_comes_back_whole() -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_is_not_kept(bad: float) -> None:
     """Nor does it take the place of an answer that is."""
-    answers = Answers(2)
+    answers = ResponseCache(2)
     answers.put(b"a", replace(ANSWER, logits=logits_of(0, bad)))
     assert (len(answers), answers.get(b"a")) == (0, None)
 
@@ -53,7 +53,7 @@ def test_what_is_no_number_is_not_kept(bad: float) -> None:
 def test_a_row_does_not_hold_its_batch() -> None:
     """A hundred rows would be kept alive for one, and what is kept may not change with what it was taken from."""
     batch = np.ones((100, 3), dtype=np.float32)
-    answers = Answers(1)
+    answers = ResponseCache(1)
     answers.put(b"a", replace(ANSWER, logits=batch[7]))
     found = answers.get(b"a")
     assert found is not None

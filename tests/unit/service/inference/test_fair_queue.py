@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inference.fair_queue import Turns
+from service.inference.fair_queue import FairQueue
 from service.inference.packing import AHEAD_OF_TURN, Packing, Waiting
 
 LENGTHS = st.integers(1, 64).map(lambda eighths: eighths * 8)
@@ -73,7 +73,7 @@ def test_a_batch_is_shared_too() -> None:
 
 def test_what_was_not_used_is_not_saved_up() -> None:
     """Who had nothing to do while another worked begins beside it, and not with all the turns it might have had."""
-    turns = Turns()
+    turns = FairQueue()
     for _ in range(50):
         turns.serve(turns.begin(NOISY, 10))
     assert turns.begin(POLITE, 10) >= turns.begin(NOISY, 10) - 10
@@ -81,7 +81,7 @@ def test_what_was_not_used_is_not_saved_up() -> None:
 
 def test_many_who_have_one_waiting_are_all_ahead_of_one_more() -> None:
     """Each of them is as new as he is."""
-    turns = Turns()
+    turns = FairQueue()
     for number in range(50):
         turns.begin(f"caller {number}", 512)
     assert turns.ahead("another", 512) == 50 * 512
@@ -97,7 +97,7 @@ def test_what_is_ahead_is_ones_own_and_as_much_of_each_other(
     added: list[tuple[str, int]], caller: str, cost: int
 ) -> None:
     """Everything for who is alone."""
-    turns, own = Turns(), Counter[str]()
+    turns, own = FairQueue(), Counter[str]()
     for name, cost in added:
         turns.begin(name, cost)
         own[name] += cost

@@ -1,4 +1,4 @@
-"""`service.routing.read` and `Offload.run_within`: who reads how long, and what becomes of what takes longer."""
+"""`service.routing.read` and `CpuPool.run_within`: who reads how long, and what becomes of what takes longer."""
 
 import asyncio
 import math
@@ -10,15 +10,15 @@ import pytest
 from models.cpu_budget import Budget
 from models.errors import TooComplex
 from models.ticket import Ticket
-from service.context import Allowance, Claim
+from service.context import Allowance, RequestContext
 from service.routing import read as reading
-from service.routing.offload import INLINE_BYTES, Offload
+from service.routing.cpu_pool import INLINE_BYTES, CpuPool
 from service.routing.read import read_mail, read_text
 from tests.unit.models.mail.hostile_mails import MAILS
 from tests.unit.models.text.hostile_texts import HTML, TEXTS
 
 LOOP_SECONDS = 0.05
-PATIENT = Claim(math.inf)
+PATIENT = RequestContext(math.inf)
 
 
 def busy(seconds: float, budget: Budget, threads: list[str]) -> str:
@@ -35,12 +35,12 @@ def ran(size: int, work_seconds: float, seconds: float) -> list[str]:
     threads: list[str] = []
 
     async def play() -> None:
-        offload = Offload()
+        cpu_pool = CpuPool()
         assert (
-            await offload.run_within(seconds, size, lambda budget: busy(work_seconds, budget, threads), PATIENT)
+            await cpu_pool.run_within(seconds, size, lambda budget: busy(work_seconds, budget, threads), PATIENT)
             == "done"
         )
-        offload.close()
+        cpu_pool.close()
 
     asyncio.run(play())
     return [name.split("_")[0] for name in threads]
@@ -69,13 +69,13 @@ def test_what_is_given_up_is_an_unread_ticket_and_no_error(monkeypatch: pytest.M
     monkeypatch.setattr(reading, "TEXT_SECONDS", 0.0)
 
     async def play() -> None:
-        offload = Offload()
-        mail = await read_mail(offload, MAILS["10k parts"](100_000), PATIENT)
+        cpu_pool = CpuPool()
+        mail = await read_mail(cpu_pool, MAILS["10k parts"](100_000), PATIENT)
         assert mail == Ticket(unread=True)
-        assert (await read_text(offload, mail, PATIENT))[0] is mail
-        ticket, text = await read_text(offload, Ticket(subject="a", body=TEXTS["labels"](100_000), id="7"), PATIENT)
+        assert (await read_text(cpu_pool, mail, PATIENT))[0] is mail
+        ticket, text = await read_text(cpu_pool, Ticket(subject="a", body=TEXTS["labels"](100_000), id="7"), PATIENT)
         assert (ticket.unread, ticket.id, text.text) == (True, "7", "")
-        offload.close()
+        cpu_pool.close()
 
     asyncio.run(play())
 
@@ -87,16 +87,16 @@ def test_no_small_input_holds_the_loop(name: str) -> None:
     """The largest that is read on the loop, of the worst kind, takes no 50 ms of its thread."""
 
     async def play() -> float:
-        offload = Offload()
+        cpu_pool = CpuPool()
         start = time.thread_time()
         if name in MAILS:
-            await read_mail(offload, MAILS[name](INLINE_BYTES)[:INLINE_BYTES], PATIENT)
+            await read_mail(cpu_pool, MAILS[name](INLINE_BYTES)[:INLINE_BYTES], PATIENT)
         elif name in HTML:
-            await read_text(offload, Ticket(body=HTML[name](INLINE_BYTES), content_type="text/html"), PATIENT)
+            await read_text(cpu_pool, Ticket(body=HTML[name](INLINE_BYTES), content_type="text/html"), PATIENT)
         else:
-            await read_text(offload, Ticket(body=TEXTS[name](INLINE_BYTES)), PATIENT)
+            await read_text(cpu_pool, Ticket(body=TEXTS[name](INLINE_BYTES)), PATIENT)
         spent = time.thread_time() - start
-        offload.close()
+        cpu_pool.close()
         return spent
 
     assert min(asyncio.run(play()) for _ in range(3)) <= LOOP_SECONDS
@@ -106,14 +106,14 @@ def test_the_tickets_of_a_request_spend_one_allowance() -> None:
     """Work is given up when it is used up, large inputs and small, though each is within its own budget."""
 
     async def play(size: int) -> tuple[int, float]:
-        offload, claim = Offload(), Claim(math.inf, allowance=Allowance(0.1))
+        cpu_pool, context = CpuPool(), RequestContext(math.inf, allowance=Allowance(0.1))
         start, given_up = time.process_time(), 0
         for _ in range(20):
             try:
-                await offload.run_within(0.2, size, lambda budget: busy(0.018, budget, []), claim)
+                await cpu_pool.run_within(0.2, size, lambda budget: busy(0.018, budget, []), context)
             except TooComplex:
                 given_up += 1
-        offload.close()
+        cpu_pool.close()
         return given_up, time.process_time() - start
 
     for size in (INLINE_BYTES, INLINE_BYTES + 1):
@@ -122,11 +122,14 @@ def test_the_tickets_of_a_request_spend_one_allowance() -> None:
         assert seconds < 0.1 + 20 * 0.018
 
 
-async def together(offload: Offload, claims: list[Claim], work_seconds: float) -> list[str]:
+async def together(cpu_pool: CpuPool, contexts: list[RequestContext], work_seconds: float) -> list[str]:
     """The threads in which work on small inputs that came in one turn was begun."""
     threads: list[str] = []
     await asyncio.gather(
-        *(offload.run_within(0.2, 1, lambda budget: busy(work_seconds, budget, threads), claim) for claim in claims)
+        *(
+            cpu_pool.run_within(0.2, 1, lambda budget: busy(work_seconds, budget, threads), context)
+            for context in contexts
+        )
     )
     return threads
 
@@ -135,13 +138,13 @@ def test_all_that_comes_in_one_turn_has_one_share_of_it() -> None:
     """Else dozens, each within its own, hold the loop for a second. The next turn has a share as well."""
 
     async def play() -> None:
-        offload = Offload()
+        cpu_pool = CpuPool()
         for _ in range(2):
-            threads = await together(offload, [PATIENT] * 16, 0.012)
+            threads = await together(cpu_pool, [PATIENT] * 16, 0.012)
             # The first is done, the second is begun and cut short; no other is.
             assert threads.count("MainThread") == 2
             assert len(threads) == 17
-        offload.close()
+        cpu_pool.close()
 
     asyncio.run(play())
 
@@ -150,9 +153,9 @@ def test_ordinary_tickets_that_come_together_stay_on_the_loop() -> None:
     """Two milliseconds each would be much."""
 
     async def play() -> None:
-        offload = Offload()
-        assert await together(offload, [PATIENT] * 64, 0.0001) == ["MainThread"] * 64
-        offload.close()
+        cpu_pool = CpuPool()
+        assert await together(cpu_pool, [PATIENT] * 64, 0.0001) == ["MainThread"] * 64
+        cpu_pool.close()
 
     asyncio.run(play())
 
@@ -161,12 +164,12 @@ def test_a_request_that_was_too_much_for_the_loop_once_keeps_off_it() -> None:
     """Its other tickets would take a turn's share each, and leave nothing to anybody else."""
 
     async def play() -> None:
-        offload, claim = Offload(), Claim(math.inf, allowance=Allowance(2.0))
-        assert (await together(offload, [claim], 0.06))[0] == "MainThread"
-        assert "MainThread" not in await together(offload, [claim], 0.0)
-        assert (await together(offload, [PATIENT], 0.06))[0] == "MainThread"
-        assert (await together(offload, [PATIENT], 0.0)) == ["MainThread"]
-        offload.close()
+        cpu_pool, context = CpuPool(), RequestContext(math.inf, allowance=Allowance(2.0))
+        assert (await together(cpu_pool, [context], 0.06))[0] == "MainThread"
+        assert "MainThread" not in await together(cpu_pool, [context], 0.0)
+        assert (await together(cpu_pool, [PATIENT], 0.06))[0] == "MainThread"
+        assert (await together(cpu_pool, [PATIENT], 0.0)) == ["MainThread"]
+        cpu_pool.close()
 
     asyncio.run(play())
 
@@ -176,9 +179,9 @@ def test_a_small_input_is_not_begun_anew_where_nothing_is_left_for_it() -> None:
     threads: list[str] = []
 
     async def play() -> None:
-        offload = Offload()
-        claim = Claim(math.inf, allowance=Allowance(0.0))
-        await offload.run_within(0.2, INLINE_BYTES, lambda budget: busy(0.06, budget, threads), claim)
+        cpu_pool = CpuPool()
+        context = RequestContext(math.inf, allowance=Allowance(0.0))
+        await cpu_pool.run_within(0.2, INLINE_BYTES, lambda budget: busy(0.06, budget, threads), context)
 
     with pytest.raises(TooComplex):
         asyncio.run(play())
@@ -188,12 +191,12 @@ def test_a_small_input_is_not_begun_anew_where_nothing_is_left_for_it() -> None:
 def test_an_ordinary_ticket_is_read_when_its_neighbours_have_used_up_everything() -> None:
     """It could not help what it was sent with."""
     text = "My order 4711 has not arrived yet; where is it? Please let me know.\n" * 15
-    claim = Claim(math.inf, allowance=Allowance(0.0))
+    context = RequestContext(math.inf, allowance=Allowance(0.0))
 
     async def play() -> None:
-        offload = Offload()
-        ticket, prepared = await read_text(offload, Ticket(body=text), claim)
-        offload.close()
+        cpu_pool = CpuPool()
+        ticket, prepared = await read_text(cpu_pool, Ticket(body=text), context)
+        cpu_pool.close()
         assert not ticket.unread
         assert "4711" in prepared.text
 

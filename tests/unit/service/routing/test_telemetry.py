@@ -17,7 +17,7 @@ from service import VERSION
 from service.errors import DeadlinePassed
 from service.inference.batcher import Batcher, Limits
 from service.inference.packing import Packing
-from service.logs import Seldom
+from service.logs import RepeatFilter
 from service.metrics.batch_report import BatchReport
 from service.tracing.recording import make_current
 from service.tracing.spans import Clock, SpanRecording
@@ -113,7 +113,7 @@ def test_a_clock_dates_stages_by_the_moment_it_was_made() -> None:
 def test_the_same_message_is_let_through_once_in_a_while() -> None:
     """Whatever it is filled with; another message is not held up by it."""
     now = [0.0]
-    seldom = Seldom(60, lambda: now[0])
+    seldom = RepeatFilter(60, lambda: now[0])
 
     def passes(message: str, value: int) -> bool:
         return bool(seldom.filter(logging.LogRecord("x", logging.WARNING, "", 0, message, (value,), None)))

@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 
 from models.cpu_budget import Budget
 from models.errors import TooComplex
-from service.context import Claim
+from service.context import RequestContext
 from service.errors import DeadlinePassed, Overloaded, within_bounds
-from service.inference.fair_queue import Turns
+from service.inference.fair_queue import FairQueue
 
 T = TypeVar("T")
 
@@ -46,13 +46,13 @@ _RETRY_SECONDS = 1.0
 class _Job:
     size: int
     work: Callable[[], Any]
-    claim: Claim
+    context: RequestContext
     done: "asyncio.Future[Any]"
     took: list[float] = field(default_factory=list)
     """Its seconds, once it was done. Not the job itself is told: what its work raises would hold it, and it that."""
 
 
-class _Pace:
+class _Throughput:
     """How long what waits will take, going by the jobs just past; nothing is known before the first."""
 
     def __init__(self) -> None:
@@ -86,19 +86,19 @@ class _TurnBudget:
         self.left, self._ends = self._each_turn, False
 
 
-class Offload:
+class CpuPool:
     """Runs work inline when its input is small, else in one of a few threads. Use from one event loop only."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(THREADS, thread_name_prefix="prepare")
-        self._turns = Turns()
+        self._fair_queue = FairQueue()
         self._numbers = count()
         self._waiting: list[tuple[int, int, _Job]] = []  # a heap: by tag, then in order of arrival
         self._running = 0
-        self._pace = _Pace()
+        self._throughput = _Throughput()
         self._turn = _TurnBudget(INLINE_SECONDS)
 
-    async def run(self, size: int, work: Callable[[], T], claim: Claim) -> T:
+    async def run(self, size: int, work: Callable[[], T], context: RequestContext) -> T:
         """The work's result. `size` is its input's, in bytes or characters.
 
         Raises:
@@ -108,25 +108,25 @@ class Offload:
         if self._inline(size):
             with self._spending():
                 return work()
-        return await self._in_thread(size, work, claim)
+        return await self._in_thread(size, work, context)
 
-    async def run_within(self, seconds: float, size: int, work: Callable[[Budget], T], claim: Claim) -> T:
+    async def run_within(self, seconds: float, size: int, work: Callable[[Budget], T], context: RequestContext) -> T:
         """The same for work that keeps to a budget of CPU seconds, out of its request's allowance.
 
         Raises:
             TooComplex: it is used up.
             Overloaded, DeadlinePassed: as `run`.
         """
-        if self._inline(size) and not claim.allowance.costly:
+        if self._inline(size) and not context.allowance.costly:
             try:
                 with self._spending():
-                    return _within(claim, self._turn.left, work)
+                    return _within(context, self._turn.left, work)
             except TooComplex:
-                claim.allowance.found_costly()
+                context.allowance.found_costly()
                 # It is begun anew where nobody else waits for it, unless it has had all that there is.
-                if not claim.allowance.has(INLINE_SECONDS):
+                if not context.allowance.has(INLINE_SECONDS):
                     raise
-        return await self._in_thread(size, lambda: _within(claim, seconds, work), claim)
+        return await self._in_thread(size, lambda: _within(context, seconds, work), context)
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
@@ -142,13 +142,13 @@ class Offload:
         finally:
             self._turn.take(time.thread_time() - started)
 
-    async def _in_thread(self, size: int, work: Callable[[], T], claim: Claim) -> T:
-        wait = self._pace.seconds(self._turns.ahead(claim.caller, size))
-        patience = PATIENCE * (claim.deadline - asyncio.get_running_loop().time())
-        if self._turns.full(claim.caller, MAX_PENDING_BYTES) or 0 < patience < wait:
+    async def _in_thread(self, size: int, work: Callable[[], T], context: RequestContext) -> T:
+        wait = self._throughput.seconds(self._fair_queue.ahead(context.caller, size))
+        patience = PATIENCE * (context.deadline - asyncio.get_running_loop().time())
+        if self._fair_queue.full(context.caller, MAX_PENDING_BYTES) or 0 < patience < wait:
             raise Overloaded(within_bounds(max(wait / 2, _RETRY_SECONDS)))
-        job = _Job(size, work, claim, asyncio.get_running_loop().create_future())
-        heapq.heappush(self._waiting, (self._turns.begin(claim.caller, size), next(self._numbers), job))
+        job = _Job(size, work, context, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiting, (self._fair_queue.begin(context.caller, size), next(self._numbers), job))
         self._start()
         try:
             result: T = await job.done
@@ -161,11 +161,11 @@ class Offload:
     def _start(self) -> None:
         while self._waiting and self._running < THREADS:
             tag, _, job = heapq.heappop(self._waiting)
-            self._turns.serve(tag)
-            self._turns.leave(job.claim.caller, job.size)
+            self._fair_queue.serve(tag)
+            self._fair_queue.leave(job.context.caller, job.size)
             if job.done.done():
                 continue  # its caller has left
-            if job.claim.deadline <= asyncio.get_running_loop().time():
+            if job.context.deadline <= asyncio.get_running_loop().time():
                 job.done.set_exception(DeadlinePassed())
                 continue
             self._running += 1
@@ -175,7 +175,7 @@ class Offload:
     def _finish(self, job: _Job, future: "asyncio.Future[Any]") -> None:
         self._running -= 1
         for seconds in job.took:
-            self._pace.learn(job.size, seconds)
+            self._throughput.learn(job.size, seconds)
         self._start()
         error = asyncio.CancelledError() if future.cancelled() else future.exception()
         if job.done.done():
@@ -194,6 +194,6 @@ def _timed(work: Callable[[], T], took: list[float]) -> T:
         took.append(time.perf_counter() - started)
 
 
-def _within(claim: Claim, seconds: float, work: Callable[[Budget], T]) -> T:
-    with claim.allowance.budget(seconds) as budget:
+def _within(context: RequestContext, seconds: float, work: Callable[[Budget], T]) -> T:
+    with context.allowance.budget(seconds) as budget:
         return work(budget)

@@ -1,4 +1,4 @@
-"""`service.routing.offload`: large inputs in threads, in turns, and none for who has left."""
+"""`service.routing.cpu_pool`: large inputs in threads, in turns, and none for who has left."""
 
 import asyncio
 import threading
@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from service.context import Claim
+from service.context import RequestContext
 from service.errors import DeadlinePassed, Overloaded
-from service.routing.offload import INLINE_BYTES, MAX_PENDING_BYTES, THREADS, Offload
+from service.routing.cpu_pool import INLINE_BYTES, MAX_PENDING_BYTES, THREADS, CpuPool
 from tests.support.batching import in_loop, soon
 
 LARGE = INLINE_BYTES + 1
@@ -16,25 +16,25 @@ NOISY, POLITE = "noisy", "polite"
 
 
 class Busy:
-    """An offload whose threads are held, and the order in which what waits is done then."""
+    """An cpu_pool whose threads are held, and the order in which what waits is done then."""
 
     def __init__(self) -> None:
-        self.offload = Offload()
+        self.cpu_pool = CpuPool()
         self.gate = threading.Event()
         self.order: list[str] = []
 
     async def __aenter__(self) -> "Busy":
-        self._held = [asyncio.create_task(self.offload.run(LARGE, self.gate.wait, soon())) for _ in range(THREADS)]
+        self._held = [asyncio.create_task(self.cpu_pool.run(LARGE, self.gate.wait, soon())) for _ in range(THREADS)]
         await asyncio.sleep(0)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         self.gate.set()
         await asyncio.gather(*self._held)
-        self.offload.close()
+        self.cpu_pool.close()
 
-    def submit(self, name: str, claim: Claim, size: int = LARGE) -> "asyncio.Task[None]":
-        return asyncio.create_task(self.offload.run(size, lambda: self.order.append(name), claim))
+    def submit(self, name: str, context: RequestContext, size: int = LARGE) -> "asyncio.Task[None]":
+        return asyncio.create_task(self.cpu_pool.run(size, lambda: self.order.append(name), context))
 
 
 def test_small_inputs_are_done_at_once_though_the_threads_are_busy() -> None:
@@ -42,7 +42,7 @@ def test_small_inputs_are_done_at_once_though_the_threads_are_busy() -> None:
 
     async def test() -> None:
         async with Busy() as busy:
-            assert await busy.offload.run(INLINE_BYTES, threading.get_ident, soon()) == threading.get_ident()
+            assert await busy.cpu_pool.run(INLINE_BYTES, threading.get_ident, soon()) == threading.get_ident()
 
     in_loop(test)
 
@@ -70,9 +70,9 @@ def test_what_would_come_too_late_is_refused_at_once() -> None:
     async def test() -> None:
         async with Busy() as busy:
             busy.gate.set()
-            await asyncio.gather(*(busy.offload.run(LARGE, lambda: time.sleep(0.05), soon()) for _ in range(60)))
+            await asyncio.gather(*(busy.cpu_pool.run(LARGE, lambda: time.sleep(0.05), soon()) for _ in range(60)))
             busy.gate.clear()
-            held = [asyncio.create_task(busy.offload.run(LARGE, busy.gate.wait, soon())) for _ in range(THREADS)]
+            held = [asyncio.create_task(busy.cpu_pool.run(LARGE, busy.gate.wait, soon())) for _ in range(THREADS)]
             await asyncio.sleep(0)
             waiting = [busy.submit("noisy", soon(60, NOISY)) for _ in range(20)]  # half a second's work
             await asyncio.sleep(0)
@@ -134,7 +134,7 @@ def test_an_error_is_its_callers() -> None:
         async with Busy() as busy:
             busy.gate.set()
             with pytest.raises(ZeroDivisionError):
-                await busy.offload.run(LARGE, lambda: 1 // 0, soon())
+                await busy.cpu_pool.run(LARGE, lambda: 1 // 0, soon())
             await busy.submit("next", soon())
             assert busy.order == ["next"]
 
