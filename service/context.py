@@ -1,7 +1,7 @@
 """What a request may use: until when, in whose name, and how much CPU the reading of its tickets may take together.
 
-The API makes one `RequestContext` for each request. `models.cpu_budget` bounds one ticket; a batch of tickets that each stay
-just below that bound would occupy the threads for half a minute, so a batch has an `Allowance` as well.
+The API makes one `RequestContext` for each request. `models.cpu_budget` bounds one ticket; a batch of tickets that each
+stay just below that bound would occupy the threads for half a minute, so a batch has an `Allowance` as well.
 """
 
 import math

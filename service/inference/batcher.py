@@ -104,9 +104,8 @@ class Batcher:
             raise DeadlinePassed
         if not len(self._waiting):
             return  # whatever was thought of the pace: somebody must find out
-        if self._waiting.full(context.caller, self._limits.queue_tokens) or self._too_late(
-            context.caller, length, left
-        ):
+        full = self._waiting.full(context.caller, self._limits.queue_tokens)
+        if full or self._too_late(context.caller, length, left):
             raise Overloaded(self._retry_after(context))
 
     def shares(self, key: bytes) -> bool:
