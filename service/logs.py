@@ -98,7 +98,7 @@ def _bridge(shared: list[Processor], level: int, stream: TextIO) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # uvicorn says at info what `server.py` says itself, and warns of every malformed request line.
+    # uvicorn says at info what `server/serve.py` logs itself, and warns of every malformed request line.
     uvicorn = logging.getLogger("uvicorn.error")
     uvicorn.setLevel(max(level, logging.ERROR))
     uvicorn.filters = [lambda record: _drain_is_no_error(record, level)]

@@ -4,8 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.process import Service, serving
+
+settings.register_profile("suite", deadline=None)  # no test measures time: the machine may be busy
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

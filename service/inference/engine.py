@@ -1,7 +1,7 @@
 """`Engine`: one bundle ready to answer: opened, loaded, its golden rows replayed on the sessions that will serve.
 
-`routing/reload.py` opens one at start and at every reload, `routing/router.py` asks it. It never changes; another bundle
-is another engine.
+`routing/reload.py` opens one at start and at every reload, `routing/router.py` asks it. It never changes; another
+bundle is another engine.
 """
 
 import functools

@@ -2,7 +2,7 @@
 
 `batcher.py` asks for a batch whenever a runner is free. The entry whose turn it is always goes along, so nothing
 starves; the rest of the room goes to entries of the nearest padded lengths, because a batch saves little and padding
-costs fully. FairQueue are fair between callers (`turns.py`), and those of one caller come in the order of arrival.
+costs fully. `fair_queue.py` is fair between callers; entries of one caller come in the order of arrival.
 """
 
 import math
