@@ -125,7 +125,7 @@ class Api:
 
     @property
     def direct(self) -> Mapping[str, Endpoint]:
-        """The POST routes by path that are called for every ticket: `http/fast_path.py` dispatches them without FastAPI."""
+        """The POST routes by path that are called for every ticket; `http/fast_path.py` dispatches them."""
         return {path: self._guarded[path] for path in (ROUTE, BATCH)}
 
     def document(self, app: FastAPI) -> Document:
