@@ -16,7 +16,7 @@ from pathlib import Path
 
 from models.errors import TicketRouterError
 from tests.benchmarks.rollout.members import Member, free_port
-from tests.support.process import ROOT
+from tests.support.process import ROOT, Service
 
 CONFIGURATION = ROOT / "deploy/haproxy.cfg"
 BACKEND = "routers"
@@ -113,6 +113,15 @@ def haproxy(members: Sequence[Member], folder: Path, **settings: str) -> Iterato
     finally:
         process.kill()
         process.wait()
+
+
+@contextlib.contextmanager
+def in_front_of(service: Service, folder: Path, **settings: str) -> Iterator[int]:
+    """The port of a proxy whose only router is this running service."""
+    member = Member("router-1", folder / "unused.log")
+    member.port, member.management_port = service.port, service.management_port
+    with haproxy([member], folder, **settings) as proxy:
+        yield proxy.port
 
 
 def _environment(proxy: Proxy, members: Sequence[Member], folder: Path) -> dict[str, str]:
