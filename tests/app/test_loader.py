@@ -63,7 +63,7 @@ def test_a_stop_refuses_what_waits_with_a_replaced_engine_too(store: Path) -> No
     """A request that began before a reload is given back at the end of the drain time like any other."""
 
     async def test(app: App) -> None:
-        with app.router.one_model() as before:
+        with app.router.lease_engine() as before:
             await app.reloader.reload(store / "current")
             app.router.refuse()
             for engine in (before, app.router.engine):

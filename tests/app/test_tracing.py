@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.tracing.spans import TICKETS
+from service.tracing.spans import MAX_TICKET_SPANS
 from tests.app.test_logs import pipelined
 from tests.app.test_overload import LONG, ask_all, ask_in_one_piece
 from tests.support import spoiled
@@ -120,14 +120,14 @@ def test_a_shared_run_stands_in_the_span_of_each_who_waited_for_it(traced: Servi
 
 def test_each_ticket_of_a_batch_has_a_span_up_to_a_number(traced: Service, collector: Collector) -> None:
     """What is no ticket has none; beyond the number they are only counted."""
-    tickets = [{"x": 1}, *({"body": f"number {number}"} for number in range(TICKETS + 5))]
+    tickets = [{"x": 1}, *({"body": f"number {number}"} for number in range(MAX_TICKET_SPANS + 5))]
     answer, spans = traced_post(traced, collector, "/v1/route/batch", {"tickets": tickets})
     root = root_of(spans)
     parse, *own = within(spans, root)
     assert (root.name, root.attributes["ticket_router.tickets"]) == ("POST /v1/route/batch", len(tickets))
-    assert (parse.name, names(own)) == ("parse", ["decide ticket"] * TICKETS)
+    assert (parse.name, names(own)) == ("parse", ["decide ticket"] * MAX_TICKET_SPANS)
     assert all(names(within(spans, each)) == COMPUTED[1:] for each in own)
-    decided = [result["decision"]["decision_id"] for result in answer.json()["results"][1 : TICKETS + 1]]
+    decided = [result["decision"]["decision_id"] for result in answer.json()["results"][1 : MAX_TICKET_SPANS + 1]]
     assert [each.attributes["ticket_router.decision.id"] for each in own] == decided
 
 

@@ -13,7 +13,7 @@ from service import errors
 from service.errors import ServiceError
 from service.http.problems import INTERNAL, TABLE, kind_of, problem_of
 from service.inference.onnx_session import DeviceError, open_runner
-from service.logs import without_messages
+from service.logs import remove_exception_messages
 from tests.support.process import ROOT
 
 CANARY = "canary-7f3a"
@@ -51,7 +51,7 @@ def test_a_logged_exception_shows_places_and_classes_but_no_message() -> None:
         except ValueError as cause:
             raise KeyError(CANARY) from cause
     except KeyError as error:
-        event = without_messages(None, "error", {"event": "x", "exc_info": error})
+        event = remove_exception_messages(None, "error", {"event": "x", "exc_info": error})
     assert CANARY not in repr(event)
     assert "KeyError at" in event["error"]
     assert "JSONDecodeError at" in event["error"]

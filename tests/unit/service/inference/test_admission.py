@@ -12,8 +12,8 @@ import pytest
 from models.encoding import Encoding
 from models.scoring import Logits
 from service.errors import RETRY_BOUNDS, DeadlinePassed, Overloaded
-from service.inference.fair_queue import GREED
-from tests.support.batching import MAX_TOKENS, Held, Runner, batcher_of, encoding, in_loop, number_of, soon
+from service.inference.fair_queue import FREE_SPACE_FACTOR
+from tests.support.batching import MAX_TOKENS, BusyBatcher, Runner, batcher_of, encoding, in_loop, number_of, soon
 
 NOISY, POLITE = "noisy", "polite"
 
@@ -82,13 +82,13 @@ def test_a_pace_that_was_guessed_too_slow_locks_nobody_out() -> None:
     that metrics tell is never below the longest ticket."""
 
     async def test() -> None:
-        async with Held(queue_seconds=0.001) as held:
+        async with BusyBatcher(queue_seconds=0.001) as busy:
             await asyncio.sleep(0.2)
-            held.let_go()
-            await held.first
-            assert held.batcher.capacity == MAX_TOKENS
+            busy.unblock()
+            await busy.first
+            assert busy.batcher.capacity == MAX_TOKENS
             for number in range(1, 6):
-                assert number_of(await held.batcher.submit(encoding(number), soon(0.1))) == number
+                assert number_of(await busy.batcher.submit(encoding(number), soon(0.1))) == number
 
     in_loop(test)
 
@@ -97,14 +97,14 @@ def test_a_pace_that_fell_shuts_out_only_whose_queue_became_too_long() -> None:
     """Who has nothing waiting is next all the same."""
 
     async def test() -> None:
-        async with Held(queue_seconds=0.05, tokens=8) as held:
-            flood = await held.submit(*range(100, 110), caller=NOISY)
+        async with BusyBatcher(queue_seconds=0.05, tokens=8) as busy:
+            flood = await busy.submit(*range(100, 110), caller=NOISY)
             await asyncio.sleep(0.2)  # a slow run: now ten such are more than may wait
-            await held.end_run()
+            await busy.end_run()
             with pytest.raises(Overloaded):
-                held.batcher.check(soon(caller=NOISY))
-            held.batcher.check(soon(caller=POLITE))
-            held.let_go()
+                busy.batcher.check(soon(caller=NOISY))
+            busy.batcher.check(soon(caller=POLITE))
+            busy.unblock()
             await asyncio.gather(*flood, return_exceptions=True)
 
     in_loop(test)
@@ -114,9 +114,9 @@ def test_a_deadline_that_has_passed_is_late_and_not_too_much() -> None:
     """504 and not 429: another try would find the same."""
 
     async def test() -> None:
-        async with Held() as held:
+        async with BusyBatcher() as busy:
             with pytest.raises(DeadlinePassed):
-                held.batcher.check(soon(-0.001))
+                busy.batcher.check(soon(-0.001))
 
     in_loop(test)
 
@@ -125,16 +125,20 @@ def test_one_callers_flood_leaves_room_for_others() -> None:
     """It may fill three quarters of the queue; another then still gets in, and is run next."""
 
     async def test() -> None:
-        async with Held(queue=800, tokens=8) as held:
-            flood = await held.submit(*range(100, 200), caller=NOISY)
+        async with BusyBatcher(queue=800, tokens=8) as busy:
+            flood = await busy.submit(*range(100, 200), caller=NOISY)
             refused = [task for task in flood if task.done()]
-            assert GREED / (GREED + 1) * 800 <= held.batcher.tokens <= GREED / (GREED + 1) * 800 + 8
+            assert (
+                FREE_SPACE_FACTOR / (FREE_SPACE_FACTOR + 1) * 800
+                <= busy.batcher.tokens
+                <= FREE_SPACE_FACTOR / (FREE_SPACE_FACTOR + 1) * 800 + 8
+            )
             assert all(isinstance(task.exception(), Overloaded) for task in refused)
-            (polite,) = await held.submit(1, caller=POLITE)
+            (polite,) = await busy.submit(1, caller=POLITE)
             assert not polite.done()
-            held.let_go()
+            busy.unblock()
             assert number_of(await polite) == 1
-            assert [1] in held.runner.batches[:4]
+            assert [1] in busy.runner.batches[:4]
             await asyncio.gather(*flood, return_exceptions=True)
 
     in_loop(test)
@@ -144,10 +148,10 @@ def test_without_keys_the_whole_queue_is_everybodys() -> None:
     """Nobody is told apart, so nothing is kept free."""
 
     async def test() -> None:
-        async with Held(queue=800, tokens=8) as held:
-            flood = await held.submit(*range(100, 210))
-            assert held.batcher.capacity - 8 <= held.batcher.tokens <= held.batcher.capacity
-            held.let_go()
+        async with BusyBatcher(queue=800, tokens=8) as busy:
+            flood = await busy.submit(*range(100, 210))
+            assert busy.batcher.capacity - 8 <= busy.batcher.tokens <= busy.batcher.capacity
+            busy.unblock()
             await asyncio.gather(*flood, return_exceptions=True)
 
     in_loop(test)

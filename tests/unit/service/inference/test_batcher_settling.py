@@ -96,7 +96,7 @@ class _Script:
             assert task.done()
             self._check_answer(number, task, set(ran))
         assert self.batcher.depth == self.batcher.tokens == 0
-        assert not any(map(self.batcher.shares, self.keys.values()))
+        assert not any(map(self.batcher.has_entry, self.keys.values()))
 
     def _check_answer(self, number: int, task: "asyncio.Task[Answer]", ran: set[int]) -> None:
         if task.cancelled():
@@ -114,7 +114,7 @@ class _Script:
 
 
 class _Numbered:
-    """ResponseCache each row with its number; each run waits for the gate and fails if it holds a poisoned entry."""
+    """Answers each row with its number; each run waits for the gate and fails if it holds a poisoned entry."""
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(0)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.inference.fair_queue import FairQueue
-from service.inference.packing import AHEAD_OF_TURN, Packing, Waiting
+from service.inference.packing import MAX_BATCHES_AHEAD, Packing, WaitingEntries
 
 LENGTHS = st.integers(1, 64).map(lambda eighths: eighths * 8)
 LONGEST = 512
@@ -20,8 +20,8 @@ class Entry:
     caller: str | None = None
 
 
-def waiting_of(entries: list[Entry], *, max_tokens: int = 256) -> Waiting[Entry]:
-    waiting: Waiting[Entry] = Waiting(Packing(max_tokens, 0.1))
+def waiting_of(entries: list[Entry], *, max_tokens: int = 256) -> WaitingEntries[Entry]:
+    waiting: WaitingEntries[Entry] = WaitingEntries(Packing(max_tokens, 0.1))
     for entry in entries:
         waiting.add(entry, entry.caller)
     return waiting
@@ -43,10 +43,10 @@ def test_two_who_send_without_end_get_the_same(one: list[int], other: list[int],
     for length in other * 3:
         waiting.add(Entry(length, POLITE), POLITE)
     served: Counter[str | None] = Counter()
-    while waiting.of(NOISY) and waiting.of(POLITE):
+    while waiting.tokens_of(NOISY) and waiting.tokens_of(POLITE):
         for entry in waiting.take(1):  # also what a batch takes along beyond whose turn it is
             served[entry.caller] += entry.length
-    assert abs(served[NOISY] - served[POLITE]) <= (AHEAD_OF_TURN + 1) * max_tokens + 2 * LONGEST
+    assert abs(served[NOISY] - served[POLITE]) <= (MAX_BATCHES_AHEAD + 1) * max_tokens + 2 * LONGEST
 
 
 def test_fitting_everybodys_batch_is_no_way_to_get_more() -> None:
@@ -55,10 +55,10 @@ def test_fitting_everybodys_batch_is_no_way_to_get_more() -> None:
     for length in range(8, 136, 8):
         waiting.add(Entry(length, POLITE), POLITE)
     served: Counter[str | None] = Counter()
-    while waiting.of(POLITE):
+    while waiting.tokens_of(POLITE):
         for entry in waiting.take(1):
             served[entry.caller] += entry.length
-    assert served[NOISY] <= served[POLITE] + (AHEAD_OF_TURN + 1) * 256
+    assert served[NOISY] <= served[POLITE] + (MAX_BATCHES_AHEAD + 1) * 256
 
 
 def test_a_batch_is_shared_too() -> None:
@@ -72,20 +72,20 @@ def test_a_batch_is_shared_too() -> None:
 
 
 def test_what_was_not_used_is_not_saved_up() -> None:
-    """Who had nothing to do while another worked begins beside it, and not with all the turns it might have had."""
-    turns = FairQueue()
+    """Who had nothing to do while another worked begins beside it, and not with all the queue it might have had."""
+    queue = FairQueue()
     for _ in range(50):
-        turns.serve(turns.begin(NOISY, 10))
-    assert turns.begin(POLITE, 10) >= turns.begin(NOISY, 10) - 10
+        queue.serve(queue.add(NOISY, 10))
+    assert queue.add(POLITE, 10) >= queue.add(NOISY, 10) - 10
 
 
 def test_many_who_have_one_waiting_are_all_ahead_of_one_more() -> None:
     """Each of them is as new as he is."""
-    turns = FairQueue()
+    queue = FairQueue()
     for number in range(50):
-        turns.begin(f"caller {number}", 512)
-    assert turns.ahead("another", 512) == 50 * 512
-    assert turns.ahead("another", 8) == 50 * 8
+        queue.add(f"caller {number}", 512)
+    assert queue.cost_ahead("another", 512) == 50 * 512
+    assert queue.cost_ahead("another", 8) == 50 * 8
 
 
 @given(
@@ -97,11 +97,11 @@ def test_what_is_ahead_is_ones_own_and_as_much_of_each_other(
     added: list[tuple[str, int]], caller: str, cost: int
 ) -> None:
     """Everything for who is alone."""
-    turns, own = FairQueue(), Counter[str]()
+    queue, own = FairQueue(), Counter[str]()
     for name, cost in added:
-        turns.begin(name, cost)
+        queue.add(name, cost)
         own[name] += cost
     others = sum(min(own[caller] + cost, waiting) for name, waiting in own.items() if name != caller)
-    assert turns.ahead(caller, cost) == own[caller] + others
-    assert turns.waiting(caller) == own[caller]
-    assert turns.total == own.total()
+    assert queue.cost_ahead(caller, cost) == own[caller] + others
+    assert queue.waiting_cost(caller) == own[caller]
+    assert queue.total == own.total()

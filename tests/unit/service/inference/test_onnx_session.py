@@ -16,7 +16,7 @@ from models.bundle.manifest import ModelEntry
 from models.encoding import Batch, Encoding
 from models.errors import BundleError
 from service.inference.engine import Engine, open_engine
-from service.inference.onnx_session import CUDA, LEADING, DeviceError, Runner, cuda_offered, open_runner
+from service.inference.onnx_session import CUDA, PROVIDERS, DeviceError, Runner, cuda_offered, open_runner
 from service.settings import Settings
 
 needs_cuda = pytest.mark.skipif(not cuda_offered(), reason="this onnxruntime offers no CUDA")
@@ -75,12 +75,12 @@ def test_threads_and_fusion_change_no_answer(bundle: Bundle, batches: list[Batch
 @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
 def test_a_device_that_is_not_offered_is_one_line(bundle: Bundle, device: str) -> None:
     """It names the device and what is missing, and says what to do; onnxruntime itself would take the CPU."""
-    if LEADING[device] in onnxruntime.get_available_providers():
+    if PROVIDERS[device] in onnxruntime.get_available_providers():
         pytest.skip(f"this onnxruntime offers {device}")
     with pytest.raises(DeviceError) as refused:
         open_runner(graph_of(bundle), device, 1)
     told = str(refused.value)
-    assert told.startswith(f"device {device}: this onnxruntime has no {LEADING[device]}; ")
+    assert told.startswith(f"device {device}: this onnxruntime has no {PROVIDERS[device]}; ")
     assert "\n" not in told
 
 

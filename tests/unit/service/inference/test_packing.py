@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inference.packing import Packing, Waiting
+from service.inference.packing import Packing, WaitingEntries
 
 LENGTHS = st.integers(1, 64).map(lambda eighths: eighths * 8)
 
@@ -15,8 +15,8 @@ class Entry:
     length: int
 
 
-def waiting_of(lengths: list[int], packing: Packing) -> tuple[Waiting[Entry], list[Entry]]:
-    waiting: Waiting[Entry] = Waiting(packing)
+def waiting_of(lengths: list[int], packing: Packing) -> tuple[WaitingEntries[Entry], list[Entry]]:
+    waiting: WaitingEntries[Entry] = WaitingEntries(packing)
     entries = [Entry(length) for length in lengths]
     for entry in entries:
         waiting.add(entry)

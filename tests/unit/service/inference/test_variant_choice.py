@@ -8,7 +8,7 @@ import pytest
 
 from models.bundle.bundle import Bundle, open_bundle, write_bundle
 from service.inference.hardware import Machine, instructions
-from service.inference.plan import default_plan, suiting_variants, variants_to_run
+from service.inference.plan import default_plan, supported_variants, variants_to_run
 from tests.support.plain import draft, files
 
 VNNI = {
@@ -47,7 +47,7 @@ def machine(here: Iterable[str]) -> Machine:
 )
 def test_auto_takes_the_fastest_that_suits(bundle: Bundle, device: str, here: set[str], suiting: list[str]) -> None:
     """int8 only where the processor has its instructions, fp16 only on a GPU, fp32 anywhere."""
-    assert suiting_variants(bundle, machine(here), device) == suiting
+    assert supported_variants(bundle, machine(here), device) == suiting
     assert variants_to_run("auto", bundle, machine(here), device) == suiting
     assert default_plan("auto", bundle, machine(here), device).variant == suiting[0]
 

@@ -19,9 +19,9 @@ from service.inference.batcher import Batcher, Limits
 from service.inference.packing import Packing
 from service.logs import RepeatFilter
 from service.metrics.batch_report import BatchReport
-from service.tracing.recording import make_current
+from service.tracing.recording import set_current_recording
 from service.tracing.spans import Clock, SpanRecording
-from tests.support.batching import MAX_TOKENS, Held, encoding, in_loop, soon
+from tests.support.batching import MAX_TOKENS, BusyBatcher, encoding, in_loop, soon
 from tests.support.process import ROOT
 
 
@@ -36,7 +36,7 @@ def recording(sent: InMemorySpanExporter) -> SpanRecording:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(sent))
     tracer = provider.get_tracer("tests")
-    return SpanRecording(tracer, tracer.start_span("request"), Clock.now(), room=0)
+    return SpanRecording(tracer, tracer.start_span("request"), Clock.now(), tickets_left=0)
 
 
 def stages_of(sent: InMemorySpanExporter) -> dict[str, tuple[int, int]]:
@@ -48,14 +48,14 @@ def test_who_joins_a_run_waited_for_its_rest_only(sent: InMemorySpanExporter, re
     """No queue, and no run from before it came: its span would begin before its request's."""
 
     async def test() -> None:
-        async with Held() as held:
-            (first,) = await held.submit(1, key=b"k")
-            await held.end_run()
+        async with BusyBatcher() as busy:
+            (first,) = await busy.submit(1, key=b"k")
+            await busy.end_run()
             joined = Clock.now()
-            make_current(recording)
-            second = asyncio.create_task(held.batcher.join(b"k", soon()))
+            set_current_recording(recording)
+            second = asyncio.create_task(busy.batcher.join(b"k", soon()))
             await asyncio.sleep(0.01)
-            held.let_go()
+            busy.unblock()
             await asyncio.gather(first, second)
             recording.end()
             began, ended = stages_of(sent)["infer"]
@@ -69,9 +69,9 @@ def test_who_was_never_run_has_waited_in_the_queue(sent: InMemorySpanExporter, r
     """Also when its deadline passed there."""
 
     async def test() -> None:
-        async with Held() as held:
-            make_current(recording)
-            (late,) = await held.submit(1, seconds=0.05)
+        async with BusyBatcher() as busy:
+            set_current_recording(recording)
+            (late,) = await busy.submit(1, seconds=0.05)
             with pytest.raises(DeadlinePassed):
                 await late
             recording.end()
@@ -107,7 +107,7 @@ def test_a_run_is_reported_under_a_request_that_was_in_it() -> None:
 
 def test_a_clock_dates_stages_by_the_moment_it_was_made() -> None:
     """A second later is a second later, whatever the time of day was set to meanwhile."""
-    assert Clock(epoch=10**18, counter=5.0).date(6.5) == 10**18 + 1_500_000_000
+    assert Clock(epoch=10**18, counter=5.0).to_epoch(6.5) == 10**18 + 1_500_000_000
 
 
 def test_the_same_message_is_let_through_once_in_a_while() -> None:
