@@ -47,7 +47,7 @@ def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: 
 
 
 @pytest.mark.parametrize("drain_seconds", ["1", "20"])
-def test_a_body_that_never_ends_does_not_hold_a_stop(tiny_bundle_path: Path, drain_seconds: str) -> None:
+def test_unfinished_body_does_not_block_the_stop(tiny_bundle_path: Path, drain_seconds: str) -> None:
     """It is given up after a short grace, not after the drain time: 503 on a closed connection, exit status 0."""
     with serving(tiny_bundle_path, "--drain-seconds", drain_seconds) as service:  # noqa: SIM117 - the second needs the first's port
         with socket.create_connection(("127.0.0.1", service.port)) as stuck:

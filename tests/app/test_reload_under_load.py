@@ -67,7 +67,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize("reloads", [20, pytest.param(100, marks=pytest.mark.slow)])
-def test_reloads_under_load_spoil_nothing(shelf: Shelf, reloads: int) -> None:
+def test_reloads_under_load_cause_no_wrong_answer(shelf: Shelf, reloads: int) -> None:
     """No error; every answer, of many tickets too, is of one version, and its figures are that version's own."""
     with serving(shelf.current, "--cache-entries", "0", "--max-batch-tokens", "64") as service:
         crowd = Crowd(service)

@@ -97,7 +97,7 @@ def test_a_ticket_is_one_span_with_a_span_for_each_stage(traced: Service, collec
     assert run["ticket_router.batch.tokens"] >= tokens
 
 
-def test_a_remembered_answer_has_neither_a_queue_nor_a_run(traced: Service, collector: Collector) -> None:
+def test_cached_answer_has_neither_queue_nor_infer_span(traced: Service, collector: Collector) -> None:
     """Its source says why."""
     traced_post(traced, collector, "/v1/route", {"body": "said twice"})
     _, spans = traced_post(traced, collector, "/v1/route", {"body": "said twice"})
@@ -105,7 +105,7 @@ def test_a_remembered_answer_has_neither_a_queue_nor_a_run(traced: Service, coll
     assert root_of(spans).attributes["ticket_router.answer.source"] == "cache"
 
 
-def test_a_shared_run_stands_in_the_span_of_each_who_waited_for_it(traced: Service, collector: Collector) -> None:
+def test_shared_run_is_in_the_span_of_each_waiting_request(traced: Service, collector: Collector) -> None:
     """The second with a text was not encoded; its run is the first's, to the nanosecond."""
     tickets = [{"body": f"{number} {LONG['body']}"} for number in range(20)]
     _, spans = traced_post(traced, collector, "/v1/route/batch", {"tickets": [*tickets, tickets[-1]]})
@@ -187,7 +187,7 @@ def test_pipelined_requests_have_a_trace_each(traced: Service, collector: Collec
     assert names(collector.trace(second["trace_id"])) == ["GET"]
 
 
-def test_probes_and_what_is_nowhere_name_no_path(traced: Service, collector: Collector) -> None:
+def test_probes_and_unknown_paths_are_traced_without_path(traced: Service, collector: Collector) -> None:
     """The management port is not traced; an unknown path or method is one of all."""
     for path in ("/livez", "/readyz", "/metrics"):
         traced.management(path)

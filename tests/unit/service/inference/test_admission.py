@@ -26,7 +26,7 @@ class Paced:
         return np.array([[encoding.ids[0]] for encoding in encodings], dtype=np.float32)
 
 
-def test_what_cannot_be_answered_before_its_deadline_is_refused_now() -> None:
+def test_entry_that_cannot_meet_its_deadline_is_refused_at_once() -> None:
     """With half a second of work waiting, who has a tenth of one is refused; who has five is let in."""
 
     async def test() -> None:
@@ -44,7 +44,7 @@ def test_what_cannot_be_answered_before_its_deadline_is_refused_now() -> None:
     in_loop(test)
 
 
-def test_a_deadline_that_is_all_but_there_is_no_fault_of_the_model() -> None:
+def test_deadline_below_half_a_millisecond_is_no_model_error() -> None:
     """uvloop has no timers for what is less than half a millisecond away, and the runner looks whether it is over."""
 
     async def test() -> None:
@@ -57,7 +57,7 @@ def test_a_deadline_that_is_all_but_there_is_no_fault_of_the_model() -> None:
     in_loop(test)
 
 
-def test_the_queue_is_as_long_as_the_pace_allows() -> None:
+def test_queue_capacity_follows_the_throughput() -> None:
     """No ticket waits for longer than `queue_seconds`, whatever its own deadline; before the first run nothing is known
     and the limit in tokens holds."""
 
@@ -77,7 +77,7 @@ def test_the_queue_is_as_long_as_the_pace_allows() -> None:
     in_loop(test)
 
 
-def test_a_pace_that_was_guessed_too_slow_locks_nobody_out() -> None:
+def test_empty_queue_accepts_entries_even_if_the_throughput_estimate_is_too_low() -> None:
     """A run that took very long, say beside a reload: who comes to an empty queue is let in all the same, and the limit
     that metrics tell is never below the longest ticket."""
 
@@ -93,7 +93,7 @@ def test_a_pace_that_was_guessed_too_slow_locks_nobody_out() -> None:
     in_loop(test)
 
 
-def test_a_pace_that_fell_shuts_out_only_whose_queue_became_too_long() -> None:
+def test_lower_throughput_refuses_only_the_caller_with_the_long_queue() -> None:
     """Who has nothing waiting is next all the same."""
 
     async def test() -> None:
@@ -110,7 +110,7 @@ def test_a_pace_that_fell_shuts_out_only_whose_queue_became_too_long() -> None:
     in_loop(test)
 
 
-def test_a_deadline_that_has_passed_is_late_and_not_too_much() -> None:
+def test_passed_deadline_is_reported_as_late_and_not_as_overload() -> None:
     """504 and not 429: another try would find the same."""
 
     async def test() -> None:
@@ -121,7 +121,7 @@ def test_a_deadline_that_has_passed_is_late_and_not_too_much() -> None:
     in_loop(test)
 
 
-def test_one_callers_flood_leaves_room_for_others() -> None:
+def test_flood_of_one_caller_leaves_space_for_others() -> None:
     """It may fill three quarters of the queue; another then still gets in, and is run next."""
 
     async def test() -> None:
@@ -144,7 +144,7 @@ def test_one_callers_flood_leaves_room_for_others() -> None:
     in_loop(test)
 
 
-def test_without_keys_the_whole_queue_is_everybodys() -> None:
+def test_anonymous_caller_may_use_the_whole_queue() -> None:
     """Nobody is told apart, so nothing is kept free."""
 
     async def test() -> None:
@@ -157,7 +157,7 @@ def test_without_keys_the_whole_queue_is_everybodys() -> None:
     in_loop(test)
 
 
-def test_anothers_queue_does_not_make_ones_own_turn_late() -> None:
+def test_flood_of_one_caller_does_not_delay_another() -> None:
     """Only as much of it as one has waiting oneself is run before: a short deadline is no reason to refuse."""
 
     async def test() -> None:

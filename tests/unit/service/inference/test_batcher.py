@@ -10,7 +10,7 @@ from service.errors import DeadlinePassed, InferenceFailed, Overloaded, Shutting
 from tests.support.batching import POISON, BusyBatcher, Runner, batcher_of, encoding, in_loop, number_of, soon
 
 
-def test_what_waits_when_a_runner_frees_up_runs_together() -> None:
+def test_waiting_entries_run_together_when_a_runner_is_free() -> None:
     """No timer: a lone entry runs at once, those that came meanwhile run as one batch."""
 
     async def test() -> None:
@@ -23,7 +23,7 @@ def test_what_waits_when_a_runner_frees_up_runs_together() -> None:
     in_loop(test)
 
 
-def test_a_cancelled_caller_leaves_the_queue_and_its_neighbours_alone() -> None:
+def test_cancelled_entry_leaves_the_queue_and_the_others_are_answered() -> None:
     """A caller cancelled while waiting is never run, and the others of its batch get their answers."""
 
     async def test() -> None:
@@ -40,7 +40,7 @@ def test_a_cancelled_caller_leaves_the_queue_and_its_neighbours_alone() -> None:
     in_loop(test)
 
 
-def test_a_caller_cancelled_mid_run_does_not_hurt_its_batch() -> None:
+def test_caller_cancelled_during_a_run_does_not_affect_its_batch() -> None:
     """Cancelling one caller of a running batch leaves the others' answers as they are."""
 
     async def test() -> None:
@@ -57,7 +57,7 @@ def test_a_caller_cancelled_mid_run_does_not_hurt_its_batch() -> None:
     in_loop(test)
 
 
-def test_a_model_error_reaches_every_caller_of_its_batch_and_the_batcher_lives_on() -> None:
+def test_model_error_reaches_every_caller_of_its_batch_and_the_next_entry_is_answered() -> None:
     """Each caller of the failed batch gets an error object of its own; the next entry is answered."""
 
     async def test() -> None:
@@ -73,7 +73,7 @@ def test_a_model_error_reaches_every_caller_of_its_batch_and_the_batcher_lives_o
     in_loop(test)
 
 
-def test_a_runner_that_gives_too_few_rows_is_an_error_for_all() -> None:
+def test_too_few_rows_from_the_runner_fail_the_whole_batch() -> None:
     """Rows cannot be matched to callers, so none of them is handed a neighbour's answer."""
 
     async def test() -> None:
@@ -117,7 +117,7 @@ def test_a_deadline_that_has_passed_already_is_not_queued() -> None:
     in_loop(test)
 
 
-def test_a_deadline_missed_while_the_loop_was_busy_still_counts() -> None:
+def test_deadline_missed_while_the_loop_was_busy_still_counts() -> None:
     """When the loop was held up past a deadline, its timer comes too late; the entry is dropped as it is packed."""
 
     async def test() -> None:
@@ -133,7 +133,7 @@ def test_a_deadline_missed_while_the_loop_was_busy_still_counts() -> None:
     in_loop(test)
 
 
-def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
+def test_full_queue_refuses_at_once_with_retry_after() -> None:
     """At the limit in tokens an entry is refused with an estimate; when the queue has drained it is taken."""
 
     async def test() -> None:
@@ -149,7 +149,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
     in_loop(test)
 
 
-def test_closing_settles_what_waits_and_finishes_what_runs() -> None:
+def test_close_refuses_waiting_entries_and_finishes_the_run() -> None:
     """On shutdown the running batch is answered, the waiting entries are given back, new ones are refused."""
 
     async def test() -> None:
@@ -168,7 +168,7 @@ def test_closing_settles_what_waits_and_finishes_what_runs() -> None:
     in_loop(test)
 
 
-def test_two_runners_work_side_by_side() -> None:
+def test_two_runners_work_in_parallel() -> None:
     """With two runners two batches run at the same time."""
 
     async def test() -> None:

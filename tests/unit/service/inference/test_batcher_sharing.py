@@ -37,7 +37,7 @@ def test_callers_with_one_key_share_one_run() -> None:
     in_loop(test)
 
 
-def test_who_leaves_or_is_late_leaves_the_run_to_the_others() -> None:
+def test_cancelled_and_late_callers_do_not_affect_a_shared_entry() -> None:
     """The first of four is cancelled, the second late: the entry stays for the rest."""
 
     async def test() -> None:
@@ -56,7 +56,7 @@ def test_who_leaves_or_is_late_leaves_the_run_to_the_others() -> None:
     in_loop(test)
 
 
-def test_an_entry_that_all_have_left_is_never_run() -> None:
+def test_entry_without_callers_is_never_run() -> None:
     """Nor does anybody find it afterwards: the next caller with its key begins anew."""
 
     async def test() -> None:
@@ -74,7 +74,7 @@ def test_an_entry_that_all_have_left_is_never_run() -> None:
     in_loop(test)
 
 
-def test_who_joins_a_run_under_way_gets_its_answer() -> None:
+def test_caller_that_joins_a_running_entry_gets_its_answer() -> None:
     """Even with a deadline that passes meanwhile, and when the one who began it has left."""
 
     async def test() -> None:
@@ -93,7 +93,7 @@ def test_who_joins_a_run_under_way_gets_its_answer() -> None:
     in_loop(test)
 
 
-def test_a_failed_run_fails_all_who_share_it_and_no_later_one() -> None:
+def test_failed_run_fails_all_its_callers_and_no_later_one() -> None:
     """Each gets an error object of its own; the key is free again."""
 
     async def test() -> None:
@@ -108,7 +108,7 @@ def test_a_failed_run_fails_all_who_share_it_and_no_later_one() -> None:
     in_loop(test)
 
 
-def test_closing_settles_all_who_share() -> None:
+def test_refuse_settles_all_callers_of_a_shared_entry() -> None:
     """A queue that is given back gives back every caller."""
 
     async def test() -> None:
@@ -122,7 +122,7 @@ def test_closing_settles_all_who_share() -> None:
     in_loop(test)
 
 
-def test_an_answer_is_remembered_before_its_key_is_free() -> None:
+def test_answer_is_stored_before_its_key_is_released() -> None:
     """At no moment is a text neither in flight nor known: who came then would have it computed again."""
 
     async def test() -> None:
@@ -143,7 +143,7 @@ def test_an_answer_is_remembered_before_its_key_is_free() -> None:
 
 
 @pytest.mark.parametrize(("length", "lone"), [(15, False), (16, False), (17, True), (100, True)])
-def test_a_long_entry_without_company_runs_as_a_lone_one(length: int, lone: bool) -> None:
+def test_single_long_entry_runs_as_a_lone_one(length: int, lone: bool) -> None:
     """From so many padded tokens on: shorter ones are done before a second thread is awake."""
 
     async def test() -> None:
@@ -156,7 +156,7 @@ def test_a_long_entry_without_company_runs_as_a_lone_one(length: int, lone: bool
     in_loop(test)
 
 
-def test_an_entry_with_company_is_not_lone() -> None:
+def test_entry_beside_others_is_not_lone() -> None:
     """Neither beside a run under way, nor as one of several, nor while another waits."""
 
     async def test() -> None:
@@ -186,7 +186,7 @@ def test_an_entry_with_company_is_not_lone() -> None:
     in_loop(test)
 
 
-def test_a_full_batch_is_made_ready_before_a_runner_is_free() -> None:
+def test_full_batch_is_prepared_before_a_runner_is_free() -> None:
     """One, and no more: what comes later joins those that still wait. Its runner takes it without asking the loop."""
 
     async def test() -> None:
@@ -202,7 +202,7 @@ def test_a_full_batch_is_made_ready_before_a_runner_is_free() -> None:
     in_loop(test)
 
 
-def test_less_than_a_full_batch_waits_for_company() -> None:
+def test_partial_batch_stays_in_the_queue() -> None:
     """It stays in the queue, where it can still be packed better and still be left."""
 
     async def test() -> None:
@@ -215,7 +215,7 @@ def test_less_than_a_full_batch_waits_for_company() -> None:
     in_loop(test)
 
 
-def test_what_is_left_while_it_is_made_ready_is_not_run() -> None:
+def test_prepared_entry_without_callers_is_not_run() -> None:
     """Late, or its callers gone, when the runner takes the batch: left out, and the late one hears of it."""
 
     async def test() -> None:
@@ -236,7 +236,7 @@ def test_what_is_left_while_it_is_made_ready_is_not_run() -> None:
     in_loop(test)
 
 
-def test_a_batch_that_all_have_left_is_not_run_and_frees_its_runner() -> None:
+def test_batch_without_callers_is_not_run_and_frees_its_runner() -> None:
     """No report, no run; the next entry is answered."""
 
     async def test() -> None:
@@ -253,7 +253,7 @@ def test_a_batch_that_all_have_left_is_not_run_and_frees_its_runner() -> None:
     in_loop(test)
 
 
-def test_who_joins_what_was_left_while_made_ready_is_answered() -> None:
+def test_caller_that_joins_a_skipped_entry_is_answered() -> None:
     """The runner finds nobody waiting and leaves it out; a caller who came in that moment puts it back in the queue."""
 
     async def test() -> None:

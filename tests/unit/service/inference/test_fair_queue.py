@@ -27,7 +27,7 @@ def waiting_of(entries: list[Entry], *, max_tokens: int = 256) -> WaitingEntries
     return waiting
 
 
-def test_who_comes_to_a_long_queue_of_anothers_is_next() -> None:
+def test_new_caller_is_served_before_the_long_queue_of_another() -> None:
     """A thousand tickets of one caller hold up the first of another by the batch that runs, and no more."""
     waiting = waiting_of([Entry(64, NOISY) for _ in range(1000)])
     waiting.take(1)
@@ -37,7 +37,7 @@ def test_who_comes_to_a_long_queue_of_anothers_is_next() -> None:
 
 
 @given(st.lists(LENGTHS, min_size=30, max_size=60), st.lists(LENGTHS, min_size=30, max_size=60), st.integers(64, 1024))
-def test_two_who_send_without_end_get_the_same(one: list[int], other: list[int], max_tokens: int) -> None:
+def test_two_busy_callers_get_equal_shares(one: list[int], other: list[int], max_tokens: int) -> None:
     """As long as both have work waiting, their tokens differ by what may be run ahead of its turn and a ticket each."""
     waiting = waiting_of([Entry(length, NOISY) for length in one * 3], max_tokens=max_tokens)
     for length in other * 3:
@@ -49,7 +49,7 @@ def test_two_who_send_without_end_get_the_same(one: list[int], other: list[int],
     assert abs(served[NOISY] - served[POLITE]) <= (MAX_BATCHES_AHEAD + 1) * max_tokens + 2 * LONGEST
 
 
-def test_fitting_everybodys_batch_is_no_way_to_get_more() -> None:
+def test_tickets_that_fit_every_batch_get_no_larger_share() -> None:
     """Tickets of all lengths would go along with each of another's, and run long before their turn."""
     waiting = waiting_of([Entry(length, NOISY) for length in range(128, 0, -8) for _ in range(60)])
     for length in range(8, 136, 8):
@@ -61,7 +61,7 @@ def test_fitting_everybodys_batch_is_no_way_to_get_more() -> None:
     assert served[NOISY] <= served[POLITE] + (MAX_BATCHES_AHEAD + 1) * 256
 
 
-def test_a_batch_is_shared_too() -> None:
+def test_one_batch_is_shared_equally() -> None:
     """Short tickets run many at a time: though one caller's came first and fit as well, half of each batch is the
     other's."""
     waiting = waiting_of([Entry(16, NOISY) for _ in range(100)])
@@ -71,7 +71,7 @@ def test_a_batch_is_shared_too() -> None:
     assert callers == {NOISY: 48, POLITE: 48}
 
 
-def test_what_was_not_used_is_not_saved_up() -> None:
+def test_unused_share_is_not_accumulated() -> None:
     """Who had nothing to do while another worked begins beside it, and not with all the queue it might have had."""
     queue = FairQueue()
     for _ in range(50):
@@ -79,7 +79,7 @@ def test_what_was_not_used_is_not_saved_up() -> None:
     assert queue.add(POLITE, 10) >= queue.add(NOISY, 10) - 10
 
 
-def test_many_who_have_one_waiting_are_all_ahead_of_one_more() -> None:
+def test_callers_with_one_entry_are_all_ahead_of_a_new_caller() -> None:
     """Each of them is as new as he is."""
     queue = FairQueue()
     for number in range(50):
@@ -93,7 +93,7 @@ def test_many_who_have_one_waiting_are_all_ahead_of_one_more() -> None:
     st.sampled_from("abcd"),
     st.integers(0, 100),
 )
-def test_what_is_ahead_is_ones_own_and_as_much_of_each_other(
+def test_cost_ahead_is_the_callers_own_and_as_much_of_each_other(
     added: list[tuple[str, int]], caller: str, cost: int
 ) -> None:
     """Everything for who is alone."""

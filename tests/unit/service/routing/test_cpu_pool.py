@@ -37,7 +37,7 @@ class Busy:
         return asyncio.create_task(self.cpu_pool.run(size, lambda: self.order.append(name), context))
 
 
-def test_small_inputs_are_done_at_once_though_the_threads_are_busy() -> None:
+def test_small_inputs_run_inline_even_if_all_threads_are_busy() -> None:
     """On the loop itself: handing over would cost more than doing it."""
 
     async def test() -> None:
@@ -47,7 +47,7 @@ def test_small_inputs_are_done_at_once_though_the_threads_are_busy() -> None:
     in_loop(test)
 
 
-def test_who_sends_one_is_done_before_the_second_of_who_sends_many() -> None:
+def test_single_job_of_a_caller_runs_before_the_flood_of_another() -> None:
     """Whatever came first."""
 
     async def test() -> None:
@@ -64,7 +64,7 @@ def test_who_sends_one_is_done_before_the_second_of_who_sends_many() -> None:
     in_loop(test)
 
 
-def test_what_would_come_too_late_is_refused_at_once() -> None:
+def test_job_that_would_start_too_late_is_refused_at_once() -> None:
     """By the time that jobs took lately: who has more time may wait, and so may who has sent nothing yet."""
 
     async def test() -> None:
@@ -87,7 +87,7 @@ def test_what_would_come_too_late_is_refused_at_once() -> None:
     in_loop(test)
 
 
-def test_what_nobody_waits_for_any_more_is_not_done() -> None:
+def test_cancelled_and_late_jobs_are_not_run() -> None:
     """Who left, and whose deadline passed in the queue."""
 
     async def test() -> None:
@@ -104,7 +104,7 @@ def test_what_nobody_waits_for_any_more_is_not_done() -> None:
     in_loop(test)
 
 
-def test_no_more_waits_than_may_and_none_of_it_is_lost() -> None:
+def test_waiting_jobs_are_limited_and_accepted_ones_are_run() -> None:
     """Beyond the limit it is overloaded; one caller reaches its own limit before, and what was taken is done."""
 
     async def test() -> None:
@@ -127,7 +127,7 @@ def test_no_more_waits_than_may_and_none_of_it_is_lost() -> None:
     in_loop(test)
 
 
-def test_an_error_is_its_callers() -> None:
+def test_exception_reaches_the_caller() -> None:
     """Raised where the work was asked for; the threads go on."""
 
     async def test() -> None:

@@ -44,7 +44,9 @@ def stages_of(sent: InMemorySpanExporter) -> dict[str, tuple[int, int]]:
     return {span.name: (span.start_time or 0, span.end_time or 0) for span in sent.get_finished_spans()}
 
 
-def test_who_joins_a_run_waited_for_its_rest_only(sent: InMemorySpanExporter, recording: SpanRecording) -> None:
+def test_caller_that_joins_a_run_records_only_the_rest_of_it(
+    sent: InMemorySpanExporter, recording: SpanRecording
+) -> None:
     """No queue, and no run from before it came: its span would begin before its request's."""
 
     async def test() -> None:
@@ -65,7 +67,7 @@ def test_who_joins_a_run_waited_for_its_rest_only(sent: InMemorySpanExporter, re
     in_loop(test)
 
 
-def test_who_was_never_run_has_waited_in_the_queue(sent: InMemorySpanExporter, recording: SpanRecording) -> None:
+def test_entry_that_never_ran_records_only_the_queue(sent: InMemorySpanExporter, recording: SpanRecording) -> None:
     """Also when its deadline passed there."""
 
     async def test() -> None:
@@ -82,7 +84,7 @@ def test_who_was_never_run_has_waited_in_the_queue(sent: InMemorySpanExporter, r
     in_loop(test)
 
 
-def test_a_run_is_reported_under_a_request_that_was_in_it() -> None:
+def test_run_is_logged_with_the_request_id_of_one_of_its_requests() -> None:
     """Not under that of whoever made the loop dispatch it."""
     told: list[object] = []
 
@@ -105,12 +107,12 @@ def test_a_run_is_reported_under_a_request_that_was_in_it() -> None:
     copy_context().run(in_loop, test)
 
 
-def test_a_clock_dates_stages_by_the_moment_it_was_made() -> None:
+def test_clock_converts_relative_to_its_creation() -> None:
     """A second later is a second later, whatever the time of day was set to meanwhile."""
     assert Clock(epoch=10**18, counter=5.0).to_epoch(6.5) == 10**18 + 1_500_000_000
 
 
-def test_the_same_message_is_let_through_once_in_a_while() -> None:
+def test_equal_messages_are_logged_once_per_interval() -> None:
     """Whatever it is filled with; another message is not held up by it."""
     now = [0.0]
     seldom = RepeatFilter(60, lambda: now[0])
@@ -123,6 +125,6 @@ def test_the_same_message_is_let_through_once_in_a_while() -> None:
     assert passes("retry in %s", 3)
 
 
-def test_the_version_that_spans_name_is_the_projects() -> None:
+def test_version_equals_that_of_pyproject() -> None:
     """The image has no pyproject.toml, so it stands in two places."""
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
