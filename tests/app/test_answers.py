@@ -29,7 +29,7 @@ def slow(tiny_bundle_path: Path) -> Iterator[Service]:
 
 
 def fresh() -> str:
-    """A long text that nobody has sent yet."""
+    """A long text that was not sent before."""
     return f"{next(_numbers)} {LONG}"
 
 

@@ -97,7 +97,7 @@ def client(service: Service) -> Iterator[httpx.Client]:
 
 
 def exchange(service: Service, raw: bytes, port: int = 0) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes as they are and read one answer, of the public port unless told."""
+    """Send bytes as they are and read one answer, of the public port by default."""
     with socket.create_connection(("127.0.0.1", port or service.port), timeout=10) as connection:
         # The answer may come, and the connection be closed, before we are done.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -147,7 +147,7 @@ def test_both_ports_refuse_garbage_alike_and_the_public_one_counts_it(service: S
 
 
 def test_a_timeout_of_any_length_is_capped(client: httpx.Client) -> None:
-    """A client that would wait for ever is told nothing wrong."""
+    """A very long client timeout is no error."""
     answer = client.post("/v1/route", json={"body": "hello"}, headers={"X-Request-Timeout": "99999999999"})
     assert answer.status_code == 200
 

@@ -77,7 +77,7 @@ def test_a_decision_is_counted_once_everywhere(service: Service) -> None:
     ]
     before = [service.counts(name) for name in names]
     with service.client() as client:
-        client.post("/v1/route", json={"body": "a text nobody sent before"})
+        client.post("/v1/route", json={"body": "a text that was not sent before"})
     assert [service.counts(name) - had for name, had in zip(names, before, strict=True)] == [1] * len(names)
 
 
@@ -159,7 +159,7 @@ def test_reviews_are_counted_by_their_reason(service: Service) -> None:
 
 
 def test_metrics_show_memory_and_runners(service: Service) -> None:
-    """So that full can be told from the metrics alone."""
+    """So that the metrics alone show whether they are used up."""
     samples = service.samples()
     plan = service.management("/admin/status").json()["serving"]["plan"]
     assert samples["ticket_router_runners"] == plan["runners"]
@@ -174,7 +174,7 @@ def test_metrics_show_the_age_of_the_model(service: Service, tiny_bundle_path: P
 
 
 def test_metrics_show_the_last_reload(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """Its outcome, time and cause, whoever asked for it; a good one wipes out a bad one."""
+    """Its outcome, time and cause, for every kind of reload; a successful reload replaces a failed one."""
     current = tmp_path / "current"
     current.symlink_to(tiny_bundle_path)
     with serving(current) as service:

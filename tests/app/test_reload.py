@@ -1,7 +1,4 @@
-"""Another model under load: `POST /admin/reload`, SIGHUP, a pointer that moves, and a session that failed.
-
-One process each; several are `test_workers.py`'s.
-"""
+"""Another model under load: `POST /admin/reload`, SIGHUP, a pointer that moves, and a session that failed."""
 
 import asyncio
 import shutil
@@ -157,7 +154,7 @@ def test_malformed_version_is_refused(running: Service, version: str) -> None:
 
 
 def test_reload_without_the_configured_bundle_is_refused(swapped: Service, shelf: Shelf) -> None:
-    """Whoever deletes the pointer gets a refusal, and the served model none the worse."""
+    """Without the pointer a reload is refused, and the current model continues to serve."""
     shelf.current.unlink()
     answer = reload(swapped)
     assert (answer.status_code, "promote one first" in answer.json()["detail"]) == (409, True)
@@ -192,7 +189,7 @@ def test_a_reload_is_a_post(running: Service) -> None:
 
 
 def test_one_reload_at_a_time(swapped: Service, shelf: Shelf, tiny_bundle_path: Path) -> None:
-    """Who asks while another is under way is told so at once; that one goes through."""
+    """A second reload is refused at once; the first one succeeds."""
     golden = (tiny_bundle_path / "golden.jsonl").read_bytes() * 40
     slow = rewritten(tiny_bundle_path, shelf.store, golden_rows=40 * len(SAMPLES), files={"golden.jsonl": golden}).name
     with ThreadPoolExecutor(4) as pool:
@@ -203,7 +200,7 @@ def test_one_reload_at_a_time(swapped: Service, shelf: Shelf, tiny_bundle_path: 
 
 
 def test_before_the_first_bundle_there_is_nothing_to_reload(shelf: Shelf) -> None:
-    """503: whoever reloads a process that still starts comes back later."""
+    """503: a reload of a starting process must be repeated later."""
     app = create_app(Settings(bundle=shelf.current))
 
     async def ask_early() -> httpx.Response:

@@ -27,7 +27,7 @@ def shelf(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @dataclass
 class Crowd:
-    """Clients that ask until told to stop, and what they were answered: by version, each ticket's confidence."""
+    """Clients that send until stopped, and the confidences of their tickets by model version."""
 
     service: Service
     stop: threading.Event = field(default_factory=threading.Event)

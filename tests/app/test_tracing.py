@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
-    """A collector that takes all. Shared: traces are told apart by their ids."""
+    """A collector that takes all. Shared: tests find their traces by id."""
     with collecting() as collector:
         yield collector
 
@@ -38,7 +38,7 @@ def traced(tiny_bundle_path: Path, collector: Collector) -> Iterator[Service]:
 
 
 def parent(flags: str = "01") -> dict[str, str]:
-    """The header of a caller whose trace is one of its own."""
+    """The header of a caller with its own trace."""
     return {"traceparent": f"00-{next(_numbers):032x}-00000000000000aa-{flags}"}
 
 
@@ -232,7 +232,7 @@ def test_a_failed_run_stands_in_its_trace_and_its_log_line_names_the_request(
 
 
 def test_a_full_queue_is_no_error_of_ours(tiny_bundle_path: Path, collector: Collector) -> None:
-    """429 is told to the client and marks no span as failed."""
+    """The client gets 429, and no span is marked as failed."""
     small = ("--queue-tokens", "64", "--cache-entries", "0")
     with serving(tiny_bundle_path, *SLOWED, *small, env=collector.env(OTEL_SERVICE_NAME="small")) as service:
         answers = Counter(answer.status_code for answer in ask_all(service, 150))

@@ -30,8 +30,8 @@ def test_failing_collector_does_not_affect_requests(tiny_bundle_path: Path, mann
             assert {answer.status_code for answer in ask_all(service, 40)} == {200}
             wait_until(lambda: any(event.get("level") == "warning" for event in service.events))
             assert service.stop() == 0
-            told = [event["event"] for event in service.events if event["level"] in ("warning", "error")]
-            assert len(told) == len({re.sub(r"[0-9.]+s\b", "", event) for event in told}) <= 4
+            messages = [event["event"] for event in service.events if event["level"] in ("warning", "error")]
+            assert len(messages) == len({re.sub(r"[0-9.]+s\b", "", event) for event in messages}) <= 4
 
 
 def test_a_stop_sends_the_spans_that_wait(tiny_bundle_path: Path) -> None:

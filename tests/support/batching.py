@@ -1,4 +1,4 @@
-"""A batcher over a runner that tests can hold, and what they need to ask it."""
+"""A batcher with a runner that tests can block, and helpers to submit to it."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ POISON = 13
 
 
 class Runner:
-    """A runner that can be held, notes what it ran, raises on POISON, and answers each row with its own number."""
+    """A runner that can be blocked, records its batches, raises on POISON, and returns the number of each row."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -91,7 +91,7 @@ def soon(seconds: float = 10, caller: str | None = None) -> RequestContext:
 
 
 class BusyBatcher:
-    """A batcher whose only runner is busy with entry 0, so that everything else waits."""
+    """A batcher whose only runner is blocked on entry 0, so that all other entries wait."""
 
     def __init__(self, **limits: int) -> None:
         self.runner = Runner()

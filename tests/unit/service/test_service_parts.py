@@ -61,9 +61,9 @@ def test_the_end_of_the_drain_time_is_a_warning() -> None:
     """uvicorn calls it an error that it cancels what still runs; its other errors stay errors."""
     code = (
         "import inspect, logging, uvicorn; from service.logs import configure_logging; configure_logging('info')\n"
-        "told = 'Cancel %s running task(s), timeout graceful shutdown exceeded'\n"
-        "assert told in inspect.getsource(uvicorn.Server.shutdown)\n"
-        "log = logging.getLogger('uvicorn.error'); log.error(told, 1); log.error('else')"
+        "message = 'Cancel %s running task(s), timeout graceful shutdown exceeded'\n"
+        "assert message in inspect.getsource(uvicorn.Server.shutdown)\n"
+        "log = logging.getLogger('uvicorn.error'); log.error(message, 1); log.error('else')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     events = [json.loads(line) for line in done.stdout.splitlines()]

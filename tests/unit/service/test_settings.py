@@ -76,7 +76,7 @@ def test_invalid_value_names_its_flag_and_its_variable(name: str, value: str) ->
 
 
 def test_settings_are_frozen() -> None:
-    """Nobody changes a setting under way."""
+    """A setting cannot change at run time."""
     with pytest.raises(ValidationError):
         Settings().port = 1
 

@@ -1,5 +1,5 @@
-"""`service.inference.batcher`: who is let in. What cannot be answered in time is refused at once; one caller's flood is
-its own affair."""
+"""`service.inference.batcher`: admission. An entry that cannot be answered in time is refused at once; the flood of one
+caller does not affect the others."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ class Paced:
 
 
 def test_entry_that_cannot_meet_its_deadline_is_refused_at_once() -> None:
-    """With half a second of work waiting, who has a tenth of one is refused; who has five is let in."""
+    """With half a second of work waiting, a deadline in 0.1 s is refused; a deadline in 5 s is accepted."""
 
     async def test() -> None:
         batcher, _ = batcher_of(Paced(), tokens=8)
@@ -78,8 +78,8 @@ def test_queue_capacity_follows_the_throughput() -> None:
 
 
 def test_empty_queue_accepts_entries_even_if_the_throughput_estimate_is_too_low() -> None:
-    """A run that took very long, say beside a reload: who comes to an empty queue is let in all the same, and the limit
-    that metrics tell is never below the longest ticket."""
+    """After a very slow run, for example during a reload, an empty queue still accepts entries, and the capacity in the
+    metrics is never below the longest ticket."""
 
     async def test() -> None:
         async with BusyBatcher(queue_seconds=0.001) as busy:
@@ -94,7 +94,7 @@ def test_empty_queue_accepts_entries_even_if_the_throughput_estimate_is_too_low(
 
 
 def test_lower_throughput_refuses_only_the_caller_with_the_long_queue() -> None:
-    """Who has nothing waiting is next all the same."""
+    """A caller without waiting entries is still served next."""
 
     async def test() -> None:
         async with BusyBatcher(queue_seconds=0.05, tokens=8) as busy:
@@ -145,7 +145,7 @@ def test_flood_of_one_caller_leaves_space_for_others() -> None:
 
 
 def test_anonymous_caller_may_use_the_whole_queue() -> None:
-    """Nobody is told apart, so nothing is kept free."""
+    """Without keys there is one caller, so no space is reserved."""
 
     async def test() -> None:
         async with BusyBatcher(queue=800, tokens=8) as busy:

@@ -1,4 +1,4 @@
-"""`service.inference.batcher`: nobody pays for a neighbour, and what is late or too much is told so."""
+"""`service.inference.batcher`: entries of a batch are independent; late or excess entries get their error."""
 
 import asyncio
 import threading
@@ -46,7 +46,7 @@ def test_caller_cancelled_during_a_run_does_not_affect_its_batch() -> None:
     async def test() -> None:
         async with BusyBatcher() as busy:
             tasks = await busy.submit(1, 2)
-            busy.runner.released.release()  # ends entry 0's run only; the next batch is held
+            busy.runner.released.release()  # ends entry 0's run only; the next batch is blocked
             await busy.runner.until_started()
             tasks[0].cancel()
             busy.unblock()
@@ -118,7 +118,7 @@ def test_a_deadline_that_has_passed_already_is_not_queued() -> None:
 
 
 def test_deadline_missed_while_the_loop_was_busy_still_counts() -> None:
-    """When the loop was held up past a deadline, its timer comes too late; the entry is dropped as it is packed."""
+    """If the loop is blocked past a deadline, the timer fires too late; the entry is dropped when it is packed."""
 
     async def test() -> None:
         runner = Runner()

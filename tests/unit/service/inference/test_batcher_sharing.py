@@ -1,4 +1,4 @@
-"""`service.inference.batcher`: callers who share a run, tickets without company, batches made ready."""
+"""`service.inference.batcher`: shared runs, lone tickets, prepared batches."""
 
 import asyncio
 import threading
@@ -57,7 +57,7 @@ def test_cancelled_and_late_callers_do_not_affect_a_shared_entry() -> None:
 
 
 def test_entry_without_callers_is_never_run() -> None:
-    """Nor does anybody find it afterwards: the next caller with its key begins anew."""
+    """It cannot be joined afterwards: the next caller with its key creates a new entry."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -75,7 +75,7 @@ def test_entry_without_callers_is_never_run() -> None:
 
 
 def test_caller_that_joins_a_running_entry_gets_its_answer() -> None:
-    """Even with a deadline that passes meanwhile, and when the one who began it has left."""
+    """Even if its deadline passes during the run, and if the first caller was cancelled."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -123,7 +123,7 @@ def test_refuse_settles_all_callers_of_a_shared_entry() -> None:
 
 
 def test_answer_is_stored_before_its_key_is_released() -> None:
-    """At no moment is a text neither in flight nor known: who came then would have it computed again."""
+    """At every moment a text is in flight or in the cache; otherwise it would be computed again."""
 
     async def test() -> None:
         known: dict[bytes, Answer] = {}
@@ -254,7 +254,7 @@ def test_batch_without_callers_is_not_run_and_frees_its_runner() -> None:
 
 
 def test_caller_that_joins_a_skipped_entry_is_answered() -> None:
-    """The runner finds nobody waiting and leaves it out; a caller who came in that moment puts it back in the queue."""
+    """The runner skips an entry without callers; a caller that joins at that moment puts it back into the queue."""
 
     async def test() -> None:
         async with BusyBatcher(tokens=16) as busy:

@@ -1,4 +1,4 @@
-"""`service.inference.fair_queue` and its part in packing: nobody gets more than a share while others wait."""
+"""`service.inference.fair_queue` and its part in packing: no caller gets more than its share while others wait."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def test_two_busy_callers_get_equal_shares(one: list[int], other: list[int], max
         waiting.add(Entry(length, POLITE), POLITE)
     served: Counter[str | None] = Counter()
     while waiting.tokens_of(NOISY) and waiting.tokens_of(POLITE):
-        for entry in waiting.take(1):  # also what a batch takes along beyond whose turn it is
+        for entry in waiting.take(1):  # includes entries that fill the batch ahead of their position
             served[entry.caller] += entry.length
     assert abs(served[NOISY] - served[POLITE]) <= (MAX_BATCHES_AHEAD + 1) * max_tokens + 2 * LONGEST
 
@@ -72,7 +72,7 @@ def test_one_batch_is_shared_equally() -> None:
 
 
 def test_unused_share_is_not_accumulated() -> None:
-    """Who had nothing to do while another worked begins beside it, and not with all the queue it might have had."""
+    """A caller that was idle starts at the current tag, without the share it did not use."""
     queue = FairQueue()
     for _ in range(50):
         queue.serve(queue.add(NOISY, 10))
@@ -96,7 +96,7 @@ def test_callers_with_one_entry_are_all_ahead_of_a_new_caller() -> None:
 def test_cost_ahead_is_the_callers_own_and_as_much_of_each_other(
     added: list[tuple[str, int]], caller: str, cost: int
 ) -> None:
-    """Everything for who is alone."""
+    """For a single caller: its whole queue."""
     queue, own = FairQueue(), Counter[str]()
     for name, cost in added:
         queue.add(name, cost)

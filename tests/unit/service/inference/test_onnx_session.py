@@ -79,9 +79,9 @@ def test_unavailable_device_is_a_one_line_error(bundle: Bundle, device: str) -> 
         pytest.skip(f"this onnxruntime offers {device}")
     with pytest.raises(DeviceError) as refused:
         open_runner(graph_of(bundle), device, 1)
-    told = str(refused.value)
-    assert told.startswith(f"device {device}: this onnxruntime has no {PROVIDERS[device]}; ")
-    assert "\n" not in told
+    message = str(refused.value)
+    assert message.startswith(f"device {device}: this onnxruntime has no {PROVIDERS[device]}; ")
+    assert "\n" not in message
 
 
 def test_graph_with_other_inputs_or_outputs_is_refused(bundle: Bundle) -> None:

@@ -55,7 +55,7 @@ def test_auto_takes_the_fastest_supported_variant(
 
 
 def test_a_named_variant_is_taken_whatever_the_processor(bundle: Bundle) -> None:
-    """Who asks for one by name gets it; its golden rows still decide whether it serves."""
+    """A variant chosen by name is used; its golden rows still decide whether it serves."""
     assert default_plan("int8", bundle, machine(()), "cpu").variant == "int8"
     assert variants_to_run("int8", bundle, machine(()), "cpu") == ["int8"]
 

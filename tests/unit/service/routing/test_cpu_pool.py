@@ -1,4 +1,4 @@
-"""`service.routing.cpu_pool`: large inputs in threads, in turns, and none for who has left."""
+"""`service.routing.cpu_pool`: large inputs in threads, fair order, no work for cancelled callers."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ NOISY, POLITE = "noisy", "polite"
 
 
 class Busy:
-    """An cpu_pool whose threads are held, and the order in which what waits is done then."""
+    """A CpuPool whose threads are blocked, and the order in which the waiting jobs run."""
 
     def __init__(self) -> None:
         self.cpu_pool = CpuPool()
@@ -24,13 +24,13 @@ class Busy:
         self.order: list[str] = []
 
     async def __aenter__(self) -> "Busy":
-        self._held = [asyncio.create_task(self.cpu_pool.run(LARGE, self.gate.wait, soon())) for _ in range(THREADS)]
+        self._blockers = [asyncio.create_task(self.cpu_pool.run(LARGE, self.gate.wait, soon())) for _ in range(THREADS)]
         await asyncio.sleep(0)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         self.gate.set()
-        await asyncio.gather(*self._held)
+        await asyncio.gather(*self._blockers)
         self.cpu_pool.close()
 
     def submit(self, name: str, context: RequestContext, size: int = LARGE) -> "asyncio.Task[None]":
@@ -65,14 +65,14 @@ def test_single_job_of_a_caller_runs_before_the_flood_of_another() -> None:
 
 
 def test_job_that_would_start_too_late_is_refused_at_once() -> None:
-    """By the time that jobs took lately: who has more time may wait, and so may who has sent nothing yet."""
+    """By the duration of recent jobs: a later deadline may wait, and so may another caller."""
 
     async def test() -> None:
         async with Busy() as busy:
             busy.gate.set()
             await asyncio.gather(*(busy.cpu_pool.run(LARGE, lambda: time.sleep(0.05), soon()) for _ in range(60)))
             busy.gate.clear()
-            held = [asyncio.create_task(busy.cpu_pool.run(LARGE, busy.gate.wait, soon())) for _ in range(THREADS)]
+            blockers = [asyncio.create_task(busy.cpu_pool.run(LARGE, busy.gate.wait, soon())) for _ in range(THREADS)]
             await asyncio.sleep(0)
             waiting = [busy.submit("noisy", soon(60, NOISY)) for _ in range(20)]  # half a second's work
             await asyncio.sleep(0)
@@ -82,13 +82,13 @@ def test_job_that_would_start_too_late_is_refused_at_once() -> None:
             polite = busy.submit("polite in haste", soon(0.5, POLITE))
             await asyncio.sleep(0)
             busy.gate.set()
-            await asyncio.gather(polite, *waiting, *held)
+            await asyncio.gather(polite, *waiting, *blockers)
 
     in_loop(test)
 
 
 def test_cancelled_and_late_jobs_are_not_run() -> None:
-    """Who left, and whose deadline passed in the queue."""
+    """Cancelled, or with a deadline that passed in the queue."""
 
     async def test() -> None:
         async with Busy() as busy:

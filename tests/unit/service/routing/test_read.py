@@ -1,4 +1,5 @@
-"""`service.routing.read` and `CpuPool.run_within`: who reads how long, and what becomes of what takes longer."""
+"""`service.routing.read` and `CpuPool.run_within`: CPU budgets for reading, and the result when a budget is
+exceeded."""
 
 import asyncio
 import math
@@ -161,7 +162,8 @@ def test_many_ordinary_tickets_in_one_iteration_stay_on_the_loop() -> None:
 
 
 def test_costly_request_uses_only_threads_afterwards() -> None:
-    """Its other tickets would take a turn's share each, and leave nothing to anybody else."""
+    """Otherwise each of its tickets could use up the inline budget of an iteration, and none would be left for
+    others."""
 
     async def play() -> None:
         cpu_pool, context = CpuPool(), RequestContext(math.inf, allowance=Allowance(2.0))

@@ -1,4 +1,4 @@
-"""The parts of logs and traces that need no process: who waited for what, and how often a thing is said."""
+"""The parts of logs and traces that need no process: recorded stages, repeated messages."""
 
 import asyncio
 import logging
@@ -85,14 +85,14 @@ def test_entry_that_never_ran_records_only_the_queue(sent: InMemorySpanExporter,
 
 
 def test_run_is_logged_with_the_request_id_of_one_of_its_requests() -> None:
-    """Not under that of whoever made the loop dispatch it."""
-    told: list[object] = []
+    """Not with the id of the request that triggered the dispatch."""
+    request_ids: list[object] = []
 
     def infer(encodings: object, lone: bool) -> Logits:  # noqa: ARG001 - the runner's signature
         return np.zeros((1, 1), dtype=np.float32)
 
     def on_batch(_report: BatchReport) -> None:
-        told.append(structlog.contextvars.get_contextvars().get("request_id"))
+        request_ids.append(structlog.contextvars.get_contextvars().get("request_id"))
 
     async def submit(batcher: Batcher, name: str) -> None:
         structlog.contextvars.bind_contextvars(request_id=name)
@@ -102,7 +102,7 @@ def test_run_is_logged_with_the_request_id_of_one_of_its_requests() -> None:
         batcher = Batcher(infer, Limits(Packing(8, 1.0), 1000, 60, 1, MAX_TOKENS), on_batch)
         await asyncio.gather(*(submit(batcher, name) for name in ("a", "b", "c")))
         await batcher.close()
-        assert sorted(map(str, told)) == ["a", "b", "c"]
+        assert sorted(map(str, request_ids)) == ["a", "b", "c"]
 
     copy_context().run(in_loop, test)
 
@@ -113,12 +113,12 @@ def test_clock_converts_relative_to_its_creation() -> None:
 
 
 def test_equal_messages_are_logged_once_per_interval() -> None:
-    """Whatever it is filled with; another message is not held up by it."""
+    """Whatever its arguments; another message is not suppressed."""
     now = [0.0]
-    seldom = RepeatFilter(60, lambda: now[0])
+    repeat_filter = RepeatFilter(60, lambda: now[0])
 
     def passes(message: str, value: int) -> bool:
-        return bool(seldom.filter(logging.LogRecord("x", logging.WARNING, "", 0, message, (value,), None)))
+        return bool(repeat_filter.filter(logging.LogRecord("x", logging.WARNING, "", 0, message, (value,), None)))
 
     assert [passes("retry in %s", 1), passes("retry in %s", 2), passes("lost %s", 1)] == [True, False, True]
     now[0] = 60.0
