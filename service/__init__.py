@@ -1,4 +1,4 @@
-"""From a request to a decision: REST, batching, onnxruntime. Knows `models`, never `training`."""
+"""From a request to a decision: REST, batching, onnxruntime. Imports `models`, never `training`."""
 
 VERSION = "0.1.0"
-"""As pyproject.toml has it, which the image does not hold."""
+"""Same as in pyproject.toml, which the image does not contain."""

@@ -1,6 +1,6 @@
-"""The one composition root: settings → the two applications and what they share.
+"""The composition root: creates the two applications and their shared parts from the settings.
 
-Nothing is read or opened before `App.start`; `server/serve.py` starts and stops it, tests do the same.
+Nothing is read or opened before `App.start`. `server/serve.py` and the tests start and stop an `App`.
 """
 
 import gc
@@ -38,7 +38,7 @@ from service.routing.telemetry import Telemetry
 from service.settings import Settings
 from service.tracing.traces import Traces
 
-# FastAPI's own telemetry would record validation errors with the input that caused them.
+# FastAPI's telemetry would record validation errors together with the input that caused them.
 _NO_TELEMETRY: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
@@ -46,18 +46,19 @@ _NO_TELEMETRY: TelemetryConfig = {
     "operation_spans": False,
     "auto_configure": False,
 }
-COLLECT = (10_000, 3, 50)
-"""The collector's thresholds (Python's own: 700, 10, 10). Requests leave hardly any cycles; a flood of connections
-makes objects by the hundred thousand, and walking through them all at each of its steps held everybody up for 90 ms."""
+GC_THRESHOLDS = (10_000, 3, 50)
+"""Thresholds of the garbage collector (Python's default: 700, 10, 10). Requests leave hardly any cycles. A flood of
+connections creates objects by the hundred thousand, and scanning all of them blocked every request for 90 ms."""
 SWITCH_SECONDS = 0.001
-"""How long a thread that runs Python may keep the interpreter while others wait (Python's own: 5 ms). The loop waits
-for each of `CpuPool`'s threads in turn: the shorter, the sooner it answers, at no cost that could be measured."""
+"""Longest time a thread keeps the interpreter lock while others wait (Python's default: 5 ms). The event loop waits
+for each thread of `CpuPool`: a shorter interval answers sooner, at no measurable cost."""
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Both applications and the parts that live as long as the process. `document` gives the public one's OpenAPI."""
+    """Both applications and the parts that live as long as the process. `document` returns the public OpenAPI
+    document."""
 
     public: ASGIApp
     management: FastAPI
@@ -74,17 +75,17 @@ class App:
     document: Callable[[], Document]
 
     async def start(self) -> None:
-        """Open the bundle, replay its golden rows and be ready.
+        """Open the bundle, replay its golden rows and become ready.
 
         Raises:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
-            TracesError: traces are asked for and cannot be had.
+            TracesError: traces are enabled and cannot be set up.
         """
         self.traces.start()
         engine = await self.reloader.start()
-        # What stands now (`reloader` has just swept up) stands for good: the collector need not walk through it again.
+        # The objects of now (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
-        gc.set_threshold(*COLLECT)
+        gc.set_threshold(*GC_THRESHOLDS)
         sys.setswitchinterval(SWITCH_SECONDS)
         _log.info(
             "serving",
@@ -92,20 +93,20 @@ class App:
             variant=engine.model.variant,
             provider=engine.provider,
             runners=engine.limits.runners,
-            golden_rows=engine.replayed.rows,
+            golden_rows=engine.golden_replay.rows,
         )
 
     def drain(self, body_seconds: float) -> None:
-        """Not ready any more; what was accepted goes on, and a half-sent body has this long to come to its end."""
+        """Stop being ready. Accepted requests continue; a body that is being received has `body_seconds` to arrive."""
         self.lifecycle.drain()
         self.reloader.stop()
         self.bodies.finish_by(deadline_in(body_seconds))
 
-    def refused(self, error: ServiceError, request_id: str) -> None:
-        """The public port refused what no application sees."""
+    def record_port_refusal(self, error: ServiceError, request_id: str) -> None:
+        """Count and log a request that the public port refused before it reached an application."""
         kind = kind_of(error)
-        self.metrics.request(UNMATCHED, OTHER_METHOD, kind.status, None)
-        self.metrics.rejected(kind.code)
+        self.metrics.record_request(UNMATCHED, OTHER_METHOD, kind.status, None)
+        self.metrics.count_rejection(kind.code)
         _log.info(
             "request",
             route=UNMATCHED,
@@ -116,7 +117,7 @@ class App:
         )
 
     async def stop(self) -> None:
-        """Give back what waits, let what runs finish, end the threads. Harmless when nothing was started."""
+        """Refuse waiting tickets, let running batches finish, end the threads. No effect when nothing was started."""
         self.lifecycle.drain()
         self.reloader.stop()
         await self.router.close()
@@ -125,7 +126,7 @@ class App:
 
 
 def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
-    """Put the service together. `bundle` is one that is open already; without it the settings' is opened at start."""
+    """Create the service. `bundle`: an open bundle; None: `App.start` opens the bundle of the settings."""
     metrics, cpu_pool, lifecycle, bodies = Metrics(CollectorRegistry()), CpuPool(), Lifecycle(), BodyReader()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
     router = Router(metrics, telemetry, cpu_pool)
@@ -138,9 +139,13 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     def document() -> Document:
         return api.document(documented)
 
+    management = _application(
+        "Ticket router, management", [Middleware(RequestId), Middleware(BrowserPolicy), Middleware(Problems)]
+    )
+    Management(document, admin, Authorizer(access), bodies).add_to(management)
     return App(
         public,
-        _management(document, admin, access, bodies),
+        management,
         router,
         reloader,
         metrics,
@@ -155,22 +160,14 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     )
 
 
-def _management(document: Callable[[], Document], admin: AdminService, access: Access, bodies: BodyReader) -> FastAPI:
-    management = _application(
-        "Ticket router, management", [Middleware(RequestId), Middleware(BrowserPolicy), Middleware(Problems)]
-    )
-    Management(document, admin, Authorizer(access), bodies).add_to(management)
-    return management
-
-
 def _public(api: Api, metrics: Metrics, traces: Traces) -> tuple[FastAPI, ASGIApp]:
-    """The documented application, and what serves: our own layers, then the short way or the framework's."""
-    documented = _application("Ticket router", [Middleware(Problems, on_error=metrics.rejected)])
+    """The documented application, and the application that serves: our middleware, then the fast path or FastAPI."""
+    documented = _application("Ticket router", [Middleware(Problems, on_error=metrics.count_rejection)])
     api.add_to(documented)
     statuses = documented_statuses(documented)
-    metrics.expect_requests(_expected(statuses))
+    metrics.expect_requests(_expected_requests(statuses))
     metrics.expect_rejections(reasons())
-    direct = {path: Problems(application(end), on_error=metrics.rejected) for path, end in api.direct.items()}
+    direct = {path: Problems(application(end), on_error=metrics.count_rejection) for path, end in api.direct.items()}
     return documented, RequestId(Observe(FastPath(documented, direct), metrics, traces, frozenset(statuses)))
 
 
@@ -179,7 +176,7 @@ def _application(title: str, middleware: list[Middleware]) -> FastAPI:
         title=title,
         telemetry=_NO_TELEMETRY,
         middleware=middleware,
-        # `Problems` answers these as well: one place for all errors.
+        # `Problems` handles these as well: one place for all errors.
         exception_handlers={HTTPException: translate},
         docs_url=None,
         redoc_url=None,
@@ -188,11 +185,11 @@ def _application(title: str, middleware: list[Middleware]) -> FastAPI:
     )
 
 
-def _expected(statuses: Mapping[str, tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, str, int]]:
-    """Every (route, method, code) that can come up, so that all series are there from the start and none is added."""
+def _expected_requests(statuses: Mapping[str, tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, str, int]]:
+    """Every possible (route, method, code), so that all series exist from the start and none is added later."""
     methods = [*METHODS, OTHER_METHOD]
-    for route, (own, codes) in statuses.items():
-        yield from ((route, own, code) for code in (*codes, CLIENT_CLOSED))
-        yield from ((route, method, 405) for method in methods if method != own)
+    for route, (allowed, codes) in statuses.items():
+        yield from ((route, allowed, code) for code in (*codes, CLIENT_CLOSED))
+        yield from ((route, method, 405) for method in methods if method != allowed)
     yield from ((UNMATCHED, method, 404) for method in methods)
     yield from ((UNMATCHED, OTHER_METHOD, kind_of_class(error).status) for error in PORT_REFUSALS)

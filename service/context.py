@@ -1,7 +1,7 @@
-"""What a request may use: until when, in whose name, and how much CPU the reading of its tickets may take together.
+"""The context of one request: its deadline, its caller, and the CPU time for reading its tickets.
 
-The API makes one `RequestContext` for each request. `models.cpu_budget` bounds one ticket; a batch of tickets that each
-stay just below that bound would occupy the threads for half a minute, so a batch has an `Allowance` as well.
+The API creates one `RequestContext` per request. `models.cpu_budget` bounds one ticket; a batch in which every ticket
+stays just below that bound would occupy the threads for half a minute, so a batch has an `Allowance` as well.
 """
 
 import math
@@ -14,32 +14,33 @@ from dataclasses import dataclass
 from models.cpu_budget import Budget
 
 BATCH_SECONDS = 2.0
-"""Twice what the largest batch (4 MB) of ordinary HTML takes; a hundred tickets of 1.5 KB take .05."""
+"""Twice the cost of the largest batch (4 MB) of ordinary HTML; a hundred tickets of 1.5 KB cost 0.05."""
 LEAST_SECONDS = 0.005
-"""What a ticket has when nothing is left: enough for ordinary ones of 15 KB, which cannot help what came with them."""
+"""Budget of a ticket when the allowance is used up: enough for an ordinary ticket of 15 KB, which must not suffer for
+the other tickets of its batch."""
 
 
 class Allowance:
-    """Threads may draw on it at the same time."""
+    """CPU seconds for all tickets of one request together. Thread-safe."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.thread_time) -> None:
         self._left = seconds
         self._clock = clock
         self._lock = threading.Lock()
         self.costly = False
-        """Whether one of its tickets was too much for the event loop. The others begin in threads then."""
+        """Whether one of the tickets took too long for the event loop. The other tickets then start in threads."""
 
     def has(self, seconds: float) -> bool:
-        """Whether more than this is left."""
+        """Whether more than `seconds` is left."""
         return self._left > seconds
 
-    def found_costly(self) -> None:
-        """Of a request of one ticket there are no others."""
+    def mark_costly(self) -> None:
+        """Has no effect on a request of one ticket, which has no other tickets."""
         self.costly = self._left < math.inf
 
     @contextmanager
     def budget(self, seconds: float) -> Iterator[Budget]:
-        """A budget of so many seconds, or of what is left. What is spent inside is taken off."""
+        """A budget of `seconds`, or of the rest of the allowance. The time spent inside is subtracted."""
         started = self._clock()
         try:
             yield Budget(min(seconds, max(self._left, LEAST_SECONDS)), self._clock)
@@ -49,13 +50,13 @@ class Allowance:
 
 
 UNLIMITED = Allowance(math.inf)
-"""For requests of one ticket: its own budget is enough."""
+"""For requests of one ticket: the budget of the ticket is enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """`deadline` in the loop's time: when its tickets need not be run any more. `caller`: whom to be fair to, by the
-    name of its key; None where nobody has one, and so nobody is told apart. `allowance`: for all of its tickets."""
+    """`deadline`: in the loop's time; tickets that have not started by then are not run. `caller`: name of the API key,
+    for fair queueing; None where no keys are configured. `allowance`: for all tickets of the request."""
 
     deadline: float
     caller: str | None = None

@@ -1,4 +1,4 @@
-"""`Decision`: what the service answers about one ticket, whatever the door it came in by."""
+"""`Decision`: the service's answer for one ticket, the same for every route and command."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,12 +7,12 @@ from models.scoring import Verdict
 from models.text.prepare import TextFlag
 
 Flag = TextFlag | Literal["truncated"]
-"""What was found in a ticket or cut from it: by the cleaning, or because the model takes only so many tokens."""
+"""A property of the ticket found by text cleaning, or a part removed: by the cleaning or by the model's token limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelIdentity:
-    """Which model answered."""
+    """The model that answered."""
 
     version: str
     variant: str
@@ -21,7 +21,7 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict that has a name of its own (`id`, a ULID) and says by which model it was reached."""
+    """A verdict with an `id` (a ULID) and the model that produced it."""
 
     id: str
     ticket_id: str | None

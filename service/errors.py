@@ -1,13 +1,13 @@
-"""What can go wrong between a request and its decision, by meaning.
+"""The errors between a request and its decision, classified by meaning.
 
-None of these knows a status: `http/problems.py` holds the one table. A message is a constant of this code or names a
-setting; it never repeats anything the client sent.
+They do not know HTTP statuses: the table is in `http/problems.py`. A message is a constant or names a setting; it never
+repeats content that the client sent.
 """
 
 from dataclasses import dataclass
 
 RETRY_BOUNDS = (1.0, 59.0)
-"""Retry-After, in seconds: below one nothing has drained, and who is told a minute takes the service for gone."""
+"""Bounds of Retry-After, in seconds. In less than one second nothing drains; clients take a minute for an outage."""
 
 
 def within_bounds(seconds: float) -> float:
@@ -16,22 +16,22 @@ def within_bounds(seconds: float) -> float:
 
 
 class ServiceError(Exception):
-    """Base of everything the service answers with a problem of its own."""
+    """Base class of all errors that have their own problem type."""
 
 
 class Overloaded(ServiceError):
-    """More waits than can be answered in time. `retry_after`: when it may have drained, in seconds, is a guess."""
+    """More tickets wait than can be answered in time. `retry_after`: estimated seconds until the queue has drained."""
 
     def __init__(self, retry_after: float) -> None:
-        super().__init__("more waits than can be answered in time; try again after Retry-After seconds")
+        super().__init__("more tickets wait than can be answered in time; try again after Retry-After seconds")
         self.retry_after = retry_after
 
 
 class TooManyBodies(ServiceError):
-    """So many large bodies are on their way that one more would have no room in memory."""
+    """The memory for large request bodies is used up by bodies that are being received."""
 
     def __init__(self) -> None:
-        super().__init__("too many large bodies are on their way; try again after Retry-After seconds")
+        super().__init__("too many large bodies are being received; try again after Retry-After seconds")
 
 
 class DeadlinePassed(ServiceError):
@@ -42,7 +42,7 @@ class DeadlinePassed(ServiceError):
 
 
 class Unauthenticated(ServiceError):
-    """No key, or none that is valid. `name`: whose it was, where that is known."""
+    """No key, or no valid key. `name`: the name of the key, where known."""
 
     def __init__(self, detail: str, name: str | None = None) -> None:
         super().__init__(detail)
@@ -50,54 +50,54 @@ class Unauthenticated(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """The key is valid and has not the role."""
+    """The key is valid and lacks the role."""
 
     def __init__(self, role: str) -> None:
-        super().__init__(f"this key has not the role {role}, which this route asks for")
+        super().__init__(f"this key lacks the role {role}, which this route requires")
 
 
 class FromAPage(ServiceError):
-    """A web page somewhere made a browser ask; whoever sits at it has not."""
+    """A web page made the browser send this request; the user did not."""
 
     def __init__(self) -> None:
         super().__init__("an administrator's request must not come from a web page (it has an Origin header)")
 
 
 class KeyInQuery(ServiceError):
-    """A key in the address. It stands in logs of proxies and browsers now, so it must not work."""
+    """A key in the URL. Proxies and browsers log URLs, so such a key must not work."""
 
     def __init__(self) -> None:
-        super().__init__("a key belongs into the Authorization header; replace this one, addresses are kept in logs")
+        super().__init__("a key belongs in the Authorization header; replace this key, since URLs are kept in logs")
 
 
 class RateLimited(ServiceError):
-    """The key has used up its rate. `retry_after`: when it may go on, in seconds."""
+    """The key has used up its rate. `retry_after`: seconds until it may send again."""
 
     def __init__(self, wait_seconds: float) -> None:
-        super().__init__("this key sends more tickets than it may; try again after Retry-After seconds")
+        super().__init__("this key sends more tickets than its rate allows; try again after Retry-After seconds")
         self.retry_after = within_bounds(wait_seconds)
 
 
 class NotReady(ServiceError):
-    """No bundle is being served yet, or not any more."""
+    """No bundle is served: the service is starting or stopping."""
 
 
 class ShuttingDown(ServiceError):
-    """The process stops; what still waited is given back unprocessed."""
+    """The process stops; waiting tickets are refused unprocessed."""
 
     def __init__(self) -> None:
         super().__init__("the service is stopping; send the request again, another instance will take it")
 
 
 class InferenceFailed(ServiceError):
-    """The model run raised. Every ticket of that batch gets one of these; the cause is in the log."""
+    """The model run raised. Every ticket of that batch gets its own instance; the cause is in the log."""
 
     def __init__(self) -> None:
         super().__init__("the model run failed; the cause is in the service's log under this request's time")
 
 
 class ClientGone(ServiceError):
-    """The client hung up before its answer was ready."""
+    """The client closed the connection before its answer was ready."""
 
     def __init__(self) -> None:
         super().__init__("the client closed the connection")
@@ -109,23 +109,23 @@ class BodyTooLarge(ServiceError):
 
 
 class UnsupportedMediaType(ServiceError):
-    """The body is of no accepted kind, in another charset, or of several kinds at once. `detail`: which, a constant."""
+    """The body has no accepted media type, another charset, or several media types. `detail`: the cause, a constant."""
 
 
 class UnsupportedEncoding(ServiceError):
     def __init__(self) -> None:
-        super().__init__("send the body as it is, without Content-Encoding")
+        super().__init__("send the body without Content-Encoding")
 
 
 class RequestTimeout(ServiceError):
-    """The body did not come in within the time its client, or the service, allows."""
+    """The body did not arrive within the time that the client or the service allows."""
 
     def __init__(self) -> None:
         super().__init__("the request's body did not arrive in time; nothing was processed")
 
 
 class MalformedHttp(ServiceError):
-    """What came in is no HTTP/1.1 request, or one that two parsers could read differently. `detail`: a constant."""
+    """The bytes are no HTTP/1.1 request, or two parsers could read them differently. `detail`: a constant."""
 
     def __init__(self, detail: str = "this is not a well-formed HTTP/1.1 request; the connection is closed") -> None:
         super().__init__(detail)
@@ -142,25 +142,25 @@ class HeadTooLarge(ServiceError):
 
 
 class BodyInPieces(ServiceError):
-    """A chunked body is mostly chunk sizes: reading it would cost far more than its content is worth."""
+    """A chunked body consists mostly of chunk sizes: reading it would cost far more than its content justifies."""
 
     def __init__(self) -> None:
-        super().__init__("the body comes in too many small chunks; send larger ones, or declare its length")
+        super().__init__("the body has too many small chunks; send larger ones, or declare its length")
 
 
 class TooManyConnections(ServiceError):
-    """Every connection that may be open has a request at work."""
+    """Every allowed connection is open and has a request in progress."""
 
     def __init__(self) -> None:
         super().__init__("too many connections are open; try again after Retry-After seconds")
 
 
 class InvalidHeader(ServiceError):
-    """A request header this API reads is not well-formed. Names the header, not its value."""
+    """A request header that this API reads is malformed. The message names the header, not its value."""
 
 
 class MalformedJson(ServiceError):
-    """Not JSON as RFC 8259 has it, or JSON that is not read. `detail`: a constant, and the place where it is known."""
+    """Not JSON by RFC 8259, or JSON that is not accepted. `detail`: a constant, with the position where known."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -168,7 +168,7 @@ class MalformedJson(ServiceError):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing wrong with a request: where (known field names only), a stable code, and a sentence."""
+    """One error in a request: the field (known names only), a stable code, and a sentence."""
 
     field: str
     code: str
@@ -176,7 +176,7 @@ class FieldError:
 
 
 class InvalidRequest(ServiceError):
-    """JSON of another shape than the schema's."""
+    """The JSON does not match the schema."""
 
     def __init__(self, errors: tuple[FieldError, ...]) -> None:
         super().__init__("the request does not have the documented shape; see errors")
@@ -184,22 +184,23 @@ class InvalidRequest(ServiceError):
 
 
 class ReloadRefused(ServiceError):
-    """This bundle must not or cannot serve here; the one before goes on. The message says why, and names its folder."""
+    """This bundle must not or cannot serve here; the previous one continues. The message says why and names its
+    folder."""
 
 
 class ReloadRunning(ServiceError):
     def __init__(self) -> None:
-        super().__init__("another reload is under way; ask again when it is done")
+        super().__init__("another reload is in progress; try again when it is done")
 
 
 class NoSuchRoute(ServiceError):
     def __init__(self) -> None:
-        super().__init__("there is nothing at this path")
+        super().__init__("there is no resource at this path")
 
 
 class MethodNotAllowed(ServiceError):
     """`allow` is the value of the Allow header."""
 
     def __init__(self, allow: str) -> None:
-        super().__init__("this path answers other methods; see the Allow header")
+        super().__init__("this path does not allow this method; see the Allow header")
         self.allow = allow

@@ -1,6 +1,6 @@
-"""Where the process stands between start and stop, and how its last reload went; probes, metrics and status read it.
+"""The phase of the process between start and stop, and the result of its last reload.
 
-`app.py` and `routing/reload.py` move it.
+`app.py` and `routing/reload.py` change them; probes, metrics and status read them.
 """
 
 import time
@@ -17,7 +17,7 @@ WHY_NOT_READY: dict[Phase, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """A reload that ended `at` (Unix seconds). `cause`: why the model before it goes on; None: the new one serves."""
+    """A reload that ended `at` (Unix seconds). `cause`: why it was refused; None: the new model serves."""
 
     at: float
     cause: str | None
@@ -28,7 +28,7 @@ class Lifecycle:
         self.phase: Phase = "starting"
         self.last_reload: Reload | None = None
         self.served_since: float | None = None
-        """When the model took over that serves now, in Unix seconds; None: none does yet."""
+        """When the current model took over, in Unix seconds; None: no model serves yet."""
         self._fault: str | None = None
         self._started = time.monotonic()
 
@@ -38,7 +38,7 @@ class Lifecycle:
 
     @property
     def why_not_ready(self) -> str | None:
-        """Why no new ticket should be sent here, None: they should."""
+        """Why the service should get no new tickets; None: it is ready."""
         return WHY_NOT_READY.get(self.phase) or self._fault
 
     def ready(self) -> None:
@@ -48,14 +48,14 @@ class Lifecycle:
     def drain(self) -> None:
         self.phase = "draining"
 
-    def fault(self, why: str) -> None:
-        """Something that serves is broken and being replaced; what comes in nevertheless is still tried."""
-        self._fault = why
+    def set_fault(self, reason: str) -> None:
+        """A part is broken and being replaced. The service is not ready, but still processes incoming tickets."""
+        self._fault = reason
 
-    def healed(self) -> None:
+    def clear_fault(self) -> None:
         self._fault = None
 
-    def reloaded(self, cause: str | None = None) -> None:
+    def record_reload(self, cause: str | None = None) -> None:
         """A reload ended. `cause`: why it was refused; None: another model serves now."""
         self.last_reload = Reload(time.time(), cause)
         if cause is None:

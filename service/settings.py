@@ -1,7 +1,7 @@
-"""Every setting of the service, with its unit in its name and its reason beside it.
+"""All settings of the service, each with its unit in its name and its reason beside it.
 
-Read from the environment (`TICKET_ROUTER_<NAME>`) or from a flag of the same name (`cli.py` makes the flags from this
-class). Thresholds are not here: they come from the bundle.
+They are read from the environment (`TICKET_ROUTER_<NAME>`) or from a flag of the same name (`cli/flags.py` generates
+the flags from this class). Thresholds are not settings: they come from the bundle.
 """
 
 from pathlib import Path
@@ -32,91 +32,95 @@ class Settings(BaseSettings):
     """Folder of the bundle to serve; training's `promote` points `current` at the best one."""
 
     bundle_key: Path | None = None
-    """Public key of minisign: a bundle that it did not sign is refused, at start and at every reload. Unset: a bundle's
-    digests show that it is whole, not who made it."""
+    """Public key of minisign: a bundle without its signature is refused, at start and at every reload. Unset: the
+    digests of a bundle show that it is complete, not its origin."""
 
     host: str = "127.0.0.1"
-    """Address the public port listens on. Loopback, so that a bare run is seen by nobody else; images set 0.0.0.0."""
+    """Address the public port listens on. Loopback, so that other machines cannot reach a local run; images set
+    0.0.0.0."""
 
     port: Port = 8080
-    """Public port, the `/v1` API. 0 takes any free one and logs it."""
+    """Public port, the `/v1` API. 0 takes any free port and logs its number."""
 
     management_host: str = "127.0.0.1"
-    """Address the management port listens on, in images too. Probes and metrics ask for no key, so widen it only inside
-    a closed network."""
+    """Address the management port listens on, in images too. Probes and metrics need no key, so widen it only inside a
+    closed network."""
 
     management_port: Port = 9090
-    """Management port: metrics, probes, documentation, status. Apart, so that load on one can't hide the other."""
+    """Management port: metrics, probes, documentation, status. Separate, so that load on the public port does not block
+    it."""
 
     keys_file: Path | None = None
-    """File of the keys that callers must have, with their roles and rates; a mounted secret will do. It is followed
-    while the service runs. Unset: nobody needs a key."""
+    """File of the API keys with their roles and rates, for example a mounted secret. Changes apply while the service
+    runs. Unset: no key is needed."""
 
     device: Device = "auto"
-    """Where the model runs. `auto` takes a GPU that works, else the CPU; `cuda` and `tensorrt` refuse to start
-    without one."""
+    """Where the model runs. `auto` takes a working GPU, else the CPU; `cuda` and `tensorrt` refuse to start without a
+    GPU."""
 
     variant: VariantChoice = "auto"
-    """Which graph of the bundle runs. `auto` takes the fastest that passed its gates: fp16 on a GPU, int8 on a CPU."""
+    """Which graph of the bundle runs. `auto` takes the fastest graph that passed its gates: fp16 on a GPU, int8 on a
+    CPU."""
 
     state_dir: Path = Path("state")
-    """Folder for what the service keeps for itself: TensorRT's engines, where it is used."""
+    """Folder for the files that the service writes: the engines of TensorRT, where used."""
 
     runners: Count | None = None
-    """Model runs side by side. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (one running while the
-    next is handed over)."""
+    """Model runs in parallel. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (the next batch is
+    copied while one runs)."""
 
     intra_op_threads: Count | None = None
-    """Threads inside one model run. Unset: one, and more for a lone ticket. With this or `runners` set, a lone ticket
-    runs like any other."""
+    """Threads inside one model run. Unset: one, and more for a lone ticket, which runs while nothing else does. With
+    this or `runners` set, a lone ticket runs like any other."""
 
     max_batch_tokens: Count | None = None
-    """Padded tokens (rows x padded length) of one model run. Unset: 256 on a CPU, where larger batches gain nothing,
-    and 16384 on a GPU."""
+    """Most padded tokens (rows x padded length) of one model run. Unset: 256 on a CPU, where larger batches gain
+    nothing, and 16384 on a GPU."""
 
     cache_entries: Annotated[int, Field(ge=0)] = 10_000
-    """Answers remembered by the digest of their text, some 1 kB each: bulk mailings, alerts and retries are computed
-    once. 0 switches it off, and the sharing of equal texts in flight with it."""
+    """Most answers in the cache, by digest of their text, some 1 kB each: bulk mailings, alerts and retries are
+    computed once. 0 switches off the cache and the shared runs of equal texts in flight."""
 
     watch_seconds: Seconds | None = None
-    """How often to look whether `bundle` points elsewhere, and reload if so. Unset: only when told, by
+    """How often to check whether `bundle` points to another bundle, and reload it. Unset: reload only on
     `POST /admin/reload` or SIGHUP."""
 
     queue_tokens: Count = 16384
-    """Padded tokens that may wait before 429. About a second of work of a six-layer model on two cores, three on slow
-    ones: longer queues only turn into answers that come too late."""
+    """Most padded tokens that wait before 429. About one second of work of a six-layer model on two cores, three on
+    slow
+    cores: a longer queue only leads to answers that come too late."""
 
     queue_seconds: Seconds = 4.0
-    """Longest that a ticket may have to wait for its turn, at the pace measured lately, before 429: so long after a
-    flood all is as before. On fast models `queue_tokens` is the narrower of the two."""
+    """Longest expected wait in the queue, at the recent throughput, before 429: the service recovers from a flood
+    within this time. On fast models `queue_tokens` is the tighter limit."""
 
     max_connections: Count = 4000
-    """Connections open at once; one more takes the place of the one that has waited longest for its client.
-    Bounded by the limit of open files."""
+    """Most open connections; a new one replaces the connection that has waited longest for its client. Bounded by the
+    limit of open files."""
 
     max_body_bytes: Count = 1_000_000
-    """Largest request body, declared or chunked; above it 413. A mail's text is far below, its attachments are not
-    read."""
+    """Largest request body, declared or chunked; a larger one gets 413. The text of a mail is far smaller, and its
+    attachments are not read."""
 
     max_batch_body_bytes: Count = 4_000_000
-    """Largest body of `/v1/route/batch`. Its JSON is parsed in one go, some 5 ms per megabyte."""
+    """Largest body of `/v1/route/batch`. Its JSON is parsed in one step, some 5 ms per megabyte."""
 
     max_batch_tickets: Count = 256
-    """Most tickets in one `/v1/route/batch`; larger ones would outlast the request timeout on a small machine."""
+    """Most tickets in one `/v1/route/batch`; a larger batch would exceed its timeout on a small machine."""
 
     request_timeout_seconds: Seconds = 10.0
-    """Longest a request's body may be on its way (408) and its ticket may wait for its turn (504), together; also the
-    cap on a client's own `X-Request-Timeout`."""
+    """Longest time to receive a request's body (408) and to wait in the queue (504), together; also the upper limit of
+    a client's `X-Request-Timeout`."""
 
     batch_timeout_seconds: Seconds = 60.0
-    """The same for `/v1/route/batch`, whose tickets wait for each other too."""
+    """The same for `/v1/route/batch`, whose tickets also wait for each other."""
 
     drain_seconds: Seconds = 20.0
-    """Longest a stopping service waits for requests in flight; keep it below the orchestrator's kill timeout."""
+    """Longest time a stopping service waits for requests in flight; keep it below the orchestrator's kill timeout."""
 
     traces: bool = False
-    """Send spans of every request and its stages by OTLP over HTTP. Where to, how many and under which name: by
-    OpenTelemetry's own OTEL_* variables. Needs the dependency group `traces`."""
+    """Send spans of every request and its stages by OTLP over HTTP. The OTEL_* variables of OpenTelemetry set endpoint,
+    sampling and service name. Needs the dependency group `traces`."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """`info` has one line per request; `warning` only what a person should see."""
+    """`info` logs one line per request; `warning` only events that need attention."""

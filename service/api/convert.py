@@ -91,8 +91,8 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
         queue_tokens=engine.batcher.tokens,
         queue_tokens_limit=engine.batcher.capacity,
         cache_entries=len(engine.answers),
-        golden_rows=engine.replayed.rows,
-        golden_largest_difference=engine.replayed.largest_difference,
+        golden_rows=engine.golden_replay.rows,
+        golden_largest_difference=engine.golden_replay.largest_difference,
     )
 
 

@@ -153,7 +153,7 @@ class Api:
             self._access.take_more(caller_of(request.scope), len(tickets) - 1)
             add_log_fields(request.scope, tickets=len(tickets))
             context = replace(context, allowance=Allowance(BATCH_SECONDS))
-            with self._router.one_model() as engine:  # one answer names one version, also during a reload
+            with self._router.lease_engine() as engine:  # one answer names one version, also during a reload
                 results = await self._decide_all(engine, tickets, context)
         return _json(self._batch_out(results, request.state.request_id))
 
@@ -219,7 +219,7 @@ class Api:
     def _item_out(self, result: Decision | ServiceError, request_id: str) -> Decided | Refused:
         if isinstance(result, Decision):
             return Decided(decision=decision_out(result))
-        self._metrics.rejected(kind_of(result).code)
+        self._metrics.count_rejection(kind_of(result).code)
         return Refused(error=problem_of(result, request_id))
 
 

@@ -82,7 +82,7 @@ class Observe:
         template = str(scope.get(TEMPLATE) or getattr(scope.get("route"), "path", ""))
         route = template if template in self._routes else UNMATCHED
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-        self._metrics.request(route, method, code, now - scope.get(BODY_ENDED, started))
+        self._metrics.record_request(route, method, code, now - scope.get(BODY_ENDED, started))
         said = log_fields(scope)
         _log.info("request", route=route, method=method, code=code, seconds=round(now - started, 4), **said)
         if recording is not None:
@@ -137,10 +137,10 @@ async def translate(_request: Request, error: Exception) -> Response:
 def _end(recording: Recording, route: str, method: str, code: int, said: Mapping[str, Any]) -> None:
     """By OpenTelemetry's conventions for HTTP servers, without what a client wrote: path, query, address."""
     known = method in METHODS
-    recording.note({"http.request.method": method if known else "_OTHER", "http.response.status_code": code})
+    recording.set_attributes({"http.request.method": method if known else "_OTHER", "http.response.status_code": code})
     if route != UNMATCHED:
-        recording.note({"http.route": route})
+        recording.set_attributes({"http.route": route})
     if "tickets" in said:
-        recording.note({"ticket_router.tickets": said["tickets"]})
+        recording.set_attributes({"ticket_router.tickets": said["tickets"]})
     name = " ".join((method if known else "HTTP", *([route] if route != UNMATCHED else [])))
     recording.end(name, problem=said.get("problem"), failed=code >= INTERNAL.status)

@@ -1,1 +1,1 @@
-"""From token ids to logits: packing, running, and the plan of how this machine runs them best."""
+"""From token ids to logits: queue, batches, onnxruntime sessions, and the plan for this machine."""

@@ -1,7 +1,7 @@
-"""Collects encodings and runs them together: no timer, a batch is whatever waits when a runner frees up.
+"""Dynamic batching without a timer: when a runner becomes free, the waiting entries form the next batch.
 
-`router.py` submits, `packing.py` chooses, a runner's thread computes. All bookkeeping happens on the event loop, so
-there are no locks. Every submitted entry is settled exactly once: with its logits, or with the error that says why not.
+`routing/router.py` submits, `packing.py` selects, the thread of a runner computes. All bookkeeping happens on the event
+loop, so there are no locks. Every submitted entry is settled exactly once, with its logits or with an error.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -18,24 +19,24 @@ from service.context import RequestContext
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown, within_bounds
 from service.inference.cache import Answer
 from service.inference.entries import Entry, Run, Waiter, fail, record_wait
-from service.inference.packing import Packing, Waiting
+from service.inference.packing import Packing, WaitingEntries
 from service.inference.throughput import Throughput
 from service.metrics.batch_report import BatchReport
-from service.tracing.recording import current
+from service.tracing.recording import current_recording
 
 Infer = Callable[[Sequence[Encoding], bool], Logits]
-"""Encodings in, logits out, shape [rows, labels]; and whether they may take the whole machine, since nothing else runs.
-Called in a runner's thread."""
+"""Maps encodings to logits, shape [rows, labels]. The flag marks a lone run, which may use all cores because nothing
+else runs. Called in the thread of a runner."""
 
-_NOTHING: Logits = np.empty((0, 0), dtype=np.float32)
+_NO_LOGITS: Logits = np.empty((0, 0), dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may run together, wait, and run side by side.
+    """Limits for the batch, the queue and the parallel runs.
 
-    `queue_seconds`: the longest that an entry may have to wait for its turn. `lone_tokens`: an entry of at least this
-    padded length that finds nothing else to do is run as a lone one.
+    `queue_seconds`: longest expected wait of an entry in the queue. `lone_tokens`: an entry of at least this padded
+    length runs as a lone one when nothing else waits or runs.
     """
 
     packing: Packing
@@ -47,21 +48,21 @@ class Limits:
 
 
 class Batcher:
-    """Queue, scheduler and settling of one model. Use from one event loop only."""
+    """Queue and scheduler of one model. Use from one event loop only."""
 
     def __init__(
         self,
         infer: Infer,
         limits: Limits,
         on_batch: Callable[[BatchReport], None],
-        remember: Callable[[bytes, Answer], None] = lambda _key, _answer: None,
+        store_answer: Callable[[bytes, Answer], None] = lambda _key, _answer: None,
     ) -> None:
         self._infer = infer
         self._limits = limits
         self._on_batch = on_batch
-        self._remember = remember
-        self._waiting: Waiting[Entry] = Waiting(limits.packing)
-        self._shared: dict[bytes, Entry] = {}
+        self._store_answer = store_answer
+        self._waiting: WaitingEntries[Entry] = WaitingEntries(limits.packing)
+        self._by_key: dict[bytes, Entry] = {}
         self._executor = ThreadPoolExecutor(limits.runners, thread_name_prefix="runner")
         self._running: set[asyncio.Future[Logits]] = set()
         self._scheduled = False
@@ -78,24 +79,26 @@ class Batcher:
 
     @property
     def capacity(self) -> int:
-        """Tokens of one caller alone that may wait now: what is run within `queue_seconds`, at most `queue_tokens`.
+        """Most tokens that may wait now for a single caller: the tokens run within `queue_seconds`, up to
+        `queue_tokens`.
 
-        At least the longest ticket's, however slow the last run was: an empty queue takes it, and autoscaling divides
-        by this.
+        At least the length of the longest ticket, even after a slow run: an empty queue accepts that ticket, and
+        autoscaling divides by this number.
         """
-        pace = self._throughput.tokens_per_second
+        throughput = self._throughput.tokens_per_second
         limits = self._limits
-        paced = max(int(pace * limits.queue_seconds), limits.max_tokens)
-        return min(limits.queue_tokens, paced) if pace else limits.queue_tokens
+        if not throughput:
+            return limits.queue_tokens
+        return min(limits.queue_tokens, max(int(throughput * limits.queue_seconds), limits.max_tokens))
 
     def check(self, context: RequestContext, length: int = 0) -> None:
-        """Whether an entry of this padded length would be accepted now: callers ask before they spend work on making
-        one, and do not know its length then.
+        """Check that an entry of this padded length would be accepted now. Callers check before they create an entry,
+        when its length is still unknown.
 
         Raises:
             ShuttingDown: the batcher was closed.
-            DeadlinePassed: it is too late for any answer.
-            Overloaded: as many tokens wait as may, or of this caller's; or its turn would come too late.
+            DeadlinePassed: the deadline has passed.
+            Overloaded: the queue, or the caller's part of it, is full; or the entry would run too late.
         """
         if self._closed:
             raise ShuttingDown
@@ -103,42 +106,44 @@ class Batcher:
         if left <= 0:
             raise DeadlinePassed
         if not len(self._waiting):
-            return  # whatever was thought of the pace: somebody must find out
-        full = self._waiting.full(context.caller, self._limits.queue_tokens)
-        if full or self._too_late(context.caller, length, left):
-            raise Overloaded(self._retry_after(context))
+            return  # even if the estimated throughput is too low: only a run can correct the estimate
+        full = self._waiting.is_full(context.caller, self._limits.queue_tokens)
+        if full or self._is_too_late(context.caller, length, left):
+            # Retry when half of the tokens ahead of this caller are done.
+            tokens_ahead = self._waiting.tokens_ahead(context.caller)
+            raise Overloaded(within_bounds(self._throughput.seconds_for(tokens_ahead / 2)))
 
-    def shares(self, key: bytes) -> bool:
-        """Whether an entry with this key waits or runs, so that `join` would find it."""
-        return key in self._shared
+    def has_entry(self, key: bytes) -> bool:
+        """Whether an entry with this key waits or runs, so that `join` works."""
+        return key in self._by_key
 
     async def join(self, key: bytes, context: RequestContext) -> Answer:
-        """Wait, as `submit` does, for an entry that another caller submitted under this key: a full queue is no
-        obstacle."""
-        return await self._wait(self._shared[key], context.deadline)
+        """Wait, as `submit` does, for the entry that another caller submitted with this key, even if the queue is
+        full."""
+        return await self._wait(self._by_key[key], context.deadline)
 
     async def submit(self, encoding: Encoding, context: RequestContext, key: bytes | None = None) -> Answer:
-        """Wait for this encoding's answer.
+        """Queue this encoding and wait for its answer.
 
-        Callers with the same `key` share one run. One who is cancelled or late leaves; the entry leaves the queue with
-        its last caller, and its neighbours in a batch don't notice.
+        Callers with the same `key` share one run. A cancelled or late caller stops waiting; the entry leaves the queue
+        with its last caller, without effect on the other entries of a batch.
 
         Raises:
-            Overloaded, DeadlinePassed, ShuttingDown: not run.
-            InferenceFailed: run, and the model raised.
+            Overloaded, DeadlinePassed, ShuttingDown: the entry was not run.
+            InferenceFailed: the model raised.
         """
-        entry = self._shared.get(key) if key is not None else None
+        entry = self._by_key.get(key) if key is not None else None
         return await self._wait(entry or self._enqueue(encoding, context, key), context.deadline)
 
     def refuse(self) -> None:
-        """From now on refuse everything that does not run yet, waiting or new."""
+        """Refuse all waiting entries, and new ones from now on."""
         self._closed = True
         for entry in self._waiting.take_all():
-            self._settled(entry)
+            self._release_key(entry)
             entry.fail(ShuttingDown)
 
     async def close(self) -> None:
-        """Refuse what waits, let what runs finish, and give the threads back."""
+        """Refuse waiting entries, let runs finish, and end the threads."""
         self.refuse()
         if self._running:
             await asyncio.wait(self._running)
@@ -149,9 +154,12 @@ class Batcher:
         self.check(context, length)
         entry = Entry(encoding, key, length, time.perf_counter(), context.caller)
         if key is not None:
-            self._shared[key] = entry
+            self._by_key[key] = entry
         self._waiting.add(entry, entry.caller)
-        self._schedule()
+        if not self._scheduled:
+            # Dispatch at the end of this loop iteration, so that entries of one iteration are packed together.
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
         return entry
 
     async def _wait(self, entry: Entry, deadline: float) -> Answer:
@@ -159,113 +167,93 @@ class Batcher:
         reply: asyncio.Future[Answer] = loop.create_future()
         waiter = Waiter(reply, deadline, loop.call_at(deadline, self._expire, entry, reply))
         entry.waiters.append(waiter)
-        recording, since = current(), time.perf_counter()
+        recording, started = current_recording(), time.perf_counter()
         try:
             return await reply
         finally:
             waiter.timer.cancel()
             entry.waiters.remove(waiter)
-            self._drop_if_left(entry)
+            if not entry.waiters and self._waiting.discard(entry):
+                self._release_key(entry)
             if recording is not None:
-                record_wait(recording, since, entry.report)
+                record_wait(recording, started, entry.report)
 
     def _expire(self, entry: Entry, reply: "asyncio.Future[Answer]") -> None:
-        # Only what still waits: a run under way is answered late rather than thrown away.
+        # Only while the entry waits: a running entry is answered late rather than discarded.
         if entry in self._waiting:
             fail(reply, DeadlinePassed)
 
-    def _drop_if_left(self, entry: Entry) -> None:
-        if not entry.waiters and self._waiting.discard(entry):
-            self._settled(entry)
-
-    def _settled(self, entry: Entry) -> None:
-        """From now on nobody joins it."""
-        if entry.key is not None and self._shared.get(entry.key) is entry:
-            del self._shared[entry.key]
-
-    def _schedule(self) -> None:
-        """Dispatch at the end of this turn of the loop, so that what arrives in one turn is packed together."""
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._dispatch)
+    def _release_key(self, entry: Entry) -> None:
+        """No caller joins this entry from now on."""
+        if entry.key is not None and self._by_key.get(entry.key) is entry:
+            del self._by_key[entry.key]
 
     def _dispatch(self) -> None:
         self._scheduled = False
-        while len(self._waiting) and (free := self._free()) > 0:
-            self._start(self._waiting.take(free))
-
-    def _free(self) -> int:
-        """Runners that can be given a batch. When all are busy and a full batch waits, one more is made ready: nothing
-        that comes later could improve it, and the runner that takes it need not wait for the loop."""
-        free = self._limits.runners - len(self._running)
-        full = self._waiting.tokens >= self._limits.packing.max_tokens
-        return 1 if free == 0 and full else free
-
-    def _start(self, entries: list[Entry]) -> None:
-        run = Run(entries, self._is_lone(entries))
-        future = asyncio.get_running_loop().run_in_executor(self._executor, self._compute, run)
-        self._running.add(future)
-        future.add_done_callback(lambda done: self._finish(run, done))
+        loop, limits = asyncio.get_running_loop(), self._limits
+        while len(self._waiting):
+            free_runners = limits.runners - len(self._running)
+            if free_runners == 0 and self._waiting.tokens >= limits.packing.max_tokens:
+                # Prepare one full batch ahead: later entries could not improve it, and the next free runner takes it
+                # without waiting for the loop.
+                free_runners = 1
+            if free_runners <= 0:
+                return
+            entries = self._waiting.take(free_runners)
+            alone = len(entries) == 1 and not self._running and not len(self._waiting)
+            lone = alone and limits.lone_tokens is not None and entries[0].length >= limits.lone_tokens
+            run = Run(entries, lone)
+            future = loop.run_in_executor(self._executor, self._compute, run)
+            self._running.add(future)
+            future.add_done_callback(partial(self._finish, run))
 
     def _compute(self, run: Run) -> Logits:
-        # The loop's own clock, read past its cache: the loop may have been busy since it last looked.
-        encodings = run.begin(time.monotonic())
-        return self._infer(encodings, run.lone) if encodings else _NOTHING
-
-    def _is_lone(self, entries: list[Entry]) -> bool:
-        least = self._limits.lone_tokens
-        alone = len(entries) == 1 and not self._running and not len(self._waiting)
-        return least is not None and alone and entries[0].length >= least
+        # `loop.time()` is cached per iteration and the loop may have been busy: read the same clock directly.
+        encodings = run.start(time.monotonic())
+        return self._infer(encodings, run.lone) if encodings else _NO_LOGITS
 
     def _finish(self, run: Run, future: "asyncio.Future[Logits]") -> None:
         self._running.discard(future)
-        for entry in run.left_out:
-            self._leave_out(entry)
+        for entry in run.skipped:
+            if entry.is_awaited(time.monotonic()) and not self._closed:
+                self._waiting.add(entry, entry.caller)  # a caller joined after the runner had skipped the entry
+            else:
+                self._release_key(entry)
+                entry.fail(ShuttingDown if self._closed else DeadlinePassed)
         report = self._settle(run, future) if run.entries else None
         self._dispatch()
         if report is not None:
             run.entries[0].context.run(self._on_batch, report)
 
-    def _leave_out(self, entry: Entry) -> None:
-        if entry.wanted(time.monotonic()) and not self._closed:
-            self._waiting.add(entry, entry.caller)  # someone joined it after the runner had found nobody waiting
-        else:
-            self._settled(entry)
-            entry.fail(ShuttingDown if self._closed else DeadlinePassed)
-
     def _settle(self, run: Run, future: "asyncio.Future[Logits]") -> BatchReport:
-        error = _error_of(future, len(run.entries))
+        error = _run_error(future, len(run.entries))
         report = run.report(error)
         for entry in run.entries:
-            self._settled(entry)
+            self._release_key(entry)
             entry.report = report
         if error is None:
-            # A lone run has the whole machine, others their part of it.
-            self._throughput.learn(report.padded_tokens, report.seconds, 1 if run.lone else self._limits.runners)
+            # A lone run uses all cores, other runs a part of them.
+            self._throughput.record_run(report.padded_tokens, report.seconds, 1 if run.lone else self._limits.runners)
             for entry, row in zip(run.entries, future.result(), strict=True):
                 answer = entry.deliver(row)
-                if entry.key is not None:  # now, and not when its caller's turn comes: nobody may miss both
-                    self._remember(entry.key, answer)
+                if entry.key is not None:  # in the same step as the key's release: no caller may miss both
+                    self._store_answer(entry.key, answer)
         else:
             for entry in run.entries:
                 entry.fail(InferenceFailed)
         return report
 
-    def _too_late(self, caller: str | None, length: int, left: float) -> bool:
-        """Whether the turn of an entry would come too late, or its answer, with so many seconds left for it."""
-        turn = self._throughput.seconds(self._waiting.ahead(caller, length))
-        answer = turn + self._throughput.seconds(length * self._limits.runners)
-        return turn > self._limits.queue_seconds or (turn > 0 and answer > left)
-
-    def _retry_after(self, context: RequestContext) -> float:
-        """When half of what is ahead of this caller will be done."""
-        return within_bounds(self._throughput.seconds(self._waiting.ahead(context.caller) / 2))
+    def _is_too_late(self, caller: str | None, length: int, left: float) -> bool:
+        """Whether an entry would wait too long, or be answered after its deadline, which is `left` seconds away."""
+        start = self._throughput.seconds_for(self._waiting.tokens_ahead(caller, length))
+        end = start + self._throughput.seconds_for(length * self._limits.runners)
+        return start > self._limits.queue_seconds or (start > 0 and end > left)
 
 
-def _error_of(future: "asyncio.Future[Logits]", rows: int) -> BaseException | None:
+def _run_error(future: "asyncio.Future[Logits]", rows: int) -> BaseException | None:
     if future.cancelled():
         return asyncio.CancelledError()
     error = future.exception()
     if error is None and len(future.result()) != rows:
-        return ValueError(f"the runner gave {len(future.result())} rows for {rows}")
+        return ValueError(f"the runner returned {len(future.result())} rows for {rows}")
     return error

@@ -1,6 +1,7 @@
-"""What the model said lately, by text: bulk mailings, alerts and retries are computed once.
+"""Cache of model answers by text: bulk mailings, alerts and retries are computed once.
 
-`router.py` asks here before it encodes a text. An engine has answers of its own, so none outlives its bundle.
+`routing/router.py` looks here before it encodes a text. Each engine has its own cache, so no answer outlives its
+bundle.
 """
 
 import hashlib
@@ -12,12 +13,12 @@ import numpy as np
 from models.scoring import Logits
 
 _DIGEST_BYTES = 32
-"""As long as SHA-256's: whoever writes the mails must not be able to make two texts with one digest."""
+"""As long as SHA-256: the author of a mail must not be able to create two texts with the same digest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model said of one text: its logits, shape [labels], and what it saw of it."""
+    """The model's answer for one text: logits, shape [labels], number of tokens, and whether the text was truncated."""
 
     logits: Logits
     tokens: int
@@ -25,12 +26,12 @@ class Answer:
 
 
 def digest(text: str) -> bytes:
-    """The name a prepared text goes by; the text itself is not kept."""
+    """The cache key of a prepared text; the text itself is not stored."""
     return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
 
 
 class ResponseCache:
-    """A bounded memory of answers, the longest unused forgotten first. `limit` 0 keeps none."""
+    """A bounded LRU cache. `limit` 0 stores nothing."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -46,10 +47,11 @@ class ResponseCache:
         return answer
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Keep an answer. One that is no number is not kept: the next run of that text may give one."""
+        """Store an answer. Logits that are not finite are not stored: the next run of that text may give finite
+        ones."""
         if not self.limit or not np.isfinite(answer.logits).all():
             return
-        # A row is a view of its whole batch, which must not live as long as its smallest part.
+        # A row is a view of the array of its batch: without a copy, every row would keep its batch in memory.
         self._answers[key] = Answer(answer.logits.copy(), answer.tokens, answer.truncated)
         if len(self._answers) > self.limit:
             self._answers.popitem(last=False)

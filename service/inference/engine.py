@@ -1,7 +1,7 @@
-"""`Engine`: one bundle ready to answer: opened, loaded, its golden rows replayed on the sessions that will serve.
+"""`Engine`: a bundle that is opened, loaded and checked by replaying its golden rows on the sessions that will serve.
 
-`routing/reload.py` opens one at start and at every reload, `routing/router.py` asks it. It never changes; another
-bundle is another engine.
+`routing/reload.py` opens an engine at start and at every reload, `routing/router.py` uses it. An engine is immutable;
+another bundle needs a new engine.
 """
 
 import functools
@@ -23,7 +23,13 @@ from service.decision import ModelIdentity
 from service.inference.batcher import Batcher, Limits
 from service.inference.cache import ResponseCache
 from service.inference.hardware import this_machine
-from service.inference.onnx_session import DeviceError, Runner, cuda_offered, faults_of, open_runner
+from service.inference.onnx_session import (
+    DeviceError,
+    Runner,
+    cuda_offered,
+    open_runner,
+    runtime_errors_as_bundle_error,
+)
 from service.inference.packing import Packing
 from service.inference.plan import Plan, choose_plan
 from service.metrics.batch_report import BatchReport
@@ -35,7 +41,7 @@ _log = structlog.get_logger()
 
 
 class OpeningStopped(TicketRouterError):
-    """Opening a bundle was given up, for no fault of the bundle."""
+    """Opening a bundle was stopped for a reason other than the bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,11 @@ class Engine:
     answers: ResponseCache
     limits: Limits
     model: ModelIdentity
-    replayed: Replay
+    golden_replay: Replay
 
     @property
     def provider(self) -> str:
-        return self.sessions.side_by_side.provider
+        return self.sessions.shared.provider
 
     async def close(self) -> None:
         await self.batcher.close()
@@ -59,105 +65,106 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The loaded graph: for runs side by side, and once more on more threads for a ticket that has no company."""
+    """The loaded graph: a session for parallel runs, and an optional one with more threads for a lone ticket."""
 
-    side_by_side: Runner
+    shared: Runner
     lone: Runner | None
 
     def run(self, batch: Batch, *, lone: bool = False) -> Logits:
         """Logits of a padded batch, float32, shape [rows, labels]."""
-        return (self.lone if lone and self.lone else self.side_by_side).run(batch)
+        return (self.lone if lone and self.lone else self.shared).run(batch)
 
 
 def open_engine(
     settings: Settings,
     on_batch: Callable[[BatchReport], None],
-    bundle: Bundle | Path,
+    source: Bundle | Path,
     *,
-    idle: float = 0,
+    pause_ratio: float = 0,
     stop: threading.Event | None = None,
 ) -> Engine:
-    """Verify, load and replay; takes seconds, so call it in a thread.
+    """Verify and load a bundle and replay its golden rows. Takes seconds, so call it in a thread.
 
     Args:
-        settings: they decide the plan.
-        on_batch: told of every finished run, on the event loop.
-        bundle: where it lies, or one that is open already.
-        idle: seconds of rest per second of replaying: beside a service under load, the cores are its own.
-        stop: when it is set, all this is given up.
+        settings: determine the plan.
+        on_batch: called on the event loop after every run.
+        source: folder of the bundle, or an open bundle.
+        pause_ratio: seconds of pause per second of replaying, to leave the cores to a service under load.
+        stop: an event that stops the opening.
 
     Raises:
-        BundleError: the bundle is missing, damaged, foreign, not signed as the settings ask, or its golden rows come
-            out differently here.
-        DeviceError: the device asked for is not there.
-        PlanError: the settings ask for what this machine or bundle cannot do.
-        OpeningStopped: `stop` was set meanwhile.
+        BundleError: the bundle is missing, damaged, incompatible, not signed as the settings require, or the replay of
+            its golden rows gives other results here.
+        DeviceError: the requested device is not available.
+        PlanError: the settings are impossible on this machine or with this bundle.
+        OpeningStopped: `stop` was set.
     """
     stop = stop or threading.Event()
-    opened = open_bundle(bundle, settings.bundle_key) if isinstance(bundle, Path) else bundle
+    bundle = open_bundle(source, settings.bundle_key) if isinstance(source, Path) else source
     machine = this_machine()
 
     def load(device: str) -> tuple[Plan, Sessions]:
-        plan = choose_plan(settings, opened, machine, device)
-        return plan, load_sessions(opened, plan, device, settings.state_dir / "tensorrt")
+        plan = choose_plan(settings, bundle, machine, device)
+        return plan, load_sessions(bundle, plan, device, settings.state_dir / "tensorrt")
 
-    plan, sessions = on_device(settings.device, load)
-    replayed = _replay(opened, sessions, plan, idle, stop)
+    plan, sessions = with_cpu_fallback(settings.device, load)
+    golden_replay = _replay(bundle, sessions, plan, pause_ratio, stop)
 
     def infer(encodings: Sequence[Encoding], lone: bool) -> Logits:
-        return sessions.run(opened.encoder.batch(encodings), lone=lone)
+        return sessions.run(bundle.encoder.batch(encodings), lone=lone)
 
-    limits = _limits(settings, plan, opened.encoder.max_tokens)
-    model = ModelIdentity(opened.version, plan.variant, opened.manifest.text_version)
+    limits = Limits(
+        packing=Packing(plan.max_batch_tokens, plan.max_padding),
+        queue_tokens=settings.queue_tokens,
+        queue_seconds=settings.queue_seconds,
+        runners=plan.runners,
+        max_tokens=bundle.encoder.max_tokens,
+        lone_tokens=plan.lone_tokens if plan.lone_threads else None,
+    )
+    model = ModelIdentity(bundle.version, plan.variant, bundle.manifest.text_version)
     answers = ResponseCache(settings.cache_entries)
     batcher = Batcher(infer, limits, on_batch, answers.put)
-    return Engine(opened, sessions, plan, batcher, answers, limits, model, replayed)
+    return Engine(bundle, sessions, plan, batcher, answers, limits, model, golden_replay)
 
 
-def on_device(device: str, attempt: Callable[[str], T]) -> T:
-    """Do it on this device; `auto` falls back to the CPU where a GPU is offered but does not start."""
+def with_cpu_fallback(device: str, load: Callable[[str], T]) -> T:
+    """Load on this device; `auto` falls back to the CPU if onnxruntime supports a GPU that does not start."""
     if device == "auto" and cuda_offered():
         try:
-            return attempt("cuda")
+            return load("cuda")
         except DeviceError as error:
-            _log.warning("no GPU after all, the CPU serves", cause=str(error))
-            return attempt("cpu")
-    return attempt("cpu" if device == "auto" else device)
+            _log.warning("GPU does not start, falling back to the CPU", cause=str(error))
+            return load("cpu")
+    return load("cpu" if device == "auto" else device)
 
 
 def load_sessions(bundle: Bundle, plan: Plan, device: str, engines: Path | None = None) -> Sessions:
-    """Load the plan's graph, as many times as it needs.
+    """Load the graph of the plan, once or twice.
 
     Raises:
         BundleError, DeviceError: as `open_runner`.
     """
     graph = bundle.read(bundle.model(plan.variant).file)
 
-    def load(threads: int) -> Runner:
+    def open_session(threads: int) -> Runner:
         return open_runner(graph, device, threads, engines)
 
     lone = plan.lone_threads if plan.lone_threads != plan.intra_op_threads else None
-    return Sessions(load(plan.intra_op_threads), load(lone) if lone else None)
+    return Sessions(open_session(plan.intra_op_threads), open_session(lone) if lone else None)
 
 
-def _replay(bundle: Bundle, sessions: Sessions, plan: Plan, idle: float, stop: threading.Event) -> Replay:
-    """Replay on every session: they run other threads, so each must show that it gives the same."""
+def _replay(bundle: Bundle, sessions: Sessions, plan: Plan, pause_ratio: float, stop: threading.Event) -> Replay:
+    """Replay on every session: the number of threads differs, so each must show that its results are the same."""
 
     def infer(batch: Batch, *, lone: bool = False) -> Logits:
         started = time.perf_counter()
         logits = sessions.run(batch, lone=lone)
-        if stop.wait(idle * (time.perf_counter() - started)):
+        if stop.wait(pause_ratio * (time.perf_counter() - started)):
             raise OpeningStopped("the service is stopping")
         return logits
 
     tolerance = bundle.model(plan.variant).tolerance
-    with faults_of(bundle.version):
+    with runtime_errors_as_bundle_error(bundle.version):
         if sessions.lone:
             replay(bundle, functools.partial(infer, lone=True), tolerance)
         return replay(bundle, infer, tolerance)
-
-
-def _limits(settings: Settings, plan: Plan, max_tokens: int) -> Limits:
-    packing = Packing(plan.max_batch_tokens, plan.max_padding)
-    lone = plan.lone_tokens if plan.lone_threads else None
-    return Limits(packing, settings.queue_tokens, settings.queue_seconds, plan.runners, max_tokens, lone)

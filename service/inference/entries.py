@@ -1,6 +1,6 @@
-"""What waits and what runs: an entry with its callers, one run of several entries, and the report of a finished run.
+"""The data of the batcher: an entry with its waiting callers, a run of several entries, the report of a finished run.
 
-`batcher.py` moves them. Replies are settled on the event loop only; a runner's thread just looks whether they are.
+Used by `batcher.py`. Replies are settled on the event loop only; the thread of a runner only reads whether they are.
 """
 
 import asyncio
@@ -19,46 +19,46 @@ from service.tracing.recording import Recording
 
 @dataclass(eq=False, slots=True)
 class Waiter:
-    """One caller's reply channel, its deadline in the loop's time, and the timer for it.
+    """The reply for one caller, its deadline in the loop's time, and the timer of the deadline.
 
-    uvloop has no timers for what is less than half a millisecond away: then it is a plain handle, which has no `when`.
+    For less than half a millisecond uvloop creates no timer but a plain handle, which has no `when`.
     """
 
     reply: "asyncio.Future[Answer]"
     deadline: float
     timer: asyncio.Handle
 
-    def waits(self, now: float) -> bool:
-        """Whether its answer is still wanted at this moment of the loop's time."""
+    def is_waiting(self, now: float) -> bool:
+        """Whether the caller still waits for the answer; `now` in the loop's time."""
         return not self.reply.done() and self.deadline > now
 
 
 @dataclass(eq=False, slots=True)
 class Entry:
-    """One encoding to run, and all who wait for it: callers with the same text share it."""
+    """One encoding to run, and its waiting callers: callers with the same text share an entry."""
 
     encoding: Encoding
     key: bytes | None
     length: int
     submitted: float
     caller: str | None = None
-    """In whose name it waits: its first caller's, though others share it."""
+    """Name of the first caller, for fair queueing, even if other callers share the entry."""
     waiters: list[Waiter] = field(default_factory=list)
     context: Context = field(default_factory=copy_context)
-    """Its first caller's: what is said of its run is said under that caller's request id."""
+    """Of the first caller: log lines about the run carry the request id of that caller."""
     report: "BatchReport | None" = None
-    """Of the run it was in."""
+    """Report of the entry's run."""
 
-    def wanted(self, now: float) -> bool:
-        return any(waiter.waits(now) for waiter in self.waiters)
+    def is_awaited(self, now: float) -> bool:
+        return any(waiter.is_waiting(now) for waiter in self.waiters)
 
     def fail(self, kind: type[ServiceError]) -> None:
-        # One error object per caller: a shared one would gather all their tracebacks.
+        # One error object per caller: a shared one would collect the tracebacks of all callers.
         for waiter in self.waiters:
             fail(waiter.reply, kind)
 
     def deliver(self, logits: Logits) -> Answer:
-        """Hand the logits, shape [labels], to everyone who still waits."""
+        """Send the logits, shape [labels], to all callers that still wait."""
         answer = Answer(logits, len(self.encoding.ids), self.encoding.truncated)
         for waiter in self.waiters:
             if not waiter.reply.done():
@@ -68,19 +68,19 @@ class Entry:
 
 @dataclass(eq=False, slots=True)
 class Run:
-    """Entries handed to a runner together. Those nobody wants any more when its turn comes are left out."""
+    """Entries given to a runner together. Entries without a waiting caller at the start are skipped."""
 
     entries: list[Entry]
     lone: bool
-    left_out: list[Entry] = field(default_factory=list)
+    skipped: list[Entry] = field(default_factory=list)
     started: float = 0.0
 
-    def begin(self, now: float) -> Sequence[Encoding]:
-        """What is to be run now, `now` in the loop's time. Called in the runner's thread, once."""
-        wanted = [entry for entry in self.entries if entry.wanted(now)]
-        if len(wanted) < len(self.entries):
-            self.left_out = [entry for entry in self.entries if entry not in wanted]
-            self.entries = wanted
+    def start(self, now: float) -> Sequence[Encoding]:
+        """The encodings to run; `now` in the loop's time. Called once, in the thread of the runner."""
+        awaited = [entry for entry in self.entries if entry.is_awaited(now)]
+        if len(awaited) < len(self.entries):
+            self.skipped = [entry for entry in self.entries if entry not in awaited]
+            self.entries = awaited
         self.started = time.perf_counter()
         return [entry.encoding for entry in self.entries]
 
@@ -97,18 +97,18 @@ class Run:
         )
 
 
-def record_wait(recording: Recording, since: float, report: BatchReport | None) -> None:
-    """What a caller waited for, from `since` until now: its turn, and the run, if it came to one.
+def record_wait(recording: Recording, joined: float, report: BatchReport | None) -> None:
+    """Record the stages of a caller's wait, from `joined` until now: the queue, and the run if there was one.
 
-    Who joins an entry late waited for a part of it only. Moments are of `time.perf_counter`.
+    A caller that joined an entry late waited only for a part of these stages. Times are from `time.perf_counter`.
     """
     now = time.perf_counter()
-    started = now if report is None else report.started
-    if since < started:
-        recording.stage("queue", since, started)
+    run_started = now if report is None else report.started
+    if joined < run_started:
+        recording.add_stage("queue", joined, run_started)
     if report is not None:
         size = {"ticket_router.batch.rows": report.rows, "ticket_router.batch.tokens": report.padded_tokens}
-        recording.stage("infer", max(since, started), started + report.seconds, size)
+        recording.add_stage("infer", max(joined, run_started), run_started + report.seconds, size)
 
 
 def fail(reply: "asyncio.Future[Answer]", kind: type[ServiceError]) -> None:

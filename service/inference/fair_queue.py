@@ -1,69 +1,69 @@
-"""Whose turn it is when several callers have work waiting: each gets an equal share of the runners, whatever the others
-send, and what one leaves unused goes to the rest.
+"""Fair queueing between callers: each caller with waiting work gets an equal share of the runners; unused shares go to
+the other callers.
 
 Start-time fair queueing (Goyal, Vin and Cheng, "Start-time Fair Queueing", IEEE/ACM Transactions on Networking 5(5),
-1997): work is done in the order of its tags. One caller's tags follow each other by the cost of its work, so who sends
-much gets tags far ahead; who has nothing waiting begins where the others are served now. With one caller it is first
-come, first served.
+1997): work is served in the order of its tags. The tags of one caller increase by the cost of its work, so a caller
+that sends much gets high tags; a caller without waiting work starts at the tag that is served now. With one caller the
+order is first in, first out.
 """
 
 from collections import Counter
 
-GREED = 3
-"""A caller may have this many times as much waiting as there is room left: alone it can fill three quarters of a queue,
-and who comes then finds room (dynamic thresholds: Choudhury and Hahne, "Dynamic Queue Length Thresholds for
-Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking 6(2), 1998)."""
+FREE_SPACE_FACTOR = 3
+"""The waiting work of one caller may be at most this multiple of the free space: a single caller can fill three
+quarters of a queue, and the next caller still finds space (dynamic thresholds: Choudhury and Hahne, "Dynamic Queue
+Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on Networking 6(2), 1998)."""
 
 
 class FairQueue:
-    """Tags of what waits, and how much waits for whom. Costs are in any one unit."""
+    """Assigns tags and counts the waiting cost per caller. The unit of cost is up to the user."""
 
     def __init__(self) -> None:
         self.total = 0
-        self._served = 0
-        self._next: dict[str | None, int] = {}
+        self._served_tag = 0
+        self._next_tag: dict[str | None, int] = {}
         self._waiting: Counter[str | None] = Counter()
 
     @property
     def callers(self) -> int:
-        """How many have something waiting."""
+        """Number of callers with waiting work."""
         return len(self._waiting)
 
-    def begin(self, caller: str | None, cost: int) -> int:
-        """Work of this cost waits from now on. Returns its tag: the lowest is to be done first."""
-        tag = max(self._served, self._next.get(caller, 0))
-        self._next[caller] = tag + cost
+    def add(self, caller: str | None, cost: int) -> int:
+        """Add work of this cost. Returns its tag: the lowest tag is to be served first."""
+        tag = max(self._served_tag, self._next_tag.get(caller, 0))
+        self._next_tag[caller] = tag + cost
         self._waiting[caller] += cost
         self.total += cost
         return tag
 
     def serve(self, tag: int) -> None:
-        """Work with this tag is being done now; it still has to `leave`."""
-        self._served = max(self._served, tag)
+        """The work with this tag starts now; `remove` must follow."""
+        self._served_tag = max(self._served_tag, tag)
 
-    def leave(self, caller: str | None, cost: int) -> None:
-        """Work waits no more. When nothing does, nobody has had more than its share."""
+    def remove(self, caller: str | None, cost: int) -> None:
+        """The work does not wait any more. An empty queue forgets the past shares of all callers."""
         self.total -= cost
         self._waiting[caller] -= cost
         if not self._waiting[caller]:
             del self._waiting[caller]
         if not self.total:
-            self._next.clear()
-            self._served = 0
+            self._next_tag.clear()
+            self._served_tag = 0
 
-    def waiting(self, caller: str | None) -> int:
-        """How much of this caller's waits."""
+    def waiting_cost(self, caller: str | None) -> int:
+        """Cost of this caller's waiting work."""
         return self._waiting[caller]
 
-    def full(self, caller: str | None, limit: int) -> bool:
-        """Whether there is no room for more of this caller's in a queue with this limit. What is to be added does not
-        count: the largest has the same chance as the smallest. None, who is everybody, may fill all of it."""
-        room = limit - self.total
-        return room <= 0 or (caller is not None and self._waiting[caller] > GREED * room)
+    def is_full(self, caller: str | None, limit: int) -> bool:
+        """Whether this caller may not add work to a queue with this limit. The cost of the new work does not count, so
+        that large and small work have the same chance. The anonymous caller (None) may use the whole queue."""
+        free = limit - self.total
+        return free <= 0 or (caller is not None and self._waiting[caller] > FREE_SPACE_FACTOR * free)
 
-    def ahead(self, caller: str | None, cost: int = 0) -> int:
-        """How much will be done before work of this cost that this caller would add now: all its own, and of each
-        other's about as much as its own would be then."""
+    def cost_ahead(self, caller: str | None, cost: int = 0) -> int:
+        """Cost served before new work of this caller with this cost: all work of the caller, and about the same cost
+        (with the new work) of each other caller."""
         own = self._waiting[caller]
         others = sum(min(own + cost, waiting) for name, waiting in self._waiting.items() if name != caller)
         return own + others

@@ -1,6 +1,6 @@
-"""What this machine offers the process: its processor, cores by the cgroup's quota, and instruction sets.
+"""The hardware available to the process: processor, cores within the cgroup's quota, instruction sets.
 
-`plan.py` takes a bundle's graph and the number of runners by it.
+`plan.py` selects a graph of the bundle and the number of runners from it.
 """
 
 import math
@@ -12,12 +12,12 @@ from pathlib import Path
 _CGROUP = Path("/sys/fs/cgroup")
 _CPUINFO = Path("/proc/cpuinfo")
 _FLAG_KEYS = ("flags", "Features")
-"""What x86 and ARM kernels call the line of instruction sets."""
+"""Name of the line with the instruction sets, on x86 and on ARM."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What decides how fast a graph runs."""
+    """The hardware properties that determine the speed of a graph."""
 
     processor: str
     cores: int
@@ -30,19 +30,19 @@ def this_machine(cpuinfo: Path = _CPUINFO, cgroup: Path = _CGROUP) -> Machine:
 
 
 def usable_cores(cgroup: Path = _CGROUP) -> int:
-    """Whole cores, at least one. A quota of 1.5 cores gives one: a second busy thread would only be throttled."""
+    """Whole cores, at least one. A quota of 1.5 cores gives one: a second busy thread would be throttled."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroup)
     return max(1, allowed if quota is None else min(allowed, math.floor(quota)))
 
 
 def instructions(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
-    """The processor's instruction sets as Linux names them, e.g. `avx512_vnni`; none where no Linux tells."""
+    """The processor's instruction sets as Linux names them, e.g. `avx512_vnni`; empty on other systems."""
     return frozenset(next(iter(_values(cpuinfo, *_FLAG_KEYS)), "").split())
 
 
 def _values(cpuinfo: Path, *keys: str) -> list[str]:
-    """What stands behind these keys, one per core; nothing where there is no such file."""
+    """The values of these keys, one per core; empty if the file does not exist."""
     try:
         lines = cpuinfo.read_text("utf-8", errors="replace").splitlines()
     except OSError:
@@ -51,7 +51,7 @@ def _values(cpuinfo: Path, *keys: str) -> list[str]:
 
 
 def _quota(cgroup: Path) -> float | None:
-    """Cores by the cgroup's quota (version 2, else 1), None when it sets none."""
+    """Cores by the cgroup's quota (version 2, else 1); None without a quota."""
     try:
         if (cgroup / "cpu.max").exists():
             limit, period = (cgroup / "cpu.max").read_text().split()

@@ -1,11 +1,11 @@
-"""Token ids → logits with onnxruntime: knows neither text nor HTTP nor what the labels mean.
+"""Token ids → logits with onnxruntime, independent of text, HTTP and the meaning of the labels.
 
-`engine.py` opens one from a bundle's verified bytes; `batcher.py` calls `run` from its own threads, all of them on one
+`engine.py` opens a runner from the verified bytes of a bundle; `batcher.py` calls `run` from several threads on one
 session, which onnxruntime allows.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,25 +20,25 @@ from models.scoring import Logits
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
-LEADING = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
+PROVIDERS = {"cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
 _ERROR_SEVERITY = 3
 _INPUTS = frozenset({"input_ids", "attention_mask"})
 _NO_FOLDER = "/dev/null/no-folder"
-"""Cannot be made, for its parent is no folder."""
+"""Cannot exist: its parent is not a folder."""
 
 
 class DeviceError(TicketRouterError):
-    """The device asked for is not there."""
+    """The requested device is not available."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A loaded graph. `provider` is the one onnxruntime really took."""
+    """A loaded graph. `provider` is the execution provider that onnxruntime uses."""
 
     session: ort.InferenceSession
     provider: str
     bound: bool
-    """Whether inputs and outputs are bound to the device: one copy there and one back, made by onnxruntime."""
+    """Whether inputs and outputs are bound to the device: onnxruntime then copies once in each direction."""
 
     def run(self, batch: Batch) -> Logits:
         """Logits of a padded batch, float32, shape [rows, labels]."""
@@ -62,25 +62,30 @@ def open_runner(graph: bytes, device: str, intra_op_threads: int, engines: Path 
         graph: a verified ONNX file.
         device: "cpu", "cuda" or "tensorrt".
         intra_op_threads: threads inside one run.
-        engines: where TensorRT keeps the engines it builds; building one takes minutes.
+        engines: folder of the engines that TensorRT builds; building one takes minutes.
 
     Raises:
-        DeviceError: onnxruntime did not take the device (it only warns about that itself).
-        BundleError: onnxruntime cannot load the graph, or it is no sequence classifier.
+        DeviceError: onnxruntime does not use the device (onnxruntime itself would only warn).
+        BundleError: onnxruntime cannot load the graph, or the graph is not a sequence classifier.
     """
-    wanted = LEADING[device]
-    if wanted not in ort.get_available_providers():
-        raise DeviceError(f"device {device}: this onnxruntime has no {wanted}; install onnxruntime-gpu or use cpu")
-    session = _session(graph, _providers(device, engines), _options(intra_op_threads))
-    if session.get_providers()[0] != wanted:
-        raise DeviceError(f"device {device}: onnxruntime could not start {wanted}; check the driver, or use cpu")
-    _refuse_other_graphs(session)
-    return Runner(session, wanted, bound=device != "cpu")
+    provider = PROVIDERS[device]
+    if provider not in ort.get_available_providers():
+        raise DeviceError(f"device {device}: this onnxruntime has no {provider}; install onnxruntime-gpu or use cpu")
+    try:
+        session = ort.InferenceSession(graph, _options(intra_op_threads), providers=_providers(device, engines))
+    except Exception as error:  # onnxruntime raises a dozen classes of its own, without a common public base
+        raise BundleError(f"onnxruntime cannot load the bundle's graph ({type(error).__name__})") from error
+    if session.get_providers()[0] != provider:
+        raise DeviceError(f"device {device}: onnxruntime could not start {provider}; check the driver, or use cpu")
+    inputs = {node.name for node in session.get_inputs()}
+    if inputs != _INPUTS or "logits" not in {node.name for node in session.get_outputs()}:
+        raise BundleError("the bundle's graph is no sequence classifier: it has other inputs or outputs than expected")
+    return Runner(session, provider, bound=device != "cpu")
 
 
 @contextlib.contextmanager
-def faults_of(version: str) -> Iterator[None]:
-    """Inside, whatever onnxruntime makes of a graph that does not fit its tokenizer or labels is the bundle's fault.
+def runtime_errors_as_bundle_error(version: str) -> Iterator[None]:
+    """Convert errors of onnxruntime, as for a graph that does not fit the tokenizer or the labels, to a `BundleError`.
 
     Raises:
         BundleError: the graph cannot run.
@@ -98,7 +103,7 @@ def cuda_offered() -> bool:
 
 
 def _providers(device: str, engines: Path | None) -> list[Any]:
-    """The leading provider and those behind it: a few shape operators have no GPU kernel."""
+    """The provider of the device and its fallbacks: a few shape operators have no GPU kernel."""
     if device == "cpu":
         return [CPU]
     if device == "cuda":
@@ -107,32 +112,19 @@ def _providers(device: str, engines: Path | None) -> list[Any]:
     return [(TENSORRT, options), CUDA, CPU]
 
 
-def _session(graph: bytes, providers: Sequence[Any], options: ort.SessionOptions) -> ort.InferenceSession:
-    try:
-        return ort.InferenceSession(graph, options, providers=list(providers))
-    except Exception as error:  # onnxruntime raises a dozen classes of its own, without a common public base
-        raise BundleError(f"onnxruntime cannot load the bundle's graph ({type(error).__name__})") from error
-
-
 def _options(intra_op_threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = intra_op_threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = _ERROR_SEVERITY
-    # Shapes vary from batch to batch: a remembered memory pattern per shape only grows.
+    # Shapes vary from batch to batch: the cache of memory patterns per shape would only grow.
     options.enable_mem_pattern = False
     # Spinning workers burn cores while idle and starve the event loop: 0.95 against 3.39 CPU-seconds per 4 s.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    # The verified bytes are all there is of the graph: onnxruntime would read its weights from files of the working
-    # folder if it said so. And ONNX they must be: the runtime's own format skips the checks of a graph.
+    # Use only the verified bytes: a graph can refer to weights in files of the working folder, and onnxruntime would
+    # read them. Accept only the ONNX format: for onnxruntime's own format the checks of the graph are skipped.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NO_FOLDER)
     options.add_session_config_entry("session.load_model_format", "ONNX")
     return options
-
-
-def _refuse_other_graphs(session: ort.InferenceSession) -> None:
-    inputs = {node.name for node in session.get_inputs()}
-    if inputs != _INPUTS or "logits" not in {node.name for node in session.get_outputs()}:
-        raise BundleError("the bundle's graph is no sequence classifier: it takes or gives other things than expected")

@@ -1,7 +1,7 @@
 """How a bundle runs on a machine: which variant, how many sessions and threads, how large a batch.
 
-Rules that hold on most machines decide, and settings come before them. Measuring a plan on the machine gained too
-little to keep (docs/log.md). `engine.py` builds what a plan says.
+The plan follows rules that hold on most machines; settings take precedence. Measuring a plan on the machine gained too
+little to keep (docs/log.md). `engine.py` loads the sessions of the plan.
 """
 
 from collections.abc import Mapping
@@ -15,28 +15,28 @@ from service.inference.hardware import Machine
 from service.settings import Settings
 
 FASTEST_FIRST: Mapping[str, tuple[Variant, ...]] = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
-"""`auto`: a variant stands in a bundle only when its own gates passed, so the fastest one that suits is right."""
+"""For `auto`: a bundle contains only variants that passed their gates, so the fastest supported variant is right."""
 BATCH_TOKENS = {"cpu": 256, "cuda": 16384}
-"""On a CPU sixteen short tickets together cost a third of what each costs alone; more of them save nothing and make
-those that just missed a batch wait for all of it."""
+"""On a CPU, a ticket in a batch of sixteen short ones costs a third of its cost alone. Larger batches save nothing
+more, and tickets that just missed a batch wait longer for its end."""
 MAX_PADDING = {"cpu": 0.1, "cuda": 0.5}
 CUDA_RUNNERS = 2
 LONE_THREADS = 4
-"""More threads for one ticket of a small model wait for each other longer than they save."""
+"""With more threads for one ticket of a small model, synchronisation costs more than it saves."""
 LONE_TOKENS: Mapping[Variant, int] = {"fp32": 8, "fp16": 8, "int8": 128}
-"""Measured on two cores: in int8 a shorter ticket is done on one thread before a second one is awake."""
+"""Measured on two cores: in int8 one thread finishes a shorter ticket before a second thread has woken up."""
 
 
 class PlanError(TicketRouterError):
-    """The settings ask for a plan that cannot be."""
+    """The settings ask for an impossible plan."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One way to run one variant.
 
-    `runners` runs go side by side, each on `intra_op_threads`. While nothing else runs, a lone ticket of at least
-    `lone_tokens` takes a session of its own with `lone_threads`; None: there is no such session.
+    `runners` runs execute in parallel, each on `intra_op_threads`. While nothing else runs, a lone ticket of at least
+    `lone_tokens` uses a separate session with `lone_threads`; None: there is no such session.
     """
 
     variant: Variant
@@ -48,76 +48,76 @@ class Plan:
     max_padding: float
 
 
-def kind_of(device: str) -> Literal["cpu", "cuda"]:
-    """What a device is to a bundle: TensorRT runs on the same GPUs, from the same graphs."""
+def device_kind(device: str) -> Literal["cpu", "cuda"]:
+    """The device kind of a bundle: TensorRT runs the same graphs on the same GPUs as CUDA."""
     return "cpu" if device == "cpu" else "cuda"
 
 
 def choose_plan(settings: Settings, bundle: Bundle, machine: Machine, device: str) -> Plan:
-    """The plan for this bundle on this machine: the default, changed where the settings say so.
+    """The plan for this bundle on this machine: the default plan, overridden by the settings.
 
     Raises:
         BundleError: the bundle has no such variant.
-        PlanError: what the settings ask for cannot be.
+        PlanError: the settings ask for an impossible plan.
     """
     plan = _with_settings(default_plan(settings.variant, bundle, machine, device), settings, machine, device)
-    _refuse_impossible(plan, settings, bundle, machine, device)
+    _check_plan(plan, settings, bundle, machine, device)
     return plan
 
 
 def default_plan(variant: str, bundle: Bundle, machine: Machine, device: str) -> Plan:
-    """What holds on most machines.
+    """The plan by the rules that hold on most machines.
 
     Raises:
         BundleError: the bundle has no such variant.
     """
-    kind = kind_of(device)
+    kind = device_kind(device)
     on_gpu = kind == "cuda"
-    taken = variants_to_run(variant, bundle, machine, device)[0]
+    fastest = variants_to_run(variant, bundle, machine, device)[0]
     return Plan(
-        variant=taken,
+        variant=fastest,
         runners=CUDA_RUNNERS if on_gpu else machine.cores,
         intra_op_threads=1,
         lone_threads=None if on_gpu or machine.cores == 1 else min(machine.cores, LONE_THREADS),
-        lone_tokens=LONE_TOKENS[taken],
+        lone_tokens=LONE_TOKENS[fastest],
         max_batch_tokens=max(BATCH_TOKENS[kind], bundle.encoder.max_tokens),
         max_padding=MAX_PADDING[kind],
     )
 
 
 def variants_to_run(choice: str, bundle: Bundle, machine: Machine, device: str) -> list[Variant]:
-    """The variants that a choice leaves open, at least one, probably fastest first.
+    """The variants for a choice, at least one, probably fastest first.
 
     Raises:
         BundleError: the bundle has no such variant.
     """
     if choice != "auto":
         return [bundle.model(choice).variant]
-    return suiting_variants(bundle, machine, device) or [bundle.manifest.models[0].variant]
+    return supported_variants(bundle, machine, device) or [bundle.manifest.models[0].variant]
 
 
-def suiting_variants(bundle: Bundle, machine: Machine, device: str) -> list[Variant]:
-    """The bundle's variants made for this device and processor, probably fastest first."""
-    kind = kind_of(device)
-    suiting = {entry.variant for entry in bundle.manifest.models if entry.suits(kind, machine.instructions)}
-    return [variant for variant in FASTEST_FIRST[kind] if variant in suiting]
+def supported_variants(bundle: Bundle, machine: Machine, device: str) -> list[Variant]:
+    """The bundle's variants that support this device and processor, probably fastest first."""
+    kind = device_kind(device)
+    supported = {entry.variant for entry in bundle.manifest.models if entry.suits(kind, machine.instructions)}
+    return [variant for variant in FASTEST_FIRST[kind] if variant in supported]
 
 
 def _with_settings(plan: Plan, settings: Settings, machine: Machine, device: str) -> Plan:
-    given: dict[str, Any] = {
+    overrides: dict[str, Any] = {
         name: value
         for name in ("runners", "intra_op_threads", "max_batch_tokens")
         if (value := getattr(settings, name)) is not None
     }
     if settings.intra_op_threads is not None or settings.runners is not None:
-        # Who sets threads by hand wants these and no other session beside them.
-        given["lone_threads"] = None
+        # Explicit threads or runners: no additional session.
+        overrides["lone_threads"] = None
     if settings.runners is None and settings.intra_op_threads is not None and device == "cpu":
-        given["runners"] = max(1, machine.cores // settings.intra_op_threads)
-    return replace(plan, **given)
+        overrides["runners"] = max(1, machine.cores // settings.intra_op_threads)
+    return replace(plan, **overrides)
 
 
-def _refuse_impossible(plan: Plan, settings: Settings, bundle: Bundle, machine: Machine, device: str) -> None:
+def _check_plan(plan: Plan, settings: Settings, bundle: Bundle, machine: Machine, device: str) -> None:
     longest, threads = bundle.encoder.max_tokens, plan.runners * plan.intra_op_threads
     for name, tokens in (("max-batch-tokens", plan.max_batch_tokens), ("queue-tokens", settings.queue_tokens)):
         if tokens < longest:

@@ -1,1 +1,1 @@
-"""The Prometheus series, all made in one place."""
+"""The Prometheus metrics that the service counts."""

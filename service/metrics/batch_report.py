@@ -1,11 +1,11 @@
-"""`BatchReport`: what the queue reports of each model run. A file of its own: the queue needs no Prometheus."""
+"""`BatchReport`: the batcher's report of a model run. A separate module, so that the batcher imports no Prometheus."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:
-    """One finished run: for metrics and the log."""
+    """One finished run, for metrics and the log."""
 
     rows: int
     own_tokens: int

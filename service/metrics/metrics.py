@@ -1,7 +1,7 @@
-"""Everything the service counts, in one object with an injected registry.
+"""All counters and histograms of the service, in one object with an injected registry.
 
-Label values come from closed sets (route templates, enums, the bundle's own labels), so a client cannot make series.
-Names are a contract: docs and alerts use them. What is read rather than counted, queues and the model, is in
+Label values come from closed sets (route templates, enums, the bundle's labels), so a client cannot create series.
+Metric names are a contract: docs and alerts use them. Gauges that are read at scrape time (queue, model) are in
 `admin/gauges.py`.
 """
 
@@ -26,16 +26,16 @@ from service.metrics.batch_report import BatchReport
 
 PREFIX = "ticket_router"
 NO_DEPARTMENT = "none"
-"""The department label of a review: it has none."""
+"""Department label of a review, which has no department."""
 
 Stage = Literal["parse", "prepare", "encode", "queue", "infer", "decide"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 AnswerSource = Literal["model", "cache", "shared"]
-"""Computed for this ticket, known from before, or computed for another ticket that came with the same text."""
+"""Computed for this ticket, read from the cache, or computed for another ticket with the same text."""
 ReloadOutcome = Literal["done", "refused", "repaired"]
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5)
-# From a short text's parsing (some 20 µs) to the longest wait a request may have.
+# From the parsing of a short text (some 20 µs) to the longest wait of a request.
 STAGE_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RATIOS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75)
@@ -44,10 +44,10 @@ CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.
 
 
 class Metrics:
-    """The service's collectors. Every method is one event of the outside world, not a metric's name."""
+    """The collectors of the service. Each method records one event, which may change several metrics."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # A *_created gauge beside every counter would double the series and is read by nobody here.
+        # A *_created gauge beside every counter would double the number of series, and no dashboard or alert reads it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry
         ProcessCollector(registry=registry)
@@ -78,7 +78,7 @@ class Metrics:
         self._confidences = {outcome: confidence.labels(outcome.value) for outcome in Outcome}
 
     def expect_requests(self, series: Iterable[tuple[str, str, int]]) -> None:
-        """Show these (route, method, code) at zero: one that appears with its first error has no rate before it."""
+        """Create these (route, method, code) series at zero: without a zero, the first error has no rate."""
         for route, method, code in series:
             self._requests.labels(route, method, str(code))
             if not _is_the_clients(code):
@@ -89,22 +89,22 @@ class Metrics:
             self._rejected.labels(reason)
 
     def expect_decisions(self, departments: Iterable[str]) -> None:
-        """A model with these departments took over."""
+        """Create the series of a new model with these departments at zero."""
         self._decisions.labels(NO_DEPARTMENT, Outcome.REVIEW.value)
         for department in departments:
             self._decisions.labels(department, Outcome.ROUTE.value)
             self._decisions.labels(department, Outcome.SUGGEST.value)
 
-    def request(self, route: str, method: str, code: int, seconds: float | None) -> None:
-        """One answer, `seconds` after its request had come. None for bytes that were no request: nobody knows when.
+    def record_request(self, route: str, method: str, code: int, seconds: float | None) -> None:
+        """One response, `seconds` after the request arrived; None for bytes that are no request, which have no start.
 
-        What the client is to blame for is counted and not timed: it says nothing of how quick the service is.
+        Client errors are counted and not timed: their time does not show how fast the service is.
         """
         self._requests.labels(route, method, str(code)).inc()
         if seconds is not None and not _is_the_clients(code):
             self._request_seconds.labels(route).observe(seconds)
 
-    def rejected(self, reason: str) -> None:
+    def count_rejection(self, reason: str) -> None:
         self._rejected.labels(reason).inc()
 
     def connection_evicted(self) -> None:
@@ -114,23 +114,23 @@ class Metrics:
         """Time a stage, also when it raises."""
         return Timed(self._stages[stage])
 
-    def answered(self, source: AnswerSource, tokens: int, truncated: bool) -> None:
+    def record_answer(self, source: AnswerSource, tokens: int, truncated: bool) -> None:
         self._answers[source].inc()
         self._input_tokens.observe(tokens)
         if truncated:
             self._truncated.inc()
 
-    def invalid_scores(self) -> None:
+    def count_invalid_scores(self) -> None:
         self._invalid.inc()
 
-    def loading(self) -> AbstractContextManager[object]:
+    def time_loading(self) -> AbstractContextManager[object]:
         """Time the opening of a bundle, also when it is refused."""
         return self._load_seconds.time()
 
-    def reloaded(self, outcome: ReloadOutcome) -> None:
+    def count_reload(self, outcome: ReloadOutcome) -> None:
         self._reloads[outcome].inc()
 
-    def batch(self, report: BatchReport) -> None:
+    def record_batch(self, report: BatchReport) -> None:
         queue = self._stages["queue"]
         for wait in report.waits:
             queue.observe(wait)
@@ -138,13 +138,13 @@ class Metrics:
         self._batch_size.observe(report.rows)
         self._padding.observe(1 - report.own_tokens / report.padded_tokens)
 
-    def decided(self, decision: Decision) -> None:
-        answer = decision.verdict.department
-        self._decisions.labels(answer.predicted or NO_DEPARTMENT, answer.outcome.value).inc()
-        if answer.outcome is Outcome.REVIEW:
-            self._reviews[answer.reason].inc()
-        if answer.candidates:  # a ticket no model saw has no confidence, which is not a confidence of zero
-            self._confidences[answer.outcome].observe(answer.confidence)
+    def record_decision(self, decision: Decision) -> None:
+        department = decision.verdict.department
+        self._decisions.labels(department.predicted or NO_DEPARTMENT, department.outcome.value).inc()
+        if department.outcome is Outcome.REVIEW:
+            self._reviews[department.reason].inc()
+        if department.candidates:  # without a model run there is no confidence, which differs from a confidence of zero
+            self._confidences[department.outcome].observe(department.confidence)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
@@ -154,7 +154,7 @@ class Metrics:
 
 
 class Timed:
-    """A context manager that observes how long it was open."""
+    """Context manager that observes the time spent inside."""
 
     __slots__ = ("_histogram", "_started")
 
@@ -169,5 +169,5 @@ class Timed:
 
 
 def _is_the_clients(code: int) -> bool:
-    """Whether an answer was the client's fault, or it had gone before (499)."""
+    """Whether the response is a client error, or the client closed the connection (499)."""
     return 400 <= code < 500

@@ -1,1 +1,1 @@
-"""From a ticket to a decision, and which model decides."""
+"""From a ticket to a decision, and the reload of the model."""

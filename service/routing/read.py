@@ -1,7 +1,7 @@
-"""Mails and texts read within a budget. What takes more is no error: nobody has read it, so a person decides.
+"""Parses mails and prepares texts within a CPU budget. Exceeding it is no error: the ticket goes to review.
 
-The one place where `models.errors.TooComplex` ends: `Ticket.unread` says so to `verdict_without_model`. Used by
-`api.routes` and `router`.
+`models.errors.TooComplex` is handled only here: it sets `Ticket.unread`, and `verdict_without_model` returns a review.
+Used by `api/routes.py` and `router.py`.
 """
 
 from dataclasses import replace
@@ -18,10 +18,10 @@ _NO_TEXT = PreparedText("", frozenset())
 
 
 async def read_mail(cpu_pool: CpuPool, raw: bytes, context: RequestContext) -> Ticket:
-    """A mail's ticket, `unread` where it takes too long.
+    """The ticket of a mail, `unread` if parsing takes too long.
 
     Raises:
-        MailError: more bytes than are accepted.
+        MailError: the mail is larger than accepted.
         Overloaded, DeadlinePassed: as `CpuPool.run`.
     """
     try:
@@ -31,7 +31,7 @@ async def read_mail(cpu_pool: CpuPool, raw: bytes, context: RequestContext) -> T
 
 
 async def read_text(cpu_pool: CpuPool, ticket: Ticket, context: RequestContext) -> tuple[Ticket, PreparedText]:
-    """The ticket and its text; no text, and the ticket `unread`, where that takes too long.
+    """The ticket and its text; no text, and the ticket `unread`, if that takes too long.
 
     Raises:
         Overloaded, DeadlinePassed: as `CpuPool.run`.

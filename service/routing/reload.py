@@ -1,7 +1,7 @@
-"""Opens bundles and hands them to the router: at start, at a reload, and anew after a run has failed.
+"""Opens bundles and gives them to the router: at start, at a reload, and again after a failed run.
 
-A reload verifies, loads and replays the new bundle beside the one that serves, and then swaps one reference. `app.py`
-makes one `ModelReloader`; the management port and signals use it.
+A reload verifies, loads and replays the new bundle while the current one serves, and then replaces one reference.
+`app.py` creates one `ModelReloader`; the management port and signals use it.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from service.metrics.metrics import Metrics
 from service.routing.router import EngineLease, Router
 from service.settings import Settings
 
-IDLE_AT_RELOAD = 3.0
-"""Seconds of rest per second of replaying: beside a service under load, the cores are the tickets'."""
+RELOAD_PAUSE_RATIO = 3.0
+"""Seconds of pause per second of replaying: during a reload the cores are needed for tickets."""
 REPAIR_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""Waits after failed attempts to load a bundle anew; the last one repeats."""
+"""Delays between attempts to load a bundle again; the last one repeats."""
 _VERSION = re.compile(r"[0-9a-f]{16}")
 
 _log = structlog.get_logger()
@@ -45,10 +45,10 @@ class ModelReloader:
         self._metrics = metrics
         self._lifecycle = lifecycle
         self._bundle = bundle
-        self._busy = False
+        self._loading = False
         self._stop = threading.Event()
         self._repair: asyncio.Task[None] | None = None
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> Engine:
         """Open the first bundle and serve it.
@@ -56,22 +56,22 @@ class ModelReloader:
         Raises:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
         """
-        engine = await self._open(self._bundle or self._settings.bundle, idle=0)
-        give_memory_back()  # loading used twice as much for a moment
+        engine = await self._open(self._bundle or self._settings.bundle, pause_ratio=0)
+        release_free_memory()  # loading temporarily uses twice the memory
         self._router.use(engine)
         self._lifecycle.ready()
         return engine
 
     def locate(self, version: str | None) -> Path:
-        """The folder of a bundle by its version, beside the one configured; None: the one configured, as it is now.
+        """The folder of a version, beside the configured bundle; None: the configured bundle, resolved now.
 
         Raises:
-            ReloadRefused: that is no version, or no such folder is there.
+            ReloadRefused: the version is malformed, or its folder does not exist.
         """
         try:
-            return _located(self._settings.bundle, version)
+            return _find_bundle(self._settings.bundle, version)
         except ReloadRefused as error:
-            self._refused(error)
+            self._record_refusal(error)
             raise
 
     async def reload(self, path: Path) -> tuple[ModelIdentity, ModelIdentity]:
@@ -79,101 +79,98 @@ class ModelReloader:
         new model.
 
         Raises:
-            NotReady: no model is served yet, or the service is stopping.
-            ReloadRunning: another reload is under way.
+            NotReady: the service is starting or stopping.
+            ReloadRunning: another reload is in progress.
             ReloadRefused: this bundle must not or cannot serve here; the message says why.
         """
-        models = await self._replace(path, IDLE_AT_RELOAD)
-        self._metrics.reloaded("done")
-        self._lifecycle.reloaded()
+        models = await self._replace(path, RELOAD_PAUSE_RATIO)
+        self._metrics.count_reload("done")
+        self._lifecycle.record_reload()
         return models
 
     def on_batch(self, report: BatchReport) -> None:
-        self._metrics.batch(report)
+        self._metrics.record_batch(report)
         if report.error is not None:
-            # onnxruntime speaks of shapes and nodes, never of text, so its message may be logged.
+            # Messages of onnxruntime name shapes and nodes, never text, so they may be logged.
             _log.error("model run failed", rows=report.rows, cause=str(report.error), exc_info=report.error)
             self._start_repair()
 
     def stop(self) -> None:
-        """Give up what is being opened: from now on nothing is loaded any more."""
+        """Stop the opening of a bundle and refuse reloads from now on."""
         self._stop.set()
         if self._repair is not None:
             self._repair.cancel()
 
-    async def _replace(self, path: Path, idle: float) -> tuple[ModelIdentity, ModelIdentity]:
-        self._refuse_unless_ready()
-        if self._busy:
+    async def _replace(self, path: Path, pause_ratio: float) -> tuple[ModelIdentity, ModelIdentity]:
+        if self._lifecycle.phase != "ready":
+            raise NotReady(WHY_NOT_READY[self._lifecycle.phase])
+        if self._loading:
             raise ReloadRunning
-        self._busy = True
+        self._loading = True
         try:
-            engine = await self._open(path, idle)
-            _refuse_misnamed(engine, path)
+            engine = await self._open(path, pause_ratio)
+            if _VERSION.fullmatch(path.name) and path.name != engine.bundle.version:
+                # A reload by version must not serve another version that was put into its folder.
+                raise BundleError(f"{path}: holds bundle {engine.bundle.version}; rename the folder")
         except OpeningStopped as error:
             raise NotReady(str(error)) from error
         except TicketRouterError as error:
-            self._refused(error)
+            self._record_refusal(error)
             raise ReloadRefused(str(error)) from error
         finally:
-            self._busy = False
-        if self._lifecycle.phase != "ready":  # the signal to stop came during the last step of the loading
+            self._loading = False
+        if self._lifecycle.phase != "ready":  # the stop signal arrived during the last step of loading
             await engine.close()
             raise NotReady(WHY_NOT_READY["draining"])
         before = self._router.engine.model
-        self._retire(self._router.use(engine))
+        replaced = self._router.use(engine)
+        if replaced is not None:
+            task = asyncio.ensure_future(self._close_replaced(replaced))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
         _log.info("reloaded", version=engine.model.version, variant=engine.model.variant, before=before.version)
         return before, engine.model
 
-    async def _open(self, bundle: Bundle | Path, idle: float) -> Engine:
+    async def _open(self, source: Bundle | Path, pause_ratio: float) -> Engine:
         try:
-            with self._metrics.loading():
+            with self._metrics.time_loading():
                 return await asyncio.to_thread(
-                    open_engine, self._settings, self.on_batch, bundle, idle=idle, stop=self._stop
+                    open_engine, self._settings, self.on_batch, source, pause_ratio=pause_ratio, stop=self._stop
                 )
         except MemoryError as error:
-            name = bundle if isinstance(bundle, Path) else bundle.path
-            raise BundleError(f"{name}: there is not enough memory to load it; give the process more") from error
+            path = source if isinstance(source, Path) else source.path
+            raise BundleError(f"{path}: there is not enough memory to load it; give the process more") from error
 
-    def _refuse_unless_ready(self) -> None:
-        if self._lifecycle.phase != "ready":
-            raise NotReady(WHY_NOT_READY[self._lifecycle.phase])
-
-    def _refused(self, error: Exception) -> None:
-        self._metrics.reloaded("refused")
-        self._lifecycle.reloaded(str(error))
+    def _record_refusal(self, error: Exception) -> None:
+        self._metrics.count_reload("refused")
+        self._lifecycle.record_reload(str(error))
         _log.error("reload refused", cause=str(error))
 
-    def _retire(self, served: EngineLease | None) -> None:
-        if served is not None:
-            task = asyncio.ensure_future(self._let_go(served))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
-
     def _start_repair(self) -> None:
-        """After a failed run nobody knows what state its session is in: not ready until a new one has replayed."""
+        """A failed run may have damaged its session: not ready until a new session has replayed the golden rows."""
         if self._repair is None or self._repair.done():
-            self._lifecycle.fault("a model run failed; its session is being replaced")
+            self._lifecycle.set_fault("a model run failed; its session is being replaced")
             self._repair = asyncio.ensure_future(self._replace_engine())
 
     async def _replace_engine(self) -> None:
         for wait in itertools.chain(REPAIR_SECONDS, itertools.repeat(REPAIR_SECONDS[-1])):
             try:
-                await self._replace(self._router.engine.bundle.path, idle=0)
+                await self._replace(self._router.engine.bundle.path, pause_ratio=0)
                 break
-            except Exception as error:  # whatever it was: a service that is not ready must go on trying
+            except Exception as error:  # of any class: a service that is not ready must keep trying
                 _log.error("session not replaced", cause=str(error) if isinstance(error, ServiceError) else None)
                 await asyncio.sleep(wait)
-        self._metrics.reloaded("repaired")
-        self._lifecycle.reloaded()
-        self._lifecycle.healed()
+        self._metrics.count_reload("repaired")
+        self._lifecycle.record_reload()
+        self._lifecycle.clear_fault()
 
-    async def _let_go(self, served: EngineLease) -> None:
-        await self._router.let_go(served)
-        del served
-        give_memory_back()
+    async def _close_replaced(self, lease: EngineLease) -> None:
+        await self._router.close_replaced(lease)
+        del lease  # the last reference to the engine
+        release_free_memory()
 
 
-def _located(bundle: Path, version: str | None) -> Path:
+def _find_bundle(bundle: Path, version: str | None) -> Path:
     try:
         configured = bundle.resolve(strict=True)
     except (OSError, RuntimeError) as error:
@@ -188,16 +185,10 @@ def _located(bundle: Path, version: str | None) -> Path:
     return folder
 
 
-def _refuse_misnamed(engine: Engine, path: Path) -> None:
-    """Who asks for a version by its folder must not get another that was put there."""
-    if _VERSION.fullmatch(path.name) and path.name != engine.bundle.version:
-        raise BundleError(f"{path}: holds bundle {engine.bundle.version}; rename the folder")
-
-
-def give_memory_back() -> None:
-    """Return freed memory to the system: the allocator keeps a gone model's hundred megabytes otherwise."""
+def release_free_memory() -> None:
+    """Return freed memory to the system: otherwise the allocator keeps the hundred megabytes of a closed model."""
     gc.collect()
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):  # another C library than glibc: it has its own ways
+    except (OSError, AttributeError):  # not glibc: other C libraries return memory in their own way
         return

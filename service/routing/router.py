@@ -1,4 +1,4 @@
-"""`Router.decide`: from a ticket to its decision, in the order things happen."""
+"""`Router.decide`: from a ticket to its decision, step by step."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 
 from ulid import ULID
 
-from models.encoding import Encoding
-from models.scoring import Reason, Verdict, verdict_without_model
-from models.text.prepare import PreparedText
+from models.scoring import Reason, verdict_without_model
 from models.ticket import Ticket
 from service.context import RequestContext
 from service.decision import Decision, Flag
@@ -25,159 +23,147 @@ from service.routing.telemetry import Telemetry
 
 @dataclass(eq=False, slots=True)
 class EngineLease:
-    """An engine and how many requests are at work with it; `unused` is set when it was replaced and the last left."""
+    """An engine and the number of requests that use it; `unused` is set when it is replaced and the last request
+    ends."""
 
     engine: Engine
     users: int = 0
     replaced: bool = False
     unused: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def leave(self) -> None:
+    def release(self) -> None:
         self.users -= 1
-        self.check_unused()
+        self.set_if_unused()
 
-    def check_unused(self) -> None:
+    def set_if_unused(self) -> None:
         if self.replaced and not self.users:
             self.unused.set()
 
 
 class Router:
-    """Decides tickets with the engine it was last given."""
+    """Decides tickets with the current engine."""
 
     def __init__(self, metrics: Metrics, telemetry: Telemetry, cpu_pool: CpuPool) -> None:
         self._metrics = metrics
         self._telemetry = telemetry
         self._cpu_pool = cpu_pool
-        self._served: EngineLease | None = None
+        self._current: EngineLease | None = None
         self._replaced: set[EngineLease] = set()
 
     @property
     def has_engine(self) -> bool:
-        return self._served is not None
+        return self._current is not None
 
     @property
     def engine(self) -> Engine:
-        """The engine now serving.
+        """The current engine.
 
         Raises:
             NotReady: there is none yet.
         """
-        if self._served is None:
+        if self._current is None:
             raise NotReady(WHY_NOT_READY["starting"])
-        return self._served.engine
+        return self._current.engine
 
     def use(self, engine: Engine) -> EngineLease | None:
-        """Decide with this engine from now on. Returns the one before; what is under way goes on with that one."""
-        before, self._served = self._served, EngineLease(engine)
+        """Decide with this engine from now on. Returns the previous one, which its current requests continue to use."""
+        previous, self._current = self._current, EngineLease(engine)
         labels = engine.bundle.scorings[0].field.labels
         self._metrics.expect_decisions(labels)
-        if before is not None:
-            self._replaced.add(before)
-            before.replaced = True
-            before.check_unused()
-        return before
+        if previous is not None:
+            self._replaced.add(previous)
+            previous.replaced = True
+            previous.set_if_unused()
+        return previous
 
-    async def let_go(self, served: EngineLease) -> None:
-        """Close a replaced engine when the last request that began with it is answered."""
-        await served.unused.wait()
-        self._replaced.discard(served)
-        await served.engine.close()
+    async def close_replaced(self, lease: EngineLease) -> None:
+        """Close a replaced engine after the last request that started with it."""
+        await lease.unused.wait()
+        self._replaced.discard(lease)
+        await lease.engine.close()
 
     def refuse(self) -> None:
-        """From now on refuse everything that does not run yet, whichever engine it began with."""
+        """Refuse all waiting tickets and new ones from now on, for all engines."""
         for engine in self._engines():
             engine.batcher.refuse()
 
     async def close(self) -> None:
-        """Refuse what waits, let what runs finish. Harmless when nothing was ever served."""
+        """Refuse waiting tickets and let runs finish. No effect if there was no engine."""
         for engine in self._engines():
             await engine.close()
 
     def _engines(self) -> list[Engine]:
-        served = (*self._replaced, *([self._served] if self._served else []))
-        return [each.engine for each in served]
+        leases = (*self._replaced, *([self._current] if self._current else []))
+        return [lease.engine for lease in leases]
 
     def check(self, context: RequestContext) -> None:
-        """Whether a ticket would be taken now; asked before a body is even read.
+        """Check that a ticket would be accepted now, before its body is read.
 
         Raises:
-            NotReady, ShuttingDown, DeadlinePassed, Overloaded: it would not.
+            NotReady, ShuttingDown, DeadlinePassed, Overloaded: the ticket would be refused.
         """
         self.engine.batcher.check(context)
 
     @contextmanager
-    def one_model(self) -> Iterator[Engine]:
-        """The engine now serving, kept alive inside: all that is decided with it names one version.
+    def lease_engine(self) -> Iterator[Engine]:
+        """The current engine, which stays open inside: all its decisions name one model version.
 
         Raises:
             NotReady: there is none yet.
         """
-        engine, served = self.engine, self._served
-        assert served is not None
-        served.users += 1
+        engine, lease = self.engine, self._current
+        assert lease is not None
+        lease.users += 1
         try:
             yield engine
         finally:
-            served.leave()
+            lease.release()
 
     async def decide(self, ticket: Ticket, context: RequestContext) -> Decision:
-        """The decision on a ticket.
+        """The decision for a ticket.
 
         Raises:
-            ServiceError: no decision was reached, the class says why.
+            ServiceError: there is no decision; the class says why.
         """
-        with self.one_model() as engine:
+        with self.lease_engine() as engine:
             return await self.decide_with(engine, ticket, context)
 
     async def decide_with(self, engine: Engine, ticket: Ticket, context: RequestContext) -> Decision:
-        """The same with an engine held by `one_model`, for requests of many tickets."""
-        ticket, text = await self._prepare(ticket, context)
+        """Like `decide`, with an engine from `lease_engine`, for requests of many tickets."""
+        with self._telemetry.stage("prepare"):
+            ticket, text = await read_text(self._cpu_pool, ticket, context)
         verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
             answer = await self._answer(engine, text.text, context)
             flags.update(("truncated",) if answer.truncated else ())
-            verdict = self._judge(engine, answer)
+            with self._telemetry.stage("decide"):
+                verdict = engine.bundle.judge(answer.logits)
+            if any(field.reason is Reason.INVALID_SCORES for field in (verdict.department, *verdict.fields.values())):
+                self._metrics.count_invalid_scores()
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)
-        self._telemetry.decided(decision)
+        self._telemetry.record_decision(decision)
         return decision
 
-    async def _prepare(self, ticket: Ticket, context: RequestContext) -> tuple[Ticket, PreparedText]:
-        with self._telemetry.stage("prepare"):
-            return await read_text(self._cpu_pool, ticket, context)
-
     async def _answer(self, engine: Engine, text: str, context: RequestContext) -> Answer:
-        """What the model says of a text: known already, being computed for another ticket, or computed now."""
-        if not engine.answers.limit:
-            return await self._computed(engine, text, context, None)
-        key = digest(text)
-        known = engine.answers.get(key)
-        if known is not None:
-            self._telemetry.answered("cache", known)
-            return known
-        if engine.batcher.shares(key):
-            answer = await engine.batcher.join(key, context)
-            self._telemetry.answered("shared", answer)
-            return answer
-        return await self._computed(engine, text, context, key)
-
-    async def _computed(self, engine: Engine, text: str, context: RequestContext, key: bytes | None) -> Answer:
-        engine.batcher.check(context)  # a known answer is given even when the queue is full, a new one not even encoded
-        encoding = await self._encode(engine, text, context)
-        answer = await engine.batcher.submit(encoding, context, key)
-        self._telemetry.answered("model", answer)
-        return answer
-
-    async def _encode(self, engine: Engine, text: str, context: RequestContext) -> Encoding:
+        """The model's answer for a text: from the cache, from the run of another ticket, or from a new run."""
+        key = digest(text) if engine.answers.limit else None
+        if key is not None:
+            cached = engine.answers.get(key)
+            if cached is not None:
+                self._telemetry.record_answer("cache", cached)
+                return cached
+            if engine.batcher.has_entry(key):
+                answer = await engine.batcher.join(key, context)
+                self._telemetry.record_answer("shared", answer)
+                return answer
+        # Check here: after the cache, which answers even if the queue is full, and before the cost of encoding.
+        engine.batcher.check(context)
         with self._telemetry.stage("encode"):
-            return await self._cpu_pool.run(len(text), lambda: engine.bundle.encode(text), context)
-
-    def _judge(self, engine: Engine, answer: Answer) -> Verdict:
-        with self._telemetry.stage("decide"):
-            verdict = engine.bundle.judge(answer.logits)
-        if any(field.reason is Reason.INVALID_SCORES for field in (verdict.department, *verdict.fields.values())):
-            self._metrics.invalid_scores()
-        return verdict
+            encoding = await self._cpu_pool.run(len(text), lambda: engine.bundle.encode(text), context)
+        answer = await engine.batcher.submit(encoding, context, key)
+        self._telemetry.record_answer("model", answer)
+        return answer
 
 
 def deadline_in(seconds: float) -> float:

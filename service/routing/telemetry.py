@@ -1,6 +1,6 @@
-"""What a ticket leaves behind on its way: the times and counts of `metrics.py`, and its spans where it is traced.
+"""Records each event of a ticket once, in the metrics and in the spans of a traced request.
 
-The API and the router tell it once what happens. The queue and the run are told by the batcher, which knows them.
+Called by the API and the router. The batcher records the stages of the queue and the run itself.
 """
 
 import time
@@ -12,7 +12,7 @@ from service.errors import ServiceError
 from service.http.problems import INTERNAL, kind_of
 from service.inference.cache import Answer
 from service.metrics.metrics import NO_DEPARTMENT, AnswerSource, Metrics, Stage
-from service.tracing.recording import Recording, current, make_current
+from service.tracing.recording import Recording, current_recording, set_current_recording
 
 
 class Telemetry:
@@ -21,15 +21,15 @@ class Telemetry:
 
     def stage(self, stage: Stage) -> AbstractContextManager[None]:
         """Time a stage, also when it raises."""
-        timed, recording = self._metrics.stage(stage), current()
-        return timed if recording is None else _recorded(timed, recording, stage)
+        timer, recording = self._metrics.stage(stage), current_recording()
+        return timer if recording is None else _record_stage(timer, recording, stage)
 
     @contextmanager
     def ticket(self) -> Iterator[None]:
-        """One ticket of many, decided in a task of its own: a span of its own, if its request is traced."""
-        request = current()
-        recording = request.ticket() if request is not None else None
-        make_current(recording)
+        """Record the span of one ticket of a batch, which is decided in its own task, if the request is traced."""
+        request = current_recording()
+        recording = request.start_ticket() if request is not None else None
+        set_current_recording(recording)
         problem, failed = None, False
         try:
             yield
@@ -40,11 +40,11 @@ class Telemetry:
             if recording is not None:
                 recording.end(problem=problem, failed=failed)
 
-    def answered(self, source: AnswerSource, answer: Answer) -> None:
-        """What the model said of a ticket, and where that came from."""
-        self._metrics.answered(source, answer.tokens, answer.truncated)
-        if (recording := current()) is not None:
-            recording.note(
+    def record_answer(self, source: AnswerSource, answer: Answer) -> None:
+        """Record the model's answer for a ticket and its source."""
+        self._metrics.record_answer(source, answer.tokens, answer.truncated)
+        if (recording := current_recording()) is not None:
+            recording.set_attributes(
                 {
                     "ticket_router.answer.source": source,
                     "ticket_router.tokens": answer.tokens,
@@ -52,11 +52,11 @@ class Telemetry:
                 }
             )
 
-    def decided(self, decision: Decision) -> None:
-        self._metrics.decided(decision)
-        if (recording := current()) is not None:
+    def record_decision(self, decision: Decision) -> None:
+        self._metrics.record_decision(decision)
+        if (recording := current_recording()) is not None:
             department = decision.verdict.department
-            recording.note(
+            recording.set_attributes(
                 {
                     "ticket_router.decision.id": decision.id,
                     "ticket_router.outcome": department.outcome.value,
@@ -69,10 +69,10 @@ class Telemetry:
 
 
 @contextmanager
-def _recorded(timed: AbstractContextManager[None], recording: Recording, stage: Stage) -> Iterator[None]:
+def _record_stage(timer: AbstractContextManager[None], recording: Recording, stage: Stage) -> Iterator[None]:
     started = time.perf_counter()
     try:
-        with timed:
+        with timer:
             yield
     finally:
-        recording.stage(stage, started, time.perf_counter())
+        recording.add_stage(stage, started, time.perf_counter())

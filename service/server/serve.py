@@ -158,7 +158,7 @@ def public_port(app: App) -> Port:
     wanted = app.settings.max_connections
     if (allowed := allowed_connections(wanted)) < wanted:
         _log.warning("fewer connections allowed", allowed=allowed, max_connections=wanted, cause="limit of open files")
-    return Port(PUBLIC, allowed, app.refused, app.metrics.connection_evicted)
+    return Port(PUBLIC, allowed, app.record_port_refusal, app.metrics.connection_evicted)
 
 
 def management_server(app: FastAPI) -> Server:

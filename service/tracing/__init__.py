@@ -1,5 +1,5 @@
-"""Spans of the requests on the public port, where the setting `traces` asks for them.
+"""Spans for the requests on the public port, if the setting `traces` is on.
 
-`recording.py` is what the rest of the service sees, and knows no OpenTelemetry; `spans.py` is the only file that
-imports it, and only where traces are on; `traces.py` opens and closes it.
+`recording.py` is the interface for the rest of the service and does not depend on OpenTelemetry. Only `spans.py`
+imports OpenTelemetry, and is imported only if traces are on. `traces.py` starts and stops it.
 """

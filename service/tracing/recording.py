@@ -1,7 +1,7 @@
-"""The span that is being recorded in this task, if there is one: ambient, as the log's request id is.
+"""The current span of a task, in a context variable, like the request id of the log.
 
-`http/middleware.py` opens one per request, `telemetry.py` and the batcher tell it what happens, `spans.py` makes spans
-of it. Without traces nothing is ever current, and all of this costs one look.
+`http/middleware.py` starts one recording per request, `routing/telemetry.py` and the batcher add stages and attributes,
+`spans.py` converts recordings to spans. Without traces there is no recording, and the cost is one variable lookup.
 """
 
 from collections.abc import Mapping
@@ -9,35 +9,35 @@ from contextvars import ContextVar
 from typing import Protocol
 
 Attributes = Mapping[str, str | int | bool]
-"""By name. Values are of closed sets, numbers, and ids of our own: nothing that a client wrote."""
+"""By name. Values are from closed sets, numbers, or ids that we generate: no content of the client."""
 
 
 class Recording(Protocol):
-    """A span in the making. Use from one event loop only; moments are of `time.perf_counter`."""
+    """A span being recorded. Use from one event loop only; times are from `time.perf_counter`."""
 
-    def stage(self, name: str, started: float, ended: float, attributes: Attributes | None = None) -> None:
-        """A part of it that is over."""
+    def add_stage(self, name: str, started: float, ended: float, attributes: Attributes | None = None) -> None:
+        """Add a finished stage, which becomes a child span."""
 
-    def note(self, attributes: Attributes) -> None:
-        """What is known of the whole."""
+    def set_attributes(self, attributes: Attributes) -> None:
+        """Set attributes of the span itself."""
 
-    def ticket(self) -> "Recording | None":
-        """A span inside, for one ticket of many; None: so many have theirs that this one gets none."""
+    def start_ticket(self) -> "Recording | None":
+        """A child span for one ticket of a batch request; None: the maximum of ticket spans is reached."""
 
     def end(self, name: str | None = None, *, problem: str | None = None, failed: bool = False) -> None:
-        """It is over, and goes to the exporter with its stages.
+        """End the span and pass it to the exporter with its stages.
 
-        `problem`: what came in the way, by its stable code. `failed`: it was our fault, not the client's.
+        `problem`: the stable code of the error. `failed`: the service failed, not the client.
         """
 
 
 _current: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
 
-def current() -> Recording | None:
+def current_recording() -> Recording | None:
     return _current.get()
 
 
-def make_current(recording: Recording | None) -> None:
-    """From now on in this task, and in those it starts."""
+def set_current_recording(recording: Recording | None) -> None:
+    """For this task and the tasks that it starts from now on."""
     _current.set(recording)

@@ -29,7 +29,7 @@ def slow(tiny_bundle_path: Path) -> Iterator[Service]:
 
 
 def fresh() -> str:
-    """A long text that nobody has sent yet."""
+    """A long text that was not sent before."""
     return f"{next(_numbers)} {LONG}"
 
 
@@ -110,7 +110,7 @@ def test_another_text_is_another_answer(service: Service, change: dict[str, str]
     assert first["candidates"] != second["candidates"]
 
 
-def test_what_is_only_written_otherwise_is_the_same_text(service: Service) -> None:
+def test_texts_equal_after_cleaning_share_an_answer(service: Service) -> None:
     """Quoted history and a signature are cut before the text is looked up: a reply to all costs one run."""
     text = f"The lamp number {next(_numbers)} is broken, what now?"
     route(service, body=text)
@@ -161,7 +161,7 @@ def test_equal_texts_of_many_callers_are_one_run(slow: Service) -> None:
     assert len({str(said(decision)) for decision in decisions}) == 1
 
 
-def test_who_leaves_or_is_late_does_not_hurt_who_shares(slow: Service) -> None:
+def test_cancelled_and_late_callers_do_not_affect_other_callers_of_the_same_text(slow: Service) -> None:
     """Of four with one text one hangs up and one has no time; the other two get their answer, from one run."""
     text, before = fresh(), Work.of(slow)
     content = b'{"body":"%s"}' % text.encode()
@@ -197,7 +197,7 @@ UNSEEN = [
 
 
 @pytest.mark.parametrize(("reason", "mail"), UNSEEN, ids=[reason for reason, _ in UNSEEN])
-def test_what_no_person_wrote_costs_no_run(service: Service, reason: str, mail: bytes) -> None:
+def test_automatic_mail_costs_no_model_run(service: Service, reason: str, mail: bytes) -> None:
     """Neither the tokenizer nor the model nor the cache hears of it; people do, with the reason."""
     before, tokens = Work.of(service), service.counts("input_tokens_count")
     answer = httpx.post(service.url + "/v1/route", content=mail, headers={"Content-Type": "message/rfc822"})
@@ -206,7 +206,7 @@ def test_what_no_person_wrote_costs_no_run(service: Service, reason: str, mail: 
     assert service.counts("input_tokens_count") == tokens
 
 
-def test_scores_that_are_no_numbers_are_left_to_people(tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_non_finite_scores_go_to_review(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """A NaN is a review with its reason, counted, never remembered, and nothing to the neighbours in its batch."""
     with serving(spoiled.no_number_at_tilde(tiny_bundle_path, tmp_path), "--runners", "1") as service:
         results = batch(service, [{"body": f"~~~ {n}" if n % 2 else f"hello {n}"} for n in range(20)])
@@ -222,7 +222,7 @@ def test_scores_that_are_no_numbers_are_left_to_people(tiny_bundle_path: Path, t
         assert service.management("/readyz").status_code == 200
 
 
-def test_a_cache_under_many_hands_answers_as_without(service: Service) -> None:
+def test_concurrent_requests_get_the_same_answers_with_and_without_the_cache(service: Service) -> None:
     """Eight clients with a handful of texts, all at once: each text gets one verdict, and no ticket none."""
     texts = [body for _, body in SAMPLES]
     found: dict[str, set[str]] = {text: set() for text in texts}

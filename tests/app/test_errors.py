@@ -97,7 +97,7 @@ def client(service: Service) -> Iterator[httpx.Client]:
 
 
 def exchange(service: Service, raw: bytes, port: int = 0) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes as they are and read one answer, of the public port unless told."""
+    """Send bytes as they are and read one answer, of the public port by default."""
     with socket.create_connection(("127.0.0.1", port or service.port), timeout=10) as connection:
         # The answer may come, and the connection be closed, before we are done.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -147,18 +147,18 @@ def test_both_ports_refuse_garbage_alike_and_the_public_one_counts_it(service: S
 
 
 def test_a_timeout_of_any_length_is_capped(client: httpx.Client) -> None:
-    """A client that would wait for ever is told nothing wrong."""
+    """A very long client timeout is no error."""
     answer = client.post("/v1/route", json={"body": "hello"}, headers={"X-Request-Timeout": "99999999999"})
     assert answer.status_code == 200
 
 
-def test_a_wrong_method_is_told_the_right_one(client: httpx.Client) -> None:
+def test_wrong_method_gets_the_allowed_one(client: httpx.Client) -> None:
     """405 carries Allow."""
     assert client.get("/v1/route").headers["allow"] == "POST"
     assert client.post("/v1/model").headers["allow"] == "GET"
 
 
-def test_a_large_client_hears_413_through_an_ordinary_library(client: httpx.Client) -> None:
+def test_client_of_a_large_body_receives_413_through_an_ordinary_library(client: httpx.Client) -> None:
     """A client that sends everything before it reads still gets the answer, declared or chunked."""
     body = json.dumps({"body": "x" * 3_000_000}).encode()
     declared = client.post("/v1/route", content=body, headers={"Content-Type": JSON})

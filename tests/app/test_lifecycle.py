@@ -26,7 +26,7 @@ ONE_PROCESS = (
 
 
 def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: Path) -> None:
-    """Requests on their way when the signal comes all get 200; afterwards nobody listens; the exit status is 0."""
+    """Requests in flight at the signal all get 200; afterwards the port is closed; the exit status is 0."""
     slowly = ("--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0", "--queue-seconds", "60")
     body = json.dumps({"tickets": [{"body": f"{3 * SAMPLES[0][1]} {number}"} for number in range(200)]}).encode()
     batch = post_head("/v1/route/batch", len(body), "Connection: close") + body
@@ -47,7 +47,7 @@ def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: 
 
 
 @pytest.mark.parametrize("drain_seconds", ["1", "20"])
-def test_a_body_that_never_ends_does_not_hold_a_stop(tiny_bundle_path: Path, drain_seconds: str) -> None:
+def test_unfinished_body_does_not_block_the_stop(tiny_bundle_path: Path, drain_seconds: str) -> None:
     """It is given up after a short grace, not after the drain time: 503 on a closed connection, exit status 0."""
     with serving(tiny_bundle_path, "--drain-seconds", drain_seconds) as service:  # noqa: SIM117 - the second needs the first's port
         with socket.create_connection(("127.0.0.1", service.port)) as stuck:
@@ -85,7 +85,7 @@ def test_an_idle_service_stops_at_once(tiny_bundle_path: Path) -> None:
 
 @pytest.mark.parametrize("flag", ["--port", "--management-port"])
 def test_a_taken_port_is_one_line(service: Service, flag: str) -> None:
-    """Either port in use: told before a bundle is even looked for, exit status 2, no traceback."""
+    """Either port in use: reported before the bundle is opened, exit status 2, no traceback."""
     taken = service.port if flag == "--port" else service.management_port
     done = run_cli("--port", "0", "--management-port", "0", flag, str(taken), "--bundle", "nowhere")
     assert (done.returncode, done.stdout) == (2, "")
@@ -198,7 +198,7 @@ def test_a_misspelt_variable_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
 def test_a_variable_for_several_workers_stops_the_start(
     value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One process serves; a deployment that asks for more is told what to do instead."""
+    """One process serves; a request for several workers gets an error with the alternative."""
     monkeypatch.setenv("TICKET_ROUTER_WORKERS", value)
     assert main([]) == 2
     assert capsys.readouterr().err == f"error: TICKET_ROUTER_WORKERS is no longer a setting, unset it: {ONE_PROCESS}\n"

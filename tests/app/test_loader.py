@@ -40,7 +40,7 @@ def in_app(store: Path, test: Callable[[App], Coroutine[Any, Any, None]]) -> Non
 
 
 def test_opening_is_given_up_when_the_service_stops(store: Path) -> None:
-    """Whatever has been loaded, nothing more is replayed: a stop need not wait for a bundle nobody will see."""
+    """After loading, no row is replayed: a stop does not wait for a bundle that will never serve."""
     stop = threading.Event()
     stop.set()
     settings = Settings(device="cpu", state_dir=store / "state")
@@ -63,7 +63,7 @@ def test_a_stop_refuses_what_waits_with_a_replaced_engine_too(store: Path) -> No
     """A request that began before a reload is given back at the end of the drain time like any other."""
 
     async def test(app: App) -> None:
-        with app.router.one_model() as before:
+        with app.router.lease_engine() as before:
             await app.reloader.reload(store / "current")
             app.router.refuse()
             for engine in (before, app.router.engine):
@@ -103,7 +103,7 @@ def test_a_stop_during_a_reload_keeps_the_old_model(store: Path) -> None:
 
 
 def test_a_folder_that_is_named_like_another_version_is_refused(store: Path, tiny_bundle_path: Path) -> None:
-    """Who asks for a version gets that version or a reason."""
+    """A reload by version serves that version or is refused with a reason."""
     shutil.copytree(tiny_bundle_path, store / ("a" * 16))
 
     async def test(app: App) -> None:

@@ -77,11 +77,11 @@ def test_a_decision_is_counted_once_everywhere(service: Service) -> None:
     ]
     before = [service.counts(name) for name in names]
     with service.client() as client:
-        client.post("/v1/route", json={"body": "a text nobody sent before"})
+        client.post("/v1/route", json={"body": "a text that was not sent before"})
     assert [service.counts(name) - had for name, had in zip(names, before, strict=True)] == [1] * len(names)
 
 
-def test_an_upload_that_takes_long_is_not_the_services_time(service: Service) -> None:
+def test_upload_time_is_not_counted_as_response_time(service: Service) -> None:
     """A request is timed from the end of its body: a client that pauses makes nothing slow."""
     body, pause = json.dumps({"body": "half of it, and later the rest"}).encode(), 2.0
     before = _timed(service)
@@ -94,7 +94,7 @@ def test_an_upload_that_takes_long_is_not_the_services_time(service: Service) ->
     assert _timed(service)[1] - before[1] < pause
 
 
-def test_what_the_client_is_to_blame_for_is_counted_and_not_timed(service: Service) -> None:
+def test_client_errors_are_counted_and_not_timed(service: Service) -> None:
     """A 408 and a 422, which would make an hour of quick tickets look slow."""
     before = _timed(service)
     with service.client() as client:
@@ -123,7 +123,7 @@ def test_refusals_are_counted_by_their_reason(service: Service) -> None:
 @pytest.mark.parametrize(
     "path", ["/livez", "/readyz", "/startupz", "/metrics", "/docs", "/openapi.json", "/admin/status"]
 )
-def test_the_management_port_answers_what_the_public_one_does_not(service: Service, path: str) -> None:
+def test_management_paths_do_not_exist_on_the_public_port(service: Service, path: str) -> None:
     """Probes, metrics and documents are apart from the API, in both directions."""
     assert service.management(path).status_code == 200
     assert httpx.get(service.url + path).status_code == 404
@@ -158,23 +158,23 @@ def test_reviews_are_counted_by_their_reason(service: Service) -> None:
     assert service.counts("reviews_total") == service.counts('decisions_total{department="none",outcome="review"}')
 
 
-def test_the_machines_memory_and_the_runners_are_told(service: Service) -> None:
-    """So that full can be told from the metrics alone."""
+def test_metrics_show_memory_and_runners(service: Service) -> None:
+    """So that the metrics alone show whether they are used up."""
     samples = service.samples()
     plan = service.management("/admin/status").json()["serving"]["plan"]
     assert samples["ticket_router_runners"] == plan["runners"]
     assert 0 < samples["process_resident_memory_bytes"] < samples["ticket_router_memory_limit_bytes"]
 
 
-def test_the_age_of_the_model_is_told(service: Service, tiny_bundle_path: Path) -> None:
+def test_metrics_show_the_age_of_the_model(service: Service, tiny_bundle_path: Path) -> None:
     """As the manifest has it, under its version."""
     made = datetime.fromisoformat(json.loads((tiny_bundle_path / "manifest.json").read_text())["created_at"])
     name = f'ticket_router_model_created_timestamp_seconds{{version="{tiny_bundle_path.name}"}}'
     assert service.samples()[name] == made.timestamp()
 
 
-def test_the_last_reload_is_told(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """Its outcome, time and cause, whoever asked for it; a good one wipes out a bad one."""
+def test_metrics_show_the_last_reload(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """Its outcome, time and cause, for every kind of reload; a successful reload replaces a failed one."""
     current = tmp_path / "current"
     current.symlink_to(tiny_bundle_path)
     with serving(current) as service:

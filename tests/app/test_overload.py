@@ -59,12 +59,12 @@ def test_a_deadline_that_passes_in_the_queue_is_504_and_never_run(service: Servi
     assert service.counts("batch_size_sum") == before
 
 
-def test_a_batch_that_is_wholly_late_is_late_itself(service: Service) -> None:
+def test_batch_with_only_late_tickets_is_504(service: Service) -> None:
     """When not one ticket was run, the request says so with its status."""
     assert b" 504 " in ask_in_one_piece(service, "/v1/route/batch", {"tickets": [LONG] * 3})
 
 
-def test_a_client_that_leaves_takes_its_tickets_along(tiny_bundle_path: Path) -> None:
+def test_disconnected_client_removes_its_tickets_from_the_queue(tiny_bundle_path: Path) -> None:
     """Its waiting tickets are dropped before inference, counted as 499, and others are answered."""
     with serving(
         tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0", "--queue-seconds", "60"
@@ -83,7 +83,7 @@ def test_a_client_that_leaves_takes_its_tickets_along(tiny_bundle_path: Path) ->
         assert ask_all(service, 1)[0].status_code == 200
 
 
-def test_a_model_that_fails_on_a_ticket_is_500_and_the_service_lives_on(tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_failed_model_run_is_500_and_later_tickets_are_answered(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """A graph with too few positions raises on long tickets only: they get a problem, short ones their decision."""
     with serving(spoiled.too_few_positions(tiny_bundle_path, tmp_path)) as service:
         answers = ask_all(service, 5)
@@ -92,7 +92,7 @@ def test_a_model_that_fails_on_a_ticket_is_500_and_the_service_lives_on(tiny_bun
         assert any(event["event"] == "model run failed" for event in service.events)
 
 
-def test_scores_that_are_no_numbers_are_left_to_people(tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_non_finite_scores_go_to_review(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """A NaN for one ticket is a review with its reason, and its batch neighbours' answers are untouched."""
     with serving(spoiled.no_number_at_tilde(tiny_bundle_path, tmp_path), "--runners", "1") as service:
         tickets = [{"body": "~~~" if number % 2 else "hello"} for number in range(20)]

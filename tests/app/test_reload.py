@@ -1,7 +1,4 @@
-"""Another model under load: `POST /admin/reload`, SIGHUP, a pointer that moves, and a session that failed.
-
-One process each; several are `test_workers.py`'s.
-"""
+"""Another model under load: `POST /admin/reload`, SIGHUP, a pointer that moves, and a session that failed."""
 
 import asyncio
 import shutil
@@ -65,7 +62,7 @@ def test_a_reload_is_seen_everywhere(swapped: Service, shelf: Shelf) -> None:
     assert shelf.other in named[0]
 
 
-def test_an_empty_body_takes_what_is_configured_by_now(swapped: Service, shelf: Shelf) -> None:
+def test_empty_body_reloads_the_configured_bundle(swapped: Service, shelf: Shelf) -> None:
     """The pointer has moved since the start: where it points now counts."""
     point_current(shelf.store, shelf.other)
     answer = reload_with(swapped)
@@ -83,7 +80,7 @@ def test_no_answer_outlives_its_model(swapped: Service, shelf: Shelf) -> None:
     assert after["confidence"] != before["confidence"]
 
 
-def test_a_hangup_reloads(swapped: Service, shelf: Shelf) -> None:
+def test_sighup_reloads(swapped: Service, shelf: Shelf) -> None:
     """SIGHUP is a reload with an empty body; one that is refused is logged, and the old one goes on."""
     point_current(shelf.store, shelf.other)
     swapped.process.send_signal(signal.SIGHUP)
@@ -132,7 +129,7 @@ def named(name: str) -> Make:
         (spoiled.deleted, "holds no bundle"),
     ],
 )
-def test_what_must_not_serve_is_refused(
+def test_unusable_bundle_is_refused(
     running: Service, shelf: Shelf, tiny_bundle_path: Path, make: Make, cause: str
 ) -> None:
     """409 with one line that says why; the old model goes on, the process stays ready, and the refusal is counted."""
@@ -149,15 +146,15 @@ def test_what_must_not_serve_is_refused(
 
 
 @pytest.mark.parametrize("version", ["../x", "..", "/etc", "current", "%2e%2e", "\x00", "x" * 5000])
-def test_only_a_version_is_looked_for(running: Service, version: str) -> None:
+def test_malformed_version_is_refused(running: Service, version: str) -> None:
     """No other name reaches the file system, and none is repeated in the answer."""
     answer = reload(running, version)
     assert (answer.status_code, answer.json()["code"]) == (409, "reload_refused")
     assert answer.json()["detail"] == "bundle must be a version id, 16 hexadecimal digits"
 
 
-def test_without_its_pointer_nothing_is_taken(swapped: Service, shelf: Shelf) -> None:
-    """Whoever deletes the pointer gets a refusal, and the served model none the worse."""
+def test_reload_without_the_configured_bundle_is_refused(swapped: Service, shelf: Shelf) -> None:
+    """Without the pointer a reload is refused, and the current model continues to serve."""
     shelf.current.unlink()
     answer = reload(swapped)
     assert (answer.status_code, "promote one first" in answer.json()["detail"]) == (409, True)
@@ -177,9 +174,7 @@ def test_without_its_pointer_nothing_is_taken(swapped: Service, shelf: Shelf) ->
         (b"{}" + b" " * 20_000, "application/json", 413, "body_too_large"),
     ],
 )
-def test_a_request_that_is_none_reloads_nothing(
-    running: Service, content: bytes, kind: str, status: int, code: str
-) -> None:
+def test_malformed_request_does_not_reload(running: Service, content: bytes, kind: str, status: int, code: str) -> None:
     """The usual problems, and no reload either way."""
     counted = running.counts("model_reloads_total")
     answer = reload_with(running, content=content, headers={"Content-Type": kind})
@@ -194,7 +189,7 @@ def test_a_reload_is_a_post(running: Service) -> None:
 
 
 def test_one_reload_at_a_time(swapped: Service, shelf: Shelf, tiny_bundle_path: Path) -> None:
-    """Who asks while another is under way is told so at once; that one goes through."""
+    """A second reload is refused at once; the first one succeeds."""
     golden = (tiny_bundle_path / "golden.jsonl").read_bytes() * 40
     slow = rewritten(tiny_bundle_path, shelf.store, golden_rows=40 * len(SAMPLES), files={"golden.jsonl": golden}).name
     with ThreadPoolExecutor(4) as pool:
@@ -205,7 +200,7 @@ def test_one_reload_at_a_time(swapped: Service, shelf: Shelf, tiny_bundle_path: 
 
 
 def test_before_the_first_bundle_there_is_nothing_to_reload(shelf: Shelf) -> None:
-    """503: whoever reloads a process that still starts comes back later."""
+    """503: a reload of a starting process must be repeated later."""
     app = create_app(Settings(bundle=shelf.current))
 
     async def ask_early() -> httpx.Response:

@@ -27,7 +27,7 @@ def shelf(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @dataclass
 class Crowd:
-    """Clients that ask until told to stop, and what they were answered: by version, each ticket's confidence."""
+    """Clients that send until stopped, and the confidences of their tickets by model version."""
 
     service: Service
     stop: threading.Event = field(default_factory=threading.Event)
@@ -67,7 +67,7 @@ class Crowd:
 
 
 @pytest.mark.parametrize("reloads", [20, pytest.param(100, marks=pytest.mark.slow)])
-def test_reloads_under_load_spoil_nothing(shelf: Shelf, reloads: int) -> None:
+def test_reloads_under_load_cause_no_wrong_answer(shelf: Shelf, reloads: int) -> None:
     """No error; every answer, of many tickets too, is of one version, and its figures are that version's own."""
     with serving(shelf.current, "--cache-entries", "0", "--max-batch-tokens", "64") as service:
         crowd = Crowd(service)

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.tracing.spans import TICKETS
+from service.tracing.spans import MAX_TICKET_SPANS
 from tests.app.test_logs import pipelined
 from tests.app.test_overload import LONG, ask_all, ask_in_one_piece
 from tests.support import spoiled
@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
-    """A collector that takes all. Shared: traces are told apart by their ids."""
+    """A collector that takes all. Shared: tests find their traces by id."""
     with collecting() as collector:
         yield collector
 
@@ -38,7 +38,7 @@ def traced(tiny_bundle_path: Path, collector: Collector) -> Iterator[Service]:
 
 
 def parent(flags: str = "01") -> dict[str, str]:
-    """The header of a caller whose trace is one of its own."""
+    """The header of a caller with its own trace."""
     return {"traceparent": f"00-{next(_numbers):032x}-00000000000000aa-{flags}"}
 
 
@@ -97,7 +97,7 @@ def test_a_ticket_is_one_span_with_a_span_for_each_stage(traced: Service, collec
     assert run["ticket_router.batch.tokens"] >= tokens
 
 
-def test_a_remembered_answer_has_neither_a_queue_nor_a_run(traced: Service, collector: Collector) -> None:
+def test_cached_answer_has_neither_queue_nor_infer_span(traced: Service, collector: Collector) -> None:
     """Its source says why."""
     traced_post(traced, collector, "/v1/route", {"body": "said twice"})
     _, spans = traced_post(traced, collector, "/v1/route", {"body": "said twice"})
@@ -105,7 +105,7 @@ def test_a_remembered_answer_has_neither_a_queue_nor_a_run(traced: Service, coll
     assert root_of(spans).attributes["ticket_router.answer.source"] == "cache"
 
 
-def test_a_shared_run_stands_in_the_span_of_each_who_waited_for_it(traced: Service, collector: Collector) -> None:
+def test_shared_run_is_in_the_span_of_each_waiting_request(traced: Service, collector: Collector) -> None:
     """The second with a text was not encoded; its run is the first's, to the nanosecond."""
     tickets = [{"body": f"{number} {LONG['body']}"} for number in range(20)]
     _, spans = traced_post(traced, collector, "/v1/route/batch", {"tickets": [*tickets, tickets[-1]]})
@@ -120,14 +120,14 @@ def test_a_shared_run_stands_in_the_span_of_each_who_waited_for_it(traced: Servi
 
 def test_each_ticket_of_a_batch_has_a_span_up_to_a_number(traced: Service, collector: Collector) -> None:
     """What is no ticket has none; beyond the number they are only counted."""
-    tickets = [{"x": 1}, *({"body": f"number {number}"} for number in range(TICKETS + 5))]
+    tickets = [{"x": 1}, *({"body": f"number {number}"} for number in range(MAX_TICKET_SPANS + 5))]
     answer, spans = traced_post(traced, collector, "/v1/route/batch", {"tickets": tickets})
     root = root_of(spans)
     parse, *own = within(spans, root)
     assert (root.name, root.attributes["ticket_router.tickets"]) == ("POST /v1/route/batch", len(tickets))
-    assert (parse.name, names(own)) == ("parse", ["decide ticket"] * TICKETS)
+    assert (parse.name, names(own)) == ("parse", ["decide ticket"] * MAX_TICKET_SPANS)
     assert all(names(within(spans, each)) == COMPUTED[1:] for each in own)
-    decided = [result["decision"]["decision_id"] for result in answer.json()["results"][1 : TICKETS + 1]]
+    decided = [result["decision"]["decision_id"] for result in answer.json()["results"][1 : MAX_TICKET_SPANS + 1]]
     assert [each.attributes["ticket_router.decision.id"] for each in own] == decided
 
 
@@ -187,7 +187,7 @@ def test_pipelined_requests_have_a_trace_each(traced: Service, collector: Collec
     assert names(collector.trace(second["trace_id"])) == ["GET"]
 
 
-def test_probes_and_what_is_nowhere_name_no_path(traced: Service, collector: Collector) -> None:
+def test_probes_and_unknown_paths_are_traced_without_path(traced: Service, collector: Collector) -> None:
     """The management port is not traced; an unknown path or method is one of all."""
     for path in ("/livez", "/readyz", "/metrics"):
         traced.management(path)
@@ -232,7 +232,7 @@ def test_a_failed_run_stands_in_its_trace_and_its_log_line_names_the_request(
 
 
 def test_a_full_queue_is_no_error_of_ours(tiny_bundle_path: Path, collector: Collector) -> None:
-    """429 is told to the client and marks no span as failed."""
+    """The client gets 429, and no span is marked as failed."""
     small = ("--queue-tokens", "64", "--cache-entries", "0")
     with serving(tiny_bundle_path, *SLOWED, *small, env=collector.env(OTEL_SERVICE_NAME="small")) as service:
         answers = Counter(answer.status_code for answer in ask_all(service, 150))

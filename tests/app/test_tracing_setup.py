@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("manner", ["refuses", "is silent", None])
-def test_a_collector_in_trouble_troubles_nobody(tiny_bundle_path: Path, manner: Manner | None) -> None:
+def test_failing_collector_does_not_affect_requests(tiny_bundle_path: Path, manner: Manner | None) -> None:
     """Tickets are decided, the log says it once and not each time, and the process ends long before the exporter would.
 
     `None` is one that is not there at all.
@@ -30,8 +30,8 @@ def test_a_collector_in_trouble_troubles_nobody(tiny_bundle_path: Path, manner: 
             assert {answer.status_code for answer in ask_all(service, 40)} == {200}
             wait_until(lambda: any(event.get("level") == "warning" for event in service.events))
             assert service.stop() == 0
-            told = [event["event"] for event in service.events if event["level"] in ("warning", "error")]
-            assert len(told) == len({re.sub(r"[0-9.]+s\b", "", event) for event in told}) <= 4
+            messages = [event["event"] for event in service.events if event["level"] in ("warning", "error")]
+            assert len(messages) == len({re.sub(r"[0-9.]+s\b", "", event) for event in messages}) <= 4
 
 
 def test_a_stop_sends_the_spans_that_wait(tiny_bundle_path: Path) -> None:
@@ -109,9 +109,7 @@ def test_a_variable_that_opentelemetry_refuses_ends_the_start_in_one_line(
         ("OTEL_BSP_SCHEDULE_DELAY", "soon", "OTEL_BSP_SCHEDULE_DELAY"),
     ],
 )
-def test_what_opentelemetry_goes_on_without_is_in_the_log(
-    tiny_bundle_path: Path, name: str, value: str, said: str
-) -> None:
+def test_ignored_opentelemetry_variables_are_logged(tiny_bundle_path: Path, name: str, value: str, said: str) -> None:
     """As a JSON line of the service's own log. The value of a header, which may be a key, is not shown."""
     with collecting() as collector, serving(tiny_bundle_path, env=collector.env(**{name: value})) as service:
         assert {answer.status_code for answer in ask_all(service, 1)} == {200}
@@ -120,13 +118,13 @@ def test_what_opentelemetry_goes_on_without_is_in_the_log(
         assert "canary-7f3a" not in str(service.events)
 
 
-def test_what_the_page_shows_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_variables_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names in either case, an address with a path, and an empty variable, which counts as not set."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://[::1]:4318/otlp")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x=, other = y")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "ParentBased_TraceIdRatio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.01")
-    traces = Traces(wanted=True)
+    traces = Traces(enabled=True)
     traces.start()
     traces.stop(1)

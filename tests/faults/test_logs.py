@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.logs import PIECE_BYTES, LogStream
+from service.logs import ATOMIC_BYTES, LogStream
 from tests.benchmarks.serving.servers import free_port
 from tests.benchmarks.start import is_ready
 from tests.faults.stock import started
@@ -85,12 +85,12 @@ def test_lines_are_whole_or_not_there() -> None:
     reader, writer = os.pipe()
     stream = LogStream(writer, clock=lambda: 0.0)
     for number in range(20):
-        stream.write(json.dumps({"number": number, "text": "x" * 2 * PIECE_BYTES}) + "\n")
+        stream.write(json.dumps({"number": number, "text": "x" * 2 * ATOMIC_BYTES}) + "\n")
     *whole, cut = os.read(reader, 10**6).splitlines()
     stream.write('{"number": 20}\n')
     end, told, last = os.read(reader, 10**6).splitlines()
     assert [json.loads(line)["number"] for line in whole] == list(range(len(whole)))
-    assert (len(cut), end) == (PIECE_BYTES, b"")
+    assert (len(cut), end) == (ATOMIC_BYTES, b"")
     assert json.loads(told)["lines"] == 20 - len(whole)
     assert json.loads(last)["number"] == 20
     os.close(reader)

@@ -1,4 +1,4 @@
-"""A batcher over a runner that tests can hold, and what they need to ask it."""
+"""A batcher with a runner that tests can block, and helpers to submit to it."""
 
 import asyncio
 import threading
@@ -22,7 +22,7 @@ POISON = 13
 
 
 class Runner:
-    """A runner that can be held, notes what it ran, raises on POISON, and answers each row with its own number."""
+    """A runner that can be blocked, records its batches, raises on POISON, and returns the number of each row."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -30,7 +30,7 @@ class Runner:
         self.lone: list[bool] = []
         self.started = threading.Semaphore(0)
         self.released = threading.Semaphore(0)
-        self.held = False
+        self.blocked = False
 
     def __call__(self, encodings: Sequence[Encoding], lone: bool) -> Logits:
         self.lone.append(lone)
@@ -39,7 +39,7 @@ class Runner:
         length = padded_length(max(len(encoding.ids) for encoding in encodings), MAX_TOKENS)
         self.padded.append((len(encodings), length))
         self.started.release()
-        if self.held:
+        if self.blocked:
             assert self.released.acquire(timeout=10)
         if POISON in numbers:
             raise RuntimeError("poisoned")
@@ -90,27 +90,27 @@ def soon(seconds: float = 10, caller: str | None = None) -> RequestContext:
     return RequestContext(asyncio.get_running_loop().time() + seconds, caller)
 
 
-class Held:
-    """A batcher whose only runner is busy with entry 0, so that everything else waits."""
+class BusyBatcher:
+    """A batcher whose only runner is blocked on entry 0, so that all other entries wait."""
 
     def __init__(self, **limits: int) -> None:
         self.runner = Runner()
-        self.runner.held = True
+        self.runner.blocked = True
         self.batcher, self.reports = batcher_of(self.runner, **limits)
         self.first: asyncio.Task[Answer]
 
-    async def __aenter__(self) -> "Held":
+    async def __aenter__(self) -> "BusyBatcher":
         self.first = asyncio.create_task(self.batcher.submit(encoding(0), soon()))
         await self.runner.until_started()
         return self
 
     async def __aexit__(self, *_error: object) -> None:
-        self.let_go()
+        self.unblock()
         await asyncio.gather(self.first, return_exceptions=True)
         await self.batcher.close()
 
-    def let_go(self) -> None:
-        self.runner.held = False
+    def unblock(self) -> None:
+        self.runner.blocked = False
         self.runner.released.release()
 
     async def submit(
@@ -129,6 +129,6 @@ class Held:
         return tasks
 
     async def end_run(self) -> None:
-        """Let the run under way end, and wait for the next one, which is held."""
+        """Let the run under way end, and wait for the next one, which is busy."""
         self.runner.released.release()
         await self.runner.until_started()

@@ -13,13 +13,13 @@ from service import errors
 from service.errors import ServiceError
 from service.http.problems import INTERNAL, TABLE, kind_of, problem_of
 from service.inference.onnx_session import DeviceError, open_runner
-from service.logs import without_messages
+from service.logs import remove_exception_messages
 from tests.support.process import ROOT
 
 CANARY = "canary-7f3a"
 
 
-def test_every_error_of_the_service_stands_in_the_table() -> None:
+def test_every_service_error_is_in_the_problem_table() -> None:
     """No domain error falls through to 500, and no two share a code."""
     leaves = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ServiceError)]
     assert set(leaves) - {ServiceError} <= set(TABLE)
@@ -27,7 +27,7 @@ def test_every_error_of_the_service_stands_in_the_table() -> None:
     assert len(set(codes)) == len(codes)
 
 
-def test_a_subclass_counts_as_its_parent() -> None:
+def test_subclass_is_handled_as_its_parent() -> None:
     """An error more special than the table's is answered as the nearest listed one."""
 
     class Fuller(errors.Overloaded):
@@ -36,14 +36,14 @@ def test_a_subclass_counts_as_its_parent() -> None:
     assert kind_of(Fuller(1)) is TABLE[errors.Overloaded]
 
 
-def test_an_unknown_errors_message_stays_inside() -> None:
+def test_message_of_an_unknown_error_is_not_sent() -> None:
     """Its text may hold anything, so the problem has a constant one."""
     problem = problem_of(KeyError(CANARY), "id-1")
     assert (problem.status, problem.code, problem.request_id) == (500, INTERNAL.code, "id-1")
     assert CANARY not in problem.model_dump_json()
 
 
-def test_a_logged_exception_shows_places_and_classes_but_no_message() -> None:
+def test_logged_exception_has_locations_and_classes_but_no_message() -> None:
     """What an exception choked on is often the ticket's text."""
     try:
         try:
@@ -51,7 +51,7 @@ def test_a_logged_exception_shows_places_and_classes_but_no_message() -> None:
         except ValueError as cause:
             raise KeyError(CANARY) from cause
     except KeyError as error:
-        event = without_messages(None, "error", {"event": "x", "exc_info": error})
+        event = remove_exception_messages(None, "error", {"event": "x", "exc_info": error})
     assert CANARY not in repr(event)
     assert "KeyError at" in event["error"]
     assert "JSONDecodeError at" in event["error"]
@@ -61,16 +61,16 @@ def test_the_end_of_the_drain_time_is_a_warning() -> None:
     """uvicorn calls it an error that it cancels what still runs; its other errors stay errors."""
     code = (
         "import inspect, logging, uvicorn; from service.logs import configure_logging; configure_logging('info')\n"
-        "told = 'Cancel %s running task(s), timeout graceful shutdown exceeded'\n"
-        "assert told in inspect.getsource(uvicorn.Server.shutdown)\n"
-        "log = logging.getLogger('uvicorn.error'); log.error(told, 1); log.error('else')"
+        "message = 'Cancel %s running task(s), timeout graceful shutdown exceeded'\n"
+        "assert message in inspect.getsource(uvicorn.Server.shutdown)\n"
+        "log = logging.getLogger('uvicorn.error'); log.error(message, 1); log.error('else')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(event["level"], event["event"][:8]) for event in events] == [("warning", "Cancel 1"), ("error", "else")]
 
 
-def test_a_gpu_that_is_not_there_is_refused_by_name(tiny_bundle_path: Path) -> None:
+def test_missing_gpu_is_refused_by_name(tiny_bundle_path: Path) -> None:
     """onnxruntime itself would only warn and take the CPU."""
     graph = open_bundle(tiny_bundle_path).read("model.onnx")
     with pytest.raises(DeviceError, match="device cuda"):

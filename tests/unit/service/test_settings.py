@@ -34,7 +34,7 @@ def test_every_setting_has_a_reason_and_a_flag() -> None:
         ("log-level", "debug|info|warning|error"),
     ],
 )
-def test_the_help_says_what_a_flag_takes(flag: str, wanted: str) -> None:
+def test_help_shows_the_values_of_a_flag(flag: str, wanted: str) -> None:
     """Also where it may be unset, or has bounds."""
     shown = run_cli("--help", env={"COLUMNS": "200"}).stdout
     assert re.search(rf"--{flag} {re.escape(wanted)}\s", shown)
@@ -58,7 +58,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch:
 
 
 @pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_8080_TCP_ADDR", "MANAGEMENT_SERVICE_PORT"])
-def test_variables_that_kubernetes_sets_are_none_of_ours(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_service_link_variables_of_kubernetes_are_ignored(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A Service called ticket-router puts these into each pod beside it; they must not keep one from starting."""
     monkeypatch.setenv(f"TICKET_ROUTER_{name}", "10.0.0.1")
     assert settings_from({}).port == 8080
@@ -67,7 +67,7 @@ def test_variables_that_kubernetes_sets_are_none_of_ours(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("name", "value"), [("port", "70000"), ("device", "tpu"), ("drain_seconds", "nan"), ("runners", "0")]
 )
-def test_a_value_that_cannot_be_names_its_flag_and_its_variable(name: str, value: str) -> None:
+def test_invalid_value_names_its_flag_and_its_variable(name: str, value: str) -> None:
     """The message says where to look, in one line."""
     with pytest.raises(SettingsError) as refused:
         settings_from({name: value})
@@ -76,7 +76,7 @@ def test_a_value_that_cannot_be_names_its_flag_and_its_variable(name: str, value
 
 
 def test_settings_are_frozen() -> None:
-    """Nobody changes a setting under way."""
+    """A setting cannot change at run time."""
     with pytest.raises(ValidationError):
         Settings().port = 1
 

@@ -1,5 +1,5 @@
-"""`service.inference.batcher`: who is let in. What cannot be answered in time is refused at once; one caller's flood is
-its own affair."""
+"""`service.inference.batcher`: admission. An entry that cannot be answered in time is refused at once; the flood of one
+caller does not affect the others."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,8 @@ import pytest
 from models.encoding import Encoding
 from models.scoring import Logits
 from service.errors import RETRY_BOUNDS, DeadlinePassed, Overloaded
-from service.inference.fair_queue import GREED
-from tests.support.batching import MAX_TOKENS, Held, Runner, batcher_of, encoding, in_loop, number_of, soon
+from service.inference.fair_queue import FREE_SPACE_FACTOR
+from tests.support.batching import MAX_TOKENS, BusyBatcher, Runner, batcher_of, encoding, in_loop, number_of, soon
 
 NOISY, POLITE = "noisy", "polite"
 
@@ -26,8 +26,8 @@ class Paced:
         return np.array([[encoding.ids[0]] for encoding in encodings], dtype=np.float32)
 
 
-def test_what_cannot_be_answered_before_its_deadline_is_refused_now() -> None:
-    """With half a second of work waiting, who has a tenth of one is refused; who has five is let in."""
+def test_entry_that_cannot_meet_its_deadline_is_refused_at_once() -> None:
+    """With half a second of work waiting, a deadline in 0.1 s is refused; a deadline in 5 s is accepted."""
 
     async def test() -> None:
         batcher, _ = batcher_of(Paced(), tokens=8)
@@ -44,7 +44,7 @@ def test_what_cannot_be_answered_before_its_deadline_is_refused_now() -> None:
     in_loop(test)
 
 
-def test_a_deadline_that_is_all_but_there_is_no_fault_of_the_model() -> None:
+def test_deadline_below_half_a_millisecond_is_no_model_error() -> None:
     """uvloop has no timers for what is less than half a millisecond away, and the runner looks whether it is over."""
 
     async def test() -> None:
@@ -57,7 +57,7 @@ def test_a_deadline_that_is_all_but_there_is_no_fault_of_the_model() -> None:
     in_loop(test)
 
 
-def test_the_queue_is_as_long_as_the_pace_allows() -> None:
+def test_queue_capacity_follows_the_throughput() -> None:
     """No ticket waits for longer than `queue_seconds`, whatever its own deadline; before the first run nothing is known
     and the limit in tokens holds."""
 
@@ -77,83 +77,87 @@ def test_the_queue_is_as_long_as_the_pace_allows() -> None:
     in_loop(test)
 
 
-def test_a_pace_that_was_guessed_too_slow_locks_nobody_out() -> None:
-    """A run that took very long, say beside a reload: who comes to an empty queue is let in all the same, and the limit
-    that metrics tell is never below the longest ticket."""
+def test_empty_queue_accepts_entries_even_if_the_throughput_estimate_is_too_low() -> None:
+    """After a very slow run, for example during a reload, an empty queue still accepts entries, and the capacity in the
+    metrics is never below the longest ticket."""
 
     async def test() -> None:
-        async with Held(queue_seconds=0.001) as held:
+        async with BusyBatcher(queue_seconds=0.001) as busy:
             await asyncio.sleep(0.2)
-            held.let_go()
-            await held.first
-            assert held.batcher.capacity == MAX_TOKENS
+            busy.unblock()
+            await busy.first
+            assert busy.batcher.capacity == MAX_TOKENS
             for number in range(1, 6):
-                assert number_of(await held.batcher.submit(encoding(number), soon(0.1))) == number
+                assert number_of(await busy.batcher.submit(encoding(number), soon(0.1))) == number
 
     in_loop(test)
 
 
-def test_a_pace_that_fell_shuts_out_only_whose_queue_became_too_long() -> None:
-    """Who has nothing waiting is next all the same."""
+def test_lower_throughput_refuses_only_the_caller_with_the_long_queue() -> None:
+    """A caller without waiting entries is still served next."""
 
     async def test() -> None:
-        async with Held(queue_seconds=0.05, tokens=8) as held:
-            flood = await held.submit(*range(100, 110), caller=NOISY)
+        async with BusyBatcher(queue_seconds=0.05, tokens=8) as busy:
+            flood = await busy.submit(*range(100, 110), caller=NOISY)
             await asyncio.sleep(0.2)  # a slow run: now ten such are more than may wait
-            await held.end_run()
+            await busy.end_run()
             with pytest.raises(Overloaded):
-                held.batcher.check(soon(caller=NOISY))
-            held.batcher.check(soon(caller=POLITE))
-            held.let_go()
+                busy.batcher.check(soon(caller=NOISY))
+            busy.batcher.check(soon(caller=POLITE))
+            busy.unblock()
             await asyncio.gather(*flood, return_exceptions=True)
 
     in_loop(test)
 
 
-def test_a_deadline_that_has_passed_is_late_and_not_too_much() -> None:
+def test_passed_deadline_is_reported_as_late_and_not_as_overload() -> None:
     """504 and not 429: another try would find the same."""
 
     async def test() -> None:
-        async with Held() as held:
+        async with BusyBatcher() as busy:
             with pytest.raises(DeadlinePassed):
-                held.batcher.check(soon(-0.001))
+                busy.batcher.check(soon(-0.001))
 
     in_loop(test)
 
 
-def test_one_callers_flood_leaves_room_for_others() -> None:
+def test_flood_of_one_caller_leaves_space_for_others() -> None:
     """It may fill three quarters of the queue; another then still gets in, and is run next."""
 
     async def test() -> None:
-        async with Held(queue=800, tokens=8) as held:
-            flood = await held.submit(*range(100, 200), caller=NOISY)
+        async with BusyBatcher(queue=800, tokens=8) as busy:
+            flood = await busy.submit(*range(100, 200), caller=NOISY)
             refused = [task for task in flood if task.done()]
-            assert GREED / (GREED + 1) * 800 <= held.batcher.tokens <= GREED / (GREED + 1) * 800 + 8
+            assert (
+                FREE_SPACE_FACTOR / (FREE_SPACE_FACTOR + 1) * 800
+                <= busy.batcher.tokens
+                <= FREE_SPACE_FACTOR / (FREE_SPACE_FACTOR + 1) * 800 + 8
+            )
             assert all(isinstance(task.exception(), Overloaded) for task in refused)
-            (polite,) = await held.submit(1, caller=POLITE)
+            (polite,) = await busy.submit(1, caller=POLITE)
             assert not polite.done()
-            held.let_go()
+            busy.unblock()
             assert number_of(await polite) == 1
-            assert [1] in held.runner.batches[:4]
+            assert [1] in busy.runner.batches[:4]
             await asyncio.gather(*flood, return_exceptions=True)
 
     in_loop(test)
 
 
-def test_without_keys_the_whole_queue_is_everybodys() -> None:
-    """Nobody is told apart, so nothing is kept free."""
+def test_anonymous_caller_may_use_the_whole_queue() -> None:
+    """Without keys there is one caller, so no space is reserved."""
 
     async def test() -> None:
-        async with Held(queue=800, tokens=8) as held:
-            flood = await held.submit(*range(100, 210))
-            assert held.batcher.capacity - 8 <= held.batcher.tokens <= held.batcher.capacity
-            held.let_go()
+        async with BusyBatcher(queue=800, tokens=8) as busy:
+            flood = await busy.submit(*range(100, 210))
+            assert busy.batcher.capacity - 8 <= busy.batcher.tokens <= busy.batcher.capacity
+            busy.unblock()
             await asyncio.gather(*flood, return_exceptions=True)
 
     in_loop(test)
 
 
-def test_anothers_queue_does_not_make_ones_own_turn_late() -> None:
+def test_flood_of_one_caller_does_not_delay_another() -> None:
     """Only as much of it as one has waiting oneself is run before: a short deadline is no reason to refuse."""
 
     async def test() -> None:

@@ -1,4 +1,4 @@
-"""`service.inference.batcher`: nobody pays for a neighbour, and what is late or too much is told so."""
+"""`service.inference.batcher`: entries of a batch are independent; late or excess entries get their error."""
 
 import asyncio
 import threading
@@ -7,49 +7,49 @@ import numpy as np
 import pytest
 
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown
-from tests.support.batching import POISON, Held, Runner, batcher_of, encoding, in_loop, number_of, soon
+from tests.support.batching import POISON, BusyBatcher, Runner, batcher_of, encoding, in_loop, number_of, soon
 
 
-def test_what_waits_when_a_runner_frees_up_runs_together() -> None:
+def test_waiting_entries_run_together_when_a_runner_is_free() -> None:
     """No timer: a lone entry runs at once, those that came meanwhile run as one batch."""
 
     async def test() -> None:
-        async with Held() as held:
-            tasks = await held.submit(1, 2, 3)
-            held.let_go()
+        async with BusyBatcher() as busy:
+            tasks = await busy.submit(1, 2, 3)
+            busy.unblock()
             assert [number_of(answer) for answer in await asyncio.gather(*tasks)] == [1, 2, 3]
-            assert held.runner.batches == [[0], [1, 2, 3]]
+            assert busy.runner.batches == [[0], [1, 2, 3]]
 
     in_loop(test)
 
 
-def test_a_cancelled_caller_leaves_the_queue_and_its_neighbours_alone() -> None:
+def test_cancelled_entry_leaves_the_queue_and_the_others_are_answered() -> None:
     """A caller cancelled while waiting is never run, and the others of its batch get their answers."""
 
     async def test() -> None:
-        async with Held() as held:
-            tasks = await held.submit(1, 2, 3)
+        async with BusyBatcher() as busy:
+            tasks = await busy.submit(1, 2, 3)
             tasks[1].cancel()
             await asyncio.sleep(0)
-            assert held.batcher.depth == 2
-            held.let_go()
+            assert busy.batcher.depth == 2
+            busy.unblock()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert isinstance(results[1], asyncio.CancelledError)
-            assert held.runner.batches == [[0], [1, 3]]
+            assert busy.runner.batches == [[0], [1, 3]]
 
     in_loop(test)
 
 
-def test_a_caller_cancelled_mid_run_does_not_hurt_its_batch() -> None:
+def test_caller_cancelled_during_a_run_does_not_affect_its_batch() -> None:
     """Cancelling one caller of a running batch leaves the others' answers as they are."""
 
     async def test() -> None:
-        async with Held() as held:
-            tasks = await held.submit(1, 2)
-            held.runner.released.release()  # ends entry 0's run only; the next batch is held
-            await held.runner.until_started()
+        async with BusyBatcher() as busy:
+            tasks = await busy.submit(1, 2)
+            busy.runner.released.release()  # ends entry 0's run only; the next batch is blocked
+            await busy.runner.until_started()
             tasks[0].cancel()
-            held.let_go()
+            busy.unblock()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert isinstance(results[0], asyncio.CancelledError)
             assert number_of(results[1]) == 2
@@ -57,23 +57,23 @@ def test_a_caller_cancelled_mid_run_does_not_hurt_its_batch() -> None:
     in_loop(test)
 
 
-def test_a_model_error_reaches_every_caller_of_its_batch_and_the_batcher_lives_on() -> None:
+def test_model_error_reaches_every_caller_of_its_batch_and_the_next_entry_is_answered() -> None:
     """Each caller of the failed batch gets an error object of its own; the next entry is answered."""
 
     async def test() -> None:
-        async with Held() as held:
-            tasks = await held.submit(1, POISON, 2)
-            held.let_go()
+        async with BusyBatcher() as busy:
+            tasks = await busy.submit(1, POISON, 2)
+            busy.unblock()
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert [type(result) for result in results] == [InferenceFailed] * 3
             assert len({id(result) for result in results}) == 3
-            assert number_of(await held.batcher.submit(encoding(5), soon())) == 5
-            assert [type(report.error) for report in held.reports] == [type(None), RuntimeError, type(None)]
+            assert number_of(await busy.batcher.submit(encoding(5), soon())) == 5
+            assert [type(report.error) for report in busy.reports] == [type(None), RuntimeError, type(None)]
 
     in_loop(test)
 
 
-def test_a_runner_that_gives_too_few_rows_is_an_error_for_all() -> None:
+def test_too_few_rows_from_the_runner_fail_the_whole_batch() -> None:
     """Rows cannot be matched to callers, so none of them is handed a neighbour's answer."""
 
     async def test() -> None:
@@ -91,14 +91,14 @@ def test_an_entry_whose_deadline_passes_in_the_queue_is_never_run() -> None:
     """Its caller hears so at the deadline, not when the runner is free again."""
 
     async def test() -> None:
-        async with Held() as held:
-            (late,) = await held.submit(1, seconds=0.05)
-            (patient,) = await held.submit(2)
+        async with BusyBatcher() as busy:
+            (late,) = await busy.submit(1, seconds=0.05)
+            (patient,) = await busy.submit(2)
             with pytest.raises(DeadlinePassed):
                 await late
-            held.let_go()
+            busy.unblock()
             await patient
-            assert held.runner.batches == [[0], [2]]
+            assert busy.runner.batches == [[0], [2]]
 
     in_loop(test)
 
@@ -117,8 +117,8 @@ def test_a_deadline_that_has_passed_already_is_not_queued() -> None:
     in_loop(test)
 
 
-def test_a_deadline_missed_while_the_loop_was_busy_still_counts() -> None:
-    """When the loop was held up past a deadline, its timer comes too late; the entry is dropped as it is packed."""
+def test_deadline_missed_while_the_loop_was_busy_still_counts() -> None:
+    """If the loop is blocked past a deadline, the timer fires too late; the entry is dropped when it is packed."""
 
     async def test() -> None:
         runner = Runner()
@@ -133,53 +133,53 @@ def test_a_deadline_missed_while_the_loop_was_busy_still_counts() -> None:
     in_loop(test)
 
 
-def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
+def test_full_queue_refuses_at_once_with_retry_after() -> None:
     """At the limit in tokens an entry is refused with an estimate; when the queue has drained it is taken."""
 
     async def test() -> None:
-        async with Held(queue=16) as held:
-            tasks = await held.submit(1, 2)
+        async with BusyBatcher(queue=16) as busy:
+            tasks = await busy.submit(1, 2)
             with pytest.raises(Overloaded) as refused:
-                await held.batcher.submit(encoding(3), soon())
+                await busy.batcher.submit(encoding(3), soon())
             assert 1 <= refused.value.retry_after <= 60
-            held.let_go()
+            busy.unblock()
             await asyncio.gather(*tasks)
-            assert number_of(await held.batcher.submit(encoding(4), soon())) == 4
+            assert number_of(await busy.batcher.submit(encoding(4), soon())) == 4
 
     in_loop(test)
 
 
-def test_closing_settles_what_waits_and_finishes_what_runs() -> None:
+def test_close_refuses_waiting_entries_and_finishes_the_run() -> None:
     """On shutdown the running batch is answered, the waiting entries are given back, new ones are refused."""
 
     async def test() -> None:
-        async with Held() as held:
-            tasks = await held.submit(1, 2)
-            closing = asyncio.create_task(held.batcher.close())
+        async with BusyBatcher() as busy:
+            tasks = await busy.submit(1, 2)
+            closing = asyncio.create_task(busy.batcher.close())
             results = await asyncio.gather(*tasks, return_exceptions=True)
             assert [type(result) for result in results] == [ShuttingDown] * 2
             assert not closing.done()
-            held.let_go()
+            busy.unblock()
             await closing
-            assert number_of(await held.first) == 0
+            assert number_of(await busy.first) == 0
             with pytest.raises(ShuttingDown):
-                await held.batcher.submit(encoding(3), soon())
+                await busy.batcher.submit(encoding(3), soon())
 
     in_loop(test)
 
 
-def test_two_runners_work_side_by_side() -> None:
+def test_two_runners_work_in_parallel() -> None:
     """With two runners two batches run at the same time."""
 
     async def test() -> None:
         runner = Runner()
-        runner.held = True
+        runner.blocked = True
         batcher, _ = batcher_of(runner, runners=2)
         tasks = [asyncio.create_task(batcher.submit(encoding(number), soon())) for number in (1, 2)]
         await runner.until_started()
         await runner.until_started()
         assert sorted(runner.batches) == [[1], [2]]
-        runner.held = False
+        runner.blocked = False
         runner.released.release(2)
         await asyncio.gather(*tasks)
         await batcher.close()

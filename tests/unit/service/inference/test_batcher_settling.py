@@ -44,9 +44,9 @@ def test_every_entry_is_settled_exactly_once(
 
 
 class _Script:
-    """Plays the steps against a batcher whose runs end only when told, and keeps what everyone was told.
+    """Runs the steps against a batcher whose runs end only on demand, and records all results.
 
-    Callers who share have encodings of their own, so that an answer tells whose was run.
+    Callers of a shared entry have different encodings, so that an answer shows which encoding was run.
     """
 
     def __init__(self, runners: int, queue: int, tokens: int) -> None:
@@ -96,7 +96,7 @@ class _Script:
             assert task.done()
             self._check_answer(number, task, set(ran))
         assert self.batcher.depth == self.batcher.tokens == 0
-        assert not any(map(self.batcher.shares, self.keys.values()))
+        assert not any(map(self.batcher.has_entry, self.keys.values()))
 
     def _check_answer(self, number: int, task: "asyncio.Task[Answer]", ran: set[int]) -> None:
         if task.cancelled():
@@ -109,12 +109,12 @@ class _Script:
             assert isinstance(error, ServiceError)
             failed = isinstance(error, InferenceFailed)
             assert mine & ran if failed else number not in ran or key, (
-                "told of a failed run without one, or the reverse"
+                "InferenceFailed without a failed run, or the reverse"
             )
 
 
 class _Numbered:
-    """ResponseCache each row with its number; each run waits for the gate and fails if it holds a poisoned entry."""
+    """Answers each row with its number; each run waits for the gate and fails if it holds a poisoned entry."""
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(0)

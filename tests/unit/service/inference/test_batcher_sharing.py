@@ -1,4 +1,4 @@
-"""`service.inference.batcher`: callers who share a run, tickets without company, batches made ready."""
+"""`service.inference.batcher`: shared runs, lone tickets, prepared batches."""
 
 import asyncio
 import threading
@@ -9,111 +9,121 @@ from service.errors import DeadlinePassed, InferenceFailed, ShuttingDown
 from service.inference.batcher import Batcher, Limits
 from service.inference.cache import Answer
 from service.inference.packing import Packing
-from tests.support.batching import MAX_TOKENS, POISON, Held, Runner, batcher_of, encoding, in_loop, number_of, soon
+from tests.support.batching import (
+    MAX_TOKENS,
+    POISON,
+    BusyBatcher,
+    Runner,
+    batcher_of,
+    encoding,
+    in_loop,
+    number_of,
+    soon,
+)
 
 
 def test_callers_with_one_key_share_one_run() -> None:
     """The first one's encoding is run, once; each gets its answer. Another key, or none, is run for itself."""
 
     async def test() -> None:
-        async with Held() as held:
-            shared = await held.submit(1, 2, 3, key=b"k")
-            apart = [*await held.submit(4, key=b"other"), *await held.submit(5)]
-            assert held.batcher.depth == 3
-            held.let_go()
+        async with BusyBatcher() as busy:
+            shared = await busy.submit(1, 2, 3, key=b"k")
+            apart = [*await busy.submit(4, key=b"other"), *await busy.submit(5)]
+            assert busy.batcher.depth == 3
+            busy.unblock()
             assert [number_of(answer) for answer in await asyncio.gather(*shared, *apart)] == [1, 1, 1, 4, 5]
-            assert held.runner.batches == [[0], [1, 4, 5]]
+            assert busy.runner.batches == [[0], [1, 4, 5]]
 
     in_loop(test)
 
 
-def test_who_leaves_or_is_late_leaves_the_run_to_the_others() -> None:
+def test_cancelled_and_late_callers_do_not_affect_a_shared_entry() -> None:
     """The first of four is cancelled, the second late: the entry stays for the rest."""
 
     async def test() -> None:
-        async with Held() as held:
-            (first,) = await held.submit(1, key=b"k")
-            (late,) = await held.submit(1, key=b"k", seconds=0.02)
-            patient = await held.submit(1, 1, key=b"k")
+        async with BusyBatcher() as busy:
+            (first,) = await busy.submit(1, key=b"k")
+            (late,) = await busy.submit(1, key=b"k", seconds=0.02)
+            patient = await busy.submit(1, 1, key=b"k")
             first.cancel()
             with pytest.raises(DeadlinePassed):
                 await late
-            assert held.batcher.depth == 1
-            held.let_go()
+            assert busy.batcher.depth == 1
+            busy.unblock()
             assert [number_of(answer) for answer in await asyncio.gather(*patient)] == [1, 1]
-            assert held.runner.batches == [[0], [1]]
+            assert busy.runner.batches == [[0], [1]]
 
     in_loop(test)
 
 
-def test_an_entry_that_all_have_left_is_never_run() -> None:
-    """Nor does anybody find it afterwards: the next caller with its key begins anew."""
+def test_entry_without_callers_is_never_run() -> None:
+    """It cannot be joined afterwards: the next caller with its key creates a new entry."""
 
     async def test() -> None:
-        async with Held() as held:
-            (first,) = await held.submit(1, key=b"k")
-            (late,) = await held.submit(1, key=b"k", seconds=0.02)
+        async with BusyBatcher() as busy:
+            (first,) = await busy.submit(1, key=b"k")
+            (late,) = await busy.submit(1, key=b"k", seconds=0.02)
             first.cancel()
             await asyncio.gather(first, late, return_exceptions=True)
-            assert (held.batcher.depth, held.batcher.tokens, held.batcher.shares(b"k")) == (0, 0, False)
-            (next_one,) = await held.submit(2, key=b"k")
-            held.let_go()
+            assert (busy.batcher.depth, busy.batcher.tokens, busy.batcher.has_entry(b"k")) == (0, 0, False)
+            (next_one,) = await busy.submit(2, key=b"k")
+            busy.unblock()
             assert number_of(await next_one) == 2
-            assert held.runner.batches == [[0], [2]]
+            assert busy.runner.batches == [[0], [2]]
 
     in_loop(test)
 
 
-def test_who_joins_a_run_under_way_gets_its_answer() -> None:
-    """Even with a deadline that passes meanwhile, and when the one who began it has left."""
+def test_caller_that_joins_a_running_entry_gets_its_answer() -> None:
+    """Even if its deadline passes during the run, and if the first caller was cancelled."""
 
     async def test() -> None:
-        async with Held() as held:
-            (began,) = await held.submit(1, key=b"k")
-            await held.end_run()
-            assert held.batcher.shares(b"k")
-            joined = [asyncio.create_task(held.batcher.join(b"k", soon(seconds))) for seconds in (10, 0.01)]
+        async with BusyBatcher() as busy:
+            (began,) = await busy.submit(1, key=b"k")
+            await busy.end_run()
+            assert busy.batcher.has_entry(b"k")
+            joined = [asyncio.create_task(busy.batcher.join(b"k", soon(seconds))) for seconds in (10, 0.01)]
             await asyncio.sleep(0.03)
             began.cancel()
-            held.let_go()
+            busy.unblock()
             assert [number_of(answer) for answer in await asyncio.gather(*joined)] == [1, 1]
-            assert held.runner.batches == [[0], [1]]
-            assert not held.batcher.shares(b"k")
+            assert busy.runner.batches == [[0], [1]]
+            assert not busy.batcher.has_entry(b"k")
 
     in_loop(test)
 
 
-def test_a_failed_run_fails_all_who_share_it_and_no_later_one() -> None:
+def test_failed_run_fails_all_its_callers_and_no_later_one() -> None:
     """Each gets an error object of its own; the key is free again."""
 
     async def test() -> None:
-        async with Held() as held:
-            shared = await held.submit(POISON, POISON, key=b"k")
-            held.let_go()
+        async with BusyBatcher() as busy:
+            shared = await busy.submit(POISON, POISON, key=b"k")
+            busy.unblock()
             results = await asyncio.gather(*shared, return_exceptions=True)
             assert [type(result) for result in results] == [InferenceFailed] * 2
             assert results[0] is not results[1]
-            assert number_of(await held.batcher.submit(encoding(1), soon(), b"k")) == 1
+            assert number_of(await busy.batcher.submit(encoding(1), soon(), b"k")) == 1
 
     in_loop(test)
 
 
-def test_closing_settles_all_who_share() -> None:
+def test_refuse_settles_all_callers_of_a_shared_entry() -> None:
     """A queue that is given back gives back every caller."""
 
     async def test() -> None:
-        async with Held() as held:
-            shared = await held.submit(1, 1, key=b"k")
-            held.batcher.refuse()
+        async with BusyBatcher() as busy:
+            shared = await busy.submit(1, 1, key=b"k")
+            busy.batcher.refuse()
             results = await asyncio.gather(*shared, return_exceptions=True)
             assert [type(result) for result in results] == [ShuttingDown] * 2
-            assert not held.batcher.shares(b"k")
+            assert not busy.batcher.has_entry(b"k")
 
     in_loop(test)
 
 
-def test_an_answer_is_remembered_before_its_key_is_free() -> None:
-    """At no moment is a text neither in flight nor known: who came then would have it computed again."""
+def test_answer_is_stored_before_its_key_is_released() -> None:
+    """At every moment a text is in flight or in the cache; otherwise it would be computed again."""
 
     async def test() -> None:
         known: dict[bytes, Answer] = {}
@@ -122,7 +132,7 @@ def test_an_answer_is_remembered_before_its_key_is_free() -> None:
         task = asyncio.create_task(batcher.submit(encoding(1), soon(), b"k"))
         await asyncio.sleep(0)
         while not task.done():
-            assert batcher.shares(b"k") or b"k" in known
+            assert batcher.has_entry(b"k") or b"k" in known
             await asyncio.sleep(0)
         assert number_of(known[b"k"]) == 1
         await batcher.submit(encoding(2), soon())
@@ -133,7 +143,7 @@ def test_an_answer_is_remembered_before_its_key_is_free() -> None:
 
 
 @pytest.mark.parametrize(("length", "lone"), [(15, False), (16, False), (17, True), (100, True)])
-def test_a_long_entry_without_company_runs_as_a_lone_one(length: int, lone: bool) -> None:
+def test_single_long_entry_runs_as_a_lone_one(length: int, lone: bool) -> None:
     """From so many padded tokens on: shorter ones are done before a second thread is awake."""
 
     async def test() -> None:
@@ -146,12 +156,12 @@ def test_a_long_entry_without_company_runs_as_a_lone_one(length: int, lone: bool
     in_loop(test)
 
 
-def test_an_entry_with_company_is_not_lone() -> None:
+def test_entry_beside_others_is_not_lone() -> None:
     """Neither beside a run under way, nor as one of several, nor while another waits."""
 
     async def test() -> None:
         runner = Runner()
-        runner.held = True
+        runner.blocked = True
         batcher, _ = batcher_of(runner, runners=2, lone=8)
 
         def submitted(*numbers: int) -> list["asyncio.Task[Answer]"]:
@@ -164,7 +174,7 @@ def test_an_entry_with_company_is_not_lone() -> None:
         assert runner.lone == [True, False]
         tasks += submitted(3, 4)  # these wait; as a runner frees up, the other one still runs
         await asyncio.sleep(0.01)
-        runner.held = False
+        runner.blocked = False
         runner.released.release(2)
         await asyncio.gather(*tasks)
         assert runner.lone[2:] == [False, False]
@@ -176,86 +186,86 @@ def test_an_entry_with_company_is_not_lone() -> None:
     in_loop(test)
 
 
-def test_a_full_batch_is_made_ready_before_a_runner_is_free() -> None:
+def test_full_batch_is_prepared_before_a_runner_is_free() -> None:
     """One, and no more: what comes later joins those that still wait. Its runner takes it without asking the loop."""
 
     async def test() -> None:
-        async with Held(tokens=16) as held:
-            ready = await held.submit(1, 2)
-            assert held.batcher.depth == 0
-            waiting = await held.submit(3, 4)
-            assert held.batcher.depth == 2
-            held.let_go()
+        async with BusyBatcher(tokens=16) as busy:
+            ready = await busy.submit(1, 2)
+            assert busy.batcher.depth == 0
+            waiting = await busy.submit(3, 4)
+            assert busy.batcher.depth == 2
+            busy.unblock()
             await asyncio.gather(*ready, *waiting)
-            assert held.runner.batches == [[0], [1, 2], [3, 4]]
+            assert busy.runner.batches == [[0], [1, 2], [3, 4]]
 
     in_loop(test)
 
 
-def test_less_than_a_full_batch_waits_for_company() -> None:
+def test_partial_batch_stays_in_the_queue() -> None:
     """It stays in the queue, where it can still be packed better and still be left."""
 
     async def test() -> None:
-        async with Held(tokens=24) as held:
-            first = await held.submit(1, 2)
-            assert held.batcher.depth == 2
-            held.let_go()
+        async with BusyBatcher(tokens=24) as busy:
+            first = await busy.submit(1, 2)
+            assert busy.batcher.depth == 2
+            busy.unblock()
             await asyncio.gather(*first)
 
     in_loop(test)
 
 
-def test_what_is_left_while_it_is_made_ready_is_not_run() -> None:
+def test_prepared_entry_without_callers_is_not_run() -> None:
     """Late, or its callers gone, when the runner takes the batch: left out, and the late one hears of it."""
 
     async def test() -> None:
-        async with Held(tokens=24) as held:
-            (late,) = await held.submit(1, seconds=0.03)
-            (gone,) = await held.submit(2)
-            (patient,) = await held.submit(3)
-            assert held.batcher.depth == 0
+        async with BusyBatcher(tokens=24) as busy:
+            (late,) = await busy.submit(1, seconds=0.03)
+            (gone,) = await busy.submit(2)
+            (patient,) = await busy.submit(3)
+            assert busy.batcher.depth == 0
             gone.cancel()
             await asyncio.sleep(0.05)
-            held.let_go()
+            busy.unblock()
             assert number_of(await patient) == 3
             with pytest.raises(DeadlinePassed):
                 await late
-            assert held.runner.batches == [[0], [3]]
-            assert [report.rows for report in held.reports] == [1, 1]
+            assert busy.runner.batches == [[0], [3]]
+            assert [report.rows for report in busy.reports] == [1, 1]
 
     in_loop(test)
 
 
-def test_a_batch_that_all_have_left_is_not_run_and_frees_its_runner() -> None:
+def test_batch_without_callers_is_not_run_and_frees_its_runner() -> None:
     """No report, no run; the next entry is answered."""
 
     async def test() -> None:
-        async with Held(tokens=16) as held:
-            late = await held.submit(1, 2, seconds=0.02)
+        async with BusyBatcher(tokens=16) as busy:
+            late = await busy.submit(1, 2, seconds=0.02)
             await asyncio.sleep(0.04)
-            held.let_go()
+            busy.unblock()
             results = await asyncio.gather(*late, return_exceptions=True)
             assert [type(result) for result in results] == [DeadlinePassed] * 2
-            assert number_of(await held.batcher.submit(encoding(3), soon())) == 3
-            assert held.runner.batches == [[0], [3]]
-            assert len(held.reports) == 2
+            assert number_of(await busy.batcher.submit(encoding(3), soon())) == 3
+            assert busy.runner.batches == [[0], [3]]
+            assert len(busy.reports) == 2
 
     in_loop(test)
 
 
-def test_who_joins_what_was_left_while_made_ready_is_answered() -> None:
-    """The runner finds nobody waiting and leaves it out; a caller who came in that moment puts it back in the queue."""
+def test_caller_that_joins_a_skipped_entry_is_answered() -> None:
+    """The runner skips an entry without callers; a caller that joins at that moment puts it back into the queue."""
 
     async def test() -> None:
-        async with Held(tokens=16) as held:
-            first = await held.submit(1, key=b"k", length=16)
-            assert held.batcher.depth == 0
+        async with BusyBatcher(tokens=16) as busy:
+            first = await busy.submit(1, key=b"k", length=16)
+            assert busy.batcher.depth == 0
             first[0].cancel()
             await asyncio.sleep(0)
-            assert held.batcher.shares(b"k")
-            held.let_go()
+            assert busy.batcher.has_entry(b"k")
+            busy.unblock()
             threading.Event().wait(0.05)  # only the runner's thread goes on, and has looked when the next one joins
-            assert number_of(await held.batcher.submit(encoding(2), soon(), b"k")) == 1
-            assert held.runner.batches == [[0], [1]]
+            assert number_of(await busy.batcher.submit(encoding(2), soon(), b"k")) == 1
+            assert busy.runner.batches == [[0], [1]]
 
     in_loop(test)

@@ -20,7 +20,7 @@ def known(answers: ResponseCache, key: bytes) -> int | None:
 
 
 @given(st.integers(0, 4), st.lists(st.sampled_from([b"a", b"b", b"c", b"d", b"e", b"f"])))
-def test_the_longest_unused_is_forgotten_first(limit: int, keys: list[bytes]) -> None:
+def test_least_recently_used_answer_is_evicted_first(limit: int, keys: list[bytes]) -> None:
     """Like a list that is sorted by last use and cut at the limit; 0 keeps none."""
     answers, used = ResponseCache(limit), list[tuple[bytes, int]]()
     for number, key in enumerate(keys):
@@ -33,7 +33,7 @@ def test_the_longest_unused_is_forgotten_first(limit: int, keys: list[bytes]) ->
         assert len(answers) == len(used)
 
 
-def test_an_answer_comes_back_whole() -> None:
+def test_cached_answer_is_complete() -> None:
     """Logits, tokens and flag as they were put."""
     answers = ResponseCache(1)
     answers.put(b"a", ANSWER)
@@ -43,14 +43,14 @@ def test_an_answer_comes_back_whole() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_is_not_kept(bad: float) -> None:
+def test_non_finite_logits_are_not_stored(bad: float) -> None:
     """Nor does it take the place of an answer that is."""
     answers = ResponseCache(2)
     answers.put(b"a", replace(ANSWER, logits=logits_of(0, bad)))
     assert (len(answers), answers.get(b"a")) == (0, None)
 
 
-def test_a_row_does_not_hold_its_batch() -> None:
+def test_cached_row_does_not_keep_its_batch_in_memory() -> None:
     """A hundred rows would be kept alive for one, and what is kept may not change with what it was taken from."""
     batch = np.ones((100, 3), dtype=np.float32)
     answers = ResponseCache(1)

@@ -1,4 +1,4 @@
-"""`service.inference.fair_queue` and its part in packing: nobody gets more than a share while others wait."""
+"""`service.inference.fair_queue` and its part in packing: no caller gets more than its share while others wait."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.inference.fair_queue import FairQueue
-from service.inference.packing import AHEAD_OF_TURN, Packing, Waiting
+from service.inference.packing import MAX_BATCHES_AHEAD, Packing, WaitingEntries
 
 LENGTHS = st.integers(1, 64).map(lambda eighths: eighths * 8)
 LONGEST = 512
@@ -20,14 +20,14 @@ class Entry:
     caller: str | None = None
 
 
-def waiting_of(entries: list[Entry], *, max_tokens: int = 256) -> Waiting[Entry]:
-    waiting: Waiting[Entry] = Waiting(Packing(max_tokens, 0.1))
+def waiting_of(entries: list[Entry], *, max_tokens: int = 256) -> WaitingEntries[Entry]:
+    waiting: WaitingEntries[Entry] = WaitingEntries(Packing(max_tokens, 0.1))
     for entry in entries:
         waiting.add(entry, entry.caller)
     return waiting
 
 
-def test_who_comes_to_a_long_queue_of_anothers_is_next() -> None:
+def test_new_caller_is_served_before_the_long_queue_of_another() -> None:
     """A thousand tickets of one caller hold up the first of another by the batch that runs, and no more."""
     waiting = waiting_of([Entry(64, NOISY) for _ in range(1000)])
     waiting.take(1)
@@ -37,31 +37,31 @@ def test_who_comes_to_a_long_queue_of_anothers_is_next() -> None:
 
 
 @given(st.lists(LENGTHS, min_size=30, max_size=60), st.lists(LENGTHS, min_size=30, max_size=60), st.integers(64, 1024))
-def test_two_who_send_without_end_get_the_same(one: list[int], other: list[int], max_tokens: int) -> None:
+def test_two_busy_callers_get_equal_shares(one: list[int], other: list[int], max_tokens: int) -> None:
     """As long as both have work waiting, their tokens differ by what may be run ahead of its turn and a ticket each."""
     waiting = waiting_of([Entry(length, NOISY) for length in one * 3], max_tokens=max_tokens)
     for length in other * 3:
         waiting.add(Entry(length, POLITE), POLITE)
     served: Counter[str | None] = Counter()
-    while waiting.of(NOISY) and waiting.of(POLITE):
-        for entry in waiting.take(1):  # also what a batch takes along beyond whose turn it is
+    while waiting.tokens_of(NOISY) and waiting.tokens_of(POLITE):
+        for entry in waiting.take(1):  # includes entries that fill the batch ahead of their position
             served[entry.caller] += entry.length
-    assert abs(served[NOISY] - served[POLITE]) <= (AHEAD_OF_TURN + 1) * max_tokens + 2 * LONGEST
+    assert abs(served[NOISY] - served[POLITE]) <= (MAX_BATCHES_AHEAD + 1) * max_tokens + 2 * LONGEST
 
 
-def test_fitting_everybodys_batch_is_no_way_to_get_more() -> None:
+def test_tickets_that_fit_every_batch_get_no_larger_share() -> None:
     """Tickets of all lengths would go along with each of another's, and run long before their turn."""
     waiting = waiting_of([Entry(length, NOISY) for length in range(128, 0, -8) for _ in range(60)])
     for length in range(8, 136, 8):
         waiting.add(Entry(length, POLITE), POLITE)
     served: Counter[str | None] = Counter()
-    while waiting.of(POLITE):
+    while waiting.tokens_of(POLITE):
         for entry in waiting.take(1):
             served[entry.caller] += entry.length
-    assert served[NOISY] <= served[POLITE] + (AHEAD_OF_TURN + 1) * 256
+    assert served[NOISY] <= served[POLITE] + (MAX_BATCHES_AHEAD + 1) * 256
 
 
-def test_a_batch_is_shared_too() -> None:
+def test_one_batch_is_shared_equally() -> None:
     """Short tickets run many at a time: though one caller's came first and fit as well, half of each batch is the
     other's."""
     waiting = waiting_of([Entry(16, NOISY) for _ in range(100)])
@@ -71,21 +71,21 @@ def test_a_batch_is_shared_too() -> None:
     assert callers == {NOISY: 48, POLITE: 48}
 
 
-def test_what_was_not_used_is_not_saved_up() -> None:
-    """Who had nothing to do while another worked begins beside it, and not with all the turns it might have had."""
-    turns = FairQueue()
+def test_unused_share_is_not_accumulated() -> None:
+    """A caller that was idle starts at the current tag, without the share it did not use."""
+    queue = FairQueue()
     for _ in range(50):
-        turns.serve(turns.begin(NOISY, 10))
-    assert turns.begin(POLITE, 10) >= turns.begin(NOISY, 10) - 10
+        queue.serve(queue.add(NOISY, 10))
+    assert queue.add(POLITE, 10) >= queue.add(NOISY, 10) - 10
 
 
-def test_many_who_have_one_waiting_are_all_ahead_of_one_more() -> None:
+def test_callers_with_one_entry_are_all_ahead_of_a_new_caller() -> None:
     """Each of them is as new as he is."""
-    turns = FairQueue()
+    queue = FairQueue()
     for number in range(50):
-        turns.begin(f"caller {number}", 512)
-    assert turns.ahead("another", 512) == 50 * 512
-    assert turns.ahead("another", 8) == 50 * 8
+        queue.add(f"caller {number}", 512)
+    assert queue.cost_ahead("another", 512) == 50 * 512
+    assert queue.cost_ahead("another", 8) == 50 * 8
 
 
 @given(
@@ -93,15 +93,15 @@ def test_many_who_have_one_waiting_are_all_ahead_of_one_more() -> None:
     st.sampled_from("abcd"),
     st.integers(0, 100),
 )
-def test_what_is_ahead_is_ones_own_and_as_much_of_each_other(
+def test_cost_ahead_is_the_callers_own_and_as_much_of_each_other(
     added: list[tuple[str, int]], caller: str, cost: int
 ) -> None:
-    """Everything for who is alone."""
-    turns, own = FairQueue(), Counter[str]()
+    """For a single caller: its whole queue."""
+    queue, own = FairQueue(), Counter[str]()
     for name, cost in added:
-        turns.begin(name, cost)
+        queue.add(name, cost)
         own[name] += cost
     others = sum(min(own[caller] + cost, waiting) for name, waiting in own.items() if name != caller)
-    assert turns.ahead(caller, cost) == own[caller] + others
-    assert turns.waiting(caller) == own[caller]
-    assert turns.total == own.total()
+    assert queue.cost_ahead(caller, cost) == own[caller] + others
+    assert queue.waiting_cost(caller) == own[caller]
+    assert queue.total == own.total()

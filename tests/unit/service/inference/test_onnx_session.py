@@ -16,7 +16,7 @@ from models.bundle.manifest import ModelEntry
 from models.encoding import Batch, Encoding
 from models.errors import BundleError
 from service.inference.engine import Engine, open_engine
-from service.inference.onnx_session import CUDA, LEADING, DeviceError, Runner, cuda_offered, open_runner
+from service.inference.onnx_session import CUDA, PROVIDERS, DeviceError, Runner, cuda_offered, open_runner
 from service.settings import Settings
 
 needs_cuda = pytest.mark.skipif(not cuda_offered(), reason="this onnxruntime offers no CUDA")
@@ -52,7 +52,7 @@ def test_bound_inputs_give_the_same(bundle: Bundle, batches: list[Batch]) -> Non
         np.testing.assert_array_equal(bound.run(batch), plain.run(batch))
 
 
-def test_what_a_bound_run_gave_stays(bundle: Bundle, batches: list[Batch]) -> None:
+def test_result_of_a_bound_run_is_not_overwritten(bundle: Bundle, batches: list[Batch]) -> None:
     """The next run writes into memory of its own."""
     runner = replace(open_runner(graph_of(bundle), "cpu", 1), bound=True)
     first = runner.run(batches[-1])
@@ -62,7 +62,7 @@ def test_what_a_bound_run_gave_stays(bundle: Bundle, batches: list[Batch]) -> No
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_threads_and_fusion_change_no_answer(bundle: Bundle, batches: list[Batch], threads: int) -> None:
+def test_threads_and_fusion_do_not_change_the_logits(bundle: Bundle, batches: list[Batch], threads: int) -> None:
     """Within the tolerance that the bundle promises: the plan decides speed, never an answer."""
     planned = open_runner(graph_of(bundle), "cpu", threads)
     options = onnxruntime.SessionOptions()
@@ -73,18 +73,18 @@ def test_threads_and_fusion_change_no_answer(bundle: Bundle, batches: list[Batch
 
 
 @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
-def test_a_device_that_is_not_offered_is_one_line(bundle: Bundle, device: str) -> None:
+def test_unavailable_device_is_a_one_line_error(bundle: Bundle, device: str) -> None:
     """It names the device and what is missing, and says what to do; onnxruntime itself would take the CPU."""
-    if LEADING[device] in onnxruntime.get_available_providers():
+    if PROVIDERS[device] in onnxruntime.get_available_providers():
         pytest.skip(f"this onnxruntime offers {device}")
     with pytest.raises(DeviceError) as refused:
         open_runner(graph_of(bundle), device, 1)
-    told = str(refused.value)
-    assert told.startswith(f"device {device}: this onnxruntime has no {LEADING[device]}; ")
-    assert "\n" not in told
+    message = str(refused.value)
+    assert message.startswith(f"device {device}: this onnxruntime has no {PROVIDERS[device]}; ")
+    assert "\n" not in message
 
 
-def test_a_graph_of_another_kind_is_refused(bundle: Bundle) -> None:
+def test_graph_with_other_inputs_or_outputs_is_refused(bundle: Bundle) -> None:
     """One that onnxruntime runs well, and that takes or gives something else than a classifier does."""
     import onnx
 
@@ -113,7 +113,7 @@ def made_for_cuda(bundle: Bundle) -> ModelEntry:
 
 
 @needs_cuda
-def test_cuda_is_what_was_taken(bundle: Bundle) -> None:
+def test_cuda_provider_is_used(bundle: Bundle) -> None:
     """Asked for CUDA, the session leads with it, and inputs are bound."""
     runner = on_gpu(bundle, bundle.model("fp32"))
     assert (runner.provider, runner.session.get_providers()[0], runner.bound) == (CUDA, CUDA, True)
@@ -138,7 +138,7 @@ def test_bound_and_plain_agree_on_a_gpu(bundle: Bundle, batches: list[Batch]) ->
 
 
 @needs_cuda
-def test_a_gpu_is_found_by_itself(bundle: Bundle, tiny_bundle_path: Path, tmp_path: Path) -> None:
+def test_auto_uses_the_gpu(bundle: Bundle, tiny_bundle_path: Path, tmp_path: Path) -> None:
     """`auto` takes it, with the plan of a GPU: larger batches, and no session for lone tickets."""
     on_gpu(bundle, bundle.model("fp32"))
     settings = Settings(bundle=tiny_bundle_path, device="auto", state_dir=tmp_path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inference.packing import Packing, Waiting
+from service.inference.packing import Packing, WaitingEntries
 
 LENGTHS = st.integers(1, 64).map(lambda eighths: eighths * 8)
 
@@ -15,8 +15,8 @@ class Entry:
     length: int
 
 
-def waiting_of(lengths: list[int], packing: Packing) -> tuple[Waiting[Entry], list[Entry]]:
-    waiting: Waiting[Entry] = Waiting(packing)
+def waiting_of(lengths: list[int], packing: Packing) -> tuple[WaitingEntries[Entry], list[Entry]]:
+    waiting: WaitingEntries[Entry] = WaitingEntries(packing)
     entries = [Entry(length) for length in lengths]
     for entry in entries:
         waiting.add(entry)
@@ -37,7 +37,7 @@ def test_a_batch_holds_the_oldest_and_keeps_both_limits(
 
 
 @given(st.lists(LENGTHS, min_size=1, max_size=40), st.lists(LENGTHS, min_size=80, max_size=80))
-def test_none_starves_however_many_arrive_after_it(elders: list[int], younger: list[int]) -> None:
+def test_no_entry_starves_however_many_arrive_later(elders: list[int], younger: list[int]) -> None:
     """An entry with k entries before it runs within k + 1 batches, though better-fitting ones keep arriving."""
     waiting, entries = waiting_of(elders, Packing(512, 0.1))
     arrivals = iter(younger)
@@ -74,7 +74,7 @@ def test_free_runners_share_the_work() -> None:
     assert [len(waiting.take(2)), len(waiting.take(1))] == [2, 2]
 
 
-def test_a_long_entry_does_not_drag_short_ones_along() -> None:
+def test_short_entries_are_not_padded_to_a_long_one() -> None:
     """Padding short entries to a long one's length would cost more than a batch saves, so they go apart."""
     waiting, entries = waiting_of([256, 16, 16, 248], Packing(1024, 0.1))
     assert waiting.take(1) == [entries[0], entries[3]]

@@ -35,7 +35,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
         ({"intra_op_threads": 1}, {"runners": 2, "intra_op_threads": 1, "lone_threads": None}),
     ],
 )
-def test_settings_come_before_the_default(bundle: Bundle, given: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_settings_override_the_default_plan(bundle: Bundle, given: dict[str, Any], expected: dict[str, Any]) -> None:
     """Threads set by hand leave no session for a lone ticket."""
     plan = choose_plan(Settings(**given), bundle, HERE, "cpu")
     assert {name: getattr(plan, name) for name in expected} == expected
@@ -51,7 +51,7 @@ def test_settings_come_before_the_default(bundle: Bundle, given: dict[str, Any],
         ({"intra_op_threads": 4}, "--runners 1 with --intra-op-threads 4 make 4 threads"),
     ],
 )
-def test_what_cannot_be_is_refused(bundle: Bundle, given: dict[str, Any], said: str) -> None:
+def test_impossible_plan_is_refused(bundle: Bundle, given: dict[str, Any], said: str) -> None:
     """A budget less than one ticket, more threads than cores."""
     with pytest.raises(PlanError, match=said):
         choose_plan(Settings(**given), bundle, HERE, "cpu")

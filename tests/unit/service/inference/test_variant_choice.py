@@ -8,7 +8,7 @@ import pytest
 
 from models.bundle.bundle import Bundle, open_bundle, write_bundle
 from service.inference.hardware import Machine, instructions
-from service.inference.plan import default_plan, suiting_variants, variants_to_run
+from service.inference.plan import default_plan, supported_variants, variants_to_run
 from tests.support.plain import draft, files
 
 VNNI = {
@@ -45,20 +45,22 @@ def machine(here: Iterable[str]) -> Machine:
         ("tensorrt", set(), ["fp16", "fp32"]),
     ],
 )
-def test_auto_takes_the_fastest_that_suits(bundle: Bundle, device: str, here: set[str], suiting: list[str]) -> None:
+def test_auto_takes_the_fastest_supported_variant(
+    bundle: Bundle, device: str, here: set[str], suiting: list[str]
+) -> None:
     """int8 only where the processor has its instructions, fp16 only on a GPU, fp32 anywhere."""
-    assert suiting_variants(bundle, machine(here), device) == suiting
+    assert supported_variants(bundle, machine(here), device) == suiting
     assert variants_to_run("auto", bundle, machine(here), device) == suiting
     assert default_plan("auto", bundle, machine(here), device).variant == suiting[0]
 
 
 def test_a_named_variant_is_taken_whatever_the_processor(bundle: Bundle) -> None:
-    """Who asks for one by name gets it; its golden rows still decide whether it serves."""
+    """A variant chosen by name is used; its golden rows still decide whether it serves."""
     assert default_plan("int8", bundle, machine(()), "cpu").variant == "int8"
     assert variants_to_run("int8", bundle, machine(()), "cpu") == ["int8"]
 
 
-def test_where_nothing_suits_the_bundles_first_is_tried(tmp_path: Path) -> None:
+def test_first_variant_is_used_if_none_is_supported(tmp_path: Path) -> None:
     """Only golden rows can tell whether it serves nevertheless."""
     content = draft(models=[VNNI])
     graphs = {name: content for name, content in files().items() if name != "model.onnx"} | {"model.int8.onnx": b"8"}
@@ -79,12 +81,12 @@ def test_where_nothing_suits_the_bundles_first_is_tried(tmp_path: Path) -> None:
         ("vmx flags\t: vnmi\n", set()),
     ],
 )
-def test_instructions_are_read_as_linux_tells_them(tmp_path: Path, content: str, found: set[str]) -> None:
+def test_instructions_are_read_from_cpuinfo(tmp_path: Path, content: str, found: set[str]) -> None:
     """x86 and ARM kernels are understood; a file that tells nothing is a processor nothing is known of."""
     (tmp_path / "cpuinfo").write_text(content)
     assert instructions(tmp_path / "cpuinfo") == found
 
 
-def test_no_linux_is_no_error(tmp_path: Path) -> None:
+def test_missing_cpuinfo_is_no_error(tmp_path: Path) -> None:
     """Where the file is missing, nothing is known, and fp32 serves."""
     assert instructions(tmp_path / "missing") == frozenset()

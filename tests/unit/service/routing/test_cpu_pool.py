@@ -1,4 +1,4 @@
-"""`service.routing.cpu_pool`: large inputs in threads, in turns, and none for who has left."""
+"""`service.routing.cpu_pool`: large inputs in threads, fair order, no work for cancelled callers."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ NOISY, POLITE = "noisy", "polite"
 
 
 class Busy:
-    """An cpu_pool whose threads are held, and the order in which what waits is done then."""
+    """A CpuPool whose threads are blocked, and the order in which the waiting jobs run."""
 
     def __init__(self) -> None:
         self.cpu_pool = CpuPool()
@@ -24,20 +24,20 @@ class Busy:
         self.order: list[str] = []
 
     async def __aenter__(self) -> "Busy":
-        self._held = [asyncio.create_task(self.cpu_pool.run(LARGE, self.gate.wait, soon())) for _ in range(THREADS)]
+        self._blockers = [asyncio.create_task(self.cpu_pool.run(LARGE, self.gate.wait, soon())) for _ in range(THREADS)]
         await asyncio.sleep(0)
         return self
 
     async def __aexit__(self, *_error: object) -> None:
         self.gate.set()
-        await asyncio.gather(*self._held)
+        await asyncio.gather(*self._blockers)
         self.cpu_pool.close()
 
     def submit(self, name: str, context: RequestContext, size: int = LARGE) -> "asyncio.Task[None]":
         return asyncio.create_task(self.cpu_pool.run(size, lambda: self.order.append(name), context))
 
 
-def test_small_inputs_are_done_at_once_though_the_threads_are_busy() -> None:
+def test_small_inputs_run_inline_even_if_all_threads_are_busy() -> None:
     """On the loop itself: handing over would cost more than doing it."""
 
     async def test() -> None:
@@ -47,7 +47,7 @@ def test_small_inputs_are_done_at_once_though_the_threads_are_busy() -> None:
     in_loop(test)
 
 
-def test_who_sends_one_is_done_before_the_second_of_who_sends_many() -> None:
+def test_single_job_of_a_caller_runs_before_the_flood_of_another() -> None:
     """Whatever came first."""
 
     async def test() -> None:
@@ -64,15 +64,15 @@ def test_who_sends_one_is_done_before_the_second_of_who_sends_many() -> None:
     in_loop(test)
 
 
-def test_what_would_come_too_late_is_refused_at_once() -> None:
-    """By the time that jobs took lately: who has more time may wait, and so may who has sent nothing yet."""
+def test_job_that_would_start_too_late_is_refused_at_once() -> None:
+    """By the duration of recent jobs: a later deadline may wait, and so may another caller."""
 
     async def test() -> None:
         async with Busy() as busy:
             busy.gate.set()
             await asyncio.gather(*(busy.cpu_pool.run(LARGE, lambda: time.sleep(0.05), soon()) for _ in range(60)))
             busy.gate.clear()
-            held = [asyncio.create_task(busy.cpu_pool.run(LARGE, busy.gate.wait, soon())) for _ in range(THREADS)]
+            blockers = [asyncio.create_task(busy.cpu_pool.run(LARGE, busy.gate.wait, soon())) for _ in range(THREADS)]
             await asyncio.sleep(0)
             waiting = [busy.submit("noisy", soon(60, NOISY)) for _ in range(20)]  # half a second's work
             await asyncio.sleep(0)
@@ -82,13 +82,13 @@ def test_what_would_come_too_late_is_refused_at_once() -> None:
             polite = busy.submit("polite in haste", soon(0.5, POLITE))
             await asyncio.sleep(0)
             busy.gate.set()
-            await asyncio.gather(polite, *waiting, *held)
+            await asyncio.gather(polite, *waiting, *blockers)
 
     in_loop(test)
 
 
-def test_what_nobody_waits_for_any_more_is_not_done() -> None:
-    """Who left, and whose deadline passed in the queue."""
+def test_cancelled_and_late_jobs_are_not_run() -> None:
+    """Cancelled, or with a deadline that passed in the queue."""
 
     async def test() -> None:
         async with Busy() as busy:
@@ -104,7 +104,7 @@ def test_what_nobody_waits_for_any_more_is_not_done() -> None:
     in_loop(test)
 
 
-def test_no_more_waits_than_may_and_none_of_it_is_lost() -> None:
+def test_waiting_jobs_are_limited_and_accepted_ones_are_run() -> None:
     """Beyond the limit it is overloaded; one caller reaches its own limit before, and what was taken is done."""
 
     async def test() -> None:
@@ -127,7 +127,7 @@ def test_no_more_waits_than_may_and_none_of_it_is_lost() -> None:
     in_loop(test)
 
 
-def test_an_error_is_its_callers() -> None:
+def test_exception_reaches_the_caller() -> None:
     """Raised where the work was asked for; the threads go on."""
 
     async def test() -> None:

@@ -1,4 +1,5 @@
-"""`service.routing.read` and `CpuPool.run_within`: who reads how long, and what becomes of what takes longer."""
+"""`service.routing.read` and `CpuPool.run_within`: CPU budgets for reading, and the result when a budget is
+exceeded."""
 
 import asyncio
 import math
@@ -51,19 +52,19 @@ def test_short_work_on_a_small_input_stays_on_the_loop() -> None:
     assert ran(INLINE_BYTES, 0.0, 0.2) == ["MainThread"]
 
 
-def test_a_small_input_made_to_cost_time_goes_to_a_thread_after_all() -> None:
+def test_small_costly_input_moves_to_a_thread() -> None:
     """Begun anew there, with the whole budget; a large one begins there."""
     assert ran(INLINE_BYTES, 0.06, 0.2) == ["MainThread", "prepare"]
     assert ran(INLINE_BYTES + 1, 0.06, 0.2) == ["prepare"]
 
 
-def test_work_beyond_its_budget_is_given_up() -> None:
+def test_work_beyond_its_budget_is_stopped() -> None:
     """In the thread as well."""
     with pytest.raises(TooComplex):
         ran(INLINE_BYTES + 1, 0.2, 0.02)
 
 
-def test_what_is_given_up_is_an_unread_ticket_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_reading_gives_an_unread_ticket_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mail's with nothing in it, a ticket's with all that was known of it; one not read is not tried again."""
     monkeypatch.setattr(reading, "MAIL_SECONDS", 0.0)
     monkeypatch.setattr(reading, "TEXT_SECONDS", 0.0)
@@ -83,7 +84,7 @@ def test_what_is_given_up_is_an_unread_ticket_and_no_error(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     "name", ["dated attributions", "colons between dashes", "wrapped attributions", "at signs", "items"]
 )
-def test_no_small_input_holds_the_loop(name: str) -> None:
+def test_no_small_input_blocks_the_loop(name: str) -> None:
     """The largest that is read on the loop, of the worst kind, takes no 50 ms of its thread."""
 
     async def play() -> float:
@@ -134,7 +135,7 @@ async def together(cpu_pool: CpuPool, contexts: list[RequestContext], work_secon
     return threads
 
 
-def test_all_that_comes_in_one_turn_has_one_share_of_it() -> None:
+def test_work_of_one_loop_iteration_shares_one_budget() -> None:
     """Else dozens, each within its own, hold the loop for a second. The next turn has a share as well."""
 
     async def play() -> None:
@@ -149,7 +150,7 @@ def test_all_that_comes_in_one_turn_has_one_share_of_it() -> None:
     asyncio.run(play())
 
 
-def test_ordinary_tickets_that_come_together_stay_on_the_loop() -> None:
+def test_many_ordinary_tickets_in_one_iteration_stay_on_the_loop() -> None:
     """Two milliseconds each would be much."""
 
     async def play() -> None:
@@ -160,8 +161,9 @@ def test_ordinary_tickets_that_come_together_stay_on_the_loop() -> None:
     asyncio.run(play())
 
 
-def test_a_request_that_was_too_much_for_the_loop_once_keeps_off_it() -> None:
-    """Its other tickets would take a turn's share each, and leave nothing to anybody else."""
+def test_costly_request_uses_only_threads_afterwards() -> None:
+    """Otherwise each of its tickets could use up the inline budget of an iteration, and none would be left for
+    others."""
 
     async def play() -> None:
         cpu_pool, context = CpuPool(), RequestContext(math.inf, allowance=Allowance(2.0))
@@ -174,7 +176,7 @@ def test_a_request_that_was_too_much_for_the_loop_once_keeps_off_it() -> None:
     asyncio.run(play())
 
 
-def test_a_small_input_is_not_begun_anew_where_nothing_is_left_for_it() -> None:
+def test_small_input_is_not_restarted_without_allowance() -> None:
     """It would have no more time than it has had: a batch of hostile tickets would cost twice as much."""
     threads: list[str] = []
 
@@ -188,7 +190,7 @@ def test_a_small_input_is_not_begun_anew_where_nothing_is_left_for_it() -> None:
     assert threads == ["MainThread"]
 
 
-def test_an_ordinary_ticket_is_read_when_its_neighbours_have_used_up_everything() -> None:
+def test_ordinary_ticket_is_read_after_the_allowance_is_used_up() -> None:
     """It could not help what it was sent with."""
     text = "My order 4711 has not arrived yet; where is it? Please let me know.\n" * 15
     context = RequestContext(math.inf, allowance=Allowance(0.0))

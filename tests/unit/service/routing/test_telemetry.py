@@ -1,4 +1,4 @@
-"""The parts of logs and traces that need no process: who waited for what, and how often a thing is said."""
+"""The parts of logs and traces that need no process: recorded stages, repeated messages."""
 
 import asyncio
 import logging
@@ -19,9 +19,9 @@ from service.inference.batcher import Batcher, Limits
 from service.inference.packing import Packing
 from service.logs import RepeatFilter
 from service.metrics.batch_report import BatchReport
-from service.tracing.recording import make_current
+from service.tracing.recording import set_current_recording
 from service.tracing.spans import Clock, SpanRecording
-from tests.support.batching import MAX_TOKENS, Held, encoding, in_loop, soon
+from tests.support.batching import MAX_TOKENS, BusyBatcher, encoding, in_loop, soon
 from tests.support.process import ROOT
 
 
@@ -36,7 +36,7 @@ def recording(sent: InMemorySpanExporter) -> SpanRecording:
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(sent))
     tracer = provider.get_tracer("tests")
-    return SpanRecording(tracer, tracer.start_span("request"), Clock.now(), room=0)
+    return SpanRecording(tracer, tracer.start_span("request"), Clock.now(), tickets_left=0)
 
 
 def stages_of(sent: InMemorySpanExporter) -> dict[str, tuple[int, int]]:
@@ -44,18 +44,20 @@ def stages_of(sent: InMemorySpanExporter) -> dict[str, tuple[int, int]]:
     return {span.name: (span.start_time or 0, span.end_time or 0) for span in sent.get_finished_spans()}
 
 
-def test_who_joins_a_run_waited_for_its_rest_only(sent: InMemorySpanExporter, recording: SpanRecording) -> None:
+def test_caller_that_joins_a_run_records_only_the_rest_of_it(
+    sent: InMemorySpanExporter, recording: SpanRecording
+) -> None:
     """No queue, and no run from before it came: its span would begin before its request's."""
 
     async def test() -> None:
-        async with Held() as held:
-            (first,) = await held.submit(1, key=b"k")
-            await held.end_run()
+        async with BusyBatcher() as busy:
+            (first,) = await busy.submit(1, key=b"k")
+            await busy.end_run()
             joined = Clock.now()
-            make_current(recording)
-            second = asyncio.create_task(held.batcher.join(b"k", soon()))
+            set_current_recording(recording)
+            second = asyncio.create_task(busy.batcher.join(b"k", soon()))
             await asyncio.sleep(0.01)
-            held.let_go()
+            busy.unblock()
             await asyncio.gather(first, second)
             recording.end()
             began, ended = stages_of(sent)["infer"]
@@ -65,13 +67,13 @@ def test_who_joins_a_run_waited_for_its_rest_only(sent: InMemorySpanExporter, re
     in_loop(test)
 
 
-def test_who_was_never_run_has_waited_in_the_queue(sent: InMemorySpanExporter, recording: SpanRecording) -> None:
+def test_entry_that_never_ran_records_only_the_queue(sent: InMemorySpanExporter, recording: SpanRecording) -> None:
     """Also when its deadline passed there."""
 
     async def test() -> None:
-        async with Held() as held:
-            make_current(recording)
-            (late,) = await held.submit(1, seconds=0.05)
+        async with BusyBatcher() as busy:
+            set_current_recording(recording)
+            (late,) = await busy.submit(1, seconds=0.05)
             with pytest.raises(DeadlinePassed):
                 await late
             recording.end()
@@ -82,15 +84,15 @@ def test_who_was_never_run_has_waited_in_the_queue(sent: InMemorySpanExporter, r
     in_loop(test)
 
 
-def test_a_run_is_reported_under_a_request_that_was_in_it() -> None:
-    """Not under that of whoever made the loop dispatch it."""
-    told: list[object] = []
+def test_run_is_logged_with_the_request_id_of_one_of_its_requests() -> None:
+    """Not with the id of the request that triggered the dispatch."""
+    request_ids: list[object] = []
 
     def infer(encodings: object, lone: bool) -> Logits:  # noqa: ARG001 - the runner's signature
         return np.zeros((1, 1), dtype=np.float32)
 
     def on_batch(_report: BatchReport) -> None:
-        told.append(structlog.contextvars.get_contextvars().get("request_id"))
+        request_ids.append(structlog.contextvars.get_contextvars().get("request_id"))
 
     async def submit(batcher: Batcher, name: str) -> None:
         structlog.contextvars.bind_contextvars(request_id=name)
@@ -100,29 +102,29 @@ def test_a_run_is_reported_under_a_request_that_was_in_it() -> None:
         batcher = Batcher(infer, Limits(Packing(8, 1.0), 1000, 60, 1, MAX_TOKENS), on_batch)
         await asyncio.gather(*(submit(batcher, name) for name in ("a", "b", "c")))
         await batcher.close()
-        assert sorted(map(str, told)) == ["a", "b", "c"]
+        assert sorted(map(str, request_ids)) == ["a", "b", "c"]
 
     copy_context().run(in_loop, test)
 
 
-def test_a_clock_dates_stages_by_the_moment_it_was_made() -> None:
+def test_clock_converts_relative_to_its_creation() -> None:
     """A second later is a second later, whatever the time of day was set to meanwhile."""
-    assert Clock(epoch=10**18, counter=5.0).date(6.5) == 10**18 + 1_500_000_000
+    assert Clock(epoch=10**18, counter=5.0).to_epoch(6.5) == 10**18 + 1_500_000_000
 
 
-def test_the_same_message_is_let_through_once_in_a_while() -> None:
-    """Whatever it is filled with; another message is not held up by it."""
+def test_equal_messages_are_logged_once_per_interval() -> None:
+    """Whatever its arguments; another message is not suppressed."""
     now = [0.0]
-    seldom = RepeatFilter(60, lambda: now[0])
+    repeat_filter = RepeatFilter(60, lambda: now[0])
 
     def passes(message: str, value: int) -> bool:
-        return bool(seldom.filter(logging.LogRecord("x", logging.WARNING, "", 0, message, (value,), None)))
+        return bool(repeat_filter.filter(logging.LogRecord("x", logging.WARNING, "", 0, message, (value,), None)))
 
     assert [passes("retry in %s", 1), passes("retry in %s", 2), passes("lost %s", 1)] == [True, False, True]
     now[0] = 60.0
     assert passes("retry in %s", 3)
 
 
-def test_the_version_that_spans_name_is_the_projects() -> None:
+def test_version_equals_that_of_pyproject() -> None:
     """The image has no pyproject.toml, so it stands in two places."""
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
