@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.access.access import LOOK_SECONDS
+from service.access.access import POLL_SECONDS
 from service.access.keyring import Keyring
 from service.access.keys_file import parse_keys
 from service.cli.main import main
@@ -75,10 +75,10 @@ def test_a_withdrawn_key_is_refused_at_the_next_look(tiny_bundle_path: Path, key
     with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
         assert (status(service, OLD), admin_status(service, OPS)) == (200, 200)
         put(keys_file, OLD.withdrawn + OPS.entry)
-        wait_until(lambda: status(service, OLD) == 401, seconds=LOOK_SECONDS + 2)
+        wait_until(lambda: status(service, OLD) == 401, seconds=POLL_SECONDS + 2)
         assert admin_status(service, OPS) == 200
         put(keys_file, OPS.withdrawn)
-        wait_until(lambda: admin_status(service, OPS) == 401, seconds=LOOK_SECONDS + 2)
+        wait_until(lambda: admin_status(service, OPS) == 401, seconds=POLL_SECONDS + 2)
         samples = service.samples()
         assert (samples["ticket_router_keys"], samples["ticket_router_keys_last_reload_successful"]) == (1, 1)
 
@@ -187,7 +187,7 @@ def test_a_key_that_ends_in_the_future_is_made(capsys: pytest.CaptureFixture[str
         (("new", "--name", "a", "--role", "boss"), "'--role': 'boss' is not one of 'route', 'feedback', 'admin'"),
         (("new", "--name", "a", "--role", "route", "--burst", "3"), "--burst"),
         (("new", "--name", "a", "--role", "route", "--tickets-per-second", "0"), "--tickets-per-second"),
-        (("new", "--name", "a", "--role", "route", "--expires", "2020-01-01"), "--expires: this moment is over"),
+        (("new", "--name", "a", "--role", "route", "--expires", "2020-01-01"), "--expires: this time is in the past"),
         (("new", "--name", "a", "--role", "route", "--file", "/nowhere/keys.toml"), "/nowhere/keys.toml"),
         (("check", "/nowhere/keys.toml"), "/nowhere/keys.toml"),
     ],

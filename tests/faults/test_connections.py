@@ -182,7 +182,7 @@ def test_no_more_connections_than_files(monkeypatch: pytest.MonkeyPatch) -> None
     assert state["limit"] == (1000 + limits.RESERVED_FILES, 2048)
     assert limits.allowed_connections(4000) == 2048 - limits.RESERVED_FILES
     state["limit"] = (64, 64)
-    assert limits.allowed_connections(4000) == limits.FEWEST_CONNECTIONS
+    assert limits.allowed_connections(4000) == limits.MIN_CONNECTIONS
 
 
 def test_at_a_limit_of_256_open_files_the_port_stays_open(tiny_bundle_path: Path, tmp_path: Path) -> None:

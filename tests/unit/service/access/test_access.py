@@ -72,10 +72,10 @@ def limited(rate: Rate | None, name: str = "zendesk") -> Caller:
     return Caller(name, frozenset({Role.ROUTE}), rate)
 
 
-def refused(limiter: RateLimiter, caller: Caller, tickets: int = 1, least: int = 1) -> float | None:
+def refused(limiter: RateLimiter, caller: Caller, tickets: int = 1, min_level: int = 1) -> float | None:
     """Seconds to wait, None where it was let through."""
     try:
-        limiter.take(caller, tickets, least)
+        limiter.take(caller, tickets, min_level)
     except RateLimited as error:
         return error.retry_after
     return None
@@ -85,7 +85,7 @@ def test_a_burst_and_then_the_rate() -> None:
     """Three at once, a fourth when its time has come, and no more than three after an hour of silence."""
     clock, caller = Clock(), limited(Rate(0.5, 3))
     limiter = RateLimiter(clock)
-    limiter.keep([caller])
+    limiter.set_callers([caller])
     assert [refused(limiter, caller) for _ in range(4)] == [None, None, None, 2.0]
     clock.now = 1.9
     assert refused(limiter, caller) == 1.0  # never told less than a second
@@ -99,7 +99,7 @@ def test_a_batch_larger_than_the_burst_goes_and_is_waited_off() -> None:
     """Its further tickets are taken as long as nothing is owed; the rate holds over time; 59 seconds is the longest."""
     clock, caller = Clock(), limited(Rate(1, 2))
     limiter = RateLimiter(clock)
-    limiter.keep([caller])
+    limiter.set_callers([caller])
     assert [refused(limiter, caller), refused(limiter, caller, 99, 0)] == [None, None]
     assert (refused(limiter, caller), refused(limiter, caller, 99, 0)) == (59.0, 59.0)
     clock.now = 98.0
@@ -112,18 +112,18 @@ def test_another_keys_bucket_is_not_touched() -> None:
     """And a key without a rate is never refused."""
     one, other, free = limited(Rate(0.01, 1)), limited(Rate(0.01, 1), "other"), limited(None, "free")
     limiter = RateLimiter(Clock())
-    limiter.keep([one, other, free])
+    limiter.set_callers([one, other, free])
     assert [refused(limiter, each) is None for each in (one, one, other, *[free] * 100)] == [True, False, *[True] * 101]
 
 
 def test_a_reload_leaves_the_buckets_of_unchanged_rates_as_they_are() -> None:
     """Rewriting the file fills nobody's bucket; another rate begins anew."""
     limiter, caller = RateLimiter(Clock()), limited(Rate(0.01, 1))
-    limiter.keep([caller])
+    limiter.set_callers([caller])
     assert refused(limiter, caller) is None
-    limiter.keep([caller])
+    limiter.set_callers([caller])
     assert refused(limiter, caller) is not None
-    limiter.keep([limited(Rate(0.01, 2))])
+    limiter.set_callers([limited(Rate(0.01, 2))])
     assert refused(limiter, caller) is None
 
 
@@ -153,13 +153,13 @@ def followed(path: Path) -> Access:
 def look(access: Access, who: str = "watch") -> list[dict[str, Any]]:
     """Have it look; the audit lines of that."""
     with capture_logs() as lines:
-        asyncio.run(access.look(who))
+        asyncio.run(access.reload_if_changed(who))
     return [dict(line) for line in lines]
 
 
 def knows(access: Access, known: Known) -> bool:
     try:
-        return access.caller(known.key.encode()).name == known.name
+        return access.authenticate(known.key.encode()).name == known.name
     except ServiceError:
         return False
 
@@ -229,8 +229,8 @@ def test_a_configured_file_that_is_not_open_yet_lets_nobody_in(tmp_path: Path) -
     """Between construction and `open` the door is shut; without a path it stands open."""
     known = Known("zendesk")
     with pytest.raises(Unauthenticated):
-        Access(tmp_path / "keys", CollectorRegistry()).caller(known.key.encode())
-    assert [Access(path, CollectorRegistry()).asks for path in (tmp_path / "keys", None)] == [True, False]
+        Access(tmp_path / "keys", CollectorRegistry()).authenticate(known.key.encode())
+    assert [Access(path, CollectorRegistry()).keys_required for path in (tmp_path / "keys", None)] == [True, False]
 
 
 KEY = b"trk_" + b"A" * 43
@@ -252,7 +252,7 @@ def test_who_sends_a_key_badly_is_told_how_and_not_that_it_is_unknown(
     """Whoever hears that a sound key is not known makes another, and sends that as badly."""
     authorizer = Authorizer(Access(tmp_path / "keys", CollectorRegistry()))
     with pytest.raises(Unauthenticated) as refusal:
-        authorizer.caller([(b"authorization", value) for value in values])
+        authorizer.authenticate([(b"authorization", value) for value in values])
     assert str(refusal.value).endswith(told)
     assert KEY.decode() not in str(refusal.value)
 
@@ -265,7 +265,7 @@ def test_a_key_ends_when_its_time_is_over(tmp_path: Path) -> None:
     access = followed(path)
     assert knows(access, later)
     with pytest.raises(Unauthenticated) as refusal:
-        access.caller(over.key.encode())
+        access.authenticate(over.key.encode())
     assert refusal.value.name == "over"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.access.caller import Rate, Role
-from service.access.edit_keys import keep, spelled
+from service.access.edit_keys import add_key, format_entry
 from service.access.keyring import KEY, Keyring, digest_of, new_key
 from service.access.keys_file import FILE_BYTES, Entry, KeysError, parse_keys, read_content
 from tests.support.keys import Known, file_of
@@ -97,7 +97,7 @@ def test_a_moment_that_is_none_is_told_how_one_is_written(expires: str) -> None:
 @pytest.mark.parametrize("text", ["", "# nothing yet", "keys = []"])
 def test_a_file_without_entries_says_how_the_last_key_is_withdrawn(text: str) -> None:
     """It is taken for a file that is just being written; whoever meant it is told what to write."""
-    with pytest.raises(KeysError, match=r"it has no entry; .* stays in it, with sha256 = \[\]"):
+    with pytest.raises(KeysError, match=r"it has no entry; .* keep its entry, with sha256 = \[\]"):
         parse_keys(text.encode(), PATH)
 
 
@@ -163,7 +163,7 @@ def test_a_new_caller_is_appended_to_what_stands_there(tmp_path: Path) -> None:
     """Comments stay; the file is made where there is none; nothing else is left in the folder."""
     path, (first, second) = tmp_path / "keys.toml", (Known("first"), Known("second"))
     for known in (first, second):
-        assert not keep(path, parse_keys(known.entry.encode(), path).keys[0])
+        assert not add_key(path, parse_keys(known.entry.encode(), path).keys[0])
         path.write_text("# ours\n" + path.read_text())
     assert path.read_text().count("# ours") == 2
     ring = ring_of(path.read_text())
@@ -181,7 +181,7 @@ def test_a_rotation_keeps_the_newest_key_and_drops_the_one_before(tmp_path: Path
     for _ in range(3):
         digests.insert(0, digest_of(new_key()))
         asked = Entry.model_validate({"name": "zendesk", "roles": ["route"], "sha256": [digests[0]]})
-        assert keep(path, asked)
+        assert add_key(path, asked)
         zendesk, beside = parse_keys(path.read_bytes(), path).keys
         assert zendesk.sha256 == tuple(digests[:2])
     assert beside.sha256 == (digest_of(other.key),)
@@ -195,7 +195,7 @@ def test_a_caller_whose_keys_were_withdrawn_gets_a_new_one(tmp_path: Path) -> No
     path, (first, second) = tmp_path / "keys.toml", (Known("first"), Known("second"))
     path.write_text(f"# sha256 = []\n{first.withdrawn}{second.withdrawn}")
     asked = Entry.model_validate({"name": "second", "roles": ["route"], "sha256": [DIGEST]})
-    assert not keep(path, asked)
+    assert not add_key(path, asked)
     assert [each.sha256 for each in parse_keys(path.read_bytes(), path).keys] == [(), (DIGEST,)]
     assert path.read_text().startswith("# sha256 = []\n")
 
@@ -206,7 +206,7 @@ def test_a_rotation_changes_no_terms(tmp_path: Path) -> None:
     path.write_text(before := Known("zendesk").entry)
     asked = Entry.model_validate({"name": "zendesk", "roles": ["admin"], "sha256": [DIGEST]})
     with pytest.raises(KeysError, match="other roles"):
-        keep(path, asked)
+        add_key(path, asked)
     assert path.read_text() == before
 
 
@@ -216,7 +216,7 @@ def test_a_layout_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path) ->
     digest = digest_of(new_key())
     path.write_text(before := f'keys = [{{name = "zendesk", roles = ["route"], sha256 = ["{digest}"]}}]\n')
     with pytest.raises(KeysError):
-        keep(path, Entry.model_validate({"name": "other", "roles": ["route"], "sha256": [DIGEST]}))
+        add_key(path, Entry.model_validate({"name": "other", "roles": ["route"], "sha256": [DIGEST]}))
     assert path.read_text() == before
 
 
@@ -226,7 +226,7 @@ def test_an_entry_as_it_is_spelled_reads_back() -> None:
     most = fewest | {"tickets_per_second": 0.5, "burst": 3, "expires": datetime(2027, 1, 1, tzinfo=UTC)}
     for given in (fewest, most):
         made = Entry.model_validate(given)
-        assert parse_keys(spelled(made).encode(), PATH).keys == (made,)
+        assert parse_keys(format_entry(made).encode(), PATH).keys == (made,)
 
 
 def test_a_file_of_many_callers_reads() -> None:

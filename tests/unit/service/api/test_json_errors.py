@@ -77,8 +77,8 @@ def test_sizes_are_said_in_plain_words() -> None:
     assert {error.field: error.message for error in refused.value.errors} == {
         "id": "This must have at least 1 character",
         "from": "This may have at most 2000 characters",
-        "to": "There may be at most 1000 of these",
-        "headers": "There may be at most 1000 of these",
+        "to": "This may have at most 1000 items",
+        "headers": "This may have at most 1000 items",
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from models.ticket import MailFact
 from service.api import parse as parsing
 from service.api.convert import ticket_of
-from service.api.parse import LARGE_BYTES, BatchParser, has_too_many_pieces, parse_route
+from service.api.parse import LARGE_BYTES, BatchParser, has_too_many_tokens, parse_route
 from service.errors import InvalidRequest, MalformedJson, ServiceError
 from tests.support.cost import CPU_SECONDS, cpu_seconds
 from tests.unit.service.api.hostile_bodies import BATCH, ROUTE
@@ -55,9 +55,9 @@ def test_large_bodies_are_parsed_one_at_a_time(monkeypatch: pytest.MonkeyPatch) 
         together.append(len(at_work))
         time.sleep(0.02)
         at_work.pop()
-        return has_too_many_pieces(body)
+        return has_too_many_tokens(body)
 
-    monkeypatch.setattr(parsing, "has_too_many_pieces", counted)
+    monkeypatch.setattr(parsing, "has_too_many_tokens", counted)
     large = json.dumps({"body": "x" * LARGE_BYTES}).encode()
     with ThreadPoolExecutor(4) as pool:
         assert len(list(pool.map(parse_route, [large] * 4))) == 4

@@ -135,7 +135,7 @@ def test_a_signed_url_of_a_known_store_is_a_plain_url() -> None:
 
 def test_a_server_that_falls_silent_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence ends the attempt, not the delivery."""
-    monkeypatch.setattr(object_store, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(object_store, "READ_TIMEOUT_SECONDS", 0.2)
     with scripted(silent(CONTENT), resumable(CONTENT)) as server:
         assert fetched(f"{server.url}/b.tar", tmp_path) == CONTENT
         assert len(server.asked) == 2
@@ -191,13 +191,16 @@ def test_a_redirect_out_of_encryption_is_refused(
     with scripted(whole(CONTENT)) as other:
         to = f"http://127.0.0.1:{other.port}/b.tar?sig={SECRET}"
         with scripted(redirect(to), tls=authority.context()) as server:
-            assert "unencrypted, or leads there by a redirect" in refusal(f"{server.url}/b.tar", tmp_path)
+            assert "unencrypted, or redirects to an unencrypted URL" in refusal(f"{server.url}/b.tar", tmp_path)
         assert other.asked == []
 
 
 @pytest.mark.parametrize(
     ("target", "told"),
-    [(f"ftp://files.example/b.tar?sig={SECRET}", "leads there by a redirect"), (f"/b.tar?{SECRET}", "in a circle")],
+    [
+        (f"ftp://files.example/b.tar?sig={SECRET}", "redirects to an unencrypted URL"),
+        (f"/b.tar?{SECRET}", "in a circle"),
+    ],
 )
 def test_a_redirect_that_leads_nowhere_is_told(tmp_path: Path, target: str, told: str) -> None:
     """To another scheme, or back to itself."""

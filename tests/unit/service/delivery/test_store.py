@@ -9,7 +9,7 @@ import pytest
 
 from models.bundle.bundle import SIGNATURE, open_bundle
 from service.delivery.download import DeliveryError
-from service.delivery.store import locked
+from service.delivery.store import lock_store
 from tests.support.delivery import deliver, digest_of, packed
 from tests.support.plain import draft, plain_bundle
 from tests.support.signing import new_signer
@@ -184,7 +184,7 @@ def test_what_a_killed_run_left_is_cleared(archive: Path, tmp_path: Path) -> Non
 def test_two_runs_do_not_work_in_one_folder_at_once(archive: Path, tmp_path: Path) -> None:
     """Pods share a volume: the second waits, and says so when its time is over."""
     to = tmp_path / "bundles"
-    with locked(to, 1), pytest.raises(DeliveryError, match="another fetch is still"):
+    with lock_store(to, 1), pytest.raises(DeliveryError, match="another fetch is still"):
         deliver(archive, digest_of(archive), to, seconds=0.3)
     assert deliver(archive, digest_of(archive), to).version
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 from fastapi import FastAPI
 
-from service.server.serve import management_server, running
+from service.server.serve import management_server, run_server
 from service.server.sockets import bind
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -21,7 +21,7 @@ def _app() -> FastAPI:
 async def _last_words(*, kept: bool) -> bytes:
     """What a request gets that is written just before the port closes: on a kept connection, or on a new one."""
     listener = bind("127.0.0.1", 0)
-    async with running(management_server(_app()), listener, asyncio.Event()):
+    async with run_server(management_server(_app()), listener, asyncio.Event()):
         # A blocking socket: it connects and writes while the loop stands still, so that the server has seen nothing.
         client = socket.create_connection(listener.getsockname(), timeout=10)
         if kept:
