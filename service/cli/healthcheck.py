@@ -1,7 +1,8 @@
 """`python -m service.cli.healthcheck`: the image's HEALTHCHECK command, since a slim image has no curl.
 
 A process is healthy if it answers and has been ready once (`/startupz`, see `admin/routes.py`). Docker uses one status
-both to start dependent containers and to restart this one; a drain or the replacement of a failed model session must do neither.
+both to start dependent containers and to restart this one: a drain, or the replacement of a failed model session, must
+do neither.
 """
 
 import http.client

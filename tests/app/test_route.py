@@ -87,7 +87,7 @@ def test_a_long_ticket_is_decided_and_flagged(client: httpx.Client) -> None:
 
 
 def test_headers_of_an_automatic_reply_are_believed(client: httpx.Client) -> None:
-    """Nobody waits for an answer to an out-of-office reply."""
+    """An out-of-office reply needs no answer."""
     decision = route(client, subject="Away", body="I am away", headers={"Auto-Submitted": "auto-replied"})
     assert (decision["outcome"], decision["reason"]) == ("review", "automatic_mail")
 

@@ -79,7 +79,7 @@ def test_a_file_of_other_bytes_than_utf8_is_refused() -> None:
         parse_keys(b"\xff\xfe", PATH)
 
 
-def test_the_place_of_a_mistake_is_told() -> None:
+def test_an_error_names_its_position() -> None:
     """The line of bad TOML; which entry, and which field of it."""
     with pytest.raises(KeysError, match=r"at line 2, column"):
         parse_keys(b"[[keys]]\nname = \n", PATH)
@@ -88,21 +88,21 @@ def test_the_place_of_a_mistake_is_told() -> None:
 
 
 @pytest.mark.parametrize("expires", ['"2027-06-30"', "2027-06-30T12:00:00", "12:00:00", "true", f'"{CANARY}"'])
-def test_a_moment_that_is_none_is_told_how_one_is_written(expires: str) -> None:
+def test_an_invalid_expiry_is_answered_with_the_right_form(expires: str) -> None:
     """In plain words, with examples that may be copied: whichever way it is wrong."""
     with pytest.raises(KeysError, match=r"keys 1 expires: write a date.*without quotes: 2027-06-30, or 2027-06-30T12"):
         parse_keys(entry(expires=expires).encode(), PATH)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet", "keys = []"])
-def test_a_file_without_entries_says_how_the_last_key_is_withdrawn(text: str) -> None:
-    """It is taken for a file that is just being written; whoever meant it is told what to write."""
+def test_a_file_without_entries_is_refused_with_advice(text: str) -> None:
+    """Such a file is probably still being written; the message says how to withdraw the last key."""
     with pytest.raises(KeysError, match=r"it has no entry; .* keep its entry, with sha256 = \[\]"):
         parse_keys(text.encode(), PATH)
 
 
-def test_a_caller_without_live_keys_keeps_its_name_and_lets_nobody_in() -> None:
-    """Its key is nobody's from then on; the others' go on."""
+def test_a_caller_without_valid_keys_keeps_its_entry() -> None:
+    """The withdrawn key is refused; the keys of other callers stay valid."""
     gone, other = Known("gone", further="tickets_per_second = 5"), Known("other")
     ring = ring_of(gone.withdrawn + other.entry)
     assert list(ring.entries) == ["gone", "other"]
@@ -110,7 +110,7 @@ def test_a_caller_without_live_keys_keeps_its_name_and_lets_nobody_in() -> None:
     assert ring.find(other.key.encode()) is not None
 
 
-def test_what_is_no_file_of_keys_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     """A folder, nothing, and a file that is far too large are refused by name."""
     large = tmp_path / "large"
     large.write_bytes(b"#" * (FILE_BYTES + 1))
@@ -119,7 +119,7 @@ def test_what_is_no_file_of_keys_is_not_waited_for(tmp_path: Path) -> None:
             read_content(path)
 
 
-def test_an_entry_says_everything_of_its_caller() -> None:
+def test_an_entry_gives_all_properties_of_its_caller() -> None:
     """Name, roles, rate and end; a burst that is not given is one second's, and a plain date its first moment, UTC."""
     text = entry(roles='["route", "admin"]', tickets_per_second="2.5", expires="2027-01-01")
     (caller,) = ring_of(text).callers
@@ -130,8 +130,8 @@ def test_an_entry_says_everything_of_its_caller() -> None:
     assert (other.rate, other.expires) == (Rate(0.1, 7), None)
 
 
-def test_both_live_keys_are_their_callers_and_no_other_is() -> None:
-    """A key is found by its SHA-256, whatever stands beside it; one bit more or less, and it is nobody's."""
+def test_only_the_valid_keys_of_a_caller_are_accepted() -> None:
+    """A key is found by its SHA-256; a key that differs in one character is unknown."""
     first, second, stranger = new_key(), new_key(), new_key()
     digests = [hashlib.sha256(key.encode()).hexdigest() for key in (first, second)]
     ring = ring_of(entry(sha256=str(digests)) + Known("other").entry)
@@ -140,7 +140,7 @@ def test_both_live_keys_are_their_callers_and_no_other_is() -> None:
         assert ring.find(wrong.encode()) is None
 
 
-def test_equal_beginnings_of_two_digests_are_told_apart() -> None:
+def test_digests_with_the_same_prefix_are_distinguished() -> None:
     """The index of a digest's first bytes only narrows the search."""
     key = new_key()
     digest = digest_of(key)
@@ -159,7 +159,7 @@ def test_a_new_key_has_256_random_bits_and_its_prefix() -> None:
     assert all(KEY.fullmatch(key.encode()) for key in keys)
 
 
-def test_a_new_caller_is_appended_to_what_stands_there(tmp_path: Path) -> None:
+def test_a_new_caller_is_appended_to_the_file(tmp_path: Path) -> None:
     """Comments stay; the file is made where there is none; nothing else is left in the folder."""
     path, (first, second) = tmp_path / "keys.toml", (Known("first"), Known("second"))
     for known in (first, second):
@@ -200,7 +200,7 @@ def test_a_caller_whose_keys_were_withdrawn_gets_a_new_one(tmp_path: Path) -> No
     assert path.read_text().startswith("# sha256 = []\n")
 
 
-def test_a_rotation_changes_no_terms(tmp_path: Path) -> None:
+def test_a_rotation_with_other_roles_is_refused(tmp_path: Path) -> None:
     """Other roles beside a new key are refused, and the file is as it was."""
     path = tmp_path / "keys.toml"
     path.write_text(before := Known("zendesk").entry)
@@ -220,7 +220,7 @@ def test_a_layout_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path) ->
     assert path.read_text() == before
 
 
-def test_an_entry_as_it_is_spelled_reads_back() -> None:
+def test_a_formatted_entry_parses_to_the_same_entry() -> None:
     """With all its fields, and with the fewest."""
     fewest = {"name": "a", "roles": ["route"], "sha256": [DIGEST]}
     most = fewest | {"tickets_per_second": 0.5, "burst": 3, "expires": datetime(2027, 1, 1, tzinfo=UTC)}

@@ -85,12 +85,12 @@ def test_the_message_of_malformed_json_is_one_of_a_closed_set(body: bytes) -> No
 @pytest.mark.parametrize(
     "batch", [b'{"tickets":[{"body":"a"},%b]}', b'{"tickets":[{"body":"a","b":%b}]}', b'{"tickets":[],"b":%b}']
 )
-def test_no_json_in_one_ticket_of_a_batch_is_no_json_at_all(batch: bytes, constant: bytes) -> None:
+def test_malformed_json_in_one_ticket_refuses_the_whole_batch(batch: bytes, constant: bytes) -> None:
     """Another parser would have taken none of it, so it is no error of one ticket."""
     with pytest.raises(MalformedJson, match="NaN and Infinity"):
         BatchParser(8).parse(batch % constant)
 
 
-def test_a_text_may_name_what_is_no_json() -> None:
+def test_a_string_may_contain_nan_and_infinity() -> None:
     """Only values count."""
     assert parse_route(b'{"body":"NaN, -Infinity","subject":"[NaN]"}').body == "NaN, -Infinity"

@@ -40,13 +40,13 @@ def _answer(client: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_request_under_way_when_the_port_closes_is_answered_as_the_last(kept: bool) -> None:
-    """It gets its 200, also on a connection nobody had accepted yet, and is told that no other one will be taken."""
+def test_a_request_in_progress_at_the_stop_is_answered_as_the_last(kept: bool) -> None:
+    """The response is 200 with `Connection: close`, also on a connection that was not yet accepted."""
     answer = asyncio.run(_last_words(kept=kept))
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" in answer
 
 
 def test_a_proxy_closes_its_idle_connections_first() -> None:
-    """After 60 s, which is nginx's default: whoever closes first may lose a request that the other is just writing."""
+    """nginx closes after 60 s by default. If the server closed first, a request that nginx is sending could be lost."""
     assert management_server(_app()).config.timeout_keep_alive > 60
