@@ -1,6 +1,6 @@
-"""`python -m service`: serve, or decide one ticket on the terminal.
+"""`python -m service`: serve the API, or run a command of `service/cli`.
 
-A failure that the user can fix is one line on standard error and exit status 2, without a traceback.
+An error that the user can fix is one line on standard error and exit status 2, without a traceback.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Who may call: keys with their roles and rates, read from one file and followed while it changes; the audit log.
+"""Access control: API keys with their roles and rates, read from one file and reloaded when it changes; the audit log.
 
-`http/authorization.py` asks it at every guarded route; it knows no HTTP itself.
+`http/authorize.py` calls this package for every guarded route; the package itself has no HTTP code.
 """

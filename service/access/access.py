@@ -1,7 +1,8 @@
-"""The keys of this process: opened at start, looked at again while it runs, asked at every guarded request.
+"""Authentication and rate limits of one process: loads the keys file at start and reloads it when it changes.
 
-`app.py` makes one; `following` and SIGHUP have it look; `http/authorize.py` and the API ask it. `following` compares
-the bytes of the file, not its times: mounted secrets are swapped by a symlink, and copied files may keep their dates.
+`app.py` creates the one `Access`; `http/authorize.py` and `api/routes.py` call it for each request. `watch_keys_file`
+and SIGHUP trigger a reload. Changes are detected by comparing the file's bytes, not its times: a mounted secret is
+swapped through a symlink, and a copied file may keep its date.
 """
 
 import asyncio
@@ -22,14 +23,15 @@ from service.access.metrics import KeyGauges, KeyMetrics
 from service.access.rate_limit import RateLimiter
 from service.errors import RateLimited, Unauthenticated
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What was found at the path: keys, or the cause why there are none. `content` None: it could not be read."""
+    """The result of reading the keys file: a key ring, or the cause of the failure. `content` is None if the file could
+    not be read."""
 
     content: bytes | None
     ring: Keyring | None
@@ -37,52 +39,56 @@ class _Reading:
 
 
 class Access:
-    """Without a path everybody may do everything. With one nobody may do anything until `open`.
+    """Without a path, no key is required and every caller has all roles. With a path, every key is refused before
+    `open`.
 
     Use from one event loop only.
     """
 
     def __init__(self, path: Path | None, registry: CollectorRegistry) -> None:
-        self.asks = path is not None
-        """Whether anybody needs a key."""
+        self.keys_required = path is not None
         self._path = path
         self._ring: Keyring | None = None
         self._reading = _Reading(None, None, None)
         self._limiter = RateLimiter()
-        self._looking = asyncio.Lock()
+        self._reload_lock = asyncio.Lock()
         self._metrics = None if path is None else KeyMetrics(registry)
         if path is not None:
             registry.register(KeyGauges(self._state))
 
     def open(self) -> None:
-        """Read the keys for the first time.
+        """Load the keys file.
 
         Raises:
-            KeysError: the file is not there or not as documented.
+            KeysError: the file is missing or does not have the documented format.
         """
         if self._path is not None:
             content = read_content(self._path)
-            self._use(_Reading(content, Keyring(parse_keys(content, self._path)), None))
+            self._apply(_Reading(content, Keyring(parse_keys(content, self._path)), None))
 
-    async def look(self, who: str) -> None:
-        """Read the keys again if they have changed. Of a file that cannot be used the former keys are kept.
-
-        Args:
-            who: had it looked at, for the audit log.
-        """
+    async def reload_if_changed(self, requested_by: str) -> None:
+        """Load the keys file again if it has changed, and write an audit line. If the file is not valid, keep the
+        current keys."""
         if self._path is None:
             return
-        async with self._looking:
-            # In a thread: a mounted folder may hang.
-            found = await asyncio.to_thread(_read, self._path, self._reading)
-            if found != self._reading:
-                self._follow(found, who)
+        async with self._reload_lock:
+            # In a thread: reading a mounted folder may hang.
+            reading = await asyncio.to_thread(_read, self._path, self._reading)
+            if reading == self._reading:
+                return
+            if reading.ring is None:
+                self._reading = reading
+                audit(requested_by, "keys", "refused", cause=reading.cause or "")
+            else:
+                changes = _changes(self._ring, reading.ring)
+                self._apply(reading)
+                audit(requested_by, "keys", "done", **changes)
 
-    def caller(self, key: bytes) -> Caller:
-        """Whose key this is.
+    def authenticate(self, key: bytes) -> Caller:
+        """The caller that this key belongs to.
 
         Raises:
-            Unauthenticated: nobody's, or it is not valid any more.
+            Unauthenticated: the key is unknown or has expired.
         """
         caller = self._ring.find(key) if self._ring is not None else None
         if caller is None:
@@ -91,74 +97,59 @@ class Access:
             raise Unauthenticated("this key has expired; ask for a new one", caller.name)
         return caller
 
-    def check(self, caller: Caller) -> None:
-        """Whether one ticket of the caller's rate is left; nothing is taken.
+    def take_ticket(self, caller: Caller) -> None:
+        """Take one ticket from the caller's rate.
 
         Raises:
-            RateLimited: none is, and the ticket counts as refused.
+            RateLimited: the rate is used up.
         """
-        self._take(caller, 0, least=1)
+        self._take(caller, 1, min_level=1)
 
-    def take(self, caller: Caller) -> None:
-        """One ticket of the caller's rate.
+    def take_rest_of_batch(self, caller: Caller, tickets: int) -> None:
+        """Take the remaining tickets of a batch whose first ticket is already taken.
+
+        All of them are taken, even if the bucket holds fewer: otherwise a batch larger than the burst could never be
+        accepted. The bucket level is then negative, and the next request must wait until the level is positive again.
 
         Raises:
-            RateLimited: it has used it up.
+            RateLimited: the level is already negative.
         """
-        self._take(caller, 1, least=1)
+        self._take(caller, tickets, min_level=0)
 
-    def take_more(self, caller: Caller, tickets: int) -> None:
-        """The further tickets of a batch that has taken one. All of them, though they be more than the bucket holds: a
-        batch larger than the burst would never go otherwise. What is owed then is waited off before the next.
-
-        Raises:
-            RateLimited: it owes some already.
-        """
-        self._take(caller, tickets, least=0)
-
-    def _take(self, caller: Caller, tickets: int, least: int) -> None:
+    def _take(self, caller: Caller, tickets: int, min_level: int) -> None:
         if self._metrics is None:
             return
         try:
-            self._limiter.take(caller, tickets, least)
+            self._limiter.take(caller, tickets, min_level)
         except RateLimited:
             self._metrics.tickets(caller.name, "rate_limited", max(tickets, 1))
             raise
         self._metrics.tickets(caller.name, "admitted", tickets)
 
-    def _follow(self, found: _Reading, who: str) -> None:
-        if found.ring is None:
-            self._reading = found
-            audit(who, "keys", "refused", cause=found.cause or "")
-        else:
-            changes = _changes(self._ring, found.ring)
-            self._use(found)
-            audit(who, "keys", "done", **changes)
-
-    def _use(self, reading: _Reading) -> None:
+    def _apply(self, reading: _Reading) -> None:
         self._reading, self._ring = reading, reading.ring
         if self._ring is not None and self._metrics is not None:
-            self._limiter.keep(self._ring.callers)
-            self._metrics.expect(self._ring.entries)
+            self._limiter.set_callers(self._ring.callers)
+            self._metrics.create_series(self._ring.entries)
 
     def _state(self) -> tuple[int, bool]:
         return len(self._ring.entries) if self._ring else 0, self._reading.cause is None
 
 
-def _read(path: Path, before: _Reading) -> _Reading:
-    """What is there now; `before` itself where nothing has changed."""
+def _read(path: Path, previous: _Reading) -> _Reading:
+    """Read and parse the file; return `previous` itself if the bytes are the same."""
     content = None
     try:
         content = read_content(path)
-        if content == before.content:
-            return before
+        if content == previous.content:
+            return previous
         return _Reading(content, Keyring(parse_keys(content, path)), None)
     except KeysError as error:
         return _Reading(content, None, str(error))
 
 
 def _changes(before: Keyring | None, now: Keyring) -> dict[str, list[str]]:
-    """Names of callers that came, went, or have another entry."""
+    """The names of added and removed callers, and of callers with a different entry."""
     old, new = (before.entries if before else {}), now.entries
     return {
         "added": sorted(new.keys() - old.keys()),
@@ -168,8 +159,8 @@ def _changes(before: Keyring | None, now: Keyring) -> dict[str, list[str]]:
 
 
 @contextlib.asynccontextmanager
-async def following(access: Access) -> AsyncIterator[None]:
-    """Inside, a changed file is in force within `LOOK_SECONDS`."""
+async def watch_keys_file(access: Access) -> AsyncIterator[None]:
+    """Inside the context, a changed keys file takes effect within `POLL_SECONDS`."""
     task = asyncio.create_task(_watch(access))
     try:
         yield
@@ -179,8 +170,8 @@ async def following(access: Access) -> AsyncIterator[None]:
 
 async def _watch(access: Access) -> None:
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
         try:
-            await access.look(WATCH)
-        except Exception:  # whatever it was: the next look may find another file
-            _log.exception("keys not looked at")
+            await access.reload_if_changed(WATCH)
+        except Exception:  # keep polling: the next attempt may succeed
+            _log.exception("keys file check failed")

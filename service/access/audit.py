@@ -1,6 +1,7 @@
-"""The audit log: one line for each thing an administrator did, or was kept from doing.
+"""The audit log: one line for each administrative action, whether done or refused.
 
-Among the other lines, as event `audit`. Names come from closed sets: keys' names, and those of `RESERVED`.
+The lines are part of the normal log, with the event `audit`. `who` comes from a closed set: the names in the keys file,
+and the names in `RESERVED`.
 """
 
 import structlog
@@ -8,14 +9,14 @@ import structlog
 SIGNAL = "signal"
 WATCH = "watch"
 UNKNOWN = "unknown"
-"""Whoever sent no key that is known."""
+"""A caller without a known key."""
 RESERVED = frozenset({"anonymous", SIGNAL, WATCH, UNKNOWN})
-"""Names that no key may have, so that a line says for certain who it was."""
+"""Names that no key may have, so that `who` is unambiguous."""
 
 _log = structlog.get_logger()
 
 
-def audit(who: str, action: str, outcome: str, **details: str | int | list[str]) -> None:
-    """Put on record who did what and what came of it: `done`, or the code of a problem."""
-    # A warning, though nothing is wrong: a quieter log level must not drop the record.
-    _log.warning("audit", who=who, action=action, outcome=outcome, **details)
+def audit(actor: str, action: str, outcome: str, **details: str | int | list[str]) -> None:
+    """Write an audit line. `outcome` is `done`, `refused` or a problem code."""
+    # At level "warning" although nothing is wrong: a higher log level must not drop the record.
+    _log.warning("audit", who=actor, action=action, outcome=outcome, **details)

@@ -1,11 +1,11 @@
-"""Who is calling, as the rooms behind the front door see it: a name from the keys file, never the key."""
+"""The authenticated caller of a request: its name in the keys file, its roles and its rate; never its key."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a key is for. None contains another: a key that may do two things has both."""
+    """What a key permits. Roles do not include each other: a key for two purposes has both roles."""
 
     ROUTE = "route"
     FEEDBACK = "feedback"
@@ -14,7 +14,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Tickets per second for good, and how many of them may come at once."""
+    """Sustained tickets per second, and the number of tickets accepted at once."""
 
     tickets_per_second: float
     burst: int
@@ -22,7 +22,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`rate` None: no limit of its own. `expires` in Unix seconds, None: never."""
+    """`rate` None: no rate limit. `expires` in Unix seconds; None: never."""
 
     name: str
     roles: frozenset[Role]
@@ -31,4 +31,4 @@ class Caller:
 
 
 ANONYMOUS = Caller("anonymous", frozenset(Role))
-"""Everybody, where no keys are configured."""
+"""Every caller, if no keys file is configured."""

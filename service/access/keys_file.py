@@ -1,7 +1,7 @@
-"""The keys file: its shape, and how it is read. `rotation.py` writes it, `access.py` follows it.
+"""The schema and the parser of the keys file. `edit_keys.py` writes the file, `access.py` reloads it.
 
-It holds digests, no keys. A message about it names the place and never repeats what stands there, for someone may have
-put a key in by mistake.
+The file holds digests, no keys. An error message names the position and never repeats the content, which may be a key
+that was pasted by mistake.
 """
 
 import re
@@ -29,48 +29,48 @@ from service.access.audit import RESERVED
 from service.access.caller import Role
 
 FILE_BYTES = 262_144
-"""Largest file: a good thousand keys. Beyond that it is another file given by mistake."""
+"""Largest file: more than a thousand keys. A larger one is a wrong file."""
 LIVE_KEYS = 2
-"""Keys of one name that work at once: the new one, and the old one until everybody has the new."""
+"""Valid keys per name: the new one, and the old one until all clients use the new one."""
 NAME = r"[a-z0-9][a-z0-9_.-]{0,62}"
 
-_PLACE = re.compile(r"\(at [a-z0-9 ,]+\)")
+_POSITION = re.compile(r"\(at [a-z0-9 ,]+\)")
 
 
 class KeysError(TicketRouterError):
-    """The keys file cannot be read or written, or is not as documented."""
+    """The keys file cannot be read or written, or does not have the documented format."""
 
 
 def _not_reserved(name: str) -> str:
     if name in RESERVED:
-        raise PydanticCustomError("reserved", "this name has a meaning of its own in the audit log; choose another")
+        raise PydanticCustomError("reserved", "this name is reserved for the audit log; choose another")
     return name
 
 
-def _moment(value: Any, parse: Callable[[Any], Any]) -> Any:
-    """TOML's plain dates mean the day's first moment, UTC."""
-    plain = isinstance(value, date) and not isinstance(value, datetime)
+def _parse_expiry(value: Any, parse: Callable[[Any], Any]) -> Any:
+    """A TOML date without a time means 00:00 UTC of that day."""
+    date_only = isinstance(value, date) and not isinstance(value, datetime)
     try:
-        return parse(datetime.combine(value, time(), UTC) if plain else value)
+        return parse(datetime.combine(value, time(), UTC) if date_only else value)
     except ValidationError:
-        wanted = "write a date, or a moment with its zone, without quotes: 2027-06-30, or 2027-06-30T12:00:00Z"
-        raise PydanticCustomError("no_moment", wanted) from None
+        message = "write a date, or a time with its zone, without quotes: 2027-06-30, or 2027-06-30T12:00:00Z"
+        raise PydanticCustomError("no_moment", message) from None
 
 
-class _Shape(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Entry(_Shape):
-    """One caller. `sha256`: of its live keys, newest first; none where all are withdrawn, and its name stays known.
-    `expires`: from when on they are refused."""
+class Entry(_Model):
+    """One caller. `sha256`: the digests of its valid keys, newest first; empty if all keys are withdrawn, so that the
+    name stays known. From `expires` on, its keys are refused."""
 
     name: Annotated[str, Field(pattern=f"^{NAME}$"), AfterValidator(_not_reserved)]
     roles: Annotated[frozenset[Role], Field(min_length=1)]
     sha256: Annotated[tuple[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], ...], Field(max_length=LIVE_KEYS)]
     tickets_per_second: Annotated[float, Field(gt=0, le=1e6, strict=True)] | None = None
     burst: Annotated[int, Field(ge=1, le=10**6, strict=True)] | None = None
-    expires: Annotated[AwareDatetime, WrapValidator(_moment)] | None = None
+    expires: Annotated[AwareDatetime, WrapValidator(_parse_expiry)] | None = None
 
     @model_validator(mode="after")
     def _burst_needs_a_rate(self) -> Self:
@@ -79,36 +79,36 @@ class Entry(_Shape):
         return self
 
 
-class KeysFile(_Shape):
-    """At least one caller, though none of its keys be live: an empty file is one that is just being written, and would
-    lock everybody out."""
+class KeysFile(_Model):
+    """At least one caller, even without a valid key: an empty file is probably still being written, and would refuse
+    every caller."""
 
     keys: tuple[Entry, ...] = ()
 
     @model_validator(mode="after")
-    def _somebody(self) -> Self:
+    def _require_entry(self) -> Self:
         if not self.keys:
-            wanted = "it has no entry; a caller who is to have no key any more stays in it, with sha256 = []"
-            raise PydanticCustomError("nobody", wanted)
+            message = "it has no entry; to withdraw a caller's last key, keep its entry, with sha256 = []"
+            raise PydanticCustomError("no_entry", message)
         return self
 
     @model_validator(mode="after")
-    def _no_doubles(self) -> Self:
+    def _refuse_duplicates(self) -> Self:
         names = [entry.name for entry in self.keys]
         digests = [digest for entry in self.keys for digest in entry.sha256]
         if len(set(names)) < len(names) or len(set(digests)) < len(digests):
-            raise PydanticCustomError("doubles", "each name and each sha256 may stand there once")
+            raise PydanticCustomError("duplicates", "each name and each sha256 may occur only once")
         return self
 
 
 def read_content(path: Path) -> bytes:
-    """The file's bytes, through whatever symlinks lead to it.
+    """The file's bytes; symlinks are followed.
 
     Raises:
-        KeysError: it is not there, is no file, or is too large to be one of keys.
+        KeysError: the file is missing, is not a regular file, or is too large.
     """
     try:
-        # A pipe would be waited for without end.
+        # Reading a pipe could block for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise KeysError(f"{path}: the keys file must be a regular file")
         with path.open("rb") as file:
@@ -121,31 +121,28 @@ def read_content(path: Path) -> bytes:
 
 
 def parse_keys(content: bytes, path: Path) -> KeysFile:
-    """The file's meaning. `path` is for the message.
+    """Parse and validate the file's content. `path` is for the error message.
 
     Raises:
-        KeysError: it is not as documented; one line that says where.
+        KeysError: the content does not have the documented format; the message is one line that names the position.
     """
     try:
-        return KeysFile.model_validate(_tables(content, path))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise KeysError(f"{path}: {_where(first['loc'])}: {first['msg']}") from None
-
-
-def _tables(content: bytes, path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode())
+        tables = tomllib.loads(content.decode())
     except UnicodeDecodeError:
         raise KeysError(f"{path}: the keys file is not UTF-8") from None
     except (ValueError, RecursionError) as error:
-        # The parser's own words may repeat what it stumbled over.
-        place = _PLACE.search(str(error))
-        raise KeysError(f"{path}: the keys file is not TOML {place[0] if place else ''}".rstrip()) from None
+        # The parser's message may repeat the content.
+        position = _POSITION.search(str(error))
+        raise KeysError(f"{path}: the keys file is not TOML {position[0] if position else ''}".rstrip()) from None
+    try:
+        return KeysFile.model_validate(tables)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise KeysError(f"{path}: {_position(first['loc'])}: {first['msg']}") from None
 
 
-def _where(location: tuple[int | str, ...]) -> str:
-    """Positions counted from one, fields by name; `?` for a name that is none of ours."""
+def _position(location: tuple[int | str, ...]) -> str:
+    """Indexes counted from one and field names; `?` for an unknown name, which may be a key."""
     known = {*KeysFile.model_fields, *Entry.model_fields}
     words = [str(part + 1) if isinstance(part, int) else part if part in known else "?" for part in location]
     return " ".join(words) or "the file"

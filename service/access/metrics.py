@@ -1,7 +1,7 @@
-"""What is counted of keys. Only where keys are configured: without them there is nothing to tell apart.
+"""Metrics per API key; `access.py` creates them only if a keys file is configured.
 
-Label values are names out of the keys file. A name taken out of it keeps its series until the process ends: a counter
-that vanished would look like one that began anew.
+Label values are the names in the keys file. A removed name keeps its series until the process ends: a counter that
+disappears looks like a reset.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -23,8 +23,8 @@ class KeyMetrics:
         )
         self._children: dict[tuple[str, TicketOutcome], Counter] = {}
 
-    def expect(self, names: Iterable[str]) -> None:
-        """Show these at zero."""
+    def create_series(self, names: Iterable[str]) -> None:
+        """Create the series of these names, at zero."""
         outcomes: tuple[TicketOutcome, ...] = get_args(TicketOutcome)
         for name in names:
             for outcome in outcomes:
@@ -35,7 +35,7 @@ class KeyMetrics:
 
 
 class KeyGauges(Collector):
-    """`read` gives how many names are known, and whether the file as it is now could be read."""
+    """`read` returns the number of callers, and whether the file in its current state could be loaded."""
 
     def __init__(self, read: Callable[[], tuple[int, bool]]) -> None:
         self._read = read

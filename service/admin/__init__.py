@@ -1,1 +1,1 @@
-"""The management port: health, metrics, documents, reloads, and what the process knows of its memory."""
+"""The management port: probes, metrics, API documentation, status and reload."""

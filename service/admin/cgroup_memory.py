@@ -1,6 +1,6 @@
-"""Memory that this process uses and may use, as the kernel counts it before it ends the process.
+"""The memory limit and usage of this process's cgroup, as the kernel's out-of-memory killer counts them.
 
-`gauges.py` shows both, so that "nearly full" can be told without asking the cluster.
+`gauges.py` exports both, so that an alert on high usage needs no metrics from the cluster.
 """
 
 import os
@@ -11,7 +11,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 class _Files(NamedTuple):
-    """Where one version of cgroups says it. Without a limit it is `max`, or more than any machine has."""
+    """The files of one cgroup version. Without a limit, the value is `max` or larger than the machine's memory."""
 
     limit: str
     usage: str
@@ -26,15 +26,15 @@ _VERSIONS = (
 
 
 def memory_limit_bytes(cgroup: Path = _CGROUP) -> int:
-    """The cgroup's limit, or the machine's memory where it has none."""
+    """The limit of the cgroup; without a limit, the memory of the machine."""
     limits = (_number(cgroup / each.limit) for each in _VERSIONS)
     return min([_machine_bytes(), *(limit for limit in limits if limit is not None)])
 
 
 def memory_used_bytes(cgroup: Path = _CGROUP) -> int | None:
-    """What counts against the cgroup's limit; None where there is no limit.
+    """The memory that counts against the limit of the cgroup; None without a limit.
 
-    Without the pages of files that nobody has read for long: the kernel drops those before it ends a process.
+    Excludes inactive file pages: the kernel drops them before it kills a process.
     """
     for each in _VERSIONS:
         limit, usage = _number(cgroup / each.limit), _number(cgroup / each.usage)
@@ -55,7 +55,7 @@ def _number(file: Path) -> int | None:
 
 
 def _inactive(file: Path, name: str) -> int:
-    """0 where it cannot be read: better to say too much is used than too little."""
+    """Inactive file pages in bytes; 0 if unreadable: reporting too much usage is safer than too little."""
     try:
         return int(dict(line.split() for line in file.read_text().splitlines())[name])
     except (OSError, ValueError, KeyError):

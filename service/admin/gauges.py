@@ -1,6 +1,6 @@
-"""Gauges that are read when the metrics are asked for, and not followed ticket by ticket, which would cost each one.
+"""Gauges that are computed when Prometheus scrapes, so that they cost nothing per ticket.
 
-They show what `/admin/status` says.
+They have the same values as `/admin/status`.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _PLAN_LABELS = ("variant", "runners", "intra_op_threads", "lone_threads", "max_b
 
 
 class ServingGauges(Collector):
-    """`read` gives what is being served, None before the first model is loaded."""
+    """`read` returns the serving state, None before the first model is loaded."""
 
     def __init__(self, read: Callable[[], ServingOut | None]) -> None:
         self._read = read
@@ -40,13 +40,13 @@ class ServingGauges(Collector):
         if serving is not None:
             plan.add_metric(_plan_values(serving), 1)
             model.add_metric(_model_values(serving), 1)
-            with contextlib.suppress(ValueError):  # a manifest may hold 30 February; that must cost no other metric
+            with contextlib.suppress(ValueError):  # an invalid date in the manifest must not remove the other metrics
                 created.add_metric([serving.model.version], datetime.fromisoformat(serving.created_at).timestamp())
         yield from (plan, model, created)
 
 
 class StateGauges(Collector):
-    """Whether the service takes tickets, how its last reload went, and the memory it has and may use."""
+    """Readiness, the result of the last reload, and memory."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
@@ -57,7 +57,7 @@ class StateGauges(Collector):
         if (used := memory_used_bytes()) is not None:
             yield _gauge("memory_used_bytes", "Memory that counts against the limit.", used)
         served_since, last = self._lifecycle.served_since, self._lifecycle.last_reload
-        if served_since is not None:  # before that, no reload has gone well and none has gone wrong
+        if served_since is not None:  # before the first model, there is no reload to report
             succeeded = last is None or last.cause is None
             yield _gauge("model_last_reload_successful", "Whether the last reload succeeded.", succeeded)
             yield _gauge("model_last_reload_success_timestamp_seconds", "When a model last took over.", served_since)

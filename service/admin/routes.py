@@ -1,4 +1,4 @@
-"""The management port: probes, metrics, documentation, status, reload. No ticket ever comes in here."""
+"""The routes of the management port: probes, metrics, API documentation, status, reload. No ticket route."""
 
 import functools
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from service.api.parse import parse_reload
 from service.errors import NotReady, ServiceError
 from service.http.authorize import Authorizer, caller_of
 from service.http.body import BodyReader
-from service.http.browsers import page_policy, refuse_pages
+from service.http.browsers import page_policy, refuse_browser_request
 from service.http.headers import JSON, media_type
 from service.http.problems import kind_of
 from service.lifecycle import WHY_NOT_READY
@@ -31,9 +31,9 @@ ADMIN_BODY_SECONDS = 10.0
 
 
 class Assets(StaticFiles):
-    """Swagger UI's files out of a package: the page works where no content network can be reached.
+    """The files of Swagger UI from a package, so that the page works without access to a CDN.
 
-    Always whole: a `Range` that is not well-formed would be answered in plain text.
+    `Range` headers are ignored: Starlette answers a malformed one in plain text.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +42,7 @@ class Assets(StaticFiles):
 
 
 class Management:
-    """`document` gives the public API's OpenAPI document."""
+    """`document` returns the OpenAPI document of the public API."""
 
     def __init__(
         self, document: Callable[[], Document], admin: AdminService, authorizer: Authorizer, bodies: BodyReader
@@ -71,14 +71,15 @@ class Management:
         return Response(self._admin.metrics(), media_type=CONTENT_TYPE_LATEST)
 
     async def live(self) -> Response:
-        """The loop answers, and that is all it says: load or a missing part is no reason to be killed."""
+        """The event loop responds. Load or a missing model must not restart the process, so they are not checked."""
         return JSONResponse({"status": "alive"})
 
     async def ready(self) -> Response:
-        """The bundle is loaded, its golden rows came out right, and the process is not stopping. Load doesn't count."""
-        why = self._admin.lifecycle.why_not_ready
-        if why is not None:
-            raise NotReady(why)
+        """The bundle is loaded, its golden rows were reproduced, and the process is not stopping. Load is not
+        checked."""
+        reason = self._admin.lifecycle.why_not_ready
+        if reason is not None:
+            raise NotReady(reason)
         return JSONResponse({"status": "ready"})
 
     async def started(self) -> Response:
@@ -90,7 +91,7 @@ class Management:
         page = get_swagger_ui_html(
             openapi_url="openapi.json",
             title="Ticket router",
-            # The API is on the other port, where a page from this one may not call it: a button would only fail.
+            # No "Try it out": the API is on the other port, which a page from this port may not call.
             swagger_ui_parameters={"supportedSubmitMethods": []},
             swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
             swagger_css_url=f"{ASSETS}/swagger-ui.css",
@@ -103,27 +104,24 @@ class Management:
         return JSONResponse(self._document())
 
     async def status(self, _request: Request) -> Response:
-        return _json(self._admin.status())
+        return _json_response(self._admin.status())
 
     async def reload(self, request: Request) -> Response:
-        """Verify, load and replay a bundle, then swap. An empty body means the configured one, as it is now."""
-        who = caller_of(request.scope).name
+        """Verify, load and replay a bundle, then swap. An empty body means the configured bundle in its current
+        state."""
+        caller = caller_of(request.scope).name
+        version = None
         try:
-            version = await self._wanted(request)
+            refuse_browser_request(request)
+            body = await self._bodies.read(request, ADMIN_BODY_BYTES, deadline_in(ADMIN_BODY_SECONDS))
+            if body:
+                media_type(request, JSON)
+                version = parse_reload(body).bundle
         except ServiceError as error:
-            audit(who, "reload", kind_of(error).code)
+            audit(caller, "reload", kind_of(error).code)
             raise
-        return _json(await self._admin.reload(version, who))
-
-    async def _wanted(self, request: Request) -> str | None:
-        """The version asked for; None: the configured bundle."""
-        refuse_pages(request)
-        body = await self._bodies.read(request, ADMIN_BODY_BYTES, deadline_in(ADMIN_BODY_SECONDS))
-        if not body:
-            return None
-        media_type(request, JSON)
-        return parse_reload(body).bundle
+        return _json_response(await self._admin.reload(version, caller))
 
 
-def _json(model: BaseModel) -> Response:
+def _json_response(model: BaseModel) -> Response:
     return Response(model.model_dump_json(), media_type=JSON)

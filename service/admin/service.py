@@ -1,4 +1,4 @@
-"""What the management port reports and does: metrics, status, reload. `routes.py` gives each its path."""
+"""The functions of the management port: metrics, status, reload. `routes.py` maps them to paths."""
 
 from prometheus_client import generate_latest
 

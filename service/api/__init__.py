@@ -1,1 +1,1 @@
-"""The REST surface: its shapes, how bytes become them, and the routes."""
+"""The REST API: schemas, parsing of request bodies, conversion, and routes."""

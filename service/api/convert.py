@@ -1,4 +1,4 @@
-"""Parsed requests → tickets; decisions, bundles and states → the shapes that the API promises."""
+"""Converts parsed requests into tickets, and decisions, bundles and states into output schemas."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -36,10 +36,10 @@ def tickets_of(parsed: Sequence[Parsed]) -> list[Ticket | InvalidRequest]:
 def _facts(
     headers: Mapping[str, str | list[str]] | None, sender: str, recipients: tuple[str, ...]
 ) -> frozenset[MailFact]:
-    """Nothing without headers: a form's ticket may well come from the address it goes to."""
+    """No facts without headers: the sender of a web form's ticket may be the recipient too, which is no mail loop."""
     if headers is None:
         return frozenset()
-    pairs = [(name, one) for name, value in headers.items() for one in ([value] if isinstance(value, str) else value)]
+    pairs = [(name, text) for name, value in headers.items() for text in ([value] if isinstance(value, str) else value)]
     return mail_facts(pairs, sender=sender, recipients=recipients)
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own, plus the request bodies, which the routes read as bytes."""
+"""The OpenAPI document: FastAPI's document plus the request bodies, which FastAPI does not know (routes read bytes)."""
 
 from typing import Any
 
@@ -20,28 +20,28 @@ def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, An
 
 
 _PARAMETERS = [
-    # No pattern: another id is no fault of the request's, and gets one of ours.
+    # No pattern: an id of another form is not an error; the service replaces it.
     _header(
         "X-Request-ID",
-        "Returned as it is where it has 1 to 64 of A-Z a-z 0-9 . _ -; else the answer has one of the service's own.",
+        "Returned unchanged if it has 1 to 64 characters of A-Z a-z 0-9 . _ -; else the service generates an id.",
         {"type": "string"},
     ),
     _header(
         TIMEOUT_HEADER,
-        "Seconds the client will wait, such as 2 or 0.5; capped by a setting.",
+        "How long the client waits, in seconds, such as 2 or 0.5; limited by a setting.",
         {"type": "string", "pattern": f"^{SECONDS}$"},
     ),
 ]
 
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads this model."""
+    """`openapi_extra` of a route with this model as its body."""
     schema = {"$ref": _REF.format(model=model.__name__)}
     return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}, "parameters": _PARAMETERS}
 
 
 def mail_body(model: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra` of a route that reads this model or a raw mail."""
+    """`openapi_extra` of a route with this model or a raw mail as its body."""
     extra = json_body(model)
     extra["requestBody"]["content"][MAIL] = {"schema": {"type": "string", "format": "binary"}}
     return extra
@@ -57,6 +57,6 @@ def openapi_document(app: FastAPI, *inputs: type[BaseModel]) -> Document:
 
 
 def documented_statuses(app: FastAPI) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Route template → its method and the statuses it is documented to answer with."""
+    """Path → method and documented statuses of each route."""
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
     return {route.path: (min(route.methods or ()), (200, *(int(code) for code in route.responses))) for route in routes}

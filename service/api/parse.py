@@ -1,5 +1,6 @@
-"""Bytes → shapes: strict JSON, and errors that say where and what without repeating anything that was sent."""
+"""Parses request bodies: strict JSON, validated by the schemas, with errors that never repeat input."""
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,91 +24,86 @@ from service.http.body import Content
 T = TypeVar("T", bound=BaseModel)
 
 LARGE_BYTES = 100_000
-"""Larger bodies are parsed one at a time. A parser holds the interpreter for up to 12 ms: two in turns would be no
-faster, and keep the event loop waiting for both."""
-MAX_PIECES = 50_000
-"""Strings, commas and opening brackets; a batch of 256 tickets may have some sixty headers each. The time of a parser
-goes by pieces, not by bytes, and it holds the interpreter: a megabyte of `[],` stops the service for a quarter of a
-second, a megabyte of text for five milliseconds."""
-DUPLICATE_KEY = "a key stands twice in one object of the body, and parsers differ in which one counts; send it once"
-CONSTANT = "NaN and Infinity are no JSON; leave such a value out"
+"""Larger bodies are parsed one at a time. A parser holds the GIL for up to 12 ms: two threads would not be faster, but
+the event loop would wait for both."""
+MAX_JSON_TOKENS = 50_000
+"""Strings, commas and opening brackets; enough for a batch of 256 tickets with sixty headers each. The time of the
+parser, which holds the GIL, depends on tokens, not bytes: a megabyte of `[],` blocks the service for 250 ms, a megabyte
+of text for 5 ms."""
+DUPLICATE_KEY = "an object in the body has a key twice, and parsers differ in which value they use; send each key once"
+CONSTANT = "NaN and Infinity are not JSON; leave such a value out"
 
-_SIGNS = (b",", b"[", b"{")
+_SEPARATORS = (b",", b"[", b"{")
 _SLICE_BYTES = 64_000
-"""Counted at a time: to take two million escapes out of 4 MB in one go holds the interpreter for 25 ms."""
+"""Size of the slices in which tokens are counted: removing two million escapes from 4 MB at once holds the GIL for 25
+ms."""
 
 
-class _Shape(Generic[T]):
-    """What a body must be: a model, and how its fields are called."""
+class _Schema(Generic[T]):
+    """The model of a body, and the names of its fields."""
 
     def __init__(self, model: type[T]) -> None:
         self.adapter = TypeAdapter(model)
         self.names = names_of(model)
 
 
-_ROUTE = _Shape(RouteRequest)
-_RELOAD = _Shape(ReloadRequest)
-_ONE_LARGE = threading.Lock()
+_ROUTE = _Schema(RouteRequest)
+_RELOAD = _Schema(ReloadRequest)
+_large_body_lock = threading.Lock()
 
 Parsed = RouteRequest | InvalidRequest
-"""A ticket of a batch, or why it is none: its neighbours are decided all the same."""
+"""A ticket of a batch, or its error: the other tickets of the batch are decided anyway."""
 
 
 def parse_route(body: Content) -> RouteRequest:
-    """One ticket.
+    """Parse one ticket.
 
     Raises:
-        MalformedJson: not JSON, a key stands twice, or it is too deep or a number too long to be read.
-        InvalidRequest: JSON of another shape.
+        MalformedJson: not JSON, a duplicate key, too deep, or a number is too long.
+        InvalidRequest: the JSON does not match the schema.
     """
-    return _validated(_ROUTE, body)
+    return _parse(_ROUTE, body)
 
 
 def parse_reload(body: Content) -> ReloadRequest:
-    """Which bundle to reload.
+    """Parse a reload request.
 
     Raises:
         MalformedJson, InvalidRequest: as `parse_route`.
     """
-    return _validated(_RELOAD, body)
+    return _parse(_RELOAD, body)
 
 
 class BatchParser:
-    """Reads `{"tickets": […]}` of at most so many tickets."""
+    """Parses `{"tickets": […]}` with at most `max_tickets` tickets."""
 
     def __init__(self, max_tickets: int) -> None:
         item = Annotated[RouteRequest, WrapValidator(_ticket_or_error)]
         tickets = Annotated[list[item], Field(min_length=1, max_length=max_tickets)]
         self.model = create_model("BatchRequest", __base__=Input, tickets=(tickets, ...))
-        self._shape = _Shape[Any](self.model)
+        self._schema = _Schema[Any](self.model)
 
     def parse(self, body: Content) -> Sequence[Parsed]:
         """The tickets in order.
 
         Raises:
-            MalformedJson: not JSON, a key stands twice, or it is too deep or a number too long to be read.
-            InvalidRequest: not a list of tickets, or too many of them.
+            MalformedJson: as `parse_route`.
+            InvalidRequest: not a list of tickets, or too many tickets.
         """
-        tickets: Sequence[Parsed] = _validated(self._shape, body).tickets
+        tickets: Sequence[Parsed] = _parse(self._schema, body).tickets
         return tickets
 
 
-def _validated(shape: _Shape[T], body: Content) -> T:
-    if len(body) <= LARGE_BYTES:
-        return _read(shape, body)
-    with _ONE_LARGE:
-        return _read(shape, body)
-
-
-def _read(shape: _Shape[T], body: Content) -> T:
-    if has_too_many_pieces(body):
-        raise InvalidRequest((TOO_MANY_VALUES,))
-    try:
-        value = shape.adapter.validate_json(body)
-    except ValidationError as error:
-        raise _refusal(shape, error, body) from None
-    _refuse_ambiguity(body)
-    return value
+def _parse(schema: _Schema[T], body: Content) -> T:
+    with _large_body_lock if len(body) > LARGE_BYTES else contextlib.nullcontext():
+        if has_too_many_tokens(body):
+            raise InvalidRequest((TOO_MANY_VALUES,))
+        try:
+            value = schema.adapter.validate_json(body)
+        except ValidationError as error:
+            raise _convert_error(schema, error, body) from None
+        _refuse_ambiguous_json(body)
+        return value
 
 
 def _ticket_or_error(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -117,25 +113,25 @@ def _ticket_or_error(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return InvalidRequest(field_errors(error, TICKET_NAMES))
 
 
-def _refusal(shape: _Shape[Any], error: ValidationError, body: Content) -> MalformedJson | InvalidRequest:
-    # A list of 80,000 errors is not made for this: of syntax there is but one.
+def _convert_error(schema: _Schema[Any], error: ValidationError, body: Content) -> MalformedJson | InvalidRequest:
+    # A syntax error is always the only error. Check the count first: building a list of 80,000 errors is slow.
     if error.error_count() == 1:
         (only,) = error.errors(include_url=False, include_input=False)
         if only["type"] == "json_invalid":
-            # The parser's own words: constants and a place, nothing of the body (a test holds them against it).
+            # The parser's message has only constants and a position, nothing of the body; a test checks this.
             return MalformedJson(only["msg"])
     try:
-        # Before its shape is talked about: a field with NaN for a value is no JSON, whatever the field is called.
-        _refuse_ambiguity(body)
-    except MalformedJson as found:
-        return found
-    return InvalidRequest(field_errors(error, shape.names))
+        # Before the schema's errors: a body with NaN is not JSON at all.
+        _refuse_ambiguous_json(body)
+    except MalformedJson as malformed:
+        return malformed
+    return InvalidRequest(field_errors(error, schema.names))
 
 
-def _refuse_ambiguity(body: Content) -> None:
-    """What one parser takes and the next refuses, or reads differently: equal keys in one object, NaN and infinities.
+def _refuse_ambiguous_json(body: Content) -> None:
+    """Refuse JSON that parsers read differently: duplicate keys in an object, NaN, infinities.
 
-    The body has been parsed: its depth is bounded, and it is UTF-8.
+    The body has been parsed before, so it is UTF-8 and its depth is limited.
 
     Raises:
         MalformedJson
@@ -143,36 +139,39 @@ def _refuse_ambiguity(body: Content) -> None:
     _STRICT.decode(body.decode())
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> None:
+def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> None:
     if len(pairs) != len({key for key, _ in pairs}):
         raise MalformedJson(DUPLICATE_KEY)
 
 
-def _no_constant(_name: str) -> NoReturn:
+def _refuse_constant(_name: str) -> NoReturn:
     raise MalformedJson(CONSTANT)
 
 
-# Numbers stay text: reading one of thousands of digits takes Python's time for nothing.
-_STRICT = json.JSONDecoder(object_pairs_hook=_distinct, parse_int=str, parse_float=str, parse_constant=_no_constant)
+# Numbers stay strings: converting a number of thousands of digits is slow, and the value is not used.
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_refuse_duplicate_keys, parse_int=str, parse_float=str, parse_constant=_refuse_constant
+)
 
 
-def has_too_many_pieces(body: Content) -> bool:
-    """Whether there are more than MAX_PIECES. What is no JSON is counted as well as can be."""
-    if len(body) <= MAX_PIECES or _signs(body) + body.count(b'"') <= MAX_PIECES:
+def has_too_many_tokens(body: Content) -> bool:
+    """Whether the body has more than MAX_JSON_TOKENS. If the body is not JSON, the count is approximate."""
+    if len(body) <= MAX_JSON_TOKENS or _count_separators(body) + body.count(b'"') <= MAX_JSON_TOKENS:
         return False
-    signs, marks = 0, 0
+    separators, quotes = 0, 0
     for part in _slices(body):
-        plain = part.replace(rb"\\", b"").replace(rb"\"", b"")  # now a quotation mark begins or ends a string
-        between = plain.split(b'"')
-        signs += _signs(b"".join(between[marks % 2 :: 2]))
-        marks += len(between) - 1
-        if signs + marks // 2 > MAX_PIECES:
+        plain = part.replace(rb"\\", b"").replace(rb"\"", b"")  # every remaining quote starts or ends a string
+        segments = plain.split(b'"')
+        outside_strings = segments[quotes % 2 :: 2]
+        separators += _count_separators(b"".join(outside_strings))
+        quotes += len(segments) - 1
+        if separators + quotes // 2 > MAX_JSON_TOKENS:
             return True
     return False
 
 
 def _slices(body: Content) -> Iterator[Content]:
-    """The body in slices that cut no escape in two."""
+    """The body in slices that do not split an escape sequence."""
     start = 0
     while start < len(body):
         part = body[start : start + _SLICE_BYTES]
@@ -183,5 +182,5 @@ def _slices(body: Content) -> Iterator[Content]:
         start += len(part)
 
 
-def _signs(text: Content) -> int:
-    return sum(map(text.count, _SIGNS))
+def _count_separators(text: Content) -> int:
+    return sum(map(text.count, _SEPARATORS))

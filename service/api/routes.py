@@ -1,4 +1,4 @@
-"""The public routes under `/v1`. Each takes the request apart, asks `Router`, and renders the answer."""
+"""The public routes under `/v1`. Each parses the request, calls `Router`, and serialises the response."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -43,8 +43,8 @@ ROUTE = "/v1/route"
 BATCH = "/v1/route/batch"
 MODEL = "/v1/model"
 BATCH_SHARE = 0.25
-"""Share of the queue that the tickets of one batch may take at once, were all of the greatest length: four batches at a
-time never refuse each other's tickets. Enough to pack well."""
+"""Share of the queue that one batch may use at once if all its tickets have the maximum length: four concurrent batches
+fit into the queue. Enough to pack well."""
 
 REFUSALS = (errors.NotReady, errors.ShuttingDown, errors.Overloaded, errors.DeadlinePassed, errors.InferenceFailed)
 TICKET_REFUSALS = (*REFUSALS, *ACCESS_REFUSALS, errors.RateLimited)
@@ -63,7 +63,7 @@ BODY_ERRORS = (
 
 
 class Api:
-    """The routes over the parts they need."""
+    """The public routes and their dependencies."""
 
     def __init__(
         self,
@@ -125,74 +125,77 @@ class Api:
 
     @property
     def direct(self) -> Mapping[str, Endpoint]:
-        """The POST routes by path that are called for every ticket; `http/fast_path.py` dispatches them."""
+        """Path → endpoint of the POST routes that are called for every ticket; `http/fast_path.py` dispatches them."""
         return {path: self._guarded[path] for path in (ROUTE, BATCH)}
 
     def document(self, app: FastAPI) -> Document:
-        """The OpenAPI document of an application these routes were added to."""
+        """The OpenAPI document of the application that has these routes."""
         return openapi_document(app, RouteRequest, self._batches.model)
 
     async def route(self, request: Request) -> Response:
-        """Decide one ticket: which department, how sure, and whether to route it, suggest it, or leave it to people."""
-        context = self._admitted(ROUTE, request)
+        """Decide one ticket: the department, the confidence, and whether to route, to suggest, or to leave it to
+        people."""
+        context = self._admit(ROUTE, request)
         media = media_type(request, JSON, MAIL)
         body = await self._bodies.read(request, self._settings.max_body_bytes, context.deadline)
         with while_connected(request.scope):
-            ticket = await (self._mail(body, context) if media == MAIL else self._parsed(body, _json_ticket, context))
+            if media == MAIL:
+                with self._telemetry.stage("parse"):
+                    ticket = await read_mail(self._cpu_pool, bytes(body), context)
+            else:
+                ticket = await self._parse(body, lambda raw: ticket_of(parse_route(raw)), context)
             decision = await self._router.decide(ticket, context)
         add_log_fields(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
-        return _json(decision_out(decision))
+        return _json_response(decision_out(decision))
 
     async def batch(self, request: Request) -> Response:
-        """Decide many tickets; one result or one error each, in their order."""
-        context = self._admitted(BATCH, request)
+        """Decide many tickets: one result or one error for each, in their order."""
+        context = self._admit(BATCH, request)
         media_type(request, JSON)
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, context.deadline)
         with while_connected(request.scope):
-            tickets = await self._parsed(body, lambda raw: tickets_of(self._batches.parse(raw)), context)
-            self._access.take_more(caller_of(request.scope), len(tickets) - 1)
+            tickets = await self._parse(body, lambda raw: tickets_of(self._batches.parse(raw)), context)
+            self._access.take_rest_of_batch(caller_of(request.scope), len(tickets) - 1)
             add_log_fields(request.scope, tickets=len(tickets))
             context = replace(context, allowance=Allowance(BATCH_SECONDS))
-            with self._router.lease_engine() as engine:  # one answer names one version, also during a reload
+            with self._router.lease_engine() as engine:  # one model for the whole batch, also during a reload
                 results = await self._decide_all(engine, tickets, context)
-        return _json(self._batch_out(results, request.state.request_id))
+        return _json_response(self._batch_out(results, request.state.request_id))
 
     async def model(self, _request: Request) -> Response:
-        """The model served: its fields, labels, thresholds and what precision they promise."""
-        return _json(model_card_out(self._router.engine))
+        """The model being served: its fields, labels, thresholds, and the precision that these aim at."""
+        return _json_response(model_card_out(self._router.engine))
 
-    def _admitted(self, path: str, request: Request) -> RequestContext:
-        """What this request may ask of the queue, if a ticket of its caller's would be taken now.
+    def _admit(self, path: str, request: Request) -> RequestContext:
+        """Check that the service can take a ticket of this caller now, and return the context of the request.
 
         Raises:
-            InvalidHeader: its timeout is no number of seconds.
-            NotReady, ShuttingDown, DeadlinePassed, Overloaded, RateLimited: none would.
+            InvalidHeader: the timeout is not a positive number of seconds.
+            NotReady, ShuttingDown, DeadlinePassed, Overloaded, RateLimited: the ticket cannot be taken.
         """
         caller = caller_of(request.scope)
         deadline = deadline_in(timeout_seconds(request.headers.raw, self._longest_seconds[path]))
-        context = RequestContext(deadline, caller.name if self._access.asks else None)
+        context = RequestContext(deadline, caller.name if self._access.keys_required else None)
         self._router.check(context)
-        self._access.take(caller)
+        self._access.take_ticket(caller)
         return context
 
-    async def _parsed(self, body: Content, parse: Callable[[Content], T], context: RequestContext) -> T:
+    async def _parse(self, body: Content, parse: Callable[[Content], T], context: RequestContext) -> T:
         with self._telemetry.stage("parse"):
             return await self._cpu_pool.run(len(body), lambda: parse(body), context)
-
-    async def _mail(self, body: Content, context: RequestContext) -> Ticket:
-        with self._telemetry.stage("parse"):
-            return await read_mail(self._cpu_pool, bytes(body), context)
 
     async def _decide_all(
         self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], context: RequestContext
     ) -> Sequence[Decision | ServiceError]:
-        window = asyncio.Semaphore(_window(engine))
+        # The share of the queue, but at least enough tickets to keep all runners busy.
+        share = int(BATCH_SHARE * engine.batcher.capacity / engine.limits.max_tokens)
+        window = asyncio.Semaphore(max(share, engine.limits.runners + 1))
         async with asyncio.TaskGroup() as group:
             tasks = []
             for ticket in tickets:
                 await window.acquire()
                 tasks.append(group.create_task(self._decide_one(engine, ticket, context, window)))
-                # One ticket is prepared per turn of the loop: 64 of them in one turn would hold up everybody else.
+                # Prepare one ticket per iteration of the event loop: 64 at once would delay all other requests.
                 await asyncio.sleep(0)
         return [task.result() for task in tasks]
 
@@ -212,7 +215,7 @@ class Api:
     def _batch_out(self, results: Sequence[Decision | ServiceError], request_id: str) -> BatchOut:
         refusals = [result for result in results if isinstance(result, REFUSALS)]
         if len(refusals) == len(results):
-            # Not one ticket was taken: then it is the request that was refused, with a status clients act on.
+            # No ticket was taken: refuse the request itself, so that clients see the status.
             raise refusals[0]
         return BatchOut(results=tuple(self._item_out(result, request_id) for result in results))
 
@@ -223,15 +226,5 @@ class Api:
         return Refused(error=problem_of(result, request_id))
 
 
-def _window(engine: Engine) -> int:
-    """How many tickets of one batch may be under way at once. At least what keeps the runners busy."""
-    share = int(BATCH_SHARE * engine.batcher.capacity / engine.limits.max_tokens)
-    return max(share, engine.limits.runners + 1)
-
-
-def _json_ticket(body: Content) -> Ticket:
-    return ticket_of(parse_route(body))
-
-
-def _json(model: BaseModel) -> Response:
+def _json_response(model: BaseModel) -> Response:
     return Response(model.model_dump_json(), media_type=JSON)

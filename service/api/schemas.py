@@ -1,4 +1,4 @@
-"""The shapes of the REST API. Inputs forbid what they don't know; outputs have no defaults."""
+"""The schemas of the REST API. Inputs forbid unknown fields; outputs have no defaults."""
 
 from typing import Annotated, Self
 
@@ -14,7 +14,7 @@ from service.lifecycle import Phase
 
 TICKET_ID_LENGTH = 200
 ADDRESS_LENGTH = 2000
-"""A name and an address; longer ones are not addresses."""
+"""Longer than any display name with an address."""
 RECIPIENTS = 1000
 HEADERS = 1000
 
@@ -24,12 +24,12 @@ class Input(BaseModel):
 
 
 def names_of(model: type[BaseModel]) -> tuple[str, ...]:
-    """Its fields as clients write them."""
+    """The field names in JSON."""
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-def _given(name: str) -> JsonDict:
-    """In JSON Schema: this field is there, and not null."""
+def _required_string(name: str) -> JsonDict:
+    """JSON Schema: this field is present and not null."""
     return {"required": [name], "properties": {name: {"type": "string"}}}
 
 
@@ -37,22 +37,22 @@ Address = Annotated[str, Field(max_length=ADDRESS_LENGTH)]
 
 
 class RouteRequest(Input):
-    """One ticket. Either subject or body must be given (they may be blank); `null` is as good as absent."""
+    """One ticket. A subject or a body is required (they may be blank); `null` means absent."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [_given("subject"), _given("body")]})
+    model_config = ConfigDict(json_schema_extra={"anyOf": [_required_string("subject"), _required_string("body")]})
 
     id: Annotated[str, Field(min_length=1, max_length=TICKET_ID_LENGTH)] | None = None
     subject: str | None = None
     body: str | None = None
     sender: Address | None = Field(default=None, alias="from")
-    # Lists, not tuples: strict mode takes a JSON array for a tuple only while it parses JSON itself, and a batch's
-    # tickets are validated one by one.
+    # Lists, not tuples: in strict mode, pydantic accepts a JSON array as a tuple only while it parses JSON, but the
+    # tickets of a batch are validated one by one after parsing.
     recipients: Annotated[list[Address], Field(max_length=RECIPIENTS)] | None = Field(default=None, alias="to")
     headers: Annotated[dict[str, str | list[str]], Field(max_length=HEADERS)] | None = None
     content_type: ContentType | None = None
 
     @model_validator(mode="after")
-    def _something_to_read(self) -> Self:
+    def _require_subject_or_body(self) -> Self:
         if self.subject is None and self.body is None:
             raise PydanticCustomError("subject_or_body_required", "Give a subject or a body")
         return self
@@ -64,7 +64,7 @@ class CandidateOut(Output):
 
 
 class FieldOut(Output):
-    """A further field's answer. `value` is null for review."""
+    """The decision about a further field. `value` is null for review."""
 
     value: str | None
     confidence: float
@@ -78,7 +78,7 @@ class ModelOut(Output):
 
 
 class DecisionOut(Output):
-    """`department` is null for review; `confidence` is the best candidate's either way."""
+    """`department` is null for review; `confidence` is always the confidence of the best candidate."""
 
     decision_id: str
     ticket_id: str | None
@@ -107,7 +107,7 @@ class BatchOut(Output):
 
 
 class LabelOut(Output):
-    """A label and the lowest confidence at which it is routed or suggested; null: never."""
+    """A label and the lowest confidence at which a ticket is routed or suggested; null: never."""
 
     name: str
     route: float | None
@@ -117,8 +117,8 @@ class LabelOut(Output):
 
 
 class PromiseOut(Output):
-    """What the thresholds were asked for (precision among routed and suggested tickets, with this confidence), and what
-    the calibration rows bore out; null: not known, or nothing is routed."""
+    """The precision among routed and suggested tickets that the thresholds aim at (with this confidence), and the
+    values that the calibration rows achieved; null: unknown, or nothing is routed."""
 
     aim: str
     per_label: str
@@ -131,7 +131,8 @@ class PromiseOut(Output):
 
 
 class ScopeOut(Output):
-    """A ticket with a score below the threshold is out of scope; at most the share `refused` of ordinary mail is."""
+    """A ticket with a score below the threshold is out of scope; `refused` is the largest share of ordinary mail
+    below."""
 
     score: str
     threshold: float
@@ -160,8 +161,8 @@ class ModelCardOut(Output):
 
 
 class PlanOut(Output):
-    """How the model runs. `lone_threads` is for a ticket of at least `lone_tokens` that nothing else runs beside; null:
-    no such session."""
+    """The configuration of the model's sessions. `lone_threads`: the threads for a ticket of at least `lone_tokens`
+    that runs alone; null: no such session."""
 
     runners: int
     intra_op_threads: int
@@ -172,8 +173,8 @@ class PlanOut(Output):
 
 
 class ServingOut(Output):
-    """What is being served. `created_at`: when the bundle was made. `golden_largest_difference` is a logit's, between
-    export and here."""
+    """The model being served. `created_at`: of the bundle. `golden_largest_difference`: the largest difference between
+    a logit at export and here."""
 
     bundle: str
     model: ModelOut
@@ -189,9 +190,9 @@ class ServingOut(Output):
 
 
 class LastReloadOut(Output):
-    """The last reload, whoever asked for it: a request, a signal, the watch, or a failed run.
+    """The last reload, started by a request, a signal, a changed link, or a failed model run.
 
-    `cause` says why it was refused, and is null where it succeeded.
+    `cause`: the reason of a refusal; null if the reload succeeded.
     """
 
     at: str
@@ -202,7 +203,7 @@ class LastReloadOut(Output):
 class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
-    `not_ready` says why no ticket should be sent here now. `last_reload` is null until there was one.
+    `not_ready`: why the instance takes no tickets now; null if ready. `last_reload` is null before the first reload.
     """
 
     phase: Phase
@@ -213,13 +214,13 @@ class StatusOut(Output):
 
 
 class ReloadRequest(Input):
-    """`POST /admin/reload`: a version id beside the configured bundle; without it, what is configured as it is now."""
+    """`POST /admin/reload`. `bundle`: a version in the folder of the configured bundle; null: the configured bundle."""
 
     bundle: str | None = None
 
 
 class ReloadOut(Output):
-    """The version that serves now, and the one before."""
+    """The version being served now, and the previous version."""
 
     version: str
     variant: str

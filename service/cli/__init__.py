@@ -1,1 +1,1 @@
-"""The terminal: `python -m service` and its commands."""
+"""The command line: `python -m service` and its commands."""

@@ -1,4 +1,4 @@
-"""`python -m service fetch`: deliver a bundle, and stop at once when asked to."""
+"""`python -m service fetch`: deliver a bundle; a signal stops the command at once."""
 
 import contextlib
 import signal
@@ -21,7 +21,7 @@ def deliver(source: Source, digest: str, folder: Path, *, max_bytes: int, second
         KeyboardInterrupt: stopped by SIGINT or SIGTERM.
     """
     configure_logging("info" if json else "error")
-    # The first process of a container ignores the signals that it has no handler for.
+    # As the first process of a container (PID 1), the command would ignore signals without a handler.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console(stderr=True, highlight=False)
     with console.status(f"fetching {source.shown}") if console.is_terminal else contextlib.nullcontext():

@@ -1,7 +1,8 @@
-"""`python -m service.cli.healthcheck`: what an image's HEALTHCHECK runs, since a slim image has no curl.
+"""`python -m service.cli.healthcheck`: the image's HEALTHCHECK command, since a slim image has no curl.
 
-Healthy is a process that answers and has once been ready (`/startupz`, see `management.py`): Docker has one verdict
-for "may others start?" and for "is it to be replaced?", and a drain or a repair is a reason for neither.
+A process is healthy if it answers and has been ready once (`/startupz`, see `admin/routes.py`). Docker uses one status
+both to start dependent containers and to restart this one: a drain, or the replacement of a failed model session, must
+do neither.
 """
 
 import http.client
@@ -9,13 +10,13 @@ import os
 import sys
 
 PORT = 9090
-"""The setting's default, written again: importing the settings costs a fifth of a second of CPU at every check."""
+"""The default of the setting, repeated here: importing the settings costs 0.2 s of CPU at every check."""
 TIMEOUT_SECONDS = 4
-"""Below HEALTHCHECK's own, so that it is this that tells what is wrong."""
+"""Less than the timeout of HEALTHCHECK, so that this command can print the reason."""
 
 
 def main() -> int:
-    """The exit status: 0 healthy, 1 not, with one line saying why."""
+    """Return exit status 0 if healthy, else 1; print one line with the reason."""
     port = int(os.environ.get("TICKET_ROUTER_MANAGEMENT_PORT") or PORT)
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT_SECONDS)
     try:

@@ -1,4 +1,4 @@
-"""The commands behind `python -m service`, and how their failures are told."""
+"""The commands of `python -m service`, and the format of their errors."""
 
 import asyncio
 from pathlib import Path
@@ -36,7 +36,7 @@ app.add_typer(keys, name="keys")
 
 
 class UsageError(TicketRouterError):
-    """The command line asks for something that cannot be."""
+    """The combination of options is invalid."""
 
 
 def main(arguments: list[str]) -> int:
@@ -44,12 +44,12 @@ def main(arguments: list[str]) -> int:
     try:
         return typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
     except (typer.TyperException, TicketRouterError, ServiceError) as error:
-        option = getattr(error, "option_name", None)  # of typer's error about an unknown flag
+        option = getattr(error, "option_name", None)  # only typer's error about an unknown flag has it
         if option in REMOVED:
             message = f"{option} is no longer an option: {REMOVED[option]}"
         else:
             message = error.format_message() if isinstance(error, typer.TyperException) else str(error)
-        message = message.replace("Value error, ", "")  # pydantic's, which says nothing to a person
+        message = message.replace("Value error, ", "")  # pydantic's prefix
         typer.echo(printable(f"error: {' '.join(message.split())}"), err=True)
         return BAD_USAGE
 
@@ -57,8 +57,8 @@ def main(arguments: list[str]) -> int:
 @app.callback(invoke_without_command=True)
 @with_flags()
 def serve(context: typer.Context, given: Given) -> None:
-    """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `fetch` brings a bundle,
-    `keys` makes callers' keys.
+    """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `fetch` downloads a bundle,
+    `keys` creates API keys.
 
     Every option is also an environment variable: --max-batch-tokens is TICKET_ROUTER_MAX_BATCH_TOKENS.
 
@@ -70,7 +70,7 @@ def serve(context: typer.Context, given: Given) -> None:
       python -m service route --subject "Invoice" --body "I was charged twice."
     """
     if context.invoked_subcommand is not None:
-        return _refuse_flags_before(context.invoked_subcommand, given)
+        return _refuse_flags_before_command(context.invoked_subcommand, given)
     settings = settings_from(given)
     configure_logging(settings.log_level)
     return run(settings)
@@ -80,7 +80,7 @@ def serve(context: typer.Context, given: Given) -> None:
 @with_flags(*ROUTE_SETTINGS)
 def route(
     given: Given,
-    eml: Annotated[Path | None, typer.Option(help="A raw mail (RFC 822) to decide.")] = None,
+    eml: Annotated[Path | None, typer.Option(help="A raw mail (RFC 822).")] = None,
     subject: Annotated[str | None, typer.Option(help="The ticket's subject.")] = None,
     body: Annotated[str | None, typer.Option(help="The ticket's body, plain text.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the decision as the API's JSON.")] = False,
@@ -104,17 +104,19 @@ def route(
 
 @app.command()
 def fetch(
-    source: Annotated[str, typer.Option("--from", metavar="URL", help="Where the archive lies; see the examples.")],
+    source: Annotated[str, typer.Option("--from", metavar="URL", help="Location of the archive; see the examples.")],
     digest: Annotated[str, typer.Option(metavar="sha256:HEX", help="SHA-256 of the archive.")],
-    folder: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Where bundles are kept.")],
-    max_bytes: Annotated[int, typer.Option(min=1, help="Largest archive, and largest bundle.")] = 8_000_000_000,
+    folder: Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Folder of the bundles.")],
+    max_bytes: Annotated[
+        int, typer.Option(min=1, help="Maximum size of the archive, and of the bundle.")
+    ] = 8_000_000_000,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="For the download, retries included.")] = 900,
     insecure_http: Annotated[bool, typer.Option("--insecure-http", help="Allow http:// to other machines.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the service's log lines.")] = False,
 ) -> None:
     """Fetch a bundle, packed as .tar or .tar.gz, verify it, and make FOLDER/current point at it.
 
-    A bundle that is there already is verified and kept. docs/bundles.md says how to pack and publish one.
+    A bundle that is already in the folder is verified and kept. docs/bundles.md says how to pack and publish one.
 
     \b
     Examples:
@@ -128,12 +130,12 @@ def fetch(
     try:
         deliver(archive, sha256, folder, max_bytes=max_bytes, seconds=timeout, json=json)
     except KeyboardInterrupt:
-        typer.echo("stopped; nothing half-delivered was kept", err=True)
+        typer.echo("stopped; no partial bundle was kept", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _refuse_flags_before(command: str, given: Given) -> None:
-    """A flag before the command belongs to serving; taking it for the command's own would be a guess."""
+def _refuse_flags_before_command(command: str, given: Given) -> None:
+    """Refuse a flag before the command: it belongs to serving, and applying it to the command would be a guess."""
     for name, value in given.items():
         if value is not None:
             advice = (

@@ -1,4 +1,4 @@
-"""One decision, for a person at a terminal."""
+"""Prints one decision for a person at a terminal."""
 
 import typer
 from rich.console import Console
@@ -10,13 +10,13 @@ from service.api.schemas import DecisionOut
 
 COLOURS = {"route": "green", "suggest": "yellow", "review": "magenta"}
 REASONS = {
-    "confident": "sure enough to route it without a person",
-    "below_threshold": "not sure enough",
+    "confident": "confident enough to route without a person",
+    "below_threshold": "not confident enough",
     "label_not_automatic": "this department is never routed automatically by this model",
     "empty": "there is no text to read",
     "automatic_mail": "an automatic reply, not written by a person",
     "bounce": "a delivery report",
-    "loop": "our own mail come back",
+    "loop": "a mail of our own that came back",
     "invalid_scores": "the model gave no valid scores",
     "too_complex": "reading it takes too long, so a person should",
     "out_of_scope": "unlike the tickets that this model knows",
@@ -24,20 +24,17 @@ REASONS = {
 
 
 def print_decision(decision: DecisionOut) -> None:
-    """A coloured table on a terminal; in a pipe one plain line each, neither wrapped nor padded."""
+    """Print a coloured table on a terminal; in a pipe, plain lines without wrapping."""
     console, lines = Console(highlight=False), _lines(decision)
     if not console.is_terminal:
-        return _print_plain(lines)
+        width = max(len(name) for name, _ in lines)
+        for name, value in lines:
+            typer.echo(f"{name:<{width}}  {value.plain}")
+        return
     table = Table.grid(padding=(0, 2))
     for name, value in lines:
         table.add_row(Text(name, style="dim"), value)
-    return console.print(table)
-
-
-def _print_plain(lines: list[tuple[str, Text]]) -> None:
-    width = max(len(name) for name, _ in lines)
-    for name, value in lines:
-        typer.echo(f"{name:<{width}}  {value.plain}")
+    console.print(table)
 
 
 def _lines(decision: DecisionOut) -> list[tuple[str, Text]]:
@@ -49,7 +46,8 @@ def _lines(decision: DecisionOut) -> list[tuple[str, Text]]:
         ("reason", Text(f"{decision.reason}: {REASONS.get(decision.reason, 'see the documentation')}")),
     ]
     if decision.candidates:
-        lines.append(("candidates", Text(printable(_candidates(decision)))))
+        candidates = ", ".join(f"{each.department} {each.confidence:.1%}" for each in decision.candidates)
+        lines.append(("candidates", Text(printable(candidates))))
     for name, field in decision.fields.items():
         value = printable(field.value or "left to people")
         lines.append((name, Text(f"{value} ({field.confidence:.1%}, {field.outcome.value})")))
@@ -57,7 +55,3 @@ def _lines(decision: DecisionOut) -> list[tuple[str, Text]]:
         lines.append(("flags", Text(", ".join(decision.flags))))
     lines.append(("model", Text(f"{decision.model.version} {decision.model.variant}")))
     return lines
-
-
-def _candidates(decision: DecisionOut) -> str:
-    return ", ".join(f"{candidate.department} {candidate.confidence:.1%}" for candidate in decision.candidates)

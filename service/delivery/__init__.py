@@ -1,4 +1,4 @@
-"""Bringing a bundle to where it is served: `python -m service fetch`, run by an init container or by hand.
+"""Fetches a bundle into the folder that the service reads: `python -m service fetch`, in an init container or by hand.
 
-`fetch.py` tells the story: `object_store.py` → `download.py` → `archive.py` → `store.py`.
+`fetch.py` calls the steps: `object_store.py` → `download.py` → `archive.py` → `store.py`.
 """

@@ -1,7 +1,7 @@
-"""The archive unpacked: a tar, plain or gzipped, that holds one bundle's files and nothing else.
+"""Unpacks the archive: a tar or tar.gz with the files of one bundle and nothing else.
 
-Its digest agreed before, so this guards against a mistake in packing more than against malice. Only plain files with
-plain names are written, into the one folder given.
+`download.py` has verified the digest, so the checks here mainly find packing mistakes. Only regular files with plain
+names are written, into the given folder.
 """
 
 import gzip
@@ -19,23 +19,23 @@ from service.delivery.download import DeliveryError, refuse_size
 
 MAX_MEMBERS = 1000
 HEADER_BYTES = 1 << 20
-"""Between two files. tarfile reads a long name whole, and a name can be declared gigabytes long."""
+"""Limit between two files. tarfile reads a whole name into memory, and a header can declare a name of gigabytes."""
 GZIP = b"\x1f\x8b"
 _NAME: TypeAdapter[str] = TypeAdapter(FileName)
 
 
 def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
-    """Write the archive's files into the new `folder`, and through to the disk.
+    """Create `folder`, write the archive's files into it, and fsync them.
 
     Raises:
-        DeliveryError: this is no such archive, or holds anything but a bundle's files.
+        DeliveryError: the file is not such an archive, or contains other things than the files of one bundle.
         OSError: the files cannot be written.
     """
     folder.mkdir()
     try:
         with archive.open("rb") as file:
             stream = _Limited(gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == GZIP else file)
-            # As a stream: a seek backwards in a gzip reads it from its beginning.
+            # As a stream: a backward seek in a gzip file reads the file again from the start.
             with tarfile.open(fileobj=stream, mode="r|") as tar:
                 _extract(tar, stream, folder, max_bytes)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError) as error:
@@ -43,7 +43,7 @@ def unpack(archive: Path, folder: Path, max_bytes: int) -> None:
 
 
 class _Limited(io.RawIOBase):
-    """A stream that gives no more than `left` bytes."""
+    """A stream that raises after `left` more bytes."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""From a source to a file whose SHA-256 agrees: bytes counted, timed and hashed on their way."""
+"""Downloads an archive to a file, within limits of size and time, and verifies its SHA-256."""
 
 import asyncio
 import hashlib
@@ -17,12 +17,12 @@ CHUNK = 1 << 20
 
 
 class DeliveryError(TicketRouterError):
-    """The bundle cannot be delivered. No message repeats a source's credentials or query."""
+    """The bundle cannot be delivered. Messages never contain the credentials or the query of a source."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the archive lies. `url` is a path for files; `shown` has neither credentials nor query."""
+    """The location of the archive. `url`: a path for files. `shown`: for messages, without credentials and query."""
 
     scheme: str
     shown: str
@@ -34,11 +34,11 @@ def parse_source(text: str, insecure_http: bool = False) -> Source:
     """Read a URL or a path.
 
     Raises:
-        DeliveryError: the text is neither, or the way is unencrypted; the message does not repeat the URL.
+        DeliveryError: the text is neither, or the URL is unencrypted; the message does not repeat the URL.
     """
     try:
         parts = urlsplit(text if "://" in text else "file://")
-        host, _ = parts.hostname or "", parts.port  # which raises for a wrong port
+        host, _ = parts.hostname or "", parts.port  # `.port` raises for an invalid port
     except ValueError:
         raise DeliveryError("--from: not a valid URL") from None
     if parts.scheme == "file":
@@ -69,7 +69,7 @@ def parse_digest(text: str) -> str:
     """The hex digits of `sha256:HEX`.
 
     Raises:
-        DeliveryError: the text has another form.
+        DeliveryError: the text does not have this form.
     """
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", text.lower()):
         raise DeliveryError("--digest: give sha256: and 64 hex digits; sha256sum prints them, without the `sha256:`")
@@ -77,13 +77,13 @@ def parse_digest(text: str) -> str:
 
 
 def refuse_size(size: int, max_bytes: int, what: str) -> None:
-    """Raises DeliveryError when `size` bytes are too many."""
+    """Raise DeliveryError if `size` is larger than `max_bytes`. `what`: the subject of the message."""
     if size > max_bytes:
         raise DeliveryError(f"{what} is larger than --max-bytes {max_bytes}")
 
 
 async def read_file(path: Path) -> AsyncIterator[bytes]:
-    """The bytes of a mounted file.
+    """Read a local file in chunks.
 
     Raises:
         DeliveryError: the file is missing or cannot be read.
@@ -92,7 +92,7 @@ async def read_file(path: Path) -> AsyncIterator[bytes]:
         with path.open("rb") as file:
             while chunk := file.read(CHUNK):
                 yield chunk
-                await asyncio.sleep(0)  # the only place where the deadline can end the copying
+                await asyncio.sleep(0)  # the timeout can only cancel the copying here
     except (FileNotFoundError, IsADirectoryError):
         raise DeliveryError(f"{path}: no such file; --from takes an archive, not a folder") from None
     except OSError as error:
@@ -102,32 +102,32 @@ async def read_file(path: Path) -> AsyncIterator[bytes]:
 def download(
     chunks: AsyncIterator[bytes], shown: str, digest: str, path: Path, *, max_bytes: int, seconds: float
 ) -> int:
-    """Write the archive to `path`, and return its size in bytes once its digest agrees.
+    """Write the archive to `path`, verify its digest, and return its size in bytes.
 
     Raises:
-        DeliveryError: the archive did not come in time, is too large, or is another one.
+        DeliveryError: the archive did not arrive in time, is too large, or has another digest.
         OSError: `path` cannot be written.
     """
 
     async def receive() -> tuple[int, str]:
-        hashed, size = hashlib.sha256(), 0
+        sha256, size = hashlib.sha256(), 0
         with path.open("wb") as file:
             async with asyncio.timeout(seconds):
                 async for chunk in chunks:
                     size += len(chunk)
                     refuse_size(size, max_bytes, shown)
-                    hashed.update(chunk)
+                    sha256.update(chunk)
                     file.write(chunk)
-        return size, hashed.hexdigest()
+        return size, sha256.hexdigest()
 
     try:
-        size, got = asyncio.run(receive())
+        size, actual = asyncio.run(receive())
     except TimeoutError:
-        raise DeliveryError(f"{shown}: not done within {seconds:g} s; raise --timeout if the way is slow") from None
-    if got != digest:
+        raise DeliveryError(f"{shown}: not done within {seconds:g} s; raise --timeout if the network is slow") from None
+    if actual != digest:
         raise DeliveryError(
-            f"{shown}: wrong digest: expected sha256:{digest}, got sha256:{got}; nothing was unpacked. "
-            "Is this the archive that the digest was taken of?"
+            f"{shown}: wrong digest: expected sha256:{digest}, got sha256:{actual}; nothing was unpacked. "
+            "Does the digest belong to another archive?"
         )
     return size
 

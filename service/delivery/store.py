@@ -1,7 +1,7 @@
-"""The folder that bundles are delivered into: one run at a time, and nothing half-delivered is ever visible.
+"""The folder of delivered bundles: one run at a time, and a partial bundle is never visible.
 
-`FOLDER/<version>` are bundles and `FOLDER/current` points at one; what a run needs for itself lies in `FOLDER/.fetch`:
-its lock, the archive on its way, and a note of which archive gave which bundle.
+`FOLDER/<version>` are the bundles, and `FOLDER/current` points at one of them. `FOLDER/.fetch` has the working files:
+the lock, the archive during the download, and for each digest the version of its bundle.
 """
 
 import contextlib
@@ -24,80 +24,80 @@ _log = structlog.get_logger()
 
 
 class Store:
-    """The folder, for the run that holds its lock."""
+    """The folder, used by the run that holds the lock."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._notes = folder / ".fetch" / "delivered"
+        self._versions = folder / ".fetch" / "delivered"
         self.work = folder / ".fetch" / "work"
-        """Empty at first, removed at the end; what an interrupted run left in it is gone."""
+        """Temporary files: empty at the start (also after an interrupted run), removed at the end."""
 
-    def delivered(self, digest: str) -> Bundle | None:
-        """The sound bundle that an archive of this digest gave before, if it is still here."""
+    def find_delivered(self, digest: str) -> Bundle | None:
+        """The bundle from an earlier delivery of this digest, if it is still there and valid."""
         try:
-            version = (self._notes / digest).read_text()
+            version = (self._versions / digest).read_text()
         except (OSError, UnicodeDecodeError):
             return None
-        return self._sound(version)
+        return self._valid_bundle(version)
 
     def install(self, staged: Path, digest: str) -> Bundle:
-        """Verify the unpacked bundle and move it to its place. A sound one that is there already is kept, and takes the
-        signature that it may have been given since.
+        """Verify the unpacked bundle and move it to `FOLDER/<version>`. If a valid bundle is already there, keep it and
+        update only its signature.
 
         Raises:
-            BundleError: it is not a sound bundle.
+            BundleError: the unpacked bundle is not valid.
             OSError: the folder cannot be written.
         """
         version = open_bundle(staged).version
         target = self._folder / version
-        if self._sound(version) is None:
+        if self._valid_bundle(version) is None:
             if target.exists():
                 target.rename(self.work / "damaged")
             staged.rename(target)
         else:
-            _take_signature(staged, target)
-        self._notes.mkdir(exist_ok=True)
-        (self._notes / digest).write_text(version)
+            _update_signature(staged, target)
+        self._versions.mkdir(exist_ok=True)
+        (self._versions / digest).write_text(version)
         sync_folder(target)
         sync_folder(self._folder)
         return open_bundle(target)
 
     def point_at(self, version: str) -> None:
-        """Make `current` lead to this bundle; it always leads to a whole one."""
+        """Make `current` point at this bundle, atomically."""
         current = self._folder / "current"
         if not current.is_symlink() or os.readlink(current) != version:
             point_current(self._folder, version)
 
-    def _sound(self, version: str) -> Bundle | None:
+    def _valid_bundle(self, version: str) -> Bundle | None:
         target = self._folder / version
         if not target.exists():
             return None
         try:
             bundle = open_bundle(target)
         except BundleError as error:
-            _log.warning("the bundle there is damaged", reason=str(error))
+            _log.warning("existing bundle is damaged", reason=str(error))
             return None
         return bundle if bundle.version == version else None
 
 
 @contextlib.contextmanager
-def locked(folder: Path, seconds: float) -> Iterator[Store]:
-    """The folder, made when absent, once no other run is at work in it.
+def lock_store(folder: Path, seconds: float) -> Iterator[Store]:
+    """Lock the folder for this run; create the folder if it does not exist.
 
     Raises:
-        DeliveryError: another run did not end in time.
+        DeliveryError: another run held the lock for longer than `seconds`.
         OSError: the folder cannot be written.
     """
-    own, deadline = folder / ".fetch", time.monotonic() + seconds
-    own.mkdir(parents=True, exist_ok=True)
-    with (own / "lock").open("w") as lock:
+    working, deadline = folder / ".fetch", time.monotonic() + seconds
+    working.mkdir(parents=True, exist_ok=True)
+    with (working / "lock").open("w") as lock:
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system releases a dead run's lock
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel releases the lock of a killed run
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise DeliveryError(f"{folder}: another fetch is still at work there") from None
+                    raise DeliveryError(f"{folder}: another fetch is still running there") from None
                 time.sleep(POLL_SECONDS)
         store = Store(folder)
         shutil.rmtree(store.work, ignore_errors=True)
@@ -108,7 +108,7 @@ def locked(folder: Path, seconds: float) -> Iterator[Store]:
             shutil.rmtree(store.work, ignore_errors=True)
 
 
-def _take_signature(staged: Path, kept: Path) -> None:
-    """In one step, and only where it is of the very same manifest: two of one version may differ in their dates."""
-    if (staged / SIGNATURE).exists() and (staged / MANIFEST).read_bytes() == (kept / MANIFEST).read_bytes():
-        (staged / SIGNATURE).replace(kept / SIGNATURE)
+def _update_signature(staged: Path, target: Path) -> None:
+    """Replace the signature if both manifests are equal: manifests of one version may differ in their dates."""
+    if (staged / SIGNATURE).exists() and (staged / MANIFEST).read_bytes() == (target / MANIFEST).read_bytes():
+        (staged / SIGNATURE).replace(target / SIGNATURE)

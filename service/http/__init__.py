@@ -1,1 +1,1 @@
-"""What every request passes whatever it asks: its id, its count, its limits, and the one table of errors."""
+"""The HTTP layer of every request: request id, metrics and logs, authorization, body limits, the table of errors."""

@@ -1,6 +1,7 @@
-"""The door of a guarded route: which key came with the request, and whether it may go on. Before the body is read.
+"""Authorization of a guarded route: authenticates the key and checks its role before the body is read.
 
-Routes wrap their endpoints in it (`api/routes.py`, `management.py`), so that no way to an endpoint leads round it.
+The routes wrap their endpoints (`api/routes.py`, `admin/routes.py`), so that an endpoint cannot be reached without the
+check.
 """
 
 import re
@@ -21,19 +22,19 @@ from service.http.problems import kind_of
 from service.logs import add_log_fields
 
 REFUSALS = (KeyInQuery, Unauthenticated, Forbidden)
-"""What a guarded route can answer, for its documentation."""
+"""The errors of a guarded route, for its documentation."""
 SCHEME = "bearer"
 SECURITY_SCHEMES: dict[str, Any] = {
     SCHEME: {
         "type": "http",
         "scheme": "bearer",
-        "description": "A key of this service, where it has keys. Its roles say which routes it may call.",
+        "description": "A key of this service, if it has a keys file. The key's roles permit the routes.",
     }
 }
 
 _CALLER = "caller"
-"""The entry of a request's state."""
-_HOW = "as Authorization: Bearer trk_..."
+"""The entry in the request's state that holds the caller."""
+_FORM = "as Authorization: Bearer trk_..."
 _BEARER = re.compile(rb"bearer +([!-~]{1,200})", re.IGNORECASE)
 _IN_QUERY = re.compile(
     rb"(?:^|[&;?])(?:(?:api|access|auth)?[-_]?(?:key|token)|auth|authorization|bearer)=|trk_", re.IGNORECASE
@@ -41,68 +42,66 @@ _IN_QUERY = re.compile(
 
 
 class Authorizer:
-    """What stands before guarded endpoints."""
-
     def __init__(self, access: Access) -> None:
         self._access = access
 
     def needs(self, role: Role, endpoint: Endpoint) -> Endpoint:
-        """The endpoint for callers with this role alone."""
+        """Wrap the endpoint so that only callers with this role reach it."""
 
         async def guarded(request: Request) -> Response:
-            self._admit(request.scope, role, endpoint.__name__)
+            self._authorize(request.scope, role, endpoint.__name__)
             return await endpoint(request)
 
-        # The framework shows both; `functools.wraps` would have it look at the endpoint's signature instead of this.
+        # FastAPI documents both. Not `functools.wraps`: FastAPI would then read the signature of the endpoint.
         guarded.__name__, guarded.__doc__ = endpoint.__name__, endpoint.__doc__
         guarded.__dict__["role"] = role
         return guarded
 
-    def caller(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Who sent these; anonymous where no keys are asked for.
+    def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
+        """The caller with the key in these headers; the anonymous caller if no key is required.
 
         Raises:
-            Unauthenticated: nobody, or nobody that is known now.
+            Unauthenticated: there is no key, or it is not valid.
         """
-        return self._access.caller(_key(headers)) if self._access.asks else ANONYMOUS
+        return self._access.authenticate(_bearer_key(headers)) if self._access.keys_required else ANONYMOUS
 
-    def _admit(self, scope: Scope, role: Role, action: str) -> None:
-        """Say who is calling, to the log line and to whoever asks the scope.
+    def _authorize(self, scope: Scope, role: Role, action: str) -> None:
+        """Store the caller in the scope, and its name in the log line.
 
         Raises:
-            KeyInQuery, Unauthenticated, Forbidden: it goes no further.
+            KeyInQuery, Unauthenticated, Forbidden: the request is refused.
         """
-        who = UNKNOWN
+        actor = UNKNOWN
         try:
             refuse_key_in_query(scope["query_string"])
-            caller = scope["state"][_CALLER] = self.caller(scope["headers"])
-            if self._access.asks:
-                who = caller.name
-                add_log_fields(scope, key=who)
+            caller = scope["state"][_CALLER] = self.authenticate(scope["headers"])
+            if self._access.keys_required:
+                actor = caller.name
+                add_log_fields(scope, key=actor)
             if role not in caller.roles:
                 raise Forbidden(role)
         except ServiceError as error:
             if isinstance(error, Unauthenticated) and error.name is not None:
                 add_log_fields(scope, key=error.name)
-                who = error.name
+                actor = error.name
             if role is Role.ADMIN:
-                audit(who, action, kind_of(error).code)
+                audit(actor, action, kind_of(error).code)
             raise
 
 
 def caller_of(scope: Scope) -> Caller:
-    """Who sent this request; it has passed a guarded route."""
+    """The caller of a request to a guarded route."""
     caller: Caller = scope["state"][_CALLER]
     return caller
 
 
 def secured(role: Role) -> dict[str, Any]:
-    """`openapi_extra` of a route for callers with this role."""
+    """`openapi_extra` of a route that requires this role."""
     return {"security": [{SCHEME: [role.value]}]}
 
 
 def refuse_key_in_query(query: bytes) -> None:
-    """Refuse what looks like a key in the address, where proxies and browsers keep it.
+    """Refuse a query that seems to contain a key: proxies and browsers keep addresses.
 
     Raises:
         KeyInQuery
@@ -111,16 +110,16 @@ def refuse_key_in_query(query: bytes) -> None:
         raise KeyInQuery
 
 
-def _key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The one bearer token.
+def _bearer_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The bearer token.
 
     Raises:
-        Unauthenticated: there is none, or something else: nobody has looked whether a key stands in that.
+        Unauthenticated: there is no Authorization header, or it is not exactly one bearer token.
     """
-    given = [value for name, value in headers if name == b"authorization"]
-    if not given:
-        raise Unauthenticated(f"send one key of this service, {_HOW}")
-    bearer = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
+    values = [value for name, value in headers if name == b"authorization"]
+    if not values:
+        raise Unauthenticated(f"send one key of this service, {_FORM}")
+    bearer = _BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
     if bearer is None:
-        raise Unauthenticated(f"the Authorization header is not one bearer key; send the key once, {_HOW}")
+        raise Unauthenticated(f"the Authorization header is not one bearer key; send the key once, {_FORM}")
     return bearer[1]

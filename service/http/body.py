@@ -1,6 +1,6 @@
-"""Reading a request's body within its size, its time, and the memory that all bodies may take together.
+"""Reads request bodies within limits of size and time, and within one memory limit for all bodies together.
 
-It notes when that was over: what came before is the client's time, what comes after is ours (`middleware.py`).
+It records when the body ended: `middleware.py` measures the service's time from that moment, without the client's time.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from service.errors import (
 )
 
 Content = bytes | bytearray
-"""A body that came in pieces is not copied once more: at 4 MB that is worth a millisecond of everybody's time."""
+"""A body of several chunks stays a bytearray: copying 4 MB would block the event loop for a millisecond."""
 BODY_ENDED = "body_ended"
-"""The scope's entry for the moment, of `time.perf_counter`, at which no more of the body was waited for."""
+"""The key in the scope for the time at which reading the body ended (`time.perf_counter`)."""
 BODY_SECONDS = 15.0
-"""Longest that a body may take, whatever time its route allows. Absolute: a minimum rate lets a slow client stay."""
+"""Maximum time for a body, whatever the route allows. A minimum rate instead would let a slow client stay."""
 IN_FLIGHT_BYTES = 64_000_000
-"""Of all bodies that are being received by the process: sixteen of the largest batches."""
+"""Limit for all bodies that the process is receiving: sixteen of the largest batches."""
 SMALL_BYTES = 16_384
-"""Nearly every ticket is smaller. A quarter of IN_FLIGHT_BYTES is only for these, so that a flood of large bodies, or a
-few clients that never finish theirs, keep none of them out."""
+"""Nearly every ticket is smaller. A quarter of IN_FLIGHT_BYTES is reserved for bodies of this size, so that a flood of
+large bodies, or clients that never finish theirs, cannot block them."""
 
 
 class BodyReader:
@@ -42,14 +42,14 @@ class BodyReader:
         self._open: set[asyncio.Timeout] = set()
 
     async def read(self, request: Request, limit_bytes: int, deadline: float) -> Content:
-        """The whole body, declared or chunked. `deadline` is in the loop's time, in seconds.
+        """The whole body, with Content-Length or chunked. `deadline`: the event loop's clock, in seconds.
 
         Raises:
-            BodyTooLarge: more than the limit, noticed before it is kept in memory.
-            UnsupportedEncoding: it is compressed; a small body could unpack to gigabytes.
-            RequestTimeout, ShuttingDown: it was not complete in time.
-            ClientGone: the client hung up half-way, or the rest of the body was no well-formed HTTP.
-            TooManyBodies: the bodies in flight leave no room for it.
+            BodyTooLarge: the body is larger than the limit; the excess is not stored.
+            UnsupportedEncoding: the body is compressed; a small body could unpack to gigabytes.
+            RequestTimeout, ShuttingDown: the body was not complete in time.
+            ClientGone: the client closed the connection, or the rest of the body is not well-formed HTTP.
+            TooManyBodies: the memory limit for all bodies is reached.
         """
         _refuse_early(request, limit_bytes)
         deadline = min(deadline, asyncio.get_running_loop().time() + self._body_seconds)
@@ -57,14 +57,14 @@ class BodyReader:
             async with asyncio.timeout_at(min(deadline, self._latest)) as timeout:
                 self._open.add(timeout)
                 try:
-                    return await self._gather(request, limit_bytes)
+                    return await self._receive(request, limit_bytes)
                 finally:
                     self._open.discard(timeout)
                     request.scope[BODY_ENDED] = time.perf_counter()
         except TimeoutError:
             raise (RequestTimeout() if deadline <= self._latest else ShuttingDown()) from None
 
-    async def _gather(self, request: Request, limit_bytes: int) -> Content:
+    async def _receive(self, request: Request, limit_bytes: int) -> Content:
         body: Content = b""
         more, counted = True, 0
         try:
@@ -73,7 +73,7 @@ class BodyReader:
                 if message["type"] == "http.disconnect":
                     raise ClientGone
                 more = message.get("more_body", False)
-                body = _with(body, message.get("body", b""))
+                body = _append(body, message.get("body", b""))
                 if len(body) > limit_bytes:
                     raise BodyTooLarge(limit_bytes)
                 self._in_flight += len(body) - counted
@@ -85,20 +85,21 @@ class BodyReader:
             self._in_flight -= counted
 
     def finish_by(self, latest: float) -> None:
-        """From now on no body is waited for beyond this moment, in the loop's time."""
+        """Set the latest deadline for all bodies, now and later. `latest`: the event loop's clock, in seconds."""
         self._latest = latest
         for timeout in self._open:
             if not timeout.expired() and (timeout.when() or 0) > latest:
                 timeout.reschedule(latest)
 
 
-def _with(body: Content, piece: bytes) -> Content:
-    """Grown in place from its second piece on: copied for each, sixteen large ones held the loop for 140 ms."""
+def _append(body: Content, chunk: bytes) -> Content:
+    """Append in place from the second chunk on: copying for each chunk of sixteen large bodies blocked the event loop
+    for 140 ms."""
     if not body:
-        return piece
+        return chunk
     if isinstance(body, bytes):
         body = bytearray(body)
-    body += piece
+    body += chunk
     return body
 
 

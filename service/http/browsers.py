@@ -1,6 +1,7 @@
-"""What browsers are told, and asked: the management port has the one page, and a web page may reach what people can.
+"""Browser security: response headers, and refusal of requests that a web page sends.
 
-Clients that are no browsers ignore all of it.
+The management port serves a page (`/docs`), and a web page in an administrator's browser can send requests to that
+port. Other clients ignore these headers.
 """
 
 import base64
@@ -14,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.errors import FromAPage
 
 NOSNIFF = ("X-Content-Type-Options", "nosniff")
-"""A type is what the header says, on both ports: JSON never turns into a page."""
-NOTHING = "default-src 'none'; frame-ancestors 'none'"
+"""On both ports: a browser must not guess the content type and show JSON as a page."""
+DENY_ALL = "default-src 'none'; frame-ancestors 'none'"
 _PAGE = (
     # Swagger UI sets styles from its script and draws its icons from data: addresses. `connect-src`: the document.
     "default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -25,7 +26,7 @@ _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 class BrowserPolicy:
-    """Nothing of an answer runs, is framed, or tells other sites where it was; a page brings its own policy."""
+    """Adds headers: no scripts, no framing, no referrer. A page sets its own content security policy."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,7 +35,7 @@ class BrowserPolicy:
         async def send_with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", NOTHING)
+                headers.setdefault("Content-Security-Policy", DENY_ALL)
                 headers["Referrer-Policy"] = "no-referrer"
             await send(message)
 
@@ -42,13 +43,14 @@ class BrowserPolicy:
 
 
 def page_policy(page: bytes) -> dict[str, str]:
-    """The header for a page of ours: its own files, and the one script that stands in it, by its digest."""
+    """The policy header of a page of the service: files from the same origin, and inline scripts by their digests."""
     digests = [base64.b64encode(hashlib.sha256(script).digest()).decode() for script in _INLINE_SCRIPT.findall(page)]
     return {"Content-Security-Policy": _PAGE.format(digest="' 'sha256-".join(digests))}
 
 
-def refuse_pages(request: Request) -> None:
-    """Refuse what a web page sends: browsers say so with every POST, and let any site send one to this machine.
+def refuse_browser_request(request: Request) -> None:
+    """Refuse a POST from a web page: any site can make a browser send one to this machine (CSRF). Browsers always add
+    an Origin header.
 
     Raises:
         FromAPage

@@ -1,7 +1,7 @@
-"""A client's connection as a request sees it: whether it is still there.
+"""Cancels the work of a request when its client disconnects.
 
-Every request's scope has its connection, which is told when it is lost: a task per request that waits for that would
-cost as much as reading the request.
+`server/protocol.py` puts a `Connection` into the scope of each request and reports the disconnect to it. The
+alternative, a task per request that waits for `http.disconnect`, costs as much as reading the request.
 """
 
 import asyncio
@@ -16,56 +16,56 @@ EXTENSION = "ticket_router.connection"
 
 
 class Connection:
-    """Calls its listeners when it is lost."""
+    """Calls its listeners when the client disconnects."""
 
     def __init__(self) -> None:
         self.lost = False
         self._listeners: set[Callable[[], None]] = set()
 
-    def on_lost(self, listener: Callable[[], None]) -> None:
+    def add_listener(self, listener: Callable[[], None]) -> None:
         self._listeners.add(listener)
 
-    def forget(self, listener: Callable[[], None]) -> None:
+    def remove_listener(self, listener: Callable[[], None]) -> None:
         self._listeners.discard(listener)
 
-    def lose(self) -> None:
+    def notify_lost(self) -> None:
         self.lost = True
         for listener in tuple(self._listeners):
             listener()
 
 
 def connection_of(scope: Scope) -> Connection:
-    """The request's connection. Another server than ours puts none there, and has nothing to tell of it."""
+    """The connection of the request. Other servers do not provide one: return a connection that is never lost."""
     connection: Connection = scope.get("extensions", {}).get(EXTENSION) or Connection()
     return connection
 
 
 @contextlib.contextmanager
 def while_connected(scope: Scope) -> Iterator[None]:
-    """Cancel what is inside when the client hangs up, so that its tickets leave the queue.
+    """Cancel the code inside when the client disconnects, so that its tickets leave the queue.
 
     Raises:
-        ClientGone: it did.
+        ClientGone: the client disconnected.
     """
     connection = connection_of(scope)
     if connection.lost:
         raise ClientGone
-    work = asyncio.current_task()
-    gone = False
+    task = asyncio.current_task()
+    disconnected = False
 
-    def leave() -> None:
-        nonlocal gone
-        gone = True
-        if work is not None:
-            work.cancel()
+    def cancel_task() -> None:
+        nonlocal disconnected
+        disconnected = True
+        if task is not None:
+            task.cancel()
 
-    connection.on_lost(leave)
+    connection.add_listener(cancel_task)
     try:
         yield
     except asyncio.CancelledError:
-        # `uncancel` tells our own cancel from one by the server, which must go on.
-        if gone and work is not None and work.uncancel() == 0:
+        # If the server has cancelled the task too, `uncancel` is not zero, and the cancellation must go on.
+        if disconnected and task is not None and task.uncancel() == 0:
             raise ClientGone from None
         raise
     finally:
-        connection.forget(leave)
+        connection.remove_listener(cancel_task)

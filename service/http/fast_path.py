@@ -1,7 +1,7 @@
-"""The short way to the routes that are called for every ticket.
+"""Dispatches the routes that are called for every ticket without FastAPI.
 
-The framework keeps all other paths, and these in the documentation; its layers (telemetry, body limit, exit stacks,
-dependency solving, cookies) cost more time than a short ticket's cleaning, encoding and deciding together.
+FastAPI serves all other paths and documents these. Its layers (telemetry, body limit, exit stacks, dependency solving,
+cookies) take more time than cleaning, encoding and deciding a short ticket.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,11 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 TEMPLATE = "template"
-"""The scope's entry that names the route that was taken, as the framework's `route` does."""
+"""The key in the scope for the path of the matched route, like FastAPI's `route`."""
 
 
 class FastPath:
-    """Hands POSTs on these very paths to their applications, everything else to the framework's."""
+    """Sends a POST on one of these paths to its own application, every other request to FastAPI."""
 
     def __init__(self, app: ASGIApp, direct: Mapping[str, ASGIApp]) -> None:
         self._app = app
@@ -31,7 +31,7 @@ class FastPath:
 
 
 def application(endpoint: Endpoint) -> ASGIApp:
-    """An endpoint as an application of its own."""
+    """An ASGI application that calls the endpoint."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         response = await endpoint(Request(scope, receive))

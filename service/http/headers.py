@@ -1,4 +1,4 @@
-"""The request headers that routes read: the type of the body, and how long the client will wait."""
+"""Parses the request headers that routes read: the media type of the body and the client's timeout."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ TIMEOUT_HEADER = "X-Request-Timeout"
 _TIMEOUT = TIMEOUT_HEADER.lower().encode()
 
 SECONDS = r"(?=.*[1-9])[0-9]{1,64}(\.[0-9]{1,64})?"
-"""A positive number of seconds, in the document too: without exponents, signs, or a place that is not there."""
+"""A positive decimal number, without exponent or sign, and with digits before and after the point. Part of OpenAPI."""
 _SECONDS = re.compile(SECONDS.encode())
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
@@ -22,12 +22,12 @@ def media_type(request: Request, *accepted: str) -> str:
     """The body's media type.
 
     Raises:
-        UnsupportedMediaType: none of the accepted, several, or JSON in another charset than UTF-8.
+        UnsupportedMediaType: not an accepted type, several headers, or JSON in a charset other than UTF-8.
     """
-    given = request.headers.getlist("content-type")
-    if len(given) > 1:
+    values = request.headers.getlist("content-type")
+    if len(values) > 1:
         raise UnsupportedMediaType("send one Content-Type header, not several")
-    media, _, parameters = "".join(given).partition(";")
+    media, _, parameters = "".join(values).partition(";")
     media = media.strip().lower()
     if media not in accepted:
         raise UnsupportedMediaType(f"Content-Type must be {' or '.join(accepted)}")
@@ -37,17 +37,17 @@ def media_type(request: Request, *accepted: str) -> str:
 
 
 def timeout_seconds(headers: Iterable[tuple[bytes, bytes]], cap: float) -> float:
-    """How long the client will wait: its `X-Request-Timeout`, at most the cap. Names of headers are in lower case.
+    """The client's `X-Request-Timeout`, at most `cap`; without the header, `cap`. Header names are in lower case.
 
     Raises:
-        InvalidHeader: it is no positive number of seconds.
+        InvalidHeader: the value is not a positive number of seconds.
     """
-    given = [value for name, value in headers if name == _TIMEOUT]
-    if not given:
+    values = [value for name, value in headers if name == _TIMEOUT]
+    if not values:
         return cap
-    if len(given) > 1 or not _SECONDS.fullmatch(given[0]):
+    if len(values) > 1 or not _SECONDS.fullmatch(values[0]):
         raise InvalidHeader(f"{TIMEOUT_HEADER} must be a positive number of seconds, such as 2 or 0.5")
-    return min(float(given[0]), cap)
+    return min(float(values[0]), cap)
 
 
 def _is_utf8(parameters: str) -> bool:

@@ -1,6 +1,6 @@
-"""Pure ASGI middleware, outermost first: the request's id; its count, log line and trace; its errors.
+"""ASGI middleware, outermost first: request id; metrics, log line and trace; errors as problems.
 
-No BaseHTTPMiddleware: it wraps every request in tasks of its own and hides the client's hanging up.
+Not Starlette's BaseHTTPMiddleware: it runs every request in an extra task and hides the client's disconnect.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 
 
 class RequestId:
-    """Takes a well-formed `X-Request-ID` or makes one; the answer and every log line carry it."""
+    """Takes the client's `X-Request-ID` if well-formed, else a new id; adds it to the response and the log lines."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -53,7 +53,7 @@ class RequestId:
 
 
 class Observe:
-    """Counts, times, logs and traces every answer under its route's template."""
+    """Counts, times, logs and traces every response by its route."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces, routes: Set[str]) -> None:
         self._app = app
@@ -83,14 +83,14 @@ class Observe:
         route = template if template in self._routes else UNMATCHED
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
         self._metrics.record_request(route, method, code, now - scope.get(BODY_ENDED, started))
-        said = log_fields(scope)
-        _log.info("request", route=route, method=method, code=code, seconds=round(now - started, 4), **said)
+        fields = log_fields(scope)
+        _log.info("request", route=route, method=method, code=code, seconds=round(now - started, 4), **fields)
         if recording is not None:
-            _end(recording, route, method, code, said)
+            _end_trace(recording, route, method, code, fields)
 
 
 class Problems:
-    """Answers every error with a problem from the one table. An unknown one is raised further, to the log."""
+    """Responds to every error with a problem from `problems.TABLE`. An unknown error is raised again, to be logged."""
 
     def __init__(self, app: ASGIApp, on_error: Callable[[str], None] = lambda _reason: None) -> None:
         self._app = app
@@ -101,22 +101,22 @@ class Problems:
             return await self._app(scope, receive, send)
         started = False
 
-        async def send_watched(message: Message) -> None:
+        async def send_tracked(message: Message) -> None:
             nonlocal started
             started = True
             await send(message)
 
         try:
-            return await self._app(scope, receive, send_watched)
+            return await self._app(scope, receive, send_tracked)
         except asyncio.CancelledError:
-            # Only the server cancels a request, when draining took too long.
-            await self._answer(ShuttingDown(), started, scope, receive, send)
+            # Only the server cancels a request: when the drain time is over.
+            await self._respond(ShuttingDown(), started, scope, receive, send)
         except Exception as error:
-            await self._answer(error, started, scope, receive, send)
+            await self._respond(error, started, scope, receive, send)
             if kind_of(error) is INTERNAL:
                 raise
 
-    async def _answer(self, error: Exception, started: bool, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, error: Exception, started: bool, scope: Scope, receive: Receive, send: Send) -> None:
         code = kind_of(error).code
         self._on_error(code)
         add_log_fields(scope, problem=code)
@@ -125,7 +125,7 @@ class Problems:
 
 
 async def translate(_request: Request, error: Exception) -> Response:
-    """An exception handler: the framework's own errors, by our names, left to `Problems` to answer."""
+    """An exception handler that converts Starlette's errors to service errors; `Problems` responds to them."""
     status = getattr(error, "status_code", None)
     if status == 404:
         raise NoSuchRoute
@@ -134,13 +134,13 @@ async def translate(_request: Request, error: Exception) -> Response:
     raise error
 
 
-def _end(recording: Recording, route: str, method: str, code: int, said: Mapping[str, Any]) -> None:
-    """By OpenTelemetry's conventions for HTTP servers, without what a client wrote: path, query, address."""
+def _end_trace(recording: Recording, route: str, method: str, code: int, fields: Mapping[str, Any]) -> None:
+    """End the trace with OpenTelemetry's HTTP attributes, except those that a client writes (path, query, address)."""
     known = method in METHODS
     recording.set_attributes({"http.request.method": method if known else "_OTHER", "http.response.status_code": code})
     if route != UNMATCHED:
         recording.set_attributes({"http.route": route})
-    if "tickets" in said:
-        recording.set_attributes({"ticket_router.tickets": said["tickets"]})
+    if "tickets" in fields:
+        recording.set_attributes({"ticket_router.tickets": fields["tickets"]})
     name = " ".join((method if known else "HTTP", *([route] if route != UNMATCHED else [])))
-    recording.end(name, problem=said.get("problem"), failed=code >= INTERNAL.status)
+    recording.end(name, problem=fields.get("problem"), failed=code >= INTERNAL.status)

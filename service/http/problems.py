@@ -1,6 +1,6 @@
-"""The one table: which error is which status, which stable code, which metric label. Documents are made from it too.
+"""The one table of errors: HTTP status, stable code and title of each error class; problem details (RFC 9457) from it.
 
-RFC 9457 problem details. A problem never repeats the request: its texts are this code's own.
+OpenAPI responses and metric labels come from the table too. A problem never repeats input: its texts are constants.
 """
 
 import math
@@ -19,19 +19,19 @@ from service import errors
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:ticket-router:problem:"
 RETRY_SECONDS = 1
-"""Retry-After where the error has no better estimate: a restart or a reload takes seconds."""
+"""Retry-After of errors without an estimate: a restart or a reload takes seconds."""
 CLIENT_CLOSED = 499
-"""Never sent, only counted: nobody is there to read it (nginx's convention)."""
+"""Only counted, never sent: the client has disconnected (nginx's convention)."""
 
 
 class Output(BaseModel):
-    """The base of every shape that is sent."""
+    """Base of all output schemas."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class FieldProblem(Output):
-    """Where a request is not as documented: known field names and positions only, `*` stands for a name of its own."""
+    """One error in a request. `field` has only documented names and indexes; `*` replaces a name the client made up."""
 
     field: str
     code: str
@@ -39,7 +39,7 @@ class FieldProblem(Output):
 
 
 class Problem(Output):
-    """RFC 9457. `code` is stable, the texts are not; `errors` is empty except for `invalid_request`."""
+    """RFC 9457 problem details. `code` is stable, the texts may change; only `invalid_request` has `errors`."""
 
     type: str
     title: str
@@ -52,7 +52,7 @@ class Problem(Output):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the outside sees of an error class. `code` is also its `reason` in `rejected_total`."""
+    """The HTTP form of an error class. `code` is also the `reason` in the metric `rejected_total`."""
 
     status: int
     code: str
@@ -65,13 +65,13 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.MalformedJson: Kind(400, "malformed_json", "The body cannot be read as JSON"),
     errors.MalformedHttp: Kind(400, "malformed_http", "The request is not well-formed HTTP"),
     errors.InvalidHeader: Kind(400, "invalid_header", "A header is not well-formed"),
-    errors.KeyInQuery: Kind(400, "key_in_query", "A key in the address"),
+    errors.KeyInQuery: Kind(400, "key_in_query", "The URL contains a key"),
     errors.Unauthenticated: Kind(401, "unauthenticated", "No valid key"),
-    errors.Forbidden: Kind(403, "forbidden", "The key has not the role"),
-    errors.FromAPage: Kind(403, "from_a_page", "A web page may not do this"),
+    errors.Forbidden: Kind(403, "forbidden", "The key does not have the role"),
+    errors.FromAPage: Kind(403, "from_a_page", "The request comes from a web page"),
     errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
-    errors.ReloadRunning: Kind(409, "reload_running", "Another reload is under way"),
+    errors.ReloadRunning: Kind(409, "reload_running", "Another reload is running"),
     errors.ReloadRefused: Kind(409, "reload_refused", "The bundle was refused"),
     errors.RequestTimeout: Kind(408, "request_timeout", "The request took too long to arrive"),
     errors.BodyTooLarge: Kind(413, "body_too_large", "The body is too large"),
@@ -79,10 +79,10 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.UriTooLong: Kind(414, "uri_too_long", "The request's target is too long"),
     errors.UnsupportedMediaType: Kind(415, "unsupported_media_type", "Unsupported media type"),
     errors.UnsupportedEncoding: Kind(415, "unsupported_encoding", "Unsupported content encoding"),
-    errors.InvalidRequest: Kind(422, "invalid_request", "The request has another shape than documented"),
+    errors.InvalidRequest: Kind(422, "invalid_request", "The request does not match the documented schema"),
     MailError: Kind(413, "mail_too_large", "The mail is too large"),
     errors.Overloaded: Kind(429, "overloaded", "Too many tickets are waiting"),
-    errors.TooManyBodies: Kind(429, "too_many_bodies", "Too many large bodies are on their way"),
+    errors.TooManyBodies: Kind(429, "too_many_bodies", "Too many large bodies are being received"),
     errors.RateLimited: Kind(429, "rate_limited", "The key's rate is used up"),
     errors.HeadTooLarge: Kind(431, "head_too_large", "The request's head is too large"),
     errors.ClientGone: Kind(CLIENT_CLOSED, "client_gone", "The client closed the connection"),
@@ -92,14 +92,14 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.ShuttingDown: Kind(503, "shutting_down", "The service is stopping"),
     errors.DeadlinePassed: Kind(504, "deadline_passed", "The deadline passed"),
 }
-"""Class → what the outside sees. A subclass counts as its nearest listed parent; anything unlisted is `INTERNAL`."""
+"""Error class → HTTP form. A subclass has the form of its nearest listed parent; an unlisted class is `INTERNAL`."""
 
 ADMINISTRATIVE = (
     errors.ReloadRunning,
     errors.ReloadRefused,
     errors.FromAPage,
 )
-"""What only the management port answers: no ticket is turned away by these."""
+"""Errors of the management port only: not rejections of tickets."""
 PORT_REFUSALS = (
     errors.MalformedHttp,
     errors.BodyInPieces,
@@ -107,9 +107,9 @@ PORT_REFUSALS = (
     errors.HeadTooLarge,
     errors.TooManyConnections,
 )
-"""What the port itself answers (`server/protocol.py`); no application sees such a request."""
+"""Errors of the protocol (`server/protocol.py`); the application does not see such a request."""
 CLOSING = (*PORT_REFUSALS, errors.RequestTimeout)
-"""After these the connection is closed: the end of the request is late or unknown."""
+"""Errors that close the connection: the end of the request is late or unknown."""
 
 
 _RETRY = {"Retry-After": {"schema": {"type": "integer"}}}
@@ -135,7 +135,7 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
         type=TYPE_PREFIX + kind.code,
         title=kind.title,
         status=kind.status,
-        # Only listed classes speak for themselves: an unknown error's message may hold anything.
+        # The message of an unknown error may contain anything, so it is not sent.
         detail="the cause is in the service's log, under this request id" if kind is INTERNAL else str(error),
         code=kind.code,
         request_id=request_id,
@@ -144,8 +144,8 @@ def problem_of(error: BaseException, request_id: str) -> Problem:
 
 
 def field_problems(error: BaseException) -> tuple[FieldProblem, ...]:
-    found = error.errors if isinstance(error, errors.InvalidRequest) else ()
-    return tuple(FieldProblem(field=item.field, code=item.code, message=item.message) for item in found)
+    items = error.errors if isinstance(error, errors.InvalidRequest) else ()
+    return tuple(FieldProblem(field=item.field, code=item.code, message=item.message) for item in items)
 
 
 def problem_response(error: BaseException, scope: Scope) -> Response:
@@ -154,7 +154,7 @@ def problem_response(error: BaseException, scope: Scope) -> Response:
 
 
 def raw_response(error: BaseException, request_id: str, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The whole HTTP/1.1 response with this error's problem, for a request that no application sees."""
+    """The complete HTTP/1.1 response with the error's problem, for an error of the protocol."""
     response = problem_response(error, {"state": {"request_id": request_id}})
     headers = [*default_headers, *response.raw_headers, (b"x-request-id", request_id.encode())]
     status_line = f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}\r\n"
@@ -162,7 +162,7 @@ def raw_response(error: BaseException, request_id: str, default_headers: Iterabl
 
 
 def documented(*classes: type[Exception]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI `responses` of a route that can raise these, and what any route can."""
+    """OpenAPI `responses` of a route that can raise these errors, and of an internal error."""
     kinds = [kind_of_class(cls) for cls in classes] + [INTERNAL]
     statuses = sorted({kind.status for kind in kinds if kind.status != CLIENT_CLOSED})
     return {status: _documented(status, kinds) for status in statuses}
@@ -173,10 +173,9 @@ def kind_of_class(cls: type[Exception]) -> Kind:
 
 
 def _documented(status: int, kinds: list[Kind]) -> dict[str, Any]:
-    here = [kind for kind in kinds if kind.status == status]
-    described = "; ".join(f"`{kind.code}`: {kind.title}" for kind in here)
+    description = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds if kind.status == status)
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": described, "content": content, "headers": _DOCUMENTED_HEADERS.get(status, {})}
+    return {"description": description, "content": content, "headers": _DOCUMENTED_HEADERS.get(status, {})}
 
 
 def headers_of(error: BaseException) -> dict[str, str]:

@@ -1,21 +1,21 @@
-"""The limits of a client's connection. `protocol.py` enforces them: no application sees what never becomes a request.
+"""The limits of a client connection, enforced by `protocol.py`: the application sees only complete request heads.
 
-The size and the deadline of a body are the application's (`http/body.py`).
+The application limits the size and the duration of a body (`http/body.py`).
 """
 
 import resource
 from dataclasses import dataclass
 
 RESERVED_FILES = 128
-"""Open files kept for everything but the public port's connections: bundles, logs, threads, the management port, and
-connections that are accepted before another one is closed for them."""
-FEWEST_CONNECTIONS = 16
-"""Allowed even where the system allows hardly any files."""
+"""File descriptors reserved for everything except the public port's connections: bundles, logs, threads, the management
+port, and connections that are accepted before another one is closed to make room."""
+MIN_CONNECTIONS = 16
+"""Allowed even if the limit of open files is very low."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of each connection to a port. Sizes in bytes, times in seconds."""
+    """The limits of each connection to a port. Sizes in bytes, times in seconds."""
 
     head_seconds: float = 5.0
     """From the connection's start, or from a request's first byte, to the end of its head."""
@@ -23,10 +23,11 @@ class Limits:
     """Between two requests. Longer than proxies keep an idle connection (60 by default in nginx and in cloud load
     balancers): the side that closes first may lose a request that is just being sent, and a POST is not sent again."""
     closing_seconds: float = 10.0
-    """How long a connection stays open for a client that does not read its response, or that goes on sending after it:
-    closed at once, it would be reset, and a client that sends first and reads then would lose the response."""
+    """How long a connection stays open for a client that does not read its response, or that still sends its body after
+    the response. An immediate close would reset the connection, and a client that sends its whole body before it reads
+    would lose the response."""
     head_bytes: int = 16 * 1024
-    """Request line and headers: ten times what clients and proxies send."""
+    """Request line and headers: ten times the size that clients and proxies send."""
     headers: int = 64
     url_bytes: int = 2048
     """The longest path has twenty characters; proxies may add a query."""
@@ -40,16 +41,17 @@ class Limits:
 PUBLIC = Limits()
 MANAGEMENT = Limits(pipelined=1)
 MANAGEMENT_CONNECTIONS = 32
-"""Open at once on the management port: probes, a Prometheus or two, a person. The public port's are a setting."""
+"""Open connections on the management port: probes, one or two Prometheus servers, an administrator. The public port has
+a setting."""
 
 
 def allowed_connections(wanted: int) -> int:
-    """As many as wanted, or as the limit of open files leaves. Raises the process's soft limit if need be.
+    """`wanted`, or fewer if the limit of open files is too low. Raises the soft limit of the process if necessary.
 
-    uvloop closes a listening socket for good when the process has no descriptor left to accept with.
+    Without this limit, uvloop closes a listening socket permanently when the process has no free file descriptor.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != soft < wanted + RESERVED_FILES:
         soft = wanted + RESERVED_FILES if hard == resource.RLIM_INFINITY else min(wanted + RESERVED_FILES, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return wanted if soft == resource.RLIM_INFINITY else min(wanted, max(soft - RESERVED_FILES, FEWEST_CONNECTIONS))
+    return wanted if soft == resource.RLIM_INFINITY else min(wanted, max(soft - RESERVED_FILES, MIN_CONNECTIONS))

@@ -1,20 +1,20 @@
-"""How the C library keeps memory: large pieces go back to the system as soon as they are let go of.
+"""Configures glibc's malloc so that large blocks return to the operating system as soon as they are freed.
 
-glibc raises the size from which on it does so to that of the largest piece it has seen, so that after one flood of
-large bodies every later one stays with the process, in holes between smaller pieces.
+glibc allocates blocks above a threshold with mmap, and raises the threshold to the size of the largest freed block.
+After one flood of large bodies, later large blocks would come from the heap and stay with the process (fragmentation).
 """
 
 import ctypes
 
 MMAP_THRESHOLD = -3
-"""`M_MMAP_THRESHOLD` of malloc.h. Setting it at all also keeps it from being raised."""
+"""`M_MMAP_THRESHOLD` of malloc.h. Setting the threshold also disables its automatic increase."""
 LARGE_BYTES = 128 * 1024
-"""glibc's own figure to begin with. What a ticket takes is smaller, a model's arena is onnxruntime's own affair."""
+"""glibc's initial threshold. The memory of one ticket is smaller; onnxruntime manages the model's arena itself."""
 
 
-def return_large_pieces() -> None:
-    """Call it once, before anything large has been allocated."""
+def fix_mmap_threshold() -> None:
+    """Call once, before the first large allocation."""
     try:
         ctypes.CDLL(None).mallopt(MMAP_THRESHOLD, LARGE_BYTES)
-    except (OSError, AttributeError):  # another C library than glibc: it has its own ways
+    except (OSError, AttributeError):  # not glibc: nothing to configure
         return

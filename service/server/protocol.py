@@ -1,6 +1,6 @@
-"""uvicorn's HTTP/1.1 protocol with the limits that only a protocol can enforce (`limits.py`).
+"""uvicorn's HTTP/1.1 protocol with the limits that only the protocol can enforce (`limits.py`).
 
-It overrides public methods of `HttpToolsProtocol` only. `serve.py` makes a `Port` for each port.
+`LimitedProtocol` overrides only public methods of `HttpToolsProtocol`. `serve.py` creates one `Port` for each port.
 """
 
 import asyncio
@@ -23,12 +23,13 @@ _UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """What the connections of one port share. Use from one event loop only.
+    """The shared state of one port's connections. Use from one event loop only.
 
     Args:
-        max_connections: open at once; one more closes the connection that has waited longest for its client.
-        on_refusal: called with the error and the request id of a request that no application sees.
-        on_evict: called for each connection that is closed for another one.
+        max_connections: the limit of open connections; one more closes the connection that has waited longest for its
+            client.
+        on_refusal: called with the error and the request id of a request that is refused before the application.
+        on_evict: called for each connection that is closed to make room.
     """
 
     limits: Limits
@@ -36,24 +37,24 @@ class Port:
     on_refusal: Callable[[errors.ServiceError, str], None]
     on_evict: Callable[[], None]
     waiting: "dict[LimitedProtocol, None]" = field(default_factory=dict)
-    """Connections whose client has to act next, the longest waiting first."""
+    """Connections that wait for their client, the longest waiting first."""
 
     def close_late(self, now: float) -> None:
-        """Close every connection whose client did not act in time. `now`: the event loop's clock, in seconds."""
+        """Close every connection whose client missed its deadline. `now`: the event loop's clock, in seconds."""
         for connection in [each for each in self.waiting if each.due <= now]:
             connection.abort()
 
     def make_room(self) -> bool:
-        """Close the connection that has waited longest; False if every one has a request at work."""
-        longest = next(iter(self.waiting), None)
-        if longest is not None:
-            longest.abort()
+        """Close the connection that has waited longest; False if all connections have a request in progress."""
+        connection = next(iter(self.waiting), None)
+        if connection is not None:
+            connection.abort()
             self.on_evict()
-        return longest is not None
+        return connection is not None
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection. Whenever its client has to act next, it is in `Port.waiting` with `due` as its deadline."""
+    """One connection. While the connection waits for its client, it is in `Port.waiting`, with the deadline `due`."""
 
     def __init__(self, port: Port, **options: Any) -> None:
         super().__init__(**options)
@@ -62,7 +63,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._state = Connection()
         self._reading: Literal["nothing", "head", "body"] = "nothing"
         self._received = self._content = 0
-        """Bytes of the head or body that is being read: as received, and without framing."""
+        """Bytes of the current head or body: as received, and without framing."""
         self._fault: errors.ServiceError | None = None
         self._refused = False
 
@@ -77,14 +78,14 @@ class LimitedProtocol(HttpToolsProtocol):
         self._port.waiting.pop(self, None)
         super().connection_lost(exc)
         if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()  # uvicorn lets it run after a reset and keeps the request in memory
-        self._state.lose()
+            self.timeout_keep_alive_task.cancel()  # uvicorn leaves it running after a reset: it holds the request
+        self._state.notify_lost()
         # Break the reference cycles: after a flood of connections the garbage collector would stop the event loop.
         self.cycle = None  # type: ignore[assignment] # as before the first request
         self.pipeline.clear()
 
     def abort(self) -> None:
-        """Close now, whatever is still unsent."""
+        """Close the connection at once; unsent data is lost."""
         self._refused = True
         self._port.waiting.pop(self, None)
         self.transport.abort()
@@ -94,7 +95,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         if self._reading == "nothing":
             self._reading = "head"
-            if not self._at_work():
+            if not self._in_progress():
                 self._wait(self._limits.head_seconds)
         self._received += len(data)
         if self.timeout_keep_alive_task is not None:
@@ -124,7 +125,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._reading == "body":
-            return  # a trailer: among the headers it could change what was already read from them
+            return  # ignore a trailer: as a header, it could change a value that was already used
         super().on_header(name, value)
         self._content += len(name) + len(value)
         if len(self.headers) > self._limits.headers or self._content > self._limits.head_bytes:
@@ -147,17 +148,17 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._reading, self._received = "nothing", 0
-        if self._at_work():
+        if self._in_progress():
             self._port.waiting.pop(self, None)
         else:
             self._wait(self._limits.idle_seconds)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._at_work():
+        if self._in_progress():
             return  # pipelined requests follow
         if self._reading == "body" and self.expect_100_continue:
-            self.transport.close()  # without its 100, a client may send the body or a new request: they look alike
+            self.transport.close()  # no 100 was sent: the next bytes may be the body or a new request
         if self.transport.is_closing() or self._reading == "body":
             self._wait(self._limits.closing_seconds)
         else:
@@ -169,24 +170,25 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._at_work() and self._reading != "body":
+        if self._in_progress() and self._reading != "body":
             self._port.waiting.pop(self, None)
 
     def timeout_keep_alive_handler(self) -> None:
         self.abort()  # `close` would wait for a client that does not read
 
-    def _at_work(self) -> bool:
+    def _in_progress(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
     def _wait(self, seconds: float) -> None:
-        """The client has to act within this time."""
+        """Set the deadline for the client's next action."""
         self.due = self.loop.time() + seconds
         self._port.waiting.pop(self, None)
         self._port.waiting[self] = None
 
     def _parse_without_upgrade(self, rest: bytes) -> None:
-        """Parse the head again without its Upgrade. A server may ignore it (RFC 9110, 7.8); the parser leaves out the
-        body then. Java's HTTP client asks for HTTP/2 with its first request, whatever that is."""
+        """Parse the head again without its Upgrade header: with the header, the parser would not read the body. A
+        server may ignore an upgrade (RFC 9110, 7.8); Java's HTTP client sends one (to HTTP/2) with its first
+        request."""
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [name + b": " + value for name, value in self.headers if name not in _UPGRADE_HEADERS]
         if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
@@ -196,37 +198,38 @@ class LimitedProtocol(HttpToolsProtocol):
         self.data_received(b"\r\n".join([*lines, b"", rest]))
 
     def _fail(self, error: errors.ServiceError) -> None:
-        """Stop the parser: `data_received` then refuses the request. The error itself stays without a traceback, whose
-        frames would keep this connection in memory (reference cycle)."""
+        """Stop the parser; `data_received` then refuses the request. The error itself is not raised: the frames of its
+        traceback would keep this connection in memory (reference cycle)."""
         self._fault = error
         raise ValueError
 
     def _refuse_ambiguity(self) -> None:
-        """Refuse a head in which another parser might see another request (request smuggling)."""
+        """Refuse a head that other parsers may read differently (request smuggling)."""
         version = self.parser.get_http_version()
         hosts = sum(name == b"host" for name, _ in self.headers)
         codings = [value for name, value in self.headers if name == b"transfer-encoding"]
         if self.parser.get_method() == b"CONNECT":
-            self._fail(errors.MalformedHttp("this is no proxy: CONNECT leads nowhere"))
+            self._fail(errors.MalformedHttp("this server is not a proxy: CONNECT is not supported"))
         if version not in ("1.0", "1.1"):
             self._fail(errors.MalformedHttp("only HTTP/1.1 and HTTP/1.0 are supported"))
         if hosts > 1 or (version == "1.1" and not hosts):
             self._fail(errors.MalformedHttp("a request has exactly one Host header"))
         if codings and (version == "1.0" or codings != [b"chunked"]):
-            self._fail(errors.MalformedHttp("Transfer-Encoding can only be chunked, once, and not in HTTP/1.0"))
+            self._fail(errors.MalformedHttp("Transfer-Encoding must be chunked, once, and is not allowed in HTTP/1.0"))
 
     def _refuse(self, error: errors.ServiceError) -> None:
-        """Respond with this error, read nothing more, and close the connection; after responses that are due before."""
+        """Stop reading and close the connection. Send this error before, unless earlier responses are pending (they are
+        finished instead) or this request already has its response."""
         if self._refused:
             return
         self._refused, self._fault = True, None
-        at_work, of_this_request = self._at_work(), self._reading == "body"
-        if at_work and (not of_this_request or self.pipeline or self.cycle.response_started):
+        in_progress, in_body = self._in_progress(), self._reading == "body"
+        if in_progress and (not in_body or self.pipeline or self.cycle.response_started):
             self.cycle.keep_alive = False
-        elif of_this_request and not at_work:
-            self.abort()  # it has its response
+        elif in_body and not in_progress:
+            self.abort()  # the response to this request is already sent
         else:
-            if at_work:  # the application gets `http.disconnect` in place of the rest of the body
+            if in_progress:  # the application gets `http.disconnect` in place of the rest of the body
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
             request_id = new_request_id()

@@ -1,7 +1,7 @@
-"""The process from the first bound port to the last answered request: uvicorn for the public and the management port.
+"""Runs the process: one uvicorn server each for the public and the management port, from start to drained stop.
 
-Order at start: both ports are bound (a taken one fails before seconds go into loading), the management port answers,
-the bundle is loaded and checked, and only then does the public port listen.
+Order at start: bind both ports (a port in use must fail before the slow loading), serve the management port, load and
+check the bundle, and only then listen on the public port.
 """
 
 import asyncio
@@ -20,22 +20,23 @@ import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from service.access.access import following
+from service.access.access import watch_keys_file
 from service.app import App, create_app
 from service.http.browsers import NOSNIFF
 from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
-from service.server.malloc import return_large_pieces
+from service.server.malloc import fix_mmap_threshold
 from service.server.protocol import LimitedProtocol, Port
-from service.server.reload_triggers import reloading
+from service.server.reload_triggers import reload_triggers
 from service.server.sockets import BACKLOG, bind, listen, refuse_one_port
 from service.settings import Settings
 
-LAST_CALL_SECONDS = 0.1
-"""After the port closed, connections stay open this long: what was sent just before is still read and answered."""
+CLOSE_DELAY_SECONDS = 0.1
+"""At the end, connections stay open this long, so that requests that are already on their way get a response."""
 REFUSE_AFTER = 0.8
-"""Share of the drain time after which what still waits gets its 503, so that the answer can still be sent."""
+"""Share of the drain time after which waiting tickets get a 503, so that there is time to send the response."""
 BODY_GRACE_SECONDS = 2
-"""After the signal a body that is still being sent has this long; its client gets a 503 and tries another instance."""
+"""Time after the signal for bodies that are still being received; then their clients get a 503, and can try another
+instance."""
 MANAGEMENT_DRAIN_SECONDS = 1
 POLL_SECONDS = 0.01
 
@@ -46,9 +47,9 @@ def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
 
     Raises:
-        TicketRouterError: it cannot start; the message says why.
+        TicketRouterError: the service cannot start.
     """
-    return_large_pieces()
+    fix_mmap_threshold()
     with contextlib.ExitStack() as stack:
         public = stack.enter_context(bind(settings.host, settings.port))
         management = stack.enter_context(bind(settings.management_host, settings.management_port))
@@ -67,20 +68,20 @@ async def _serve(settings: Settings, public: socket.socket, management: socket.s
         _log.info("listening", port=public.getsockname()[1], management_port=management.getsockname()[1])
 
     try:
-        watch = management_server(app.management)
         async with (
-            following(app.access),
-            reloading(app.admin, app.access, settings),
-            running(watch, management, stop),
+            watch_keys_file(app.access),
+            reload_triggers(app.admin, app.access, settings),
+            run_server(management_server(app.management), management, stop),
         ):
-            if await started(app.start(), stop):
+            if await start_unless_stopped(app.start(), stop):
                 await serve_public(app, public, stop, on_listening)
     finally:
         await app.stop()
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers, since two share one process, and with the deadlines of `Port`."""
+    """uvicorn's server without its signal handlers (two servers share the process), and with the deadlines of
+    `Port`."""
 
     def __init__(self, config: uvicorn.Config, port: Port) -> None:
         super().__init__(config)
@@ -91,13 +92,13 @@ class Server(uvicorn.Server):
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """uvicorn calls it ten times a second."""
+        """uvicorn calls this method ten times a second."""
         self._port.close_late(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
 
     def close_after_response(self) -> None:
-        """Make every response from now on the last of its connection. Closing an idle connection instead is a race:
-        a client that is just sending a request on it loses that request."""
+        """Send `Connection: close` with every response from now on. Closing idle connections instead is a race: a
+        client may be sending a request at that moment, and would lose the request."""
         for headers in (self.config.encoded_headers, self.server_state.default_headers):
             headers.append((b"connection", b"close"))
 
@@ -105,10 +106,10 @@ class Server(uvicorn.Server):
 async def serve_public(
     app: App, listener: socket.socket, stop: asyncio.Event, on_listening: Callable[[], None]
 ) -> None:
-    """Serve from now until `stop` is set, then drain. `on_listening` is called as soon as the port accepts."""
+    """Serve until `stop` is set, then drain. `on_listening` is called as soon as the port accepts connections."""
     drain_seconds = app.settings.drain_seconds
     server = _server(app.public, public_port(app), drain_seconds)
-    async with running(server, listener, stop):
+    async with run_server(server, listener, stop):
         on_listening()
         await stop.wait()
         refuse_after = REFUSE_AFTER * drain_seconds
@@ -118,11 +119,11 @@ async def serve_public(
     _log.info("drained")
 
 
-async def started(start: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Start; False when a signal came first.
+async def start_unless_stopped(start: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Await `start`; return False if a stop signal arrives first.
 
     Raises:
-        TicketRouterError: what `start` raised.
+        TicketRouterError: raised by `start`.
     """
     starting = asyncio.create_task(start)
     stopped = asyncio.create_task(stop.wait())
@@ -135,21 +136,21 @@ async def started(start: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool
 
 
 @contextlib.asynccontextmanager
-async def running(server: Server, listener: socket.socket, stop: asyncio.Event) -> AsyncIterator[None]:
-    """The server accepts inside; afterwards it has answered what it had accepted, or its drain time is over."""
+async def run_server(server: Server, listener: socket.socket, stop: asyncio.Event) -> AsyncIterator[None]:
+    """Accept connections inside the context. On exit, answer the accepted requests, within the drain time."""
     listen(listener)
     task = asyncio.create_task(server.serve([listener]))
-    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has a flag and no event
+    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has only a flag
         await asyncio.sleep(POLL_SECONDS)
     if task.done():
         await task
-    # A server that ends by itself ends the process: half a service is worse than a restart.
-    task.add_done_callback(lambda _done: stop.set())
+    # If one server ends by itself, stop the process: a restart is better than a service with one port.
+    task.add_done_callback(lambda _task: stop.set())
     try:
         yield
     finally:
         server.close_after_response()
-        await asyncio.sleep(LAST_CALL_SECONDS)
+        await asyncio.sleep(CLOSE_DELAY_SECONDS)
         server.should_exit = True
         await task
 
@@ -162,7 +163,7 @@ def public_port(app: App) -> Port:
 
 
 def management_server(app: FastAPI) -> Server:
-    """With connections of its own: whatever happens on the public port, probes and metrics are answered."""
+    """Has its own connection limit: probes and metrics work also during a flood on the public port."""
     port = Port(MANAGEMENT, MANAGEMENT_CONNECTIONS, lambda _error, _request_id: None, lambda: None)
     return _server(app, port, MANAGEMENT_DRAIN_SECONDS)
 
@@ -170,7 +171,7 @@ def management_server(app: FastAPI) -> Server:
 def _server(app: ASGIApp, port: Port, drain_seconds: float) -> Server:
     config = uvicorn.Config(
         app,
-        http=partial(LimitedProtocol, port),  # type: ignore[arg-type] # uvicorn calls it as it would the class
+        http=partial(LimitedProtocol, port),  # type: ignore[arg-type] # uvicorn calls this like the protocol class
         ws="none",
         lifespan="off",
         log_config=None,
@@ -196,4 +197,4 @@ def stop_signal() -> asyncio.Event:
 def _warn_without_keys(settings: Settings, *listeners: socket.socket) -> None:
     hosts = [str(listener.getsockname()[0]) for listener in listeners]
     if settings.keys_file is None and not all(ip_address(host).is_loopback for host in hosts):
-        _log.warning("no keys: whoever reaches the ports may use them; see --keys-file", hosts=hosts)
+        _log.warning("no keys file: every client that reaches the ports may use them; see --keys-file", hosts=hosts)

@@ -1,4 +1,4 @@
-"""The sockets: bound before anything is loaded, listening only when the service is ready."""
+"""The listening sockets: bound before the bundle is loaded, listening only when the service is ready."""
 
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -11,11 +11,11 @@ BACKLOG = 2048
 
 
 class PortError(TicketRouterError):
-    """A port cannot be bound."""
+    """A port cannot be bound or listened on."""
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A bound socket that does not listen yet: until the service is ready, clients are refused and not kept waiting."""
+    """A bound socket that does not listen yet: until the service is ready, clients are refused instead of waiting."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -28,7 +28,8 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def listen(listener: socket.socket) -> None:
-    """Two sockets may be bound to one port as long as neither listens, so that it is taken may show only now."""
+    """Start listening. A port in use may be noticed only here: two sockets can be bound to one port until one
+    listens."""
     try:
         listener.listen(BACKLOG)
     except OSError as error:
@@ -37,13 +38,17 @@ def listen(listener: socket.socket) -> None:
 
 
 def refuse_one_port(public: socket.socket, management: socket.socket) -> None:
-    """Two sockets may be bound to one port until the first listens, so binding them has not shown it."""
-    (host, port, *_), (other, other_port, *_) = public.getsockname(), management.getsockname()
-    if port == other_port and _overlap(ip_address(host), ip_address(other)):
+    """Refuse the same port for both: `bind` does not notice this, because neither socket listens yet."""
+    (host, port, *_), (other_host, other_port, *_) = public.getsockname(), management.getsockname()
+    if port == other_port and _overlap(ip_address(host), ip_address(other_host)):
         raise PortError(f"--port and --management-port are both {port}; give each its own")
 
 
 def _overlap(one: Address, other: Address) -> bool:
-    """Equal, or one is any address; IPv6's any takes IPv4 too."""
-    pairs = ((one, other), (other, one))
-    return one == other or any(any_.is_unspecified and (any_.version == 6 or of.version == 4) for any_, of in pairs)
+    """Whether the addresses are equal, or one is the wildcard address; IPv6's wildcard includes IPv4."""
+    if one == other:
+        return True
+    return any(
+        wildcard.is_unspecified and (wildcard.version == 6 or address.version == 4)
+        for wildcard, address in ((one, other), (other, one))
+    )

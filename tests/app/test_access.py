@@ -1,4 +1,4 @@
-"""Keys over real HTTP: who may call what, what a header may hold, rates, log lines, documents."""
+"""Keys over real HTTP: roles, Authorization headers, rates, log lines, OpenAPI."""
 
 import json
 import re
@@ -88,9 +88,7 @@ def test_a_route_is_open_to_its_role_and_to_no_other(
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/route", 405), ("POST", "/v1/nowhere", 404)])
-def test_what_is_not_there_is_not_there_without_a_key_too(
-    guarded: Service, method: str, path: str, status: int
-) -> None:
+def test_an_unknown_path_is_404_also_without_a_key(guarded: Service, method: str, path: str, status: int) -> None:
     """Unknown paths and methods are answered as ever: the documentation has them all, so there is nothing to hide."""
     assert httpx.request(method, guarded.url + path).status_code == status
 
@@ -140,7 +138,7 @@ def test_a_header_is_one_bearer_key_or_401(guarded: Service, values: Sequence[by
 @pytest.mark.parametrize("path", ["/v1/route", "/v1/route/batch"])
 @pytest.mark.parametrize(("known", "status"), [(None, 401), (HELPER, 403)])
 def test_the_refusal_does_not_wait_for_the_body(guarded: Service, path: str, known: Known | None, status: int) -> None:
-    """A head alone is answered: nobody's megabytes are read for nothing."""
+    """The response follows the head: no body is read in vain."""
     lines = [f"{name}: {value}" for name, value in (known.header if known else {}).items()]
     assert answer_to(guarded, post_head(path, 900_000, *lines))[0] == status
 
@@ -156,7 +154,7 @@ def test_a_key_in_the_address_is_refused_on_both_ports(guarded: Service, name: s
 
 
 def test_a_key_in_the_address_is_refused_without_keys_too(service: Service) -> None:
-    """Who tries the service out like this should learn it before it matters."""
+    """A user who tries the service without keys should learn the right form early."""
     assert httpx.post(service.url + "/v1/route?key=x", json=TICKET).json()["code"] == "key_in_query"
 
 
@@ -203,7 +201,7 @@ def test_a_batch_counts_its_tickets(guarded: Service) -> None:
     assert guarded.samples()['ticket_router_key_tickets_total{key="bulk",outcome="admitted"}'] == 5
 
 
-def test_what_is_refused_after_its_head_has_taken_a_ticket(guarded: Service) -> None:
+def test_a_request_that_is_refused_after_its_head_has_taken_a_ticket(guarded: Service) -> None:
     """Its type and body are looked at after it was let in: three that are not read use up a burst of three."""
     headers = CLUMSY.header | {"Content-Type": "text/plain"}
     with guarded.client() as client:
@@ -211,7 +209,7 @@ def test_what_is_refused_after_its_head_has_taken_a_ticket(guarded: Service) -> 
     assert [answer.status_code for answer in answers] == [415, 415, 415, 429]
 
 
-def test_the_document_tells_of_the_key(guarded: Service) -> None:
+def test_openapi_documents_the_key(guarded: Service) -> None:
     """Each operation names the scheme with its role, and the refusals it can answer."""
     document = guarded.management("/openapi.json").json()
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
@@ -220,8 +218,8 @@ def test_the_document_tells_of_the_key(guarded: Service) -> None:
     assert all({"400", "401", "403"} <= operation["responses"].keys() for operation in operations)
 
 
-def test_an_administrators_doings_are_on_record(guarded: Service) -> None:
-    """Who had the model reloaded and what came of it, and who was kept from it; under the request's id."""
+def test_administrative_actions_are_audited(guarded: Service) -> None:
+    """The caller and the result of a reload, and each refusal, with the request id."""
     told = []
     for known, content in ((OPS, {}), (OPS, {"bundle": "0" * 16}), (ROUTER, {}), (STRANGER, {})):
         given = f"audit-{len(told)}"
@@ -249,7 +247,7 @@ def test_an_administrators_doings_are_on_record(guarded: Service) -> None:
         (b"", {}, "done"),
     ],
 )
-def test_whatever_comes_of_an_administrators_request_is_on_record(
+def test_every_outcome_of_an_administrative_request_is_audited(
     guarded: Service, content: bytes, headers: dict[str, str], outcome: str
 ) -> None:
     """Also one that is refused for its shape, or because a web page sent it: somebody with the key asked."""
@@ -265,7 +263,7 @@ def audits(service: Service) -> list[dict[str, Any]]:
     return [event for event in service.events if event["event"] == "audit"]
 
 
-def test_no_key_and_no_digest_is_told_anywhere(guarded: Service) -> None:
+def test_no_key_and_no_digest_appears_in_any_output(guarded: Service) -> None:
     """Not in the log, the metrics, the status, the documents, whatever was sent in this module; run alone, less was."""
     httpx.post(guarded.url + f"/v1/route?key={ROUTER.key}", json=TICKET, headers=ROUTER.header)
     httpx.get(guarded.url + f"/{ROUTER.key}", headers={"Authorization": f"Basic {ROUTER.key}"})

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.access.access import LOOK_SECONDS
+from service.access.access import POLL_SECONDS
 from service.access.keyring import Keyring
 from service.access.keys_file import parse_keys
 from service.cli.main import main
@@ -49,7 +49,7 @@ def keys_file(tmp_path: Path) -> Iterator[Path]:
     return path
 
 
-def test_a_running_service_follows_its_file(tiny_bundle_path: Path, keys_file: Path) -> None:
+def test_a_running_service_reloads_its_keys_file(tiny_bundle_path: Path, keys_file: Path) -> None:
     """Another file is in force within seconds; a broken one changes nothing but log and gauge; SIGHUP looks too."""
     with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
         assert (status(service, OLD), status(service, NEW)) == (200, 401)
@@ -70,15 +70,15 @@ def test_a_running_service_follows_its_file(tiny_bundle_path: Path, keys_file: P
         assert NEW.key not in json.dumps(service.events)
 
 
-def test_a_withdrawn_key_is_refused_at_the_next_look(tiny_bundle_path: Path, keys_file: Path) -> None:
+def test_a_withdrawn_key_is_refused_after_the_next_poll(tiny_bundle_path: Path, keys_file: Path) -> None:
     """Its digest out of its entry's list, and 401: of one caller of several, then of the last one too."""
     with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
         assert (status(service, OLD), admin_status(service, OPS)) == (200, 200)
         put(keys_file, OLD.withdrawn + OPS.entry)
-        wait_until(lambda: status(service, OLD) == 401, seconds=LOOK_SECONDS + 2)
+        wait_until(lambda: status(service, OLD) == 401, seconds=POLL_SECONDS + 2)
         assert admin_status(service, OPS) == 200
         put(keys_file, OPS.withdrawn)
-        wait_until(lambda: admin_status(service, OPS) == 401, seconds=LOOK_SECONDS + 2)
+        wait_until(lambda: admin_status(service, OPS) == 401, seconds=POLL_SECONDS + 2)
         samples = service.samples()
         assert (samples["ticket_router_keys"], samples["ticket_router_keys_last_reload_successful"]) == (1, 1)
 
@@ -88,7 +88,7 @@ def test_a_withdrawn_key_is_refused_at_the_next_look(tiny_bundle_path: Path, key
     ["", "keys = []", None, file_of(OLD).replace("sha256", "# sha256")],
     ids=["empty", "no entries", "deleted", "a line removed"],
 )
-def test_what_withdraws_no_key_is_seen(tiny_bundle_path: Path, keys_file: Path, content: str | None) -> None:
+def test_an_invalid_keys_file_withdraws_no_key(tiny_bundle_path: Path, keys_file: Path, content: str | None) -> None:
     """It could be a file that is just being written: the keys before it are in force, and the gauge says so."""
     with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
         if content is None:
@@ -164,7 +164,7 @@ def test_a_key_is_rotated_in_its_file(tmp_path: Path, capsys: pytest.CaptureFixt
     assert told["sha256_begins"] == [hashlib.sha256(key.encode()).hexdigest()[:12] for key in (second, first)]
 
 
-def test_a_withdrawn_caller_is_told_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_withdrawn_caller_is_shown_as_withdrawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With its rate as it stands in the file; its next key is told as the only one."""
     path = tmp_path / "keys.toml"
     path.write_text(Known("zendesk", further="tickets_per_second = 5\nburst = 70").withdrawn)
@@ -187,12 +187,14 @@ def test_a_key_that_ends_in_the_future_is_made(capsys: pytest.CaptureFixture[str
         (("new", "--name", "a", "--role", "boss"), "'--role': 'boss' is not one of 'route', 'feedback', 'admin'"),
         (("new", "--name", "a", "--role", "route", "--burst", "3"), "--burst"),
         (("new", "--name", "a", "--role", "route", "--tickets-per-second", "0"), "--tickets-per-second"),
-        (("new", "--name", "a", "--role", "route", "--expires", "2020-01-01"), "--expires: this moment is over"),
+        (("new", "--name", "a", "--role", "route", "--expires", "2020-01-01"), "--expires: this time is in the past"),
         (("new", "--name", "a", "--role", "route", "--file", "/nowhere/keys.toml"), "/nowhere/keys.toml"),
         (("check", "/nowhere/keys.toml"), "/nowhere/keys.toml"),
     ],
 )
-def test_what_cannot_be_is_one_line(arguments: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_option_is_one_line(
+    arguments: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Exit status 2 and what to mend; no key is shown that works nowhere."""
     out, err = keys(capsys, *arguments, code=2)
     (line,) = err.splitlines()

@@ -152,13 +152,13 @@ def test_a_timeout_of_any_length_is_capped(client: httpx.Client) -> None:
     assert answer.status_code == 200
 
 
-def test_wrong_method_gets_the_allowed_one(client: httpx.Client) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_one(client: httpx.Client) -> None:
     """405 carries Allow."""
     assert client.get("/v1/route").headers["allow"] == "POST"
     assert client.post("/v1/model").headers["allow"] == "GET"
 
 
-def test_client_of_a_large_body_receives_413_through_an_ordinary_library(client: httpx.Client) -> None:
+def test_an_ordinary_client_library_sees_413_for_a_large_body(client: httpx.Client) -> None:
     """A client that sends everything before it reads still gets the answer, declared or chunked."""
     body = json.dumps({"body": "x" * 3_000_000}).encode()
     declared = client.post("/v1/route", content=body, headers={"Content-Type": JSON})

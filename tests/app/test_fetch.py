@@ -70,7 +70,7 @@ def test_a_file_is_fetched_by_an_image_without_the_group(archive: Path, tmp_path
 
 
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
-def test_a_stopped_download_is_begun_anew(archive: Path, tmp_path: Path, stop: signal.Signals, code: int) -> None:
+def test_an_interrupted_download_is_restarted(archive: Path, tmp_path: Path, stop: signal.Signals, code: int) -> None:
     """Killed or asked to stop while the server is silent, nothing half-delivered is visible; the next run delivers."""
     to, content = tmp_path / "bundles", archive.read_bytes()
     command = [sys.executable, "-m", "service", "fetch", "--to", str(to), "--digest", f"sha256:{digest_of(archive)}"]

@@ -26,7 +26,7 @@ ONE_PROCESS = (
 
 
 def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: Path) -> None:
-    """Requests in flight at the signal all get 200; afterwards the port is closed; the exit status is 0."""
+    """All requests that were sent before the signal get 200; then the port is closed; the exit status is 0."""
     slowly = ("--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0", "--queue-seconds", "60")
     body = json.dumps({"tickets": [{"body": f"{3 * SAMPLES[0][1]} {number}"} for number in range(200)]}).encode()
     batch = post_head("/v1/route/batch", len(body), "Connection: close") + body

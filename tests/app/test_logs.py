@@ -102,7 +102,7 @@ def test_a_head_that_is_refused_has_a_line(service: Service, raw: bytes, code: i
     assert problem["request_id"] != "of-its-client"
 
 
-def test_unexpected_error_is_logged_with_its_request_id() -> None:
+def test_an_unexpected_error_is_logged_with_its_request_id() -> None:
     """The server's own line about it has the id that the client was given."""
     code = """if True:
         import asyncio, socket

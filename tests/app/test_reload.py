@@ -87,7 +87,7 @@ def test_sighup_reloads(swapped: Service, shelf: Shelf) -> None:
     wait_until(lambda: version_of(ask(swapped)) == shelf.other)
     shelf.current.unlink()
     swapped.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: any(event["event"] == "not reloaded" for event in swapped.events))
+    wait_until(lambda: any(event["event"] == "reload failed" for event in swapped.events))
     assert version_of(ask(swapped)) == shelf.other
     assert is_ready(swapped)
 

@@ -75,14 +75,14 @@ def flood(service: Service, count: int) -> list[int]:
             return list(pool.map(lambda _: ask(service), range(100)))
 
 
-def test_idle_and_slow_connections_keep_nobody_out(tiny_bundle_path: Path) -> None:
+def test_idle_and_slow_connections_do_not_block_others(tiny_bundle_path: Path) -> None:
     """With several times as many as may be open, every valid request on a new connection is answered."""
     with capped(tiny_bundle_path, 100) as service:
         assert flood(service, FLOOD) == [200] * 100
 
 
 @pytest.mark.slow
-def test_five_thousand_idle_and_slow_connections_keep_nobody_out(service: Service) -> None:
+def test_five_thousand_idle_and_slow_connections_do_not_block_others(service: Service) -> None:
     """The same with the limits that serve."""
     limits.allowed_connections(5000)  # for this process's own ends
     assert flood(service, 5000) == [200] * 100
@@ -124,7 +124,7 @@ def test_when_every_connection_is_at_work_one_more_is_503(tiny_bundle_path: Path
 
 
 def test_a_client_that_does_not_read_is_cut_off(brisk: Service) -> None:
-    """Answers that nobody takes fill no memory: the connection is closed, however much was asked on it."""
+    """Unread responses do not fill the memory: the connection is closed, however many requests it has sent."""
     with socket.socket() as greedy:
         greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         greedy.connect(("127.0.0.1", brisk.port))
@@ -182,7 +182,7 @@ def test_no_more_connections_than_files(monkeypatch: pytest.MonkeyPatch) -> None
     assert state["limit"] == (1000 + limits.RESERVED_FILES, 2048)
     assert limits.allowed_connections(4000) == 2048 - limits.RESERVED_FILES
     state["limit"] = (64, 64)
-    assert limits.allowed_connections(4000) == limits.FEWEST_CONNECTIONS
+    assert limits.allowed_connections(4000) == limits.MIN_CONNECTIONS
 
 
 def test_at_a_limit_of_256_open_files_the_port_stays_open(tiny_bundle_path: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def guarded(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 class Listener:
-    """A server that counts who calls. Nobody should."""
+    """A server that counts its requests; there should be none."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -109,7 +109,7 @@ def mails(url: str) -> Iterator[tuple[bytes, str]]:
 
 
 def test_nothing_is_ever_fetched(guarded: Service) -> None:
-    """Images, styles, frames, entities, external bodies, places and headers of a mail: nobody is called."""
+    """Images, styles, frames, entities, external bodies, URLs and headers of a mail cause no request."""
     with listening() as listener:
         for body, kind in mails(listener.url):
             headers = ROUTER.header | {"Content-Type": kind}
@@ -133,7 +133,7 @@ def test_an_id_makes_one_line_of_the_log(guarded: Service) -> None:
 
 
 def test_a_link_with_a_versions_name_leads_to_no_other_bundle(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """Who asks for a version gets that version or nothing, though a link of its name leads out of the store."""
+    """A reload of a version gets that version or fails, even if a link of that name points outside the store."""
     store, outside = tmp_path / "store", tmp_path / "outside"
     outside.mkdir()
     (outside / "secret.txt").write_text(EVIL)

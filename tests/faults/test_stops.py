@@ -57,7 +57,7 @@ def test_a_stock_application_waits_for_ever_for_half_a_body() -> None:
 
 
 def test_a_stock_application_does_not_end_well_under_load() -> None:
-    """It dies of the very signal that told it to stop, so that whoever started it sees a failure."""
+    """The process dies of the same signal, so that its parent process sees a failure."""
     with started() as app, Load(app.port, MIXED) as load:
         wait_until(lambda: load.tally.answered >= len(MIXED))
         app.process.terminate()
@@ -65,8 +65,8 @@ def test_a_stock_application_does_not_end_well_under_load() -> None:
         assert app.process.wait(30) == -signal.SIGTERM
 
 
-def test_a_stock_application_out_of_files_lets_nobody_in() -> None:
-    """As long as others hold what may be open; the service gives up who waits (test_connections)."""
+def test_a_stock_application_without_free_files_accepts_no_connection() -> None:
+    """While other connections hold all file descriptors; the service closes waiting connections (test_connections)."""
     with started() as app:
         resource.prlimit(app.process.pid, resource.RLIMIT_NOFILE, (40, 40))
         held = [connect(app.port) for _ in range(100)]

@@ -1,4 +1,4 @@
-"""Rates, following the file, the table of roles, and what a header or an address may hold."""
+"""Rate limits, reloads of the keys file, the roles of the routes, and keys in headers and queries."""
 
 import asyncio
 import os
@@ -38,11 +38,11 @@ ROLES: dict[str, Role | None] = {
     "/docs/assets": None,
     "/openapi.json": None,
 }
-"""Every path that either port answers, and the role it asks for. A new route has to be written in here."""
+"""Every path of both ports and the required role. A new route must be listed here."""
 
 
 def routes_of(app: App) -> Iterator[tuple[str, Any]]:
-    """Path and endpoint of everything that is reachable: the short way, both framework applications, mounts."""
+    """Path and endpoint of every reachable route: the fast path, both FastAPI applications, mounts."""
     layer: Any = app.public
     while not isinstance(layer, FastAPI):
         if isinstance(layer, FastPath):
@@ -52,8 +52,8 @@ def routes_of(app: App) -> Iterator[tuple[str, Any]]:
         yield route.path, None if isinstance(route, Mount) else route.endpoint
 
 
-def test_every_route_asks_for_the_role_that_is_written_down() -> None:
-    """Also on the short way; a route that nobody wrote down fails here."""
+def test_every_route_requires_its_listed_role() -> None:
+    """Also on the fast path; a route that is not listed in `ROLES` fails here."""
     found: dict[str, set[Role | None]] = {}
     for path, endpoint in routes_of(create_app(Settings())):
         found.setdefault(path, set()).add(getattr(endpoint, "role", None))
@@ -72,10 +72,10 @@ def limited(rate: Rate | None, name: str = "zendesk") -> Caller:
     return Caller(name, frozenset({Role.ROUTE}), rate)
 
 
-def refused(limiter: RateLimiter, caller: Caller, tickets: int = 1, least: int = 1) -> float | None:
-    """Seconds to wait, None where it was let through."""
+def refused(limiter: RateLimiter, caller: Caller, tickets: int = 1, min_level: int = 1) -> float | None:
+    """Seconds to wait; None if accepted."""
     try:
-        limiter.take(caller, tickets, least)
+        limiter.take(caller, tickets, min_level)
     except RateLimited as error:
         return error.retry_after
     return None
@@ -85,21 +85,21 @@ def test_a_burst_and_then_the_rate() -> None:
     """Three at once, a fourth when its time has come, and no more than three after an hour of silence."""
     clock, caller = Clock(), limited(Rate(0.5, 3))
     limiter = RateLimiter(clock)
-    limiter.keep([caller])
+    limiter.set_callers([caller])
     assert [refused(limiter, caller) for _ in range(4)] == [None, None, None, 2.0]
     clock.now = 1.9
-    assert refused(limiter, caller) == 1.0  # never told less than a second
+    assert refused(limiter, caller) == 1.0  # at least one second
     clock.now = 2.0
     assert [refused(limiter, caller) for _ in range(2)] == [None, 2.0]
     clock.now = 3600.0
     assert [refused(limiter, caller) is None for _ in range(4)] == [True, True, True, False]
 
 
-def test_a_batch_larger_than_the_burst_goes_and_is_waited_off() -> None:
-    """Its further tickets are taken as long as nothing is owed; the rate holds over time; 59 seconds is the longest."""
+def test_a_batch_larger_than_the_burst_is_accepted_and_delays_the_next() -> None:
+    """The rest of a batch is taken if the level is not negative; the rate holds over time; at most 59 s wait."""
     clock, caller = Clock(), limited(Rate(1, 2))
     limiter = RateLimiter(clock)
-    limiter.keep([caller])
+    limiter.set_callers([caller])
     assert [refused(limiter, caller), refused(limiter, caller, 99, 0)] == [None, None]
     assert (refused(limiter, caller), refused(limiter, caller, 99, 0)) == (59.0, 59.0)
     clock.now = 98.0
@@ -112,18 +112,18 @@ def test_another_keys_bucket_is_not_touched() -> None:
     """And a key without a rate is never refused."""
     one, other, free = limited(Rate(0.01, 1)), limited(Rate(0.01, 1), "other"), limited(None, "free")
     limiter = RateLimiter(Clock())
-    limiter.keep([one, other, free])
+    limiter.set_callers([one, other, free])
     assert [refused(limiter, each) is None for each in (one, one, other, *[free] * 100)] == [True, False, *[True] * 101]
 
 
 def test_a_reload_leaves_the_buckets_of_unchanged_rates_as_they_are() -> None:
-    """Rewriting the file fills nobody's bucket; another rate begins anew."""
+    """A reload of the file does not refill a bucket; a changed rate starts with a full one."""
     limiter, caller = RateLimiter(Clock()), limited(Rate(0.01, 1))
-    limiter.keep([caller])
+    limiter.set_callers([caller])
     assert refused(limiter, caller) is None
-    limiter.keep([caller])
+    limiter.set_callers([caller])
     assert refused(limiter, caller) is not None
-    limiter.keep([limited(Rate(0.01, 2))])
+    limiter.set_callers([limited(Rate(0.01, 2))])
     assert refused(limiter, caller) is None
 
 
@@ -133,45 +133,45 @@ IN_ADDRESS += ["%6bey=x", "a=trk_x", "a=1;key=x", "authorization=Bearer+x", "trk
 
 @pytest.mark.parametrize("query", IN_ADDRESS)
 def test_a_key_in_the_address_is_refused(query: str) -> None:
-    """By its usual names, however they are written, and by what a key begins with."""
+    """By its usual names in any spelling, and by the prefix of keys."""
     with pytest.raises(KeyInQuery):
         refuse_key_in_query(query.encode())
 
 
 @pytest.mark.parametrize("query", ["", "a=1", "monkey=1", "keyboard=1", "x=key", "cursor=token", "%", "\xe9"])
-def test_another_query_is_no_key(query: str) -> None:
+def test_an_ordinary_query_is_accepted(query: str) -> None:
     """It is ignored, as before."""
     refuse_key_in_query(query.encode("latin-1"))
 
 
-def followed(path: Path) -> Access:
+def opened(path: Path) -> Access:
     access = Access(path, CollectorRegistry())
     access.open()
     return access
 
 
-def look(access: Access, who: str = "watch") -> list[dict[str, Any]]:
-    """Have it look; the audit lines of that."""
+def reload(access: Access, requested_by: str = "watch") -> list[dict[str, Any]]:
+    """Check the file once; return the audit lines."""
     with capture_logs() as lines:
-        asyncio.run(access.look(who))
+        asyncio.run(access.reload_if_changed(requested_by))
     return [dict(line) for line in lines]
 
 
 def knows(access: Access, known: Known) -> bool:
     try:
-        return access.caller(known.key.encode()).name == known.name
+        return access.authenticate(known.key.encode()).name == known.name
     except ServiceError:
         return False
 
 
-def test_a_changed_file_is_followed_and_put_on_record(tmp_path: Path) -> None:
-    """Who came, who went and whose entry is another, by name; the same bytes are no change."""
+def test_a_changed_file_is_reloaded_and_audited(tmp_path: Path) -> None:
+    """Added, removed and changed callers are logged by name; the same bytes are no change."""
     path, (stays, goes, comes) = tmp_path / "keys", (Known("stays"), Known("goes"), Known("comes"))
     path.write_text(file_of(stays, goes))
-    access = followed(path)
-    assert look(access) == []
+    access = opened(path)
+    assert reload(access) == []
     path.write_text(file_of(Known("stays", ("route", "admin"), key=stays.key), comes))
-    (line,) = look(access, "signal")
+    (line,) = reload(access, "signal")
     assert line == {
         "event": "audit",
         "log_level": "warning",
@@ -185,7 +185,7 @@ def test_a_changed_file_is_followed_and_put_on_record(tmp_path: Path) -> None:
     assert [knows(access, each) for each in (stays, goes, comes)] == [True, False, True]
 
 
-def test_a_mounted_secret_is_followed_through_its_symlinks(tmp_path: Path) -> None:
+def test_a_swapped_symlink_of_a_mounted_secret_is_reloaded(tmp_path: Path) -> None:
     """As Kubernetes swaps them: the file's path stays, a link above it moves, and the new file is as old as the old."""
     known = Known("one"), Known("two")
     for number, each in enumerate(known):
@@ -194,15 +194,15 @@ def test_a_mounted_secret_is_followed_through_its_symlinks(tmp_path: Path) -> No
         os.utime(tmp_path / f"..v{number}" / "keys.toml", (1, 1))
     (tmp_path / "..data").symlink_to("..v0")
     (tmp_path / "keys.toml").symlink_to("..data/keys.toml")
-    access = followed(tmp_path / "keys.toml")
+    access = opened(tmp_path / "keys.toml")
     assert [knows(access, each) for each in known] == [True, False]
     (tmp_path / "..new").symlink_to("..v1")
     (tmp_path / "..new").replace(tmp_path / "..data")
-    look(access)
+    reload(access)
     assert [knows(access, each) for each in known] == [False, True]
 
 
-def test_a_broken_file_leaves_the_former_keys_and_is_told_once(tmp_path: Path) -> None:
+def test_a_broken_file_keeps_the_current_keys_and_is_audited_once(tmp_path: Path) -> None:
     """Broken, looked at again, gone, and mended: one line each time that it changed, and a gauge."""
     path, known = tmp_path / "keys", Known("zendesk")
     path.write_text(known.entry)
@@ -219,18 +219,18 @@ def test_a_broken_file_leaves_the_former_keys_and_is_told_once(tmp_path: Path) -
         path.unlink(missing_ok=True)
         if content is not None:
             path.write_text(content)
-        told.append([line["outcome"] for line in look(access)])
+        told.append([line["outcome"] for line in reload(access)])
         assert knows(access, known)
         assert successful() == (content == known.entry)
     assert told == [["refused"], [], ["refused"], [], ["done"]]
 
 
-def test_a_configured_file_that_is_not_open_yet_lets_nobody_in(tmp_path: Path) -> None:
-    """Between construction and `open` the door is shut; without a path it stands open."""
+def test_a_configured_file_that_is_not_open_yet_refuses_every_key(tmp_path: Path) -> None:
+    """Before `open`, every key is refused; without a path, no key is required."""
     known = Known("zendesk")
     with pytest.raises(Unauthenticated):
-        Access(tmp_path / "keys", CollectorRegistry()).caller(known.key.encode())
-    assert [Access(path, CollectorRegistry()).asks for path in (tmp_path / "keys", None)] == [True, False]
+        Access(tmp_path / "keys", CollectorRegistry()).authenticate(known.key.encode())
+    assert [Access(path, CollectorRegistry()).keys_required for path in (tmp_path / "keys", None)] == [True, False]
 
 
 KEY = b"trk_" + b"A" * 43
@@ -246,26 +246,26 @@ SENT: dict[str, tuple[list[bytes], str]] = {
 
 
 @pytest.mark.parametrize(("values", "told"), SENT.values(), ids=SENT)
-def test_who_sends_a_key_badly_is_told_how_and_not_that_it_is_unknown(
+def test_a_malformed_authorization_header_is_answered_with_the_right_form(
     tmp_path: Path, values: list[bytes], told: str
 ) -> None:
-    """Whoever hears that a sound key is not known makes another, and sends that as badly."""
+    """Told only that the key is unknown, a client would create another key and send it in the same wrong form."""
     authorizer = Authorizer(Access(tmp_path / "keys", CollectorRegistry()))
     with pytest.raises(Unauthenticated) as refusal:
-        authorizer.caller([(b"authorization", value) for value in values])
+        authorizer.authenticate([(b"authorization", value) for value in values])
     assert str(refusal.value).endswith(told)
     assert KEY.decode() not in str(refusal.value)
 
 
 def test_a_key_ends_when_its_time_is_over(tmp_path: Path) -> None:
-    """Refused with its name for the log; one that ends later still works."""
+    """Refused with its name for the log; a key that expires later still works."""
     path = tmp_path / "keys"
     over, later = Known("over", further="expires = 2020-01-01"), Known("later", further="expires = 2999-01-01")
     path.write_text(file_of(over, later))
-    access = followed(path)
+    access = opened(path)
     assert knows(access, later)
     with pytest.raises(Unauthenticated) as refusal:
-        access.caller(over.key.encode())
+        access.authenticate(over.key.encode())
     assert refusal.value.name == "over"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from service.access.caller import Rate, Role
-from service.access.edit_keys import keep, spelled
+from service.access.edit_keys import add_key, format_entry
 from service.access.keyring import KEY, Keyring, digest_of, new_key
 from service.access.keys_file import FILE_BYTES, Entry, KeysError, parse_keys, read_content
 from tests.support.keys import Known, file_of
@@ -79,7 +79,7 @@ def test_a_file_of_other_bytes_than_utf8_is_refused() -> None:
         parse_keys(b"\xff\xfe", PATH)
 
 
-def test_the_place_of_a_mistake_is_told() -> None:
+def test_an_error_names_its_position() -> None:
     """The line of bad TOML; which entry, and which field of it."""
     with pytest.raises(KeysError, match=r"at line 2, column"):
         parse_keys(b"[[keys]]\nname = \n", PATH)
@@ -88,21 +88,21 @@ def test_the_place_of_a_mistake_is_told() -> None:
 
 
 @pytest.mark.parametrize("expires", ['"2027-06-30"', "2027-06-30T12:00:00", "12:00:00", "true", f'"{CANARY}"'])
-def test_a_moment_that_is_none_is_told_how_one_is_written(expires: str) -> None:
+def test_an_invalid_expiry_is_answered_with_the_right_form(expires: str) -> None:
     """In plain words, with examples that may be copied: whichever way it is wrong."""
     with pytest.raises(KeysError, match=r"keys 1 expires: write a date.*without quotes: 2027-06-30, or 2027-06-30T12"):
         parse_keys(entry(expires=expires).encode(), PATH)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet", "keys = []"])
-def test_a_file_without_entries_says_how_the_last_key_is_withdrawn(text: str) -> None:
-    """It is taken for a file that is just being written; whoever meant it is told what to write."""
-    with pytest.raises(KeysError, match=r"it has no entry; .* stays in it, with sha256 = \[\]"):
+def test_a_file_without_entries_is_refused_with_advice(text: str) -> None:
+    """Such a file is probably still being written; the message says how to withdraw the last key."""
+    with pytest.raises(KeysError, match=r"it has no entry; .* keep its entry, with sha256 = \[\]"):
         parse_keys(text.encode(), PATH)
 
 
-def test_a_caller_without_live_keys_keeps_its_name_and_lets_nobody_in() -> None:
-    """Its key is nobody's from then on; the others' go on."""
+def test_a_caller_without_valid_keys_keeps_its_entry() -> None:
+    """The withdrawn key is refused; the keys of other callers stay valid."""
     gone, other = Known("gone", further="tickets_per_second = 5"), Known("other")
     ring = ring_of(gone.withdrawn + other.entry)
     assert list(ring.entries) == ["gone", "other"]
@@ -110,7 +110,7 @@ def test_a_caller_without_live_keys_keeps_its_name_and_lets_nobody_in() -> None:
     assert ring.find(other.key.encode()) is not None
 
 
-def test_what_is_no_file_of_keys_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) -> None:
     """A folder, nothing, and a file that is far too large are refused by name."""
     large = tmp_path / "large"
     large.write_bytes(b"#" * (FILE_BYTES + 1))
@@ -119,7 +119,7 @@ def test_what_is_no_file_of_keys_is_not_waited_for(tmp_path: Path) -> None:
             read_content(path)
 
 
-def test_an_entry_says_everything_of_its_caller() -> None:
+def test_an_entry_gives_all_properties_of_its_caller() -> None:
     """Name, roles, rate and end; a burst that is not given is one second's, and a plain date its first moment, UTC."""
     text = entry(roles='["route", "admin"]', tickets_per_second="2.5", expires="2027-01-01")
     (caller,) = ring_of(text).callers
@@ -130,8 +130,8 @@ def test_an_entry_says_everything_of_its_caller() -> None:
     assert (other.rate, other.expires) == (Rate(0.1, 7), None)
 
 
-def test_both_live_keys_are_their_callers_and_no_other_is() -> None:
-    """A key is found by its SHA-256, whatever stands beside it; one bit more or less, and it is nobody's."""
+def test_only_the_valid_keys_of_a_caller_are_accepted() -> None:
+    """A key is found by its SHA-256; a key that differs in one character is unknown."""
     first, second, stranger = new_key(), new_key(), new_key()
     digests = [hashlib.sha256(key.encode()).hexdigest() for key in (first, second)]
     ring = ring_of(entry(sha256=str(digests)) + Known("other").entry)
@@ -140,7 +140,7 @@ def test_both_live_keys_are_their_callers_and_no_other_is() -> None:
         assert ring.find(wrong.encode()) is None
 
 
-def test_equal_beginnings_of_two_digests_are_told_apart() -> None:
+def test_digests_with_the_same_prefix_are_distinguished() -> None:
     """The index of a digest's first bytes only narrows the search."""
     key = new_key()
     digest = digest_of(key)
@@ -159,11 +159,11 @@ def test_a_new_key_has_256_random_bits_and_its_prefix() -> None:
     assert all(KEY.fullmatch(key.encode()) for key in keys)
 
 
-def test_a_new_caller_is_appended_to_what_stands_there(tmp_path: Path) -> None:
+def test_a_new_caller_is_appended_to_the_file(tmp_path: Path) -> None:
     """Comments stay; the file is made where there is none; nothing else is left in the folder."""
     path, (first, second) = tmp_path / "keys.toml", (Known("first"), Known("second"))
     for known in (first, second):
-        assert not keep(path, parse_keys(known.entry.encode(), path).keys[0])
+        assert not add_key(path, parse_keys(known.entry.encode(), path).keys[0])
         path.write_text("# ours\n" + path.read_text())
     assert path.read_text().count("# ours") == 2
     ring = ring_of(path.read_text())
@@ -181,7 +181,7 @@ def test_a_rotation_keeps_the_newest_key_and_drops_the_one_before(tmp_path: Path
     for _ in range(3):
         digests.insert(0, digest_of(new_key()))
         asked = Entry.model_validate({"name": "zendesk", "roles": ["route"], "sha256": [digests[0]]})
-        assert keep(path, asked)
+        assert add_key(path, asked)
         zendesk, beside = parse_keys(path.read_bytes(), path).keys
         assert zendesk.sha256 == tuple(digests[:2])
     assert beside.sha256 == (digest_of(other.key),)
@@ -195,18 +195,18 @@ def test_a_caller_whose_keys_were_withdrawn_gets_a_new_one(tmp_path: Path) -> No
     path, (first, second) = tmp_path / "keys.toml", (Known("first"), Known("second"))
     path.write_text(f"# sha256 = []\n{first.withdrawn}{second.withdrawn}")
     asked = Entry.model_validate({"name": "second", "roles": ["route"], "sha256": [DIGEST]})
-    assert not keep(path, asked)
+    assert not add_key(path, asked)
     assert [each.sha256 for each in parse_keys(path.read_bytes(), path).keys] == [(), (DIGEST,)]
     assert path.read_text().startswith("# sha256 = []\n")
 
 
-def test_a_rotation_changes_no_terms(tmp_path: Path) -> None:
+def test_a_rotation_with_other_roles_is_refused(tmp_path: Path) -> None:
     """Other roles beside a new key are refused, and the file is as it was."""
     path = tmp_path / "keys.toml"
     path.write_text(before := Known("zendesk").entry)
     asked = Entry.model_validate({"name": "zendesk", "roles": ["admin"], "sha256": [DIGEST]})
     with pytest.raises(KeysError, match="other roles"):
-        keep(path, asked)
+        add_key(path, asked)
     assert path.read_text() == before
 
 
@@ -216,17 +216,17 @@ def test_a_layout_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path) ->
     digest = digest_of(new_key())
     path.write_text(before := f'keys = [{{name = "zendesk", roles = ["route"], sha256 = ["{digest}"]}}]\n')
     with pytest.raises(KeysError):
-        keep(path, Entry.model_validate({"name": "other", "roles": ["route"], "sha256": [DIGEST]}))
+        add_key(path, Entry.model_validate({"name": "other", "roles": ["route"], "sha256": [DIGEST]}))
     assert path.read_text() == before
 
 
-def test_an_entry_as_it_is_spelled_reads_back() -> None:
+def test_a_formatted_entry_parses_to_the_same_entry() -> None:
     """With all its fields, and with the fewest."""
     fewest = {"name": "a", "roles": ["route"], "sha256": [DIGEST]}
     most = fewest | {"tickets_per_second": 0.5, "burst": 3, "expires": datetime(2027, 1, 1, tzinfo=UTC)}
     for given in (fewest, most):
         made = Entry.model_validate(given)
-        assert parse_keys(spelled(made).encode(), PATH).keys == (made,)
+        assert parse_keys(format_entry(made).encode(), PATH).keys == (made,)
 
 
 def test_a_file_of_many_callers_reads() -> None:

@@ -50,7 +50,7 @@ def test_without_a_model_the_gauges_are_zero() -> None:
     assert told["model_info"] == told["model_created_timestamp_seconds"] == []
 
 
-def test_a_date_that_is_none_costs_no_other_metric() -> None:
+def test_an_invalid_date_removes_no_other_metric() -> None:
     """A manifest's dates have the form of one; 30 February has it too."""
     told = values(SERVING.model_copy(update={"created_at": "2026-02-30T00:00:00Z"}))
     assert (told["model_created_timestamp_seconds"], told["model_info"]) == ([], [1])
@@ -65,8 +65,8 @@ def test_memory_is_limited_by_the_cgroup(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["max\n", "9223372036854771712\n", "?"])
-def test_without_a_limit_it_is_the_machines(tmp_path: Path, content: str) -> None:
-    """Also where the file says something that nobody knows, or is not there."""
+def test_without_a_limit_it_is_the_memory_of_the_machine(tmp_path: Path, content: str) -> None:
+    """Also if the file has unknown content or is missing."""
     nowhere = memory_limit_bytes(tmp_path / "nowhere")
     (tmp_path / "memory.max").write_text(content)
     assert memory_limit_bytes(tmp_path) == nowhere > 100_000_000
@@ -87,7 +87,7 @@ def cgroup(folder: Path, names: tuple[str, ...], limit: str, usage: str) -> Path
 
 
 @pytest.mark.parametrize("names", VERSIONS, ids=["version 2", "version 1"])
-def test_memory_in_use_is_what_the_kernel_counts_and_cannot_drop(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_memory_in_use_excludes_inactive_file_pages(tmp_path: Path, names: tuple[str, ...]) -> None:
     """Of either version of cgroups."""
     assert memory_used_bytes(cgroup(tmp_path, names, "2000000", "1000000")) == 900_000
     (tmp_path / names[2]).unlink()
@@ -97,9 +97,7 @@ def test_memory_in_use_is_what_the_kernel_counts_and_cannot_drop(tmp_path: Path,
 @pytest.mark.parametrize(
     ("names", "limit"), [(VERSIONS[0], "max"), (VERSIONS[1], "9223372036854771712")], ids=["version 2", "version 1"]
 )
-def test_without_a_limit_a_cgroup_says_nothing_of_the_service(
-    tmp_path: Path, names: tuple[str, ...], limit: str
-) -> None:
-    """Its cgroup is then one that it shares with who knows what; the metrics of its processes have to do."""
+def test_without_a_limit_there_is_no_memory_usage(tmp_path: Path, names: tuple[str, ...], limit: str) -> None:
+    """The cgroup may then include other processes; only the process metrics are meaningful."""
     assert memory_used_bytes(cgroup(tmp_path, names, limit, "1000000")) is None
     assert memory_used_bytes(tmp_path / "nowhere") is None

@@ -32,7 +32,7 @@ INVALID = {
 
 
 @pytest.mark.parametrize(("body", "field", "code"), INVALID.values(), ids=INVALID)
-def test_json_of_another_shape_names_the_known_field_and_nothing_else(body: bytes, field: str, code: str) -> None:
+def test_an_error_names_the_known_field_and_nothing_else(body: bytes, field: str, code: str) -> None:
     """The error has a stable code and a place made of this API's own names; no name or value of the client's."""
     with pytest.raises(InvalidRequest) as refused:
         parse_route(body)
@@ -41,7 +41,7 @@ def test_json_of_another_shape_names_the_known_field_and_nothing_else(body: byte
     assert CANARY not in repr(refused.value.errors)
 
 
-def test_one_fault_is_said_once() -> None:
+def test_one_error_is_listed_once() -> None:
     """Names that are not repeated would give the same line twice, and a header's value one for each of its forms."""
     with pytest.raises(InvalidRequest) as refused:
         parse_route(b'{"subject":"","a":1,"b":2,"headers":{"A":1,"B":[1],"C":null}}')
@@ -59,7 +59,7 @@ def test_one_fault_is_said_once() -> None:
         (parse_reload, b'{"x":1}', "bundle"),
     ],
 )
-def test_who_sends_an_unknown_field_is_told_the_known_ones(
+def test_an_unknown_field_is_answered_with_the_known_ones(
     parse: Callable[[bytes], object], body: bytes, names: str
 ) -> None:
     """By the names that are sent, not by those in Python; those of this request, not of another."""
@@ -68,7 +68,7 @@ def test_who_sends_an_unknown_field_is_told_the_known_ones(
     assert [error.message for error in refused.value.errors] == [f"There is no such field; the fields are {names}"]
 
 
-def test_sizes_are_said_in_plain_words() -> None:
+def test_size_errors_name_the_limit() -> None:
     """Of whatever has too much, the figure that holds."""
     headers, addresses = {str(number): "" for number in range(HEADERS + 1)}, ["a"] * (RECIPIENTS + 1)
     body = {"subject": "", "id": "", "from": "a" * 2001, "to": addresses, "headers": headers}
@@ -77,12 +77,12 @@ def test_sizes_are_said_in_plain_words() -> None:
     assert {error.field: error.message for error in refused.value.errors} == {
         "id": "This must have at least 1 character",
         "from": "This may have at most 2000 characters",
-        "to": "There may be at most 1000 of these",
-        "headers": "There may be at most 1000 of these",
+        "to": "This may have at most 1000 items",
+        "headers": "This may have at most 1000 items",
     }
 
 
-def test_errors_have_codes_of_a_closed_set_and_sentences_of_ours() -> None:
+def test_errors_have_codes_of_a_closed_set_and_our_messages() -> None:
     """Every wrong value at every place gives one of the codes, and each code comes of something."""
     values = [None, 1, 1.5, True, "", "x" * 3000, [], [1], ["x" * 3000], {}, {"a": 1}, ["a"] * 2000]
     fields = [{"subject": "", name: value} for name in (*TICKET_NAMES, "x", "bundle", "tickets") for value in values]
@@ -110,7 +110,7 @@ def _listed(parsed: object) -> list[object]:
 
 
 @pytest.mark.parametrize("ticket", [b'{"subject":"","to":1}', b'{"subject":"","headers":1}', b"1"])
-def test_an_error_reads_alike_alone_and_in_a_batch(ticket: bytes) -> None:
+def test_an_error_is_the_same_alone_and_in_a_batch(ticket: bytes) -> None:
     """One wording for one fault, whichever way the ticket came."""
     with pytest.raises(InvalidRequest) as alone:
         parse_route(ticket)

@@ -10,7 +10,7 @@ import pytest
 from models.ticket import MailFact
 from service.api import parse as parsing
 from service.api.convert import ticket_of
-from service.api.parse import LARGE_BYTES, BatchParser, has_too_many_pieces, parse_route
+from service.api.parse import LARGE_BYTES, BatchParser, has_too_many_tokens, parse_route
 from service.errors import InvalidRequest, MalformedJson, ServiceError
 from tests.support.cost import CPU_SECONDS, cpu_seconds
 from tests.unit.service.api.hostile_bodies import BATCH, ROUTE
@@ -19,7 +19,7 @@ CANARY = "canary-7f3a"
 
 
 def test_more_values_than_a_batch_can_have_are_refused_unparsed() -> None:
-    """Values cost time, and a parser lets nobody else work; text costs none, whatever signs are in it."""
+    """Each value costs parser time, during which the GIL is held; characters inside a string do not count."""
     many = b'{"tickets":[' + b"[]," * 40_000 + b"0]}"
     text = ',[{"\\' * 40_000
     with pytest.raises(InvalidRequest) as refused:
@@ -35,7 +35,7 @@ def test_values_are_counted_in_slices_that_cut_no_escape(padding: int) -> None:
     assert parse_route(json.dumps({"body": text}).encode()).body == text
 
 
-def test_characters_that_are_all_escaped_are_taken() -> None:
+def test_a_text_of_escapes_only_is_accepted() -> None:
     """As Python's `json.dumps` writes a language that is not in ASCII: a megabyte for one ticket, four for a batch."""
     text = "\u0436\U0001f600" * 50_000
     one = json.dumps({"body": text}).encode()
@@ -55,9 +55,9 @@ def test_large_bodies_are_parsed_one_at_a_time(monkeypatch: pytest.MonkeyPatch) 
         together.append(len(at_work))
         time.sleep(0.02)
         at_work.pop()
-        return has_too_many_pieces(body)
+        return has_too_many_tokens(body)
 
-    monkeypatch.setattr(parsing, "has_too_many_pieces", counted)
+    monkeypatch.setattr(parsing, "has_too_many_tokens", counted)
     large = json.dumps({"body": "x" * LARGE_BYTES}).encode()
     with ThreadPoolExecutor(4) as pool:
         assert len(list(pool.map(parse_route, [large] * 4))) == 4
@@ -77,7 +77,7 @@ def test_hostile_json_stays_within_its_budget(name: str) -> None:
     assert cpu_seconds(read) <= CPU_SECONDS
 
 
-def test_null_is_as_good_as_absent() -> None:
+def test_null_means_absent() -> None:
     """Helpdesks send null for what they have not got."""
     ticket = ticket_of(parse_route(b'{"subject":"a","body":null,"from":null,"to":null,"headers":null,"id":null}'))
     assert (ticket.subject, ticket.body, ticket.recipients, ticket.id) == ("a", "", (), None)
@@ -91,7 +91,7 @@ def test_headers_give_mail_facts_and_their_absence_gives_none() -> None:
     assert form.facts == frozenset()
 
 
-def test_a_bad_ticket_of_a_batch_is_its_own_error() -> None:
+def test_an_invalid_ticket_of_a_batch_does_not_affect_the_others() -> None:
     """Its neighbours are parsed all the same, in their order."""
     parsed = BatchParser(8).parse(b'{"tickets":[{"body":"a"},{"canary-7f3a":1},7,{"body":1e999},{"subject":"b"}]}')
     assert [isinstance(item, InvalidRequest) for item in parsed] == [False, True, True, True, False]
@@ -109,7 +109,7 @@ def test_a_bad_ticket_of_a_batch_is_its_own_error() -> None:
         (b'{"tickets":[{"body":"a"}],"tickets":[]}', ServiceError),
     ],
 )
-def test_a_batch_of_another_shape_is_refused_whole(body: bytes, error: type[ServiceError]) -> None:
+def test_a_batch_that_does_not_match_the_schema_is_refused(body: bytes, error: type[ServiceError]) -> None:
     """No list, an empty one or one of more tickets than allowed is an error of the request."""
     with pytest.raises(error):
         BatchParser(8).parse(body)

@@ -27,14 +27,14 @@ MALFORMED = {
     "nesting": (b"[" * 40_000, "recursion limit exceeded"),
     "nesting inside": (b'{"body":"","headers":{"a":' + b"[" * 4000 + b"]" * 4000 + b"}}", "recursion limit exceeded"),
     "a number of 5000 digits": (b'{"subject":' + b"1" * 5000 + b"}", "number out of range"),
-    "a key twice": (b'{"subject":"a","subject":"b"}', "a key stands twice"),
-    "a header twice": (b'{"subject":"a","headers":{"X":"1","X":"2"}}', "a key stands twice"),
-    "a key twice beside a wrong field": (b'{"subject":1,"subject":2}', "a key stands twice"),
-    "NaN": (b'{"subject":NaN}', "NaN and Infinity are no JSON"),
-    "infinity": (b'{"subject":Infinity}', "NaN and Infinity are no JSON"),
-    "infinity below zero": (b'{"subject":-Infinity}', "NaN and Infinity are no JSON"),
-    "NaN in an unknown field": (b'{"subject":"a","canary-7f3a":{"b":[NaN]}}', "NaN and Infinity are no JSON"),
-    "NaN alone": (b"NaN", "NaN and Infinity are no JSON"),
+    "a key twice": (b'{"subject":"a","subject":"b"}', "has a key twice"),
+    "a header twice": (b'{"subject":"a","headers":{"X":"1","X":"2"}}', "has a key twice"),
+    "a key twice beside a wrong field": (b'{"subject":1,"subject":2}', "has a key twice"),
+    "NaN": (b'{"subject":NaN}', "NaN and Infinity are not JSON"),
+    "infinity": (b'{"subject":Infinity}', "NaN and Infinity are not JSON"),
+    "infinity below zero": (b'{"subject":-Infinity}', "NaN and Infinity are not JSON"),
+    "NaN in an unknown field": (b'{"subject":"a","canary-7f3a":{"b":[NaN]}}', "NaN and Infinity are not JSON"),
+    "NaN alone": (b"NaN", "NaN and Infinity are not JSON"),
     "NaN below zero": (b'{"subject":-NaN}', "invalid number at line 1 column 13"),
     "zeros before a number": (b'{"subject":01}', "invalid number at line 1 column 13"),
     "a comma at the end": (b'{\n"subject":"canary-7f3a",\n}', "trailing comma at line 3 column 1"),
@@ -61,7 +61,7 @@ _MESSAGE = re.compile(
     r"|key must be a string|trailing (comma|characters)|invalid (escape|number|unicode code point)|number out of range"
     r"|control character \(\\u0000-\\u001F\) found while parsing a string|recursion limit exceeded"
     r"|unexpected end of hex escape|lone leading surrogate in hex escape) at line \d+ column \d+"
-    r"|a key stands twice .*|NaN and Infinity are no JSON; leave such a value out"
+    r"|an object in the body has a key twice, .*|NaN and Infinity are not JSON; leave such a value out"
 )
 _SIGNS = [bytes([code]) for code in b'{}[]:,"\\-1eE.\t\n u\x00\x1f\xe9\xff']
 _PARTS = st.one_of(st.sampled_from([*_SIGNS, CANARY.encode(), b'"body"']), st.binary(max_size=4))
@@ -85,12 +85,12 @@ def test_the_message_of_malformed_json_is_one_of_a_closed_set(body: bytes) -> No
 @pytest.mark.parametrize(
     "batch", [b'{"tickets":[{"body":"a"},%b]}', b'{"tickets":[{"body":"a","b":%b}]}', b'{"tickets":[],"b":%b}']
 )
-def test_no_json_in_one_ticket_of_a_batch_is_no_json_at_all(batch: bytes, constant: bytes) -> None:
+def test_malformed_json_in_one_ticket_refuses_the_whole_batch(batch: bytes, constant: bytes) -> None:
     """Another parser would have taken none of it, so it is no error of one ticket."""
     with pytest.raises(MalformedJson, match="NaN and Infinity"):
         BatchParser(8).parse(batch % constant)
 
 
-def test_a_text_may_name_what_is_no_json() -> None:
+def test_a_string_may_contain_nan_and_infinity() -> None:
     """Only values count."""
     assert parse_route(b'{"body":"NaN, -Infinity","subject":"[NaN]"}').body == "NaN, -Infinity"

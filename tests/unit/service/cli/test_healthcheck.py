@@ -34,7 +34,7 @@ def answering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.usefixtures("answering")
 @pytest.mark.parametrize(("answering", "exit_status"), [(200, 0), (503, 1)], indirect=["answering"])
-def test_health_is_having_been_ready(exit_status: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_that_was_ready_is_healthy(exit_status: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Healthy once /startupz says so, unhealthy before; one line either way."""
     assert healthcheck.main() == exit_status
     assert capsys.readouterr().out.count("\n") == 1
@@ -43,7 +43,7 @@ def test_health_is_having_been_ready(exit_status: int, capsys: pytest.CaptureFix
 def test_a_service_that_is_down_is_unhealthy(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nobody on the port: one line that names it, no traceback."""
+    """No server on the port: one line that names the port, no traceback."""
     monkeypatch.setenv("TICKET_ROUTER_MANAGEMENT_PORT", "1")
     assert healthcheck.main() == 1
     assert re.fullmatch(r"unhealthy: no answer on the management port 1 \(.*\)\n", capsys.readouterr().out)
@@ -55,7 +55,7 @@ def test_the_health_check_asks_the_port_the_settings_default_to() -> None:
 
 
 def test_images_open_no_port_but_the_public_one() -> None:
-    """A container without keys can be reloaded by nobody on its network, until somebody sets `management_host`."""
+    """Without keys, other hosts cannot reload a container unless `management_host` is set."""
     hosts = re.findall(r"\bTICKET_ROUTER_(\w*HOST)\b", (ROOT / "Dockerfile").read_text())
     assert hosts == ["HOST"]
 

@@ -65,7 +65,7 @@ def test_a_registry_is_refused_with_the_two_other_ways() -> None:
 
 
 @pytest.mark.parametrize("host", ["files.example", "localhost.example", "127.0.0.1.example", "10.0.0.1", "0.0.0.0"])
-def test_plain_http_to_another_machine_takes_the_flag(host: str) -> None:
+def test_plain_http_to_another_machine_needs_the_flag(host: str) -> None:
     """The message names the flag, and not the signature."""
     with pytest.raises(DeliveryError, match="--insecure-http") as caught:
         parse_source(f"http://{host}/b.tar?sig={SECRET}")

@@ -76,14 +76,14 @@ def refusal(url: str, folder: Path, **options: object) -> str:
     [[], [status(500), status(503)], [status(429), status(408)], [cut_short(CONTENT)], [cut_short(CONTENT)] * 2],
     ids=["none", "500 and 503", "429 and 408", "cut short", "cut short twice"],
 )
-def test_a_passing_fault_is_tried_again(tmp_path: Path, faults: list[Answer]) -> None:
+def test_a_temporary_failure_is_retried(tmp_path: Path, faults: list[Answer]) -> None:
     """A download that broke off is resumed where it ended."""
     with scripted(*faults, resumable(CONTENT)) as server:
         assert fetched(f"{server.url}/b.tar", tmp_path) == CONTENT
         assert len(server.asked) == len(faults) + 1
 
 
-def test_a_lasting_fault_is_told_after_some_attempts(tmp_path: Path) -> None:
+def test_a_permanent_failure_is_reported_after_some_attempts(tmp_path: Path) -> None:
     """A server that is down does not hold the pod's start up for ever."""
     with scripted(status(500)) as server:
         message = refusal(f"{server.url}/b.tar?sig={SECRET}", tmp_path)
@@ -100,7 +100,7 @@ def test_a_lasting_fault_is_told_after_some_attempts(tmp_path: Path) -> None:
         (400, "the server answered 400"),
     ],
 )
-def test_a_refusal_is_not_tried_again(tmp_path: Path, code: int, told: str) -> None:
+def test_a_client_error_is_not_retried(tmp_path: Path, code: int, told: str) -> None:
     """No credentials, no such file: another attempt gives the same answer."""
     with scripted(status(code)) as server:
         message = refusal(f"http://user:{SECRET}@127.0.0.1:{server.port}/b.tar?sig={SECRET}", tmp_path)
@@ -108,7 +108,7 @@ def test_a_refusal_is_not_tried_again(tmp_path: Path, code: int, told: str) -> N
         assert len(server.asked) == 1
 
 
-def test_another_archive_is_told_with_both_digests(tmp_path: Path) -> None:
+def test_a_wrong_digest_is_reported_with_both_digests(tmp_path: Path) -> None:
     """Expected and got, once: the same bytes would come again."""
     with scripted(whole(CONTENT)) as server:
         message = refusal(f"{server.url}/b.tar", tmp_path, digest="0" * 64)
@@ -133,15 +133,15 @@ def test_a_signed_url_of_a_known_store_is_a_plain_url() -> None:
     assert (type(store).__name__, path) == ("HTTPStore", "")
 
 
-def test_a_server_that_falls_silent_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_stops_sending_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence ends the attempt, not the delivery."""
-    monkeypatch.setattr(object_store, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(object_store, "READ_TIMEOUT_SECONDS", 0.2)
     with scripted(silent(CONTENT), resumable(CONTENT)) as server:
         assert fetched(f"{server.url}/b.tar", tmp_path) == CONTENT
         assert len(server.asked) == 2
 
 
-def test_a_server_that_cannot_resume_is_told(tmp_path: Path) -> None:
+def test_a_server_without_resume_is_reported(tmp_path: Path) -> None:
     """The next run begins anew; the kubelet starts one."""
     with scripted(cut_short(CONTENT), whole(CONTENT)) as server:
         message = refusal(f"{server.url}/b.tar", tmp_path)
@@ -155,7 +155,7 @@ def test_the_deadline_ends_any_download(tmp_path: Path, answer: Answer) -> None:
         assert "not done within 0.5 s; raise --timeout" in refusal(f"{server.url}/b.tar", tmp_path, seconds=0.5)
 
 
-def test_a_declared_giant_is_not_begun(tmp_path: Path) -> None:
+def test_a_download_with_a_too_large_declared_size_is_not_started(tmp_path: Path) -> None:
     """A Content-Length over the limit is refused before a byte is written."""
     with scripted(lambda request: reply(request, 200, b"", length=10**15)) as server:
         assert "larger than --max-bytes 1000" in refusal(f"{server.url}/b.tar", tmp_path)
@@ -175,7 +175,7 @@ def test_an_undeclared_size_is_refused(tmp_path: Path) -> None:
         assert "does not say how large the archive is" in refusal(f"{server.url}/b.tar", tmp_path)
 
 
-def test_a_redirect_takes_no_password_along(tmp_path: Path) -> None:
+def test_a_redirect_does_not_get_the_password(tmp_path: Path) -> None:
     """Stores redirect to where the bytes lie; the other host learns nothing."""
     with scripted(whole(CONTENT)) as other, scripted(redirect(f"http://localhost:{other.port}/x")) as server:
         assert fetched(f"http://user:{SECRET}@127.0.0.1:{server.port}/b.tar", tmp_path) == CONTENT
@@ -183,7 +183,7 @@ def test_a_redirect_takes_no_password_along(tmp_path: Path) -> None:
         assert "authorization" not in {name.lower() for name in other.headers[0]}
 
 
-def test_a_redirect_out_of_encryption_is_refused(
+def test_a_redirect_to_an_unencrypted_url_is_refused(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From https to http, even on this machine: the other server is not asked, its URL not repeated."""
@@ -191,21 +191,24 @@ def test_a_redirect_out_of_encryption_is_refused(
     with scripted(whole(CONTENT)) as other:
         to = f"http://127.0.0.1:{other.port}/b.tar?sig={SECRET}"
         with scripted(redirect(to), tls=authority.context()) as server:
-            assert "unencrypted, or leads there by a redirect" in refusal(f"{server.url}/b.tar", tmp_path)
+            assert "unencrypted, or redirects to an unencrypted URL" in refusal(f"{server.url}/b.tar", tmp_path)
         assert other.asked == []
 
 
 @pytest.mark.parametrize(
     ("target", "told"),
-    [(f"ftp://files.example/b.tar?sig={SECRET}", "leads there by a redirect"), (f"/b.tar?{SECRET}", "in a circle")],
+    [
+        (f"ftp://files.example/b.tar?sig={SECRET}", "redirects to an unencrypted URL"),
+        (f"/b.tar?{SECRET}", "in a circle"),
+    ],
 )
-def test_a_redirect_that_leads_nowhere_is_told(tmp_path: Path, target: str, told: str) -> None:
+def test_an_invalid_redirect_is_reported(tmp_path: Path, target: str, told: str) -> None:
     """To another scheme, or back to itself."""
     with scripted(redirect(target)) as server:
         assert told in refusal(f"{server.url}/b.tar", tmp_path)
 
 
-def test_an_authority_of_ones_own_is_trusted_when_named(
+def test_a_private_certificate_authority_is_trusted_when_configured(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SSL_CERT_FILE names it; without, the line says so."""
@@ -228,12 +231,12 @@ def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("url", ["https://exa mple/b.tar", "s3://bucket/../../b.tar", "az://con tainer/b.tar"])
-def test_a_url_that_the_library_refuses_is_told(tmp_path: Path, url: str) -> None:
+def test_a_url_that_the_library_refuses_is_reported(tmp_path: Path, url: str) -> None:
     """Before any connection is tried."""
     assert refusal(url, tmp_path) == f"{url}: not a valid URL"
 
 
-def test_a_refused_connection_is_told_in_the_systems_words(tmp_path: Path) -> None:
+def test_a_refused_connection_is_reported_with_the_system_message(tmp_path: Path) -> None:
     """The library's own message would repeat the whole URL."""
     message = refusal(f"http://127.0.0.1:1/b.tar?sig={SECRET}", tmp_path)
     assert message == "http://127.0.0.1:1/b.tar: the connection failed (Connection refused)"
@@ -281,7 +284,7 @@ def test_an_object_is_fetched(tmp_path: Path, stores: list[Answer], source: str,
     assert asked[0][1].startswith(signed)
 
 
-def test_an_object_that_breaks_off_is_resumed(tmp_path: Path, stores: list[Answer]) -> None:
+def test_an_interrupted_object_download_is_resumed(tmp_path: Path, stores: list[Answer]) -> None:
     """Half an object is no other object."""
 
     def answer(request: Handler) -> None:
@@ -296,19 +299,19 @@ def test_an_object_that_breaks_off_is_resumed(tmp_path: Path, stores: list[Answe
     ("code", "told"),
     [(403, "access denied: are AWS_ACCESS_KEY_ID"), (404, "not found"), (503, "the server answered 503")],
 )
-def test_a_stores_refusal_is_told(tmp_path: Path, stores: list[Answer], code: int, told: str) -> None:
+def test_a_refusal_of_the_store_is_reported(tmp_path: Path, stores: list[Answer], code: int, told: str) -> None:
     """In one line that names the URL, and repeats nothing of the store's."""
     stores[0] = status(code)
     assert refusal("s3://bucket/b.tar", tmp_path, insecure_http=True).startswith(f"s3://bucket/b.tar: {told}")
 
 
 @pytest.mark.usefixtures("stores")
-def test_a_store_with_a_plain_endpoint_takes_the_flag(tmp_path: Path) -> None:
+def test_a_store_with_an_unencrypted_endpoint_needs_the_flag(tmp_path: Path) -> None:
     """Credentials are not sent unencrypted by mistake."""
     assert "--insecure-http" in refusal("s3://bucket/b.tar", tmp_path)
 
 
-def test_an_account_that_is_not_named_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_account_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Azure's containers lie in an account, which the environment names."""
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
     message = refusal("az://container/b.tar", tmp_path)
@@ -317,7 +320,7 @@ def test_an_account_that_is_not_named_is_told(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.usefixtures("stores")
-def test_an_endpoint_that_is_no_url_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_endpoint_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """obstore panics at it, which would be a traceback."""
     monkeypatch.setenv("AWS_ENDPOINT", f"ht tp://user:{SECRET}@store")
     assert "misspelt" in refusal("s3://bucket/b.tar", tmp_path)

@@ -9,7 +9,7 @@ import pytest
 
 from models.bundle.bundle import SIGNATURE, open_bundle
 from service.delivery.download import DeliveryError
-from service.delivery.store import locked
+from service.delivery.store import lock_store
 from tests.support.delivery import deliver, digest_of, packed
 from tests.support.plain import draft, plain_bundle
 from tests.support.signing import new_signer
@@ -76,7 +76,7 @@ def test_the_same_bundle_in_another_archive_is_kept(archive: Path, bundle: Path,
 
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "stray"])
-def test_a_bundle_damaged_in_its_place_is_brought_anew(archive: Path, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_bundle_is_fetched_again(archive: Path, tmp_path: Path, damage: str) -> None:
     """A delivery before it says nothing of how the folder is now."""
     to, digest = tmp_path / "bundles", digest_of(archive)
     version = deliver(archive, digest, to).version
@@ -93,7 +93,7 @@ def test_a_bundle_damaged_in_its_place_is_brought_anew(archive: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["signed", "unsigned", "signed anew"])
-def test_a_bundle_that_was_signed_since_takes_its_signature(
+def test_a_bundle_that_was_signed_later_gets_its_signature(
     archive: Path, bundle: Path, tmp_path: Path, kind: str
 ) -> None:
     """Its folder stays, for it may be in use; a later archive without a signature takes none away."""
@@ -115,7 +115,7 @@ def test_a_bundle_that_was_signed_since_takes_its_signature(
     assert visible(to) == {version, "current"}
 
 
-def test_another_manifests_signature_is_not_taken(archive: Path, bundle: Path, tmp_path: Path) -> None:
+def test_the_signature_of_another_manifest_is_not_taken(archive: Path, bundle: Path, tmp_path: Path) -> None:
     """A bundle of the same version made on another day has a manifest, and a signature, of its own."""
     to, signer = tmp_path / "bundles", new_signer(tmp_path)
     deliver(archive, digest_of(archive), to)
@@ -127,7 +127,7 @@ def test_another_manifests_signature_is_not_taken(archive: Path, bundle: Path, t
     assert open_bundle(to / "current").version == bundle.name
 
 
-def test_the_next_bundle_takes_over_and_the_last_stays(archive: Path, tmp_path: Path) -> None:
+def test_the_next_bundle_becomes_current_and_the_previous_stays(archive: Path, tmp_path: Path) -> None:
     """A service that reads the last one keeps reading it; a delivery of it again points back."""
     to = tmp_path / "bundles"
     other = packed(plain_bundle(tmp_path / "made", draft(base_model="other")), tmp_path / "other.tar")
@@ -170,7 +170,7 @@ def test_an_archive_without_a_bundle_is_refused(tmp_path: Path) -> None:
         deliver(archive, digest_of(archive), tmp_path / "bundles")
 
 
-def test_what_a_killed_run_left_is_cleared(archive: Path, tmp_path: Path) -> None:
+def test_files_of_a_killed_run_are_removed(archive: Path, tmp_path: Path) -> None:
     """Half an archive, half a bundle, a note cut short."""
     to = tmp_path / "bundles"
     (to / ".fetch" / "work" / "bundle").mkdir(parents=True)
@@ -184,13 +184,13 @@ def test_what_a_killed_run_left_is_cleared(archive: Path, tmp_path: Path) -> Non
 def test_two_runs_do_not_work_in_one_folder_at_once(archive: Path, tmp_path: Path) -> None:
     """Pods share a volume: the second waits, and says so when its time is over."""
     to = tmp_path / "bundles"
-    with locked(to, 1), pytest.raises(DeliveryError, match="another fetch is still"):
+    with lock_store(to, 1), pytest.raises(DeliveryError, match="another fetch is still"):
         deliver(archive, digest_of(archive), to, seconds=0.3)
     assert deliver(archive, digest_of(archive), to).version
 
 
 @AS_ROOT
-def test_a_full_disk_is_told_and_left_clean(tmp_path: Path, mounted: Path) -> None:
+def test_a_full_disk_is_reported_and_left_clean(tmp_path: Path, mounted: Path) -> None:
     """The archive fits nowhere: one line with the system's words, and the room it took is free again."""
     (tmp_path / "big").write_bytes(os.urandom(200_000))
     with pytest.raises(DeliveryError, match="No space left on device"):
@@ -199,7 +199,7 @@ def test_a_full_disk_is_told_and_left_clean(tmp_path: Path, mounted: Path) -> No
 
 
 @AS_ROOT
-def test_a_disk_full_while_unpacking_is_told_too(bundle: Path, tmp_path: Path, mounted: Path) -> None:
+def test_a_disk_full_while_unpacking_is_reported(bundle: Path, tmp_path: Path, mounted: Path) -> None:
     """The archive fits, what it holds does not: it is not taken for a broken archive."""
     (bundle / "zeros").write_bytes(bytes(200_000))
     archive = packed(bundle, tmp_path / "b.tar.gz")
@@ -209,7 +209,7 @@ def test_a_disk_full_while_unpacking_is_told_too(bundle: Path, tmp_path: Path, m
 
 
 @AS_ROOT
-def test_a_read_only_folder_is_told(archive: Path, mounted: Path) -> None:
+def test_a_read_only_folder_is_reported(archive: Path, mounted: Path) -> None:
     """As a volume that was mounted so."""
     subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
     with pytest.raises(DeliveryError, match="Read-only file system"):
@@ -217,7 +217,7 @@ def test_a_read_only_folder_is_told(archive: Path, mounted: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["missing.tar", "."])
-def test_a_file_that_is_none_is_told(tmp_path: Path, source: str) -> None:
+def test_a_missing_file_or_a_folder_is_reported(tmp_path: Path, source: str) -> None:
     """Nothing there, or a folder."""
     with pytest.raises(DeliveryError, match="no such file"):
         deliver(tmp_path / source, "0" * 64, tmp_path / "bundles")

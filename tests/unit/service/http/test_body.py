@@ -54,12 +54,12 @@ async def half(reader: BodyReader, *pieces: bytes) -> "asyncio.Task[bytes]":
 
 
 @given(st.lists(st.binary(max_size=9), min_size=1, max_size=6))
-def test_a_body_is_its_pieces_in_order(pieces: Sequence[bytes]) -> None:
+def test_a_body_is_its_chunks_in_order(pieces: Sequence[bytes]) -> None:
     """However it was cut."""
     assert play(lambda reader: read(reader, request(*pieces))) == b"".join(pieces)
 
 
-def test_a_body_may_have_its_limit_and_not_a_byte_more() -> None:
+def test_a_body_may_have_exactly_the_limit() -> None:
     """Noticed at the piece that goes beyond it."""
     assert play(lambda reader: read(reader, request(b"abc", b"d"), limit=4)) == b"abcd"
     with pytest.raises(BodyTooLarge):
@@ -112,7 +112,7 @@ def test_small_bodies_are_refused_beyond_the_cap() -> None:
     play(story)
 
 
-def test_a_body_that_is_there_whole_is_never_refused_for_the_others() -> None:
+def test_a_complete_body_is_never_refused_for_memory() -> None:
     """It needs no memory beyond what the server holds already."""
 
     async def story(reader: BodyReader) -> None:

@@ -24,8 +24,8 @@ def request(values: list[str]) -> Request:
 
 
 @pytest.mark.parametrize(("values", "told"), REFUSED.values(), ids=REFUSED)
-def test_a_content_type_is_refused_for_its_own_fault(values: list[str], told: str) -> None:
-    """Its kind, its charset or its number; who is told of the wrong one changes what was right."""
+def test_a_content_type_is_refused_with_its_reason(values: list[str], told: str) -> None:
+    """The type, the charset or the number of headers: a wrong reason would make the client change the right thing."""
     with pytest.raises(UnsupportedMediaType) as refused:
         media_type(request(values), JSON, MAIL)
     assert str(refused.value).endswith(told)

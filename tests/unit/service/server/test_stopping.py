@@ -6,7 +6,7 @@ import socket
 import pytest
 from fastapi import FastAPI
 
-from service.server.serve import management_server, running
+from service.server.serve import management_server, run_server
 from service.server.sockets import bind
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -21,7 +21,7 @@ def _app() -> FastAPI:
 async def _last_words(*, kept: bool) -> bytes:
     """What a request gets that is written just before the port closes: on a kept connection, or on a new one."""
     listener = bind("127.0.0.1", 0)
-    async with running(management_server(_app()), listener, asyncio.Event()):
+    async with run_server(management_server(_app()), listener, asyncio.Event()):
         # A blocking socket: it connects and writes while the loop stands still, so that the server has seen nothing.
         client = socket.create_connection(listener.getsockname(), timeout=10)
         if kept:
@@ -40,13 +40,13 @@ def _answer(client: socket.socket) -> bytes:
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_a_request_under_way_when_the_port_closes_is_answered_as_the_last(kept: bool) -> None:
-    """It gets its 200, also on a connection nobody had accepted yet, and is told that no other one will be taken."""
+def test_a_request_in_progress_at_the_stop_is_answered_as_the_last(kept: bool) -> None:
+    """The response is 200 with `Connection: close`, also on a connection that was not yet accepted."""
     answer = asyncio.run(_last_words(kept=kept))
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" in answer
 
 
 def test_a_proxy_closes_its_idle_connections_first() -> None:
-    """After 60 s, which is nginx's default: whoever closes first may lose a request that the other is just writing."""
+    """nginx closes after 60 s by default. If the server closed first, a request that nginx is sending could be lost."""
     assert management_server(_app()).config.timeout_keep_alive > 60
