@@ -34,6 +34,14 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardedFrom:
+    """Who wrote the message inside a forward, as far as its header tells: an address, else a name; and its subject."""
+
+    sender: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ticket:
     """One message. Text is as it arrived: cleaning is `text.prepare`'s work, on both sides alike."""
 
@@ -45,5 +53,9 @@ class Ticket:
     recipients: tuple[str, ...] = ()
     facts: frozenset[MailFact] = field(default_factory=frozenset)
     attachments: tuple[Attachment, ...] = ()
+    replied: bool = False
+    """`In-Reply-To` or `References` says that it answers a mail."""
+    forwarded_from: ForwardedFrom | None = None
+    """Of a message forwarded as attachment; of one in the text, `PreparedText` tells."""
     unread: bool = False
     """It took more than its `Budget` to read, so nothing is known of its words."""

@@ -22,6 +22,7 @@ _PROGRAM = frozenset([
 ])  # fmt: skip
 _BRACKETED_ADDRESS = re.compile(r"(?:[<(\[]|&lt;)\s?(?:mailto:)?[^\s@<>()\[\]]{1,64}\s?@\s?[^\s@<>()\[\]]{1,253}")
 _ENDS_IN_ADDRESS = re.compile(r"<[^\s@<>]{1,64}@[^\s@<>]{1,190}>$")
+_ADDRESS = re.compile(r"[^\s@<>()\[\]:;,\"]{1,64}@[^\s@<>()\[\];,\"]{1,190}")
 _BARE_ADDRESS = re.compile(r"[^\s@<>()\[\]]@[^\s@<>()\[\]]")
 _SENTENCE_END = ("!", "?", "。", "！", "？", ";")
 
@@ -54,10 +55,12 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int],
         joined = f"{joined} {line}".strip()
         if len(joined) > MAX_CHARACTERS:
             return None
-        if (opens or end == start) and introduces(
-            joined, before_quote=_next_text(lines, end + 1) in quoted, strict=strict
-        ):
-            return end + 1
+        if opens or end == start:
+            before_quote = _next_text(lines, end + 1) in quoted
+            # Without a colon the sentence may go on: a blank line must follow.
+            closed = before_quote or joined.rstrip(" *_").endswith((":", ">")) or not "".join(lines[end + 1 : end + 2])
+            if closed and introduces(joined, before_quote=before_quote, strict=strict):
+                return end + 1
         if not opens or line.endswith(_SENTENCE_END):
             return None
     return None
@@ -79,7 +82,8 @@ def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
         return True
     anchored = date or time or has_address(core)
     if not before_quote:
-        return text.endswith(":") and anchored and (wrote or _verb_before_name(core)) and not _tells(core, strict)
+        ends = text.endswith(":") or (date and time and _BRACKETED_ADDRESS.search(core) is not None)
+        return ends and anchored and (wrote or _verb_before_name(core)) and not _tells(core, strict)
     if strict:
         return anchored and (wrote or _verb_before_name(core)) and not _tells(core, strict)
     return (wrote or (date and time)) and not _logs(core)
@@ -92,6 +96,12 @@ def has_date_and_time(text: str) -> bool:
 def has_time(text: str) -> bool:
     """A time of day; "03.05.2020" alone is none, though it begins like one."""
     return _TIME.search(_DATE.sub(" ", text)) is not None
+
+
+def first_address(text: str) -> str:
+    """The address in a From value, else the value: "Ann <a@b>" → "a@b", "Ann" → "Ann"."""
+    found = _ADDRESS.search(text[:MAX_CHARACTERS])
+    return (found[0] if found else text[:MAX_CHARACTERS].strip()).lower()
 
 
 def has_address(text: str) -> bool:
