@@ -21,7 +21,7 @@ from models.text.signatures import without_signature
 from models.ticket import ForwardedFrom
 
 QUOTE = re.compile(rf"{MARK}?\s{{0,3}}(?:[>＞»]|&gt;)")
-_ALL_QUOTES = re.compile(rf"{MARK}?(?:\s{{0,3}}(?:[>＞»]|&gt;)){{1,9}} ?")
+_ALL_QUOTES = re.compile(rf"^{MARK}?(?:\s{{0,3}}(?:[>＞»]|&gt;)){{1,9}} ?")
 _PYTHON = re.compile(r">>>(?: (?!>)|$)")
 _GROUPWISE = re.compile(r">>> ?[^>].{3,150}?\d{2}.{0,20}>>>$")  # ">>> Ann <a@b> 03.03.2020 13:11 >>>"
 _RULE = re.compile(r"[\s>]{0,3}[-_=*—–━]{5,}\s*$")
@@ -101,7 +101,7 @@ class _Scan:
     transcript: bool | None = None
 
     def run(self) -> None:
-        self._find_quote_lines()
+        self.quote_lines = frozenset(i for i, line in enumerate(self.lines) if QUOTE.match(line))
         position = 0
         while position < len(self.lines):
             self.budget.check()
@@ -109,16 +109,12 @@ class _Scan:
             position = self._read_quote(position) if in_quote else self._read_line(position)
         self._close()
 
-    def _find_quote_lines(self) -> None:
-        lines = () if self.inside else self.lines
-        self.quote_lines = frozenset(i for i, line in enumerate(lines) if QUOTE.match(line))
-
     def _read_line(self, position: int) -> int:
         line = self.lines[position]
         if not line:
             return self._keep(position)
         if (end := forward_end(self.lines, position)) is not None:
-            return self._enter(end, _header_below(self.lines, end))
+            return self._enter(end)
         announced = _announces_original(line)
         if announced or _RULE.match(line) or dashed_phrase(line[:200]) is not None:
             block = _header_below(self.lines, position + 1, expected=self.replied is not False)
@@ -138,7 +134,7 @@ class _Scan:
     def _read_header(self, start: int, end: int, block: Block | None) -> int:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
         if self.inside or self.expect_forward or self._points_below():
-            return self._enter(end, block) if block else self._keep(start)
+            return self._enter(start, block) if block else self._keep(start)
         if self.replied is False:
             if block and has_address(block.sender):
                 self._tell_sender(block)
@@ -159,7 +155,7 @@ class _Scan:
             return self._end_of_quote(below)
         if self.replied is False or not self._proves_reply(text, end):
             return self._keep(start)
-        return self._enter(end, None) if self._points_below() else self._drop_rest()
+        return self._enter(end) if self._points_below() else self._drop_rest()
 
     def _proves_reply(self, attribution: str, end: int) -> bool:
         """Without `>` lines, an address; or a date and a time, unless the next such line makes it a transcript."""
@@ -185,13 +181,9 @@ class _Scan:
         inner = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:end]]
         first = next((index for index, line in enumerate(inner) if line), 0)
         if self._opens_forward(inner, first):
-            self.inside = True
-            self._unquote(position)
-            block = read_block(self.lines, position + first, after_rule=True)
-            return self._enter(block.end, block) if block else position + first
+            return self._enter(position)
         if not self._is_history(position, end, inner):
-            self.current.extend(self.lines[position:end])
-            return end
+            return self._keep(position, end)
         self._close(before_quote=True)
         return end
 
@@ -215,26 +207,25 @@ class _Scan:
             line and attribution_end(inner, index, quoted=frozenset(), strict=True) is not None for index, line in heads
         )
 
-    def _enter(self, end: int, block: Block | None) -> int:
+    def _enter(self, position: int, block: Block | None = None) -> int:
         """Reads on in a forwarded message. Its header lines go, but for a subject that is another than the mail's."""
         self._close()
         self.inside = True
         if self.quote_lines:
-            self._unquote(end)
-        if block is not None:
-            self._tell_sender(block)
-            inner, outer = block.subject.casefold(), self.subject.casefold()
-            if outer and inner not in outer and outer not in inner:
-                self.current.extend((block.subject, ""))
-        return end
+            self.lines[position:] = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:]]
+            self.quote_lines = frozenset()
+        block = block or _header_below(self.lines, position)
+        if block is None:
+            return position
+        self._tell_sender(block)
+        inner, outer = block.subject.casefold(), self.subject.casefold()
+        if outer and inner not in outer and outer not in inner:
+            self.current.extend((block.subject, ""))
+        return block.end
 
     def _tell_sender(self, block: Block) -> None:
         """The innermost message is the customer's, so the last one counts."""
         self.forwarded_from = ForwardedFrom(first_address(block.sender), block.subject[:500])
-
-    def _unquote(self, position: int) -> None:
-        self.lines[position:] = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:]]
-        self._find_quote_lines()
 
     def _drop_rest(self) -> int:
         self._close(before_quote=True)

@@ -10,6 +10,7 @@ DELIMITER = "\ufdd1"
 """Stands for "-- " with its blank, which the Unicode cleaning would take away: only mail programs write the blank."""
 
 MAX_LINES = 10
+_WRITTEN = re.compile(r"(?m)^-- (?=\r?$)")
 _TYPED = re.compile(r"\s{0,2}(?:--|—|–)$")
 _ADDRESS = re.compile(r"<?(?:mailto:)?[^\s@<>]{1,64}@[^\s@<>]{1,190}>?|<?\(?(?:https?://|www\.)\S{1,400}")
 _TELEPHONE = re.compile(r"(?:^|[\s:.])(?:\+|\(|0)[\d\s()./-]{6,24}\d(?!\w)")
@@ -24,7 +25,7 @@ _PARTICLES = frozenset([
 
 
 def mark_delimiters(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\n-- \n", f"\n{DELIMITER}\n")
+    return _WRITTEN.sub(DELIMITER, text)
 
 
 def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool) -> tuple[list[str], bool]:
@@ -34,8 +35,8 @@ def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool
         if not exact and not _TYPED.match(line):
             continue
         end, contact, named = _signature(lines, index + 1)
-        closed = (before_quote and end >= len(lines)) or (after_quote and not any(lines[:index]))
-        if named and (contact or exact or closed):
+        last = exact or before_quote or (after_quote and not any(lines[:index]))
+        if named and (contact or (last and end == len(lines))):
             return lines[:index] + lines[end:], True
     return lines, False
 
