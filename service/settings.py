@@ -115,6 +115,13 @@ class Settings(BaseSettings):
     max_batch_tickets: Count = 256
     """Most tickets in one `/v1/route/batch`; larger ones would outlast the request timeout on a small machine."""
 
+    trust_spam_headers: bool = True
+    """`X-Spam-Flag: YES` and `X-Spam-Status: Yes` send a mail to people. Switch it off where your own filter doesn't take
+    other people's headers of these names away and they do harm: all that anyone can do with them is to be read by people."""
+
+    max_mail_bytes: Count = 25_000_000
+    """Largest raw mail, as mail servers have it. Most of it is attachments, which are skipped as they arrive."""
+
     request_timeout_seconds: Seconds = 10.0
     """Longest a request's body may be on its way (408) and its ticket may wait for its turn (504), together; also the
     cap on a client's own `X-Request-Timeout`."""
