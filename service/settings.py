@@ -116,8 +116,8 @@ class Settings(BaseSettings):
     """Most tickets in one `/v1/route/batch`; larger ones would outlast the request timeout on a small machine."""
 
     trust_spam_headers: bool = True
-    """`X-Spam-Flag: YES` and `X-Spam-Status: Yes` send a mail to people. Switch it off where your own filter doesn't take
-    other people's headers of these names away and they do harm: all that anyone can do with them is to be read by people."""
+    """`X-Spam-Flag: YES` and `X-Spam-Status: Yes` send a mail to people. Switch it off if your own filter does not set
+    them: then they come from senders and other filters, and anyone can have their mail read by people."""
 
     max_mail_bytes: Count = 25_000_000
     """Largest raw mail, as mail servers have it. Most of it is attachments, which are skipped as they arrive."""

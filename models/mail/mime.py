@@ -90,7 +90,7 @@ class _Walk:
             child_default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             self.into(*split_head(child, MAX_PART_LINES), depth + 1, child_default)
         if not children:
-            self.parts.append(_leaf(headers, _leaf_type(kind, depth), declared, body))
+            self.parts.append(leaf_of(headers, _leaf_type(kind, depth), declared, body))
 
     def _children(self, kind: str, declared: dict[str, str], body: bytes) -> list[bytes]:
         if not kind.startswith("multipart/") or self.multiparts >= MAX_MULTIPARTS:
@@ -112,7 +112,7 @@ def media_type(value: str) -> str:
     return kind if re.fullmatch(r"[\w.+-]+/[\w.+*-]+", kind) else ""
 
 
-def _leaf(headers: Headers, kind: str, declared: dict[str, str], body: bytes) -> Part:
+def leaf_of(headers: Headers, kind: str, declared: dict[str, str], body: bytes) -> Part:
     value = header(headers, "content-disposition")
     disposition = _first_word(value)
     filename = decode_words((parameters(value).get("filename") or declared.get("name") or "")[:MAX_FILENAME])

@@ -67,7 +67,8 @@ LANGUAGES: dict[str, MailWords] = {
     "nl": MailWords("schreef|geschreven|schreef het volgende|schrijft", "schreef|schrijft", "op", "van|afzender",
         "verzonden|datum|verzonden op|verstuurd", "aan|cc|kopie", "onderwerp",
         "oorspronkelijk bericht|origineel bericht|oorspronkelijke bericht|oorspronkelijke e-mail",
-        "doorgestuurd bericht|begin doorgestuurd bericht|begin van doorgestuurd bericht|doorgestuurde e-mail|doorgestuurd door"),
+        "doorgestuurd bericht|begin doorgestuurd bericht|begin van doorgestuurd bericht|doorgestuurde e-mail"
+        "|doorgestuurd door"),
     "da": MailWords("skrev|skriver|skrev følgende", "skrev", "den|d.", "fra", "sendt|dato|sendt den", "til|cc|kopi",
         "emne", "oprindelig meddelelse|oprindelig besked|original besked|original meddelelse|oprindelig mail",
         "videresendt besked|videresendt meddelelse|start på videresendt|videresendt mail|videresendt af"),
@@ -108,7 +109,8 @@ LANGUAGES: dict[str, MailWords] = {
     "ro": MailWords("a scris|a scris următoarele", "", "pe|în|la|in", "de la|din partea|expeditor|de",
         "trimis|data|dată|trimisă|data trimiterii", "către|catre|la|cc", "subiect|subiectul",
         "mesaj original|mesajul original|mesajul inițial",
-        "mesaj redirecționat|mesaj redirectionat|început mesaj redirecționat|începutul mesajului redirecționat|începutul mesajului|mesaj retransmis|mesajul redirecționat"),
+        "mesaj redirecționat|mesaj redirectionat|început mesaj redirecționat|începutul mesajului redirecționat"
+        "|începutul mesajului|mesaj retransmis|mesajul redirecționat"),
     "hr": MailWords("napisao|napisala|je napisao/la|napisao/la|napisao je|napisala je|piše|napisao(la)", "", "dana",
         "od|šalje|pošiljatelj|pošiljalac", "poslano|datum|poslato|vrijeme", "za|prima|kome|primatelj|kopija",
         "predmet|naslov|tema", "izvorna poruka|originalna poruka|izvorna e-pošta",
@@ -127,18 +129,22 @@ LANGUAGES: dict[str, MailWords] = {
         "от|от кого|отправитель",
         "отправлено|дата|послано|отправлен|дата отправки", "кому|копия|получатель", "тема",
         "исходное сообщение|оригинальное сообщение|исходное письмо|первоначальное сообщение",
-        "пересланное сообщение|пересылаемое сообщение|начало переадресованного|начало пересылаемого|начало пересылаемого сообщения|перенаправленное"),
+        "пересланное сообщение|пересылаемое сообщение|начало переадресованного|начало пересылаемого"
+        "|начало пересылаемого сообщения|перенаправленное"),
     "uk": MailWords("написав|написала|написав(ла)|написав(-ла)|пише|писав|писала", "", "", "від|від кого|відправник",
         "надіслано|дата|відправлено|надісланий", "кому|копія|до|одержувач", "тема",
         "вихідне повідомлення|оригінальне повідомлення|початкове повідомлення|початковий лист|оригінальний лист",
-        "переслане повідомлення|пересланий лист|початок пересланого|початок листа, що пересилається|початок повідомлення, що пересилається|перенаправлене повідомлення"),
+        "переслане повідомлення|пересланий лист|початок пересланого|початок листа, що пересилається"
+        "|початок повідомлення, що пересилається|перенаправлене повідомлення"),
     "bg": MailWords("написа|написала|пише", "", "на", "от|подател", "изпратено|дата|изпратен", "до|копие|получател",
         "относно|тема", "оригинално съобщение|оригинално писмо|първоначално съобщение",
         "препратено съобщение|препратено писмо|начало на препратеното"),
     "tr": MailWords("yazdı|şunu yazdı|şunları yazdı|yazmış", "", "", "kimden|gönderen",
         "gönderildi|tarih|gönderme tarihi|gönderilme tarihi|gönderim tarihi", "kime|alıcı|bilgi|kopya", "konu",
         "orijinal mesaj|özgün ileti|orjinal mesaj|orijinal ileti|özgün mesaj|ilk mesaj",
-        "iletilen mesaj|yönlendirilmiş mesaj|iletilmiş mesaj|yönlendirilen ileti|i̇letilen ileti|yönlendirilen mesaj|yönlendirilen iletinin başlangıcı|iletilen iletinin başlangıcı|iletilen ileti başlangıcı"),
+        "iletilen mesaj|yönlendirilmiş mesaj|iletilmiş mesaj|yönlendirilen ileti|i̇letilen ileti"
+        "|yönlendirilen mesaj|yönlendirilen iletinin başlangıcı|iletilen iletinin başlangıcı"
+        "|iletilen ileti başlangıcı"),
     "he": MailWords("כתב|כתבה|כתב/ה|כתב(ה)|כתבו", "", "", "מאת|מ", "נשלח|תאריך|נשלח ב", "אל|עותק|לכבוד", "נושא|הנדון",
         "הודעה מקורית|ההודעה המקורית", "הודעה שהועברה|הודעה מועברת|תחילת ההודעה שהועברה"),
     "ar": MailWords("كتب|كتبت|كتب/ت", "كتب|كتبت", "في|بتاريخ", "من|المرسل",
@@ -154,10 +160,12 @@ LANGUAGES: dict[str, MailWords] = {
         "ข้อความต้นฉบับ|ข้อความเดิม", "ข้อความที่ส่งต่อ|เริ่มต้นข้อความที่ส่งต่อ"),
     "vi": MailWords("đã viết|viết|đã viết như sau", "", "vào|ngày|lúc", "từ|người gửi", "đã gửi|ngày|gửi|ngày gửi",
         "đến|tới|người nhận|đồng gửi|kính gửi", "chủ đề|tiêu đề", "thư gốc|tin nhắn gốc|tin nhắn ban đầu|thư ban đầu",
-        "thư được chuyển tiếp|bắt đầu thư được chuyển tiếp|bắt đầu thư đã chuyển tiếp|tin nhắn chuyển tiếp|thư đã chuyển tiếp|thư chuyển tiếp"),
+        "thư được chuyển tiếp|bắt đầu thư được chuyển tiếp|bắt đầu thư đã chuyển tiếp|tin nhắn chuyển tiếp"
+        "|thư đã chuyển tiếp|thư chuyển tiếp"),
     "id": MailWords("menulis|menulis sebagai berikut|telah menulis|menulis pesan", "", "pada", "dari|pengirim",
         "dikirim|tanggal|terkirim|dihantar|tarikh", "kepada|ke|untuk|penerima", "perihal|subjek|judul|hal|subyek",
-        "pesan asli|pesan asal|mesej asal", "pesan terusan|mulai meneruskan pesan|mulai pesan terusan|awal pesan yang diteruskan|pesan yang diteruskan|pesan diteruskan|mesej dimajukan"),
+        "pesan asli|pesan asal|mesej asal", "pesan terusan|mulai meneruskan pesan|mulai pesan terusan"
+        "|awal pesan yang diteruskan|pesan yang diteruskan|pesan diteruskan|mesej dimajukan"),
     "ca": MailWords("va escriure|ha escrit|escrigué|escriví", "", "el|dia", "de|remitent",
         "enviat|data|data d'enviament",
         "per a|a|per|destinatari", "assumpte|tema", "missatge original",
@@ -175,7 +183,8 @@ LANGUAGES: dict[str, MailWords] = {
         "发送时间|日期|寄件日期|发送日期|傳送時間|寄件時間|时间|發送時間|发件时间|已发送|傳送日期|發送日期|时 间|日 期",
         "收件人|收件者|抄送|副本|抄 送|抄送人", "主题|主旨|主題|标题|主 题",
         "原始邮件|原始郵件|原邮件|原始信件|原始邮件信息|原件|回复的原邮件",
-        "转发邮件|轉寄郵件|以下是转发的邮件|下面是被转发的邮件|以下是轉寄的信件|以下是轉寄的郵件|以下为转发的邮件|转发的邮件|轉寄的郵件|开始转发|已转发的邮件|轉寄者|已轉寄的郵件|開始轉寄|转发邮件信息|轉寄信件|转发的消息"),
+        "转发邮件|轉寄郵件|以下是转发的邮件|下面是被转发的邮件|以下是轉寄的信件|以下是轉寄的郵件|以下为转发的邮件|转发的邮件|轉寄的郵件|开始转发|已转发的邮件|轉寄者|已轉寄的郵件|開始轉寄|转发邮件信息"
+        "|轉寄信件|转发的消息"),
     "ja": MailWords("書きました|のメール|は書きました|からのメール|のメッセージ|が書きました", "", "",
         "差出人|送信者|発信者|送信元",
         "送信日時|日時|日付|送信日|送信済み", "宛先|宛て先|受信者|to", "件名|題名",
@@ -208,8 +217,8 @@ FORWARDED = _longest_first(_words("forwarded"))
 # Forms have a "Date:" as well; only mail programs write "Sent:".
 DATE_LABELS = frozenset([
     "date", "datum", "fecha", "data", "dato", "dátum", "päivämäärä", "pvm", "päiväys", "дата", "датум", "ημερομηνία",
-    "ημ/νία", "tarih", "日期", "时间", "日 期", "时 间", "日付", "日時", "날짜", "일시", "dags", "dagsetning", "kuupäev",
-    "datums", "dată", "التاريخ", "تاريخ", "תאריך", "दिनांक", "तारीख", "วันที่", "ngày", "tanggal", "tarikh", "vrijeme",
+    "ημ/νία", "tarih", "日期", "时间", "日 期", "时 间", "日付", "日時", "날짜", "일시", "dags", "dagsetning",
+    "kuupäev", "datums", "dată", "التاريخ", "تاريخ", "תאריך", "दिनांक", "तारीख", "วันที่", "ngày", "tanggal", "tarikh", "vrijeme",
 ])  # fmt: skip
 LABELS: dict[str, Role] = {
     word: role

@@ -120,9 +120,7 @@ class _Writer:
             self.end_line(force=True)
 
 
-def html_to_text(
-    html: str, *, keep_quotes: bool = False, mark_quotes: bool = False, budget: Budget = UNLIMITED
-) -> str:
+def html_to_text(html: str, *, keep_quotes: bool = False, mark_quotes: bool = False, budget: Budget = UNLIMITED) -> str:
     """Readable text; quoted regions as `> ` lines unless `keep_quotes` (a forward's quote is its message).
 
     `mark_quotes`: a `MARK` before the lines of quotes that the markup declares.

@@ -36,7 +36,8 @@ _FEW_WORDS = 12
 _POINTS_BELOW = re.compile(
     r"\b(?:below|in-?line|in (?:red|blue|green)|unten|rot|blau|dessous|rouge|abajo|rojo|abaixo|vermelho|sotto|rosso"
     r"|onder|hieronder|onderstaande?|rood|nedan|nedenfor|rött|poniżej|níže|nižšie|alább|mai jos|aşağıda|ниже|нижче"
-    r"|f\.?y\.?i|zur info|(?:zur )?kenntnis|z\. ?k|s\. ?u|(?:pour|ter) info\w*|informaci\w+|conoscenza|wiadomości|vědomí)\b"
+    r"|f\.?y\.?i|zur info|(?:zur )?kenntnis|z\. ?k|s\. ?u|(?:pour|ter) info\w*|informaci\w+|conoscenza|wiadomości"
+    r"|vědomí)\b"
     r"|下記|以下|下面|아래|παρακάτω|أدناه|למטה",
     re.IGNORECASE,
 )

@@ -76,6 +76,6 @@ def _is_label(rest: str, *, contact: bool) -> bool:
 
 def _is_name(rest: str) -> bool:
     """Two to four capitalised words; one alone may be any word."""
-    words = _AFTER_NAME.split(rest.strip(" *_|\""), maxsplit=1)[0].split()
+    words = _AFTER_NAME.split(rest.strip(' *_|"'), maxsplit=1)[0].split()
     cased = [word for word in words if word.casefold() not in _PARTICLES]
     return 2 <= len(cased) <= 4 and all(word[0].isupper() and _NAME.fullmatch(word) for word in cased)

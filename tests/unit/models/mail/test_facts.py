@@ -91,7 +91,9 @@ def test_a_copy_to_oneself_is_no_loop() -> None:
     assert LOOP in parse_email(mail % (b"ann@example.com", b"Date: Mon, 3 Mar 2025 10:11:00 +0100")).facts
 
 
-@pytest.mark.parametrize("field", [b"Reply-To: Ann <ann@home.example>", b"Reply-To: help@shop.example, ann@home.example"])
+@pytest.mark.parametrize(
+    "field", [b"Reply-To: Ann <ann@home.example>", b"Reply-To: help@shop.example, ann@home.example"]
+)
 def test_a_contact_form_is_no_loop(field: bytes) -> None:
     """From and To are ours, Reply-To is the customer, who is to be answered."""
     ticket = parse_email(b"From: Shop <help@shop.example>\nTo: help@shop.example\n" + field + b"\nSubject: x\n\nhi")
