@@ -21,6 +21,7 @@ _WIDER = {
 _ENCODINGS = chardet.EncodingEra.MODERN_WEB
 _MAX_DAMAGE = 0.02
 _SAMPLE = 4_096
+_MAX_ESCAPES = 10_000
 _JIS = re.compile(rb"\x1b(\$[@B]|\([BJI]|\$\([DQ])")
 _META = re.compile(rb"<meta[^>]{1,200}charset\s{0,5}=\s{0,5}[\"']?\s{0,5}([\w:.-]{2,40})", re.IGNORECASE)
 
@@ -99,6 +100,8 @@ codecs.register_error("stray", _stray)
 
 def _with_vendor_signs(data: bytes) -> str | None:
     """ISO-2022-JP as Windows writes it (cp50221): with NEC's and IBM's signs, which Python has in cp932 only."""
+    if data.count(b"\x1b") > _MAX_ESCAPES:
+        return None
     pieces, charset = [], b"(B"
     for index, piece in enumerate(_JIS.split(data)):
         if index % 2:

@@ -218,7 +218,8 @@ FORWARDED = _longest_first(_words("forwarded"))
 DATE_LABELS = frozenset([
     "date", "datum", "fecha", "data", "dato", "dátum", "päivämäärä", "pvm", "päiväys", "дата", "датум", "ημερομηνία",
     "ημ/νία", "tarih", "日期", "时间", "日 期", "时 间", "日付", "日時", "날짜", "일시", "dags", "dagsetning",
-    "kuupäev", "datums", "dată", "التاريخ", "تاريخ", "תאריך", "दिनांक", "तारीख", "วันที่", "ngày", "tanggal", "tarikh", "vrijeme",
+    "kuupäev", "datums", "dată", "التاريخ", "تاريخ", "תאריך", "दिनांक", "तारीख", "วันที่", "ngày", "tanggal", "tarikh",
+    "vrijeme",
 ])  # fmt: skip
 LABELS: dict[str, Role] = {
     word: role
