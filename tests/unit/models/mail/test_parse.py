@@ -12,7 +12,7 @@ from models.cpu_budget import UNLIMITED
 from models.errors import MailError
 from models.mail.parse import MAX_ATTACHMENTS, MAX_MAIL_BYTES, parse_email
 from models.text.prepare import TextFlag, prepare
-from models.ticket import Attachment
+from models.ticket import Attachment, ForwardedFrom
 from tests.support.cost import CPU_SECONDS, cpu_seconds, read
 from tests.unit.models.mail.hostile_mails import HEAD, MAILS
 
@@ -284,3 +284,58 @@ def test_any_order_of_mail_lines_is_a_bounded_ticket(lines: list[bytes]) -> None
 def test_no_bytes_raise(raw: bytes) -> None:
     """Any bytes give a ticket."""
     prepare(parse_email(raw)).text.encode()
+
+
+MANY = b" ".join(b"word%d" % number for number in range(60))
+
+
+@pytest.mark.parametrize(
+    ("parts", "words", "absent"),
+    [
+        ([b"\r\nView this online: https://x.example", b"Content-Type: text/html\r\n\r\n<p>" + MANY + b"</p>"], ["word59", "online"], []),
+        ([b"\r\nword1 word2", b"Content-Type: text/html\r\n\r\n<p>" + MANY + b"</p>"], ["word59"], []),
+        ([b"Content-Type: text/html\r\n\r\n<p>" + MANY + b"</p>", b"\r\n___\r\nList footer"], ["word59", "List footer"], []),
+        ([b'Content-Type: text/plain; name=a.txt\r\nContent-Disposition: inline; filename="a.txt"\r\n\r\nIt is lost.'], ["It is lost."], []),
+        ([b"Content-Type: text/enriched\r\n\r\nIt <bold>is</bold>\r\nlost.<param>red</param>"], ["It is lost."], ["bold", "red"]),
+        ([b"Content-Type: text/markdown\r\n\r\nIt **is** lost."], ["**is** lost"], []),
+        ([b"Content-Type: application/xhtml+xml\r\n\r\n<html><p>It is lost.</p></html>"], ["It is lost."], ["html"]),
+        ([b"\r\nIt is lost.", b"Content-Type: text/vcard\r\n\r\nFN:Ann"], ["It is lost."], ["FN"]),
+    ],
+)  # fmt: skip
+def test_the_parts_with_words_are_read(parts: list[bytes], words: list[str], absent: list[str]) -> None:
+    """Also where they are named, of another type, or the HTML says more than the plain text."""
+    text = prepare(parse_email(mixed(*parts))).text
+    assert [each for each in words if each not in text] == []
+    assert [each for each in absent if each in text] == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "subject", "body"),
+    [
+        (b"Subject: my order\nis not\nhere\nFrom: a@b.example\n\nhi", "my order is not here", "hi"),
+        (b"From: a@b.example\nContent-Type: multipart/mixed;\nboundary=x\nSubject: y\n\n--x\n\nhi\n--x--", "y", "hi"),
+        (b"gateway says hello\nFrom: a@b.example\nSubject: y\n\nhi", "y", "hi"),
+        (b"one\ntwo\nReceived: by x\nSubject: y\n\nhi", "y", "hi"),
+        (b"Dear all\nthe order: lost\nplease help", "", "Dear all\nthe order: lost\nplease help"),
+    ],
+)
+def test_broken_heads_are_read_on(raw: bytes, subject: str, body: str) -> None:
+    """Lines that should be indented belong to the field above; junk before the first field is skipped."""
+    ticket = parse_email(raw)
+    assert (ticket.subject, ticket.body) == (subject, body)
+
+
+def test_a_message_forwarded_as_attachment_tells_its_sender() -> None:
+    """For rules and adapters: who wrote it, and under which subject."""
+    inner = b"Content-Type: message/rfc822\r\n\r\nFrom: Kim <kim@home.example>\r\nSubject: Lost\r\n\r\nMy parcel."
+    ticket = parse_email(mixed(b"\r\nPlease handle.", inner))
+    assert ticket.forwarded_from == ForwardedFrom("kim@home.example", "Lost")
+    assert prepare(ticket).forwarded_from == ForwardedFrom("kim@home.example", "Lost")
+
+
+def test_headers_say_that_a_mail_is_a_reply() -> None:
+    """Then Outlook's header block is history, whatever the subject."""
+    body = b"\r\nI want my money back, and soon.\r\n\r\nFrom: Shop\r\nSent: Monday, 3 March 2025 09:01\r\nTo: Ann\r\nSubject: x\r\n\r\nWhen?\r\n"
+    assert "When?" in prepare(parse_email(HEAD + body)).text
+    assert "When?" not in prepare(parse_email(HEAD + b"In-Reply-To: <1@shop.example>\r\n" + body)).text
+    assert "When?" not in prepare(parse_email(HEAD + b"References: <1@shop.example>\r\n" + body)).text
