@@ -17,7 +17,6 @@ MAX_TAGS = 12_000
 MAX_TEXT = 64_000
 MAX_REGIONS = 8
 MAX_TAG = 800
-MAX_MARKUP = 400_000
 
 _NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})")
 _WHITE = re.compile(r"\s+")
@@ -57,7 +56,6 @@ RULE = "-" * 32
 """Of hyphens: a line of underscores was typed, and may open a signature."""
 
 # These say early in a tag that the mail itself calls it a quote.
-_MAY_ANSWER = re.compile(r"<(?:blockquote|div)\b([^<>]{0,400})", re.IGNORECASE)
 _ANSWERS = re.compile(
     r"type=[\"']?cite|class=[\"'][^<>\"']{0,60}gmail_quote|" + "|".join(map(re.escape, _QUOTE_CONTAINERS))
 )
@@ -127,16 +125,6 @@ def html_to_text(html: str, *, keep_quotes: bool = False, mark_quotes: bool = Fa
     """
     text = _convert(html, budget, keep_quotes=keep_quotes, mark_quotes=mark_quotes, keep_hidden=False)
     return text or _convert(html, budget, keep_quotes=True, mark_quotes=False, keep_hidden=True)
-
-
-def answers_a_mail(html: str, budget: Budget = UNLIMITED) -> bool:
-    """Whether a mail client marked the message being answered, so that quotes in it are history."""
-    for tag in _MAY_ANSWER.finditer(html, 0, MAX_MARKUP):
-        budget.check()
-        source = _lower(tag[1])
-        if _has_any(_ANSWERING, source) and (found := _ANSWERS.search(source)) and found.start() <= _EARLY:
-            return True
-    return False
 
 
 def _has_any(words: tuple[str, ...], source: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.cpu_budget import UNLIMITED, Budget
-from models.text.html import MARK, answers_a_mail, html_to_text
+from models.text.html import MARK, html_to_text
 from models.text.normalise import clean, head_and_tail
 from models.text.quotes import visible_reply
 from models.text.signatures import DELIMITER, mark_delimiters
@@ -87,12 +87,11 @@ def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText
         source = html_to_text(source, keep_quotes=subject.forwarded, mark_quotes=True, budget=budget)
     whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
     whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
-    replied = _replied(ticket, subject, budget, is_html=is_html)
     reply = visible_reply(
         whole,
         subject=subject.text,
         forwarded=subject.forwarded,
-        replied=replied,
+        replied=_replied(ticket, subject),
         sender=ticket.sender,
         budget=budget,
     )
@@ -112,9 +111,9 @@ def _without_signs(text: str) -> str:
     return text.replace(MARK, "").replace(DELIMITER, "--").strip()
 
 
-def _replied(ticket: Ticket, subject: Subject, budget: Budget, *, is_html: bool) -> bool | None:
+def _replied(ticket: Ticket, subject: Subject) -> bool | None:
     """Whether the mail answers another; None where there is no subject to tell."""
-    if subject.replied or ticket.replied or (is_html and answers_a_mail(ticket.body[:MAX_HTML_CHARACTERS], budget)):
+    if subject.replied or ticket.replied:
         return True
     return False if subject.text or subject.forwarded else None
 

@@ -22,7 +22,6 @@ from models.ticket import ForwardedFrom
 
 QUOTE = re.compile(rf"{MARK}?\s{{0,3}}(?:[>＞»]|&gt;)")
 _ALL_QUOTES = re.compile(rf"^{MARK}?(?:\s{{0,3}}(?:[>＞»]|&gt;)){{1,9}} ?")
-_PYTHON = re.compile(r">>>(?: (?!>)|$)")
 _GROUPWISE = re.compile(r">>> ?[^>].{3,150}?\d{2}.{0,20}>>>$")  # ">>> Ann <a@b> 03.03.2020 13:11 >>>"
 _RULE = re.compile(r"[\s>]{0,3}[-_=*—–━]{5,}\s*$")
 _ANSWER_ABOVE = re.compile(r"##- .{8,150} -##$")  # Zendesk's "Please type your reply above this line"
@@ -183,7 +182,7 @@ class _Scan:
         first = next((index for index, line in enumerate(inner) if line), 0)
         if self._opens_forward(inner, first):
             return self._enter(position)
-        if not self._is_history(position, end, inner):
+        if not self._is_history(position, inner):
             return self._keep(position, end)
         self._close(before_quote=True)
         return end
@@ -194,15 +193,14 @@ class _Scan:
             return True
         return self.replied is not True and read_block(inner, first, after_rule=False) is not None
 
-    def _is_history(self, start: int, end: int, inner: Lines) -> bool:
-        lines = self.lines[start:end]
+    def _is_history(self, start: int, inner: Lines) -> bool:
         if self.expect_forward:
             return False
-        if lines[0].startswith(MARK):
+        if self.lines[start].startswith(MARK):
             return True
         if self.attributed:
             above = next((line for line in reversed(self.current) if line), "")
-            return not above.endswith((":", "：")) and not all(map(_PYTHON.match, lines))
+            return not above.endswith((":", "："))
         heads = enumerate(inner[:_LINES_WITH_SENDER])
         return any(
             line and attribution_end(inner, index, quoted=frozenset(), strict=True) is not None for index, line in heads
