@@ -23,6 +23,7 @@ _MAX_DAMAGE = 0.02
 _SAMPLE = 4_096
 _MAX_ESCAPES = 10_000
 _JIS = re.compile(rb"\x1b(\$[@B]|\([BJI]|\$\([DQ])")
+_PAIR = re.compile(rb"[\x21-\x7e]{2}")
 _META = re.compile(rb"<meta[^>]{1,200}charset\s{0,5}=\s{0,5}[\"']?\s{0,5}([\w:.-]{2,40})", re.IGNORECASE)
 
 chardet.detect("ü".encode("latin-1") * 9, encoding_era=_ENCODINGS)  # its tables load now: 0.6 s are no mail's fault
@@ -117,16 +118,14 @@ def _with_vendor_signs(data: bytes) -> str | None:
 
 
 def _shift(jis: bytes) -> bytes:
-    """Rows and cells of JIS X 0208, as Shift JIS counts them."""
-    shifted = bytearray()
-    for row, cell in zip(jis[::2], jis[1::2], strict=False):
-        if row < 0x21 or cell < 0x21:  # a line end: out of step, or the escape back was lost
-            shifted += bytes((row, cell))
-            continue
-        lead = (row + 1) // 2 + (0x70 if row < 0x5F else 0xB0)
-        trail = cell + (0x1F if cell < 0x60 else 0x20) if row % 2 else cell + 0x7E
-        shifted += bytes((lead, trail))
-    return bytes(shifted)
+    """Rows and cells of JIS X 0208, as Shift JIS counts them; other bytes, such as line ends, as they are."""
+    return _PAIR.sub(_shifted, jis)
+
+
+def _shifted(pair: re.Match[bytes]) -> bytes:
+    row, cell = pair[0]
+    lead = (row + 1) // 2 + (0x70 if row < 0x5F else 0xB0)
+    return bytes((lead, cell + (0x1F if cell < 0x60 else 0x20) if row % 2 else cell + 0x7E))
 
 
 def _is_text(text: str) -> bool:

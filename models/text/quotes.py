@@ -111,7 +111,7 @@ class _Scan:
 
     def _read_line(self, position: int) -> int:
         line = self.lines[position]
-        if not line:
+        if len(line) < 4:  # shorter than any marker
             return self._keep(position)
         if (end := forward_end(self.lines, position)) is not None:
             return self._enter(end)

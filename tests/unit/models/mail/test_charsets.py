@@ -36,6 +36,7 @@ DECLARED = [
         "Wir möchten eine Rückzahlung für die Bestellung – bitte",
     ),
     (None, "Größe".encode()[:-2], "Grö"),
+    ("iso-2022-jp", b"\x1b$BCmJ8\n" + b"\x1b(B" + b"hi \x1b$B-!\x1b(B", "注文\nhi ①"),
 ]
 
 
