@@ -70,7 +70,8 @@ def _is_label(rest: str, *, contact: bool) -> bool:
         return contact
     words = [word for word in rest.split() if word.strip(".:,|").casefold() not in _PARTICLES]
     lower = sum(word[0].islower() for word in words)
-    says = rest.endswith((".", "!", "?", "。", "！", "…")) and len(words) > 3
+    stop = rest.endswith(".") and len(words) > 3 and len(words[-1]) > 5  # "Inc." and "Ltd." end no sentence
+    says = stop or rest.endswith(("!", "?", "。", "！", "…"))
     return len(words) <= 9 and 2 * lower < max(len(words), 1) and not says and not any(map(str.isdigit, rest))
 
 

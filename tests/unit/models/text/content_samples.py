@@ -90,6 +90,11 @@ _DISCLAIMER_DE = "Diese E-Mail enthält vertrauliche Informationen. Wenn Sie nic
 
 SIGNATURES = (
     Sample("delimiter", "It is broken.\n\n-- \nAnn Lee\nHead of Sales\nAcme Ltd", "It is broken."),
+    Sample(
+        "company",
+        "It is broken.\n\n-- \nJordan Lee\nOffice Manager | Acme Inc.\njordan.lee@acme.example",
+        "It is broken.",
+    ),
     Sample("contacts", "It is broken.\n\n--\nAnn Lee\n+49 30 1234567\nhttps://acme.example", "It is broken."),
     Sample(
         "motto_kept",
