@@ -13,10 +13,10 @@ from models.mail.body import Message, message_of, says_little, with_inner
 from models.mail.facts import CALENDAR_REPLY, FACT_FIELDS, mail_facts
 from models.mail.headers import Headers, addresses, decode_words, header, split_head, values
 from models.mail.mime import Part, leaves, media_type
-from models.mail.sealed import SEALED, SMIME, open_signed
+from models.mail.sealed import PROTECTED, SEALED, SMIME, open_signed
 from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 
-__all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "mail_facts", "parse_email"]
+__all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email"]
 
 MAX_MAIL_BYTES = 1_000_000
 """A larger mail is refused before parsing. Attachments count: the gateway should strip them, they are never read."""
@@ -27,6 +27,7 @@ MAX_MESSAGES_DEEP = 3
 
 _FROM_FIELDS = ("from", "sender", "reply-to", "return-path")
 _TO_FIELDS = ("to", "cc")
+REPLY_FIELDS = ("in-reply-to", "references")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification", "message/feedback-report"})
 _PGP = "-----BEGIN PGP MESSAGE-----"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+")
@@ -74,7 +75,7 @@ def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
         recipients=recipients,
         facts=facts,
         attachments=_attachments(parts),
-        replied=any(header(headers, name).strip() for name in ("in-reply-to", "references")),
+        replied=any(header(headers, name).strip() for name in REPLY_FIELDS),
         forwarded_from=ForwardedFrom(inner.sender, inner.subject) if inner is not None else None,
     )
 
@@ -117,7 +118,8 @@ def _is_unread(headers: Headers, parts: Sequence[Part], text: str, sure: bool) -
         return True
     encrypted = media_type(header(headers, "content-type")) == "multipart/encrypted"
     sealed = any(part.content_type in SEALED or part.filename.lower() == "winmail.dat" for part in parts)
-    return encrypted or (sealed and not text.strip())
+    protected = any(part.content_type == PROTECTED for part in parts)
+    return encrypted or protected or (sealed and not text.strip())
 
 
 def _inner(parts: Sequence[Part], message: Message, messages_left: int, budget: Budget) -> Ticket | None:

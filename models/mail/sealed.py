@@ -7,6 +7,8 @@ from models.mail.mime import Part
 SMIME = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 SEALED = SMIME | {"application/pgp-encrypted", "application/ms-tnef", "application/vnd.ms-tnef"}
 """Containers that may hold the whole message: encrypted, or Outlook's own (winmail.dat)."""
+PROTECTED = "application/x-microsoft-rpmsg-message"
+"""Always the whole message: the text beside it only says so."""
 
 _MAX_STREAMED = 20_000
 """Bytes in BER's indefinite form: the library needs up to 2.5 ms for each 1,000."""

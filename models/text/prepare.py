@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.cpu_budget import UNLIMITED, Budget
+from models.text.attribution import first_address
 from models.text.html import MARK, html_to_text
 from models.text.normalise import clean, head_and_tail
 from models.text.quotes import visible_reply
@@ -92,7 +93,7 @@ def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText
         subject=subject.text,
         forwarded=subject.forwarded,
         replied=_replied(ticket, subject),
-        sender=ticket.sender,
+        sender=first_address(ticket.sender),
         budget=budget,
     )
     text, whole = _without_signs(reply.text), _without_signs(whole)

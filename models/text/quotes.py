@@ -150,6 +150,8 @@ class _Scan:
         if below in self.quote_lines:
             if self.expect_forward or (self.replied is False and self._is_own(text, end)):
                 return self._keep(start, self._end_of_quote(below))
+            if self._says_below():
+                return self._enter(end)
             self.attributed = True
             self._close(before_quote=True)
             return self._end_of_quote(below)
@@ -184,6 +186,8 @@ class _Scan:
             return self._enter(position)
         if not self._is_history(position, inner):
             return self._keep(position, end)
+        if self._says_below():
+            return self._enter(position)
         self._close(before_quote=True)
         return end
 
@@ -242,15 +246,19 @@ class _Scan:
 
     def _points_below(self) -> bool:
         """Whether the text above is no message: nothing, a greeting, or words that point at what is below."""
-        if self.quoted:
-            return False
-        above = [line for line in chain(self.segments[:2], islice(self.current, 9)) if line]
-        text = " ".join(above)
-        if len(text.split(None, _FEW_WORDS)) > _FEW_WORDS:
-            return False
-        if not above or (len(above) == 1 and text.endswith((",", ":", "，", "：", "،"))):
-            return True
-        return _POINTS_BELOW.search(text) is not None
+        above = self._above()
+        greets = (
+            len(above) == 1 and above[0].endswith((",", ":", "，", "：", "،")) and len(above[0].split()) <= _FEW_WORDS
+        )
+        return not self.quoted and (not above or greets or self._says_below())
+
+    def _says_below(self) -> bool:
+        text = " ".join(self._above())
+        return not self.quoted and len(text.split()) <= _FEW_WORDS and _POINTS_BELOW.search(text) is not None
+
+    def _above(self) -> list[str]:
+        """Enough of what was kept so far to tell whether it is more than a few words."""
+        return [line[:500] for line in chain(self.segments[:2], islice(self.current, 2 * _FEW_WORDS)) if line]
 
     def _close(self, *, before_quote: bool = False) -> None:
         while self.current and (not self.current[-1] or _DECORATION.match(self.current[-1])):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from starlette.requests import Request
 
-from models.mail.parse import mail_facts
+from models.mail.parse import REPLY_FIELDS, mail_facts
 from models.ticket import MailFact, Ticket
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
@@ -64,6 +64,7 @@ def ticket_of(request: RouteRequest) -> Ticket:
         sender=sender,
         recipients=recipients,
         facts=_facts(request.headers, sender, recipients),
+        replied=any(name.strip().lower() in REPLY_FIELDS and value for name, value in (request.headers or {}).items()),
     )
 
 

@@ -101,6 +101,8 @@ UNREADABLE = {
     "winmail.dat": ANN
     + "Subject: Login\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n \n--b\nContent-Type: application/ms-tnef; name=winmail.dat\nContent-Transfer-Encoding: base64\n\neJ8+Ig==\n--b--\n",
     "winmail.dat, undeclared": f"{ANN}Subject: Login\nContent-Type: application/octet-stream; name=winmail.dat\nContent-Transfer-Encoding: base64\n\neJ8+Ig==",
+    "rights management": ANN
+    + "Subject: Login\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nAnn sent a protected message.\n--b\nContent-Type: application/x-microsoft-rpmsg-message; name=message.rpmsg\n\nx\n--b--\n",
     "damaged signature": f"{ANN}Subject: Login\nContent-Type: application/x-pkcs7-mime; smime-type=signed-data\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHAqCA",
 }
 SCORINGS = [FieldScoring(Field("department", 0, ("a", "b")), 1.0, (Threshold(0.5, 0.3, False),) * 2)]

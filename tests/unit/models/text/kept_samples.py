@@ -489,6 +489,19 @@ REPLIES = (
         ("Payment declined", "Why?"),
         html=True,
     ),
+    Kept(
+        "answers inside quotes",
+        "Re: Order",
+        "Hi, see my answers below, in red.\n\nOn Wed, 14 Nov 2018 at 08:14, Shop <support@shop.example> wrote:\n> Which order?\n> Order 77, I want my money back",
+        ("answers below", "money back"),
+    ),
+    Kept(
+        "answers inside a quote, HTML",
+        "AW: Bestellung",
+        '<p>Meine Antworten unten in rot:</p><blockquote type="cite">Welche Bestellung? <font color="red">Nummer 77, ich will mein Geld zurück</font></blockquote>',
+        ("Geld zurück",),
+        html=True,
+    ),
 )
 
 MARKUP = (
