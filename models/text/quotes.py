@@ -63,6 +63,7 @@ def visible_reply(
     forwarded: bool = False,
     replied: bool | None = None,
     sender: str = "",
+    answers: frozenset[str] = frozenset(),
     budget: Budget = UNLIMITED,
 ) -> Reply:
     """
@@ -72,10 +73,12 @@ def visible_reply(
         forwarded: the subject says that this is a forward.
         replied: subject or headers say that this is a reply; None if there is neither, as in chats and forms.
         sender: the address that the mail comes from: a message of theirs that is quoted may be their own complaint.
+        answers: where headers alone say that it is a reply, whom it goes to: Outlook sets them on forwards too, but
+            those quote somebody else.
         budget: of CPU.
     """
     lines = [line.strip() for line in text.split("\n")]
-    scan = _Scan(lines, subject, forwarded, False if forwarded else replied, sender.casefold(), budget)
+    scan = _Scan(lines, subject, forwarded, False if forwarded else replied, sender.casefold(), answers, budget)
     scan.run()
     return Reply("\n\n".join(scan.segments), scan.quoted, scan.signed, scan.inside, scan.forwarded_from)
 
@@ -87,6 +90,7 @@ class _Scan:
     expect_forward: bool
     replied: bool | None
     sender: str
+    answers: frozenset[str]
     budget: Budget
     segments: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
@@ -133,13 +137,16 @@ class _Scan:
 
     def _read_header(self, start: int, end: int, block: Block | None) -> int:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
-        if self.inside or self.expect_forward or self._points_below():
+        if self.inside or self.expect_forward or self._points_below() or (block and self._is_third_party(block)):
             return self._enter(start, block) if block else self._keep(start)
         if self.replied is False:
             if block and has_address(block.sender):
                 self._tell_sender(block)
             return self._keep(start, end)
         return self._drop_rest()
+
+    def _is_third_party(self, block: Block) -> bool:
+        return bool(self.answers) and has_address(block.sender) and first_address(block.sender) not in self.answers
 
     def _attribution(self, position: int) -> int | None:
         return attribution_end(self.lines, position, quoted=self.quote_lines, strict=self.replied is False)

@@ -339,3 +339,12 @@ def test_headers_say_that_a_mail_is_a_reply() -> None:
     assert "When?" in prepare(parse_email(HEAD + body)).text
     assert "When?" not in prepare(parse_email(HEAD + b"In-Reply-To: <1@shop.example>\r\n" + body)).text
     assert "When?" not in prepare(parse_email(HEAD + b"References: <1@shop.example>\r\n" + body)).text
+
+
+@pytest.mark.parametrize(("quoted", "stays"), [(b"Kim <kim@home.example>", True), (b"Help <help@shop.example>", False)])
+def test_a_forward_with_the_headers_of_a_reply_is_a_forward(quoted: bytes, stays: bool) -> None:
+    """Outlook sets `In-Reply-To` on both; whoever is quoted is answered in the one and not in the other."""
+    body = b"\r\nNot for us, I think it is yours.\r\n\r\nFrom: %s\r\nSent: Monday, 3 March 2025 09:01\r\nTo: Ann\r\nSubject: x\r\n\r\nMy money.\r\n"
+    prepared = prepare(parse_email(HEAD + b"In-Reply-To: <1@shop.example>\r\n" + body % quoted))
+    assert ("My money." in prepared.text) is stays
+    assert (prepared.forwarded_from is not None) is stays
