@@ -35,6 +35,8 @@ class Block:
     end: int
     sender: str
     subject: str
+    whole: bool
+    """From, date, To and Subject: forms have no To."""
 
 
 def read_block(lines: Sequence[str], start: int, *, after_rule: bool, expected: bool = False) -> Block | None:
@@ -56,7 +58,8 @@ def read_block(lines: Sequence[str], start: int, *, after_rule: bool, expected: 
             return None  # a form: its message stands in the next field
     elif not (after_rule and _by_shape(fields)):
         return None
-    return Block(end, _value(fields, Role.FROM), _value(fields, Role.SUBJECT))
+    whole = len({field.role for field in fields if field.role}) == len(Role)
+    return Block(end, _value(fields, Role.FROM), _value(fields, Role.SUBJECT), whole)
 
 
 def _value(fields: Sequence["_Field"], role: Role) -> str:

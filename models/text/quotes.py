@@ -139,7 +139,10 @@ class _Scan:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
         if self.inside or self.expect_forward or self._points_below() or (block and self._is_third_party(block)):
             return self._enter(start, block) if block else self._keep(start)
-        if self.replied is False:
+        may_be_form = (
+            self.replied is None and block is not None and not block.whole and not _RULE.match(self.lines[start])
+        )
+        if self.replied is False or may_be_form:
             if block and has_address(block.sender):
                 self._tell_sender(block)
             return self._keep(start, end)
@@ -155,7 +158,8 @@ class _Scan:
         text = " ".join(self.lines[start:end])
         below = _skip_blank(self.lines, end)
         if below in self.quote_lines:
-            if self.expect_forward or (self.replied is False and self._is_own(text, end)):
+            own = self.replied is False and self._is_own(text, end)
+            if self.expect_forward or own or self._is_introduced():
                 return self._keep(start, self._end_of_quote(below))
             if self._says_below():
                 return self._enter(end)
@@ -171,6 +175,10 @@ class _Scan:
         if has_address(attribution):
             return True
         return has_date_and_time(attribution) and not self._is_transcript(end)
+
+    def _is_introduced(self) -> bool:
+        """Whether the writer's own last line ends in a colon: what follows is then part of what they say."""
+        return next((line for line in reversed(self.current) if line), "").endswith((":", "："))
 
     def _is_own(self, attribution: str, end: int) -> bool:
         """In a mail that answers nothing: the writer's own earlier mail, or a transcript."""
@@ -210,8 +218,7 @@ class _Scan:
         if self.lines[start].startswith(MARK):
             return True
         if self.attributed:
-            above = next((line for line in reversed(self.current) if line), "")
-            return not above.endswith((":", "："))
+            return not self._is_introduced()
         heads = enumerate(inner[:_LINES_WITH_SENDER])
         return any(
             line and attribution_end(inner, index, quoted=frozenset(), strict=True) is not None for index, line in heads

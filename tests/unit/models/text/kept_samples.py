@@ -423,6 +423,18 @@ FORMS = (
         "See what the log says of the crash:\n2025-03-03 10:11:05 worker wrote:\nERROR 42\n2025-03-03 10:11:06 worker wrote:\nERROR 43",
         ("ERROR 42", "ERROR 43"),
     ),
+    Kept(
+        "a promise quoted",
+        "Complaint",
+        "Your agent promised:\n\nOn 3 March 2025 at 10:11, Shop <help@shop.example> wrote:\n> You will get a refund of 50 EUR.\n\nNothing came.",
+        ("refund of 50 EUR", "Nothing came"),
+    ),
+    Kept(
+        "contact form without a subject",
+        "",
+        "Enquiry of 3 March from the website\n\nFrom: Pat <pat@home.example>\nDate: 2025-03-03 10:11\nSubject: Refund\n\nI want my money back",
+        ("money back",),
+    ),
 )
 
 REPLIES = (
