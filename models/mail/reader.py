@@ -41,6 +41,11 @@ class MailReader:
         self._guesses = False
         self._parts = self._dashed = 0
 
+    @property
+    def held(self) -> int:
+        """Bytes in memory: at most `MAX_MAIL_BYTES`, a head and what `feed` was last given."""
+        return MAX_MAIL_BYTES - self._room + len(self._buffer)
+
     def feed(self, data: bytes) -> None:
         """
         Raises:
@@ -50,6 +55,8 @@ class MailReader:
         if self._size > self._max_bytes:
             raise MailError(f"the e-mail has over {self._max_bytes:,} bytes, which is the most that is accepted")
         self._buffer += data
+        if self._size == len(data) and data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            self._in_head, self._part_room = False, self._room  # UTF-16: taken as it comes
         while self._parts <= MAX_PARTS and self._dashed <= MAX_DASHED_LINES and self._room > 0:
             if not (self._read_head() if self._in_head else self._read_body()):
                 return
@@ -113,7 +120,8 @@ class MailReader:
                 closing = bytes(self._buffer[dashes + 3 : end]).rstrip() not in self._boundaries
                 self._give(dashes)
                 self._keep(self._take(end - dashes + (not closing)), self._room)
-                self._in_head, self._part_room = not closing, 0
+                # Behind the last boundary there is nothing, or what a broken mail has to say.
+                self._in_head, self._part_room = not closing, MAX_TEXT_BYTES if closing else 0
                 return True
         self._give(max(0, len(self._buffer) - 2))
         return False

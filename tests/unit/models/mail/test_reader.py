@@ -24,6 +24,7 @@ def kept(raw: bytes, size: int) -> bytes:
     reader = MailReader(LIMIT)
     for piece in pieces(raw, size):
         reader.feed(piece)
+        assert reader.held <= MAX_MAIL_BYTES + 64_000 + size
     return reader.kept()
 
 
