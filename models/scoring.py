@@ -38,6 +38,8 @@ class Reason(StrEnum):
     AUTOMATIC_MAIL = "automatic_mail"
     BOUNCE = "bounce"
     LOOP = "loop"
+    SPAM = "spam"
+    UNREADABLE = "unreadable"
     INVALID_SCORES = "invalid_scores"
     OUT_OF_SCOPE = "out_of_scope"
     TOO_COMPLEX = "too_complex"
@@ -154,8 +156,12 @@ def _refusal(ticket: Ticket, text: str) -> Reason | None:
         return Reason.LOOP
     if MailFact.AUTOMATIC in ticket.facts:
         return Reason.AUTOMATIC_MAIL
+    if MailFact.SPAM in ticket.facts:
+        return Reason.SPAM
     if ticket.unread:
         return Reason.TOO_COMPLEX
+    if MailFact.UNREADABLE in ticket.facts:
+        return Reason.UNREADABLE
     return None if text else Reason.EMPTY
 
 

@@ -18,9 +18,13 @@ class MailFact(StrEnum):
     VACATION = "vacation"
     """An out-of-office reply; always together with AUTOMATIC."""
     BOUNCE = "bounce"
-    """A delivery report."""
+    """A report on the delivery of a mail."""
     LOOP = "loop"
-    """Our own mail come back: `X-Loop`, or the sender is one of the recipients."""
+    """Our own mail come back: `X-Loop`, or the sender is the only recipient and nobody else is to be answered."""
+    SPAM = "spam"
+    """A spam filter before us says so. Its headers can be forged, but only into a person's hands."""
+    UNREADABLE = "unreadable"
+    """Its words could not be read: encrypted, a container nobody opens here, or in no known charset."""
     LIST = "list"
     """Sent through a mailing list or in bulk. A flag only: bulk is not spam."""
 
@@ -31,6 +35,14 @@ class Attachment:
 
     name: str
     content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardedFrom:
+    """Who wrote the message inside a forward, as far as its header tells: an address, else a name; and its subject."""
+
+    sender: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,5 +57,9 @@ class Ticket:
     recipients: tuple[str, ...] = ()
     facts: frozenset[MailFact] = field(default_factory=frozenset)
     attachments: tuple[Attachment, ...] = ()
+    replied: bool = False
+    """`In-Reply-To` or `References` says that it answers a mail."""
+    forwarded_from: ForwardedFrom | None = None
+    """Of a message forwarded as attachment; of one in the text, `PreparedText` tells."""
     unread: bool = False
     """It took more than its `Budget` to read, so nothing is known of its words."""

@@ -129,7 +129,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     """Create the service. `bundle`: an open bundle; None: `App.start` opens the bundle of the settings."""
     metrics, cpu_pool, lifecycle, bodies = Metrics(CollectorRegistry()), CpuPool(), Lifecycle(), BodyReader()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
-    router = Router(metrics, telemetry, cpu_pool)
+    router = Router(metrics, telemetry, cpu_pool, trust_spam_headers=settings.trust_spam_headers)
     reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
     api = Api(router, metrics, telemetry, cpu_pool, bodies, access, settings)

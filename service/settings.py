@@ -108,6 +108,13 @@ class Settings(BaseSettings):
     max_batch_tickets: Count = 256
     """Most tickets in one `/v1/route/batch`; a larger batch would exceed its timeout on a small machine."""
 
+    trust_spam_headers: bool = True
+    """`X-Spam-Flag: YES` and `X-Spam-Status: Yes` send a mail to people. Switch it off if your own filter does not set
+    them: then they come from senders and other filters, and anyone can have their mail read by people."""
+
+    max_mail_bytes: Count = 25_000_000
+    """Largest raw mail, as mail servers have it. Most of it is attachments, which are skipped as they arrive."""
+
     request_timeout_seconds: Seconds = 10.0
     """Longest time to receive a request's body (408) and to wait in the queue (504), together; also the upper limit of
     a client's `X-Request-Timeout`."""

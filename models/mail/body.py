@@ -1,11 +1,11 @@
 """Chooses the text of a mail among its parts, and joins it with a message that was forwarded as attachment.
 
-Plain text where it is the message, HTML otherwise: programs put "your client cannot show HTML" into the plain part.
-Used by `email` alone.
+Plain text where it is the message, HTML where the plain part is short and the HTML says more. Used by `parse` alone.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from models.cpu_budget import Budget
@@ -14,68 +14,67 @@ from models.text.html import html_to_text
 from models.ticket import ContentType, Ticket
 
 MAX_TEXT_PARTS = 16
-FEW_WORDS = 12
-PLACEHOLDER_WORDS = 60
-POINTER_WORDS = 100
+FEW_WORDS = 100
+"""A longer plain text is the message; a shorter one may stand in for the HTML, or be a forwarder's "please handle"."""
 MAX_PEEK = 60_000
 """Characters of HTML that are read to compare."""
 
 FORWARD_LINE = "---------- Forwarded message ---------"
 _WORD = re.compile(r"\w{2,}")
-# "Your mail client does not support HTML", "Diese Nachricht ist im HTML-Format", "view this message in a browser".
-_SPEAKS_OF_HTML = re.compile(
-    r"\bhtml\b.{0,60}(?:support|view|client|display|read|format|darstell|anzeig|affich|muestr|visualizz|weergev)"
-    r"|(?:support|view|client|display|unterstütz|anzeig|affich|soport|suport|ondersteun|format).{0,60}\bhtml\b"
-    r"|(?:view|see|open|read|display).{1,40}(?:in|with) (?:a|your|the) (?:web )?browser"
-    r"|im (?:web)?browser|dans (?:un|votre) navigateur|en (?:el|su|tu) navegador|no (?:seu )?navegador|nel browser"
-    r"|not (?:support|display).{0,60}(?:format|message|e-?mail)",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
-def message_text(parts: Sequence[Part], budget: Budget) -> tuple[str, ContentType]:
-    """The text parts that are the message: plain text, or HTML where the plain text stands in for it."""
-    plain = "\n\n".join(_texts(parts, "text/plain", budget))
-    rich = "\n<hr>\n".join(_texts(parts, "text/html", budget))
-    if not rich or not _stands_in(plain, rich, budget):
-        return (plain, "text/plain") if plain or not rich else (rich, "text/html")
-    if _is_placeholder(plain):
-        return rich, "text/html"
-    return f"<p>{escape(plain.strip())}</p>\n{rich}", "text/html"  # few words, but perhaps the customer's
+@dataclass(frozen=True, slots=True)
+class Message:
+    text: str
+    content_type: ContentType
+    sure: bool = True
+    """Whether all of it could be decoded."""
 
 
-def says_little(text: str, content_type: ContentType, budget: Budget) -> bool:
+def message_of(parts: Sequence[Part], budget: Budget) -> Message:
+    """The text parts that are the message: plain text, HTML where that says more, both where each has its own words."""
+    plain_parts = [part for part in parts if part.kind == "plain"]
+    plain_parts = [part for part in plain_parts if part.content_type == "text/plain"] or plain_parts
+    plain, plain_sure = _joined(plain_parts, "\n\n", budget)
+    rich, rich_sure = _joined([part for part in parts if part.kind == "html"], "\n<hr>\n", budget)
+    words = _words(plain, "text/plain", budget)
+    if not rich or len(words) > FEW_WORDS:
+        return Message(plain, "text/plain", plain_sure)
+    if not words:
+        return Message(rich, "text/html", rich_sure)
+    others = _words(rich, "text/html", budget)
+    shared, own = set(words) & set(others), set(words)
+    contained = 4 * len(shared) >= 3 * len(own)
+    if len(others) > 2 * len(words) or (4 * len(shared) <= len(own) and others):
+        both = rich if contained else f"<p>{_as_lines(plain)}</p>\n{rich}"
+        return Message(both, "text/html", plain_sure and rich_sure)
+    return Message(plain, "text/plain", plain_sure)
+
+
+def says_little(message: Message, budget: Budget) -> bool:
     """Whether the words may be a forwarder's: "please handle", with or without a signature."""
-    return len(_words(text, content_type, budget)) <= POINTER_WORDS
+    return len(_words(message.text, message.content_type, budget)) <= FEW_WORDS
 
 
-def with_inner(message: tuple[str, ContentType], inner: Ticket, budget: Budget) -> str:
+def with_inner(message: Message, inner: Ticket, budget: Budget) -> str:
     """The words above and the message inside, as a client would write a forward."""
-    above = _as_text(*message, budget)
+    above = _as_text(message.text, message.content_type, budget)
     return "\n\n".join((above, FORWARD_LINE, inner.subject, _as_text(inner.body, inner.content_type, budget)))
 
 
-def _texts(parts: Sequence[Part], kind: str, budget: Budget) -> list[str]:
-    read = [part for part in parts if part.content_type == kind and not part.is_attachment][:MAX_TEXT_PARTS]
-    return list(filter(str.strip, (_text(part, budget) for part in read)))
+def _joined(parts: Sequence[Part], between: str, budget: Budget) -> tuple[str, bool]:
+    texts, all_sure = [], True
+    for part in parts[:MAX_TEXT_PARTS]:
+        budget.check_now()
+        text, sure = part.text()
+        all_sure &= sure
+        if text.strip():
+            texts.append(text)
+    return between.join(texts), all_sure
 
 
-def _text(part: Part, budget: Budget) -> str:
-    budget.check_now()
-    return part.text()
-
-
-def _stands_in(plain: str, rich: str, budget: Budget) -> bool:
-    """Whether the plain text is short and the HTML says something else, and more."""
-    words = _words(plain, "text/plain", budget)
-    if not words or len(words) > PLACEHOLDER_WORDS or not (len(words) <= FEW_WORDS or _is_placeholder(plain)):
-        return not words
-    other = _words(rich, "text/html", budget)
-    return bool(other) and 4 * len(set(words) & set(other)) <= len(set(words))
-
-
-def _is_placeholder(plain: str) -> bool:
-    return not plain.strip() or _SPEAKS_OF_HTML.search(plain[:1000]) is not None
+def _as_lines(plain: str) -> str:
+    return escape(plain.strip()).replace("\n", "<br>\n")
 
 
 def _words(text: str, content_type: ContentType, budget: Budget) -> list[str]:

@@ -16,6 +16,8 @@ from models.mail.charsets import decode
 MAX_HEADER_BYTES = 64_000
 MAX_HEADER_LINES = 2_000
 MAX_FIELD_BYTES = 8_000
+MAX_JUNK = 10
+"""Lines in a row that are no fields, among fields: a value that was broken without an indent."""
 MAX_SAME = 50
 """Fields of one name that are read; real mails have one, or some dozens of `Received`."""
 MAX_PARAMETERS = 50
@@ -26,6 +28,11 @@ Headers = tuple[tuple[str, bytes], ...]
 
 _FIELD = re.compile(rb"([!-9;-~]{1,80})[ \t]*:(.*)", re.DOTALL)
 _MIME_FIELD = re.compile(rb"(?:mime-version|content-type|content-transfer-encoding|message-id)[ \t]*:", re.IGNORECASE)
+_MAIL_FIELD = re.compile(
+    rb"(?:from|to|cc|subject|date|mime-version|content-type|content-transfer-encoding|message-id|received|return-path"
+    rb"|reply-to|references|in-reply-to|delivered-to|x-[\w-]{2,40})[ \t]*:",
+    re.IGNORECASE,
+)
 _PARAMETER = re.compile(r";\s*([\w.*%-]{1,60})\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)")
 _WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?\n]{0,1000})\?=")
 _WORDS = re.compile(rf"(?:{_WORD.pattern.replace('(', '(?:').replace('(?:?:', '(?:')})+")
@@ -51,8 +58,11 @@ def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, 
         # A blank line may only have broken the head: the fields that make a body readable come after it.
         if not line.strip() and (not fields or typed or _MIME_FIELD.match(raw[end + 1 : end + 40]) is None):
             return _read_fields(fields), raw[end + 1 :]
-        if not _take(line, fields) and not _resumes(raw, end, fields):
-            return _read_fields(fields), raw[position:]
+        if not _take(line, fields):
+            if not _resumes(raw, end, fields):
+                return _read_fields(fields), raw[position:]
+            if fields:
+                _continue(fields, line)
         typed |= line[:12].lower() == b"content-type"
         position = end + 1
     return _read_fields(fields), _past_head(raw, position)
@@ -67,8 +77,7 @@ def _past_head(raw: bytes, position: int) -> bytes:
 def _take(line: bytes, fields: list[bytes]) -> bool:
     """Adds a header line; False if it is none. Mailbox separators ("From ann …") are swallowed."""
     if fields and (not line.strip() or line[:1] in b" \t"):
-        if len(fields[-1]) < MAX_FIELD_BYTES:  # else every line of a long field would copy all of it
-            fields[-1] = (fields[-1] + b" " + line.strip()[:MAX_FIELD_BYTES])[:MAX_FIELD_BYTES]
+        _continue(fields, line)
         return True
     if _FIELD.match(line[:200]):
         fields.append(line[:MAX_FIELD_BYTES])
@@ -76,9 +85,24 @@ def _take(line: bytes, fields: list[bytes]) -> bool:
     return line.startswith((b"From ", b">From "))
 
 
+def _continue(fields: list[bytes], line: bytes) -> None:
+    if len(fields[-1]) < MAX_FIELD_BYTES:  # else every line of a long field would copy all of it
+        fields[-1] = (fields[-1] + b" " + line.strip()[:MAX_FIELD_BYTES])[:MAX_FIELD_BYTES]
+
+
 def _resumes(raw: bytes, end: int, fields: list[bytes]) -> bool:
-    """Whether a broken line is followed by a field again: then it alone is skipped."""
-    return bool(fields) and _FIELD.match(raw[end + 1 : end + 200]) is not None
+    """Whether fields go on behind a line that is none: the next line, or within a few one that every mail has."""
+    if fields and _FIELD.match(raw[end + 1 : end + 200]) is not None:
+        return True
+    for _ in range(MAX_JUNK):
+        start = end + 1
+        end = raw.find(b"\n", start)
+        line = raw[start : end if end >= 0 else len(raw)][:200]
+        if end < 0 or not line.strip():
+            return False
+        if _MAIL_FIELD.match(line):
+            return True
+    return False
 
 
 def _read_fields(fields: list[bytes]) -> Headers:

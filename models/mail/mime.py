@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Literal
 
 from models.cpu_budget import UNLIMITED, Budget
-from models.mail.charsets import decode
+from models.mail.charsets import declared_in_html, decode_surely
 from models.mail.headers import Headers, decode_base64, decode_words, header, parameters, split_head
 
 MAX_DEPTH = 10
@@ -26,6 +27,15 @@ MAX_BOUNDARY = 200
 """RFC 2046 allows 70."""
 MAX_FILENAME = 1_000
 """Characters of a file name as it is encoded, of which each can take a dozen."""
+
+_TEXT = ("text/", "application/xhtml+xml")
+_NOT_WORDS = frozenset({
+    "text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/rfc822-headers", "text/css", "text/csv",
+    "text/xml", "text/x-amp-html", "text/javascript",
+})  # fmt: skip
+_ENRICHED = frozenset({"text/enriched", "text/richtext"})
+_ENRICHED_PARAMETER = re.compile(r"<param>[^<]{0,1000}</param>", re.IGNORECASE)
+_ENRICHED_TAG = re.compile(r"</?[A-Za-z-]{1,60}>")
 
 # Both begin with bytes that are the same for every match, so that all others are passed over at once.
 _ANY_BOUNDARY = re.compile(rb"\n--([^\s-][^\n]{0,200}|-{2,}[^\s-][^\n]{0,200})(?=\n|\Z)")
@@ -46,8 +56,21 @@ class Part:
     def decoded(self) -> bytes:
         return _decoded(self.body[:MAX_TEXT_BYTES], self.encoding)
 
-    def text(self) -> str:
-        return decode(self.decoded(), self.parameters.get("charset"))
+    @property
+    def kind(self) -> Literal["plain", "html"] | None:
+        """What kind of words it holds; None if they are not for reading, or attached."""
+        if self.is_attachment or not self.content_type.startswith(_TEXT):
+            return None
+        if self.content_type.endswith(("/html", "/xhtml+xml", "/x-html")):
+            return "html"
+        return None if self.content_type in _NOT_WORDS else "plain"
+
+    def text(self) -> tuple[str, bool]:
+        """The text, and whether its charset is sure."""
+        data = self.decoded()
+        charset = self.parameters.get("charset") or (declared_in_html(data) if self.kind == "html" else None)
+        text, sure = decode_surely(data, charset)
+        return (_plain_of_enriched(text) if self.content_type in _ENRICHED else text), sure
 
 
 @dataclass(slots=True)
@@ -67,7 +90,7 @@ class _Walk:
             child_default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             self.into(*split_head(child, MAX_PART_LINES), depth + 1, child_default)
         if not children:
-            self.parts.append(_leaf(headers, _leaf_type(kind, depth), declared, body))
+            self.parts.append(leaf_of(headers, _leaf_type(kind, depth), declared, body))
 
     def _children(self, kind: str, declared: dict[str, str], body: bytes) -> list[bytes]:
         if not kind.startswith("multipart/") or self.multiparts >= MAX_MULTIPARTS:
@@ -89,11 +112,12 @@ def media_type(value: str) -> str:
     return kind if re.fullmatch(r"[\w.+-]+/[\w.+*-]+", kind) else ""
 
 
-def _leaf(headers: Headers, kind: str, declared: dict[str, str], body: bytes) -> Part:
+def leaf_of(headers: Headers, kind: str, declared: dict[str, str], body: bytes) -> Part:
     value = header(headers, "content-disposition")
     disposition = _first_word(value)
     filename = decode_words((parameters(value).get("filename") or declared.get("name") or "")[:MAX_FILENAME])
-    attached = disposition == "attachment" or (disposition == "inline" and bool(filename))
+    named = disposition == "inline" and bool(filename) and not kind.startswith(_TEXT)
+    attached = disposition == "attachment" or named
     encoding = _first_word(header(headers, "content-transfer-encoding"))
     return Part(kind, declared, filename, attached, encoding, body)
 
@@ -161,3 +185,9 @@ def _uu_line(line: bytes) -> bytes:
         return binascii.a2b_uu(line)
     except binascii.Error:
         return line + b"\n"
+
+
+def _plain_of_enriched(text: str) -> str:
+    """RFC 1896: commands go, a lone line end is a blank."""
+    text = _ENRICHED_TAG.sub("", _ENRICHED_PARAMETER.sub("", text))
+    return re.sub(r"\n(\n*)", lambda ends: ends[1] or " ", text).replace("<<", "<")

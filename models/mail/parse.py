@@ -1,7 +1,7 @@
 """Raw RFC 822 bytes → `Ticket`: headers, the text to read, and the names of attachments, which stay unread.
 
-Broken mails are normal mails: every byte string within the limit gives a ticket. `mime` and `mail_headers` do the
-reading, `mail_facts` the judging, `mail_text` chooses the parts that are the message.
+Broken mails are normal mails: every byte string within the limit gives a ticket. `mime` and `headers` do the
+reading, `facts` the judging, `body` chooses the parts that are the message.
 """
 
 import re
@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from models.cpu_budget import UNLIMITED, Budget
 from models.errors import MailError
-from models.mail.body import message_text, says_little, with_inner
-from models.mail.facts import FACT_FIELDS, mail_facts
+from models.mail.body import Message, message_of, says_little, with_inner
+from models.mail.facts import CALENDAR_REPLY, FACT_FIELDS, mail_facts
 from models.mail.headers import Headers, addresses, decode_words, header, split_head, values
-from models.mail.mime import Part, leaves
-from models.ticket import Attachment, ContentType, Ticket
+from models.mail.mime import Part, leaves, media_type
+from models.mail.sealed import PROTECTED, SEALED, SMIME, open_signed
+from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 
-__all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "mail_facts", "parse_email"]
+__all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email"]
 
 MAX_MAIL_BYTES = 1_000_000
 """A larger mail is refused before parsing. Attachments count: the gateway should strip them, they are never read."""
@@ -26,7 +27,9 @@ MAX_MESSAGES_DEEP = 3
 
 _FROM_FIELDS = ("from", "sender", "reply-to", "return-path")
 _TO_FIELDS = ("to", "cc")
+REPLY_FIELDS = ("in-reply-to", "references")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification", "message/feedback-report"})
+_PGP = "-----BEGIN PGP MESSAGE-----"
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -50,27 +53,30 @@ def _plain_newlines(raw: bytes) -> bytes:
 
 def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
     headers, body = split_head(raw)
-    parts = leaves(headers, body, budget)
-    message = message_text(parts, budget)
-    text, content_type = message
+    parts = _opened(leaves(headers, body, budget), budget)
+    message = message_of(parts, budget)
+    text, content_type = message.text, message.content_type
     subject = decode_words(header(headers, "subject"))
     inner = _inner(parts, message, messages_left, budget)
     if inner is not None and text.strip():
         text, content_type = with_inner(message, inner, budget), "text/plain"
     elif inner is not None:
         text, content_type, subject = inner.body, inner.content_type, subject or inner.subject
-    sender = next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
     recipients = _addressed(headers, _TO_FIELDS)
     told = [(name, value) for name in FACT_FIELDS for value in values(headers, name)]
+    facts = mail_facts(told, sender=_from(headers), recipients=recipients, parts=list(map(_kind, parts)))
+    if _is_unread(headers, parts, text, message.sure):
+        facts |= {MailFact.UNREADABLE}
     return Ticket(
         subject=subject,
         body=text,
         content_type=content_type,
-        sender=sender,
+        sender=_sender(headers, recipients),
         recipients=recipients,
-        # Cc aside: people copy mail to themselves, and that is no loop.
-        facts=mail_facts(told, sender=sender, recipients=_addressed(headers, ["to"])),
+        facts=facts,
         attachments=_attachments(parts),
+        replied=any(header(headers, name).strip() for name in REPLY_FIELDS),
+        forwarded_from=ForwardedFrom(inner.sender, inner.subject) if inner is not None else None,
     )
 
 
@@ -78,22 +84,58 @@ def _addressed(headers: Headers, names: Sequence[str]) -> tuple[str, ...]:
     return addresses(", ".join(value for name in names for value in values(headers, name)))
 
 
-def _inner(
-    parts: Sequence[Part], message: tuple[str, ContentType], messages_left: int, budget: Budget
-) -> Ticket | None:
+def _from(headers: Headers) -> str:
+    return next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
+
+
+def _sender(headers: Headers, recipients: Sequence[str]) -> str:
+    """A contact form writes from our own address to it; the customer stands in Reply-To."""
+    sender = _from(headers)
+    if sender not in recipients:
+        return sender
+    return next((address for address in _addressed(headers, ["reply-to"]) if address != sender), sender)
+
+
+def _kind(part: Part) -> str:
+    """A part's media type; an answer to an invitation is told from an invitation."""
+    if part.content_type != "text/calendar":
+        return part.content_type
+    method = part.parameters.get("method", "").upper()
+    reply = method == "REPLY" or (not method and b"METHOD:REPLY" in part.decoded()[:4_000].upper())
+    return CALENDAR_REPLY if reply else part.content_type
+
+
+def _opened(parts: list[Part], budget: Budget) -> list[Part]:
+    """With what the first signed wrapper holds, in its place."""
+    for index, part in enumerate(parts):
+        if part.content_type in SMIME and (inside := open_signed(part)) is not None:
+            return parts[:index] + leaves(*split_head(_plain_newlines(inside)), budget) + parts[index + 1 :]
+    return parts
+
+
+def _is_unread(headers: Headers, parts: Sequence[Part], text: str, sure: bool) -> bool:
+    if not sure or text[:1000].lstrip().startswith(_PGP):
+        return True
+    encrypted = media_type(header(headers, "content-type")) == "multipart/encrypted"
+    sealed = any(part.content_type in SEALED or part.filename.lower() == "winmail.dat" for part in parts)
+    protected = any(part.content_type == PROTECTED for part in parts)
+    return encrypted or protected or (sealed and not text.strip())
+
+
+def _inner(parts: Sequence[Part], message: Message, messages_left: int, budget: Budget) -> Ticket | None:
     """A forward as attachment: the first message inside, below few words or none. A delivery report's is our own."""
-    returned = bool(message[0].strip()) and any(part.content_type in _REPORTS for part in parts)
+    returned = bool(message.text.strip()) and any(part.content_type in _REPORTS for part in parts)
     if not messages_left or returned:
         return None
     attached = (part for part in parts if part.content_type in {"message/rfc822", "message/global"})
     part = next(attached, None)
-    if part is None or not says_little(*message, budget):
+    if part is None or not says_little(message, budget):
         return None
     return _ticket(part.decoded().lstrip(b"\n"), messages_left - 1, budget)
 
 
 def _attachments(parts: Sequence[Part]) -> tuple[Attachment, ...]:
-    unread = [part for part in parts if part.is_attachment or part.content_type not in {"text/plain", "text/html"}]
+    unread = [part for part in parts if part.kind is None]
     return tuple(Attachment(_name(part.filename), part.content_type) for part in unread[:MAX_ATTACHMENTS])
 
 

@@ -7,7 +7,7 @@ missing from `mail_words` is still recognised in most clients. Used by `quotes`.
 import re
 from collections.abc import Sequence
 
-from models.text.client_phrases import OPENERS, WROTE, WROTE_BEFORE_NAME
+from models.text.client_phrases import OPENERS, WROTE
 
 MAX_LINES = 7
 MAX_CHARACTERS = 500
@@ -22,6 +22,7 @@ _PROGRAM = frozenset([
 ])  # fmt: skip
 _BRACKETED_ADDRESS = re.compile(r"(?:[<(\[]|&lt;)\s?(?:mailto:)?[^\s@<>()\[\]]{1,64}\s?@\s?[^\s@<>()\[\]]{1,253}")
 _ENDS_IN_ADDRESS = re.compile(r"<[^\s@<>]{1,64}@[^\s@<>]{1,190}>$")
+_ADDRESS = re.compile(r"[^\s@<>()\[\]:;,\"]{1,64}@[^\s@<>()\[\];,\"]{1,190}")
 _BARE_ADDRESS = re.compile(r"[^\s@<>()\[\]]@[^\s@<>()\[\]]")
 _SENTENCE_END = ("!", "?", "。", "！", "？", ";")
 
@@ -29,11 +30,6 @@ _SENTENCE_END = ("!", "?", "。", "！", "？", ";")
 _NARRATIVE = frozenset([
     "i", "my", "we", "our", "he", "she", "they", "his", "her", "their", "ich", "wir", "mein", "meine", "unser",
     "je", "nous", "mon", "io", "ik", "wij", "mijn", "yo",
-])  # fmt: skip
-# Words that may stand in a name or a time after the verb: "schrieb Jan van der Berg am 3.3. um 10 Uhr".
-_NAME_PARTICLES = frozenset([
-    "van", "von", "de", "der", "den", "del", "di", "da", "dos", "la", "le", "via", "om", "um", "am", "op", "kl",
-    "kl.", "uhr", "uur", "het", "volgende", "zu", "af", "på",
 ])  # fmt: skip
 
 
@@ -54,10 +50,12 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int],
         joined = f"{joined} {line}".strip()
         if len(joined) > MAX_CHARACTERS:
             return None
-        if (opens or end == start) and introduces(
-            joined, before_quote=_next_text(lines, end + 1) in quoted, strict=strict
-        ):
-            return end + 1
+        if opens or end == start:
+            before_quote = _next_text(lines, end + 1) in quoted
+            # Without a colon the sentence may go on: a blank line must follow.
+            closed = before_quote or joined.rstrip(" *_").endswith((":", ">")) or not "".join(lines[end + 1 : end + 2])
+            if closed and introduces(joined, before_quote=before_quote, strict=strict):
+                return end + 1
         if not opens or line.endswith(_SENTENCE_END):
             return None
     return None
@@ -79,9 +77,10 @@ def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
         return True
     anchored = date or time or has_address(core)
     if not before_quote:
-        return text.endswith(":") and anchored and (wrote or _verb_before_name(core)) and not _tells(core, strict)
+        ends = text.endswith(":") or (date and time and _BRACKETED_ADDRESS.search(core) is not None)
+        return ends and anchored and wrote and not _tells(core, strict)
     if strict:
-        return anchored and (wrote or _verb_before_name(core)) and not _tells(core, strict)
+        return anchored and wrote and not _tells(core, strict)
     return (wrote or (date and time)) and not _logs(core)
 
 
@@ -92,6 +91,12 @@ def has_date_and_time(text: str) -> bool:
 def has_time(text: str) -> bool:
     """A time of day; "03.05.2020" alone is none, though it begins like one."""
     return _TIME.search(_DATE.sub(" ", text)) is not None
+
+
+def first_address(text: str) -> str:
+    """The address in a From value, else the value: "Ann <a@b>" → "a@b", "Ann" → "Ann"."""
+    found = _ADDRESS.search(text[:MAX_CHARACTERS])
+    return (found[0] if found else text[:MAX_CHARACTERS].strip()).lower()
 
 
 def has_address(text: str) -> bool:
@@ -115,7 +120,7 @@ def _opens(line: str) -> bool:
     """Whether a wrapped attribution may begin here: it names a date early, or an address."""
     line = line.lstrip("* _")[:MAX_CHARACTERS]
     first = line.split(" ", 1)[0].casefold().rstrip(",")
-    if first in OPENERS or _glued_opener(line):
+    if first in OPENERS:
         return any(character.isdigit() for character in line)
     return (
         _DATE.search(line[:48]) is not None
@@ -123,11 +128,6 @@ def _opens(line: str) -> bool:
         or _BRACKETED_ADDRESS.search(line) is not None
         or line.endswith("<")
     )
-
-
-def _glued_opener(line: str) -> bool:
-    """Chinese and Hebrew write no space between the preposition and the date."""
-    return line[:1] in "在于於" or line[:2] in ("ב-", "ใน")
 
 
 def _tells(core: str, strict: bool) -> bool:
@@ -141,22 +141,10 @@ def _logs(core: str) -> bool:
 
 
 def _names(core: str) -> bool:
-    """Whether the word before the verb may be a name; clients that put the verb first have been asked already."""
+    """Whether the word before the verb may be a name."""
     verb = next((verb for verb in WROTE if core.casefold().endswith(verb)), "")
     before = core[: len(core) - len(verb)].rstrip(" ,").rsplit(" ", 1)[-1]
     return not verb or (before != "" and (not before[0].islower() or "@" in before or before == "you"))
-
-
-def _verb_before_name(core: str) -> bool:
-    words = core.split()
-    for index, word in enumerate(words):
-        if word.casefold() in WROTE_BEFORE_NAME:
-            return len(words) - index <= 12 and all(map(_may_be_name, words[index + 1 :]))
-    return False
-
-
-def _may_be_name(word: str) -> bool:
-    return not word[0].islower() or word.casefold() in _NAME_PARTICLES or "@" in word or "." in word[:-1]
 
 
 def _next_text(lines: Sequence[str], start: int) -> int:

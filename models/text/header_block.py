@@ -1,8 +1,8 @@
 """Finds the header block that stands above a quoted or forwarded message: "From: … Sent: … To: … Subject: …".
 
-Two roads: known labels (`mail_words.LABELS`), or, after a line of dashes, the shape alone. A customer's own form of
-"From: Berlin / To: Paris / Date: 3 March / Subject: refund" has neither an address nor a time of day, and stays, unless
-the mail is known to be a reply. Used by `quotes`.
+Two roads: known labels (`client_phrases.LABELS`), or, after a line of dashes, the shape alone. Forms have such lines
+too, with dates and without: so only an address where people stand, or a moment behind "Sent:", proves a mail, and a
+blank line must end the block, for in a form the next field follows. Used by `quotes`.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from models.text.attribution import has_address, has_date_and_time, has_time
-from models.text.client_phrases import LABELS, Role
+from models.text.client_phrases import DATE_LABELS, LABELS, Role
 
 MAX_LINES = 16
 
@@ -28,8 +28,23 @@ class _Field:
         return LABELS.get(self.label)
 
 
-def block_end(lines: Sequence[str], start: int, *, after_rule: bool, expected: bool) -> int | None:
-    """Index after the header block that starts at `start`, or None. `expected`: subject or marker say so."""
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A header block that ends before line `end`, with the values of its From and Subject."""
+
+    end: int
+    sender: str
+    subject: str
+    whole: bool
+    """From, date, To and Subject: forms have no To."""
+
+
+def read_block(lines: Sequence[str], start: int, *, after_rule: bool, expected: bool = False) -> Block | None:
+    """The header block that starts at `start`.
+
+    `after_rule`: a line of dashes or a client's phrase stands above. `expected`: the mail may be a reply, so a whole
+    block with a day and a time is proof enough.
+    """
     first = _field(lines[start])
     if first is None or (first.role is None and not after_rule):
         return None
@@ -37,8 +52,18 @@ def block_end(lines: Sequence[str], start: int, *, after_rule: bool, expected: b
         return None  # inside a block that was read from its first line and is none: reading on would be quadratic
     fields, known_end, end = _fields(lines, start)
     if _by_labels(fields, after_rule=after_rule, expected=expected):
-        return known_end  # a contact form's "Message: …" stands below known fields and is no header
-    return end if after_rule and _by_shape(fields) else None
+        end = known_end
+        following = _field(lines[end]) if end < len(lines) else None
+        if following is not None or (not after_rule and "".join(lines[end : end + 1])):
+            return None  # a form: its message stands in the next field
+    elif not (after_rule and _by_shape(fields)):
+        return None
+    whole = len({field.role for field in fields if field.role}) == len(Role)
+    return Block(end, _value(fields, Role.FROM), _value(fields, Role.SUBJECT), whole)
+
+
+def _value(fields: Sequence["_Field"], role: Role) -> str:
+    return next((field.value for field in fields if field.role is role), "")
 
 
 def _field(line: str) -> _Field | None:
@@ -88,20 +113,14 @@ def _by_labels(fields: Sequence[_Field], *, after_rule: bool, expected: bool) ->
     roles = {field.role for field in fields if field.role}
     if Role.FROM not in roles or len(roles) < (2 if after_rule else 3):
         return False
-    if any(map(_proves_mail, fields)):
-        return True
-    return expected and Role.SUBJECT in roles and (after_rule or any(map(_is_sent, fields)))
+    dated = expected and len(roles) == len(Role) and any(has_date_and_time(field.value) for field in fields)
+    return dated or any(map(_proves_mail, fields))
 
 
 def _proves_mail(field: _Field) -> bool:
-    """An address where people stand, or a time of day where the date stands."""
     if field.role in {Role.FROM, Role.TO}:
         return has_address(field.value)
-    return field.role is Role.SENT and has_time(field.value)
-
-
-def _is_sent(field: _Field) -> bool:
-    return field.role is Role.SENT and any(map(str.isdigit, field.value))
+    return field.role is Role.SENT and field.label not in DATE_LABELS and has_time(field.value)
 
 
 def _by_shape(fields: Sequence[_Field]) -> bool:

@@ -17,7 +17,6 @@ MAX_TAGS = 12_000
 MAX_TEXT = 64_000
 MAX_REGIONS = 8
 MAX_TAG = 800
-MAX_MARKUP = 400_000
 
 _NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})")
 _WHITE = re.compile(r"\s+")
@@ -35,16 +34,15 @@ _PARAGRAPH = frozenset({"p", "h1", "h2", "h3", "h4", "h5", "h6"})
 _HIDEABLE = frozenset({"div", "span", "td", "tr", "table", "p", "font", "a", "center", "section"})
 _QUOTED_VALUE = re.compile(r"\"[^\"]*\"|'[^']*'")
 _HIDDEN_ATTRIBUTE = re.compile(r"\shidden(?![\w-])")
-_HIDING = ("none", "hidden", "mso-hide", "font-size")
-_HIDDEN = re.compile(
-    r"display\s?:\s?none|visibility\s?:\s?hidden|mso-hide\s?:\s?all|font-size\s?:\s?0(?:px|pt)?\s?[;\"']"
-)
+_HIDING = ("none", "hidden", "mso-hide")
+# Not `font-size:0`: newsletters set it on a wrapper, and a size on what stands inside.
+_HIDDEN = re.compile(r"display\s?:\s?none|visibility\s?:\s?hidden|mso-hide\s?:\s?all")
 
-# Where webmail and desktop clients put the message being answered. A plain `blockquote` counts too, unless its style
-# takes the border away: that is how editors indent a paragraph.
+# Where webmail and desktop clients put the message being answered. A plain `blockquote` may be any quotation.
 _QUOTE_CONTAINERS = (
     "yahoo_quoted", "ymail_quoted", "protonmail_quote", "zmail_extra", "tutanota_quote", "__quoted_text__",
     "gmail_extra_quote", "mail.ru_quote", "js-helper js-readmsg-msg", "edo-reply-quote", "quoted-mail",
+    "messagereplysection", "gmail_attr",
 )  # fmt: skip
 # Outlook has no container: a marker or a bordered header block, and the old message follows as siblings.
 _OUTLOOK = ("divrplyfwdmsg", "appendonsend", "mail-editor-reference", "outlookmessageheader", "border-top")
@@ -52,16 +50,18 @@ _OUTLOOK_RULE = re.compile(
     r"divrplyfwdmsg|id=[\"']?(?:x_)*appendonsend|mail-editor-reference-message-container|outlookmessageheader"
     r"|border-top\s?:\s?solid #(?:e1e1e1|b5c4df|c4c4c4)"
 )
+MARK = "\ufdd0"
+"""Begins each line of a quote that the markup itself declares to be one; plain blockquotes have `>` alone."""
 RULE = "-" * 32
 """Of hyphens: a line of underscores was typed, and may open a signature."""
 
-# A blockquote alone may be any quotation; these say that it is the mail being answered, early in its tag.
-_MAY_ANSWER = re.compile(r"<(?:blockquote|div)\b([^<>]{0,400})", re.IGNORECASE)
+# These say early in a tag that the mail itself calls it a quote.
 _ANSWERS = re.compile(
     r"type=[\"']?cite|class=[\"'][^<>\"']{0,60}gmail_quote|" + "|".join(map(re.escape, _QUOTE_CONTAINERS))
 )
 _ANSWERING = ("cite", "gmail_quote", *_QUOTE_CONTAINERS)
 _EARLY = 300
+_COMMENT_END = re.compile("--!?>")
 
 
 class _Tag(NamedTuple):
@@ -77,12 +77,15 @@ class _Region:
 
     tag: str
     quote: bool
+    declared: bool = False
     open: int = 1
 
 
 @dataclass(slots=True)
 class _Writer:
     quote_depth: int = 0
+    declared_depth: int = 0
+    """Of quotes that the markup declares, where those are to be marked."""
     lines: list[str] = field(default_factory=list)
     line: list[str] = field(default_factory=list)
     preformatted: int = 0
@@ -106,28 +109,22 @@ class _Writer:
         text = _WHITE.sub(" ", "".join(self.line)).strip()
         self.line.clear()
         if text or force:
-            self.lines.append("> " * min(self.quote_depth, 1) + text)
+            sign = (MARK if self.declared_depth else "") + "> " if self.quote_depth else ""
+            self.lines.append(sign + text)
 
     def blank_line(self) -> None:
         self.end_line()
-        if self.lines and self.lines[-1].strip("> "):
+        if self.lines and self.lines[-1].strip(f"{MARK}> "):
             self.end_line(force=True)
 
 
-def html_to_text(html: str, *, keep_quotes: bool = False, budget: Budget = UNLIMITED) -> str:
-    """Readable text; quoted regions as `> ` lines unless `keep_quotes` (a forward's quote is its message)."""
-    text = _convert(html, budget, keep_quotes=keep_quotes, keep_hidden=False)
-    return text or _convert(html, budget, keep_quotes=True, keep_hidden=True)
+def html_to_text(html: str, *, keep_quotes: bool = False, mark_quotes: bool = False, budget: Budget = UNLIMITED) -> str:
+    """Readable text; quoted regions as `> ` lines unless `keep_quotes` (a forward's quote is its message).
 
-
-def answers_a_mail(html: str, budget: Budget = UNLIMITED) -> bool:
-    """Whether a mail client marked the message being answered, so that quotes in it are history."""
-    for tag in _MAY_ANSWER.finditer(html, 0, MAX_MARKUP):
-        budget.check()
-        source = _lower(tag[1])
-        if _has_any(_ANSWERING, source) and (found := _ANSWERS.search(source)) and found.start() <= _EARLY:
-            return True
-    return False
+    `mark_quotes`: a `MARK` before the lines of quotes that the markup declares.
+    """
+    text = _convert(html, budget, keep_quotes=keep_quotes, mark_quotes=mark_quotes, keep_hidden=False)
+    return text or _convert(html, budget, keep_quotes=True, mark_quotes=False, keep_hidden=True)
 
 
 def _has_any(words: tuple[str, ...], source: str) -> bool:
@@ -135,7 +132,7 @@ def _has_any(words: tuple[str, ...], source: str) -> bool:
     return any(word in source for word in words)
 
 
-def _convert(html: str, budget: Budget, *, keep_quotes: bool, keep_hidden: bool) -> str:
+def _convert(html: str, budget: Budget, *, keep_quotes: bool, mark_quotes: bool, keep_hidden: bool) -> str:
     writer = _Writer()
     regions: list[_Region] = []
     for token in _tokens(html):
@@ -146,7 +143,7 @@ def _convert(html: str, budget: Budget, *, keep_quotes: bool, keep_hidden: bool)
         elif token.closing:
             _close(token, regions, writer)
         else:
-            _open(token, regions, writer, keep_quotes=keep_quotes, keep_hidden=keep_hidden)
+            _open(token, regions, writer, keep_quotes=keep_quotes, mark_quotes=mark_quotes, keep_hidden=keep_hidden)
         if writer.size > MAX_TEXT:
             break
     writer.end_line()
@@ -157,7 +154,9 @@ def _visible(regions: list[_Region]) -> bool:
     return all(region.quote for region in regions)
 
 
-def _open(tag: _Tag, regions: list[_Region], writer: _Writer, *, keep_quotes: bool, keep_hidden: bool) -> None:
+def _open(
+    tag: _Tag, regions: list[_Region], writer: _Writer, *, keep_quotes: bool, mark_quotes: bool, keep_hidden: bool
+) -> None:
     for region in regions:
         region.open += region.tag == tag.name
     if not _visible(regions):
@@ -166,10 +165,12 @@ def _open(tag: _Tag, regions: list[_Region], writer: _Writer, *, keep_quotes: bo
         if not keep_hidden and tag.name in _HIDEABLE and _is_hidden(tag):
             regions.append(_Region(tag.name, quote=False))
             return
-        if not keep_quotes and _is_quote(tag):
+        declared = tag.name in {"blockquote", "div"} and _declares_quote(tag.source)
+        if not keep_quotes and (declared or _is_quotation(tag)):
             writer.end_line()
+            regions.append(_Region(tag.name, quote=True, declared=declared and mark_quotes))
             writer.quote_depth += 1
-            regions.append(_Region(tag.name, quote=True))
+            writer.declared_depth += regions[-1].declared
     _break_before(tag, writer)
 
 
@@ -179,10 +180,17 @@ def _is_hidden(tag: _Tag) -> bool:
     return "hidden" in tag.source and _HIDDEN_ATTRIBUTE.search(_QUOTED_VALUE.sub("", tag.source)) is not None
 
 
-def _is_quote(tag: _Tag) -> bool:
-    if tag.name == "blockquote":
-        return "type=" in tag.source or "border:none" not in tag.source.replace(" ", "")
-    return tag.name == "div" and _has_any(_QUOTE_CONTAINERS, tag.source)
+def _declares_quote(source: str) -> bool:
+    # Gmail's outer `div.gmail_quote` also holds what is typed below the quote: its blockquote is the quote.
+    if not _has_any(_ANSWERING, source) or (source.startswith("<div") and not _has_any(_QUOTE_CONTAINERS, source)):
+        return False
+    found = _ANSWERS.search(source)
+    return found is not None and found.start() <= _EARLY
+
+
+def _is_quotation(tag: _Tag) -> bool:
+    """A style without a border is how editors indent a paragraph."""
+    return tag.name == "blockquote" and "border:none" not in tag.source.replace(" ", "")
 
 
 def _is_outlooks(source: str) -> bool:
@@ -210,18 +218,29 @@ def _break_before(tag: _Tag, writer: _Writer) -> None:
 
 def _close(tag: _Tag, regions: list[_Region], writer: _Writer) -> None:
     if _visible(regions) and (tag.name in _LINE or tag.name in _PARAGRAPH or tag.name in {"blockquote", "li"}):
-        writer.end_line()
+        # Word's blank line is a paragraph of one hard blank.
+        writer.end_line(force=tag.name in {"p", "div"} and 0 < len(writer.line) < 8 and _is_hard_blank(writer.line))
     if tag.name == "pre":
         writer.preformatted = max(0, writer.preformatted - 1)
     for region in regions:
         region.open -= region.tag == tag.name
     while regions and regions[-1].open <= 0:
-        writer.quote_depth -= regions.pop().quote
+        closed = regions.pop()
+        writer.quote_depth -= closed.quote
+        writer.declared_depth -= closed.declared
+
+
+def _is_hard_blank(pieces: list[str]) -> bool:
+    return any("\xa0" in piece for piece in pieces) and not "".join(pieces).strip()
 
 
 def _tokens(html: str) -> Iterator[str | _Tag]:
-    """Text and tags in order; comments, declarations and raw-text elements are skipped whole."""
+    """Text and tags in order; comments, declarations and raw-text elements are skipped whole.
+
+    Browsers lose the rest of a page behind a comment or a title that never ends; here the words stay.
+    """
     position, tags = 0, 0
+    unending: set[str] = set()
     while position < len(html) and tags < MAX_TAGS:
         start = html.find("<", position)
         if start < 0:
@@ -233,22 +252,26 @@ def _tokens(html: str) -> Iterator[str | _Tag]:
         tags += 1
         match = _NAME.match(html, start)
         if match is None:
-            position = _skip_odd(html, start)
+            position = _skip_odd(html, start, unending)
             if position == start + 1:
                 yield "<"
             continue
         position = end = _tag_end(html, start)
         name = match[2].lower()
         if name in _RAW_END and not match[1]:
-            position = _raw_end(html, name, end)
+            position = _raw_end(html, name, end, unending)
         else:
             yield _Tag(name, bool(match[1]), _lower(html[start : min(end, start + MAX_TAG)]))
 
 
-def _skip_odd(html: str, start: int) -> int:
+def _skip_odd(html: str, start: int, unending: set[str]) -> int:
     """Past a comment, declaration or processing instruction; else past the `<` alone, which is then text."""
     if html.startswith("<!--", start):
-        return _after(html, "-->", start + 2)
+        found = None if "!--" in unending else _COMMENT_END.search(html, start + 2)
+        if found is None:
+            unending.add("!--")
+            return start + 4
+        return found.end()
     if html.startswith(("<!", "<?", "</"), start):
         return _after(html, ">", start)
     return start + 1
@@ -277,6 +300,10 @@ def _lower(source: str) -> str:
     return source.encode("utf-8", "surrogatepass").lower().decode("utf-8", "surrogatepass")
 
 
-def _raw_end(html: str, name: str, start: int) -> int:
-    end = _RAW_END[name].search(html, start)
-    return len(html) if end is None else _after(html, ">", end.start())
+def _raw_end(html: str, name: str, start: int, unending: set[str]) -> int:
+    """Past the element. One that never ends is skipped to the end if it holds no words for people."""
+    found = None if name in unending else _RAW_END[name].search(html, start)
+    if found is not None:
+        return _after(html, ">", found.start())
+    unending.add(name)
+    return len(html) if name in {"script", "style"} else start

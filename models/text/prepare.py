@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from models.cpu_budget import UNLIMITED, Budget
-from models.text.html import answers_a_mail, html_to_text
+from models.text.attribution import first_address
+from models.text.html import MARK, html_to_text
 from models.text.normalise import clean, head_and_tail
-from models.text.quotes import clean_segments, visible_reply
+from models.text.quotes import visible_reply
+from models.text.signatures import DELIMITER, mark_delimiters
 from models.text.subject import Subject, read_subject
-from models.ticket import MailFact, Ticket
+from models.ticket import ForwardedFrom, MailFact, Ticket
 
-TEXT_VERSION = 1
+TEXT_VERSION = 2
 """Bump when any output may change: a bundle pins it and the service refuses another."""
 
 MAX_CHARACTERS = 8_000
@@ -39,7 +41,6 @@ class TextFlag(StrEnum):
 
     QUOTED_REMOVED = "quoted_removed"
     SIGNATURE_REMOVED = "signature_removed"
-    DISCLAIMER_REMOVED = "disclaimer_removed"
     FORWARDED = "forwarded"
     """The message inside a forward was read, together with the words above it."""
     HTML = "html"
@@ -47,7 +48,7 @@ class TextFlag(StrEnum):
     LIST = "list"
     ATTACHMENTS = "attachments"
     SUBJECT_ONLY = "subject_only"
-    """The body is empty: the policy leans towards review."""
+    """The body is empty."""
     UNTRIMMED = "untrimmed"
     """Trimming left nothing, so the body is whole."""
 
@@ -58,12 +59,7 @@ class PreparedText:
 
     text: str
     flags: frozenset[TextFlag]
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    text: str
-    flags: frozenset[TextFlag]
+    forwarded_from: ForwardedFrom | None = None
 
 
 def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
@@ -81,34 +77,45 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
         TextFlag.SUBJECT_ONLY: bool(subject.text) and not body.text,
         TextFlag.CHARACTERS_CAPPED: len(capped) < len(text),
     }
-    return PreparedText(capped, body.flags | _set(found))
+    return PreparedText(capped, body.flags | _set(found), body.forwarded_from or ticket.forwarded_from)
 
 
-def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> _Body:
+def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText:
     is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
-    source = ticket.body
+    source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
     if is_html:
-        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded, budget=budget)
-    whole = clean(head_and_tail(source, WORKING_CHARACTERS))
+        source = source[:MAX_HTML_CHARACTERS]
+        source = html_to_text(source, keep_quotes=subject.forwarded, mark_quotes=True, budget=budget)
+    whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
     whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
-    replied = _replied(ticket, subject, budget, is_html=is_html)
-    reply = visible_reply(whole, forwarded=subject.forwarded, replied=replied, budget=budget)
-    text, signature, disclaimer = clean_segments(reply, budget)
+    reply = visible_reply(
+        whole,
+        subject=subject.text,
+        forwarded=subject.forwarded,
+        replied=_replied(ticket, subject),
+        sender=first_address(ticket.sender),
+        answers=frozenset() if subject.replied or not ticket.replied else frozenset(ticket.recipients),
+        budget=budget,
+    )
+    text, whole = _without_signs(reply.text), _without_signs(whole)
     found = {
         TextFlag.HTML: is_html,
         TextFlag.CHARACTERS_CAPPED: len(source) > WORKING_CHARACTERS,
         TextFlag.FORWARDED: reply.forwarded,
         TextFlag.QUOTED_REMOVED: bool(text) and reply.quoted,
-        TextFlag.SIGNATURE_REMOVED: bool(text) and signature,
-        TextFlag.DISCLAIMER_REMOVED: bool(text) and disclaimer,
+        TextFlag.SIGNATURE_REMOVED: bool(text) and reply.signed,
         TextFlag.UNTRIMMED: bool(whole) and not text,
     }
-    return _Body(text or whole, _set(found))
+    return PreparedText(text or whole, _set(found), reply.forwarded_from)
 
 
-def _replied(ticket: Ticket, subject: Subject, budget: Budget, *, is_html: bool) -> bool | None:
+def _without_signs(text: str) -> str:
+    return text.replace(MARK, "").replace(DELIMITER, "--").strip()
+
+
+def _replied(ticket: Ticket, subject: Subject) -> bool | None:
     """Whether the mail answers another; None where there is no subject to tell."""
-    if subject.replied or (is_html and answers_a_mail(ticket.body[:MAX_HTML_CHARACTERS], budget)):
+    if subject.replied or ticket.replied:
         return True
     return False if subject.text or subject.forwarded else None
 

@@ -1,199 +1,325 @@
-"""Separates what the writer wrote from what they quote or forward.
+"""Separates what the writer wrote from what they quote or forward. Only evidence cuts:
 
-`visible_reply` reads the lines once. At a marker (attribution, header block, "Original Message") it decides: quoted
-lines follow → drop them and read on, so that answers between quotes stay; text follows → everything after is history;
-nothing stands above, or the mail is a forward → the message inside is the subject, read on once.
-Neighbours: `attribution` and `header_block` find markers, `quote_blocks` judges `>` lines, `signatures` trims the
-segments; `text` calls them all.
+- `>` lines below an attribution, or in a quote that the mail's own markup declares (`MARK`);
+- below an attribution or a header block without `>` lines: all the rest, but only in a mail known to be a reply;
+- in a forward nothing: the message inside is the one to read, and only header lines go.
+
+Neighbours: `attribution` and `header_block` find markers, `signatures` trims the segments; `prepare` calls them all.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from itertools import chain, islice
 
 from models.cpu_budget import UNLIMITED, Budget
-from models.text.attribution import attribution_end, introduces
+from models.text.attribution import attribution_end, first_address, has_address, has_date_and_time, introduces
 from models.text.client_phrases import FORWARDED, ORIGINAL
-from models.text.header_block import block_end
-from models.text.quote_blocks import ONE_QUOTE, QUOTE, Block, block_at
-from models.text.signatures import REPLY_ABOVE, Trimmed, trim
+from models.text.header_block import Block, read_block
+from models.text.html import MARK
+from models.text.signatures import without_signature
+from models.ticket import ForwardedFrom
 
+QUOTE = re.compile(rf"{MARK}?\s{{0,3}}(?:[>＞»]|&gt;)")
+_ALL_QUOTES = re.compile(rf"^{MARK}?(?:\s{{0,3}}(?:[>＞»]|&gt;)){{1,9}} ?")
+_GROUPWISE = re.compile(r">>> ?[^>].{3,150}?\d{2}.{0,20}>>>$")  # ">>> Ann <a@b> 03.03.2020 13:11 >>>"
 _RULE = re.compile(r"[\s>]{0,3}[-_=*—–━]{5,}\s*$")
+_ANSWER_ABOVE = re.compile(r"##- .{8,150} -##$")  # Zendesk's "Please type your reply above this line"
+_DECORATION = re.compile(r"[-–—_=*~#+]{2,}$")
 _DASHES = "-_=*—–━─"
 _OPENING_DASHES = re.compile(rf"[{_DASHES}]{{2,}}")
 _LONGEST_PHRASE = 181
-_GROUPWISE = re.compile(r">>> ?[^>].{3,150}?\d{2}.{0,20}>>>$")  # ">>> Ann <a@b> 03.03.2020 13:11 >>>"
+_LINES_WITH_SENDER = 8
+_FEW_WORDS = 12
+# In a text of few words: what matters, or the answers to it, stands in the message below. These words only keep.
+_POINTS_BELOW = re.compile(
+    r"\b(?:below|in-?line|in (?:red|blue|green)|unten|rot|blau|dessous|rouge|abajo|rojo|abaixo|vermelho|sotto|rosso"
+    r"|onder|hieronder|onderstaande?|rood|nedan|nedenfor|rött|poniżej|níže|nižšie|alább|mai jos|aşağıda|ниже|нижче"
+    r"|f\.?y\.?i|zur info|(?:zur )?kenntnis|z\. ?k|s\. ?u|(?:pour|ter) info\w*|informaci\w+|conoscenza|wiadomości"
+    r"|vědomí)\b"
+    r"|下記|以下|下面|아래|παρακάτω|أدناه|למטה",
+    re.IGNORECASE,
+)
 
-# A few words that only point at the message below: it is then the message to read.
-_POINTERS = frozenset({
-    "fyi", "f.y.i.", "see below", "please see below", "pls see below", "as below", "siehe unten", "s.u.", "s. u.",
-    "zur info", "zur kenntnis", "z.k.", "z. k.", "bitte siehe unten", "voir ci-dessous", "pour info",
-    "pour information", "ver abajo", "para su información", "ver abaixo", "vedi sotto", "per conoscenza",
-    "zie onderstaand", "zie onder", "ter info", "se nedan", "se nedenfor", "do wiadomości", "k vědomí",
-})  # fmt: skip
-
-
-class _Kind(Enum):
-    REPLY = auto()
-    FORWARD = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _Marker:
-    kind: _Kind
-    end: int
+Lines = Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The writer's own text in order, one segment per stretch between quotes."""
+    """The writer's own text, and the message inside a forward; a blank line where a quote was."""
 
-    segments: tuple[str, ...]
+    text: str
     quoted: bool = False
+    signed: bool = False
+    """A signature was cut."""
     forwarded: bool = False
+    forwarded_from: ForwardedFrom | None = None
 
 
 def visible_reply(
-    text: str, *, forwarded: bool = False, replied: bool | None = None, budget: Budget = UNLIMITED
+    text: str,
+    *,
+    subject: str = "",
+    forwarded: bool = False,
+    replied: bool | None = None,
+    sender: str = "",
+    answers: frozenset[str] = frozenset(),
+    budget: Budget = UNLIMITED,
 ) -> Reply:
-    """`forwarded`: the subject says this is a forward, so a header block opens the message to read.
-
-    `replied`: whether the subject or the markup says this is a reply, so that `>` lines are history; None if there is
-    no subject to tell.
     """
-    scan = _Scan([line.strip() for line in text.split("\n")], forwarded, replied, budget)
+    Args:
+        text: a mail's body, clean.
+        subject: without prefixes; a forwarded message's own is kept where it is another.
+        forwarded: the subject says that this is a forward.
+        replied: subject or headers say that this is a reply; None if there is neither, as in chats and forms.
+        sender: the address that the mail comes from: a message of theirs that is quoted may be their own complaint.
+        answers: where headers alone say that it is a reply, whom it goes to: Outlook sets them on forwards too, but
+            those quote somebody else.
+        budget: of CPU.
+    """
+    lines = [line.strip() for line in text.split("\n")]
+    scan = _Scan(lines, subject, forwarded, False if forwarded else replied, sender.casefold(), answers, budget)
     scan.run()
-    return Reply(tuple(filter(None, scan.segments)), scan.quoted, scan.forwarded)
+    return Reply("\n\n".join(scan.segments), scan.quoted, scan.signed, scan.inside, scan.forwarded_from)
 
 
 @dataclass(slots=True)
 class _Scan:
     lines: list[str]
+    subject: str
     expect_forward: bool
     replied: bool | None
+    sender: str
+    answers: frozenset[str]
     budget: Budget
     segments: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
     quoted: bool = False
-    forwarded: bool = False
-    marked: bool = False
+    signed: bool = False
+    attributed: bool = False
+    """An attribution above `>` lines was read, so further `>` lines are the same message's."""
+    inside: bool = False
+    """Inside a forwarded message: all is content."""
+    forwarded_from: ForwardedFrom | None = None
     quote_lines: frozenset[int] = frozenset()
+    transcript: bool | None = None
 
     def run(self) -> None:
-        self._find_quote_lines()
+        self.quote_lines = frozenset(i for i, line in enumerate(self.lines) if QUOTE.match(line))
         position = 0
         while position < len(self.lines):
             self.budget.check()
-            position = self._step(position)
+            in_quote = position in self.quote_lines
+            position = self._read_quote(position) if in_quote else self._read_line(position)
         self._close()
 
-    def _find_quote_lines(self) -> None:
-        self.quote_lines = frozenset(i for i, line in enumerate(self.lines) if QUOTE.match(line))
+    def _read_line(self, position: int) -> int:
+        line = self.lines[position]
+        if len(line) < 4:  # shorter than any marker
+            return self._keep(position)
+        if (end := forward_end(self.lines, position)) is not None:
+            return self._enter(end)
+        announced = _announces_original(line)
+        if announced or _RULE.match(line) or dashed_phrase(line[:200]) is not None:
+            block = _header_below(self.lines, position + 1, expected=self.replied is not False)
+            if block is not None or announced:
+                return self._read_header(position, block.end if block else position + 1, block)
+        elif (block := self._block(position)) is not None:
+            return self._read_header(position, block.end, block)
+        elif _ANSWER_ABOVE.match(line) and self.replied is not False:
+            return self._drop_rest()
+        elif not self.inside and (end := self._attribution(position)) is not None:
+            return self._read_attribution(position, end)
+        return self._keep(position)
 
-    def _step(self, position: int) -> int:
-        if position in self.quote_lines:
-            return self._read_quote(position)
-        marker = find_marker(self.lines, position, self.quote_lines, replied=self.replied)
-        if marker is None:
-            self.current.append(self.lines[position])
-            return position + 1
-        return self._read_marker(marker)
+    def _block(self, position: int) -> Block | None:
+        return read_block(self.lines, position, after_rule=False, expected=self.replied is not False)
+
+    def _read_header(self, start: int, end: int, block: Block | None) -> int:
+        """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
+        if self.inside or self.expect_forward or self._points_below() or (block and self._is_third_party(block)):
+            return self._enter(start, block) if block else self._keep(start)
+        may_be_form = (
+            self.replied is None and block is not None and not block.whole and not _RULE.match(self.lines[start])
+        )
+        if self.replied is False or may_be_form:
+            if block and has_address(block.sender):
+                self._tell_sender(block)
+            return self._keep(start, end)
+        return self._drop_rest()
+
+    def _is_third_party(self, block: Block) -> bool:
+        return bool(self.answers) and has_address(block.sender) and first_address(block.sender) not in self.answers
+
+    def _attribution(self, position: int) -> int | None:
+        return attribution_end(self.lines, position, quoted=self.quote_lines, strict=self.replied is False)
+
+    def _read_attribution(self, start: int, end: int) -> int:
+        text = " ".join(self.lines[start:end])
+        below = _skip_blank(self.lines, end)
+        if below in self.quote_lines:
+            own = self.replied is False and self._is_own(text, end)
+            if self.expect_forward or own or self._is_introduced():
+                return self._keep(start, self._end_of_quote(below))
+            if self._says_below():
+                return self._enter(end)
+            self.attributed = True
+            self._close(before_quote=True)
+            return self._end_of_quote(below)
+        if self.replied is False or not self._proves_reply(text, end):
+            return self._keep(start)
+        return self._enter(end) if self._points_below() else self._drop_rest()
+
+    def _proves_reply(self, attribution: str, end: int) -> bool:
+        """Without `>` lines, an address; or a date and a time, unless the next such line makes it a transcript."""
+        if has_address(attribution):
+            return True
+        return has_date_and_time(attribution) and not self._is_transcript(end)
+
+    def _is_introduced(self) -> bool:
+        """Whether the writer's own last line ends in a colon: what follows is then part of what they say."""
+        return next((line for line in reversed(self.current) if line), "").endswith((":", "："))
+
+    def _is_own(self, attribution: str, end: int) -> bool:
+        """In a mail that answers nothing: the writer's own earlier mail, or a transcript."""
+        return bool(self.sender and self.sender in attribution.casefold()) or self._is_transcript(end)
+
+    def _is_transcript(self, end: int) -> bool:
+        """Whether a further line attributes something outside of quotes, as in a chat."""
+        if self.transcript is None:
+            others = (i for i in range(end, len(self.lines)) if self.lines[i] and i not in self.quote_lines)
+            self.transcript = any(self._attribution(i) is not None for i in others)
+        return self.transcript
 
     def _read_quote(self, position: int) -> int:
-        if _GROUPWISE.match(self.lines[position]):
-            return self._read_marker(_Marker(_Kind.REPLY, position + 1))
-        if not self.quoted and not self.forwarded and self._opens_quoted_forward(position):
-            self.lines[position:] = [ONE_QUOTE.sub("", line, count=1) for line in self.lines[position:]]
-            self._find_quote_lines()
-            return position
-        block = block_at(self.lines, position, self.quote_lines)
-        if not self._is_history(block):
-            self.current.extend(self.lines[position : block.end])
-            return block.end
+        end = self._end_of_quote(position)
+        if _GROUPWISE.match(self.lines[position]) and self.replied is not False and not self._points_below():
+            return self._drop_rest()
+        inner = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:end]]
+        first = next((index for index, line in enumerate(inner) if line), 0)
+        if self._opens_forward(inner, first):
+            return self._enter(position)
+        if not self._is_history(position, inner):
+            return self._keep(position, end)
+        if self._says_below():
+            return self._enter(position)
+        self._close(before_quote=True)
+        return end
+
+    def _opens_forward(self, inner: Lines, first: int) -> bool:
+        """Apple Mail and others quote what they forward, its header as well; in a reply that may be history."""
+        if forward_end(inner, first) is not None:
+            return True
+        return self.replied is not True and read_block(inner, first, after_rule=False) is not None
+
+    def _is_history(self, start: int, inner: Lines) -> bool:
+        if self.expect_forward:
+            return False
+        if self.lines[start].startswith(MARK):
+            return True
+        if self.attributed:
+            return not self._is_introduced()
+        heads = enumerate(inner[:_LINES_WITH_SENDER])
+        return any(
+            line and attribution_end(inner, index, quoted=frozenset(), strict=True) is not None for index, line in heads
+        )
+
+    def _enter(self, position: int, block: Block | None = None) -> int:
+        """Reads on in a forwarded message. Its header lines go, but for a subject that is another than the mail's."""
         self._close()
-        self.replied = self.quoted = True
+        self.inside = True
+        if self.quote_lines:
+            self.lines[position:] = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:]]
+            self.quote_lines = frozenset()
+        block = block or _header_below(self.lines, position)
+        if block is None:
+            return position
+        self._tell_sender(block)
+        inner, outer = block.subject.casefold(), self.subject.casefold()
+        if outer and inner not in outer and outer not in inner:
+            self.current.extend((block.subject, ""))
         return block.end
 
-    def _is_history(self, block: Block) -> bool:
-        if block.is_python:
-            return self.marked and not any(self.current)
-        if self.replied or block.is_nested or block.names_sender():
-            return True
-        return self.replied is None and block.looks_like_mail()
+    def _tell_sender(self, block: Block) -> None:
+        """The innermost message is the customer's, so the last one counts."""
+        self.forwarded_from = ForwardedFrom(first_address(block.sender), block.subject[:500])
 
-    def _opens_quoted_forward(self, position: int) -> bool:
-        """Apple Mail quotes what it forwards."""
-        return _phrase_kind(ONE_QUOTE.sub("", self.lines[position], count=1)) is _Kind.FORWARD
-
-    def _read_marker(self, marker: _Marker) -> int:
-        if marker.kind is _Kind.REPLY and self._quote_follows(marker.end):
-            self._close()
-            self.replied = self.marked = self.quoted = True
-            return marker.end
-        self._close()
-        if not self.forwarded and (marker.kind is _Kind.FORWARD or self.expect_forward or self._nothing_above()):
-            self.forwarded = True
-            return marker.end
-        self.quoted = True
+    def _drop_rest(self) -> int:
+        self._close(before_quote=True)
         return len(self.lines)
 
-    def _quote_follows(self, position: int) -> bool:
-        while position < len(self.lines) and not self.lines[position]:
+    def _keep(self, position: int, end: int | None = None) -> int:
+        end = end or position + 1
+        self.current.extend(self.lines[position:end])
+        return end
+
+    def _end_of_quote(self, position: int) -> int:
+        while position in self.quote_lines:
             position += 1
-        return position in self.quote_lines
+        return position
 
-    def _nothing_above(self) -> bool:
-        above = "\n".join(filter(None, self.segments)).casefold().strip(" \n.:!,")
-        return not self.quoted and (not above or above in _POINTERS)
+    def _points_below(self) -> bool:
+        """Whether the text above is no message: nothing, a greeting, or words that point at what is below."""
+        above = self._above()
+        greets = (
+            len(above) == 1 and above[0].endswith((",", ":", "，", "：", "،")) and len(above[0].split()) <= _FEW_WORDS
+        )
+        return not self.quoted and (not above or greets or self._says_below())
 
-    def _close(self) -> None:
-        self.segments.append("\n".join(self.current).strip("\n"))
+    def _says_below(self) -> bool:
+        text = " ".join(self._above())
+        return not self.quoted and len(text.split()) <= _FEW_WORDS and _POINTS_BELOW.search(text) is not None
+
+    def _above(self) -> list[str]:
+        """Enough of what was kept so far to tell whether it is more than a few words."""
+        return [line[:500] for line in chain(self.segments[:2], islice(self.current, 2 * _FEW_WORDS)) if line]
+
+    def _close(self, *, before_quote: bool = False) -> None:
+        while self.current and (not self.current[-1] or _DECORATION.match(self.current[-1])):
+            self.current.pop()
+        lines, signed = without_signature(self.current, before_quote=before_quote, after_quote=self.quoted)
+        self.signed |= signed
+        self.quoted |= before_quote
+        if text := "\n".join(lines).strip("\n"):
+            self.segments.append(text)
         self.current = []
 
 
-def find_marker(
-    lines: Sequence[str], start: int, quote_lines: frozenset[int], *, replied: bool | None = None
-) -> _Marker | None:
+def forward_end(lines: Lines, start: int) -> int | None:
+    """Index after a line that announces a forwarded message: the phrase between dashes, or above a header block."""
     line = lines[start]
-    if not line:
-        return None
-    kind = _phrase_kind(line)
-    rule = kind is not None or _RULE.match(line) is not None or dashed_phrase(line[:200]) is not None
-    if rule:
-        below = _skip_blank(lines, start + 1)
-        end = None
-        if below < len(lines) and below not in quote_lines:
-            end = block_end(lines, below, after_rule=True, expected=kind is not None or bool(replied))
-        if end is None and kind is None:
-            return None
-        return _Marker(kind or _Kind.REPLY, end or start + 1)
-    if line.casefold().startswith(REPLY_ABOVE):
-        return _Marker(_Kind.REPLY, start + 1)
-    end = block_end(lines, start, after_rule=False, expected=bool(replied)) or attribution_end(
-        lines, start, quoted=quote_lines, strict=replied is False
-    )
-    return _Marker(_Kind.REPLY, end) if end else None
-
-
-def _phrase_kind(line: str) -> _Kind | None:
-    """What a line such as "----- Original Message -----" or "Begin forwarded message:" announces."""
     if not 4 <= len(line) <= 200:
         return None
     dashed = dashed_phrase(line)
-    phrase = (line.rstrip(" :") if dashed is None else dashed).casefold().strip(" *_")
     if dashed is not None:
-        if phrase.startswith(FORWARDED):
-            return _Kind.FORWARD
-        # Zoho puts its attribution between dashes: "---- On Tue, 22 Dec 2015, Ann <a@b> wrote ----".
-        is_reply = phrase.startswith(ORIGINAL) or introduces(dashed + ":", before_quote=False, strict=False)
-        return _Kind.REPLY if is_reply else None
-    if line.rstrip().endswith(":") and phrase in _FORWARD_LINES:
-        return _Kind.FORWARD
-    return None
+        return start + 1 if _starts(dashed, FORWARDED) else None
+    if not line.endswith((":", "：")) or not _starts(line, FORWARDED):
+        return None
+    below = [_ALL_QUOTES.sub("", each, count=1) for each in lines[start + 1 : start + 20]]
+    return start + 1 if _header_below(below, 0) is not None else None
 
 
-_FORWARD_LINES = frozenset(FORWARDED)
+def _starts(phrase: str, words: tuple[str, ...]) -> bool:
+    return phrase.casefold().strip(" *_").startswith(words)
+
+
+def _announces_original(line: str) -> bool:
+    """ "----- Original Message -----", or Zoho's "---- On Tue, 22 Dec 2015, Ann <a@b> wrote ----"."""
+    if not 4 <= len(line) <= 200 or (dashed := dashed_phrase(line)) is None:
+        return False
+    return _starts(dashed, ORIGINAL) or introduces(dashed + ":", before_quote=False, strict=False)
+
+
+def _header_below(lines: Lines, start: int, *, expected: bool = False) -> Block | None:
+    below = _skip_blank(lines, start)
+    return read_block(lines, below, after_rule=True, expected=expected) if below < len(lines) else None
+
+
+def _skip_blank(lines: Lines, position: int) -> int:
+    for _ in range(2):
+        if position < len(lines) and not lines[position]:
+            position += 1
+    return position
 
 
 def dashed_phrase(line: str) -> str | None:
@@ -220,22 +346,3 @@ def dashed_phrase(line: str) -> str | None:
 
 def _is_padding(character: str) -> bool:
     return character == ":" or character.isspace()
-
-
-def _skip_blank(lines: Sequence[str], position: int) -> int:
-    for _ in range(2):
-        if position < len(lines) and not lines[position]:
-            position += 1
-    return position
-
-
-def clean_segments(reply: Reply, budget: Budget = UNLIMITED) -> tuple[str, bool, bool]:
-    """Segments without signatures and boilerplate, joined; and whether either was found."""
-    trimmed = [_trimmed(segment, budget) for segment in reply.segments]
-    text = "\n\n".join(part.text for part in trimmed if part.text)
-    return text, any(part.signature for part in trimmed), any(part.disclaimer for part in trimmed)
-
-
-def _trimmed(segment: str, budget: Budget) -> Trimmed:
-    budget.check()
-    return trim(segment)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from models.bundle.bundle import Bundle
-from models.mail.parse import mail_facts
+from models.mail.parse import REPLY_FIELDS, mail_facts
 from models.scoring import FieldVerdict
 from models.ticket import MailFact, Ticket
 from service.api import schemas
@@ -26,6 +26,7 @@ def ticket_of(request: RouteRequest) -> Ticket:
         sender=sender,
         recipients=recipients,
         facts=_facts(request.headers, sender, recipients),
+        replied=any(name.strip().lower() in REPLY_FIELDS and value for name, value in (request.headers or {}).items()),
     )
 
 

@@ -17,6 +17,8 @@ REASONS = {
     "automatic_mail": "an automatic reply, not written by a person",
     "bounce": "a delivery report",
     "loop": "a mail of our own that came back",
+    "spam": "a spam filter marked it",
+    "unreadable": "its words cannot be read: encrypted, a container, or an unknown charset",
     "invalid_scores": "the model gave no valid scores",
     "too_complex": "reading it takes too long, so a person should",
     "out_of_scope": "unlike the tickets that this model knows",

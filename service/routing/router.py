@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ulid import ULID
 
 from models.scoring import Reason, verdict_without_model
-from models.ticket import Ticket
+from models.ticket import MailFact, Ticket
 from service.context import RequestContext
 from service.decision import Decision, Flag
 from service.errors import NotReady
@@ -43,10 +43,11 @@ class EngineLease:
 class Router:
     """Decides tickets with the current engine."""
 
-    def __init__(self, metrics: Metrics, telemetry: Telemetry, cpu_pool: CpuPool) -> None:
+    def __init__(self, metrics: Metrics, telemetry: Telemetry, cpu_pool: CpuPool, *, trust_spam_headers: bool) -> None:
         self._metrics = metrics
         self._telemetry = telemetry
         self._cpu_pool = cpu_pool
+        self._untrusted = frozenset[MailFact]() if trust_spam_headers else frozenset({MailFact.SPAM})
         self._current: EngineLease | None = None
         self._replaced: set[EngineLease] = set()
 
@@ -130,6 +131,8 @@ class Router:
 
     async def decide_with(self, engine: Engine, ticket: Ticket, context: RequestContext) -> Decision:
         """Like `decide`, with an engine from `lease_engine`, for requests of many tickets."""
+        if not self._untrusted.isdisjoint(ticket.facts):
+            ticket = replace(ticket, facts=ticket.facts - self._untrusted)
         with self._telemetry.stage("prepare"):
             ticket, text = await read_text(self._cpu_pool, ticket, context)
         verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)

@@ -192,6 +192,8 @@ UNSEEN = [
     ("bounce", b"From: <>\nReturn-Path: <>\nAuto-Submitted: auto-replied\nSubject: Undeliverable\n"
                b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
                b"--b\n\nNo such user.\n--b\nContent-Type: message/delivery-status\n\nAction: failed\n--b--\n"),
+    ("spam", b"From: a@b.c\nX-Spam-Flag: YES\nSubject: Prize\n\nYou have won.\n"),
+    ("unreadable", b"From: a@b.c\nSubject: Login\n\n-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n"),
     ("empty", b"From: a@b.c\nSubject:\n\n \n"),
 ]  # fmt: skip
 
@@ -204,6 +206,15 @@ def test_automatic_mail_costs_no_model_run(service: Service, reason: str, mail: 
     assert (answer.json()["outcome"], answer.json()["reason"]) == ("review", reason)
     assert Work.of(service).since(before) == Work(0, 0, 0, 0, 0)
     assert service.counts("input_tokens_count") == tokens
+
+
+def test_spam_headers_that_are_not_trusted_are_not_read(tiny_bundle_path: Path) -> None:
+    """With `trust_spam_headers` off the model decides, as for any other mail."""
+    mail = dict(UNSEEN)["spam"]
+    with serving(tiny_bundle_path, "--trust-spam-headers", "false") as service:
+        answer = httpx.post(service.url + "/v1/route", content=mail, headers={"Content-Type": "message/rfc822"})
+        assert answer.json()["reason"] not in ("spam", "automatic_mail")
+        assert answer.json()["candidates"]
 
 
 def test_non_finite_scores_go_to_review(tiny_bundle_path: Path, tmp_path: Path) -> None:

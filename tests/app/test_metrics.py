@@ -58,7 +58,7 @@ def test_every_series_is_there_at_zero_before_the_first_request(tiny_bundle_path
         samples = service.samples()
         assert {name: samples.get(name) for name in ZEROES} == dict.fromkeys(ZEROES, 0.0)
         assert {name: samples.get(name) for name in ONES} == dict.fromkeys(ONES, 1.0)
-        assert service.counts('model_info{provider="CPUExecutionProvider",text_version="1",variant="fp32"') == 1
+        assert service.counts('model_info{provider="CPUExecutionProvider",text_version="2",variant="fp32"') == 1
         assert samples["process_resident_memory_bytes"] > 0
 
 

@@ -53,6 +53,7 @@ class _Phrases:
     greetings: tuple[str, ...]
     signatures: tuple[str, ...]
     quotes: tuple[str, ...]
+    disclaimers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,8 @@ def _phrases() -> Mapping[str, _Phrases]:
     read = tomllib.loads(_PHRASES.read_text("utf-8"))
     return {
         language: _Phrases(
-            frozenset(each["words"]), tuple(each["greetings"]), tuple(each["signatures"]), tuple(each["quotes"])
+            frozenset(each["words"]),
+            *(tuple(each[kind]) for kind in ("greetings", "signatures", "quotes", "disclaimers")),
         )
         for language, each in read.items()
     }
@@ -158,6 +160,10 @@ def _greeting(case: _Case) -> Ticket:
 
 def _signature(case: _Case) -> Ticket:
     return _appended(case, case.phrases.signatures)
+
+
+def _disclaimer(case: _Case) -> Ticket:
+    return _appended(case, case.phrases.disclaimers)
 
 
 def _quoted_thread(case: _Case) -> Ticket:
@@ -214,6 +220,7 @@ def _as_html(case: _Case) -> Ticket:
 CHANGES: Mapping[str, Change] = {
     "greeting": _greeting,
     "signature": _signature,
+    "disclaimer": _disclaimer,
     "quoted thread": _quoted_thread,
     "typos": _typos,
     "upper case": _upper_case,

@@ -6,11 +6,12 @@ import pytest
 from models.mail.parse import mail_facts, parse_email
 from models.ticket import MailFact
 
-AUTOMATIC, VACATION, BOUNCE, LOOP, LIST = (
+AUTOMATIC, VACATION, BOUNCE, LOOP, SPAM, LIST = (
     MailFact.AUTOMATIC,
     MailFact.VACATION,
     MailFact.BOUNCE,
     MailFact.LOOP,
+    MailFact.SPAM,
     MailFact.LIST,
 )
 FACTS: list[tuple[dict[str, str], set[MailFact]]] = [
@@ -39,7 +40,28 @@ FACTS: list[tuple[dict[str, str], set[MailFact]]] = [
     ({"Return-Path": "<ann@home.example>"}, set()),
     ({"X-Failed-Recipients": "x@y", "Auto-Submitted": "auto-replied"}, {AUTOMATIC, BOUNCE}),
     ({"Content-Type": 'multipart/report; report-type="delivery-status"; boundary=x'}, {BOUNCE}),
-    ({"Content-Type": "multipart/report; report-type=disposition-notification"}, set()),
+    ({"Content-Type": "multipart/report; report-type=disposition-notification"}, {AUTOMATIC}),
+    ({"Content-Type": "multipart/report; report-type=feedback-report"}, {AUTOMATIC}),
+    ({"Content-Type": "multipart/report; boundary=x"}, {BOUNCE}),
+    ({"X-Apple-Action": "VACATION"}, {AUTOMATIC, VACATION}),
+    ({"X-MS-Exchange-Inbox-Rules-Loop": "ann@home.example", "X-Auto-Response-Suppress": "All"}, {AUTOMATIC, VACATION}),
+    ({"X-MS-Exchange-Inbox-Rules-Loop": "ann@home.example"}, set()),
+    ({"Subject": "Auto reply: Your invoice"}, {AUTOMATIC, VACATION}),
+    ({"Subject": "AUTO: Ann Lee ist nicht im Büro (zurück am 04.03.2025)"}, {AUTOMATIC, VACATION}),
+    ({"Subject": "Auto: Schaden gemeldet"}, set()),
+    ({"Subject": "Out of the office: Your invoice"}, {AUTOMATIC, VACATION}),
+    ({"From": "MAILER-DAEMON (Mail Delivery System)"}, {BOUNCE}),
+    ({"From": "Mail Delivery Subsystem <>"}, {BOUNCE}),
+    ({"From": "<>"}, {BOUNCE}),
+    ({"From": '"Courier mail server at mx.example" <@>'}, {BOUNCE}),
+    ({"From": "Postmaster"}, {BOUNCE}),
+    ({"From": "Mailer Daemonson <mailer@home.example>"}, set()),
+    ({"X-MS-Embedded-Report": ""}, set()),
+    ({"X-Amz-SNS-Message-Id": "4711"}, {AUTOMATIC}),
+    ({"X-Apple-Unsubscribe": "true"}, {AUTOMATIC}),
+    ({"X-Spam-Flag": "YES"}, {SPAM}),
+    ({"X-Spam-Status": "Yes, score=9.1 required=5.0"}, {SPAM}),
+    ({"X-Spam-Flag": "NO", "X-Spam-Status": "No, score=-1.0"}, set()),
     ({"X-Loop": "help@shop.example"}, {LOOP}),
 ]  # fmt: skip
 
@@ -60,7 +82,21 @@ def test_the_sender_tells_bounces_and_loops() -> None:
 
 
 def test_a_copy_to_oneself_is_no_loop() -> None:
-    """A customer who puts their own address in Cc is a customer; the same address in To is our mail come back."""
-    mail = b"From: ann@example.com\nTo: %s\nCc: %s\nSubject: Invoice\n\nPlease send it again.\n"
-    assert MailFact.LOOP not in parse_email(mail % (b"help@example.org", b"ann@example.com")).facts
-    assert MailFact.LOOP in parse_email(mail % (b"ann@example.com", b"help@example.org")).facts
+    """Customers put their own address in To or Cc, or send a hidden copy; a mail to itself alone is ours come back."""
+    mail = b"From: ann@example.com\nTo: %s\n%s\nSubject: Invoice\n\nPlease send it again.\n"
+    assert LOOP not in parse_email(mail % (b"help@example.org", b"Cc: ann@example.com")).facts
+    assert LOOP not in parse_email(mail % (b"ann@example.com", b"Cc: help@example.org")).facts
+    assert LOOP not in parse_email(mail % (b"ann@example.com", b"Delivered-To: help@example.org")).facts
+    assert LOOP in parse_email(mail % (b"ann@example.com", b"Delivered-To: ann@example.com")).facts
+    assert LOOP in parse_email(mail % (b"ann@example.com", b"Date: Mon, 3 Mar 2025 10:11:00 +0100")).facts
+
+
+@pytest.mark.parametrize(
+    "field", [b"Reply-To: Ann <ann@home.example>", b"Reply-To: help@shop.example, ann@home.example"]
+)
+def test_a_contact_form_is_no_loop(field: bytes) -> None:
+    """From and To are ours, Reply-To is the customer, who is to be answered."""
+    ticket = parse_email(b"From: Shop <help@shop.example>\nTo: help@shop.example\n" + field + b"\nSubject: x\n\nhi")
+    assert (ticket.sender, LOOP in ticket.facts) == ("ann@home.example", False)
+    ours = parse_email(b"From: help@shop.example\nTo: help@shop.example\nReply-To: help@shop.example\n\nhi")
+    assert (ours.sender, LOOP in ours.facts) == ("help@shop.example", True)

@@ -12,7 +12,7 @@ from models.cpu_budget import UNLIMITED
 from models.errors import MailError
 from models.mail.parse import MAX_ATTACHMENTS, MAX_MAIL_BYTES, parse_email
 from models.text.prepare import TextFlag, prepare
-from models.ticket import Attachment
+from models.ticket import Attachment, ForwardedFrom
 from tests.support.cost import CPU_SECONDS, cpu_seconds, read
 from tests.unit.models.mail.hostile_mails import HEAD, MAILS
 
@@ -68,7 +68,7 @@ def test_a_message_forwarded_as_attachment_is_read_when_nothing_else_is_there() 
 def test_a_message_forwarded_as_attachment_stands_below_a_few_words() -> None:
     """As an inline forward: the words above, then the inner subject and text, HTML or not, flagged."""
     inner = b"Content-Type: message/rfc822\r\n\r\nSubject: Lost\r\nContent-Type: text/html\r\n\r\n<p>My parcel.</p>"
-    prepared = prepare(parse_email(mixed(b"\r\nPlease handle.\r\n\r\n-- \r\nAnn\r\nAcme", inner)))
+    prepared = prepare(parse_email(mixed(b"\r\nPlease handle.\r\n\r\n-- \r\nAnn Lee\r\nAcme", inner)))
     assert prepared.text == "Parcel\nPlease handle.\n\nLost\n\nMy parcel."
     assert TextFlag.FORWARDED in prepared.flags
     rich = prepare(parse_email(mixed(b"Content-Type: text/html\r\n\r\n<p>Please handle.</p>", inner)))
@@ -85,19 +85,16 @@ def test_a_delivery_report_is_not_read_for_the_message_it_returns() -> None:
 @pytest.mark.parametrize(
     ("plain", "text"),
     [
-        ("Your mail client does not support HTML.", "My parcel is lost."),
-        (
-            "Diese Nachricht ist im HTML-Format. Bitte benutzen Sie ein Programm, das HTML anzeigen kann.",
-            "My parcel is lost.",
-        ),
-        ("Please view this message in your browser: https://x.example", "My parcel is lost."),
+        ("Your mail client does not support HTML.", "Your mail client does not support HTML.\n\nMy parcel is lost."),
+        ("parcel?", "My parcel is lost."),
+        ("My parcel is lost!\nPlease help.", "My parcel is lost!\nPlease help."),
         ("please handle <soon>", "please handle <soon>\n\nMy parcel is lost."),
         ("My parcel is lost!", "My parcel is lost!"),
         ("How do I export HTML?", "How do I export HTML?\n\nMy parcel is lost."),
     ],
 )
-def test_a_plain_part_that_stands_in_for_the_html_is_not_the_message(plain: str, text: str) -> None:
-    """A placeholder gives way to the HTML; other few words that the HTML lacks stay above it."""
+def test_a_short_plain_part_gives_way_to_an_html_part_that_says_more(plain: str, text: str) -> None:
+    """Where the HTML has its words, it stands alone; where it lacks them, they stay above it."""
     html = b"Content-Type: text/html\r\n\r\n<p>My parcel is lost.</p>"
     mail = mixed(b"\r\n" + plain.encode(), html, kind=b"alternative")
     assert prepare(parse_email(mail)).text == f"Parcel\n{text}"
@@ -287,3 +284,67 @@ def test_any_order_of_mail_lines_is_a_bounded_ticket(lines: list[bytes]) -> None
 def test_no_bytes_raise(raw: bytes) -> None:
     """Any bytes give a ticket."""
     prepare(parse_email(raw)).text.encode()
+
+
+MANY = b" ".join(b"word%d" % number for number in range(60))
+
+
+@pytest.mark.parametrize(
+    ("parts", "words", "absent"),
+    [
+        ([b"\r\nView this online: https://x.example", b"Content-Type: text/html\r\n\r\n<p>" + MANY + b"</p>"], ["word59", "online"], []),
+        ([b"\r\nword1 word2", b"Content-Type: text/html\r\n\r\n<p>" + MANY + b"</p>"], ["word59"], []),
+        ([b"Content-Type: text/html\r\n\r\n<p>" + MANY + b"</p>", b"\r\n___\r\nList footer"], ["word59", "List footer"], []),
+        ([b'Content-Type: text/plain; name=a.txt\r\nContent-Disposition: inline; filename="a.txt"\r\n\r\nIt is lost.'], ["It is lost."], []),
+        ([b"Content-Type: text/enriched\r\n\r\nIt <bold>is</bold>\r\nlost.<param>red</param>"], ["It is lost."], ["bold", "red"]),
+        ([b"Content-Type: text/markdown\r\n\r\nIt **is** lost."], ["**is** lost"], []),
+        ([b"Content-Type: application/xhtml+xml\r\n\r\n<html><p>It is lost.</p></html>"], ["It is lost."], ["html"]),
+        ([b"\r\nIt is lost.", b"Content-Type: text/vcard\r\n\r\nFN:Ann"], ["It is lost."], ["FN"]),
+    ],
+)  # fmt: skip
+def test_the_parts_with_words_are_read(parts: list[bytes], words: list[str], absent: list[str]) -> None:
+    """Also where they are named, of another type, or the HTML says more than the plain text."""
+    text = prepare(parse_email(mixed(*parts))).text
+    assert [each for each in words if each not in text] == []
+    assert [each for each in absent if each in text] == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "subject", "body"),
+    [
+        (b"Subject: my order\nis not\nhere\nFrom: a@b.example\n\nhi", "my order is not here", "hi"),
+        (b"From: a@b.example\nContent-Type: multipart/mixed;\nboundary=x\nSubject: y\n\n--x\n\nhi\n--x--", "y", "hi"),
+        (b"gateway says hello\nFrom: a@b.example\nSubject: y\n\nhi", "y", "hi"),
+        (b"one\ntwo\nReceived: by x\nSubject: y\n\nhi", "y", "hi"),
+        (b"Dear all\nthe order: lost\nplease help", "", "Dear all\nthe order: lost\nplease help"),
+    ],
+)
+def test_broken_heads_are_read_on(raw: bytes, subject: str, body: str) -> None:
+    """Lines that should be indented belong to the field above; junk before the first field is skipped."""
+    ticket = parse_email(raw)
+    assert (ticket.subject, ticket.body) == (subject, body)
+
+
+def test_a_message_forwarded_as_attachment_tells_its_sender() -> None:
+    """For rules and adapters: who wrote it, and under which subject."""
+    inner = b"Content-Type: message/rfc822\r\n\r\nFrom: Kim <kim@home.example>\r\nSubject: Lost\r\n\r\nMy parcel."
+    ticket = parse_email(mixed(b"\r\nPlease handle.", inner))
+    assert ticket.forwarded_from == ForwardedFrom("kim@home.example", "Lost")
+    assert prepare(ticket).forwarded_from == ForwardedFrom("kim@home.example", "Lost")
+
+
+def test_headers_say_that_a_mail_is_a_reply() -> None:
+    """Then Outlook's header block is history, whatever the subject."""
+    body = b"\r\nI want my money back, and soon.\r\n\r\nFrom: Shop\r\nSent: Monday, 3 March 2025 09:01\r\nTo: Ann\r\nSubject: x\r\n\r\nWhen?\r\n"
+    assert "When?" in prepare(parse_email(HEAD + body)).text
+    assert "When?" not in prepare(parse_email(HEAD + b"In-Reply-To: <1@shop.example>\r\n" + body)).text
+    assert "When?" not in prepare(parse_email(HEAD + b"References: <1@shop.example>\r\n" + body)).text
+
+
+@pytest.mark.parametrize(("quoted", "stays"), [(b"Kim <kim@home.example>", True), (b"Help <help@shop.example>", False)])
+def test_a_forward_with_the_headers_of_a_reply_is_a_forward(quoted: bytes, stays: bool) -> None:
+    """Outlook sets `In-Reply-To` on both; whoever is quoted is answered in the one and not in the other."""
+    body = b"\r\nNot for us, I think it is yours.\r\n\r\nFrom: %s\r\nSent: Monday, 3 March 2025 09:01\r\nTo: Ann\r\nSubject: x\r\n\r\nMy money.\r\n"
+    prepared = prepare(parse_email(HEAD + b"In-Reply-To: <1@shop.example>\r\n" + body % quoted))
+    assert ("My money." in prepared.text) is stays
+    assert (prepared.forwarded_from is not None) is stays

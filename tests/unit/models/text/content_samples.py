@@ -7,7 +7,10 @@ _JOURNEY = "Name: Ann\nFrom: Berlin\nTo: Paris\nDate: 03.03.2026\nSubject: refun
 _PROSE = "Also the export fails with error 500 when I pick more than 100 rows; this started on Monday. Please call me."
 _WRAPPED = "The export also fails with error 500 when I\npick more than 100 rows, and we are losing\norders"
 
+_CONTACT_FORM = "From: Bob <bob@home.example>\nSent: 3.3.2020 13:11\nSubject: Parcel\nMessage: My parcel is lost."
+
 KEPT = (
+    Sample("contact_form", _CONTACT_FORM, _CONTACT_FORM),
     Sample(
         "travel_list",
         "I need a ticket.\n\nFrom: Berlin\nTo: Paris\nDate: 3 May 2020",
@@ -82,56 +85,41 @@ KEPT = (
     Sample("only_quotes", "> Did you restart it?\n> Is the light red?", "> Did you restart it?\n> Is the light red?"),
 )
 
+_DISCLAIMER_EN = "This e-mail is confidential and intended solely for the addressee. If you received this e-mail in error, please notify the sender and delete it."
+_DISCLAIMER_DE = "Diese E-Mail enthält vertrauliche Informationen. Wenn Sie nicht der richtige Adressat sind, informieren Sie bitte den Absender und vernichten Sie diese Mail."
+
 SIGNATURES = (
     Sample("delimiter", "It is broken.\n\n-- \nAnn Lee\nHead of Sales\nAcme Ltd", "It is broken."),
     Sample(
-        "motto",
-        "It is broken.\n\n--\nAnn Lee <ann@home.example> Acme Ltd\nOne must not believe all that is written on the net of nets\nsaid nobody who has ever had to answer mail all day long.",
+        "company",
+        "It is broken.\n\n-- \nJordan Lee\nOffice Manager | Acme Inc.\njordan.lee@acme.example",
         "It is broken.",
     ),
-    Sample("iphone_en", "It is broken.\n\nSent from my iPhone", "It is broken."),
-    Sample("iphone_de", "Es ist kaputt.\n\nVon meinem iPhone gesendet", "Es ist kaputt."),
-    Sample("iphone_fr", "C'est cassé.\n\nEnvoyé de mon iPhone", "C'est cassé."),
-    Sample("samsung_es", "Está roto.\n\nEnviado desde mi Samsung Galaxy", "Está roto."),
-    Sample("iphone_tr", "Bozuk.\n\niPhone'umdan gönderildi", "Bozuk."),
-    Sample("iphone_zh", "坏了。\n\n发自我的iPhone", "坏了。"),
-    Sample("outlook_ios", "It is broken.\n\nGet Outlook for iOS<https://aka.ms/o0ukef>", "It is broken."),
+    Sample("contacts", "It is broken.\n\n--\nAnn Lee\n+49 30 1234567\nhttps://acme.example", "It is broken."),
     Sample(
-        "contact_block",
-        "It is broken.\n\nBest regards,\nAnn Lee\nHead of Sales\nTel: +49 30 1234567\nwww.acme.example",
-        "It is broken.\n\nBest regards,\nAnn Lee",
-    ),
-    Sample(
-        "disclaimer_en",
-        "It is broken.\n\nAnn\n\nThis e-mail is confidential and intended solely for the addressee. If you received this e-mail in error, please notify the sender and delete it.",
-        "It is broken.\n\nAnn",
-    ),
-    Sample(
-        "disclaimer_de",
-        "Es ist kaputt.\n\nDiese E-Mail enthält vertrauliche Informationen. Wenn Sie nicht der richtige Adressat sind, informieren Sie bitte den Absender und vernichten Sie diese Mail.",
-        "Es ist kaputt.",
-    ),
-    Sample(
-        "banner",
-        "CAUTION: This email originated from outside of the organization. Do not click links.\n\nIt is broken.",
-        "It is broken.",
-    ),
-    Sample(
-        "german_firm",
-        "Es ist kaputt.\n\nMit freundlichen Grüßen\n\ni.A. Petra Muster\nMuster GmbH\nMusterstraße 1\n12345 Musterstadt\nGeschäftsführer: Max Muster, HRB 1234\n\nDiese E-Mail enthält vertrauliche Informationen. Wenn Sie nicht der richtige Adressat sind, informieren Sie bitte den Absender und vernichten Sie diese Mail.",
-        "Es ist kaputt.\n\nMit freundlichen Grüßen\n\ni.A. Petra Muster",
+        "motto_kept",
+        "It is broken.\n\n--\nAnn Lee <ann@home.example> Acme Ltd\nDo not believe all that is written on the net.",
+        "It is broken.\n\nDo not believe all that is written on the net.",
     ),
     Sample(
         "postscript_kept",
         "It is broken.\n\nRegards\nAnn\nPS: call me on +49 30 1234567",
         "It is broken.\n\nRegards\nAnn\nPS: call me on +49 30 1234567",
     ),
-    Sample(
-        "sent_from_town_kept",
-        "My parcel is lost.\nSent from Berlin on Monday.",
-        "My parcel is lost.\nSent from Berlin on Monday.",
-    ),
 )
+
+LOOKALIKES = (
+    "It is broken.\n\nSent from my iPhone",
+    "Es ist kaputt.\n\nVon meinem iPhone gesendet",
+    "坏了。\n\n发自我的iPhone",
+    "It is broken.\n\nBest regards,\nAnn Lee\nHead of Sales\nTel: +49 30 1234567\nwww.acme.example",
+    f"It is broken.\n\nAnn\n\n{_DISCLAIMER_EN}",
+    f"Es ist kaputt.\n\nGeschäftsführer: Max Muster, HRB 1234\n\n{_DISCLAIMER_DE}",
+    "CAUTION: This email originated from outside of the organization. Do not click links.\n\nIt is broken.",
+    "My parcel is lost.\nSent from Berlin on Monday.",
+    "It is broken.\n\nYou received this message because you are subscribed to the group.",
+)
+"""Nothing but words says what these are: they stay, for the model to learn that they mean nothing."""
 
 _INNER_TEXT = "My parcel is lost.\nPlease help."
 _INNER = f"From: Bob <bob@home.example>\nDate: Tue, Mar 3, 2020 at 1:11 PM\nSubject: Parcel\nTo: <ann@home.example>\n\n{_INNER_TEXT}"
@@ -165,20 +153,14 @@ FORWARDS = (
         f"FYI\n\n{_INNER_TEXT}",
     ),
     Sample(
-        "contact_form",
-        "From: Bob <bob@home.example>\nSent: 3.3.2020 13:11\nSubject: Parcel\nMessage: My parcel is lost.",
-        "Message: My parcel is lost.",
-    ),
-    Sample(
-        "inner_history_cut",
-        f"---------- Forwarded message ---------\n{_INNER}\n\nOn 3/2/20 1:11 PM, {A} wrote:\n{QUOTED}",
-        _INNER_TEXT,
+        "inner_history_kept",
+        f"---------- Forwarded message ---------\n{_INNER}\n\nOn 3/2/20 1:11 PM, {A} wrote:\n> Which parcel?",
+        f"{_INNER_TEXT}\n\nOn 3/2/20 1:11 PM, {A} wrote:\nWhich parcel?",
     ),
 )
 
 HTML = (
     Sample("rule_between", "<p>Please handle.</p><hr><p>Second part</p>", f"Please handle.\n{'-' * 32}\n\nSecond part"),
-    Sample("rule_above_signature", "<p>It broke.</p><hr><p>Ann Lee<br>+49 30 1234567</p>", "It broke."),
     Sample(
         "passage_of_a_page",
         "<p>The page says:</p><blockquote>Payment declined</blockquote><p>but my bank approved it.</p>",

@@ -1,4 +1,4 @@
-"""`>` lines and plain blockquotes: history in a reply, content in a mail that answers nothing."""
+"""`>` lines and blockquotes: history where something says who wrote them, else content."""
 
 import pytest
 
@@ -6,6 +6,11 @@ from models.text.prepare import TextFlag, prepare
 from models.ticket import Ticket
 
 OWN = (
+    ("Re: Order", "> Which number?\n\nIt is 4711."),
+    ("[Billing] Re: Order", "> Which number?\n\nIt is 4711."),
+    ("Order", "> > Which number?\n>\n> Which one?\n\nIt is 4711."),
+    ("AW: Order", "It is 4711.\n\n> Which number?"),
+    ("", "It is 4711.\n\n> Dear customer,\n> which number\n> is it?"),
     ("CLI broken", "$ acme push\n> Building\n> Error: ENOENT"),
     ("API error", "Running this:\n\n>>> import acme\n>>> acme.login()\nTraceback"),
     ("Re: API error", "Running this:\n\n>>> import acme\n>>> acme.login()\nTraceback"),
@@ -27,8 +32,8 @@ def _text(subject: str, body: str) -> str:
 
 
 @pytest.mark.parametrize(("subject", "body"), OWN)
-def test_a_mail_that_answers_nothing_keeps_its_quotations(subject: str, body: str) -> None:
-    """Shell output, an interpreter, a comparison and a passage of the docs are the customer's content."""
+def test_quotes_without_an_attribution_stay(subject: str, body: str) -> None:
+    """Shell output, an interpreter, a comparison and a passage of the docs are typed like a quote, in replies too."""
     assert _text(subject, body).endswith(body)
 
 
@@ -43,10 +48,6 @@ def test_a_log_that_wrote_something_is_no_attribution(subject: str, line: str) -
 @pytest.mark.parametrize(
     ("subject", "body"),
     [
-        ("Re: Order", "> Which number?\n\nIt is 4711."),
-        ("[Billing] Re: Order", "> Which number?\n\nIt is 4711."),
-        ("Order", "> > Which number?\n>\n> Which one?\n\nIt is 4711."),
-        ("AW: Order", "It is 4711.\n\n> Which number?"),
         (
             "Order",
             "On Tue, Mar 3, 2020 at 1:11 PM Ann <a@b.example> wrote:\n> Which number?\n\nIt is 4711.\n\n> Thanks",
@@ -55,14 +56,12 @@ def test_a_log_that_wrote_something_is_no_attribution(subject: str, line: str) -
             "Order",
             "It is 4711.\n\n> Op 2 feb. 2015 om 05:28 heeft Ann <a@b.example> het volgende geschreven:\n> Which?",
         ),
-        ("Order", "It is 4711.\n\n> From: Ann <a@b.example>\n> To: Bob\n> Subject: Order\n>\n> Which number?"),
+        ("Re: Order", "It is 4711.\n\n> On 3/3/20 1:11 PM, Shop Service <a@b.example> wrote:\n>\n> Which number?"),
         ("Order", "On 3/3/20 1:11 PM, Shop Service wrote:\n>>> Which number?\n\nIt is 4711."),
-        ("", "It is 4711.\n\n> Dear customer,\n> which number\n> is it?"),
-        ("", "> Which number?\n\nIt is 4711.\n\n> Thanks"),
     ],
 )
-def test_evidence_of_a_reply_makes_quotes_history(subject: str, body: str) -> None:
-    """A reply's subject, an attribution or header near; without any subject, a long block or answers between."""
+def test_an_attribution_makes_quotes_history(subject: str, body: str) -> None:
+    """Above the quote or inside it, whatever the subject."""
     prepared = prepare(Ticket(subject=subject, body=body))
     assert prepared.text.splitlines()[-1] == "It is 4711."
     assert "number" not in prepared.text
@@ -75,11 +74,12 @@ def test_markup_of_a_mail_client_makes_blockquotes_history() -> None:
     assert prepare(Ticket(subject="Order", body=html, content_type="text/html")).text == "Order\nIt is 4711."
 
 
-def test_a_header_block_without_address_or_time_needs_a_reply() -> None:
-    """The same four lines are a customer's form in a first mail and a header below a marker."""
+def test_a_header_block_without_an_address_is_a_form() -> None:
+    """From a town to a town on a day, in a first mail and in a reply, and below a marker that nothing stands above."""
     form = "From: Berlin\nTo: Paris\nDate: 3 March\nSubject: refund\n\nCancelled."
     assert _text("Trip", f"Hello,\n{form}") == f"Trip\nHello,\n{form}"
-    assert _text("Trip", f"Hello,\n-----Original Message-----\n{form}") == "Trip\nHello,"
+    assert _text("Re: Trip", f"My train was:\n{form}") == f"Trip\nMy train was:\n{form}"
+    assert _text("Trip", f"Hello,\n-----Original Message-----\n{form}").endswith(form)
 
 
 def test_outlooks_old_message_leaves_no_false_flag() -> None:

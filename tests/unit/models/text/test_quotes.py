@@ -4,7 +4,7 @@ import pytest
 
 from models.text.prepare import TextFlag, prepare
 from models.ticket import Ticket
-from tests.unit.models.text.content_samples import FORWARDS, HTML, KEPT, SIGNATURES
+from tests.unit.models.text.content_samples import FORWARDS, HTML, KEPT, LOOKALIKES, SIGNATURES
 from tests.unit.models.text.reply_samples import ATTRIBUTIONS, HEADERS, Sample
 
 
@@ -35,9 +35,15 @@ def test_what_the_customer_wrote_stays(sample: Sample) -> None:
 
 
 @_named(SIGNATURES)
-def test_what_stands_below_the_message_goes(sample: Sample) -> None:
-    """Signatures, device lines, disclaimers and banners go; closings, postscripts and towns stay."""
+def test_a_name_and_contacts_below_the_delimiter_go(sample: Sample) -> None:
+    """What is said below them stays."""
     assert prepare(Ticket(body=sample.body)).text == sample.expected
+
+
+@pytest.mark.parametrize("body", LOOKALIKES)
+def test_words_alone_cut_nothing(body: str) -> None:
+    """Device lines, contact blocks, disclaimers, banners and list footers stay."""
+    assert prepare(Ticket(body=body)).text == body
 
 
 @_named(FORWARDS)

@@ -62,7 +62,7 @@ def test_cleaning_takes_quotes_blanks_and_html_away() -> None:
     figures = found(lambda _: "billing", ROWS)
     for change in ("quoted thread", "whitespace", "HTML"):
         assert figures[change].cleaned >= 27, change
-    assert figures["signature"].cleaned > 0  # of those without a separator, the closing and the name stay
+    assert figures["signature"].cleaned > 0  # those without a delimiter stay
     assert figures["greeting"].cleaned == 0
 
 
@@ -94,7 +94,7 @@ def test_every_ticket_of_html_takes_part() -> None:
 def test_a_ticket_without_a_body_gets_nothing_behind_it() -> None:
     """A subject alone is changed in letters and blanks; a greeting or signature would be all that its body has."""
     row = PreparedRow(TicketRow(1, Ticket(subject=TEXT), {"department": "x"}, ""), TEXT)
-    assert not {"greeting", "signature", "quoted thread"} & set(found(lambda _: "x", [row]))
+    assert not {"greeting", "signature", "disclaimer", "quoted thread"} & set(found(lambda _: "x", [row]))
     assert "typos" in found(lambda _: "x", [row])
 
 

@@ -1,0 +1,151 @@
+"""Reads a large mail as it arrives and keeps what `parse_email` needs: heads, boundaries and the parts with words.
+
+Attachments are dropped byte by byte, never decoded and never held. What is kept is a mail again, of at most
+`MAX_MAIL_BYTES`, that gives the same ticket.
+"""
+
+import re
+
+from models.errors import MailError
+from models.mail.headers import MAX_HEADER_BYTES, MAX_HEADER_LINES, Headers, header, parameters, split_head
+from models.mail.mime import (
+    MAX_BOUNDARY,
+    MAX_MULTIPARTS,
+    MAX_PART_LINES,
+    MAX_PARTS,
+    MAX_TEXT_BYTES,
+    leaf_of,
+    media_type,
+)
+from models.mail.parse import MAX_MAIL_BYTES
+from models.mail.sealed import SMIME
+
+MAX_DASHED_LINES = 20_000
+"""Lines that begin like a boundary; real mails have some hundred. Behind the last one nothing is kept."""
+
+_HEAD_END = re.compile(rb"(?:^|\n)\r?\n")
+_LONGEST_LINE = MAX_BOUNDARY + 10
+
+
+class MailReader:
+    """`feed` it the bytes in any pieces, then take what `kept` returns."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._size = 0
+        self._pieces: list[bytes] = []
+        self._room = MAX_MAIL_BYTES
+        self._buffer = bytearray()
+        self._in_head, self._part_room, self._searched = True, 0, 0
+        self._boundaries: set[bytes] = set()
+        self._guesses = False
+        self._parts = self._dashed = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes in memory: at most `MAX_MAIL_BYTES`, a head and what `feed` was last given."""
+        return MAX_MAIL_BYTES - self._room + len(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """
+        Raises:
+            MailError: these are more bytes than are accepted.
+        """
+        self._size += len(data)
+        if self._size > self._max_bytes:
+            raise MailError(f"the e-mail has over {self._max_bytes:,} bytes, which is the most that is accepted")
+        self._buffer += data
+        if self._size == len(data) and data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            self._in_head, self._part_room = False, self._room  # UTF-16: taken as it comes
+        while self._parts <= MAX_PARTS and self._dashed <= MAX_DASHED_LINES and self._room > 0:
+            if not (self._read_head() if self._in_head else self._read_body()):
+                return
+        self._buffer.clear()  # more structure than is read
+
+    def kept(self) -> bytes:
+        """The mail without what attachments hold."""
+        self._keep(bytes(self._buffer), self._room if self._in_head else self._part_room)
+        self._buffer.clear()
+        return b"".join(self._pieces)
+
+    def _read_head(self) -> bool:
+        """Takes a head off the buffer, if it has come whole."""
+        found = _HEAD_END.search(self._buffer, self._searched)
+        if found is None and len(self._buffer) < MAX_HEADER_BYTES:
+            self._searched = max(0, len(self._buffer) - 2)
+            return False
+        self._searched = 0
+        end = found.end() - 1 if found else MAX_HEADER_BYTES  # the last line end begins the body: a boundary may follow
+        head = self._take(end)
+        self._keep(head, self._room)
+        self._parts += 1
+        headers, _ = split_head(
+            head.replace(b"\r\n", b"\n").lstrip(b"\n"), MAX_PART_LINES if self._parts > 1 else MAX_HEADER_LINES
+        )
+        self._enter(headers)
+        return True
+
+    def _enter(self, headers: Headers) -> None:
+        value = header(headers, "content-type")
+        kind = media_type(value) or "text/plain"
+        part = leaf_of(headers, kind, parameters(value), b"")
+        plainly = part.encoding not in {"base64", "quoted-printable"}
+        # A message inside has a head and parts of its own.
+        self._in_head = kind in {"message/rfc822", "message/global"} and plainly
+        if self._in_head:
+            self._keep(self._take(1), self._room)
+        words = part.kind is not None or kind.startswith(("multipart/", "message/", "text/calendar")) or kind in SMIME
+        self._part_room = (
+            MAX_TEXT_BYTES if words and (part.kind or not part.is_attachment or "text/" not in kind) else 0
+        )
+        if kind.startswith("multipart/") and len(self._boundaries) < MAX_MULTIPARTS:
+            boundary = part.parameters.get("boundary", "").strip().encode("utf-8", "replace")
+            self._guesses = not 0 < len(boundary) <= MAX_BOUNDARY
+            if not self._guesses:
+                self._boundaries.add(boundary)
+
+    def _read_body(self) -> bool:
+        """Takes all off the buffer up to the next boundary; what may be the beginning of one stays."""
+        start = 0
+        while (dashes := self._buffer.find(b"\n--", start)) >= 0:
+            end = self._buffer.find(b"\n", dashes + 3)
+            if end < 0 and len(self._buffer) - dashes < _LONGEST_LINE:
+                self._give(dashes)
+                return False
+            start = dashes + 1
+            self._dashed += 1
+            if self._dashed > MAX_DASHED_LINES:
+                break
+            if 0 <= end - dashes <= _LONGEST_LINE and self._is_boundary(bytes(self._buffer[dashes + 3 : end]).rstrip()):
+                closing = bytes(self._buffer[dashes + 3 : end]).rstrip() not in self._boundaries
+                self._give(dashes)
+                self._keep(self._take(end - dashes + (not closing)), self._room)
+                # Behind the last boundary there is nothing, or what a broken mail has to say.
+                self._in_head, self._part_room = not closing, MAX_TEXT_BYTES if closing else 0
+                return True
+        self._give(max(0, len(self._buffer) - 2))
+        return False
+
+    def _is_boundary(self, line: bytes) -> bool:
+        if line in self._boundaries or (line.endswith(b"--") and line[:-2] in self._boundaries):
+            return True
+        if self._guesses and line and not line.startswith(b"-"):
+            self._guesses = False
+            self._boundaries.add(line)
+            return True
+        return False
+
+    def _give(self, size: int) -> None:
+        """Keeps or drops the first bytes of the buffer, as the part is one with words or not."""
+        self._part_room -= self._keep(self._take(size), self._part_room)
+
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+    def _keep(self, data: bytes, room: int) -> int:
+        kept = data[: min(room, self._room)]
+        self._pieces.append(kept)
+        self._room -= len(kept)
+        return len(kept)
