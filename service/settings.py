@@ -99,8 +99,8 @@ class Settings(BaseSettings):
     limit of open files."""
 
     max_body_bytes: Count = 1_000_000
-    """Largest request body, declared or chunked; a larger one gets 413. The text of a mail is far smaller, and its
-    attachments are not read."""
+    """Largest request body, declared or chunked; a larger one gets 413. A raw mail has a limit of its own,
+    `max_mail_bytes`."""
 
     max_batch_body_bytes: Count = 4_000_000
     """Largest body of `/v1/route/batch`. Its JSON is parsed in one step, some 5 ms per megabyte."""

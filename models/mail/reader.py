@@ -20,6 +20,8 @@ from models.mail.mime import (
 from models.mail.parse import MAX_MAIL_BYTES
 from models.mail.sealed import SMIME
 
+WHOLE_BYTES = 256 * 1024
+"""A mail up to this size is kept as it is: to look for its attachments costs a quarter of reading it."""
 MAX_DASHED_LINES = 20_000
 """Lines that begin like a boundary; real mails have some hundred. Behind the last one nothing is kept."""
 
@@ -30,12 +32,14 @@ _LONGEST_LINE = MAX_BOUNDARY + 10
 class MailReader:
     """`feed` it the bytes in any pieces, then take what `kept` returns."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, whole_bytes: int = WHOLE_BYTES) -> None:
         self._max_bytes = max_bytes
+        self._whole_bytes = whole_bytes
         self._size = 0
         self._pieces: list[bytes] = []
         self._room = MAX_MAIL_BYTES
         self._buffer = bytearray()
+        self._started = False
         self._in_head, self._part_room, self._searched = True, 0, 0
         self._boundaries: set[bytes] = set()
         self._guesses = False
@@ -55,8 +59,11 @@ class MailReader:
         if self._size > self._max_bytes:
             raise MailError(f"the e-mail has over {self._max_bytes:,} bytes, which is the most that is accepted")
         self._buffer += data
-        if self._size == len(data) and data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        if self._size <= self._whole_bytes:
+            return
+        if not self._started and self._buffer.startswith((b"\xff\xfe", b"\xfe\xff")):
             self._in_head, self._part_room = False, self._room  # UTF-16: taken as it comes
+        self._started = True
         while self._parts <= MAX_PARTS and self._dashed <= MAX_DASHED_LINES and self._room > 0:
             if not (self._read_head() if self._in_head else self._read_body()):
                 return
@@ -64,7 +71,8 @@ class MailReader:
 
     def kept(self) -> bytes:
         """The mail without what attachments hold."""
-        self._keep(bytes(self._buffer), self._room if self._in_head else self._part_room)
+        room = self._room if self._in_head or not self._started else self._part_room
+        self._keep(bytes(self._buffer), room)
         self._buffer.clear()
         return b"".join(self._pieces)
 

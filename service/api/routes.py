@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from models.errors import MailError
+from models.mail.reader import MailReader
 from models.ticket import Ticket
 from service import errors
 from service.access.access import Access
@@ -99,7 +99,7 @@ class Api:
             tags=["routing"],
             methods=["POST"],
             response_model=DecisionOut,
-            responses=documented(*BODY_ERRORS, MailError, *TICKET_REFUSALS),
+            responses=documented(*BODY_ERRORS, *TICKET_REFUSALS),
             openapi_extra=json_body(RouteRequest) | mail_body(RouteRequest) | secured(Role.ROUTE),
         )
         app.add_api_route(
@@ -136,14 +136,9 @@ class Api:
         """Decide one ticket: the department, the confidence, and whether to route, to suggest, or to leave it to
         people."""
         context = self._admit(ROUTE, request)
-        media = media_type(request, JSON, MAIL)
-        body = await self._bodies.read(request, self._settings.max_body_bytes, context.deadline)
+        is_mail = media_type(request, JSON, MAIL) == MAIL
+        ticket = await (self._mail_ticket(request, context) if is_mail else self._json_ticket(request, context))
         with while_connected(request.scope):
-            if media == MAIL:
-                with self._telemetry.stage("parse"):
-                    ticket = await read_mail(self._cpu_pool, bytes(body), context)
-            else:
-                ticket = await self._parse(body, lambda raw: ticket_of(parse_route(raw)), context)
             decision = await self._router.decide(ticket, context)
         add_log_fields(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
         return _json_response(decision_out(decision))
@@ -165,6 +160,18 @@ class Api:
     async def model(self, _request: Request) -> Response:
         """The model being served: its fields, labels, thresholds, and the precision that these aim at."""
         return _json_response(model_card_out(self._router.engine))
+
+    async def _json_ticket(self, request: Request, context: RequestContext) -> Ticket:
+        body = await self._bodies.read(request, self._settings.max_body_bytes, context.deadline)
+        with while_connected(request.scope):
+            return await self._parse(body, lambda raw: ticket_of(parse_route(raw)), context)
+
+    async def _mail_ticket(self, request: Request, context: RequestContext) -> Ticket:
+        limit = self._settings.max_mail_bytes
+        mail = MailReader(limit)
+        await self._bodies.collect(mail, request, limit, context.deadline)
+        with while_connected(request.scope), self._telemetry.stage("parse"):
+            return await read_mail(self._cpu_pool, mail.kept(), context)
 
     def _admit(self, path: str, request: Request) -> RequestContext:
         """Check that the service can take a ticket of this caller now, and return the context of the request.

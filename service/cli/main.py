@@ -8,6 +8,7 @@ import typer
 
 from models.errors import TicketRouterError
 from models.mail.parse import parse_email
+from models.mail.reader import MailReader
 from models.printable import printable, printed
 from models.ticket import Ticket
 from service.api.convert import decision_out
@@ -159,6 +160,8 @@ def _ticket(eml: Path | None, subject: str | None, body: str | None) -> Ticket:
     if eml is None:
         return Ticket(subject=subject or "", body=body or "")
     try:
-        return parse_email(eml.read_bytes())
+        mail = MailReader(Settings.model_fields["max_mail_bytes"].default)
+        mail.feed(eml.read_bytes())
+        return parse_email(mail.kept())
     except OSError as error:
         raise UsageError(f"{eml}: cannot be read ({error.strerror})") from error

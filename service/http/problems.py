@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 from starlette.types import Scope
 
-from models.errors import MailError
 from service import errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -80,7 +79,6 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.UnsupportedMediaType: Kind(415, "unsupported_media_type", "Unsupported media type"),
     errors.UnsupportedEncoding: Kind(415, "unsupported_encoding", "Unsupported content encoding"),
     errors.InvalidRequest: Kind(422, "invalid_request", "The request does not match the documented schema"),
-    MailError: Kind(413, "mail_too_large", "The mail is too large"),
     errors.Overloaded: Kind(429, "overloaded", "Too many tickets are waiting"),
     errors.TooManyBodies: Kind(429, "too_many_bodies", "Too many large bodies are being received"),
     errors.RateLimited: Kind(429, "rate_limited", "The key's rate is used up"),

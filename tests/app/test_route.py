@@ -158,3 +158,18 @@ def test_a_request_id_comes_back_or_is_made(client: httpx.Client) -> None:
     assert ULID.fullmatch(odd.headers["x-request-id"])
     assert odd.json()["request_id"] == odd.headers["x-request-id"]
     assert "trk_" not in key.headers["x-request-id"]  # in the wrong header, and not to be kept in logs
+
+
+def test_a_mail_of_20_mb_is_decided_by_its_words(client: httpx.Client) -> None:
+    """Attachments are skipped as they arrive; a mail beyond `max_mail_bytes` is a 413."""
+    lines = b"JVBERi0xLjQK" * 6 + b"\r\n"
+    head = b"From: a@b.example\r\nSubject: Invoice\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    words = b"--b\r\nContent-Type: text/plain\r\n\r\nI was charged twice for my order.\r\n"
+    part = b"--b\r\nContent-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    small, large = (head + words + part + lines * count + b"\r\n--b--\r\n" for count in (1, 270_000))
+    mail = {"Content-Type": "message/rfc822"}
+    answers = [client.post("/v1/route", content=each, headers=mail).json() for each in (small, large)]
+    assert len(large) > 19_000_000
+    assert answers[0]["candidates"] == answers[1]["candidates"]
+    refused = client.post("/v1/route", content=large + b"x" * 6_000_000, headers=mail)
+    assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
