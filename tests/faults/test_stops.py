@@ -24,13 +24,14 @@ LONGEST_SECONDS = 15
 """From SIGKILL to the first 200, on a machine that runs other tests too; docs/reliability.md has the figure."""
 
 
-def test_a_drain_under_load_loses_nothing(tiny_bundle_path: Path) -> None:
-    """Whatever was sent on a connection is answered, none with a 5xx; exit status 0."""
+def test_a_drain_under_load_answers_what_was_accepted(tiny_bundle_path: Path) -> None:
+    """None with a 5xx, and exit status 0. Without a proxy the kernel resets what waits in the port's queue."""
     for number in range(DRAINS):
         found = drain(tiny_bundle_path, Random(number))
-        assert found.held, found
+        assert not found.tally.server_errors, found
+        assert found.exit_status == 0
         assert found.under_way, "the load was over before the signal"
-        assert found.tally.ends[REFUSED], "nobody came after the port had closed"
+        assert found.tally.ends[REFUSED], "no client came after the port had closed"
 
 
 def test_a_drain_behind_the_proxy_loses_nothing(tiny_bundle_path: Path) -> None:
