@@ -53,7 +53,7 @@ def read_material(request: TrainRequest, say: Say) -> Material:
     if recipe.data.exclude_suspects:
         split = _without(split, suspects)
     split = _counted(split, checked)
-    for line in [*checked.notes, *_told(split, suspects)]:
+    for line in [*checked.notes, *_summary_lines(split, suspects)]:
         say(line)
     return Material(split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
 
@@ -76,7 +76,7 @@ def _counted(split: Split, checked: Checked) -> Split:
     return replace(split, removed=split.removed.model_copy(update=counts))
 
 
-def _told(split: Split, suspects: Sequence[Suspect]) -> list[str]:
+def _summary_lines(split: Split, suspects: Sequence[Suspect]) -> list[str]:
     counts = ", ".join(f"{len(split[part])} {part}" for part in PARTS)
     left_out = [f"{count} {name.replace('_', ' ')}" for name, count in split.removed if count and name != "conflicting"]
     order = "the newest are the test" if split.by_time else "drawn label by label"
