@@ -73,7 +73,7 @@ def compare(
     date_format: DateFormat = None,
     as_json: Json = False,
 ) -> None:
-    """Hold two bundles against each other on the same closed tickets."""
+    """Compare two bundles on the same closed tickets."""
     file = ticket_file(data, column, labels, date_format)
     from training.cli.show_judge import comparison_lines
     from training.commands.compare import compare as run
