@@ -1,1 +1,1 @@
-"""From closed tickets to a bundle that earned its place. Writes bundles; `service` opens them; both know `models`."""
+"""Closed tickets → a checked bundle. `training` writes bundles, `service` serves them; both use `models`."""

@@ -1,8 +1,8 @@
-"""The store's history: which bundle served, since when, by whose hand and why. One JSON line for each move.
+"""The store's history: which bundle served, since when, who moved the pointer, and why. One JSON line for each move.
 
-A move and its line cannot be one write, so an intent (`.promotion.json`) is made safe first, then the pointer moves,
-then the line is appended. Whoever comes next settles an intent that a crash left: the line is written if the pointer
-had moved, and forgotten if not. So the history never tells of a move that did not happen, nor hides one that did.
+A move and its history line cannot be one write, so the order is: write an intent (`.promotion.json`) with fsync, move
+the pointer, append the line. After a crash, the next command completes the intent: if the pointer has moved, the line
+is appended; if not, the intent is deleted. So the history contains exactly the moves that happened.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ _INTENT = ".promotion.json"
 
 
 class Gate(Frozen):
-    """One condition of a promotion, and the figure it was judged by. `passed` None: it could not be judged."""
+    """One condition of a promotion, and its figure. `passed` None: it could not be evaluated."""
 
     name: str
     passed: bool | None
@@ -34,7 +34,7 @@ class Gate(Frozen):
 
 
 class Promotion(Frozen):
-    """One move of `current`. `forced`: gates failed and somebody moved it all the same."""
+    """One move of `current`. `forced`: gates failed, and a person moved the pointer anyway."""
 
     event: Literal["first", "promote", "rollback"]
     at: str
@@ -49,10 +49,10 @@ class Promotion(Frozen):
 
 @contextlib.contextmanager
 def locked(store: Path) -> Iterator[None]:
-    """One promotion at a time in a store; an unfinished one is settled first.
+    """Hold the store's lock for one promotion at a time; complete an unfinished promotion first.
 
     Raises:
-        TicketRouterError: another one is under way, or the store cannot be read or written.
+        TicketRouterError: another promotion is running, or the store cannot be read or written.
     """
     try:
         descriptor = os.open(store, os.O_RDONLY | os.O_DIRECTORY)
@@ -69,7 +69,7 @@ def locked(store: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int, store: Path) -> None:
-    """On the folder itself: no lock file is left, and the system lets go of it when a process dies."""
+    """Lock the folder itself: no lock file is left, and the system releases the lock when a process dies."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -77,7 +77,7 @@ def _lock(descriptor: int, store: Path) -> None:
 
 
 def current_version(store: Path) -> str | None:
-    """The version that `current` points at; None: there is no pointer."""
+    """The version that `current` points to; None: there is no pointer."""
     pointer = store / "current"
     return pointer.resolve().name if pointer.is_symlink() or pointer.exists() else None
 
@@ -89,7 +89,7 @@ def move(
     reason: str | None = None,
     gates: Sequence[Gate] = (),
 ) -> Promotion:
-    """Point `current` at a bundle of the store and put it on record. To be called under `locked`.
+    """Point `current` to a bundle of the store and record the move. The caller holds `locked`.
 
     Raises:
         TicketRouterError: the bundle is not in the store, or the store cannot be written; the pointer stays.
@@ -121,20 +121,20 @@ def move(
 
 
 def make_first(store: Path, version: str) -> None:
-    """The first bundle of a store becomes current, on record.
+    """Make the first bundle of a store current, and record it.
 
     Raises:
-        TicketRouterError: as `locked` and `move`.
+        TicketRouterError: as in `locked` and `move`.
     """
     with locked(store):
         move(store, version, "first", "the first bundle of this store")
 
 
 def history(store: Path) -> tuple[Promotion, ...]:
-    """All moves on record, oldest first.
+    """All recorded moves, oldest first.
 
     Raises:
-        TicketRouterError: the file is unreadable or holds a line that is no record.
+        TicketRouterError: the file is unreadable or has an invalid line.
     """
     path = store / HISTORY
     try:
@@ -151,10 +151,11 @@ def history(store: Path) -> tuple[Promotion, ...]:
 
 
 def previous_version(store: Path) -> str | None:
-    """The version that served before the current one: a rollback undoes a promotion, a second one the one before it.
+    """The version that served before the current one: a first rollback undoes the last promotion, a second one the
+    promotion before it.
 
     Raises:
-        TicketRouterError: as `history`.
+        TicketRouterError: as in `history`.
     """
     served: list[str] = []
     for each in history(store):
@@ -168,14 +169,14 @@ def previous_version(store: Path) -> str | None:
 
 
 def _settle(store: Path) -> None:
-    """Finish what an intent began: on record if the pointer moved, forgotten if not."""
+    """Complete an intent: if the pointer moved, append the history line; then delete the intent."""
     intent, path = store / _INTENT, store / HISTORY
     try:
         line = intent.read_bytes()
         promotion = Promotion.model_validate_json(line)
     except FileNotFoundError:
         return
-    except ValidationError:  # half written: the pointer moves only after it is whole
+    except ValidationError:  # half written: the pointer has not moved, because the intent is written first
         intent.unlink()
         return
     if current_version(store) == promotion.to_version:
@@ -184,9 +185,9 @@ def _settle(store: Path) -> None:
 
 
 def _undo(store: Path, promotion: Promotion) -> None:
-    """Nothing moves that cannot be put on record: the disk is full, and undoing takes no room.
+    """Undo a move that cannot be recorded: the disk is full, and undoing needs no space.
 
-    In an order in which whoever finds it half done settles it. What cannot be undone stays an intent, to be settled.
+    The order of the steps lets `_settle` finish an interrupted undo. If undoing fails, the intent stays for `_settle`.
     """
     with contextlib.suppress(OSError, BundleError):
         _drop_half_line(store / HISTORY)
@@ -199,13 +200,14 @@ def _undo(store: Path, promotion: Promotion) -> None:
 
 
 def _append(path: Path, line: bytes) -> None:
-    """Add the line, unless a crash came between adding it and forgetting its intent."""
+    """Append the line, unless it is already there: a crash may come between appending it and deleting its intent."""
     if not _drop_half_line(path).endswith(line):
         _write_safely(path, line, os.O_APPEND)
 
 
 def _drop_half_line(path: Path) -> bytes:
-    """What stands there without the last line, where a crash or a full disk cut that; its intent is the one at hand."""
+    """The file without an incomplete last line (from a crash or a full disk); the pending intent still holds that
+    line."""
     there = path.read_bytes() if path.exists() else b""
     whole = there[: there.rfind(b"\n") + 1]
     if len(whole) < len(there):
@@ -229,5 +231,5 @@ def _write_safely(path: Path, content: bytes, mode: int) -> None:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container's user has a number and no name
+    except (KeyError, OSError):  # in a container, the user may have a number but no name
         return f"uid {os.getuid()}"

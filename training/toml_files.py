@@ -1,4 +1,4 @@
-"""TOML files of our own (recipe, labels) ↔ frozen models, with one line for whatever is wrong in them."""
+"""The product's TOML files (recipe, labels) ↔ frozen models; every fault is reported in one line."""
 
 import tomllib
 from collections.abc import Mapping, MutableMapping
@@ -14,7 +14,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def load_toml(path: Path, model: type[Model], kind: str) -> Model:
-    """Read and validate a file; `kind` says in errors what it should have been, e.g. `recipe`.
+    """Read and validate a file; `kind` names the kind of file in errors, e.g. `recipe`.
 
     Raises:
         TicketRouterError: the file is unreadable, not TOML, or has a field that is unknown or out of bounds.
@@ -33,9 +33,9 @@ def load_toml(path: Path, model: type[Model], kind: str) -> Model:
 
 
 def toml_text(model: BaseModel, start: str = "") -> str:
-    """The model as TOML: the text of `start` with its comments and its order, and the model's values in it.
+    """The model as TOML: the text of `start` with its comments and order, and with the model's values.
 
-    Every field that has a value is written, so that the file means the same when a default changes.
+    Every field that has a value is written, so that the file keeps its meaning when a default changes.
     """
     document = tomlkit.parse(start)
     _fill(document, model.model_dump(mode="json", exclude_none=True))
@@ -43,7 +43,7 @@ def toml_text(model: BaseModel, start: str = "") -> str:
 
 
 def _fill(table: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
-    # Values before tables: a key that follows a table's header would be the table's.
+    # Values before tables: a key after a table's header would belong to the table.
     for name, value in sorted(values.items(), key=lambda item: isinstance(item[1], dict)):
         if isinstance(value, dict):
             _fill(table.setdefault(name, tomlkit.table()), value)

@@ -1,5 +1,5 @@
-"""Logits → temperatures, and thresholds with their promise.
+"""Logits → temperatures and thresholds with a guaranteed precision.
 
-`calibrate` is the entry. `predictions` is the input of every step; `temperature`, `out_of_scope` and `threshold_plan`
-are the steps, `threshold_tests` has the statistical tests, `precision_curve` does the same for several targets.
+`calibrate` is the entry point. Every step reads `predictions`; `temperature`, `out_of_scope` and `threshold_plan` are
+the steps. `threshold_tests` holds the statistical tests; `precision_curve` repeats the procedure for several targets.
 """

@@ -1,7 +1,8 @@
 """Validation and calibration rows → a field's temperature, scope and thresholds.
 
-The validation rows decide what is tried (temperature, scope, groups, thresholds); the calibration rows are used once,
-to test it. So the promise is exact for a finite sample: see `sequence` for the tests, `plan` for what they are.
+The validation rows choose what is tested (temperature, scope, groups, thresholds); the calibration rows are used once,
+for the tests. So the guarantee is exact for a finite sample: see `threshold_tests` for the tests and `threshold_plan`
+for the choice of tests.
 """
 
 from collections.abc import Sequence
@@ -23,10 +24,10 @@ def calibrate_field(field: Field, validation: Scored, calibration: Scored, recip
     """One field's entry of the manifest.
 
     Args:
-        field: which one.
-        validation: rows that may have chosen the model's epoch; they decide what is tried.
-        calibration: rows that nothing else has seen; they test it.
-        recipe: the promise, and in cost mode its assumptions.
+        field: the field's name.
+        validation: rows that may have chosen the model's best epoch; they choose what is tested.
+        calibration: rows used nowhere else; the tests use them.
+        recipe: the precision targets, and the cost assumptions for `aim = "cost"`.
     """
     temperature = fit_temperature(validation.logits[:, field.slice], validation.labels)
     scope = _scope(field, validation, recipe.promise)
@@ -39,7 +40,7 @@ def calibrate_field(field: Field, validation: Scored, calibration: Scored, recip
 
 
 def _scope(field: Field, validation: Scored, recipe: PromiseRecipe) -> ScopeEntry | None:
-    """Only the department decides whether a ticket is ours at all."""
+    """Only the department field has out-of-scope detection."""
     if field.name != DEPARTMENT:
         return None
     return fit_scope(scope_scores(validation.logits, field), recipe.scope_refused, recipe.confidence)
@@ -56,8 +57,8 @@ def _labels(field: Field, planned: Graded, tested: Graded, recipe: Recipe) -> tu
 
 
 def _routes(field: Field, planned: Graded, tested: Graded, recipe: Recipe) -> list[tuple[float | None, bool]]:
-    """Each label's route threshold and whether it shares it. A label whose own test failed is not automatic: pooling
-    it after all would let the calibration rows choose the pool that they test."""
+    """Each label's route threshold, and whether the label uses the pooled one. A label whose own test failed is not
+    automatic: adding it to the pool afterwards would let the calibration rows choose the pool that they test."""
     routes: list[tuple[float | None, bool]] = [(None, True)] * len(field.labels)
     sequences = plan_routes(len(field.labels), planned, len(tested), recipe.promise)
     for sequence, level in zip(
@@ -74,7 +75,7 @@ def _cost_routes(field: Field, recipe: Recipe) -> list[tuple[float | None, bool]
 
 
 def _suggest_level(labels: int, planned: Graded, tested: Graded, recipe: PromiseRecipe) -> float | None:
-    """A statement of its own, with an error probability of its own: all answers at or above this level."""
+    """The threshold of suggestions: a separate test with its own error probability, over all answers at or above it."""
     everything = np.ones(labels, dtype=bool)
     ratio = len(tested) / max(1, len(planned))
     sequence = plan_group(everything, planned, ratio, recipe.suggest_precision, 1 - recipe.confidence)
@@ -82,12 +83,13 @@ def _suggest_level(labels: int, planned: Graded, tested: Graded, recipe: Promise
 
 
 def _promise(labels: Sequence[LabelEntry], tested: Graded, rows: int, recipe: PromiseRecipe) -> Promise:
-    """What was asked for, and what the calibration rows bear out."""
+    """The requested precision, and the precision that the calibration rows prove."""
     levels = np.array([np.inf if label.route is None else label.route for label in labels])
     routed = tested.confidence >= levels[tested.predicted]
     right, count = int(tested.correct[routed].sum()), int(routed.sum())
-    # Tested thresholds are proven for the target and no more; those of cost mode are fixed beforehand, so that the
-    # bound itself is.
+    # A tested threshold is proven for the target only. Thresholds of cost mode are fixed before the calibration rows
+    # are
+    # used, so there the bound itself is valid.
     proven = precision_bound(right, count, 1 - recipe.confidence) if recipe.aim == "cost" else recipe.route_precision
     return Promise(
         aim=recipe.aim,
@@ -102,10 +104,10 @@ def _promise(labels: Sequence[LabelEntry], tested: Graded, rows: int, recipe: Pr
 
 
 def route_level(effect: EffectRecipe) -> float:
-    """`aim = "cost"`: the probability of being right above which routing costs less than a person, in 0…1.
+    """`aim = "cost"`: the probability of being right above which routing costs less than manual work, in 0…1.
 
-    A route with probability p of being right costs (1 - p) x misroute minutes. By hand it costs the triage, or the
-    glance at a suggestion where that is cheaper, and now and then a misroute too: nobody is always right.
+    Routing with probability p of being right costs (1 - p) x misroute minutes. Manual work costs the triage (or the
+    reading of a suggestion, if that is cheaper) plus the expected misroutes of people.
     """
     by_hand = min(effect.triage_minutes, effect.suggestion_minutes) / effect.misroute_minutes
     return max(0.0, effect.manual_precision - by_hand)

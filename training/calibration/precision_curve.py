@@ -1,4 +1,4 @@
-"""What promising more or less would give: the figures that a person chooses the target by."""
+"""Coverage and precision for several precision targets: the figures for choosing a target."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ TARGETS = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.99)
 
 
 class TargetFigures(Frozen):
-    """What promising another precision would give: thresholds set for it on the calibration rows, then measured."""
+    """The result of another precision target: thresholds set on the calibration rows, then measured on other rows."""
 
     target: float
     coverage: float
-    """Share of the measured rows that would be routed."""
+    """Share of the measured rows that is routed."""
     precision: float | None
-    """Of those, the share that is right; None: nothing would be routed."""
+    """Share of the routed rows that is right; None: nothing is routed."""
 
 
 def promise_curve(
@@ -30,15 +30,15 @@ def promise_curve(
     recipe: Recipe,
     targets: Sequence[float] = TARGETS,
 ) -> tuple[TargetFigures, ...]:
-    """The whole guarantee procedure once for each target.
+    """The whole guarantee procedure, once per target.
 
     Args:
-        field: which one.
-        validation: rows that decide what is tried.
-        calibration: rows that test it.
-        measured: rows that nothing was decided with, at least one of them with a label: the figures are theirs.
-        recipe: the promise, but for its precision.
-        targets: precisions to promise.
+        field: the field's name.
+        validation: rows that choose what is tested.
+        calibration: rows for the tests.
+        measured: rows that no decision used, at least one of them with a label; the figures are measured on them.
+        recipe: the settings of the guarantee; its own target is not used.
+        targets: precision targets.
     """
     return tuple(_at(target, field, validation, calibration, measured.labelled, recipe) for target in targets)
 

@@ -1,4 +1,4 @@
-"""Rows as the finished model answers them: what calibration, figures and curves all look at."""
+"""Rows with the trained model's answers: the input of calibration, figures and curves."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from training.data.prepared import MISSING
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Rows with the model's logits [rows, labels of all fields] and one field's labels [rows], MISSING where none."""
+    """Rows with the model's logits [rows, labels of all fields] and one field's labels [rows]; MISSING: no label."""
 
     logits: Logits
     labels: NDArray[np.int64]
@@ -27,7 +27,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Graded:
-    """One field's answers, [rows] each: the likeliest label, its calibrated probability, whether it is right."""
+    """One field's answers, [rows] each: the most probable label, its calibrated probability, whether it is right."""
 
     predicted: NDArray[np.int64]
     confidence: NDArray[np.float64]
@@ -43,7 +43,7 @@ class Graded:
 
 
 def grade(rows: Scored, scoring: FieldScoring) -> Graded:
-    """The answers to the rows that have a label and are in the field's scope."""
+    """The answers to the rows that have a label and are in scope."""
     asked = rows.labelled
     asked = asked.where(in_scope(asked.logits, scoring))
     confidences = probabilities(asked.logits, scoring)
@@ -52,7 +52,7 @@ def grade(rows: Scored, scoring: FieldScoring) -> Graded:
 
 
 def outcomes_of(logits: Logits, scoring: FieldScoring) -> NDArray[np.str_]:
-    """Each row's outcome ([rows], `Outcome` values), by the very functions the service uses."""
+    """Each row's outcome ([rows], `Outcome` values), by the same functions that the service uses."""
     confidences = probabilities(logits, scoring)
     rows = zip(confidences.max(axis=1), confidences.argmax(axis=1), in_scope(logits, scoring), strict=True)
     return np.array(

@@ -1,4 +1,4 @@
-"""One number that makes probabilities honest."""
+"""Temperature scaling: one number per field that calibrates its probabilities."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,11 @@ _LOG_TEMPERATURE = (-3.0, 3.0)
 
 
 def fit_temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The temperature with the least negative log-likelihood (Guo et al., ICML 2017); 1 where no row has a label.
+    """The temperature with the lowest negative log-likelihood (Guo et al., ICML 2017); 1 if no row has a label.
 
     Args:
         logits: one field's, [rows, labels of the field].
-        labels: [rows], MISSING where a row has none.
+        labels: [rows]; MISSING if the row has no label.
     """
     present = labels != MISSING
     if not present.any():

@@ -1,7 +1,7 @@
-"""What is tested on the calibration rows, decided before they are looked at: from the validation rows alone.
+"""The plan of the threshold tests, from the validation rows alone.
 
-That is why the tests' arithmetic is exact: groups, thresholds and shares of the error probability do not depend on the
-rows that they are tested with.
+The tests are exact because the plan (groups, thresholds, shares of the error probability) does not depend on the
+calibration rows that they use.
 """
 
 from collections.abc import Iterator
@@ -17,28 +17,29 @@ from training.calibration.threshold_tests import STARTS, TestSequence, fewest_ro
 from training.recipe import PromiseRecipe
 
 _STEP = 1.05
-"""Each next threshold accepts this many times more validation rows: fewer tests, no loss that the bound could see."""
+"""Each next threshold accepts this many times more validation rows: fewer tests, with no visible loss of coverage."""
 LIKELY = 0.98
-"""A label attempts a promise of its own where it is at least this likely to succeed: a failed one goes to people."""
+"""A label gets a test of its own if its chance to pass is at least this: after a failed test it is never automatic."""
 MOST = 0.8
-"""… while at least this share of the label's answers is routed: else sharing the pool's threshold serves it better."""
+"""… and if at least this share of the label's answers is routed: otherwise the pooled threshold routes more."""
 LIKELY_STRICT = 0.5
-"""In strict mode there is no pool to share, so that an even chance is worth its share of the error probability."""
+"""Strict mode has no pool, so an even chance is enough for a share of the error probability."""
 _FURTHER = 1.5
 _PRIOR_ROWS = 10
-"""Weight of the field's own error rate, in rows, where a group's validation rows are few."""
+"""Weight of the field's own error rate, in rows; it smooths groups with few validation rows."""
 
 _LEAST_GAP = 2e-5
-"""Confidences closer than this count as equal: rounding could swap them."""
+"""Confidences closer than this count as equal: rounding could swap their order."""
 _MOST_BELOW = 1e-3
-"""A threshold lies at most this far below the row that it accepts."""
+"""The largest distance of a threshold below the lowest accepted row."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Outlook:
-    """What the validation rows let us expect of a group's tests: one entry per threshold, [thresholds], falling.
+    """Expected results of a group's tests, from the validation rows: one entry per threshold, [thresholds], falling.
 
-    `share` of the group's answers is accepted, `rows` of the calibration rows are, with the error rate `errors`.
+    Each threshold accepts the share `share` of the group's answers and `rows` calibration rows, with error rate
+    `errors`.
     """
 
     thresholds: NDArray[np.float64]
@@ -54,13 +55,13 @@ class _Outlook:
 
 
 def plan_routes(labels: int, validation: Graded, rows: int, recipe: PromiseRecipe) -> tuple[TestSequence, ...]:
-    """The field's tests for routing: one sequence for each label that tries a promise of its own, then the pool's.
+    """The field's tests for routing: one sequence for each label with a test of its own, then the pool's sequence.
 
     Args:
-        labels: of the field.
+        labels: labels of the field.
         validation: its answers on the validation rows.
-        rows: how many calibration rows there will be.
-        recipe: the promise.
+        rows: the number of calibration rows.
+        recipe: the settings of the guarantee.
     """
     doubt, ratio = 1 - recipe.confidence, rows / max(1, len(validation))
     own = _own_labels(labels, validation, ratio, recipe) if recipe.per_label != "off" else []
@@ -74,15 +75,17 @@ def plan_routes(labels: int, validation: Graded, rows: int, recipe: PromiseRecip
 def plan_group(
     group: NDArray[np.bool_], validation: Graded, ratio: float, precision: float, doubt: float
 ) -> TestSequence:
-    """One group's tests: downwards from the threshold that is likeliest to pass, and from likely ones further down.
+    """One group's tests: falling from the threshold that is most likely to pass, and again from later likely
+    thresholds.
 
-    A single start would lose everything to one unlucky test; those further down cost a part of its doubt.
+    With a single start, one unlucky failure would end the group; each further start uses a part of the error
+    probability.
 
     Args:
-        group: whose rows, a mask [labels of the field].
+        group: a mask over the field's labels, [labels of the field].
         validation: the field's answers on the validation rows.
         ratio: calibration rows per validation row.
-        precision: what is to be proven.
+        precision: the precision to prove.
         doubt: the group's share of the error probability.
     """
     outlook = _outlook(group, validation, ratio)
@@ -93,9 +96,10 @@ def plan_group(
 
 
 def _starts(outlook: _Outlook, precision: float, doubt: float) -> list[int]:
-    """The likeliest threshold to pass, and the likeliest of those that accept _FURTHER times the rows of the last.
+    """The threshold most likely to pass, then the most likely one of those that accept _FURTHER times the previous
+    rows.
 
-    Where the rows are too few for a share of the doubt, one start has all of it.
+    If the rows are too few to split the error probability, one start gets all of it.
     """
     power = outlook.power(precision, doubt / STARTS)
     starts: list[int] = []
@@ -112,7 +116,7 @@ def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Out
     rows = validation.of(group)
     order = np.argsort(-rows.confidence, kind="stable")
     thresholds = _between(rows.confidence[order], _ranks(len(rows)))
-    # Rows of equal confidence are accepted together, so they count together.
+    # Rows of equal confidence are accepted together, so count them together.
     accepted = np.searchsorted(-rows.confidence[order], -thresholds, side="right")
     wrong = np.cumsum(~rows.correct[order])[accepted - 1] if len(rows) else np.zeros(0)
     overall = float((~validation.correct).mean()) if len(validation) else 1.0
@@ -125,9 +129,9 @@ def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Out
 
 
 def _between(falling: NDArray[np.float64], ranks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Thresholds that accept so many rows each, laid below the last one's confidence and clear of the next one's.
+    """Thresholds that accept these numbers of rows: below the last accepted confidence, above the next one.
 
-    On a row's own confidence, another processor's rounding would turn its verdict.
+    A threshold equal to a row's confidence would flip the row's verdict by another processor's rounding.
     """
     gaps = falling - np.append(falling[1:], 0.0)
     clear = ranks[gaps[ranks - 1] > _LEAST_GAP]
@@ -135,7 +139,7 @@ def _between(falling: NDArray[np.float64], ranks: NDArray[np.int64]) -> NDArray[
 
 
 def _ranks(rows: int) -> NDArray[np.int64]:
-    """The row counts whose thresholds are tried: growing by _STEP, at last all rows."""
+    """The row counts to test: growing by the factor _STEP, the last one all rows."""
     return np.array([*_growing(rows), rows] if rows else [], dtype=np.int64)
 
 
@@ -147,7 +151,7 @@ def _growing(rows: int) -> Iterator[int]:
 
 
 def _own_labels(labels: int, validation: Graded, ratio: float, recipe: PromiseRecipe) -> list[int]:
-    """The labels that attempt a promise of their own, likeliest first: as many as can share the error probability."""
+    """The labels with a test of their own, most likely first: as many as can share the error probability."""
     precision, doubt = recipe.route_precision, 1 - recipe.confidence
     counts = np.bincount(validation.predicted, minlength=labels) * ratio
     able = [label for label in range(labels) if counts[label] >= fewest_rows(precision, doubt)]
@@ -163,5 +167,5 @@ def _own_labels(labels: int, validation: Graded, ratio: float, recipe: PromiseRe
 
 
 def _power(outlook: _Outlook, share: float, precision: float, doubt: float) -> float:
-    """The best chance of a test that accepts at least this share of the group's answers."""
+    """The best chance to pass among tests that accept at least this share of the group's answers."""
     return float(outlook.power(precision, doubt)[outlook.share >= share].max())

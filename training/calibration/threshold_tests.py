@@ -1,9 +1,9 @@
-"""Tests of ever lower thresholds on the calibration rows, in an order that was fixed before those rows were looked at.
+"""Tests of falling thresholds on the calibration rows, in an order fixed before the calibration rows are used.
 
-The tests of a field stand in one line, group after group. Each may use its own share of the error probability; a test
-that passes hands all it could use on to the next (fallback procedure: Wiens 2003; Wiens & Dmitrienko 2005). Whatever
-the truth, and however the tests depend on each other, the probability that any passed threshold breaks the promise is
-at most the sum of the shares. A fixed sequence (Angelopoulos et al., "Learn then Test", 2021) is the case of one share.
+The tests of a field form one sequence, group after group. Each test may use its own share of the error probability; a
+passed test hands its whole share on to the next (fallback procedure: Wiens 2003; Wiens & Dmitrienko 2005). For any true
+precision and any dependence between the tests, the probability that a passed threshold misses the target is at most
+the sum of the shares. A fixed sequence (Angelopoulos et al., "Learn then Test", 2021) is the case of a single share.
 """
 
 import math
@@ -19,16 +19,16 @@ from training.calibration.predictions import Graded
 from training.recipe import PromiseRecipe
 
 STARTS = 3
-"""Walks downwards that share a group's error probability: one unlucky test does not leave everything to people."""
+"""Number of starts that share a group's error probability: after one unlucky failure, a later start can still pass."""
 
 
 def fewest_rows(precision: float, doubt: float) -> int:
-    """How many rows without one error it takes to promise `precision`: 59 for .95 at 95 %."""
+    """The number of rows, all of them right, that proves `precision`: 59 for .95 at 95 %."""
     return math.ceil(math.log(doubt) / math.log(precision))
 
 
 def fewest_start(recipe: PromiseRecipe) -> int:
-    """How many calibration rows, all of them right, it takes before any label can be routed."""
+    """The number of calibration rows, all of them right, that is needed before any label can be routed."""
     return fewest_rows(recipe.route_precision, 1 - recipe.confidence)
 
 
@@ -36,11 +36,11 @@ def fewest_start(recipe: PromiseRecipe) -> int:
 class TestSequence:
     """One group's tests.
 
-    `labels` [labels of the field] says whose rows belong to the group, `thresholds` [tests] what is tried, falling;
-    `doubts` [tests] what each test brings of the error probability: 0 but where a walk downwards starts.
+    `labels` [labels of the field] is the mask of the group's labels; `thresholds` [tests] are the thresholds, falling;
+    `doubts` [tests] is each test's share of the error probability: 0 except at a start.
     """
 
-    __test__ = False  # not a test of pytest's
+    __test__ = False  # pytest must not collect this class
 
     labels: NDArray[np.bool_]
     thresholds: NDArray[np.float64]
@@ -48,24 +48,25 @@ class TestSequence:
 
 
 def precision_bound(right: int, rows: int, doubt: float) -> float:
-    """The lower Clopper-Pearson bound of a precision, one-sided, at confidence 1 - doubt (Clopper & Pearson 1934)."""
+    """The one-sided lower Clopper-Pearson bound of a precision, at confidence 1 - doubt (Clopper & Pearson 1934)."""
     return 0.0 if right == 0 else float(beta.ppf(doubt, right, rows - right + 1))
 
 
 def p_value(right: int, rows: int, precision: float) -> float:
-    """How likely so many right answers or more are if the true precision is only just `precision` (exact binomial).
+    """The probability of at least this many right answers if the true precision is `precision` (exact binomial).
 
-    At most `doubt` exactly where `precision_bound(right, rows, doubt)` is at least `precision`.
+    At most `doubt` exactly if `precision_bound(right, rows, doubt)` is at least `precision`.
     """
     return 1.0 if right == 0 else float(betainc(right, rows - right + 1, precision))
 
 
 def lowest_passed(sequences: Sequence[TestSequence], rows: Graded, precision: float) -> list[float | None]:
-    """For each group the lowest threshold above which `precision` is proven; None: none is.
+    """For each group the lowest threshold that is proven to reach `precision`; None: no threshold is.
 
-    All of them hold together, except with the sum of all `doubts` as probability over the draw of the rows: the
-    fallback procedure (Wiens, Pharmaceutical Statistics 2003). A passed test hands what it had to the next one; a
-    failed one loses it.
+    All results hold together with probability 1 - the sum of all `doubts`, over the draw of the rows (fallback
+    procedure:
+    Wiens, Pharmaceutical Statistics 2003). A passed test hands its error probability on to the next; a failed one loses
+    it.
     """
     found: list[float | None] = []
     level = 0.0

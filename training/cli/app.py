@@ -1,4 +1,4 @@
-"""The whole command line: importing a command module adds its commands; every error a person can mend is one line."""
+"""The whole command line. Importing a command module adds its commands; a user's error is one line."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ PROGRAM = "python -m training"
 
 
 def main() -> None:
-    """Run the command line; every error a person can mend is one line and exit 2."""
+    """Run the command line; an error that the user can fix is one line and exit 2."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
@@ -40,12 +40,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _notes(error: BaseException) -> list[str]:
-    """What a stage added on the way out, for instance that the same command goes on from a checkpoint."""
+    """Notes that a stage added to the error, for example that the same command resumes from a checkpoint."""
     return list(getattr(error, "__notes__", ()))
 
 
 class Stopped(BaseException):
-    """Ctrl-C or SIGTERM. Not a KeyboardInterrupt: typer would answer that one itself, with exit 1."""
+    """Ctrl-C or SIGTERM. Not a KeyboardInterrupt: typer would handle that one and exit with 1."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -53,7 +53,7 @@ class Stopped(BaseException):
 
 
 def _stop(number: int, _: object) -> None:
-    """Turn the signal into an exception, so that temporary folders are removed on the way out; once is enough."""
+    """Turn the first signal into an exception, so that temporary folders are removed; ignore further signals."""
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     raise Stopped(number)

@@ -47,7 +47,7 @@ def sample(
 )
 def check(
     data: Data,
-    field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
+    field: Fields = [],  # noqa: B006 typer reads the default, no code changes it
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,

@@ -26,7 +26,7 @@ def distil(
         str | None, typer.Option(metavar="NAME", help="The teacher's base model, if it has moved since.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")] = Path("models/bundles"),
-    column: Column = [],  # noqa: B006 typer reads the default, nobody changes it
+    column: Column = [],  # noqa: B006 typer reads the default, no code changes it
     labels: Labels = None,
     date_format: DateFormat = None,
     as_json: Json = False,
@@ -45,6 +45,6 @@ def distil(
 
         request = DistilRequest(teacher, file, out, layers, base, epochs)
         result = run(request, say, [EpochProgress()])
-    if result is None:  # a helping process of torchrun: the main one speaks
+    if result is None:  # a helper process of torchrun: only the main process prints
         return
     show(*([json.dumps(result.summary())] if as_json else train_lines(result)))

@@ -1,4 +1,4 @@
-"""Commands that judge bundles: `evaluate`, `compare`, `promote`, `rollback`. Heavy libraries are imported inside."""
+"""Commands on finished bundles: `evaluate`, `compare`, `promote`, `rollback`. They import heavy libraries inside."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def evaluate(
         bool, typer.Option("--behaviour", help="Also try greetings, typos and the like, which must change nothing.")
     ] = False,
     variant: Graph = "fp32",
-    column: Column = [],  # noqa: B006 typer reads the default, nobody changes it
+    column: Column = [],  # noqa: B006 typer reads the default, no code changes it
     labels: Labels = None,
     date_format: DateFormat = None,
     as_json: Json = False,
@@ -73,7 +73,7 @@ def compare(
     date_format: DateFormat = None,
     as_json: Json = False,
 ) -> None:
-    """Hold two bundles against each other on the same closed tickets."""
+    """Compare two bundles on the same closed tickets."""
     file = ticket_file(data, column, labels, date_format)
     from training.cli.show_judge import comparison_lines
     from training.commands.compare import compare as run

@@ -1,4 +1,4 @@
-"""Commands that make bundles: `train`. Heavy libraries are imported inside them."""
+"""The command `train`. Heavy libraries are imported inside it."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ def train(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Folder of bundles; the new one gets its version's name there.")
     ] = Path("models/bundles"),
-    field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
+    field: Fields = [],  # noqa: B006 typer reads the default, no code changes it
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
@@ -42,7 +42,7 @@ def train(
     """
     from training.recipe import load_recipe
 
-    # All that can be refused without torch is refused before torch is imported.
+    # Check everything that needs no torch before importing torch.
     settings, fields, file = load_recipe(recipe), fields_of(field), ticket_file(data, column, labels, date_format)
     from training.cli.progress import EpochProgress, quiet_libraries, say
 
@@ -52,6 +52,6 @@ def train(
         from training.run.request import TrainRequest
 
         result = run(TrainRequest(file, settings, base, out, fields), say, [EpochProgress()])
-    if result is None:  # a helping process of torchrun: the main one speaks
+    if result is None:  # a helper process of torchrun: only the main process prints
         return
     show(*([json.dumps(result.summary())] if as_json else train_lines(result)))

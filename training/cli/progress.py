@@ -1,4 +1,4 @@
-"""What a person sees while it runs: lines and a bar on a terminal, nothing in a pipe. All on standard error."""
+"""Progress on standard error: lines and a bar on a terminal, nothing in a pipe."""
 
 import contextlib
 import logging
@@ -16,11 +16,11 @@ from training.learn.distributed import is_main
 
 _console = Console(stderr=True, highlight=False)
 _speaks = _console.is_terminal and is_main()
-"""Of torchrun's processes, one speaks for all."""
+"""Only torchrun's main process prints."""
 
 
 def say(line: str) -> None:
-    """One line on what is being done, on a terminal only."""
+    """Print one line on the current step, on a terminal only."""
     if _speaks:
         _console.print(f"• {printable(line)}", soft_wrap=True, markup=False)
 
@@ -75,11 +75,11 @@ class EpochProgress(TrainerCallback):
 
 @contextlib.contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep the libraries' own chatter off the terminal: what the user must know, we say."""
+    """Silence the libraries' own messages on the terminal: this package prints what the user needs."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     import transformers
 
-    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # transformers leaves it so
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # untyped in transformers
     for name in ("huggingface_hub", "optimum", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The application that the command modules hang their commands on, and the options they share."""
+"""The typer application of all command modules, and the options that commands share."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, FIELD_NAME
 from models.printable import printed
 
-if TYPE_CHECKING:  # it brings pandas, which `--help` should not wait for
+if TYPE_CHECKING:  # imports pandas, too slow for `--help`
     from training.data.source import TicketFile
 
 BAD_USAGE = 2
@@ -49,15 +49,16 @@ Store = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles."
 
 
 def show(*lines: str) -> None:
-    """Print results. What stands in labels, columns and file names is shown, and nothing that a terminal acts on."""
+    """Print results. Control characters from labels, columns and file names are escaped: a terminal must not run
+    them."""
     typer.echo(printed(lines))
 
 
 def fields_of(names: list[str]) -> tuple[str, ...]:
-    """The fields to predict: the department first, then the others as given.
+    """The fields to predict: the department first, then the others in the given order.
 
     Raises:
-        TicketRouterError: a name that a bundle cannot hold.
+        TicketRouterError: a name is not valid in a bundle.
     """
     for name in names:
         if not re.fullmatch(FIELD_NAME, name):
@@ -69,10 +70,10 @@ def fields_of(names: list[str]) -> tuple[str, ...]:
 
 
 def ticket_file(data: Path, column: list[str], labels: Path | None, date_format: str | None) -> "TicketFile":
-    """The options on a file of closed tickets as one value, before anything heavy is imported.
+    """The options of a ticket file as one value, built without importing heavy libraries.
 
     Raises:
-        TicketRouterError: a column option is no pair, or the labels file is not sound.
+        TicketRouterError: a column option is no pair, or the labels file is not valid.
     """
     from training.data.labels import load_rules
     from training.data.source import TicketFile

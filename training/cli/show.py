@@ -1,9 +1,9 @@
-"""Results as the lines a person reads."""
+"""Results formatted as lines of text."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # they bring torch, which `check` should not wait for
+if TYPE_CHECKING:  # they import torch, too slow for `check`
     from training.commands.check import Readiness
     from training.commands.evaluate import Evaluation
     from training.evaluation.metrics import FieldFigures, OutcomeFigures
@@ -12,7 +12,7 @@ if TYPE_CHECKING:  # they bring torch, which `check` should not wait for
 _MOST_FAULTS = 20
 _FEW_LINES = 5
 _FEW_ROWS = 50
-"""Fewer validation rows than this, and an accuracy is off by over ten points either way."""
+"""With fewer validation rows, an accuracy is uncertain by over ten points in either direction."""
 
 
 def check_lines(found: "Readiness") -> Iterator[str]:
@@ -36,7 +36,7 @@ def check_lines(found: "Readiness") -> Iterator[str]:
 
 
 def _fault_lines(found: "Readiness") -> Iterator[str]:
-    """Column by column, of each the first few: one bad column must not hide the others."""
+    """The first few faults of each column: one bad column must not hide the others."""
     columns: dict[str, list[str]] = {}
     for fault in found.faults:
         columns.setdefault(fault.column, []).append(fault.text)
@@ -48,7 +48,7 @@ def _fault_lines(found: "Readiness") -> Iterator[str]:
 
 
 def train_lines(result: "TrainResult") -> Iterator[str]:
-    """A few lines on how the bundle did, and what to do with it."""
+    """A few lines on the new bundle's figures and the next command."""
     record = result.record
     for name, by_part in record.encoder.items():
         for part in ("validation", "test"):

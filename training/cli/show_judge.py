@@ -1,9 +1,9 @@
-"""What the judging commands found, as the lines a person reads."""
+"""Results of the commands in `judge`, formatted as lines of text."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # they bring torch, which `--help` should not wait for
+if TYPE_CHECKING:  # they import torch, too slow for `--help`
     from training.commands.compare import Comparison
     from training.commands.tune import TuneResult
     from training.evaluation.behavioural import BehaviourFigures
@@ -22,7 +22,7 @@ _MOST = 10
 
 
 def behaviour_lines(found: Sequence["BehaviourFigures"]) -> Iterator[str]:
-    """One line for each change that must not change the department."""
+    """One line for each behavioural test."""
     yield "behaviour: changes that must not change the department"
     for one in found:
         share = one.changed / one.rows
@@ -33,7 +33,7 @@ def behaviour_lines(found: Sequence["BehaviourFigures"]) -> Iterator[str]:
 
 
 def comparison_lines(found: "Comparison") -> Iterator[str]:
-    """Figures with intervals, labels that fell, tickets that moved, and the verdict last."""
+    """Figures with intervals, labels that got worse, tickets with another answer, and the verdict last."""
     yield f"champion {found.champion}, challenger {found.challenger}: {found.rows} closed tickets, {found.variant}"
     yield f"  {'':<20} champion challenger  difference  95 % interval"
     for name, figure in found.figures.items():
@@ -51,7 +51,7 @@ def comparison_lines(found: "Comparison") -> Iterator[str]:
 
 
 def promotion_lines(done: "Promotion", store: object) -> Iterator[str]:
-    """Every gate with its figure, and the move."""
+    """Every gate with its figure, and the new pointer."""
     yield from gate_lines(done.gates)
     if done.forced:
         yield f"forced: {done.reason}"
@@ -65,7 +65,7 @@ def gate_lines(gates: Sequence["Gate"]) -> Iterator[str]:
 
 
 def tune_lines(found: "TuneResult") -> Iterator[str]:
-    """A Markdown table of the trials, and where the best recipe stands."""
+    """A Markdown table of the trials, and the path of the best recipe."""
     names = sorted({name for trial in found.trials for name in trial.changed})
     yield "| trial | ended | macro-F1 | minutes | " + " | ".join(names) + " |"
     yield "|---" * (4 + len(names)) + "|"

@@ -30,7 +30,7 @@ def tune(
         Path, typer.Option(metavar="FILE", help="Where the trials are remembered: the same command goes on.")
     ] = Path("tune.db"),
     out: Annotated[Path, typer.Option(metavar="FILE", help="The best recipe, for train --recipe.")] = Path("best.toml"),
-    field: Fields = [],  # noqa: B006 typer reads the default, nobody changes it
+    field: Fields = [],  # noqa: B006 typer reads the default, no code changes it
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,

@@ -1,1 +1,1 @@
-"""One file per command of `python -m training`: each reads top to bottom as what the command does."""
+"""One file per command of `python -m training`; each file reads top to bottom in the order of the command's steps."""

@@ -1,4 +1,4 @@
-"""`training check`: a file held against the contract, and a verdict on whether it is enough to start."""
+"""`training check`: validates a file against the data contract, and says whether its rows are enough to start."""
 
 import re
 from collections import Counter
@@ -17,14 +17,14 @@ from training.evaluation.slices import length_slice
 from training.recipe import Recipe
 
 ENOUGH_ROWS = 30
-"""A label with fewer rows is learned badly and measured worse; merge it, or leave it to people."""
+"""A label with fewer rows is learned badly, and its figures are uncertain: merge the label, or leave it to people."""
 _NAMED = 8
-"""At most so many labels or lines are named in one sentence."""
+"""One sentence names at most this many labels or lines."""
 _MISREAD = re.compile("\ufffd|\u00c3[\u0080-\u00bf\u0178\u0152\u0153\u0160\u2013\u201e\u2030]|\u00e2\u20ac")
 
 
 class FaultEntry(Frozen):
-    """Something wrong in one cell of the file's column `column`, in words that stand by themselves in `text`."""
+    """A fault in one cell of the file's column `column`; `text` is a complete sentence."""
 
     line: int
     column: str
@@ -33,7 +33,7 @@ class FaultEntry(Frozen):
 
 
 class LeftOut(Frozen):
-    """Rows that training would leave out, by reason."""
+    """Rows that training leaves out, by reason."""
 
     not_closed: int
     unchecked: int
@@ -44,7 +44,7 @@ class LeftOut(Frozen):
 
 
 class FieldCounts(Frozen):
-    """A field's labels with their rows, most frequent first; `scarce` ones have fewer than ENOUGH_ROWS."""
+    """A field's labels with their row counts, most frequent first; `scarce`: labels with fewer than ENOUGH_ROWS."""
 
     name: str
     counts: Mapping[str, int]
@@ -54,7 +54,7 @@ class FieldCounts(Frozen):
 
 
 class Readiness(Frozen):
-    """What a person needs to know before training on a file."""
+    """The result of a check: what a person needs to know before training on the file."""
 
     file: str
     rows: int
@@ -65,14 +65,14 @@ class Readiness(Frozen):
     """Lines of rows without text after cleaning."""
     fields: tuple[FieldCounts, ...]
     slices: Mapping[str, Mapping[str, int]]
-    """Rows by month, language and length, as far as the file says."""
+    """Rows by month, language and length, if the file has these columns."""
     ready: bool
     verdict: str
     advice: tuple[str, ...]
 
 
 def assess(file: TicketFile, fields: tuple[str, ...]) -> Readiness:
-    """Read a file and say what is wrong with it. Arguments and errors as of `check_tickets`."""
+    """Read a file and report its faults. Arguments and errors as in `check_tickets`."""
     table, checked = check_tickets(file, fields)
     filled, empty = prepare_rows(checked.rows)
     distinct = distinct_rows(filled)[0]
@@ -119,7 +119,7 @@ def _slices(rows: Sequence[PreparedRow]) -> dict[str, dict[str, int]]:
 
 
 def _refusal(checked: Checked, counts: Sequence[FieldCounts]) -> str | None:
-    """Why training would fail or be pointless; None: it may start."""
+    """The reason why training would fail or be pointless; None: training may start."""
     if checked.faults:
         broken = len({fault.line for fault in checked.faults})
         return f"not ready: rows that break the contract: {broken}; mend or remove them"
@@ -145,7 +145,7 @@ def _noun(field: FieldCounts) -> str:
 
 
 def _advice(checked: Checked, rows: Sequence[TicketRow], counts: Sequence[FieldCounts]) -> Iterator[str]:
-    """What a person can do about it, and what is no fault but will disappoint."""
+    """What a person can do about the faults, and what is no fault but will lower the figures."""
     for field, aliases in checked.aliases.items():
         yield f"{field}: if these labels are one, put this into a file and give it as --labels:"
         yield from alias_lines(field, aliases).splitlines()
@@ -169,7 +169,7 @@ def _rare_labels(rows: Sequence[TicketRow], field: FieldCounts, minimum: int) ->
 
 
 def _untested_labels(rows: Sequence[TicketRow], field: FieldCounts, share: float) -> Iterator[str]:
-    """Labels that the test will say nothing on, or that stand nowhere else."""
+    """Labels without test rows, or with test rows only."""
     tested, where = _test_rows(rows, share)
     if not tested:
         return
@@ -184,7 +184,7 @@ def _untested_labels(rows: Sequence[TicketRow], field: FieldCounts, share: float
 
 
 def _test_rows(rows: Sequence[TicketRow], share: float) -> tuple[list[TicketRow], str]:
-    """The test as the file or time sets it; none, where it is drawn at random."""
+    """The test rows as the file or the dates determine them; empty if the test is drawn at random."""
     if any(row.split for row in rows):
         return [row for row in rows if row.split == "test"], "the file's test rows"
     if not rows or not all(row.created_at for row in rows):
@@ -198,7 +198,7 @@ def _by_time(row: TicketRow) -> float:
 
 
 def _wrong_encodings(rows: Sequence[TicketRow]) -> Iterator[str]:
-    """UTF-8 read as Windows-1252 and written again, or letters that an export has already given up."""
+    """UTF-8 that was read as Windows-1252 and written again, or replacement characters left by an export."""
     for column in ("subject", "body"):
         lines = [f"line {row.line}" for row in rows if _MISREAD.search(getattr(row.ticket, column))]
         if lines:
@@ -206,7 +206,7 @@ def _wrong_encodings(rows: Sequence[TicketRow]) -> Iterator[str]:
 
 
 def _too_few_to_route(rows: Sequence[TicketRow], recipe: Recipe) -> Iterator[str]:
-    """The promise needs so many calibration rows, all of them right, before anything is routed."""
+    """The number of calibration rows, all of them right, that is needed before any label can be routed."""
     needed = fewest_start(recipe.promise)
     own = sum(row.split == "calibration" for row in rows)
     if (own or _calibration_rows(len(rows), recipe)) < needed:

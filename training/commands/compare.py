@@ -18,15 +18,15 @@ from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Differe
 
 SEED = 13
 FEWEST_ROWS = 30
-"""On fewer rows a bootstrap interval is too narrow to call anything better or worse."""
+"""With fewer rows a bootstrap interval is too narrow to call a bundle better or worse."""
 _EXAMPLES = 20
 DECISIVE = ("accuracy", "macro_f1", "routed", "route_precision")
-"""Figures that make a bundle better or worse, all of them the more the better. The calibration error is reported only:
-what it does harm to, the share routed and its precision, is measured itself."""
+"""Figures that decide the verdict; higher is better for each. The calibration error is only reported: its effect is
+already in the share routed and the precision."""
 
 
 class Regression(Frozen):
-    """A label whose recall or precision fell, with an interval that leaves 0 out; `rows` at close."""
+    """A label whose recall or precision fell, with an interval that excludes 0; `rows` counts the label at close."""
 
     label: str
     figure: str
@@ -35,7 +35,7 @@ class Regression(Frozen):
 
 
 class Change(Frozen):
-    """One ticket that another answer is given to, by its line in the file; never by its content."""
+    """One ticket with another answer: its line in the file, never its content."""
 
     line: int
     champion: str
@@ -44,18 +44,18 @@ class Change(Frozen):
 
 
 class Changes(Frozen):
-    """Tickets with another answer: another department, or the same one with another outcome."""
+    """Tickets with another answer: another department, or the same department with another outcome."""
 
     departments: int
     outcomes: int
     mended: int
-    """Of the departments that changed: wrong before, right now."""
+    """Of the tickets with another department: wrong before, right now."""
     broken: int
     examples: tuple[Change, ...]
 
 
 class Comparison(Frozen):
-    """All that was found out. Differences are the challenger's figure less the champion's."""
+    """The result of a comparison. A difference is the challenger's figure minus the champion's."""
 
     champion: str
     challenger: str
@@ -63,7 +63,7 @@ class Comparison(Frozen):
     rows: int
     figures: Mapping[str, Difference]
     compared: int
-    """How many falls of a label were looked for: one in forty is found by chance alone."""
+    """The number of tests for a fallen label: by chance alone, one in forty would show a fall."""
     regressions: tuple[Regression, ...]
     changes: Changes
     only_champion: tuple[str, ...]
@@ -92,10 +92,10 @@ class Comparison(Frozen):
 
 
 def compare(champion: Path, challenger: Path, file: TicketFile, variant: Variant = "fp32") -> Comparison:
-    """Hold two bundles against each other on a file of closed tickets.
+    """Compare two bundles on a file of closed tickets.
 
     Raises:
-        TicketRouterError: a bundle or the file is not sound, a bundle lacks the variant, or no row has text.
+        TicketRouterError: a bundle or the file is not valid, a bundle lacks the variant, or no row has text.
     """
     bundles = open_bundle(champion), open_bundle(challenger)
     rows = read_closed(file).rows
@@ -105,7 +105,7 @@ def compare(champion: Path, challenger: Path, file: TicketFile, variant: Variant
 def compare_bundles(
     champion: Bundle, challenger: Bundle, rows: Sequence[PreparedRow], variant: Variant = "fp32"
 ) -> Comparison:
-    """Hold two opened bundles against each other on these rows; the label sets may differ.
+    """Compare two opened bundles on these rows; the label sets may differ.
 
     Raises:
         TicketRouterError: a bundle lacks the variant, or onnxruntime cannot load it.
@@ -139,7 +139,7 @@ def compare_bundles(
 def _label_falls(
     paired: Paired, catalogue: Sequence[str], shared: set[str], counts: Mapping[str, int]
 ) -> Iterator[Regression]:
-    """Each label that both know, with each of its figures that both have."""
+    """The differences of each label that both bundles know, for each figure that has a value in both."""
     for name, figure in LABEL_FIGURES.items():
         for label, difference in zip(catalogue, paired.differences(figure), strict=True):
             if label in shared and difference.difference is not None:
@@ -153,7 +153,7 @@ def _regressions(found: Sequence[Regression]) -> tuple[Regression, ...]:
 
 def _changes(before: Answers, after: Answers, rows: Sequence[PreparedRow], catalogue: Sequence[str]) -> Changes:
     wanted = np.array([str(row.row.labels[DEPARTMENT]) for row in rows])
-    names = np.array([*catalogue, "no answer"])  # index -1: scores that are no numbers
+    names = np.array([*catalogue, "no answer"])  # index -1: the scores were NaN
     old, new = names[before.predicted], names[after.predicted]
     moved = old != new
     reheld = ~moved & (before.outcome != after.outcome)

@@ -1,6 +1,6 @@
-"""`make demo`: the whole path shown to a person, from made-up tickets to routed e-mails, with nothing left running.
+"""`make demo`: the whole path from made-up tickets to routed e-mails; it stops every process that it starts.
 
-Uses the two command lines and REST as any user would; imports nothing of the service.
+Uses only the two command lines and REST, as a user does; imports nothing of the service.
 """
 
 import json
@@ -46,12 +46,12 @@ _console = Console(highlight=False)
 
 
 class DemoError(Exception):
-    """A step failed; its own output says why."""
+    """A step failed; the step's own output gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The running service and where it listens."""
+    """The running service and its addresses."""
 
     process: subprocess.Popen[bytes]
     url: str
@@ -99,13 +99,13 @@ def _heading(text: str) -> None:
 
 
 def _command(*arguments: str) -> list[str]:
-    """Our own command line, shown to the person before it runs."""
+    """A product command; it is printed before it runs."""
     _console.print(f"[dim]$ python -m {' '.join(arguments)}[/dim]", soft_wrap=True)
     return [sys.executable, "-m", *arguments]
 
 
 def _run(*arguments: str) -> None:
-    if subprocess.run(_command(*arguments), check=False).returncode:  # noqa: S603 our own command line
+    if subprocess.run(_command(*arguments), check=False).returncode:  # noqa: S603 a command of this product
         raise DemoError(f"`python -m {' '.join(arguments)}` failed")
 
 
@@ -116,7 +116,7 @@ def _start_service() -> Service:
         str(management),
     )  # fmt: skip
     with (FOLDER / "service.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 our own command line
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 a command of this product
     service = Service(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{management}")
     started = time.monotonic()
     while not _ready(service):

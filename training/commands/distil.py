@@ -1,7 +1,7 @@
-"""`training distil` as a story: a bundle and the file it learned from in, a student with fewer layers out.
+"""`training distil`: from a bundle and its training file to a student with fewer layers.
 
-The teacher's weights come from its own fp32 graph; its recipe says how the rows are split, so that the student is
-measured on rows that neither of them learned from.
+The teacher's weights come from its fp32 graph. Its recipe decides the split, so the student is measured on rows that
+neither model learned from.
 """
 
 import time
@@ -36,13 +36,13 @@ from training.run.trained import Learned
 from training.run.write_bundle import deliver
 
 TEACHER_TOLERANCE = 1e-3
-"""Largest difference of a logit between the teacher's graph and its weights back in torch."""
+"""Largest allowed difference of a logit between the teacher's graph and its weights loaded into torch."""
 
 
 @dataclass(frozen=True, slots=True)
 class DistilRequest:
-    """What the command line asks for. `base`: where the teacher's configuration and tokenizer come from; None: as its
-    manifest says. `epochs` None: as many as the teacher had."""
+    """The options of the command. `base`: source of the teacher's configuration and tokenizer; None: the one in the
+    teacher's manifest. `epochs` None: as many as the teacher."""
 
     teacher: Path
     file: TicketFile
@@ -53,12 +53,12 @@ class DistilRequest:
 
 
 def distil(request: DistilRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TrainResult | None:
-    """Teach a student, and write its bundle into the store; None in the helping processes of torchrun.
+    """Train a student and write its bundle into the store; None in the helper processes of torchrun.
 
-    Broken off, it goes on from its last checkpoint when the same command is run again.
+    After an interruption, the same command resumes from the last checkpoint.
 
     Raises:
-        TicketRouterError: anything the user can mend; nothing is left half-written.
+        TicketRouterError: any error that the user can fix; no partial bundle is left.
     """
     started = time.monotonic()
     refuse_unwritable(request.store)
@@ -81,10 +81,10 @@ def learn_student(
     say: Say,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Learned:
-    """Teach a student.
+    """Train a student.
 
     Raises:
-        TicketRouterError: the teacher or the file is not what it takes, or the student would have no fewer layers.
+        TicketRouterError: the teacher or the file is not suitable, or the student would not have fewer layers.
     """
     fields = tuple(field.name for field in bundle.manifest.fields)
     asked = TrainRequest(request.file, recipe, request.base or bundle.manifest.base_model, request.store, fields)
@@ -109,10 +109,11 @@ def learn_student(
 
 
 def recipe_of(bundle: Bundle, epochs: int | None) -> Recipe:
-    """The teacher's recipe, with other epochs if asked for. General texts did their part in the teacher.
+    """The teacher's recipe, with other epochs if requested. Without general texts: the teacher has already learned
+    them.
 
     Raises:
-        TicketRouterError: the bundle holds none that this release knows.
+        TicketRouterError: the bundle's recipe is not valid in this release.
     """
     try:
         recipe = Recipe.model_validate(bundle.manifest.provenance.get("recipe"))
@@ -122,10 +123,10 @@ def recipe_of(bundle: Bundle, epochs: int | None) -> Recipe:
 
 
 def refuse_other_data(bundle: Bundle, file: TicketFile) -> None:
-    """On other rows or labels, the teacher may have learned what the student is measured on.
+    """Refuse other rows or labels: the teacher may have learned from rows that the student is measured on.
 
     Raises:
-        TicketRouterError: a file cannot be read, or is not the one the teacher learned from.
+        TicketRouterError: a file cannot be read, or is not the one that the teacher learned from.
     """
     try:
         given = file.origin()
@@ -143,10 +144,10 @@ def refuse_other_data(bundle: Bundle, file: TicketFile) -> None:
 
 
 def load_teacher(bundle: Bundle, base: Path, material: Material, recipe: Recipe) -> TicketClassifier:
-    """The teacher in torch, checked by its own golden rows.
+    """The teacher in torch, checked with its golden rows.
 
     Raises:
-        TicketRouterError: the base is not the teacher's, or its weights answer otherwise than its graph.
+        TicketRouterError: the base is not the teacher's, or the weights give other answers than the graph.
     """
     teacher = load_classifier(base, material.space, recipe)
     restore_weights(bundle.read(bundle.model("fp32").file), teacher)

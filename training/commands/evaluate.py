@@ -1,4 +1,4 @@
-"""A bundle held against closed tickets, through onnxruntime: the path the service takes."""
+"""`training evaluate`: measures a bundle on closed tickets through onnxruntime, as the service runs it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ SEED = 13
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Each field's figures; `empty` rows had no text left and went to review; `unknown` ones have a department that
-    the bundle does not know, and count as wrong. `notes`: what in the labels file is about nothing.
-    `findings.behaviour` is empty where it was not asked for."""
+    """Each field's figures. `empty` rows have no text after cleaning and go to review; `unknown` rows have a department
+    that the bundle does not know and count as wrong. `notes`: entries of the labels file that match nothing.
+    `findings.behaviour` is empty unless requested."""
 
     bundle: Bundle
     rows: int
@@ -39,16 +39,16 @@ class Evaluation:
 
 
 def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, behave: bool = False) -> Evaluation:
-    """Figures of a bundle on a file of closed tickets. Fields that the file has no column for are left out.
+    """Figures of a bundle on a file of closed tickets. Fields without a column in the file are left out.
 
     Args:
         bundle_path: the bundle's folder.
         file: the closed tickets.
         variant: the graph to run.
-        behave: also try changes that must not change the department.
+        behave: also run the behavioural tests.
 
     Raises:
-        TicketRouterError: the bundle or the file is not sound, no row has text, or the bundle lacks the variant.
+        TicketRouterError: the bundle or the file is not valid, no row has text, or the bundle lacks the variant.
     """
     bundle = open_bundle(bundle_path)
     closed = read_closed(file, [field.name for field in bundle.manifest.label_space()])
@@ -77,7 +77,7 @@ def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
 
 
 def _measured(bundle: Bundle, closed: ClosedTickets, variant: Variant) -> tuple[dict[str, MeasuredRows], Logits | None]:
-    """By field, the bundle's answers to the rows; and its logits of the out-of-scope rows, if there are any."""
+    """The bundle's answers to the rows, by field; and its logits of the out-of-scope rows, if there are any."""
     model = load_variant(bundle, variant)
 
     def logits_of(rows: Sequence[PreparedRow]) -> Logits:
@@ -109,8 +109,8 @@ def write_report(found: Evaluation, path: Path) -> None:
 
 
 def summary(found: Evaluation) -> dict[str, Any]:
-    """The evaluation as plain values, for machines."""
-    # Not the worst errors: they quote tickets.
+    """The evaluation as plain values, for JSON."""
+    # Without the worst errors: they quote tickets.
     found_too = found.findings.model_dump(mode="json", include={"slices", "scope", "behaviour"})
     return {
         "version": found.bundle.version,

@@ -1,4 +1,4 @@
-"""`training promote` and `rollback`: a bundle passes its gates, then the store's pointer moves, on record."""
+"""`training promote` and `rollback`: check the gates of a bundle, then move the store's pointer and record the move."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,26 +22,26 @@ from training.evaluation.latency import Cost, costs
 from training.registry import Gate, Promotion, current_version, locked, move, previous_version
 
 _UNSEEN_MILLISECONDS = 2.0
-"""A ticket that takes this much longer is no slower to anybody, whatever the ratio."""
+"""A ratio above the gate passes if the ticket takes at most this much longer: users would not notice the difference."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a bundle is held to. Ratios are against the champion; None: not asked for."""
+    """The gates of a promotion. Ratios are relative to the champion; None: no gate."""
 
     macro_f1: float | None = None
-    """Of the department, on the rows its training measured it on."""
+    """Of the department, on the measured rows of its training run."""
     slower: float = 1.5
     larger: float = 2.0
     retired: tuple[str, ...] = ()
-    """Labels (`field=label`) that the bundle may lack although the champion has them."""
+    """Labels (`field=label`) of the champion that the bundle may lack."""
     variant: Variant = "fp32"
-    """The graph that is timed, weighed and compared."""
+    """The graph whose speed, size and answers are compared."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromoteRequest:
-    """What the command line asks for. `force` moves the pointer although gates fail, and needs a reason."""
+    """The options of the command. `force` moves the pointer although gates fail, and needs a reason."""
 
     bundle: Path
     store: Path
@@ -55,7 +55,7 @@ def promote(request: PromoteRequest) -> Promotion:
     """Make a bundle the store's current one, if it passes its gates.
 
     Raises:
-        TicketRouterError: it is damaged, of another store, current already, or fails a gate and is not forced.
+        TicketRouterError: the bundle is damaged, of another store, already current, or fails a gate without `force`.
     """
     if request.force and not request.reason:
         raise TicketRouterError("--force needs --reason: why a bundle that fails its gates is to serve")
@@ -73,10 +73,10 @@ def promote(request: PromoteRequest) -> Promotion:
 
 
 def rollback(store: Path, to_version: str | None = None, reason: str | None = None) -> Promotion:
-    """Make the bundle that served before, or the one named, current again. Only its digests are checked: it has served.
+    """Make the previous bundle, or the named one, current again. Only its digests are checked: it has served before.
 
     Raises:
-        TicketRouterError: there is none on record, or it is damaged.
+        TicketRouterError: no such bundle is on record, or it is damaged.
     """
     with locked(store):
         version = to_version or previous_version(store)
@@ -92,7 +92,7 @@ def rollback(store: Path, to_version: str | None = None, reason: str | None = No
 
 def _refuse(gates: Sequence[Gate], request: PromoteRequest) -> None:
     failing = [gate for gate in gates if gate.passed is False]
-    # What does not replay would refuse to start: no reason makes it serve.
+    # The service refuses to start with a bundle that fails its golden rows, so `force` does not apply.
     final = [gate for gate in failing if gate.name.startswith("golden rows")]
     if final or (failing and not request.force):
         named = "; ".join(f"{gate.name}: {gate.figure}" for gate in failing)
@@ -101,10 +101,10 @@ def _refuse(gates: Sequence[Gate], request: PromoteRequest) -> None:
 
 
 def _read_metrics(bundle: Bundle) -> Mapping[str, Any]:
-    """A bundle's `metrics.json`. Read loosely: a bundle of an older release may be promoted too.
+    """A bundle's `metrics.json`. Validated loosely: a bundle of an older release may be promoted too.
 
     Raises:
-        TicketRouterError: it does not even say whether the baseline was beaten.
+        TicketRouterError: the file does not even contain the comparison with the baseline.
     """
     try:
         metrics = json.loads(bundle.read("metrics.json"))
@@ -129,7 +129,8 @@ def _beats_baseline(metrics: Mapping[str, Any]) -> Gate:
 
 
 def _keeps_promise(bundle: Bundle, metrics: Mapping[str, Any]) -> Gate:
-    """The precision of what was routed does not contradict the promise: its upper 95 % bound reaches it."""
+    """Whether the precision of the routed rows is compatible with the target: its upper 95 % bound reaches the
+    target."""
     promise = bundle.manifest.fields[0].promise
     if promise.aim == "cost":
         return Gate(name="promise", passed=None, figure="thresholds follow from minutes, no precision was promised")
@@ -159,12 +160,12 @@ def _replays(bundle: Bundle) -> Iterator[Gate]:
             figure = f"{found.rows} replayed, off by {found.largest_difference:.1e} at most"
             yield Gate(name=name, passed=True, figure=figure)
         except TicketRouterError as error:
-            # A graph made for other processors than this one may differ here; it is replayed where it serves.
+            # A graph for other processors may differ on this one; the service replays its golden rows at start.
             yield Gate(name=name, passed=None if entry.instructions else False, figure=str(error))
 
 
 def _against_champion(bundle: Bundle, request: PromoteRequest) -> Iterator[Gate]:
-    """What the bundle in service sets as the measure; nothing where there is none, or none that opens."""
+    """The gates relative to the bundle in service; none if there is no such bundle or it cannot be opened."""
     version, limits = current_version(request.store), request.limits
     if version is None:
         yield Gate(name="champion", passed=None, figure="the store has no current bundle to compare with")
@@ -215,7 +216,7 @@ def _cost_gates(champion: Cost, challenger: Cost, limits: Limits) -> Iterator[Ga
 
 
 def _keeps_labels(champion: Bundle, challenger: Bundle, limits: Limits) -> Gate:
-    """Whoever calls the service counts on the labels it knows."""
+    """Clients of the service depend on the labels of the champion, so the new bundle must know them."""
     before, after = (set(bundle.manifest.label_space().flat_labels) for bundle in (champion, challenger))
     lost = sorted(before - after - set(limits.retired))
     named = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
@@ -228,7 +229,7 @@ def _golden_texts(bundle: Bundle) -> list[str]:
 
 
 def _measured(metrics: Mapping[str, Any], kind: str, part: str) -> Mapping[str, Any] | None:
-    """The department's figures on one part, where the record has them."""
+    """The department's figures on one part, if the record has them."""
     found = metrics.get(kind, {}).get(DEPARTMENT, {}).get(part)
     return found if found is None else dict(found)
 

@@ -1,4 +1,4 @@
-"""`training train` as a story: closed tickets in, a bundle out, or one clear error and nothing half-written."""
+"""`training train`: from closed tickets to a bundle, or one clear error and no partial bundle."""
 
 import time
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ from training.run.write_bundle import deliver
 
 
 def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TrainResult | None:
-    """Train a bundle and write it into the store; None in the helping processes of torchrun.
+    """Train a bundle and write it into the store; None in the helper processes of torchrun.
 
-    Broken off, it goes on from its last checkpoint when the same command is run again.
+    After an interruption, the same command resumes from the last checkpoint.
 
     Raises:
-        TicketRouterError: anything the user can mend; nothing is left half-written.
+        TicketRouterError: any error that the user can fix; no partial bundle is left.
     """
     started = time.monotonic()
     refuse_unwritable(request.store)
     refuse_untrainable(request.recipe)
     material = read_material(request, say)
-    base = resolve_base(request.base)  # after the table: a mistake there should not wait for a download
+    base = resolve_base(request.base)  # after the table: report its errors before a download
     with run_folder(request.store, _key(request, base)) as folder:
         learned = learn(request, base, material, folder, say, callbacks)
         return deliver(learned, say, started) if is_main() else None
@@ -47,9 +47,9 @@ def learn(
     say: Say,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Learned:
-    """Fine-tune the base model on the material, checkpoints in `folder`."""
+    """Fine-tune the base model on the dataset, with checkpoints in `folder`."""
     recipe, space = request.recipe, material.space
-    general = read_general(recipe)  # before the model: a mistake there should not wait for it
+    general = read_general(recipe)  # before the model: report its errors before the model loads
     seeded(recipe.seed)
     model = load_classifier(base, space, recipe)
     encoder = load_encoder(base, model.config, recipe)

@@ -1,4 +1,4 @@
-"""`training tune`: search the recipe by its macro-F1 on the validation rows. Calibration and test rows stay unseen."""
+"""`training tune`: search the recipe with the best macro-F1 on the validation rows; other parts stay unused."""
 
 import math
 import tempfile
@@ -35,14 +35,14 @@ from training.run.request import Say, TrainRequest
 from training.toml_files import toml_text
 
 _STAGES = 4
-"""Trials are held against each other after each quarter of their epochs."""
+"""Trials are compared after each quarter of their epochs."""
 
 
 @dataclass(frozen=True, slots=True)
 class TuneRequest:
-    """What the command line asks for. `train` holds data, base and the recipe to start from; `trials` counts those of
-    earlier runs of the same study; after `timeout_minutes` no further trial begins. `start` is the recipe's own text,
-    whose comments and order the result keeps."""
+    """The options of the command. `train` holds data, base and start recipe; `trials` includes those of earlier runs of
+    the same study; no trial starts after `timeout_minutes`. `start` is the text of the start recipe: the result keeps
+    its comments and order."""
 
     train: TrainRequest
     study: Path
@@ -53,7 +53,7 @@ class TuneRequest:
 
 
 class TuneResult(Frozen):
-    """Every trial so far, the best one's number, and its recipe, which stands in `out`."""
+    """Every trial so far, the number of the best one, and its recipe, written to `out`."""
 
     trials: tuple[TrialFigures, ...]
     best: int
@@ -62,10 +62,10 @@ class TuneResult(Frozen):
 
 
 def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TuneResult:
-    """Run trials until the study has as many as asked for, and write the best recipe, anew after each trial.
+    """Run trials until the study has the requested number; write the best recipe after each trial.
 
     Raises:
-        TicketRouterError: the data, the base model, the study or the place of the recipe is not sound.
+        TicketRouterError: the data, the base model, the study or the output path is not valid.
     """
     start = request.train.recipe
     refuse_no_folder(request.out)
@@ -82,26 +82,27 @@ def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = 
                 n_trials=missing,
                 timeout=request.timeout_minutes and request.timeout_minutes * 60,
                 catch=(torch.OutOfMemoryError,),
-                callbacks=[_teller(request, say)],
+                callbacks=[_trial_reporter(request, say)],
             )
         return _result(study, request)
 
 
 def refuse_no_folder(out: Path) -> None:
-    """Notice before the search, not after it, that its result has no place to go.
+    """Check before the search that the result can be written.
 
     Raises:
-        TicketRouterError: the folder is not there, or the file is a folder.
+        TicketRouterError: the folder does not exist, or the file is a folder.
     """
     if not out.parent.is_dir() or out.is_dir():
         raise TicketRouterError(f"--out {out}: cannot be written; name a file in a folder that is there")
 
 
 class Pruning(TrainerCallback):
-    """Reports each quarter's macro-F1 to the study, and stops a trial that does worse than most did by then.
+    """Reports each quarter's macro-F1 to the study, and stops a trial below the median of the others at that point.
 
-    By the share of its schedule, not by epochs: a long run stands lower than a short one after the same epoch, as its
-    learning rate has fallen less.
+    Trials are compared by share of the schedule, not by epochs: after the same epoch a long run has a lower score,
+    because
+    its learning rate has fallen less.
     """
 
     def __init__(self, trial: optuna.Trial, epochs: int) -> None:
@@ -111,7 +112,7 @@ class Pruning(TrainerCallback):
 
     def on_evaluate(
         self,
-        args: TrainingArguments,  # noqa: ARG002 the Trainer's signature is not ours
+        args: TrainingArguments,  # noqa: ARG002 the Trainer defines the signature
         state: TrainerState,
         control: TrainerControl,  # noqa: ARG002
         **kwargs: Any,
@@ -153,13 +154,13 @@ class _Objective:
                 Path(folder),
                 [Pruning(trial, recipe.epochs), *self.callbacks],
                 general=self.general,
-                checkpoint_seconds=math.inf,  # a killed trial is begun anew, with other values
+                checkpoint_seconds=math.inf,  # a killed trial is never resumed
             )
         return max(epoch.macro_f1 for epoch in epochs)
 
 
 def tried(start: Recipe, values: dict[str, Any]) -> Recipe:
-    """The recipe of a trial: the start's, but for these values."""
+    """The recipe of a trial: the start recipe with these values."""
     return Recipe.model_validate({**start.model_dump(), **values})
 
 
@@ -175,7 +176,7 @@ def _width(base: Path) -> int:
 
 
 def _about(request: TrainRequest) -> dict[str, Any]:
-    """What makes two searches one: the same rows, learned by the same encoder, from the same recipe."""
+    """The identity of a search: rows, encoder and start recipe. A study of another search is not continued."""
     return {
         "data": [digest_of(path) for path in request.file.paths],
         **request.file.reading,
@@ -186,15 +187,15 @@ def _about(request: TrainRequest) -> dict[str, Any]:
 
 
 def _begin_with(study: optuna.Study, values: dict[str, Any]) -> None:
-    """The start recipe comes first, and again if a kill cut it short."""
+    """Put the start recipe first in the study, and again if an interruption ended its trial."""
     waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
     known = [trial.params for trial in finished(study)] + [trial.system_attrs["fixed_params"] for trial in waiting]
     if values not in known:
         study.enqueue_trial(values)
 
 
-def _teller(request: TuneRequest, say: Say) -> Callable[[optuna.Study, optuna.trial.FrozenTrial], None]:
-    """After each trial: what it gave, and the best recipe on disk."""
+def _trial_reporter(request: TuneRequest, say: Say) -> Callable[[optuna.Study, optuna.trial.FrozenTrial], None]:
+    """After each trial: print its result, and write the best recipe."""
 
     def tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         figures = trial_figures(study)[-1]

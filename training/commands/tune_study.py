@@ -1,6 +1,6 @@
-"""What `training tune` searches, and the study that remembers every trial of it.
+"""The search space of `training tune`, and the study that stores every trial.
 
-The study is an SQLite file of Optuna's: a killed search goes on where it stopped. Akiba et al., "Optuna", KDD 2019.
+The study is an SQLite file of Optuna (Akiba et al., KDD 2019), so that an interrupted search can continue.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from training.recipe import Recipe
 
 _NAME = "tune"
 _FREE_TRIALS = 4
-"""So many trials run to their end before one is stopped early: a median of fewer says little."""
+"""This many trials run to the end before one is stopped early: a median of fewer is unreliable."""
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -40,7 +40,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A recipe field between two bounds; `log`: by factors, not by steps."""
+    """A recipe field between two bounds; `log`: on a logarithmic scale."""
 
     name: str
     low: float
@@ -53,7 +53,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A recipe field that takes a whole number between two bounds."""
+    """A recipe field with a whole number between two bounds."""
 
     name: str
     low: int
@@ -67,7 +67,7 @@ Dimension = Choice | Range | Whole
 
 
 class TrialFigures(Frozen):
-    """One trial: how it ended, its macro-F1 (of a stopped one, the last), and what it changed."""
+    """One trial: how it ended, its macro-F1 (the last value if it was stopped), and its changes."""
 
     number: int
     state: str
@@ -77,11 +77,11 @@ class TrialFigures(Frozen):
 
 
 def dimensions(start: Recipe, learning_rate: float) -> tuple[Dimension, ...]:
-    """What is searched around a recipe; its own values are always among it.
+    """The search space around a recipe; it always contains the recipe's own values.
 
     Args:
         start: the recipe to start from.
-        learning_rate: its top layer's, also where the recipe leaves it to the encoder's width.
+        learning_rate: the top layer's, also if the recipe derives it from the encoder's width.
     """
     wide: tuple[Dimension, ...] = (
         Range("learning_rate", learning_rate / 4, min(learning_rate * 3, 0.99), log=True),
@@ -102,7 +102,7 @@ def dimensions(start: Recipe, learning_rate: float) -> tuple[Dimension, ...]:
 def _with(dimension: Dimension, value: Any) -> Dimension:
     if isinstance(dimension, Choice):
         return Choice(dimension.name, tuple(dict.fromkeys((*dimension.values, value))))
-    if value is None:  # the learning rate, around whose meaning its range is laid
+    if value is None:  # the learning rate: its range is already built around the derived value
         return dimension
     low, high = min(dimension.low, value), max(dimension.high, value)
     if isinstance(dimension, Whole):
@@ -118,12 +118,12 @@ def start_values(space: Sequence[Dimension], start: Recipe, learning_rate: float
 
 @contextlib.contextmanager
 def open_study(path: Path, about: Mapping[str, Any], seed: int) -> Iterator[optuna.Study]:
-    """The study in this file, new or gone on with. A trial that a kill cut short is marked as failed.
+    """Open or create the study in this file. A trial that an interruption ended is marked as failed.
 
     Args:
         path: the SQLite file.
-        about: what the search rests on; a study of other data, base or recipe is not gone on with.
-        seed: of the sampler.
+        about: the identity of the search; a study of other data, base or recipe is refused.
+        seed: seed of the sampler.
 
     Raises:
         TicketRouterError: the file cannot be used, belongs to another search, or is in use.
@@ -142,8 +142,8 @@ def open_study(path: Path, about: Mapping[str, Any], seed: int) -> Iterator[optu
         _same_search(study, path, about)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
-        # A sampler starts its random numbers anew in each process: with the seed alone it would draw again what the
-        # trials before have tried.
+        # A sampler restarts its random numbers in each process: with the same seed, a continued search would repeat the
+        # values of earlier trials.
         study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
         yield study
     finally:
@@ -153,12 +153,12 @@ def open_study(path: Path, about: Mapping[str, Any], seed: int) -> Iterator[optu
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that count: run to their end, or stopped early for doing badly."""
+    """The trials that count: completed, or stopped early for a low score."""
     return study.get_trials(deepcopy=False, states=FINISHED)
 
 
 def trial_figures(study: optuna.Study) -> tuple[TrialFigures, ...]:
-    """Every trial in its order."""
+    """Every trial, in order."""
     return tuple(_figures(trial) for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
 
 
@@ -178,7 +178,7 @@ def _pruner() -> optuna.pruners.BasePruner:
 
 
 def _lock(path: Path) -> int:
-    """One search at a time in a study, so that a trial that seems to run is known to be dead."""
+    """Allow one search per study at a time, so that a trial marked as running is known to be interrupted."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:

@@ -1,1 +1,1 @@
-"""From a helpdesk's export to rows the network can learn from: read, check, clean, remove duplicates, split."""
+"""Helpdesk export → rows to learn from: read, check, clean, remove duplicates, split."""

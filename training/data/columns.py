@@ -1,4 +1,4 @@
-"""Which column plays which role: by the option `--column`, else by its usual names. For `contract`."""
+"""Maps roles to columns: by the option `--column`, otherwise by usual names. Used by `contract`."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ _USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
 
 
 def find_columns(table: Table, fields: Sequence[str], mapping: Mapping[str, str]) -> dict[str, str]:
-    """Each role's column: the mapped one, else the first of its usual names that is there.
+    """Each role's column: the mapped one, otherwise the first of its usual names in the file.
 
     Raises:
-        TicketRouterError: there is no text, no department, no column for a field, or a mapped column is not there.
+        TicketRouterError: the text, the department, a field's column or a mapped column is missing.
     """
     _refuse_unknown(table, fields, mapping)
     there = {usual_form(column): column for column in reversed(table.columns)}
@@ -48,7 +48,7 @@ def find_columns(table: Table, fields: Sequence[str], mapping: Mapping[str, str]
 
 
 def usual_form(column: str) -> str:
-    """`Created At`, `created-at` and `created_at` are one name."""
+    """Normalise a column name: `Created At`, `created-at` and `created_at` are equal."""
     return re.sub(r"[\s-]+", "_", column.strip().lower())
 
 
@@ -62,6 +62,6 @@ def _refuse_unknown(table: Table, fields: Sequence[str], mapping: Mapping[str, s
 
 
 def _columns_there(table: Table) -> str:
-    # Shortened and escaped: in a file without a header these "names" are a ticket.
+    # Shortened and escaped: in a file without a header, these names are a ticket's content.
     names = ", ".join(repr(column)[1:-1][:40] for column in table.columns[:12])
     return f"it has: {names}; rename one or map it with --column ROLE=COLUMN"

@@ -1,6 +1,6 @@
-"""The data contract: a table's records → `TicketRow`s, and every fault with its line, to mend the export in one go.
+"""The data contract: a table's records → `TicketRow`s, and all faults with their lines.
 
-`columns` finds the columns, `dates` and `labels` read theirs, `schema` says what the cells must hold.
+`columns` finds the columns, `dates` and `labels` parse theirs, `schema` checks the cells.
 """
 
 from collections import Counter
@@ -32,42 +32,42 @@ _UNCHECKED = frozenset(("router", "auto", "automatic", "model", "prediction", "p
 
 @dataclass(frozen=True, slots=True)
 class TicketRow:
-    """One closed ticket: what came in, and each field's value at close (None: not given, or not to be learned)."""
+    """One closed ticket: its content, and each field's value at close (None: not given, or not to be learned)."""
 
     line: int
     ticket: Ticket
     labels: Mapping[str, str | None]
     split: str
     created_at: datetime | None = None
-    """When it came in, with a time zone; None: the file does not say."""
+    """Time of arrival, with a time zone; None: not given."""
     thread: str = ""
-    """The conversation it belongs to; empty: not given. The requester is `ticket.sender`."""
+    """Id of the conversation; empty: not given. The requester is `ticket.sender`."""
     language: str = ""
     label_source: str = ""
-    """Who set the department, in the file's own word: empty, `close`, `agent`, `import`…"""
+    """Source of the department, in the file's own word: empty, `close`, `agent`, `import`…"""
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A table held against the contract: the good rows, the faults of the others, and what was left out before."""
+    """A checked table: the good rows, the faults of the others, and the rows left out before the check."""
 
     columns: Mapping[str, str]
     rows: tuple[TicketRow, ...]
     faults: tuple[Fault, ...]
     outside: tuple[TicketRow, ...] = ()
-    """Good rows that the labels file says are out of scope; their department is None."""
+    """Good rows with a label that the labels file declares out of scope; their department is None."""
     not_closed: int = 0
     unchecked: int = 0
-    """Rows whose department the router set and nobody checked."""
+    """Rows whose department the router set and no person checked."""
     retired: int = 0
     aliases: Mapping[str, Mapping[str, str]] = dataclass_field(default_factory=dict)
-    """By field: labels that are another one but for case or blanks → that one."""
+    """By field: labels that differ from another label only by case or blanks → that label."""
     notes: tuple[str, ...] = ()
-    """What in the labels file is about nothing."""
+    """Entries of the labels file that match nothing."""
 
 
 class _Fate(Enum):
-    """What becomes of a row, before its cells are looked at."""
+    """The fate of a row, decided before its cells are checked."""
 
     KEPT = "kept"
     OUTSIDE = "outside"
@@ -90,7 +90,7 @@ class _Row:
         return self.cells.get("split", "").strip().lower()
 
     def media_type(self) -> str:
-        """The content type without parameters, as `text/html; charset=utf-8` has them."""
+        """The content type without parameters (`text/html; charset=utf-8` → `text/html`)."""
         return self.cells.get("content_type", "").partition(";")[0].strip().lower()
 
 
@@ -101,17 +101,17 @@ def check_table(
     rules: LabelRules = NO_RULES,
     date_format: str | None = None,
 ) -> Checked:
-    """Hold every row against the contract.
+    """Check every row against the contract.
 
     Args:
-        table: the file.
+        table: the file's records.
         fields: the fields to learn, `department` first.
-        mapping: role → column, where a column has none of its usual names.
+        mapping: role → column, for columns without a usual name.
         rules: the labels file.
         date_format: see `read_dates`.
 
     Raises:
-        TicketRouterError: a needed column is missing, the date format is no format, or no row is closed and checked.
+        TicketRouterError: a needed column is missing, the date format is not valid, or no row is closed and checked.
     """
     columns = find_columns(table, fields, mapping)
     every = _rows(table, columns, fields, rules, date_format)
@@ -140,10 +140,10 @@ def check_table(
 
 
 def raise_faults(table: Table, faults: Sequence[Fault]) -> None:
-    """One line for all faults: the first, and how many more.
+    """Raise one error for all faults: the first fault, and the number of the others.
 
     Raises:
-        TicketRouterError: there is at least one.
+        TicketRouterError: there is at least one fault.
     """
     if faults:
         others = len({fault.line for fault in faults}) - 1
@@ -160,7 +160,7 @@ def _rows(
 ) -> list[_Row]:
     cells = [{role: record.cells.get(column, "") for role, column in columns.items()} for record in table.records]
     dates = {role: read_dates([row[role] for row in cells], role, date_format) for role in _DATES if role in columns}
-    # A column that is empty throughout says nothing: not that every ticket is open.
+    # If the `closed_at` column is empty throughout, the export does not use it: the tickets are not all open.
     closes = any(row.get("closed_at", "").strip() for row in cells)
     aliases = {field: rules.of(field).aliases for field in fields}
     rows = []
@@ -173,7 +173,8 @@ def _rows(
 
 
 def _fate(cells: Mapping[str, str], department: str, rules: LabelRules, closes: bool) -> _Fate:
-    """What the router set without a check, or an open ticket has for now, is no truth: not even a fault."""
+    """Leave out labels that the router set unchecked, and open tickets: such labels are not final, so not even a
+    fault."""
     status = cells.get("status", "").strip().casefold()
     if status not in _CLOSED if status else closes and not cells["closed_at"].strip():
         return _Fate.NOT_CLOSED
@@ -192,7 +193,7 @@ def _left_out(fates: Mapping[_Fate, int], columns: Mapping[str, str]) -> str:
 
 
 def _frame(rows: Sequence[_Row], fields: Sequence[str]) -> pd.DataFrame:
-    """What the schema looks at, by line: see `find_faults`."""
+    """The frame for the schema, indexed by line: see `find_faults`."""
     columns: dict[str, list[object]] = {field: [row.labels[field] for row in rows] for field in fields}
     columns["split"] = [row.split() for row in rows]
     columns["content_type"] = [row.media_type() for row in rows]
@@ -211,7 +212,7 @@ def _days(first: datetime | None, then: datetime | None) -> float:
 
 
 def _clashes(rows: Iterable[_Row]) -> Iterable[int]:
-    """For each row the line of an earlier one with the same id and another label, or 0."""
+    """For each row: the line of an earlier row with the same id and another label, or 0."""
     first: dict[tuple[str, str], tuple[str, int]] = {}
     for row in rows:
         clash = 0
@@ -229,7 +230,7 @@ def _spelling_faults(
     aliases: Mapping[str, Mapping[str, str]],
     columns: Mapping[str, str],
 ) -> Iterable[Fault]:
-    """One fault for each spelling, at its first row: two labels that are one to a person teach the network nothing."""
+    """One fault for each spelling, at its first row: the network would learn two labels that mean the same."""
     for field, found in aliases.items():
         first: dict[str, int] = {}
         for row in rows:
@@ -248,7 +249,8 @@ def _unused_notes(table: Table, columns: Mapping[str, str], fields: Sequence[str
 
 
 def _blank_notes(table: Table, columns: Mapping[str, str], fields: Sequence[str]) -> Iterable[str]:
-    """Labels with blanks too many are read without them: no second label, but a sign of a careless export."""
+    """Notes on labels with extra blanks: the blanks are removed, so the label is the same, but the export is
+    careless."""
     for field in fields:
         cells = [(record.line, record.cells.get(columns[field], "")) for record in table.records]
         lines = [line for line, label in cells if label != one_spaced(label)]
@@ -266,7 +268,7 @@ def _ticket_row(row: _Row, rules: LabelRules) -> TicketRow:
         sender=cells.get("requester", ""),
     )
     created = row.dates.get("created_at", Moment()).at
-    # Of the department only out-of-scope labels are left here: its retired rows are gone.
+    # Of the department only out-of-scope labels are left here: rows of retired ones are already removed.
     hidden = {field: rules.of(field).retire | rules.of(field).out_of_scope for field in row.labels}
     labels = {field: None if label in hidden[field] else label or None for field, label in row.labels.items()}
     thread, language, source = (cells.get(role, "").strip() for role in ("thread", "language", "label_source"))

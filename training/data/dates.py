@@ -1,6 +1,6 @@
-"""A column of dates → moments. Whether day or month stands first is decided for the whole column, never row by row.
+"""A column of dates → moments. Whether day or month comes first is decided for the whole column, never per row.
 
-The form that most cells have is the column's; a cell of another form is a fault. What has no time zone is UTC.
+The most frequent format is the column's format; a cell in another format is a fault. Dates without a time zone are UTC.
 """
 
 import re
@@ -26,7 +26,7 @@ _SWAP = {"day": "month", "month": "day"}
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A cell read: when (None: empty, or faulty), and what is wrong with it."""
+    """A parsed cell: the moment (None: empty, or faulty), and the fault."""
 
     at: datetime | None = None
     fault: str = ""
@@ -34,24 +34,24 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """A cell that looks like a date: its form, still as if the day stood first, and its parts."""
+    """A cell that looks like a date: its format, written as if the day came first, and its parts."""
 
     form: str
     parts: dict[str, str | None]
 
     @property
     def is_open(self) -> bool:
-        """Whether the form leaves it open what stands first. With dots, the day does."""
+        """Whether the order of day and month is ambiguous. With dots, the day comes first."""
         return self.form.startswith(("DD/", "DD-"))
 
 
 def read_dates(cells: Sequence[str], name: str, date_format: str | None = None) -> list[Moment]:
-    """Read a column of text cells; an empty one is no date and no fault.
+    """Read a column of text cells; an empty cell is no date and no fault.
 
     Args:
         cells: the whole column: dates, or seconds or milliseconds since 1970.
-        name: what faults call the column.
-        date_format: DD/MM/YYYY or MM/DD/YYYY where the column does not show which, or a pattern as strptime has it.
+        name: the column's name in faults.
+        date_format: DD/MM/YYYY or MM/DD/YYYY for an ambiguous column, or a strptime pattern.
 
     Raises:
         TicketRouterError: `date_format` is neither.
@@ -101,7 +101,7 @@ def _shape(cell: str) -> _Shape | None:
 
 
 def _month_first(own: Sequence[_Shape], date_format: str | None) -> bool | None:
-    """None: cannot be told. A number over twelve can only be a day."""
+    """Whether the day comes first; None: ambiguous. A number over twelve can only be a day."""
     if date_format:
         return date_format == MONTH_FIRST
     first, second = (sum(int(shape.parts[part] or 0) > 12 for shape in own) for part in ("day", "month"))
@@ -116,7 +116,7 @@ def _undecided(shapes: Sequence[_Shape | None], first: _Shape, name: str) -> lis
 
 
 def _reader(form: str, month_first: bool, name: str) -> Callable[[_Shape | None], Moment]:
-    """How a cell of a column is read whose form is known."""
+    """The parser for the cells of a column with a known format."""
     shown = form.replace("DD", "d").replace("MM", "DD").replace("d", "MM") if month_first else form
     unknown = Moment(fault=f"{name} is no date of a known form; mend it, or say the form with --date-format")
     other = Moment(fault=f"{name} is not written as most dates of the column, {shown}")

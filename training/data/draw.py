@@ -1,4 +1,4 @@
-"""Groups of rows → parts, by the shares of the recipe: stratified by department, or the newest first. For `split`."""
+"""Groups of rows → parts with the recipe's shares: stratified by department, or newest first. Used by `split`."""
 
 import random
 from collections import Counter, defaultdict
@@ -10,16 +10,16 @@ from training.data.prepared import PreparedRow
 from training.recipe import SplitRecipe
 
 Group = list[PreparedRow]
-"""Rows that stay whole in one part."""
+"""Rows that always stay in the same part."""
 _VALIDATION = (500, 0.05, 0.10)
 _CALIBRATION = (800, 0.10, 0.20)
-"""Rows that suffice, and the least and the largest share of all rows."""
+"""The sufficient number of rows, and the smallest and largest share of all rows."""
 _RECENT = 0.5
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
 def wanted_shares(recipe: SplitRecipe, rows: int) -> dict[str, float]:
-    """The share of `rows` that each measuring part takes, where the file assigns none itself."""
+    """The share of `rows` for each measuring part that the file does not assign itself."""
     return {
         "test": recipe.test,
         "calibration": _sized(rows, *_CALIBRATION) if recipe.calibration is None else recipe.calibration,
@@ -32,10 +32,12 @@ def _sized(rows: int, enough: int, least: float, largest: float) -> float:
 
 
 def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: int) -> dict[str, Group]:
-    """Draw each share from the groups, stratified by department; what is left is for training.
+    """Draw each share from the groups, stratified by department; the rest is for training.
 
-    A group counts where most of its rows do, and one larger than what a part still lacks of its department is passed
-    over, so no single thread or requester dominates what measures. Each department keeps a group for training.
+    A group counts for the department of most of its rows. A group larger than the rows still missing for its department
+    is
+    skipped, so that no single thread or requester dominates a measuring part. Each department keeps a group for
+    training.
     """
     generator = random.Random(seed)
     by_label: dict[str, list[Group]] = defaultdict(list)
@@ -47,7 +49,7 @@ def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: i
         generator.shuffle(left)
         rows = sum(map(len, left))
         for part, share in shares.items():
-            # Rounding at random, not to nearest: small labels would else be missing from every part at once.
+            # Random rounding: rounding to nearest would leave small labels out of every part.
             taken, left = _fill(left, int(rows * share + generator.random()))
             drawn[part] += taken
         drawn["train"] += [item for group in left for item in group]
@@ -55,16 +57,17 @@ def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: i
 
 
 def draw_by_time(groups: Sequence[Group], shares: Mapping[str, float], seed: int) -> dict[str, Group]:
-    """The newest groups are the test, calibration is drawn from the newer half of the rest, validation from all of it.
+    """The newest groups are the test; calibration is drawn from the newer half of the rest, validation from all of it.
 
-    The promise should hold for the mail to come, so calibration rows should be recent; but all of the newest rows must
-    not go to it: a team founded last month would never be learned. The test says whether the promise outlasted time.
+    Calibration rows should be recent, because the thresholds apply to future mail. But calibration must not take all of
+    the newest rows: a team founded last month would never be learned. The test shows whether the precision holds over
+    time.
     """
     newest_first = sorted(groups, key=_date, reverse=True)
     rows = sum(map(len, groups))
     test, rest = _newest(newest_first, rows * shares["test"])
     calibration = _scaled(shares["calibration"], rows, sum(map(len, rest)))
-    # Where calibration is to be large, half of what it is drawn from still goes to training.
+    # For a large calibration share, half of the rows that it is drawn from still go to training.
     recent, older = _newest(rest, sum(map(len, rest)) * min(max(_RECENT, 2 * calibration), 1))
     recent_rows = sum(map(len, recent))
     first = draw_at_random(recent, {"calibration": _scaled(shares["calibration"], rows, recent_rows)}, seed)
@@ -81,13 +84,13 @@ def _department(group: Group) -> str:
 
 
 def _date(group: Group) -> datetime:
-    """A group stands where most of its rows stand: one late reply doesn't make an old thread new."""
+    """A group's date is the date of most of its rows: one late reply does not make an old thread new."""
     dates = sorted(item.row.created_at or _OLDEST for item in group)
     return dates[len(dates) // 2]
 
 
 def _fill(groups: Sequence[Group], rows: int) -> tuple[Group, list[Group]]:
-    """As many of the groups as fit into so many rows, but not the last one left; and the others."""
+    """As many groups as fit into this number of rows, always leaving one group; and the other groups."""
     taken: Group = []
     left: list[Group] = []
     for number, group in enumerate(groups):
@@ -100,7 +103,7 @@ def _fill(groups: Sequence[Group], rows: int) -> tuple[Group, list[Group]]:
 
 
 def _newest(newest_first: Sequence[Group], rows: float) -> tuple[list[Group], list[Group]]:
-    """The newest groups with about so many rows together, and the older ones."""
+    """The newest groups with about this many rows together, and the older groups."""
     count = total = 0
     while count < len(newest_first) and total + len(newest_first[count]) <= rows:
         total += len(newest_first[count])
@@ -109,5 +112,5 @@ def _newest(newest_first: Sequence[Group], rows: float) -> tuple[list[Group], li
 
 
 def _scaled(share: float, rows: int, among: int) -> float:
-    """A share of all rows, as a share of those among which it is drawn."""
+    """A share of all rows → a share of the rows that it is drawn from."""
     return min(share * rows / among, 1) if among else 0.0

@@ -1,4 +1,4 @@
-"""Rows that belong together (a thread, near-duplicates, a requester) → groups that `draw` keeps whole."""
+"""Related rows (a thread, near-duplicates, a requester) → groups that `draw` never divides."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,22 +15,23 @@ _LARGEST_ROWS = 20
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """What keeps rows together; `near_duplicates` are clusters of row indices."""
+    """The reasons for keeping rows together; `near_duplicates` are clusters of row indices."""
 
     near_duplicates: Sequence[Sequence[int]]
     requesters: bool
 
 
 def largest_group(rows: int) -> int:
-    """How many rows a group may have: 5 % of all (a larger one would bend every part), but always some."""
+    """The largest group: 5 % of all rows (a larger group would distort every part), but never less than a few rows."""
     return max(_LARGEST_ROWS, int(rows * _LARGEST_SHARE))
 
 
 def tied_groups(rows: Sequence[PreparedRow], ties: Ties) -> list[list[PreparedRow]]:
     """Every row in one group, in the rows' order; most groups are single rows.
 
-    Rows are tied from the strongest reason to the weakest: one thread, near-duplicates, one requester. What would make
-    a group too large does not tie: an alert's or a form's sender, a thread column that holds one value, a long chain.
+    Rows are joined by the strongest reason first: thread, near-duplicates, requester. A join that would make a group
+    too
+    large is skipped: the sender of alerts or forms, a thread column with a single value, a long chain.
     """
     largest = largest_group(len(rows))
     groups = DisjointSet(range(len(rows)))
@@ -47,7 +48,7 @@ def tied_groups(rows: Sequence[PreparedRow], ties: Ties) -> list[list[PreparedRo
 
 
 def _same(rows: Sequence[PreparedRow], key: Callable[[PreparedRow], str]) -> Iterable[list[int]]:
-    """Indices of the rows that share a key; an empty key is none."""
+    """Indices of the rows that share a key; an empty key joins nothing."""
     found: dict[str, list[int]] = defaultdict(list)
     for number, item in enumerate(rows):
         if name := key(item):
@@ -56,6 +57,6 @@ def _same(rows: Sequence[PreparedRow], key: Callable[[PreparedRow], str]) -> Ite
 
 
 def _requester(item: PreparedRow) -> str:
-    """The address, if the sender has one; else the whole sender."""
+    """The sender's address, if there is one; otherwise the whole sender."""
     sender = item.row.ticket.sender
     return (parseaddr(sender)[1] or sender).strip().casefold()

@@ -1,6 +1,6 @@
-"""The labels file: which labels are one, which are no longer given, and which lie outside what is routed.
+"""The labels file: labels that are merged, labels that are retired, and labels that are out of scope.
 
-The contract applies it to every row; whoever reads a label afterwards sees only the final ones.
+The contract applies it to every row; later code reads only the final labels.
 """
 
 import unicodedata
@@ -18,7 +18,7 @@ from training.toml_files import load_toml
 
 
 def one_spaced(label: str) -> str:
-    """A label as the contract reads it: without outer blanks, one space for each run of inner ones."""
+    """A normalised label: no outer blanks, one space for each run of inner blanks."""
     return " ".join(label.split())
 
 
@@ -26,14 +26,14 @@ Label = Annotated[str, AfterValidator(one_spaced)]
 
 
 class FieldRules(Frozen):
-    """What the file says about one field's labels."""
+    """The rules for one field's labels."""
 
     aliases: Mapping[Label, Label] = {}
-    """Other spellings and merges: left becomes right."""
+    """Other spellings and merges: the left label becomes the right one."""
     retire: frozenset[Label] = frozenset()
-    """No longer given. The department's rows are left out; elsewhere the row stays and its value counts as missing."""
+    """No longer used. Rows with a retired department are left out; in other fields the value counts as missing."""
     out_of_scope: frozenset[Label] = frozenset()
-    """Never learned; the rows measure whether what lies outside is recognised. Of the department only."""
+    """Never learned; the rows measure out-of-scope detection. For the department only."""
 
     @model_validator(mode="after")
     def _has_one_meaning(self) -> Self:
@@ -49,7 +49,7 @@ class FieldRules(Frozen):
         return self
 
     def names(self) -> frozenset[str]:
-        """Every label that the rules are about."""
+        """Every label that the rules name."""
         return self.retire | self.out_of_scope | frozenset(self.aliases)
 
 
@@ -73,10 +73,10 @@ class LabelRules(RootModel[Mapping[str, FieldRules]]):
         return self.root.get(field, _NOTHING)
 
     def unused(self, seen: Mapping[str, Iterable[str]]) -> Iterator[str]:
-        """What in the file is about nothing: fields that are not learned, labels that no row has.
+        """Entries of the file that match nothing: fields that are not learned, labels that no row has.
 
         Args:
-            seen: field → its labels as the table has them.
+            seen: field → its labels in the table.
         """
         for field, rules in self.root.items():
             missing = sorted(rules.names() - set(seen.get(field, ())))
@@ -99,7 +99,7 @@ def load_rules(path: Path | None) -> LabelRules:
 
 
 def spellings(counts: Mapping[str, int]) -> dict[str, str]:
-    """Labels that are another one but for case or blanks → that one, the most frequent (of equals, the first)."""
+    """Labels that differ from another only by case or blanks → that label: the most frequent (on a tie, the first)."""
     alike: dict[str, list[str]] = defaultdict(list)
     for label in counts:
         alike["".join(unicodedata.normalize("NFKC", label).casefold().split())].append(label)
@@ -108,7 +108,7 @@ def spellings(counts: Mapping[str, int]) -> dict[str, str]:
 
 
 def alias_lines(field: str, aliases: Mapping[str, str]) -> str:
-    """Aliases as the labels file wants them."""
+    """The aliases in the format of the labels file."""
     table = tomlkit.inline_table()
     table.update(aliases)
     return tomlkit.dumps({field: {"aliases": table}}).rstrip()

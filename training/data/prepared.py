@@ -1,4 +1,4 @@
-"""`TicketRow`s as the network will see them, each text once. `split` divides them, `evaluate` measures on them."""
+"""`TicketRow`s with the network's input text, each text once. `split` divides them; `evaluate` measures on them."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -12,37 +12,38 @@ from models.text.prepare import prepare
 from training.data.contract import TicketRow
 
 MISSING = -100
-"""A field's value that a row doesn't have: masked in the loss (torch's own `ignore_index`)."""
+"""The value of a missing label: masked in the loss (torch's own `ignore_index`)."""
 _KEPT_FIRST = ("test", "calibration", "validation", "train", "")
-"""Where a text stands in two parts, the part named earlier keeps it: what measures is never thinned to train more."""
+"""If a text occurs in two parts, the earlier part of this order keeps it: measuring parts never lose rows to
+training."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRow:
-    """A row with its text as the network will see it."""
+    """A row with the network's input text."""
 
     row: TicketRow
     text: str
 
 
 def prepare_rows(rows: Iterable[TicketRow]) -> tuple[list[PreparedRow], int]:
-    """Clean every row: those that have text left, and how many have none."""
+    """Clean every row: the rows that have text left, and the number of the others."""
     prepared = [PreparedRow(row, prepare(row.ticket).text) for row in rows]
     filled = [item for item in prepared if item.text]
     return filled, len(prepared) - len(filled)
 
 
 def label_numbers(rows: Sequence[PreparedRow], field: Field, unknown: int = MISSING) -> NDArray[np.int64]:
-    """Each row's label number within a field, [rows]: MISSING where it has none, `unknown` where it is no label."""
+    """Each row's label number within a field, [rows]: MISSING for no value, `unknown` for a value that is no label."""
     known = {label: number for number, label in enumerate(field.labels)}
     values = (row.row.labels[field.name] for row in rows)
     return np.array([MISSING if value is None else known.get(value, unknown) for value in values], dtype=np.int64)
 
 
 def distinct_rows(rows: Sequence[PreparedRow]) -> tuple[list[PreparedRow], int]:
-    """One row per distinct text and, of the dropped ones, how many contradict the kept row's department.
+    """One row per distinct text, and the number of dropped rows whose department differs from the kept row's.
 
-    The file's own test rows are all kept, repeats among them too: its figures should compare with other people's.
+    The file's own test rows are all kept, including repeats: their figures stay comparable with published ones.
     """
     ranked = sorted(rows, key=lambda item: _KEPT_FIRST.index(item.row.split))
     kept: dict[bytes, PreparedRow] = {}

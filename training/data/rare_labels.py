@@ -1,4 +1,4 @@
-"""Labels with too few training rows: found, named and left out of what is learned. For `split`."""
+"""Labels with too few training rows: found, named and not learned. Used by `split`."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +12,10 @@ Scarce = Mapping[str, Mapping[str, int]]
 
 
 def scarce_labels(parts: Mapping[str, Sequence[PreparedRow]], minimum: int) -> Scarce:
-    """Every field's labels, of any part, that have fewer than `minimum` training rows among the departments learned."""
+    """Every field's labels, of any part, with fewer than `minimum` training rows among the learned departments."""
     first = next((item for rows in parts.values() for item in rows), None)
     scarce: dict[str, Mapping[str, int]] = {}
-    # The department first: a scarce one's rows are not learned from, so they count for no other field.
+    # The department first: rows of a scarce department are not learned, so they count for no other field.
     for field in sorted(first.row.labels if first else (), key=lambda name: name != DEPARTMENT):
         trained = Counter(item.row.labels[field] for item in without_scarce(parts["train"], scarce))
         labels = {label for rows in parts.values() for item in rows if (label := item.row.labels[field]) is not None}
@@ -24,7 +24,7 @@ def scarce_labels(parts: Mapping[str, Sequence[PreparedRow]], minimum: int) -> S
 
 
 def without_scarce(rows: Sequence[PreparedRow], scarce: Scarce) -> tuple[PreparedRow, ...]:
-    """The rows of departments that are learned; a further field's scarce value becomes missing."""
+    """The rows of learned departments; in other fields a scarce value becomes missing."""
     kept = (item for item in rows if item.row.labels[DEPARTMENT] not in scarce.get(DEPARTMENT, ()))
     return tuple(_masked(item, scarce) for item in kept)
 

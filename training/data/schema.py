@@ -1,6 +1,6 @@
-"""What the cells of a mapped table must hold, as a pandera schema. `contract` builds the frame and keeps the faults.
+"""The pandera schema of a mapped table's cells. `contract` builds the frame and keeps the faults.
 
-A column of the frame is a role (`department`) or something worked out from one (`created_at:age`).
+A column of the frame is a role (`department`) or a value computed from a role (`created_at:age`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,41 +19,41 @@ SPLITS = {
     "calibration": "calibration", "cal": "calibration",
     "test": "test", "": "",
 }  # fmt: skip
-"""What people call the parts → what they are; empty: the row's part is left to us."""
+"""Usual names of the parts → parts; empty: the split decides the row's part."""
 _OLDEST_DAYS = 50 * 365
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong in one cell, or in one row where `column` is empty. `what` never repeats a cell's content."""
+    """A fault in one cell, or in one row if `column` is empty. `what` never repeats a cell's content."""
 
     line: int
     what: str
     column: str = ""
-    """The file's own name of the column."""
+    """The column's name in the file."""
 
     def __str__(self) -> str:
-        # Said once: where the column's name is the role's, `what` has it already.
+        # If the column's name equals the role's, `what` already contains it.
         named = not self.column or self.what.lower().startswith(self.column.lower())
         return f"line {self.line}{'' if named else f', column {self.column[:40]!a}'}: {self.what}"
 
 
 def find_faults(frame: pd.DataFrame, fields: Sequence[str]) -> list[tuple[int, str, str]]:
-    """Hold a frame against the schema.
+    """Check a frame against the schema.
 
     Args:
         frame: indexed by line. By role: labels (empty: none), `split` and `content_type` as lower-case text; `ROLE:age`
-            and `closed_at:wait` in days, missing where there is no date; `ROLE:read` what is wrong with a date, mostly
-            empty; `id:clash` the line of the same id with another label, or 0.
+            and `closed_at:wait` in days, missing without a date; `ROLE:read` the fault of a date, mostly empty;
+            `id:clash` the line of the same id with another label, or 0.
         fields: the fields to learn.
 
     Returns:
-        Line, role and what is wrong, by line.
+        Line, role and fault, by line.
     """
     try:
         _schema(fields).validate(frame, lazy=True)
     except SchemaErrors as error:
-        return sorted(_told(error.failure_cases))
+        return sorted(_describe_failures(error.failure_cases))
     return []
 
 
@@ -68,7 +68,7 @@ def _schema(fields: Iterable[str]) -> DataFrameSchema:
             "content_type": _cell(
                 Check.isin(("", "text/plain", "text/html"), error="content_type is neither text/plain nor text/html")
             ),
-            # Export tools write a day without its hour: as if it were midnight, and before the ticket came in.
+            # Export tools may write a date without a time: it reads as midnight, so it may precede the arrival.
             "closed_at:wait": _cell(Check.ge(-1, error="closed_at lies before created_at; mend one of them")),
             "id:clash": _cell(
                 Check.equal_to(0, error="id is that of line {} too, which has another label; keep the right one")
@@ -100,8 +100,9 @@ def _cell(*checks: Check) -> Column:
     return Column(required=False, nullable=True, checks=list(checks))
 
 
-def _told(cases: pd.DataFrame) -> Iterable[tuple[int, str, str]]:
-    """The failed checks in words. Only a text with {} shows the cell: those cells are worked out, not the file's."""
+def _describe_failures(cases: pd.DataFrame) -> Iterable[tuple[int, str, str]]:
+    """The failed checks as messages. Only a message with {} shows the cell: such cells are computed, not ticket
+    content."""
     for line, name, check, case in zip(
         cases["index"], cases["column"], cases["check"], cases["failure_case"], strict=True
     ):

@@ -1,4 +1,5 @@
-"""A file of closed tickets, how to read it, and its rows: every command that reads tickets takes a `TicketFile`."""
+"""A file of closed tickets, its reading options, and its rows: every command that reads tickets takes a
+`TicketFile`."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,8 @@ from training.data.table import Table, read_table
 class TicketFile:
     """A file of closed tickets: CSV, JSONL or Parquet.
 
-    `columns` maps roles to columns that have none of their usual names; `rules` is the labels file; `date_format` says
-    what the dates themselves leave open.
+    `columns` maps roles to columns without a usual name; `rules` is the labels file; `date_format` is for ambiguous
+    dates.
     """
 
     path: Path
@@ -30,16 +31,16 @@ class TicketFile:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """The files whose content decides what is read."""
+        """The files whose content decides the rows."""
         return (self.path, self.rules) if self.rules else (self.path,)
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How they are read, as plain values."""
+        """The reading options, as plain values."""
         return {"columns": dict(self.columns), "date_format": self.date_format}
 
     def origin(self) -> dict[str, Any]:
-        """Name and digest of each file, as provenance records them.
+        """Name and digest of each file, for the provenance.
 
         Raises:
             OSError: a file cannot be read.
@@ -49,15 +50,15 @@ class TicketFile:
 
 
 def check_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[str] = ()) -> tuple[Table, Checked]:
-    """The file as a table, and that held against the contract, faults and all.
+    """The file as a table, and the result of the contract check, with all faults.
 
     Args:
-        file: what to read.
+        file: the file to read.
         fields: the fields that it must have, `department` first.
-        optional: those that are read too where it has a column for them.
+        optional: fields that are read too if the file has a column for them.
 
     Raises:
-        TicketRouterError: the file cannot be read, its labels file or date format is not sound, a column is missing,
+        TicketRouterError: the file cannot be read, its labels file or date format is not valid, a column is missing,
             or no row is closed and checked.
     """
     rules = load_rules(file.rules)
@@ -69,10 +70,10 @@ def check_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[st
 
 
 def read_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[str] = ()) -> Checked:
-    """The file's rows, all of them good. Arguments as of `check_tickets`.
+    """The file's rows, all of them good. Arguments as in `check_tickets`.
 
     Raises:
-        TicketRouterError: as `check_tickets`; or a row breaks the contract.
+        TicketRouterError: as in `check_tickets`; or a row breaks the contract.
     """
     table, checked = check_tickets(file, fields, optional)
     raise_faults(table, checked.faults)
@@ -84,7 +85,7 @@ def _named(path: Path) -> dict[str, str]:
 
 
 def digest_of(path: Path) -> str:
-    """64 hex digits.
+    """The SHA-256 of a file's content, 64 hex digits.
 
     Raises:
         OSError: the file cannot be read.
@@ -95,9 +96,9 @@ def digest_of(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClosedTickets:
-    """The rows that have text, how many have none, and the fields that the file has values of.
+    """The rows that have text, the number of rows without text, and the fields with values in the file.
 
-    `outside`: rows that the labels file says are out of scope; `notes`: what in the labels file is about nothing.
+    `outside`: rows that the labels file declares out of scope; `notes`: entries of the labels file that match nothing.
     """
 
     rows: tuple[PreparedRow, ...]
@@ -108,10 +109,10 @@ class ClosedTickets:
 
 
 def read_closed(file: TicketFile, known: Sequence[str] = ()) -> ClosedTickets:
-    """Read a file of closed tickets, with those of the `known` fields that it has a column for.
+    """Read a file of closed tickets, with those of the `known` fields that have a column.
 
     Raises:
-        TicketRouterError: the file is not sound, or no row has text.
+        TicketRouterError: the file is not valid, or no row has text.
     """
     checked = read_tickets(file, (DEPARTMENT,), optional=known)
     filled, empty = prepare_rows(checked.rows)

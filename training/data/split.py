@@ -1,7 +1,7 @@
-"""Rows → train, validation, calibration and test, with no text, and nothing close to it, in two of them.
+"""Rows → train, validation, calibration and test; no text and no near-duplicate is in two parts.
 
-A row's own `split` is respected. What the file leaves open is drawn from its unassigned or training rows: `prepare`
-cleans, `near_duplicates` and `groups` say what stays together, `draw` chooses.
+A row's own `split` is respected. Parts that the file does not assign are drawn from its unassigned or training rows:
+`prepared` cleans, `near_duplicates` and `groups` decide what stays together, `draw` chooses.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,15 +26,15 @@ class Removed(Frozen):
     empty: int = 0
     duplicates: int = 0
     conflicting: int = 0
-    """Of the duplicates, those whose department was not the kept row's."""
+    """Duplicates whose department differs from the kept row's."""
     near_duplicates: int = 0
-    """Rows to learn from that nearly repeat a validation, calibration or test row of the file's own."""
+    """Training rows that are near-duplicates of the file's own validation, calibration or test rows."""
     unchecked: int = 0
-    """Labels that the router itself set and nobody checked (`label_source`)."""
+    """Labels that the router set and no person checked (`label_source`)."""
     not_closed: int = 0
-    """Tickets whose status says that nobody has decided yet."""
+    """Tickets whose status says that they are still open."""
     retired: int = 0
-    """Rows of labels that the labels file retires."""
+    """Rows with a label that the labels file retires."""
     scarce: int = 0
     """Training and validation rows of departments with fewer than `data.minimum_rows` training rows."""
     old: int = 0
@@ -49,9 +49,9 @@ _MONTH = timedelta(days=365.25 / 12)
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The four parts (the test may be empty), what was left out, and what a person should know about it.
+    """The four parts (the test may be empty), the rows left out, and notes for the user.
 
-    Calibration and test keep the rows of `scarce` departments: such mail will come, and whatever is answered is wrong.
+    Calibration and test keep the rows of `scarce` departments: such mail will arrive, and every answer to it is wrong.
     """
 
     parts: Mapping[str, tuple[PreparedRow, ...]]
@@ -65,10 +65,10 @@ class Split:
 
 
 def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
-    """Clean every row, drop what repeats or is too old, split the rest, and leave out labels with too few rows.
+    """Clean every row, drop repeats and old rows, split the rest, and leave out labels with too few rows.
 
     Raises:
-        TicketRouterError: fewer than two departments, too few rows to fill every part, or dates are needed and missing.
+        TicketRouterError: fewer than two departments, too few rows to fill every part, or needed dates are missing.
     """
     filled, empty = prepare_rows(rows)
     recent = _recent(filled, recipe.data.months)
@@ -91,7 +91,7 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
 
 
 def _recent(rows: Sequence[PreparedRow], months: int | None) -> list[PreparedRow]:
-    """The rows of the last months before the newest; the file's own test rows and rows without a date stay."""
+    """The rows of the last months before the newest row; the file's own test rows and rows without a date stay."""
     if months is None:
         return list(rows)
     dates = [item.row.created_at for item in rows if item.row.created_at]
@@ -106,7 +106,7 @@ def _apart(
 ) -> tuple[list[PreparedRow], dict[str, list[PreparedRow]], list[list[int]]]:
     """The pool to draw from, the file's own measuring rows by part, and the pool's clusters of near-duplicates.
 
-    Rows of the pool that nearly repeat a measuring row are in neither.
+    Near-duplicates of a measuring row are removed from the pool.
     """
     clusters = near_duplicate_clusters(
         [item.text for item in rows], recipe.near_duplicates, largest_group(len(rows))
@@ -137,11 +137,11 @@ def _draw(
     recipe: Recipe,
     seed: int,
 ) -> dict[str, tuple[PreparedRow, ...]]:
-    # A file that assigns rows itself says what its test is; only a file without any split gets one from us.
+    # A file that assigns rows itself also decides its test; only a file without any split gets a drawn test.
     has_split = any(own.values()) or any(item.row.split for item in pool)
     wanted = wanted_shares(recipe.split, len(pool))
     shares = {part: 0.0 if own[part] or (part == "test" and has_split) else wanted[part] for part in wanted}
-    # Known requesters write again: a later period keeps nobody apart, or it would be no later period any more.
+    # Known requesters write again: keeping requesters apart would undo a split by time.
     groups = tied_groups(pool, Ties(clusters, requesters=not by_time))
     drawn = (draw_by_time if by_time else draw_at_random)(groups, shares, seed)
     return {part: tuple(sorted([*own.get(part, ()), *drawn[part]], key=lambda item: item.row.line)) for part in PARTS}

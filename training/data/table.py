@@ -1,4 +1,4 @@
-"""CSV, JSONL or Parquet → records: plain dicts of text by column name, with the line each one starts at."""
+"""CSV, JSONL or Parquet → records: dicts of text by column name, with each record's first line."""
 
 import csv
 import io
@@ -12,16 +12,16 @@ from typing import Any
 from models.errors import TicketRouterError
 
 CELL_CHARACTERS = 1_000_000
-"""A longer cell is no e-mail but a fault of the export, mostly a quote that was never closed."""
+"""A longer cell is a fault of the export, mostly an unclosed quote, not an e-mail."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _JSON_CELL = re.compile(r'"((?:[^"\\]|\\.)*)"\s*:\s*"(?:[^"\\]|\\.)*$')
-"""A cell whose value has begun and not ended."""
+"""An unfinished cell: its value has begun and not ended."""
 _SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row as the file has it: its line (of the file; for Parquet: its row), and its cells, all text."""
+    """One row of the file: its line (in Parquet: its row number), and its cells, all text."""
 
     line: int
     cells: dict[str, str]
@@ -37,10 +37,11 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a file whole.
+    """Read a whole file.
 
     Raises:
-        TicketRouterError: unknown suffix, unreadable, not UTF-8, a cell too long, a broken row; names the line.
+        TicketRouterError: unknown suffix, unreadable, not UTF-8, a cell too long, a broken row; the message names the
+            line.
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise TicketRouterError(f"{path}: unknown kind of file; give {', '.join(_SUFFIXES)}")
@@ -65,8 +66,8 @@ def _read_csv(path: Path) -> Table:
 
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row's cells, and the line it starts at: where a quote was opened, not where its end was missed."""
-    # As a file, not split by `splitlines`: that breaks at form feeds and U+2028 too, which mails have inside.
+    """Each row's cells and first line: an unclosed quote is reported where it opens, not where the file ends."""
+    # Not `splitlines`: that also breaks at form feeds and U+2028, which occur inside mails.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     line = 1
     try:
@@ -100,7 +101,7 @@ def _header(path: Path, names: list[str]) -> tuple[str, ...]:
 
 
 def _delimiter(text: str) -> str:
-    """Comma, or what a spreadsheet in a comma-as-decimal-point country writes: semicolon or tab."""
+    """The delimiter: comma; or semicolon or tab, as spreadsheets write in countries with a decimal comma."""
     header = text.split("\n", 1)[0]
     return max(",;\t", key=header.count)
 
@@ -127,18 +128,18 @@ def _json_cells(path: Path, line: int, raw: str) -> dict[str, str]:
 
 
 def _sound(text: str) -> str:
-    """JSON can hold half a surrogate pair (an emoji cut in two), which nothing after it could write as UTF-8."""
+    """JSON can hold half a surrogate pair (an emoji cut in two), which cannot be encoded as UTF-8."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def _read_parquet(path: Path) -> Table:
     import pyarrow.parquet as pq
 
-    path.open("rb").close()  # pyarrow would take a whole folder, and words its errors on a missing file otherwise
+    path.open("rb").close()  # pyarrow accepts folders and has other messages for a missing file
     try:
         table = _in_microseconds(pq.read_table(path))
         rows = table.to_pylist()
-    except Exception as error:  # damaged files raise a dozen kinds, pyarrow's own and Python's
+    except Exception as error:  # damaged files raise many types, pyarrow's own and Python's
         raise TicketRouterError(f"{path}: not a readable Parquet file; export it anew") from error
     records = (
         Record(row, {name: _cell(path, row, name, value) for name, value in cells.items()})
@@ -148,7 +149,7 @@ def _read_parquet(path: Path) -> Table:
 
 
 def _in_microseconds(table: Any) -> Any:
-    """Data tools write dates in nanoseconds, which Python's own dates don't have."""
+    """Data tools write dates in nanoseconds, which Python's dates do not support."""
     import pyarrow as pa
 
     fields = [
@@ -159,7 +160,7 @@ def _in_microseconds(table: Any) -> Any:
 
 
 def _cell(path: Path, line: int, name: str, value: object) -> str:
-    if value is None or value != value:  # NaN, as data tools write a missing value
+    if value is None or value != value:  # NaN: data tools' missing value
         return ""
     if isinstance(value, dict | list | bytes):
         raise TicketRouterError(f"{path}: line {line}: column {name!a} holds no plain value; flatten the export")
@@ -190,11 +191,11 @@ def _text(path: Path) -> str:
 
 
 def _column_at_end(path: Path, text: str) -> str:
-    """In which column a text that breaks off does so, as errors say it; empty where that cannot be told."""
+    """The column of the unfinished cell, for the error message; empty if unknown."""
     if path.suffix.lower() == ".jsonl":
         found = _JSON_CELL.search(text.rpartition("\n")[2])
         return _in_column(found[1]) if found else ""
-    # One letter more: a text that breaks off behind a comma or a line break ends in the cell that would follow.
+    # One more letter: after a comma or a line break, the text then ends in the cell that would follow.
     reader = csv.reader(io.StringIO(text + "x", newline=""), delimiter=_delimiter(text))
     try:
         header = cells = next(reader)

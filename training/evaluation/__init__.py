@@ -1,1 +1,1 @@
-"""How good a bundle is, for which tickets, and where it is not."""
+"""Figures of a bundle: overall, by kind of ticket, and its errors."""

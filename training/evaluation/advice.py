@@ -1,6 +1,6 @@
-"""Advice on the label catalogue: labels that overlap, vanish in another, starve, or are never automatic.
+"""Advice on the label catalogue: labels that overlap, are absorbed by another, lack rows, or are never automatic.
 
-Signs for people who know what the labels mean, not verdicts: nothing is merged or dropped here.
+The advice is for people who know the labels; nothing is merged or dropped automatically.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,19 +10,19 @@ from models.bundle.manifest import FieldEntry, Frozen
 from training.evaluation.metrics import OTHER, FieldFigures
 
 SCARCE = 30
-"""Training rows under which a label is rarely learned well: practice merges it, or leaves it to people."""
+"""A label with fewer training rows is rarely learned well: usually merge it, or leave it to people."""
 OVERLAP = 0.1
-"""Share of each label's rows that goes to the other from which on two labels look like one."""
+"""Two labels overlap if at least this share of each label's rows goes to the other."""
 SWALLOWED = 1 / 3
-"""Share of a label's rows that goes to one other label from which on the first vanishes in the second."""
+"""A label is absorbed by another if at least this share of its rows goes there."""
 FEWEST = 3
-"""Tickets confused in one direction below which a share says nothing."""
+"""With fewer confused tickets in one direction, a share is unreliable."""
 
 Kind = Literal["overlap", "swallowed", "starving", "never_automatic"]
 
 
 class Advice(Frozen):
-    """One piece of advice on a field: the labels it is about, and the figures behind it in a sentence."""
+    """One piece of advice on a field: the labels concerned, and a sentence with the figures."""
 
     field: str
     kind: Kind

@@ -1,4 +1,4 @@
-"""The gate: TF-IDF with a linear model, always trained. An encoder that does not beat it is not worth its servers."""
+"""The baseline, always trained: TF-IDF with a linear model. An encoder must beat it to justify its cost."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from models.errors import TicketRouterError
 
 
 class BaselineFigures(Frozen):
-    """How the baseline did on one part's rows, for one field."""
+    """The baseline's figures on one part's rows, for one field."""
 
     accuracy: float
     macro_f1: float
@@ -24,7 +24,7 @@ def train_baseline(texts: Sequence[str], labels: Sequence[str], seed: int) -> An
     """Words and pairs of words, sublinear term frequency, a linear support vector machine.
 
     Raises:
-        TicketRouterError: the texts hold no word at all.
+        TicketRouterError: the texts contain no word.
     """
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")
     model = make_pipeline(vectorizer, LinearSVC(random_state=seed))
@@ -36,7 +36,7 @@ def train_baseline(texts: Sequence[str], labels: Sequence[str], seed: int) -> An
 
 
 def baseline_figures(model: Any, texts: Sequence[str], labels: Sequence[str]) -> BaselineFigures:
-    """Accuracy and macro-F1 over the labels that occur in these rows or its answers."""
+    """Accuracy, and macro-F1 over the labels that occur in these rows or in the answers."""
     predicted = model.predict(texts)
     return BaselineFigures(
         accuracy=float(accuracy_score(labels, predicted)),

@@ -1,4 +1,4 @@
-"""A bundle's department answers to many rows, as arrays that two bundles can be held against each other by."""
+"""A bundle's department answers to many rows, as arrays for comparing two bundles."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,15 +12,14 @@ from models.scoring import FieldVerdict, Outcome
 from training.export.onnx import OnnxModel
 
 Answer = Callable[[Sequence[str]], list[FieldVerdict]]
-"""Prepared texts in (none empty), the department's verdict on each out."""
+"""Prepared texts (none empty) → the department's verdict on each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
     """The department's answers, each array of shape [rows].
 
-    `predicted` numbers a label in a catalogue that the caller gave, NO_LABEL where there is no answer at all;
-    `outcome` holds `Outcome` values.
+    `predicted` numbers a label in the caller's catalogue; NO_LABEL: no answer. `outcome` holds `Outcome` values.
     """
 
     predicted: NDArray[np.int64]
@@ -36,20 +35,20 @@ NO_LABEL = -1
 
 
 def load_variant(bundle: Bundle, variant: Variant, threads: int = 0) -> OnnxModel:
-    """The bundle's graph of this variant in onnxruntime, on so many threads; 0: as many as there are cores.
+    """The bundle's graph of this variant in onnxruntime, on this number of threads; 0: as many as there are cores.
 
     Raises:
-        BundleError: it has none, or the file changed since the bundle was opened.
+        BundleError: the bundle has no such variant, or the file changed since the bundle was opened.
         TicketRouterError: onnxruntime cannot load it.
     """
     return OnnxModel.load(bundle.read(bundle.model(variant).file), bundle.encoder, threads)
 
 
 def answering(bundle: Bundle, variant: Variant) -> Answer:
-    """How this bundle answers, by the very path the service takes.
+    """A function that answers as this bundle does in the service, with the same code.
 
     Raises:
-        TicketRouterError: as `load_variant`.
+        TicketRouterError: as in `load_variant`.
     """
     model = load_variant(bundle, variant)
 
@@ -61,7 +60,7 @@ def answering(bundle: Bundle, variant: Variant) -> Answer:
 
 
 def as_arrays(verdicts: Sequence[FieldVerdict], catalogue: Sequence[str]) -> Answers:
-    """Verdicts as arrays, their labels numbered as in the catalogue."""
+    """Verdicts as arrays, with labels numbered as in the catalogue."""
     numbers = {label: number for number, label in enumerate(catalogue)}
     best = [verdict.candidates[0].label if verdict.candidates else None for verdict in verdicts]
     return Answers(

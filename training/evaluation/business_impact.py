@@ -1,7 +1,7 @@
-"""What routing is worth: minutes, misroutes and waiting, from measured rows under the recipe's assumptions.
+"""The benefit of routing in minutes, misroutes and waiting time, from measured rows and the recipe's assumptions.
 
-Each measured row is one of four cases, and each case has its price; the report's page computes the same in the browser
-when somebody changes an assumption.
+Each measured row is one of four cases, and each case has a cost; the report's page computes the same in the browser
+when a reader changes an assumption.
 
 | case | minutes of work | minutes until the right team has it | misroutes |
 |---|---|---|---|
@@ -11,8 +11,8 @@ when somebody changes an assumption.
 | suggested | suggestion + e x misroute | as by hand | e |
 | left to a person | as by hand | as by hand | e |
 
-e = 1 - manual_precision. A suggestion saves reading, not mistakes: that people err less with one is likely, but it
-isn't measured here, so it is not counted.
+e = 1 - manual_precision. A suggestion saves reading time only. People probably make fewer errors with a suggestion,
+but this effect is not measured here, so it is not counted.
 """
 
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ from training.evaluation.intervals import Estimate
 from training.recipe import EffectRecipe
 
 PRIOR = 0.5
-"""Added to each case's count for the interval (Jeffreys), so that a case never seen still counts as possible."""
+"""Added to each case's count for the interval (Jeffreys), so that a case with no rows still counts as possible."""
 NORMAL = 1.959964
 """Standard deviations either side of the mean that hold 95 % of a normal distribution."""
 
 
 class CaseCounts(Frozen):
-    """The measured rows by what became of them."""
+    """The number of measured rows in each case."""
 
     routed_right: int
     routed_wrong: int
@@ -49,7 +49,7 @@ class CaseCounts(Frozen):
 
 
 class EffectFigures(Frozen):
-    """Before (all by hand) and after. Minutes saved and misroutes are a week's; waits are means per ticket, minutes."""
+    """Before (all by hand) and after. Minutes saved and misroutes are per week; waits are mean minutes per ticket."""
 
     assumptions: EffectRecipe
     cases: CaseCounts
@@ -58,13 +58,13 @@ class EffectFigures(Frozen):
     misroutes_before: float
     misroutes_after: Estimate
     wait_minutes_before: float
-    """Mean minutes until a ticket stands with the right team."""
+    """Mean minutes until a ticket reaches the right team."""
     wait_minutes_after: Estimate
 
 
 def effect(outcomes: NDArray[np.str_], correct: NDArray[np.bool_], recipe: EffectRecipe) -> EffectFigures:
-    """The department's effect, from each measured row's outcome (`Outcome` values) and whether its prediction was
-    right, both [rows].
+    """The department's effect, from each measured row's outcome (`Outcome` values) and whether its prediction is right,
+    both [rows].
 
     Raises:
         ValueError: no rows.
@@ -80,7 +80,7 @@ def effect(outcomes: NDArray[np.str_], correct: NDArray[np.bool_], recipe: Effec
 
 
 def effect_of(cases: CaseCounts, recipe: EffectRecipe) -> EffectFigures:
-    """The effect of these cases under these assumptions.
+    """The effect for these cases and assumptions.
 
     Raises:
         ValueError: no rows.
@@ -103,11 +103,12 @@ def effect_of(cases: CaseCounts, recipe: EffectRecipe) -> EffectFigures:
 
 
 def mean_price(cases: CaseCounts, prices: Sequence[float], times: float = 1) -> Estimate:
-    """The mean of a price per case, `times` over, with a 95 % interval.
+    """The mean cost per case, multiplied by `times`, with a 95 % interval.
 
-    The interval is the normal one around the mean of the Dirichlet posterior under Jeffreys' prior (Agresti and
-    Coull's idea, carried from two cases to four); it never leaves the measured mean outside, nor reaches past the
-    least and the greatest price.
+    The interval is normal, around the mean of the Dirichlet posterior under Jeffreys' prior (the idea of Agresti and
+    Coull,
+    extended from two cases to four). It always contains the measured mean, and stays within the lowest and highest
+    cost.
 
     Raises:
         ValueError: no rows.

@@ -1,4 +1,4 @@
-"""A figure with its 95 % interval: shares, and the F1 that follows from one. Used by the effect and by the report."""
+"""Figures with 95 % intervals: shares, and F1. Used by the business impact and the report."""
 
 from scipy.stats import binomtest
 
@@ -8,7 +8,7 @@ LEVEL = 0.95
 
 
 class Estimate(Frozen):
-    """A value measured on some rows, and the 95 % interval that the number of rows allows it."""
+    """A measured value, and its 95 % interval for the number of rows."""
 
     value: float
     low: float
@@ -16,7 +16,7 @@ class Estimate(Frozen):
 
 
 def share(count: int, rows: int) -> Estimate | None:
-    """`count` of `rows` as a share, with Wilson's interval (Wilson 1927); None where there are no rows."""
+    """`count` of `rows` as a share, with Wilson's interval (Wilson 1927); None: no rows."""
     if rows == 0:
         return None
     found = binomtest(count, rows).proportion_ci(LEVEL, method="wilson")
@@ -24,10 +24,10 @@ def share(count: int, rows: int) -> Estimate | None:
 
 
 def f1(right: int, wanted: int, predicted: int) -> Estimate | None:
-    """F1 of a label, with an interval; None where the label neither occurs nor is predicted.
+    """F1 of a label, with an interval; None: the label neither occurs nor is predicted.
 
-    The rows right among those wanted or predicted are a share J, and F1 = 2J / (1 + J) grows with it (Hand, Christen
-    and Kirielle, "F*", Machine Learning 2021): so J's interval, carried over, is F1's.
+    J is the share of right rows among those with the label at close or predicted; F1 = 2J / (1 + J) is monotonic in J
+    (Hand, Christen and Kirielle, "F*", Machine Learning 2021), so the interval of J gives the interval of F1.
     """
     overlap = share(right, wanted + predicted - right)
     if overlap is None:

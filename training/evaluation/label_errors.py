@@ -1,8 +1,8 @@
-"""Rows whose label looks wrong, for people to look at: cleanlab on probabilities that no row had a say in itself.
+"""Rows with a probably wrong label, listed for people: cleanlab on out-of-sample probabilities.
 
-A cheap model (TF-IDF and logistic regression) is cross-validated on the training rows, and what it learned from all of
-them judges the rest: measuring rows never teach it, so leaving suspects out of training keeps promise and test honest.
-Confident learning: Northcutt et al., JAIR 2021.
+A cheap model (TF-IDF and logistic regression) is cross-validated on the training rows; trained on all of them, it
+scores the other parts. It never learns from measuring rows, so leaving suspects out of training does not bias the
+calibration or the test. Confident learning: Northcutt et al., JAIR 2021.
 """
 
 import random
@@ -21,34 +21,34 @@ from training.data.prepared import PreparedRow
 
 FOLDS = 5
 MOST = 200
-"""More than a person looks through in one go."""
+"""The longest list that a person can review."""
 _SHARPNESS = 10.0
-"""Inverse regularisation: flatter probabilities would hide what is wrong among what is merely unsure."""
+"""Inverse regularisation: flatter probabilities would mix wrong labels with uncertain ones."""
 
 
 class Suspect(Frozen):
-    """A row whose label looks wrong, by out-of-sample probabilities; likeliest mistakes first."""
+    """A row with a probably wrong label, by out-of-sample probabilities; the most probable mistakes come first."""
 
     line: int
     part: str
     label: str
     suggested: str
     quality: float
-    """cleanlab's label quality, 0…1: the probability of the label that the row has; low is suspicious."""
+    """cleanlab's label quality, 0…1: the probability of the row's own label; low means suspicious."""
 
 
 def find_suspects(
     parts: Mapping[str, Sequence[PreparedRow]], near_duplicates: float, seed: int, field: str = DEPARTMENT
 ) -> tuple[Suspect, ...]:
-    """At most MOST rows of all parts, likeliest mistakes first; none where there are too few rows to say.
+    """At most MOST rows of all parts, most probable mistakes first; none if there are too few rows.
 
-    Labels with fewer than FOLDS training rows are passed over: nothing could be learned of them to doubt them by.
+    Labels with fewer than FOLDS training rows are skipped: the cheap model cannot learn them.
 
     Args:
         parts: a split's rows by part.
-        near_duplicates: the recipe's; copies stand in one fold, or a mistake repeated would vouch for itself.
-        seed: of the folds.
-        field: whose labels.
+        near_duplicates: the recipe's threshold; copies share a fold, otherwise a repeated mistake would confirm itself.
+        seed: seed of the folds.
+        field: the field to check.
     """
     counts = Counter(item.row.labels[field] for item in parts["train"])
     known = sorted(label for label, count in counts.items() if label is not None and count >= FOLDS)
@@ -66,13 +66,13 @@ def find_suspects(
 
 
 def without_suspects(rows: Sequence[PreparedRow], suspects: Sequence[Suspect]) -> tuple[PreparedRow, ...]:
-    """The training rows that are not suspected."""
+    """The training rows without the suspects."""
     lines = {suspect.line for suspect in suspects if suspect.part == "train"}
     return tuple(item for item in rows if item.row.line not in lines)
 
 
 def _folds(rows: Sequence[PreparedRow], near_duplicates: float, seed: int, field: str) -> NDArray[np.int64]:
-    """Each row's fold, [rows]: label by label dealt out in turn, what belongs together into one."""
+    """Each row's fold, [rows]: dealt out in turn label by label; related rows share a fold."""
     clusters = near_duplicate_clusters([item.text for item in rows], near_duplicates, largest_group(len(rows)))
     groups = tied_groups(rows, Ties(clusters, requesters=True))
     random.Random(seed).shuffle(groups)
@@ -84,7 +84,7 @@ def _folds(rows: Sequence[PreparedRow], near_duplicates: float, seed: int, field
 def _out_of_fold(
     rows: Sequence[PreparedRow], folds: NDArray[np.int64], known: Sequence[str], field: str
 ) -> NDArray[np.float64]:
-    """Each row's probabilities by a model that did not see its fold, [rows, known]."""
+    """Each row's probabilities by a model trained without the row's fold, [rows, known]."""
     found = np.zeros((len(rows), len(known)))
     for fold in range(FOLDS):
         model = _fitted([item for item, own in zip(rows, folds, strict=True) if own != fold], field)
@@ -104,7 +104,7 @@ def _fitted(rows: Sequence[PreparedRow], field: str) -> Any:
 
 
 def _aligned(model: Any, rows: Sequence[PreparedRow], known: Sequence[str]) -> NDArray[np.float64]:
-    """The model's probabilities over the known labels, [rows, known]; 0 for a label that its rows lacked."""
+    """The model's probabilities over the known labels, [rows, known]; 0 for a label that was missing in its rows."""
     found = np.zeros((len(rows), len(known)))
     found[:, np.searchsorted(known, model.classes_)] = model.predict_proba([item.text for item in rows])
     return found
@@ -118,7 +118,7 @@ def _listed(
 
     labels = np.searchsorted(known, [str(item.row.labels[field]) for _, item in placed])
     quality = get_label_quality_scores(labels, probabilities, method="self_confidence")
-    # Confident learning says how many labels are wrong; which ones, their quality says better than its own rules do.
+    # Confident learning estimates the number of wrong labels; the label quality selects them better than its own rules.
     doubtful = find_label_issues(labels, probabilities, filter_by="low_self_confidence", n_jobs=1)
     ranked = [number for number in np.argsort(quality, kind="stable") if doubtful[number]][:MOST]
     return tuple(

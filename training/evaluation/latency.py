@@ -1,4 +1,4 @@
-"""Two bundles' time per ticket on one core: by turns, so that whatever else the machine does meets both alike."""
+"""Two bundles' time per ticket on one core, measured in turns, so that other load affects both equally."""
 
 import time
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _WARM_UP = 3
 
 
 class Cost(Frozen):
-    """What a bundle's graph costs to run: median milliseconds per ticket on one core, megabytes of its file."""
+    """The cost of running a bundle's graph: median milliseconds per ticket on one core, and megabytes of its file."""
 
     milliseconds: float
     megabytes: float
@@ -35,7 +35,7 @@ class _Runner:
 
 
 def costs(bundles: Sequence[Bundle], variant: Variant, texts: Sequence[str]) -> list[Cost]:
-    """Each bundle's cost on up to TEXTS of these prepared texts (at least one), spread evenly over them.
+    """Each bundle's cost on up to TEXTS of these prepared texts (at least one), evenly spaced.
 
     Raises:
         TicketRouterError: a bundle has no such variant, or onnxruntime cannot load it.

@@ -1,6 +1,6 @@
-"""One field's answers to the measured rows: what slices and effect are taken from, and the worst errors among them.
+"""One field's answers to the measured rows, for slices and business impact; and the worst errors among them.
 
-The worst errors are the surest wrong answers, with the first words of their text.
+The worst errors are the wrong answers with the highest confidence, with the first words of their text.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from training.data.prepared import MISSING, PreparedRow
 from training.evaluation.slices import SliceFigures, slice_figures, slice_names
 
 EXCERPT = 160
-"""Characters: enough to see what a ticket is about, too few to be a copy of it."""
+"""Characters: enough to recognise a ticket's topic, too few to copy the ticket."""
 
 
 class WorstError(Frozen):
-    """A confident mistake on the measured rows, with the first words of its text."""
+    """A wrong answer with high confidence on the measured rows, with the first words of its text."""
 
     line: int
     excerpt: str
@@ -37,14 +37,14 @@ def worst_errors(
     field: Field,
     most: int = 20,
 ) -> tuple[WorstError, ...]:
-    """The wrong answers with the highest confidence, surest first.
+    """The wrong answers with the highest confidence, highest first.
 
     Args:
         rows: the measured rows.
         probabilities: calibrated, [rows, labels of the field].
-        labels: the field's at close, [rows]; MISSING where a row has none: such a row is never a mistake.
-        field: whose labels these are.
-        most: how many to give.
+        labels: the field's labels at close, [rows]; MISSING: the row has none and is never a mistake.
+        field: the field of the labels.
+        most: the largest number of errors.
     """
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero((labels != MISSING) & (predicted != labels))
@@ -62,7 +62,7 @@ def worst_errors(
 
 
 def excerpt(text: str) -> str:
-    """The first EXCERPT characters on one line, an ellipsis behind them where there is more."""
+    """The first EXCERPT characters on one line, with an ellipsis if the text is longer."""
     line = " ".join(text.split())
     return line if len(line) <= EXCERPT else f"{line[: EXCERPT - 1].rstrip()}…"
 
@@ -89,7 +89,7 @@ class MeasuredRows:
 
 
 def measured_rows(rows: Sequence[PreparedRow], scored: Scored, scoring: FieldScoring) -> MeasuredRows:
-    """The rows with the model's answers to them, those without a label left out."""
+    """The rows with the model's answers, without rows that have no label."""
     there = scored.labelled
     kept = tuple(row for row, label in zip(rows, scored.labels, strict=True) if label != MISSING)
     correct = there.logits[:, scoring.field.slice].argmax(axis=1) == there.labels

@@ -1,4 +1,4 @@
-"""Figures of a field on some rows: quality, calibration, and what routing with the bundle's thresholds brings."""
+"""Figures of a field on some rows: quality, calibration, and the results of the bundle's thresholds."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ from training.evaluation.intervals import share
 ECE_BINS = 15
 CURVE_POINTS = 100
 UNKNOWN = -1
-"""A label at close that the bundle does not know: whatever was predicted is wrong."""
+"""A label at close that the bundle does not know: every prediction is wrong."""
 OTHER = "(not in the bundle)"
 
 
@@ -32,21 +32,21 @@ class LabelFigures(Frozen):
 
 
 class OutcomeFigures(Frozen):
-    """What happens to tickets under the thresholds. Shares are of all rows; None: nothing was routed or suggested."""
+    """Outcomes of tickets under the thresholds. Shares are of all rows; None: nothing was routed or suggested."""
 
     routed: float
     suggested: float
     reviewed: float
     refused: float = 0.0
-    """Of the reviewed ones: those that are out of scope."""
+    """The out-of-scope part of `reviewed`."""
     route_precision: float | None
     route_precision_low: float | None
-    """Lower 95 % bound (Clopper-Pearson) of the precision of what was routed."""
+    """Lower 95 % bound (Clopper-Pearson) of the precision of the routed rows."""
     suggest_precision: float | None
 
 
 class CurvePoint(Frozen):
-    """Routing this share of the tickets, the surest first, has this precision."""
+    """The precision of routing this share of the tickets, highest confidence first."""
 
     coverage: float
     precision: float
@@ -54,7 +54,7 @@ class CurvePoint(Frozen):
 
 
 class ReliabilityBin(Frozen):
-    """Rows of like confidence: its mean, and the share that was right."""
+    """Rows of similar confidence: their mean confidence, and the share that was right."""
 
     confidence: float
     accuracy: float
@@ -71,17 +71,17 @@ class FieldFigures(Frozen):
     outcomes: OutcomeFigures
     labels: tuple[LabelFigures, ...]
     confused: tuple[tuple[str, str, int], ...]
-    """All confusions, the most frequent first: at close, predicted, rows."""
+    """All confusions, most frequent first: label at close, predicted label, rows."""
     curve: tuple[CurvePoint, ...]
     reliability: tuple[ReliabilityBin, ...]
 
 
 def field_figures(logits: Logits, labels: NDArray[np.int64], scoring: FieldScoring) -> FieldFigures | None:
-    """Figures over the rows that have a label; None where none has.
+    """Figures over the rows that have a label; None: no row has one.
 
     Args:
         logits: [rows, labels of all fields].
-        labels: the field's, [rows]; MISSING where a row has none.
+        labels: the field's, [rows]; MISSING: the row has no label.
         scoring: calibration and thresholds.
     """
     present = labels != MISSING
@@ -104,12 +104,12 @@ def field_figures(logits: Logits, labels: NDArray[np.int64], scoring: FieldScori
 
 
 def macro_f1(wanted: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Mean F1 over the labels that occur at close or among the answers; a label the model can't give counts 0."""
+    """Mean F1 over the labels that occur at close or among the answers; a label unknown to the model counts 0."""
     return float(f1_score(wanted, predicted, average="macro", zero_division=0))
 
 
 def coverage_curve(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> tuple[CurvePoint, ...]:
-    """Precision against coverage at CURVE_POINTS evenly spread coverages (El-Yaniv & Wiener, JMLR 2010)."""
+    """Precision against coverage at CURVE_POINTS evenly spaced coverages (El-Yaniv & Wiener, JMLR 2010)."""
     order = np.argsort(-confidence, kind="stable")
     right = np.cumsum(correct[order])
     counts = np.unique(np.linspace(1, len(order), min(CURVE_POINTS, len(order))).round().astype(int))
@@ -139,7 +139,7 @@ def reliability_bins(confidence: NDArray[np.float64], correct: NDArray[np.bool_]
 def outcome_figures(
     logits: Logits, predicted: NDArray[np.int64], wanted: NDArray[np.int64], scoring: FieldScoring
 ) -> OutcomeFigures:
-    """What happens to rows with these logits [rows, labels of all fields], predicted and wanted labels [rows]."""
+    """Outcomes of rows with these logits [rows, labels of all fields], predicted and wanted labels [rows]."""
     outcomes = outcomes_of(logits, scoring)
     right = predicted == wanted
     routed, suggested = outcomes == Outcome.ROUTE, outcomes == Outcome.SUGGEST
@@ -175,13 +175,13 @@ def _confused(
 
 
 class ScopeFigures(Frozen):
-    """Out-of-scope detection: the share asked for, and what was achieved on the measured rows."""
+    """Out-of-scope detection: the requested share of refused mail, and the measured shares."""
 
     requested_refused: float
     refused: float
     """Share of the measured in-scope rows that are refused."""
     refused_high: float
-    """Its upper 95 % bound (Wilson)."""
+    """The upper 95 % bound of that share (Wilson)."""
     outside_rows: int
     recall: float | None
     """Share of the out-of-scope rows that are refused; None: the data has none."""
@@ -190,18 +190,18 @@ class ScopeFigures(Frozen):
 def scope_figures(
     entry: FieldEntry, scoring: FieldScoring, inside: Logits, outside: Logits | None
 ) -> ScopeFigures | None:
-    """None where the field has no scope: its detection is off, or had too few rows to be sure of.
+    """None: the field has no scope, because detection is off or had too few rows.
 
     Args:
-        entry: the department's, with the share that was asked for.
+        entry: the department's, with the requested share.
         scoring: the department's.
         inside: logits of ordinary rows (at least one), [rows, labels of all fields].
-        outside: of the out-of-scope rows; None: there are none.
+        outside: logits of the out-of-scope rows; None: there are none.
     """
     if entry.scope is None:
         return None
     refused = share(int((~in_scope(inside, scoring)).sum()), len(inside))
-    assert refused is not None  # measured rows are there
+    assert refused is not None  # `inside` has at least one row
     return ScopeFigures(
         requested_refused=entry.scope.refused,
         refused=refused.value,

@@ -1,8 +1,8 @@
 """Two sets of answers to the same rows: the difference of each figure, with a paired bootstrap interval.
 
-Rows are drawn with replacement and both sides are measured on the very same draw, so what makes rows hard for both
-cancels out (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993; Koehn, EMNLP 2004). Every figure follows from
-sums over rows, so a thousand draws are one product of counts and columns.
+Rows are drawn with replacement, and both sides are measured on the same draw, so that the difficulty of the rows
+cancels out (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993; Koehn, EMNLP 2004). Every figure is computed
+from sums over rows, so a thousand draws are one product of counts and columns.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,16 +18,16 @@ from training.evaluation.metrics import ECE_BINS
 
 RESAMPLES = 1000
 _BLOCK = 100
-"""Draws at a time: a hundred thousand rows' counts then take 80 MB, not 800."""
+"""Draws per block: the counts of a hundred thousand rows then take 80 MB, not 800."""
 LEVEL = 0.95
 
 Values = NDArray[np.float64]
 
 
 class Difference(Frozen):
-    """A figure of both, and the challenger's less the champion's with its 95 % interval.
+    """A figure of both sides, and the challenger's minus the champion's with its 95 % interval.
 
-    None: the figure has no value on these rows, for instance a precision where nothing is routed.
+    None: the figure has no value on these rows, for example a precision if nothing is routed.
     """
 
     champion: float | None
@@ -38,7 +38,7 @@ class Difference(Frozen):
 
     @property
     def sign(self) -> int:
-        """1 or -1 where the interval lies wholly above or below 0; else 0: no difference is shown."""
+        """1 or -1 if the interval is wholly above or below 0; otherwise 0: no difference is shown."""
         if self.low is None or self.high is None:
             return 0
         return int(self.low > 0) - int(self.high < 0)
@@ -53,7 +53,7 @@ class Tally:
     routed: Values
     routed_right: Values
     gaps: Values
-    """Confidence less rightness, by bin of confidence."""
+    """Confidence minus rightness, by bin of confidence."""
     hits: Values
     predicted: Values
     wanted: Values
@@ -98,7 +98,7 @@ LABEL_FIGURES: dict[str, Callable[[Tally], Values]] = {"recall": Tally.recall, "
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Both sides' sums over the rows as they are (one draw), and over the bootstrap's draws."""
+    """Both sides' sums over the original rows (one draw), and over the bootstrap's draws."""
 
     champion: Tally
     challenger: Tally
@@ -106,25 +106,25 @@ class Paired:
     drawn_challenger: Tally
 
     def differences(self, figure: Callable[[Tally], Values]) -> list[Difference]:
-        """The figure's difference: one, or one for each label."""
+        """The figure's difference: one value, or one per label."""
         before, after = (np.atleast_1d(figure(tally)[0]) for tally in (self.champion, self.challenger))
         drawn = figure(self.drawn_challenger) - figure(self.drawn_champion)
-        # A draw that lacks the label (or routes nothing) shows no difference; leaving it out would let a handful of
-        # rows look certain.
+        # A draw without the label (or without a routed row) counts as no difference; skipping such draws would make the
+        # interval of a few rows too narrow.
         drawn = np.nan_to_num(drawn, nan=0.0).reshape(len(drawn), -1)
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
         return [_difference(*values) for values in zip(before, after, low, high, strict=True)]
 
 
 def pair(champion: Answers, challenger: Answers, wanted: NDArray[np.int64], labels: int, seed: int) -> Paired:
-    """Hold two sets of answers to the same rows against each other.
+    """Compare two sets of answers to the same rows.
 
     Args:
-        champion: answers of the one that serves.
-        challenger: answers of the one that may take its place.
-        wanted: labels at close, [rows], numbered as the answers are.
-        labels: how many labels both number.
-        seed: of the draws.
+        champion: answers of the bundle in service.
+        challenger: answers of the bundle that may replace it.
+        wanted: labels at close, [rows], numbered as in the answers.
+        labels: the number of labels.
+        seed: seed of the draws.
     """
     columns = [_columns(side, wanted, labels) for side in (champion, challenger)]
     once = np.ones((1, len(wanted)))
@@ -136,14 +136,14 @@ def pair(champion: Answers, challenger: Answers, wanted: NDArray[np.int64], labe
 
 
 def _draws(rows: int, seed: int) -> Iterator[Values]:
-    """How often each draw has each row, [draws of a block, rows]."""
+    """The number of times that each draw contains each row, [draws of a block, rows]."""
     generator = np.random.default_rng(seed)
     for _ in range(RESAMPLES // _BLOCK):
         yield generator.multinomial(rows, np.full(rows, 1 / rows), size=_BLOCK).astype(np.float64)
 
 
 def _columns(side: Answers, wanted: NDArray[np.int64], labels: int) -> csr_array:
-    """What is summed, [rows, columns]: sparse, as a row has one label and one bin."""
+    """The values to sum, [rows, columns]: sparse, because a row has one label and one bin."""
     right = (side.predicted == wanted).astype(np.float64)
     routed = side.routed.astype(np.float64)
     bins = np.clip((side.confidence * ECE_BINS).astype(np.int64), 0, ECE_BINS - 1)
@@ -175,7 +175,7 @@ def _tally(sums: Values, labels: int) -> Tally:
 
 
 def _ratio(part: Values, whole: Values) -> Values:
-    """NaN where there is nothing to take a share of."""
+    """A share; NaN if the denominator is 0."""
     return np.asarray(np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0))
 
 

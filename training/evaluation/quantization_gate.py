@@ -1,7 +1,8 @@
-"""Smaller and faster graphs beside fp32: each is written, held against fp32 on closed tickets, and ships if it passes.
+"""Smaller and faster graphs beside fp32: each is written and compared with fp32 on closed tickets; it ships if it
+passes.
 
-`deliver.int8` and `deliver.fp16` write the graphs; the pipeline puts what passed into the bundle, and every figure into
-the record. Timings are figures only: whether a graph ships must not depend on what else the machine was doing.
+`export.int8` and `export.fp16` write the graphs; `run.write_bundle` puts the passed graphs into the bundle, and every
+figure into the record. Timings decide nothing: whether a graph ships must not depend on other load on the machine.
 """
 
 import math
@@ -26,29 +27,29 @@ from training.recipe import ExportRecipe
 
 ECE_GROWTH = 0.01
 VNNI = ("amx_int8", "asimddp", "avx512_vnni", "avx_vnni")
-"""Instructions of which any one adds products of 8 bits without losing some."""
+"""A processor with any of these instructions adds products of 8 bits without saturation."""
 _TIMED_ROWS = 30
 _ROUNDS = 3
 _TOLERANCE_MARGIN = 1.5
-"""Golden rows are a sample of the rows measured here, and another processor rounds otherwise."""
+"""Factor on the tolerance of golden rows: they are a sample of the measured rows, and processors round differently."""
 
 
 class VariantFigures(Frozen):
-    """One graph held against fp32 on the validation rows."""
+    """One graph compared with fp32 on the validation rows."""
 
     variant: str
     passed: bool
     why: str
-    """Why it ships, or why not."""
+    """The reason why it ships, or why not."""
     megabytes: float
     accuracy_loss: float
-    """Points of accuracy (0…1) less than fp32, over all fields' worst."""
+    """Loss of accuracy relative to fp32 (0…1), the worst field's."""
     agreement: float
-    """Share of the rows with fp32's verdict, the worst field's."""
+    """Share of the rows with the same verdict as fp32, the worst field's."""
     ece: float
-    """Calibration error under fp32's temperature, the worst field's."""
+    """Calibration error with fp32's temperature, the worst field's."""
     speedup: float | None
-    """Times faster than fp32 per ticket on one core, measured at export; None: not made for a CPU."""
+    """Speed relative to fp32 per ticket on one core, measured at export; None: not made for a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,10 @@ class AnsweredRows:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The fp32 graph, and what the others are held against. `promised` is each field's route precision.
+    """The fp32 graph, and the rows for comparing other graphs with it. `promised` is each field's route precision.
 
-    The validation rows judge quality; the calibration rows, which set the thresholds, judge whether their promise holds
-    with the variant's logits too.
+    Quality is judged on the validation rows. The calibration rows, which set the thresholds, show whether the guarantee
+    also holds with the variant's logits.
     """
 
     onnx: Path
@@ -78,7 +79,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """What ships beside fp32: manifest entries, files, validation logits for the golden rows; and all figures."""
+    """The variants that ship: manifest entries, files, validation logits for the golden rows; and all figures."""
 
     entries: tuple[ModelEntry, ...]
     files: Mapping[str, Path]
@@ -111,14 +112,14 @@ _CANDIDATES = (
     ),
     _Candidate("fp16", "half precision", write_fp16, ("cuda",)),
 )
-"""In the order they are tried; of a variant, the first that passes ships. With 7 bits every processor computes the
-same; 8 bits are more exact, but need VNNI; fp32 where it matters most is the most exact, and less fast."""
+"""In the order of trial; of each variant, the first one that passes ships. With 7 bits every processor computes the
+same. 8 bits are more exact, but need VNNI. fp32 for a part of the layers is the most exact, and less fast."""
 
 
 def make_variants(reference: Reference, recipe: ExportRecipe, folder: Path) -> Variants:
-    """Write every variant that the recipe wants into `folder`, and say which may ship.
+    """Write every variant of the recipe into `folder`, and decide which ones ship.
 
-    A graph that cannot be converted or run is a variant that failed, not an error: the bundle has its fp32.
+    A graph that cannot be converted or run is a failed variant, not an error: the bundle still has fp32.
     """
     wanted = {"int8": recipe.int8, "fp16": recipe.fp16}
     figures: list[VariantFigures] = []
@@ -146,7 +147,7 @@ def _tried(
         served = OnnxModel.load(path.read_bytes(), reference.encoder)
         validation = served.logits(reference.validation.encodings)
         calibration = served.logits(reference.calibration.encodings)
-    except Exception as error:  # onnx, onnxruntime and its converters raise dozens of kinds for an unusual encoder
+    except Exception as error:  # onnx, onnxruntime and its converters raise many types for an unusual encoder
         return _failed(
             candidate, f"cannot be made of this encoder ({type(error).__name__})"
         ), reference.validation.logits
@@ -180,7 +181,7 @@ _Pair = tuple[FieldFigures, FieldFigures]
 
 
 def _fields(rows: AnsweredRows, logits: Logits, scorings: Sequence[FieldScoring]) -> dict[str, _Pair]:
-    """Both graphs' figures by field, where a row has a label."""
+    """Both graphs' figures by field, for fields with labels."""
     found = {}
     for column, scoring in enumerate(scorings):
         before = field_figures(rows.logits, rows.labels[:, column], scoring)
@@ -191,14 +192,14 @@ def _fields(rows: AnsweredRows, logits: Logits, scorings: Sequence[FieldScoring]
 
 
 def agreement_of(before: Logits, after: Logits, scorings: Sequence[FieldScoring]) -> float:
-    """Share of the rows with the same outcome and answer, of the field where it is least."""
+    """Share of the rows with the same outcome and answer, in the field with the lowest share."""
     pairs = zip(before, after, strict=True)
     same = [[a == b for a, b in zip(outcomes(x, scorings), outcomes(y, scorings), strict=True)] for x, y in pairs]
     return float(np.mean(same, axis=0).min())
 
 
 def quality_faults(fields: Mapping[str, _Pair], agreement: float, recipe: ExportRecipe) -> Iterator[str]:
-    """What keeps a variant from shipping, on the validation rows."""
+    """The reasons why a variant fails on the validation rows."""
     for name, (before, after) in fields.items():
         loss = before.accuracy - after.accuracy
         if loss > recipe.accuracy_loss:
@@ -210,10 +211,11 @@ def quality_faults(fields: Mapping[str, _Pair], agreement: float, recipe: Export
 
 
 def promise_faults(fields: Mapping[str, _Pair], promised: Mapping[str, float]) -> Iterator[str]:
-    """Where the promise, kept with fp32's logits on the calibration rows, is not proven with the variant's.
+    """Fields whose guaranteed precision is not proven with the variant's logits on the calibration rows.
 
-    Thresholds were set on fp32's logits. The bound may not fall below the precision promised (or fp32's own bound,
-    where that is lower: per-label promises do not add up to one for all).
+    Thresholds were set on fp32's logits. The variant's bound must reach the target precision (or fp32's own bound, if
+    that
+    is lower: guarantees per label do not add up to one for all labels).
     """
     for name, (before, after) in fields.items():
         low, own = after.outcomes.route_precision_low, before.outcomes.route_precision_low
@@ -234,7 +236,7 @@ def _entry(candidate: _Candidate, expected: Logits, logits: Logits) -> ModelEntr
 
 
 def _speedup(path: Path, reference: Reference) -> float:
-    """The median over some rows, short to long, of fp32's time by the variant's, each alone on one thread."""
+    """The median ratio of fp32's time to the variant's over some rows, short to long, each alone on one thread."""
     graphs = [OnnxModel.load(graph.read_bytes(), reference.encoder, threads=1) for graph in (reference.onnx, path)]
     rows = sorted(reference.validation.encodings, key=lambda row: len(row.ids))
     chosen = rows[:: max(1, len(rows) // _TIMED_ROWS)]
@@ -246,7 +248,7 @@ def _speedup(path: Path, reference: Reference) -> float:
 
 
 def _seconds(graph: OnnxModel, row: Encoding) -> float:
-    """Processor time, not the clock's: other work on the machine does not count."""
+    """Processor time, not wall-clock time: other load on the machine does not count."""
     batch = graph.encoder.batch([row])
     begin = time.thread_time()
     graph.infer(batch)

@@ -1,4 +1,4 @@
-"""`metrics.json`: all that a training run found out, as one frozen value for report, model card and promotion."""
+"""`metrics.json`: all findings of a training run as one frozen value, for report, model card and promotion."""
 
 from collections.abc import Mapping
 
@@ -19,15 +19,15 @@ from training.learn.finetune import EpochFigures
 
 
 class CostFigures(Frozen):
-    """What the run took."""
+    """The resources that the run used."""
 
     seconds: float
     peak_megabytes: float
-    """Of this process's resident memory."""
+    """Largest resident memory of this process."""
 
 
 class Findings(Frozen):
-    """What measured rows show, by field where a mapping: in training, and in `evaluate`."""
+    """Findings on measured rows, by field if a mapping: from training, and from `evaluate`."""
 
     slices: Mapping[str, tuple[SliceFigures, ...]] = {}
     worst: Mapping[str, tuple[WorstError, ...]] = {}
@@ -39,8 +39,9 @@ class Findings(Frozen):
 
 
 class Record(Findings):
-    """A training run's findings. `encoder` and `baseline` are figures by field and part (validation, test, …); what
-    `Findings` holds was measured on the test rows, or on the validation rows where there are none."""
+    """A training run's findings. `encoder` and `baseline` are figures by field and part (validation, test, …).
+    `Findings`
+    are measured on the test rows, or on the validation rows if there is no test."""
 
     rows: Mapping[str, int]
     removed: Removed
@@ -55,11 +56,12 @@ class Record(Findings):
 
     @property
     def measured(self) -> str:
-        """The part that figures for people are taken from."""
+        """The part whose figures are shown to people."""
         return "test" if self.rows.get("test") else "validation"
 
     def figures(self) -> dict[str, FieldFigures]:
-        """Each field's figures on the measured part; on the validation rows where that has none; else left out."""
+        """Each field's figures on the measured part, otherwise on the validation rows; a field with neither is left
+        out."""
         return {
             field: by_part[part]
             for field, by_part in self.encoder.items()

@@ -1,4 +1,4 @@
-"""Figures by slice of the measured rows (language, mailbox, length, month…): is every kind of ticket served alike?"""
+"""Figures by slice of the measured rows (language, mailbox, length, month…), to compare the quality for each kind."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from training.data.prepared import PreparedRow
 from training.evaluation.intervals import share
 
 FEWEST = 20
-"""Slices of fewer rows say nothing each: they are one slice, OTHER, and left out if even that is smaller."""
+"""Smaller slices are unreliable: they are joined as OTHER, which is left out if it is too small as well."""
 OTHER = "other"
 UNKNOWN = "unknown"
 
@@ -37,9 +37,9 @@ def slice_figures(
     """Figures of every slice, sorted by name within its kind.
 
     Args:
-        names: by kind, the slice that each row is in, [rows].
-        correct: whether each prediction was right, [rows].
-        routed: whether each row was routed without a person, [rows].
+        names: by kind, the slice of each row, [rows].
+        correct: whether each prediction is right, [rows].
+        routed: whether each row is routed without a person, [rows].
     """
     found = []
     for kind, of_rows in names.items():
@@ -52,9 +52,9 @@ def slice_figures(
 
 
 def slice_names(rows: Sequence[PreparedRow]) -> dict[str, list[str]]:
-    """By kind, the slice that each row is in, [rows]. A kind that the file says nothing about is left out.
+    """By kind, the slice of each row, [rows]. A kind without values in the file is left out.
 
-    The language is the file's own word: no detector is asked, short mails are what they guess wrong.
+    The language is the file's own value: language detectors are unreliable on short mails.
     """
     kinds = {
         "length": [length_slice(item.text) for item in rows],
@@ -66,7 +66,7 @@ def slice_names(rows: Sequence[PreparedRow]) -> dict[str, list[str]]:
 
 
 def length_slice(text: str) -> str:
-    """A text's slice by its number of words, named so that slices sort by length: `  1-32 words` … `over 256 words`."""
+    """A text's slice by its number of words, with names that sort by length: `  1-32 words` … `over 256 words`."""
     words = len(text.split())
     below = 0
     for most in _LENGTHS:

@@ -1,1 +1,1 @@
-"""Weights → ONNX variants, each behind its gate, with golden rows and provenance."""
+"""Weights → ONNX variants, each with its gate, plus golden rows and provenance."""

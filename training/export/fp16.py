@@ -1,4 +1,4 @@
-"""fp32 graph → fp16 graph with fused attention, for GPUs. Inputs and outputs keep their types."""
+"""fp32 graph → fp16 graph with fused attention, for GPUs. Types of inputs and outputs stay."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from training.export.onnx import quiet
 def write_fp16(source: Path, target: Path) -> None:
     """Write `source` fused and in fp16.
 
-    Fused here and not in the fp32 graph: on a CPU the fused graph was no faster (1.09, .98 and .92 times as fast at 16,
-    64 and 256 tokens), and `distil` reads the fp32 graph's weights back by their names.
+    The fp32 graph is not fused: on a CPU the fused graph was no faster (1.09, .98 and .92 times as fast at 16, 64 and
+    256 tokens), and `distil` finds the fp32 graph's weights by their names.
     """
     from onnxruntime.transformers.optimizer import optimize_by_fusion
 

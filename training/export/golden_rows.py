@@ -1,4 +1,4 @@
-"""Which validation rows become golden rows, and what they hold."""
+"""Selects the golden rows from the validation rows, and writes their content."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from training.data.prepared import PreparedRow
 
 GOLDEN_ROWS = 50
 _MARGIN = 0.01
-"""A golden row's confidence keeps this distance from every threshold: another processor's rounding (or int8's) must
-not turn a sound bundle into one that refuses to start."""
+"""A golden row's confidence keeps this distance from every threshold: otherwise another processor's rounding (or
+int8's) could make the service refuse a sound bundle."""
 _SCOPE_MARGIN = 0.05
 """The same for the scope's score, in logits."""
 _LONGEST_BODY = 5_000
@@ -25,9 +25,9 @@ def choose_golden(
     scorings: Sequence[FieldScoring],
     variants: Sequence[Logits] = (),
 ) -> list[GoldenRow]:
-    """Up to GOLDEN_ROWS rows spread evenly over text lengths, from the shortest to the longest.
+    """Up to GOLDEN_ROWS rows, evenly spaced over text lengths, from the shortest to the longest.
 
-    `variants` are the logits of the bundle's other graphs: rows that one of them answers otherwise are no golden rows.
+    `variants` are the logits of the bundle's other graphs: a row with another answer in one of them is no golden row.
     """
     graphs = (logits, *variants)
     settled = [n for n in range(len(rows)) if _suits(rows[n], [graph[n] for graph in graphs], scorings[0])]

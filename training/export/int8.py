@@ -1,8 +1,8 @@
-"""fp32 graph → int8 graph with a scale per token: a ticket's answer does not depend on the tickets batched with it.
+"""fp32 graph → int8 graph with a scale per token: a ticket's answer does not depend on the other tickets of its batch.
 
-onnxruntime's own dynamic quantisation scales whole batches: one ticket's outlier coarsens its neighbours, and a ticket
-gets other logits in other company (1.0 apart at worst on banking77; here 1e-6), at twice the error and the same speed.
-Method: token-wise activations and column-wise weights, Yao et al., "ZeroQuant", NeurIPS 2022.
+onnxruntime's own dynamic quantisation has one scale per batch: one ticket's outlier makes the others less exact, and a
+ticket's logits depend on its batch (differences of up to 1.0 on banking77; here 1e-6), at twice the error and the same
+speed. Method: token-wise activations and column-wise weights, Yao et al., "ZeroQuant", NeurIPS 2022.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,24 +15,26 @@ import onnx
 from onnx import helper, numpy_helper
 
 FULL, REDUCED = 127, 63
-"""Largest weight. Processors without VNNI add pairs of products in 16 bits: 255 x 63 x 2 fits, 255 x 127 x 2 does not
-and would saturate."""
+"""Largest weight. Processors without VNNI add pairs of products in 16 bits: 255 x 63 x 2 fits; 255 x 127 x 2 would
+saturate."""
 _LARGEST_ACTIVATION = 127
 _ZERO = 128
-"""Activations are unsigned bytes with their zero in the middle: the kind of product that processors are fast at."""
+"""Activations are unsigned bytes with the zero point in the middle: processors are fast at unsigned x signed
+products."""
 _SMALLEST = 1e-9
 _MICROSOFT = "com.microsoft"
 
 
 def write_int8(source: Path, target: Path, largest_weight: int, exact_share: float = 0.0) -> None:
-    """Write `source` with its linear layers and embeddings in int8. A head (a `Gemm`) and all else stay fp32.
+    """Write `source` with its linear layers and embeddings in int8. The head (a `Gemm`) and all other nodes stay fp32.
 
     Args:
-        source: an fp32 graph as `export_onnx` writes it.
+        source: an fp32 graph written by `export_onnx`.
         target: the new file.
         largest_weight: FULL or REDUCED.
-        exact_share: of the narrowing products (a feed-forward's second), this share, the last ones, stays fp32: their
-            inputs have the outliers that cost the most.
+        exact_share: this share of the narrowing products (the second of each feed-forward layer) stays fp32, the last
+            ones
+            first: outliers in their inputs cause the largest errors.
     """
     model = onnx.load(str(source))
     weights = {each.name: each for each in model.graph.initializer}
@@ -48,7 +50,7 @@ def write_int8(source: Path, target: Path, largest_weight: int, exact_share: flo
 
 
 def _last_narrowing(nodes: Iterable[Any], weights: Mapping[str, Any], share: float) -> frozenset[str]:
-    """The weights of the last so many products that have fewer outputs than inputs."""
+    """The weights of the last products with fewer outputs than inputs, up to this number."""
     products = [node.input[1] for node in nodes if node.op_type == "MatMul" and node.input[1] in weights]
     narrowing = [name for name in products if len(dims := weights[name].dims) == 2 and dims[0] > dims[1]]
     return frozenset(narrowing[len(narrowing) - round(share * len(narrowing)) :])
@@ -56,7 +58,7 @@ def _last_narrowing(nodes: Iterable[Any], weights: Mapping[str, Any], share: flo
 
 @dataclass(frozen=True)
 class _Graph:
-    """A graph while its nodes are gone through: its initializers, and what was made in their place."""
+    """A graph during conversion: its initializers, and their replacements."""
 
     weights: dict[str, Any]
     largest_weight: int
@@ -64,7 +66,7 @@ class _Graph:
     """Weights that stay fp32."""
     made: dict[str, Any] = field(default_factory=dict)
     bytes_of: set[str] = field(default_factory=set)
-    """Activations that are bytes already: queries, keys and values share one input."""
+    """Activations already in bytes: queries, keys and values share one input."""
 
     def constants(self) -> Iterator[Any]:
         fixed = {
@@ -77,7 +79,7 @@ class _Graph:
             yield numpy_helper.from_array(np.asarray(values), name)
 
     def quantised(self, node: Any) -> list[Any]:
-        """The nodes that stand in this one's place; itself where it has no matrix of weights."""
+        """The replacement of this node; the node itself if it has no matrix of weights."""
         if node.op_type == "MatMul" and self._is_matrix(node.input[1]) and node.input[1] not in self.exact:
             return [*self._to_bytes(node.input[0]), *self._linear(node)]
         if node.op_type == "Gather" and self._is_matrix(node.input[0]):
@@ -89,7 +91,8 @@ class _Graph:
         return found is not None and len(found.dims) == 2 and found.data_type == onnx.TensorProto.FLOAT
 
     def _to_bytes(self, name: str) -> list[Any]:
-        """Each token's vector divided by its largest value, which is kept, and rounded to bytes."""
+        """Divide each token's vector by its largest value, round it to bytes, and keep the largest value as the
+        scale."""
         if name in self.bytes_of:
             return []
         self.bytes_of.add(name)

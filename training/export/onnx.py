@@ -1,4 +1,4 @@
-"""Torch → ONNX through optimum, held against torch on every validation row, and written as a bundle."""
+"""Torch → ONNX through optimum, compared with torch on every validation row, and written as a bundle."""
 
 import contextlib
 import logging
@@ -19,14 +19,14 @@ from training.learn.classifier import TicketClassifier
 from training.learn.rows import rows_through
 
 PARITY_TOLERANCE = 1e-3
-"""Largest absolute difference of a logit between torch and onnxruntime that is let pass."""
+"""Largest allowed absolute difference of a logit between torch and onnxruntime."""
 
 
 OPSET = 18
 
 
 class Parity(Frozen):
-    """How far onnxruntime was from torch: rows compared, largest difference of a logit, verdicts that differed."""
+    """Comparison of onnxruntime with torch: rows, largest difference of a logit, verdicts that differ."""
 
     rows: int
     largest_difference: float
@@ -35,14 +35,14 @@ class Parity(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class OnnxModel:
-    """An exported graph run by onnxruntime on the CPU, as the service runs it."""
+    """An exported graph in onnxruntime on the CPU, as in the service."""
 
     session: ort.InferenceSession
     encoder: Encoder
 
     @classmethod
     def load(cls, onnx: bytes, encoder: Encoder, threads: int = 0) -> "OnnxModel":
-        """A session on the graph, on this many threads; 0: as many as there are cores.
+        """A session on the graph, on this number of threads; 0: as many as there are cores.
 
         Raises:
             TicketRouterError: onnxruntime cannot load it.
@@ -52,7 +52,7 @@ class OnnxModel:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             return cls(ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"]), encoder)
-        except Exception as error:  # onnxruntime has an exception of its own for each status
+        except Exception as error:  # onnxruntime has one exception type per status
             raise TicketRouterError("onnxruntime cannot load the bundle's graph; export it anew") from error
 
     def infer(self, batch: Batch) -> Logits:
@@ -88,7 +88,7 @@ def export_onnx(model: TicketClassifier, folder: Path) -> Path:
 
 
 def _two_inputs(config: Any) -> Any:
-    """The encoder's ONNX configuration without `token_type_ids`: one text alone has a single type, zero."""
+    """The encoder's ONNX configuration without `token_type_ids`: for a single text they are all zero."""
     kind = type(config)
     wanted = {name: axes for name, axes in config.inputs.items() if name in ("input_ids", "attention_mask")}
     config.__class__ = type(f"TwoInputs{kind.__name__}", (kind,), {"inputs": property(lambda _: wanted)})
@@ -96,15 +96,15 @@ def _two_inputs(config: Any) -> Any:
 
 
 def check_parity(torch_logits: Logits, onnx_logits: Logits, scorings: Sequence[FieldScoring]) -> Parity:
-    """Hold onnxruntime's logits against torch's, both [rows, labels].
+    """Compare onnxruntime's logits with torch's, both [rows, labels].
 
     Raises:
-        TicketRouterError: a logit is off by more than PARITY_TOLERANCE or a verdict differs.
+        TicketRouterError: a logit differs by more than PARITY_TOLERANCE, or a verdict differs.
     """
     difference = float(np.abs(torch_logits - onnx_logits).max())
     pairs = zip(torch_logits, onnx_logits, strict=True)
     different = sum(outcomes(a, scorings) != outcomes(b, scorings) for a, b in pairs)
-    # Written so that a NaN, which no comparison holds for, fails too.
+    # `not … <=` instead of `>`, so that NaN fails too.
     if different or not difference <= PARITY_TOLERANCE:
         raise TicketRouterError(
             f"export failed its check: onnxruntime is off by {difference:.2g} per logit (allowed {PARITY_TOLERANCE}) "
@@ -114,14 +114,15 @@ def check_parity(torch_logits: Logits, onnx_logits: Logits, scorings: Sequence[F
 
 
 def outcomes(logits: Logits, scorings: Sequence[FieldScoring]) -> list[tuple[str, str | None]]:
-    """Each field's outcome and answer on one row's logits, [labels]: what a difference of logits must not change."""
+    """Each field's outcome and answer on one row's logits, [labels]: small differences of logits must not change
+    them."""
     verdict = judge(logits, scorings)
     return [(field.outcome, field.predicted) for field in (verdict.department, *verdict.fields.values())]
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the tracing and rounding warnings of exporter and converters, which are for their own developers."""
+    """Suppress warnings of exporter and converters that concern only their own developers."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

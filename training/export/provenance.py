@@ -1,4 +1,4 @@
-"""Where a bundle comes from: data digest, recipe, code revision, package versions. What makes a run repeatable."""
+"""The origin of a bundle: data digest, recipe, code revision, package versions. With these, a run can be repeated."""
 
 import subprocess
 from importlib.metadata import version
@@ -14,7 +14,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def lineage(file: TicketFile, recipe: Recipe, base: Path) -> dict[str, Any]:
-    """The provenance that goes into the manifest: nothing in it changes when the same run is made again."""
+    """The provenance for the manifest: the same run gives the same provenance."""
     return {
         "data": file.origin(),
         "recipe": recipe.model_dump(mode="json"),
@@ -25,16 +25,16 @@ def lineage(file: TicketFile, recipe: Recipe, base: Path) -> dict[str, Any]:
 
 
 def code_revision() -> str:
-    """The git commit, `+changed` behind it when the tree differs from it; `unknown` outside a checkout."""
+    """The git commit, with `+changed` if the tree differs from it; `unknown` outside a checkout."""
     try:
         commit = _git("rev-parse", "HEAD")
-        # Without its optional lock: killed while it has that, git would refuse every commit from then on.
+        # Without git's optional lock: if git were killed while holding the lock file, every later commit would fail.
         return f"{commit}+changed" if _git("--no-optional-locks", "status", "--porcelain") else commit
     except (OSError, subprocess.SubprocessError):
         return "unknown"
 
 
 def _git(*arguments: str) -> str:
-    command = ["git", *arguments]  # fixed words only, and git's place differs from machine to machine
+    command = ["git", *arguments]  # fixed words only; the path of git differs between machines
     run = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603
     return run.stdout.strip()

@@ -1,6 +1,6 @@
-"""A bundle's fp32 graph → torch weights: the exporter keeps the parameters' names, but for the linear layers'.
+"""A bundle's fp32 graph → torch weights: parameters keep their names in the graph, except weights of linear layers.
 
-A bundle holds no second copy of its weights; `training.commands.distil` takes the teacher's from the graph that serves.
+A bundle holds its weights only once; `training.commands.distil` reads the teacher's from the served graph.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from training.learn.classifier import TicketClassifier
 
 
 def restore_weights(graph: bytes, model: TicketClassifier) -> None:
-    """Fill `model` with the weights of an fp32 graph, as `export_onnx` wrote it of the same kind of network.
+    """Load the weights of an fp32 graph, written by `export_onnx` from the same kind of network, into `model`.
 
     Raises:
         TicketRouterError: a parameter is not in the graph, or has another shape there.
@@ -34,7 +34,7 @@ def restore_weights(graph: bytes, model: TicketClassifier) -> None:
 
 
 def _tensors(graph: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """Every parameter under its name in torch."""
+    """Every parameter by its name in torch."""
     stored = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     yield from stored.items()
     products = {node.output[0]: node for node in graph.node if node.op_type == "MatMul"}
@@ -42,7 +42,7 @@ def _tensors(graph: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
         if node.op_type == "Identity" and node.input[0] in stored:  # equal tensors are stored once
             yield node.output[0], stored[node.input[0]]
         elif node.op_type == "Add":
-            # A linear layer is MatMul and Add: the bias kept its name, the weight was transposed and lost its own.
+            # A linear layer is MatMul and Add: the bias kept its name; the weight was transposed and renamed.
             bias = next((name for name in node.input if name.endswith(".bias")), None)
             product = next((products[name] for name in node.input if name in products), None)
             if bias and product is not None and product.input[1] in stored:

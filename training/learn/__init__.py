@@ -1,1 +1,1 @@
-"""From rows to weights: the base encoder, the network over it, and fine-tuning it."""
+"""Rows → weights: the base encoder, the network on top of it, and its fine-tuning."""

@@ -1,4 +1,4 @@
-"""The recipe as the Trainer's arguments, and what of a recipe this machine cannot do."""
+"""The recipe as the Trainer's arguments, and checks of what this machine supports."""
 
 import importlib.util
 import os
@@ -14,11 +14,12 @@ from training.learn.distributed import processes
 from training.recipe import Recipe
 
 _LOG_STEPS = 10
-"""Checkpoints within an epoch are written at these steps too: then a resumed run logs the very same losses."""
+"""The logging interval. Checkpoints within an epoch are written at these steps too, so a resumed run logs equal
+losses."""
 
 
 def refuse_untrainable(recipe: Recipe) -> None:
-    """Notice at once what would fail on this machine only when fine-tuning begins.
+    """Check at once what would otherwise fail on this machine only when fine-tuning begins.
 
     Raises:
         TicketRouterError: fp16 without a GPU, or a tracker that is not installed.
@@ -31,7 +32,7 @@ def refuse_untrainable(recipe: Recipe) -> None:
 
 
 def arithmetic(recipe: Recipe) -> Literal["fp32", "bf16", "fp16"]:
-    """What to compute in: as the recipe says, or what the processor is fast in. The weights themselves stay fp32."""
+    """The computing precision: the recipe's, or the one that the processor is fast in. The weights stay fp32."""
     if recipe.arithmetic != "auto":
         return recipe.arithmetic
     if torch.cuda.is_available():
@@ -40,19 +41,20 @@ def arithmetic(recipe: Recipe) -> Literal["fp32", "bf16", "fp16"]:
 
 
 def tracking_folder(run_folder: Path) -> Path:
-    """Where TensorBoard's files of a run stand: `<store>/.tracking/<key>`, which outlives the run's own folder."""
+    """The folder of a run's TensorBoard files: `<store>/.tracking/<key>`; it stays when the run's own folder is
+    removed."""
     return run_folder.parent / ".tracking" / run_folder.name.removeprefix(PREFIX)
 
 
 def training_arguments(recipe: Recipe, run_folder: Path) -> TrainingArguments:
-    """Everything the Trainer is told.
+    """The Trainer's arguments.
 
     Raises:
         TicketRouterError: see `refuse_untrainable`.
     """
     refuse_untrainable(recipe)
     gpu, computed = torch.cuda.is_available(), arithmetic(recipe)
-    # The Trainer leaves the last run's arithmetic there, and would compute the next fp32 run of this process in it.
+    # The Trainer leaves the last run's precision in this variable; the next fp32 run of this process would use it.
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no" if computed == "fp32" else computed
     return TrainingArguments(
         output_dir=str(run_folder),
@@ -82,7 +84,7 @@ def training_arguments(recipe: Recipe, run_folder: Path) -> TrainingArguments:
         remove_unused_columns=False,
         label_names=["labels"],
         report_to=list(recipe.track) or "none",
-        log_level_replica="error",  # torchrun's helping processes are silent
+        log_level_replica="error",  # torchrun's helper processes are silent
         run_name=run_folder.name.removeprefix(PREFIX),
         disable_tqdm=True,
         dataloader_pin_memory=gpu,

@@ -1,7 +1,7 @@
-"""Exponential moving average of the weights: what is measured and exported, while training goes on from the raw ones.
+"""Exponential moving average of the weights: measured and exported, while training continues with the raw weights.
 
-The average of the last steps' weights is flatter and generalises better than the last step's (Polyak & Juditsky, 1992;
-Izmailov et al., "Averaging Weights Leads to Wider Optima", UAI 2018).
+The average over the last steps lies in a flatter minimum and generalises better than the last step's weights (Polyak &
+Juditsky, 1992; Izmailov et al., "Averaging Weights Leads to Wider Optima", UAI 2018).
 """
 
 import contextlib
@@ -15,7 +15,7 @@ EVERY = 4
 
 
 class WeightAverage:
-    """The averaged twin of every weight that learns. A decay of 0 is no average: raw and averaged are the same."""
+    """The moving average of every trained weight. With a decay of 0 the averages equal the raw weights."""
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self._learned = {name: value for name, value in model.named_parameters() if value.requires_grad}
@@ -25,7 +25,8 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Take the weights after this step (1, 2, …) in. At first the decay is lower: the start is soon forgotten."""
+        """Add the weights after this step (1, 2, …). At first the decay is lower, so that the initial weights soon
+        vanish."""
         if self._average and step % EVERY == 0:
             decay = min(self._decay, (1 + step) / (10 + step)) ** EVERY
             raw = [value.detach() for value in self._learned.values()]
@@ -33,7 +34,7 @@ class WeightAverage:
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """Within, the model computes with the averaged weights. Tensors change places, nothing is copied."""
+        """In this context the model computes with the averaged weights. Tensors are swapped, not copied."""
         self._swap()
         try:
             yield
@@ -41,7 +42,7 @@ class WeightAverage:
             self._swap()
 
     def state(self) -> dict[str, Tensor]:
-        """The averages alone, by name: what a checkpoint needs to go on."""
+        """The averages by name: a checkpoint needs them to resume."""
         return dict(self._average)
 
     def load(self, state: Mapping[str, Tensor]) -> None:
@@ -49,7 +50,7 @@ class WeightAverage:
             value.copy_(state[name])
 
     def weights(self) -> dict[str, Tensor]:
-        """The whole model's state with averaged weights in the place of the raw ones."""
+        """The whole model's state with averaged weights instead of raw ones."""
         return {**self._frozen, **{name: value.detach() for name, value in self._learned.items()}, **self._average}
 
     def _swap(self) -> None:

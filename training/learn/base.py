@@ -1,6 +1,6 @@
-"""Where the encoder comes from: a hub name, a local folder, or `embedded`. Only safetensors are ever loaded.
+"""The source of the encoder: a hub name, a local folder, or `embedded`. Only safetensors are loaded.
 
-A hub name may have a revision, `NAME@COMMIT`: without one it is whatever the hub has that day.
+A hub name may have a revision, `NAME@COMMIT`; without one, the hub's current revision is used.
 """
 
 import hashlib
@@ -22,10 +22,10 @@ _HUB_FILES = [*_NEEDED, "tokenizer_config.json", "special_tokens_map.json"]
 
 
 def resolve_base(base: str) -> Path:
-    """The folder that holds the base model's configuration, safetensors and `tokenizer.json`.
+    """The folder with the base model's configuration, safetensors and `tokenizer.json`.
 
     Raises:
-        TicketRouterError: it cannot be had, or its files are not the ones we load.
+        TicketRouterError: the base model is not available, or its files are not loadable here.
     """
     if base == EMBEDDED:
         return _embedded()
@@ -37,7 +37,7 @@ def resolve_base(base: str) -> Path:
 
 
 def _embedded() -> Path:
-    """The package's model folder. Found without importing it: its import would want sentence-transformers."""
+    """The package's model folder, found without an import: importing the package needs sentence-transformers."""
     spec = importlib.util.find_spec(_EMBEDDED_MODULE)
     if spec is None or not spec.submodule_search_locations:
         raise TicketRouterError(
@@ -52,10 +52,10 @@ def _embedded() -> Path:
 
 
 def origin_of(folder: Path) -> dict[str, Any]:
-    """Which base model it was, for the record: the digest of its weights, and the commit where it came from a hub."""
+    """The base model's identity for the provenance: the digest of its weights, and the commit if it came from a hub."""
     with (folder / "model.safetensors").open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
-    # The hub's cache keeps each commit in a folder of its name.
+    # The hub's cache keeps each commit in a folder named after it.
     from_hub = folder.parent.name == "snapshots" and _COMMIT.fullmatch(folder.name)
     return {"sha256": weights} | ({"commit": folder.name} if from_hub else {})
 

@@ -1,7 +1,7 @@
-"""The folder of a run, from its start to its bundle: checkpoints that a killed run goes on from, for one run at a time.
+"""The folder of a run until its bundle is written: checkpoints to resume from, locked for one run at a time.
 
-`<store>/.run-<key>/`, the key a digest of everything that decides the weights: the same command finds its run again,
-any other has its own. A checkpoint counts only when its marker stands in it; the marker is written last.
+`<store>/.run-<key>/`; the key is a digest of everything that decides the weights, so the same command finds its run
+again, and any other command has another folder. A checkpoint is complete only with its marker, which is written last.
 """
 
 import contextlib
@@ -29,19 +29,19 @@ _AGAIN = "the same command goes on from the last checkpoint"
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A complete checkpoint. `finished`: its run has nothing left to learn."""
+    """A complete checkpoint. `finished`: its run is trained to the end."""
 
     folder: Path
     finished: bool
 
 
 def run_key(recipe: Recipe, files: Iterable[Path], **choices: object) -> str:
-    """16 hex digits of all that decides a run's weights.
+    """16 hex digits: a digest of everything that decides a run's weights.
 
     Args:
-        recipe: the whole of it.
-        files: whose content counts: the data, the labels file, the base model's files.
-        choices: whatever else was asked for; must be JSON, as fields and columns are.
+        recipe: the whole recipe.
+        files: files whose content counts: the data, the labels file, the base model's files.
+        choices: all other options, such as fields and columns; must be JSON.
 
     Raises:
         OSError: a file cannot be read.
@@ -60,13 +60,13 @@ def run_key(recipe: Recipe, files: Iterable[Path], **choices: object) -> str:
 
 @contextlib.contextmanager
 def run_folder(store: Path, key: str) -> Iterator[Path]:
-    """The run's folder, for this process alone until the end; then it is removed, the bundle being written.
+    """Hold the run's folder for this process until the end; remove it when the bundle is written.
 
-    If the run breaks off, a folder with a complete checkpoint stays, and the error carries a note that says so. Of
-    several processes of one run, the main one holds the folder for all.
+    If the run breaks off, a folder with a complete checkpoint stays, and the error gets a note about it. If a run has
+    several processes, the main process holds the folder for all.
 
     Raises:
-        TicketRouterError: another process has this very run, or the folder cannot be made.
+        TicketRouterError: another process has the same run, or the folder cannot be made.
     """
     folder = store / f"{PREFIX}{key}"
     if not is_main():
@@ -90,7 +90,7 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
 
 
 def _remove_if_empty(store: Path, made: bool) -> None:
-    with contextlib.suppress(OSError):  # whoever put something into it wants it
+    with contextlib.suppress(OSError):  # keep the store if it has other files
         if made:
             store.rmdir()
 
@@ -105,7 +105,7 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
 
 
 def seal(folder: Path, *, finished: bool) -> None:
-    """Declare a checkpoint complete, when all of it is on disk; then remove those before it.
+    """Write the marker of a checkpoint after all of its files are on disk; then remove earlier checkpoints.
 
     Raises:
         OSError: the disk is full or broken.
@@ -122,7 +122,7 @@ def seal(folder: Path, *, finished: bool) -> None:
 
 
 def unwritable(folder: Path, error: Exception) -> TicketRouterError:
-    """What to say when a checkpoint could not be written."""
+    """The error for a checkpoint that could not be written."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else "writing failed; is the disk full?"
     return TicketRouterError(f"{folder}: no room for a checkpoint ({reason}); free some space and start again")
 
@@ -135,7 +135,7 @@ def _remove_all_but(folder: Path, kept: Checkpoint | None) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system frees it however the process ends."""
+    """Hold the folder's lock; the system releases it however the process ends."""
     try:
         descriptor = _lock(folder)
     except BlockingIOError as error:
@@ -160,7 +160,7 @@ def _lock(folder: Path) -> int:
         except OSError:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # the run that had it has just removed its folder: ours is another one
+        os.close(descriptor)  # the former holder removed this folder: open the new one
 
 
 def _sync(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The network: any encoder of transformers, a pooling and one linear head over all fields' labels."""
+"""The network: an encoder of transformers, a pooling, and one linear head over the labels of all fields."""
 
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,16 @@ from models.fields import LabelSpace
 from training.recipe import Recipe
 
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text"}
-"""Encoders whose positions start at `pad_token_id + 1`: their configuration promises that many more than they have."""
+"""Encoders whose positions start at `pad_token_id + 1`: their configured maximum is too high by that number."""
 _HIDDEN_DROPOUT = ("hidden_dropout_prob", "dropout", "embedding_dropout", "mlp_dropout")
-"""What configurations call the dropout outside attention: BERT's kind, DistilBERT's, ModernBERT's two."""
+"""Configuration names of the dropout outside attention: BERT and similar, DistilBERT, ModernBERT (two)."""
 
 
 class TicketClassifier(nn.Module):
     """Encoder → pooled vector → one logit per label of every field.
 
     `forward` takes `input_ids` and `attention_mask`, int64 of shape [rows, tokens], and returns `{"logits": [rows,
-    labels]}`. Two inputs and one output whatever the encoder, so every exported graph is called the same way.
+    labels]}`. Every encoder has the same two inputs and one output, so every exported graph is called in the same way.
     """
 
     def __init__(self, encoder: nn.Module, config: PretrainedConfig, labels: int, pooling: str) -> None:
@@ -45,14 +45,14 @@ class TicketClassifier(nn.Module):
         return mean_pool(hidden, attention_mask) if self.pooling == "mean" else hidden[:, 0]
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
-        """Called by the Trainer where the recipe asks for it.
+        """Called by the Trainer if the recipe requests it.
 
         Raises:
-            TicketRouterError: the encoder does not know how.
+            TicketRouterError: the encoder does not support gradient checkpointing.
         """
         if not getattr(self.encoder, "supports_gradient_checkpointing", False):
             raise TicketRouterError(f"recipe: gradient_checkpointing: a {self.config.model_type} encoder has none")
-        enable: Any = self.encoder.gradient_checkpointing_enable  # typed as a tensor or a module, as any attribute is
+        enable: Any = self.encoder.gradient_checkpointing_enable  # torch types every attribute as tensor or module
         enable(gradient_checkpointing_kwargs=gradient_checkpointing_kwargs)
 
 
@@ -63,24 +63,24 @@ def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
 
 
 def load_classifier(folder: Path, space: LabelSpace, recipe: Recipe) -> TicketClassifier:
-    """The base encoder from its safetensors, with a fresh head for these labels.
+    """The base encoder from its safetensors, with a new head for these labels.
 
     Raises:
-        TicketRouterError: the folder's configuration or weights are not an encoder's.
+        TicketRouterError: the folder's configuration or weights are not those of an encoder.
     """
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        # Dropout inside attention forbids the fused kernel: at 256 tokens a step takes twice as long with it.
+        # Dropout inside attention prevents the fused kernel: at 256 tokens a step then takes twice as long.
         config.attention_probs_dropout_prob = 0.0
         _set_hidden_dropout(config, recipe.dropout)
         encoder, found = AutoModel.from_pretrained(
             folder, config=config, use_safetensors=True, trust_remote_code=False,
             output_loading_info=True, **_without_pooler(config),
         )  # fmt: skip
-    except Exception as error:  # damaged files raise a dozen kinds: safetensors', transformers' and Python's
+    except Exception as error:  # damaged files raise many types: safetensors', transformers' and Python's
         raise TicketRouterError(f"{folder}: not an encoder that transformers can load from safetensors") from error
     if any("pooler" not in name for name in found["missing_keys"]):
-        # transformers would warn and start from random weights.
+        # transformers would only warn, and start from random weights.
         raise TicketRouterError(f"{folder}: its weights are not those of its {config.model_type} encoder")
     if getattr(config, "is_encoder_decoder", False) or not hasattr(config, "hidden_size"):
         raise TicketRouterError(f"{folder}: a {config.model_type} model is no plain encoder; choose one like RoBERTa")
@@ -90,10 +90,10 @@ def load_classifier(folder: Path, space: LabelSpace, recipe: Recipe) -> TicketCl
 
 
 def load_encoder(folder: Path, config: PretrainedConfig, recipe: Recipe) -> Encoder:
-    """The tokenizer as the service will use it, with as many tokens as recipe and model allow.
+    """The tokenizer as the service uses it, with as many tokens as recipe and model allow.
 
     Raises:
-        TicketRouterError: it cannot be read, or has tokens that the network has no row for.
+        TicketRouterError: it cannot be read, or has tokens without a row in the embeddings.
     """
     pad_id = config.pad_token_id if config.pad_token_id is not None else 0
     max_tokens = min(recipe.max_tokens, usable_positions(config))
@@ -109,7 +109,7 @@ def load_encoder(folder: Path, config: PretrainedConfig, recipe: Recipe) -> Enco
 
 
 def usable_positions(config: PretrainedConfig) -> int:
-    """How many tokens the encoder can really take."""
+    """The largest number of tokens that the encoder supports."""
     positions = int(getattr(config, "max_position_embeddings", 512))
     if config.model_type in _OFFSET_POSITIONS:
         return positions - int(config.pad_token_id or 0) - 1
@@ -127,13 +127,13 @@ def _set_hidden_dropout(config: PretrainedConfig, dropout: float | None) -> None
 
 
 def _without_pooler(config: PretrainedConfig) -> dict[str, Any]:
-    """BERT-like encoders carry a pooler nothing here uses; encoders of other kinds know no such argument."""
+    """Skip the unused pooler of BERT-like encoders; other encoders do not accept this argument."""
     poolers = {"bert", "roberta", "xlm-roberta", "camembert", "mpnet", "xlm-roberta-xl"}
     return {"add_pooling_layer": False} if config.model_type in poolers else {}
 
 
 def seeded(seed: int) -> None:
-    """Fix every random source of a run."""
+    """Seed every random generator of a run."""
     from transformers import set_seed
 
     set_seed(seed)

@@ -1,7 +1,7 @@
-"""Distillation: a student with fewer layers learns the teacher's logits beside the labels at close.
+"""Distillation: a student with fewer layers learns the teacher's logits and the labels at close.
 
-Soft targets: Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network", 2015. The student starts from the
-teacher's own layers, evenly taken out: Sanh et al., "DistilBERT", 2019. `training.commands.distil` tells the story.
+Soft targets: Hinton, Vinyals & Dean, "Distilling the Knowledge in a Neural Network", 2015. The student starts from
+evenly spaced layers of the teacher: Sanh et al., "DistilBERT", 2019. `training.commands.distil` is the command.
 """
 
 import copy
@@ -26,14 +26,15 @@ from training.learn.trainer import Lesson, TicketTrainer
 from training.recipe import Recipe
 
 SOFTNESS = 2.0
-"""Temperature of both sides' probabilities: above 1, what the teacher thinks of the other labels weighs more."""
+"""Temperature of both probabilities: above 1, the teacher's probabilities of the less likely labels count more."""
 TEACHER_SHARE = 0.7
-"""Weight of the teacher's answers in the loss; the labels at close have the rest."""
+"""Weight of the teacher's logits in the loss; the labels at close have the rest."""
 
 
 @dataclass(frozen=True)
 class SoftRows(EncodedRows):
-    """Rows with the teacher's logits, [rows, labels of all fields]. A row without labels learns from these alone."""
+    """Rows with the teacher's logits, [rows, labels of all fields]. A row without labels learns only from the
+    logits."""
 
     soft: Logits
 
@@ -43,7 +44,7 @@ class SoftRows(EncodedRows):
 
 @dataclass(frozen=True)
 class SoftCollator(Collator):
-    """Rows → a padded batch of tensors, the teacher's logits among them where the rows have them."""
+    """Rows → a padded batch of tensors, with the teacher's logits if the rows have them."""
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         batch = super().__call__(rows)
@@ -52,7 +53,7 @@ class SoftCollator(Collator):
 
 
 class DistilTrainer(TicketTrainer):
-    """A `TicketTrainer` whose loss also holds the student against the teacher. R-Drop has no part in it."""
+    """A `TicketTrainer` whose loss also compares the student with the teacher. Without R-Drop."""
 
     def compute_loss(
         self,
@@ -85,10 +86,10 @@ def soft_loss(student: Tensor, teacher: Tensor, space: LabelSpace) -> Tensor:
 
 
 def smaller(teacher: TicketClassifier, layers: int) -> TicketClassifier:
-    """A copy of the teacher with this many of its layers, evenly spread, its last one among them.
+    """A copy of the teacher with this number of its layers, evenly spaced, including the last one.
 
     Raises:
-        TicketRouterError: it has no such list of layers, or no more than these.
+        TicketRouterError: the encoder has no such list of layers, or not more layers than requested.
     """
     student = copy.deepcopy(teacher)
     had = int(getattr(student.config, "num_hidden_layers", 0))
@@ -115,10 +116,10 @@ def teach(
     run_folder: Path,
     callbacks: Iterable[TrainerCallback] = (),
 ) -> tuple[EpochFigures, ...]:
-    """Train `student` in place, as `finetune` does, with the teacher's logits in the loss. Returns the epochs' figures.
+    """Train `student` in place, as in `finetune`, with the teacher's logits in the loss. Returns the epochs' figures.
 
     Raises:
-        TicketRouterError: the recipe asks for what this machine cannot do, or the disk has no room.
+        TicketRouterError: the recipe needs what this machine does not support, or the disk is full.
     """
     loss = training_loss(space, train.labels, recipe, auxiliary=False)
     trainer = DistilTrainer(

@@ -1,6 +1,6 @@
-"""Fine-tuning from rows to the best epoch's weights, resumed where a killed run left off; and prediction with torch.
+"""Fine-tuning from rows to the best epoch's weights, resumable after an interruption; and prediction with torch.
 
-`metrics.json` keeps one `EpochFigures` for each epoch.
+`metrics.json` keeps one `EpochFigures` per epoch.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from training.recipe import Recipe
 
 
 class EpochFigures(Frozen):
-    """One epoch: the mean training loss, and macro-F1 of the department on the validation rows."""
+    """One epoch: the mean training loss, and the department's macro-F1 on the validation rows."""
 
     epoch: float
     loss: float | None
@@ -56,7 +56,7 @@ def _epochs(log: Sequence[Mapping[str, Any]]) -> Iterator[EpochFigures]:
 
 
 CHECKPOINT_SECONDS = 180.0
-"""A kill costs at most these seconds of work. A checkpoint holds five times the model's weights."""
+"""An interruption costs at most this number of seconds of work. A checkpoint is five times the size of the weights."""
 
 
 def finetune(
@@ -74,11 +74,11 @@ def finetune(
 ) -> tuple[EpochFigures, ...]:
     """Train `model` in place; afterwards it holds the best epoch's averaged weights. Returns the epochs' figures.
 
-    With a complete checkpoint in `run_folder`, training goes on from it and ends as the unbroken run would have. Under
-    torchrun every process comes here, and each ends with the same weights.
+    With a complete checkpoint in `run_folder`, training resumes from it, with the same result as an uninterrupted run.
+    Under torchrun every process calls this function, and all end with the same weights.
 
     Raises:
-        TicketRouterError: the recipe asks for what encoder or machine cannot do, or the disk has no room.
+        TicketRouterError: the recipe needs what encoder or machine do not support, or the disk is full.
     """
     freeze(model, recipe.frozen_layers)
     wide, lesson = _lesson(space, train, general, encoder, recipe)
@@ -111,30 +111,30 @@ def _lesson(
 def train_to_the_end(
     trainer: TicketTrainer, model: TicketClassifier, space: LabelSpace, run_folder: Path
 ) -> tuple[EpochFigures, ...]:
-    """Train what is left to train, and end the common work of several processes. Returns the epochs' figures.
+    """Train the remaining epochs, and end the joint work of several processes. Returns the epochs' figures.
 
-    `model`, the trainer's, then holds the best epoch's averaged weights, with the labels of `space` alone.
+    Afterwards the trainer's `model` holds the best epoch's averaged weights, with only the labels of `space`.
 
     Raises:
-        TicketRouterError: the disk has no room for a checkpoint.
+        TicketRouterError: the disk is full.
     """
-    trainer.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]  # transformers leaves it so
+    trainer.remove_callback(PrinterCallback)  # type: ignore[no-untyped-call]  # untyped in transformers
     last = _last_checkpoint(trainer, run_folder)
     model.load_state_dict(load_file(last / BEST))
     resize_head(model, space)
     figures = epoch_figures(TrainerState.load_from_json(str(last / "trainer_state.json")).log_history)
-    leave()  # no sooner: the main process removes the folder in the end
+    leave()  # not earlier: the main process removes the folder at the end
     model.eval()
     return figures
 
 
 def _last_checkpoint(trainer: TicketTrainer, run_folder: Path) -> Path:
-    """The folder of the checkpoint that ends the run, after what training it takes to get there."""
-    wait_for_all()  # until the main process has the folder in order
+    """The folder of the run's last checkpoint, after any remaining training."""
+    wait_for_all()  # until the main process has prepared the folder
     found = newest_checkpoint(run_folder)
     if found is None or not found.finished:
         trainer.train(resume_from_checkpoint=str(found.folder) if found else None)
-        # bf16 training wraps `forward`; everything after it (calibration, export) must see the plain fp32 network.
+        # bf16 training wraps `forward`; calibration and export need the plain fp32 network.
         trainer.accelerator.unwrap_model(trainer.model_wrapped, keep_fp32_wrapper=False)
         found = newest_checkpoint(run_folder)
     assert found is not None  # every epoch ends with one
@@ -156,7 +156,7 @@ def predict(model: TicketClassifier, encoder: Encoder, encodings: Sequence[Encod
 
 @dataclass(frozen=True)
 class DepartmentF1:
-    """Macro-F1 of the department: every label counts alike, however rare."""
+    """Macro-F1 of the department: every label has equal weight, rare ones too."""
 
     space: LabelSpace
 

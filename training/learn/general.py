@@ -1,7 +1,7 @@
-"""General labelled texts learned beside the company's own, through an auxiliary field whose head is cut off again.
+"""General labelled texts, learned beside the company's own through an auxiliary field; its head is removed afterwards.
 
-Small data bends an encoder towards its few texts; some other task's rows keep its language general (multi-task
-learning; Liu et al., "MT-DNN", ACL 2019).
+Fine-tuning on few texts overfits the encoder to them; rows of another task keep it general (multi-task learning; Liu et
+al., "MT-DNN", ACL 2019).
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 
 _FIELD = "(general)"
-"""No field of a user can be called so."""
+"""Not a valid name for a user's field."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeneralTexts:
-    """Cleaned texts, each with its label's number among `labels`; `share` of an epoch's rows."""
+    """Cleaned texts, each with its label's number among `labels`; `share`: their share of an epoch's rows."""
 
     texts: tuple[str, ...]
     numbers: tuple[int, ...]
@@ -33,7 +33,7 @@ class GeneralTexts:
     share: float
 
     def drawn(self, own: int) -> int:
-        """How many of them an epoch with so many own rows takes; not more than there are."""
+        """The number of general rows in an epoch with this number of own rows; at most all of them."""
         return min(len(self.texts), round(own * self.share / (1 - self.share)))
 
 
@@ -59,7 +59,7 @@ def read_general(recipe: Recipe) -> GeneralTexts | None:
 def with_general(
     space: LabelSpace, train: EncodedRows, general: GeneralTexts, encoder: Encoder
 ) -> tuple[LabelSpace, EncodedRows]:
-    """One more field at the end; the general rows behind the company's own, with that field's value alone."""
+    """Add one field at the end; append the general rows, with a value in this field only."""
     catalogues = {field.name: field.labels for field in space}
     labels = np.full((len(general.texts), len(space.fields) + 1), MISSING, dtype=np.int64)
     labels[:, -1] = general.numbers
@@ -70,7 +70,7 @@ def with_general(
 
 @torch.no_grad()
 def resize_head(model: TicketClassifier, space: LabelSpace) -> None:
-    """Give the head as many outputs as a space has labels: new ones behind those it has, or the last ones cut off."""
+    """Resize the head to a label space: append new outputs, or remove the last ones."""
     old = model.head
     if old.out_features == space.size:
         return

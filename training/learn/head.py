@@ -1,8 +1,8 @@
-"""The head's start: each label's centroid under the base encoder, so that no epoch is spent on finding it.
+"""The head's initial weights: each label's centroid under the base encoder, which saves the epochs of a random start.
 
-A random head sends random gradients through the encoder while it finds its place, and bends what was pre-trained
-(Kumar et al., "Fine-tuning can distort pretrained features", ICLR 2022); a nearest-centroid classifier stands in its
-place from the first step (Snell et al., "Prototypical networks", NeurIPS 2017). Figures: docs/log.md.
+A random head sends random gradients through the encoder at first, and so damages the pre-trained weights (Kumar et al.,
+"Fine-tuning can distort pretrained features", ICLR 2022); a nearest-centroid classifier is useful from the first step
+(Snell et al., "Prototypical networks", NeurIPS 2017). Figures: docs/log.md.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ from training.learn.classifier import TicketClassifier
 from training.learn.rows import EncodedRows, rows_through
 
 SHARPNESS = 20.0
-"""Logits of a row that lies on its centroid: sure, but far from the saturation that stops learning."""
+"""Logit of a row that equals its centroid: high confidence, but far from the saturation that stops learning."""
 ROWS_PER_LABEL = 100
-"""A centroid moves little after these, and each row costs a pass through the encoder."""
+"""More rows hardly change a centroid, and each row costs a pass through the encoder."""
 
 
 def start_at_centroids(model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: EncodedRows) -> None:

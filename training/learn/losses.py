@@ -1,7 +1,7 @@
-"""The loss over all fields: cross-entropy or focal loss, weighted by class; and R-Drop's divergence. No value, no loss.
+"""The loss over all fields: cross-entropy or focal loss, with class weights; and R-Drop. Missing labels have no loss.
 
-Shapes here: logits [rows, labels of all fields]; labels [rows, fields], numbers within each field, MISSING where a row
-has none.
+Shapes: logits [rows, labels of all fields]; labels [rows, fields], numbers within each field, MISSING if a row has
+none.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,24 +19,24 @@ from training.recipe import Recipe
 
 @dataclass(frozen=True)
 class FieldsLoss:
-    """Mean over the fields of their rows' mean loss; a field no row of the batch has adds nothing.
+    """Mean over the fields of their rows' mean loss; a field without a row in the batch adds nothing.
 
-    With an auxiliary field (the last one, of `general`), own and general rows count by their number: a batch with a
-    fifth of general rows learns a fifth from them.
+    With an auxiliary field (the last one, of `general`), own and general rows count by their number: in a batch with a
+    fifth of general rows, they have a fifth of the weight.
     """
 
     space: LabelSpace
     smoothing: float = 0.0
     """Label smoothing, 0…1."""
     gamma: float = 0.0
-    """Focal loss: rows count (1 - probability of their label)^gamma. 0: all alike. Lin et al., ICCV 2017."""
+    """Focal loss: a row's weight is (1 - probability of its label)^gamma. 0: equal weights. Lin et al., ICCV 2017."""
     weights: tuple[Tensor, ...] | None = None
-    """Per field, the weight of each label's rows; None: all alike."""
+    """Per field, the weight of each label's rows; None: equal weights."""
     auxiliary: bool = False
 
     @property
     def plain(self) -> "FieldsLoss":
-        """The same without smoothing, focus and weights: what validation reports."""
+        """The same loss without smoothing, focus and weights: validation reports this one."""
         return replace(self, smoothing=0.0, gamma=0.0, weights=None)
 
     def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -57,7 +57,8 @@ class FieldsLoss:
             sure = sliced.softmax(dim=-1).gather(1, wanted[:, None])[:, 0]
             losses = losses * (1 - sure) ** self.gamma
         if self.weights is not None:
-            # Divided by the rows, not by their weights: else a batch of rare labels would count like any other.
+            # Divided by the number of rows, not by the sum of weights: otherwise a batch of rare labels would lose its
+            # weight.
             losses = losses * self.weights[column].to(losses.device)[wanted]
         return losses.mean()
 
@@ -84,7 +85,7 @@ def class_weights(wanted: NDArray[np.int64], labels: int, kind: str) -> Tensor:
 
 
 def twice(network: Callable[..., dict[str, Tensor]], inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Logits of the same rows under two draws of dropout, in one pass."""
+    """Logits of the same rows with two dropout masks, in one pass."""
     both = network(**{name: value.repeat(2, 1) for name, value in inputs.items()})["logits"]
     first, second = both.chunk(2)
     return first, second
@@ -102,7 +103,7 @@ def divergence(first: Tensor, second: Tensor, labels: Tensor, space: LabelSpace)
 
 
 def _present(labels: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """The fields that some row of the batch has, each with a mask of those rows."""
+    """The fields with a label in the batch, each with a mask of its rows."""
     masks = labels != MISSING
     for column in range(labels.shape[1]):
         if bool(masks[:, column].any()):

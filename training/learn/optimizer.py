@@ -1,4 +1,4 @@
-"""Which weights learn, and how fast: frozen layers, a learning rate per layer, AdamW."""
+"""Trainable weights and their learning rates: frozen layers, a learning rate per layer, AdamW."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ _NARROW = 512
 
 
 def freeze(model: TicketClassifier, frozen: int) -> None:
-    """Keep the embeddings and the `frozen` - 1 lowest layers as they are; 0 keeps none.
+    """Freeze the embeddings and the `frozen` - 1 lowest layers; 0 freezes nothing.
 
     Raises:
         TicketRouterError: the encoder has fewer layers.
@@ -33,12 +33,13 @@ def freeze(model: TicketClassifier, frozen: int) -> None:
 
 
 def adamw(model: TicketClassifier, recipe: Recipe) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter, ICLR 2019). Fused: on small models the plain loop took a third of every step."""
+    """AdamW (Loshchilov & Hutter, ICLR 2019). Fused: on small models the unfused loop took a third of every step."""
     return torch.optim.AdamW(parameter_groups(model, recipe), fused=True)
 
 
 def parameter_groups(model: TicketClassifier, recipe: Recipe) -> list[dict[str, Any]]:
-    """One group per layer and decay setting: `layer_decay` slower a layer downwards, the head faster; no frozen ones.
+    """One group per layer and decay setting: each lower layer has a rate `layer_decay` times smaller, the head a higher
+    one. Frozen weights are left out.
 
     Layer-wise decay: Howard & Ruder, "Universal Language Model Fine-tuning", ACL 2018.
     """
@@ -53,7 +54,7 @@ def parameter_groups(model: TicketClassifier, recipe: Recipe) -> list[dict[str, 
 
 
 def learning_rate(width: int, recipe: Recipe) -> float:
-    """The top layer's learning rate: the recipe's, or the usual one for an encoder of this width."""
+    """The top layer's learning rate: the recipe's, or the default for an encoder of this width."""
     if recipe.learning_rate is not None:
         return recipe.learning_rate
     return 3e-4 if width < _NARROW else 5e-5

@@ -1,6 +1,6 @@
-"""Rows as networks take them: encodings and labels, their order in an epoch, padded batches, a pass over all rows.
+"""Rows as network input: encodings and labels, their order in an epoch, padded batches, a pass over all rows.
 
-`rows_through` serves torch in `finetune` and `head`, and onnxruntime in `export`.
+`rows_through` is used for torch in `finetune` and `head`, and for onnxruntime in `export`.
 """
 
 import random
@@ -18,7 +18,7 @@ from models.encoding import Batch, Encoder, Encoding
 from training.data.prepared import MISSING
 
 _GROUPS = 50
-"""So many steps' rows are sorted by length together: little padding, and still a mixed order."""
+"""The rows of this number of steps are sorted by length together: little padding, and the order is still mixed."""
 
 
 @dataclass(frozen=True)
@@ -35,22 +35,23 @@ class EncodedRows(Dataset[dict[str, Any]]):
         return {"input_ids": self.encodings[index].ids, "labels": self.labels[index]}
 
     def with_field(self) -> "EncodedRows":
-        """The same rows under one more field at the end, which none of them has."""
+        """The same rows with one more field at the end, MISSING in all of them."""
         missing = np.full((len(self), 1), MISSING, dtype=np.int64)
         return EncodedRows(self.encodings, np.concatenate([self.labels, missing], axis=1))
 
 
 class EpochSampler(Sampler[int]):
-    """The order of an epoch's rows, drawn from seed and epoch alone: a resumed epoch goes on with the same batches.
+    """The order of an epoch's rows, drawn from seed and epoch alone, so that a resumed epoch continues with equal
+    batches.
 
-    Rows of like length share a batch; the order of the batches is random.
+    Rows of similar length share a batch; the order of the batches is random.
 
     Args:
-        lengths: tokens of each row; the company's own rows first, general ones behind them.
-        own: how many are the company's own: every epoch has them all.
-        drawn: how many of the others an epoch draws.
+        lengths: tokens of each row: first the company's own rows, then the general ones.
+        own: the number of the company's own rows; every epoch has all of them.
+        drawn: the number of general rows that an epoch draws.
         group: rows of one step, over all processes.
-        seed: of the recipe.
+        seed: the recipe's seed.
     """
 
     def __init__(self, lengths: Sequence[int], own: int, drawn: int, group: int, seed: int) -> None:
@@ -98,9 +99,9 @@ class Collator:
 def rows_through(
     infer: Callable[[Batch], NDArray[np.float32]], encodings: Sequence[Encoding], encoder: Encoder, batch_size: int
 ) -> NDArray[np.float32]:
-    """What `infer` gives for all rows (at least one), in their own order: shape [rows, width of an answer].
+    """The results of `infer` for all rows (at least one), in their own order: shape [rows, width of a result].
 
-    Sorted by length on the way, so that little is padded.
+    Batches are sorted by length, to reduce padding.
 
     Args:
         infer: runs one batch; [rows of the batch, width].

@@ -1,4 +1,4 @@
-"""The Hugging Face Trainer with our loss, optimiser, order of rows, averaged weights and checkpoints."""
+"""The Hugging Face Trainer with this project's loss, optimiser, row order, averaged weights and checkpoints."""
 
 import os
 import time
@@ -32,13 +32,13 @@ from training.learn.rows import EncodedRows, EpochSampler
 from training.recipe import Recipe
 
 BEST = "best.safetensors"
-"""In every checkpoint once an epoch is measured: the averaged weights of the best one so far."""
+"""File in every checkpoint after the first measured epoch: the averaged weights of the best epoch so far."""
 _AVERAGE = "average.safetensors"
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What an epoch is made of: the rows (the company's own first), how many general ones it draws, and the loss."""
+    """The content of an epoch: the rows (the company's own first), the number of general rows drawn, and the loss."""
 
     rows: EncodedRows
     own: int
@@ -50,13 +50,13 @@ class TicketTrainer(Trainer):
     """A Trainer that learns a `Lesson` by a recipe.
 
     Args:
-        model: learns in place.
-        lesson: what from.
-        recipe: how.
-        run_folder: where checkpoints stand.
-        checkpoint_seconds: how much work a kill may cost within an epoch.
-        callbacks: of the caller.
-        arguments: the rest goes to the Trainer as it is.
+        model: trained in place.
+        lesson: rows and loss.
+        recipe: the settings.
+        run_folder: the folder of the checkpoints.
+        checkpoint_seconds: the most work within an epoch, in seconds, that an interruption may cost.
+        callbacks: the caller's callbacks.
+        arguments: passed to the Trainer unchanged.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class TicketTrainer(Trainer):
         model: nn.Module,
         inputs: dict[str, Any],
         return_outputs: bool = False,
-        num_items_in_batch: Tensor | None = None,  # noqa: ARG002 the Trainer passes it; our loss is a mean of its own
+        num_items_in_batch: Tensor | None = None,  # noqa: ARG002 the Trainer passes it; our loss is already a mean
     ) -> Any:
         labels = inputs.pop("labels")
         if model.training and self._recipe.r_drop:
@@ -113,14 +113,14 @@ class TicketTrainer(Trainer):
         return EpochSampler(lengths, self._lesson.own, self._lesson.drawn, group, self._recipe.seed)
 
     def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
-        """Measure the averaged weights: early stopping and the best epoch go by them."""
+        """Measure the averaged weights: early stopping and the choice of the best epoch use them."""
         with self.average.applied():
             return super().evaluate(*arguments, **named)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         folder = Path(str(self.args.output_dir)) / f"checkpoint-{self.state.global_step}"
         try:
-            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # transformers leaves it so
+            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # untyped in transformers
             self._save_averages(folder)
             wait_for_all()
             if self.args.should_save:
@@ -130,7 +130,7 @@ class TicketTrainer(Trainer):
             OSError,
             RuntimeError,
             SafetensorError,
-        ) as error:  # torch and safetensors have their own for a full disk
+        ) as error:  # torch and safetensors have own types for a full disk
             raise unwritable(folder, error) from error
         wait_for_all()
 
@@ -145,14 +145,14 @@ class TicketTrainer(Trainer):
             os.link(before.folder / BEST, folder / BEST)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[no-untyped-call]  # left so there
+        super()._load_from_checkpoint(resume_from_checkpoint, model)  # type: ignore[no-untyped-call]  # untyped there
         self.average.load(load_file(Path(resume_from_checkpoint) / _AVERAGE))
 
 
 class _StepEnd(TrainerCallback):
-    """After each step: take the weights into the average, and see whether a checkpoint is due.
+    """After each step: update the average, and decide whether a checkpoint is due.
 
-    Checkpoints are written where the log is: then nothing that is summed up in between is lost with the process.
+    Checkpoints are written at logging steps, so that no partial sum of the log is lost with the process.
     """
 
     def __init__(self, trainer: TicketTrainer, checkpoint_seconds: float) -> None:

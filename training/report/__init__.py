@@ -1,4 +1,4 @@
-"""One self-contained HTML page and one model card on a model's figures: nothing of them is fetched from elsewhere."""
+"""One self-contained HTML page and one model card with a model's figures; nothing is loaded from other places."""
 
 from training.report.card import model_card
 from training.report.page import render_evaluation, render_report

@@ -1,4 +1,4 @@
-"""`MODEL_CARD.md`: what a person should know of a bundle before trusting it, in the sections of Hugging Face's cards
+"""`MODEL_CARD.md`: what a person should know before using a bundle, in the sections of Hugging Face's cards
 (Mitchell et al., "Model Cards for Model Reporting", 2019)."""
 
 import json
@@ -27,10 +27,10 @@ def model_card(
     Args:
         base: the base model, a name or a path.
         entries: the bundle's fields.
-        record: what the run found out.
+        record: the run's findings.
         provenance: the manifest's: recipe, data, code and package versions.
     """
-    environment = Environment(  # noqa: S701 Markdown, not HTML: `_inert` makes every value plain words
+    environment = Environment(  # noqa: S701 Markdown, not HTML: `_inert` escapes every value
         loader=FileSystemLoader(_TEMPLATES),
         finalize=_inert,
         undefined=StrictUndefined,
@@ -40,7 +40,7 @@ def model_card(
     environment.filters |= {**words.FILTERS, "code": code}
     figures = record.figures()
     return environment.get_template("card.md.j2").render(
-        # Markup: JSON is YAML, and holds no line break that could end the front matter.
+        # Markup: JSON is valid YAML, and contains no line break that could end the front matter.
         base_in_yaml=Markup(json.dumps(base)),  # noqa: S704
         base=base,
         record=record,
@@ -54,11 +54,11 @@ def model_card(
 
 def code(value: str) -> Markup:
     """A value as a code span on one line."""
-    return Markup(f"`{' '.join(value.replace('`', ' ').split())}`")  # noqa: S704 nothing runs in a code span
+    return Markup(f"`{' '.join(value.replace('`', ' ').split())}`")  # noqa: S704 a code span contains no markup
 
 
 def _inert(value: object) -> object:
-    """Words that Markdown and HTML leave as they are, on one line; what is `Markup` already stays."""
+    """A value on one line, escaped for Markdown and HTML; `Markup` is returned unchanged."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     line = re.sub(r"\s", " ", value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

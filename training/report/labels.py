@@ -1,4 +1,4 @@
-"""A field's labels as the page shows them: intervals, whose promise, and who is taken for whom."""
+"""A field's labels for the page: figures with intervals, the source of each threshold, and confusions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from training.evaluation.intervals import Estimate, f1, share
 from training.evaluation.metrics import FieldFigures, LabelFigures
 
 WHOLE_MATRIX = 16
-"""Up to this many labels, the whole confusion matrix fits a screen; of more, the most confused ones are shown."""
+"""Up to this many labels, the whole confusion matrix fits on a screen; with more, the most confused ones are shown."""
 BLOCK = 14
 
 Whose = Literal["own", "pooled", "never"]
@@ -17,7 +17,7 @@ Whose = Literal["own", "pooled", "never"]
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """One line of the label table; an estimate is None where no row says anything."""
+    """One line of the label table; None: no row supports an estimate."""
 
     name: str
     rows: int
@@ -31,7 +31,7 @@ class LabelRow:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Tickets of one label at close that were taken for another, and their share of the label's."""
+    """Tickets of one label at close that were predicted as another, and their share of the label's tickets."""
 
     count: int
     share: float
@@ -40,7 +40,8 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """One label at close: its cells in the order of the columns, and those taken for a label that isn't shown."""
+    """One label at close: its cells in the order of the columns, and the rows predicted as a label that is not
+    shown."""
 
     name: str
     cells: tuple[Cell, ...]
@@ -63,7 +64,7 @@ def label_rows(entry: FieldEntry, figures: FieldFigures) -> tuple[LabelRow, ...]
 
 def _label_row(label: LabelEntry, found: LabelFigures) -> LabelRow:
     right = round(found.recall * found.rows)
-    # Nothing right leaves open how often the label was answered: its precision has no interval then.
+    # Without a right answer the number of predictions is unknown, so the precision has no interval.
     predicted = round(right / found.precision) if found.precision else 0
     return LabelRow(
         name=label.name,
@@ -78,7 +79,7 @@ def _label_row(label: LabelEntry, found: LabelFigures) -> LabelRow:
 
 
 def matrix(figures: FieldFigures) -> Matrix:
-    """Who is taken for whom: the whole matrix of few labels, or the block of the most confused pairs of many."""
+    """The confusion matrix: the whole matrix for few labels, or the block of the most confused pairs for many."""
     names = [label.label for label in figures.labels]
     is_whole = len(names) <= WHOLE_MATRIX
     shown = names if is_whole else _most_confused(figures.confused, set(names))
@@ -88,7 +89,7 @@ def matrix(figures: FieldFigures) -> Matrix:
 
 
 def _most_confused(confused: Sequence[tuple[str, str, int]], known: set[str]) -> list[str]:
-    """The labels of the most frequent confusions, partners side by side."""
+    """The labels of the most frequent confusions, the two labels of a pair side by side."""
     chosen: list[str] = []
     for wanted, predicted, _ in confused:
         fresh = [name for name in (wanted, predicted) if name in known and name not in chosen]

@@ -1,4 +1,4 @@
-"""Figures → the page: what each part of it shows, and the templates that say it."""
+"""Figures → the HTML page: the data of each section, and the templates that render it."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """All that one field's section shows."""
+    """The data of one field's section."""
 
     entry: FieldEntry
     figures: FieldFigures
@@ -53,7 +53,7 @@ def render_report(
     Args:
         title: its heading.
         entries: the bundle's fields.
-        record: what the run found out.
+        record: the run's findings.
         provenance: the manifest's: recipe, data, code and package versions.
     """
     content = {
@@ -69,7 +69,7 @@ def render_report(
 def render_evaluation(
     title: str, entries: Sequence[FieldEntry], figures: Mapping[str, FieldFigures], findings: Findings | None = None
 ) -> str:
-    """The page of a bundle held against closed tickets: `figures` by field, and whatever else was found."""
+    """The page of an evaluation: `figures` by field, and the other findings."""
     content = {"record": None, "measured_on": "given", "epochs": None, "provenance": None, "changed": ()}
     return _render(title, entries, figures, findings or Findings(), content)
 
@@ -86,7 +86,7 @@ def _render(
         title=title,
         fields=[_field_view(entry, figures[entry.name], findings) for entry in entries if entry.name in figures],
         findings=findings,
-        # Markup: files of the product's own.
+        # Markup: these are files of the product.
         style=Markup((_HERE / "style.css").read_text("utf-8")),  # noqa: S704
         script=Markup(script),  # noqa: S704
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -14,11 +14,11 @@ from training.report.svg import ACCENT, INK, MUTED, SECOND, SOFT, page_style, to
 from training.report.words import goal
 
 _SIZE = (5.2, 3.6)
-"""Inches; the page scales it."""
+"""Inches; the page scales the plot."""
 
 
 def trade_plot(name: str, figures: FieldFigures, targets: Sequence[TargetFigures], promised: float) -> Markup:
-    """Precision against coverage: what was measured, and what each promise would let through."""
+    """Precision against coverage: the measured curve, and the result of each precision target."""
     with page_style():
         figure = Figure(figsize=_SIZE, layout="constrained")
         axes = figure.add_subplot()
@@ -46,7 +46,7 @@ def _now(axes: Any, figures: FieldFigures) -> None:
 
 
 def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> Markup:
-    """Accuracy against confidence, above how many rows have each confidence."""
+    """Accuracy against confidence, above the number of rows with each confidence."""
     with page_style():
         figure = Figure(figsize=_SIZE, layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

@@ -1,4 +1,4 @@
-"""Requested and achieved, side by side, and what the difference means."""
+"""The target precision and the measured precision side by side, with a verdict."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,23 +12,24 @@ Standing = Literal["kept", "likely", "unlucky", "broken", "silent"]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A field's promise held against measured rows."""
+    """A field's target precision compared with measured rows."""
 
     requested: float | None
-    """None: thresholds were set to save minutes, and no precision was promised."""
+    """None: thresholds were set to save minutes, and there is no target precision."""
     proven: float | None
-    """What the calibration rows prove of the precision; None: nothing, or the manifest doesn't say."""
+    """The precision that the calibration rows prove; None: nothing was proven, or the manifest has no value."""
     confidence: float
     achieved: Estimate | None
-    """Precision of what was routed; None: nothing was."""
+    """Precision of the routed rows; None: none was routed."""
     routed: int
     standing: Standing
-    """kept: even the interval's low end is above; likely: the value is; unlucky: it isn't, but chance may be to blame;
-    broken: even the high end isn't; silent: nothing was routed."""
+    """kept: the interval's low end reaches the target; likely: the value does; unlucky: only the high end does, so
+    chance
+    may be the cause; broken: even the high end does not; silent: nothing was routed."""
 
 
 def held(entry: FieldEntry, figures: FieldFigures) -> Kept:
-    """A field's promise and how it fared on these rows."""
+    """A field's target precision and its result on these rows."""
     promise, outcomes = entry.promise, figures.outcomes
     requested = promise.route_precision if promise.aim == "precision" else None
     routed = round(outcomes.routed * figures.rows)

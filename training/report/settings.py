@@ -1,4 +1,4 @@
-"""The recipe's settings that somebody chose: a default needs no line in a report."""
+"""The recipe's settings that differ from the defaults, for the report."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,10 +7,10 @@ from training.recipe import Recipe
 
 
 def changed_settings(recipe: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
-    """Name, value and default of each setting that is not the default's; nested ones as `promise.confidence`.
+    """Name, value and default of each setting that differs from its default; nested ones as `promise.confidence`.
 
     Args:
-        recipe: as the manifest's provenance holds it.
+        recipe: as in the manifest's provenance.
     """
     defaults = dict(_flat(Recipe().model_dump(mode="json")))
     return tuple(

@@ -1,6 +1,6 @@
-"""Matplotlib figure → SVG that stands inside the page: its colours are the page's, light and dark, and so is its font.
+"""Matplotlib figure → SVG inside the page, with the page's colours (light and dark) and font.
 
-Matplotlib knows no CSS variables: figures are drawn with the placeholder colours of `INKS`, exchanged here.
+Matplotlib has no CSS variables: figures use the placeholder colours of `INKS`, which are replaced here.
 """
 
 import io
@@ -25,7 +25,7 @@ INKS = {
 INK, MUTED, LINE, ACCENT, SECOND, SOFT = INKS
 
 _STYLE: dict[Any, Any] = {
-    # Fixed ids: the same figures give the same bytes. Text stays text: read aloud, searched, in the page's font.
+    # Fixed ids: equal figures give equal bytes. Text stays text, so that it can be read aloud, searched and styled.
     "svg.hashsalt": "ticket-router",
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -49,7 +49,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def page_style() -> Iterator[None]:
-    """The style that figures for the page are drawn in."""
+    """The style for figures of the page."""
     with matplotlib.rc_context(_STYLE):
         yield
 
@@ -58,9 +58,9 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
     """The figure as an `<svg>` element.
 
     Args:
-        figure: drawn within `page_style`, in the colours of `INKS`.
-        name: unique in the page: ids of one plot must not meet another's.
-        description: what a person who doesn't see it is told.
+        figure: drawn with `page_style`, in the colours of `INKS`.
+        name: unique in the page: prefix of the plot's ids.
+        description: the text alternative for screen readers.
     """
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
@@ -70,12 +70,12 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
         text = text.replace(placeholder, ink)
     text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
     labelled = f'<svg role="img" aria-label="{escape(description)}" '
-    # Markup: the numbers and fixed words above; a label of somebody's never gets into a plot.
+    # Markup: only the numbers and fixed words above; a user's label never appears in a plot.
     return Markup(labelled + _own_ids(text, name).removeprefix("<svg "))  # noqa: S704
 
 
 def _own_ids(text: str, name: str) -> str:
-    """Ids that something refers to get the plot's name before them; the others go."""
+    """Prefix referenced ids with the plot's name, and remove the other ids."""
     used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", text)
     return re.sub(r'(url\(|href=")#', rf"\g<1>#{name}-", text)

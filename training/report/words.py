@@ -1,4 +1,4 @@
-"""Numbers as the page says them; `effect.js` says minutes the same way."""
+"""Number formats of the page; `effect.js` formats minutes in the same way."""
 
 from training.evaluation.intervals import Estimate
 
@@ -6,7 +6,7 @@ NOTHING = "–"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """0.966 → 96.6%. A share short of all is never shown as 100%."""
+    """0.966 → 96.6%. A share below all is never shown as 100%."""
     if value is None:
         return NOTHING
     shown = f"{value:.{digits}%}"
@@ -14,7 +14,7 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def goal(value: float) -> str:
-    """A share that somebody chose, as chosen: 0.95 → 95%."""
+    """A configured share, unrounded: 0.95 → 95%."""
     return f"{100 * value:g}%"
 
 
@@ -38,8 +38,8 @@ def counts(estimate: Estimate) -> str:
 
 
 def minutes(value: float) -> str:
-    """Whole minutes, or hours from two of them on."""
-    # Rounded to an integer first: -0.3 is 0, not -0.
+    """Whole minutes; from two hours on, hours."""
+    # Rounded to an integer first: -0.3 is shown as 0, not -0.
     return f"{round(value):,} min" if abs(value) < 120 else f"{value / 60:,.1f} h"
 
 
@@ -49,9 +49,9 @@ def minutes_span(estimate: Estimate) -> str:
 
 
 def plain(value: float) -> str:
-    """3.0 → 3, for the fields of a form."""
+    """3.0 → 3, for form fields."""
     return f"{value:g}"
 
 
 FILTERS = {each.__name__: each for each in (percent, goal, decimal, count, span, counts, minutes, minutes_span, plain)}
-"""Under which names the templates know them."""
+"""The formats by their names in the templates."""

@@ -1,4 +1,4 @@
-"""The stages of a run, a file each, in this order: request, dataset, trained, calibrated, metrics, write_bundle.
+"""The stages of a run, one file each, in this order: request, dataset, trained, calibrated, metrics, write_bundle.
 
-Each ends in a frozen value. `training.commands.train` and `training.commands.distil` are the two runs that share them.
+Each stage returns a frozen value. `training.commands.train` and `training.commands.distil` share the stages.
 """

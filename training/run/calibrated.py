@@ -1,4 +1,4 @@
-"""Learned → judged: the finished network's calibration, and its logits on every part that measures."""
+"""Trained network → its calibration, and its logits on every measuring part."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from training.run.trained import Learned
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Each field's manifest entry, how it is judged, and torch's logits by part."""
+    """Each field's manifest entry and scoring, and torch's logits by part."""
 
     entries: tuple[FieldEntry, ...]
     scorings: tuple[FieldScoring, ...]
@@ -27,7 +27,7 @@ class Judged:
 
 
 def judge_learned(learned: Learned) -> Judged:
-    """Predict every part but the training rows, and calibrate each field on two of them."""
+    """Predict every part except the training rows, and calibrate each field on two of them."""
     measured = {name: part for name, part in learned.parts.items() if name != "train" and part.rows}
     logits = {name: predict(learned.model, learned.encoder, part.encodings) for name, part in measured.items()}
     raw = Judged((), (), logits, learned.parts)

@@ -1,4 +1,4 @@
-"""Request → material: the file's rows, held against the contract, split, and encoded for the network."""
+"""Request → dataset: the file's rows, checked against the contract, split, and encoded for the network."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ from training.run.request import Say, TrainRequest
 
 _JUDGED = ("calibration", "test")
 OUTSIDE = "outside"
-"""Rows that the labels file says are out of scope: measured, never learned."""
+"""Rows that the labels file declares out of scope: measured, never learned."""
 
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """The split rows, every field's labels as the training rows have them, out-of-scope rows, and suspect labels."""
+    """The split rows, every field's labels among the training rows, out-of-scope rows, and suspect labels."""
 
     split: Split
     space: LabelSpace
@@ -34,7 +34,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the rows as the network sees it; labels [rows, fields], MISSING where a row has none."""
+    """One part of the rows as network input; labels [rows, fields], MISSING if a row has none."""
 
     rows: tuple[PreparedRow, ...]
     encodings: tuple[Encoding, ...]
@@ -42,10 +42,10 @@ class Part:
 
 
 def read_material(request: TrainRequest, say: Say) -> Material:
-    """Read, check and split the file, and look for suspect labels.
+    """Read, check and split the file, and find suspect labels.
 
     Raises:
-        TicketRouterError: the file breaks the contract, or too little is left to learn from.
+        TicketRouterError: the file breaks the contract, or too few rows are left.
     """
     checked, recipe = read_tickets(request.file, request.fields), request.recipe
     split = split_rows(checked.rows, recipe, recipe.seed)
@@ -53,13 +53,13 @@ def read_material(request: TrainRequest, say: Say) -> Material:
     if recipe.data.exclude_suspects:
         split = _without(split, suspects)
     split = _counted(split, checked)
-    for line in [*checked.notes, *_told(split, suspects)]:
+    for line in [*checked.notes, *_summary_lines(split, suspects)]:
         say(line)
     return Material(split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
 
 
 def outside_rows(checked: Checked) -> tuple[PreparedRow, ...]:
-    """The out-of-scope rows to measure on: the file's own test rows among them; all of them where it has none."""
+    """The out-of-scope rows to measure on: the file's own test rows among them; all of them if there are none."""
     filled, _ = prepare_rows(checked.outside)
     return tuple(row for row in filled if row.row.split == "test") or tuple(filled)
 
@@ -71,12 +71,12 @@ def _without(split: Split, suspects: Sequence[Suspect]) -> Split:
 
 
 def _counted(split: Split, checked: Checked) -> Split:
-    """With what the contract left out before the split."""
+    """Add the rows that the contract left out before the split."""
     counts = {"unchecked": checked.unchecked, "retired": checked.retired, "not_closed": checked.not_closed}
     return replace(split, removed=split.removed.model_copy(update=counts))
 
 
-def _told(split: Split, suspects: Sequence[Suspect]) -> list[str]:
+def _summary_lines(split: Split, suspects: Sequence[Suspect]) -> list[str]:
     counts = ", ".join(f"{len(split[part])} {part}" for part in PARTS)
     left_out = [f"{count} {name.replace('_', ' ')}" for name, count in split.removed if count and name != "conflicting"]
     order = "the newest are the test" if split.by_time else "drawn label by label"
@@ -85,7 +85,7 @@ def _told(split: Split, suspects: Sequence[Suspect]) -> list[str]:
 
 
 def label_space(rows: Sequence[PreparedRow], fields: Sequence[str]) -> LabelSpace:
-    """Each field's labels, in alphabetical order, as these rows have them.
+    """Each field's labels among these rows, in alphabetical order.
 
     Raises:
         TicketRouterError: a field has fewer than two.
@@ -98,10 +98,11 @@ def label_space(rows: Sequence[PreparedRow], fields: Sequence[str]) -> LabelSpac
 
 
 def encode_parts(material: Material, encoder: Encoder) -> Mapping[str, Part]:
-    """Every part's token ids and label numbers; the out-of-scope rows are a part of their own where there are any.
+    """Every part's token ids and label numbers; out-of-scope rows, if there are any, are a separate part.
 
-    Labels that training never saw count as wrong where the promise is tested and measured, for such mail will come;
-    elsewhere they are masked.
+    Labels without training rows count as wrong in calibration and test, because such mail will arrive; in the other
+    parts
+    they are masked.
     """
     rows = {**material.split.parts, **({OUTSIDE: material.outside} if material.outside else {})}
     return {
@@ -115,6 +116,6 @@ def _encode(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, 
 
 
 def labelled(part: Part, column: int, field: str) -> tuple[list[str], list[str]]:
-    """Texts and labels of the very rows the encoder learns from or is measured on."""
+    """Texts and labels of the same rows that the encoder learns from or is measured on."""
     rows = [row for row, number in zip(part.rows, part.labels[:, column], strict=True) if number != MISSING]
     return [row.text for row in rows], [str(row.row.labels[field]) for row in rows]

@@ -1,4 +1,4 @@
-"""Judged → record: every figure that report, model card and promotion read."""
+"""Calibrated network → record: every figure for report, model card and promotion."""
 
 import resource
 import sys
@@ -25,7 +25,7 @@ from training.run.dataset import OUTSIDE, labelled
 from training.run.trained import Learned
 
 BEHAVIOUR_ROWS = 200
-"""Enough to see a change that flips one ticket in fifty; each is tried eight times."""
+"""Enough rows to see a change that affects one ticket in fifty; each is tested eight times."""
 
 
 def record_of(
@@ -91,7 +91,8 @@ def _baseline(learned: Learned) -> dict[str, dict[str, BaselineFigures]]:
 
 
 def _targets(learned: Learned, judged: Judged, column: int, part: str) -> tuple[TargetFigures, ...]:
-    """What other promises would give; on the validation rows, which decide what is tried, it flatters a little."""
+    """Figures of other precision targets. On the validation rows they are a little optimistic: these chose the
+    tests."""
     rows = {name: judged.scored(name, column) for name in ("validation", "calibration", part)}
     if not (rows[part].labels != MISSING).any():
         return ()

@@ -1,4 +1,4 @@
-"""What the command line asks for, and what it gets."""
+"""The options and the result of a run."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """What to learn, from which file, and where the bundle goes."""
+    """The fields to learn, the file, and the store for the bundle."""
 
     file: TicketFile
     recipe: Recipe
@@ -28,14 +28,14 @@ class TrainRequest:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """The bundle's folder, and its findings as `metrics.json` holds them."""
+    """The bundle's folder, and its findings as in `metrics.json`."""
 
     bundle: Path
     record: Record
     is_current: bool
 
     def summary(self) -> dict[str, Any]:
-        """The result as plain values, for machines."""
+        """The result as plain values, for JSON."""
         return {
             "bundle": str(self.bundle),
             "current": self.is_current,
@@ -44,10 +44,10 @@ class TrainResult:
 
 
 def refuse_unwritable(store: Path) -> None:
-    """Notice before training, not after it, that the bundle has no place to go.
+    """Check before training that the bundle can be written.
 
     Raises:
-        TicketRouterError: the store, or where it would be made, is no folder or may not be written.
+        TicketRouterError: the store, or the place where it would be made, is no folder or is not writable.
     """
     place = next(path for path in (store, *store.absolute().parents) if path.exists() or path.is_symlink())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):

@@ -1,4 +1,4 @@
-"""What a run learned: a network, and all that judging, exporting and writing it takes."""
+"""The result of training: a network, and the data for calibrating, exporting and writing it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Judged → bundle: exported, held against torch, tried in smaller variants, put on record, and written whole."""
+"""Calibrated network → bundle: export, comparison with torch, smaller variants, record; written whole."""
 
 import tempfile
 from dataclasses import dataclass
@@ -26,18 +26,18 @@ from training.run.trained import Learned
 
 @dataclass(frozen=True, slots=True)
 class _Exported:
-    """The fp32 graph, and what ships beside it."""
+    """The fp32 graph, and the variants that ship beside it."""
 
     onnx: Path
     variants: Variants
 
 
 def deliver(learned: Learned, say: Say, started: float) -> TrainResult:
-    """Everything between the weights and the bundle; the first bundle of a store becomes its `current`.
+    """All stages from the weights to the bundle; the first bundle of a store becomes its `current`.
 
     Raises:
-        TicketRouterError: onnxruntime does not give torch's answers, no row is clear enough for a golden row, or the
-            store cannot be written.
+        TicketRouterError: onnxruntime's answers differ from torch's, no row is suitable as a golden row, or the store
+            cannot be written.
     """
     say("calibration: temperatures, thresholds and their promises")
     judged = judge_learned(learned)
@@ -98,8 +98,8 @@ def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record
 
 
 def _serves(store: Path, version: str) -> bool:
-    """Whether this bundle is the store's current one. With nothing to compare it with, the first one becomes it, even
-    when it does not beat its baseline (the user is warned): its thresholds hold all the same. Later ones are promoted.
+    """Whether this bundle is the store's current one. The first bundle becomes current without a comparison, even if it
+    does not beat its baseline (the user is warned), because its thresholds still hold. Later bundles need `promote`.
     """
     if current_version(store) is None:
         make_first(store, version)

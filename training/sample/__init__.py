@@ -1,7 +1,7 @@
-"""Made-up tickets, so that anyone can run the product at once. What a model scores on them says nothing of real mail.
+"""Made-up tickets for trying the product without own data. A model's figures on them say nothing about real mail.
 
-Tickets of Plankwise, a company that does not exist, written by our own grammar: departments that share their words,
-typos, signatures, quoted threads, HTML, forwards, automatic replies, four languages and a known share of wrong labels.
+Tickets of Plankwise, a company that does not exist, written by a grammar: departments with shared vocabulary, typos,
+signatures, quoted threads, HTML, forwards, automatic replies, four languages and a known share of wrong labels.
 """
 
 from training.sample.eml import SampleMail, make_mails
@@ -9,7 +9,7 @@ from training.sample.tickets import WRONG_LABEL_RATE, SampleTicket, make_tickets
 from training.sample.writer import write_tickets
 
 DEFAULT_ROWS = 2000
-"""Enough that the rarest department has about a hundred rows and every split some of each; few enough to train a small
+"""Enough rows that the rarest department has about a hundred and every part some of each; few enough to train a small
 model on two cores in minutes."""
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Weighted choice, from a local generator only: the same seed gives the same tickets in every process."""
+"""Weighted choice from a local generator: the same seed gives the same tickets in every process."""
 
 import random
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The made-up company: Plankwise sells a planning, time-tracking and invoicing tool by subscription.
 
-It writes invoices and its product writes invoices too, so the words of its departments overlap as in real life.
+Plankwise writes invoices, and so does its product, so the vocabulary of its departments overlaps as in real mail.
 """
 
 PRODUCT = "Plankwise"
@@ -16,11 +16,12 @@ DEPARTMENTS = {
     "integrations": 0.09,
     "onboarding": 0.07,
     "cancellations": 0.08,
-    # The rarest keeps about a hundred rows of the default 2,000: enough to learn, few enough to show up in a report.
+    # The rarest department has about a hundred of the default 2,000 rows: enough to learn, and visibly rare in a
+    # report.
     "data_privacy": 0.05,
 }
 CONTESTED_SHARE = 0.05
-"""Share of tickets that two departments could rightly take; written down at the top of `contested.en.txt`."""
+"""Share of tickets that fit two departments; explained at the top of `contested.en.txt`."""
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 PRESSURE = {
@@ -29,4 +30,4 @@ PRESSURE = {
     "pressing": (0.02, 0.35, 0.48, 0.15),
     "critical": (0.0, 0.05, 0.30, 0.65),
 }
-"""How often an intent of each temper has each priority, in the order of PRIORITIES."""
+"""Frequencies of each priority by the temper of an intent, in the order of PRIORITIES."""

@@ -1,4 +1,4 @@
-"""From an intent to the mail a person writes about it: greeting, the matter, the request, closing, signature."""
+"""Intent → mail: greeting, topic, request, closing, signature."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,17 +27,17 @@ _STRAY_PARTS = {0: 0.35, 1: 0.45, 2: 0.20}
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """What a mail is to be."""
+    """The plan of a mail."""
 
     intent: Intent
     priority: str
     other: Intent
-    """Of another department: the older thread, or the smaller second matter."""
+    """An intent of another department, for the older thread or a smaller second topic."""
     writer: Scene
     inner: Scene
-    """The first writer of a forwarded mail; unused otherwise."""
+    """The first writer of a forwarded mail; otherwise unused."""
     vague: bool = False
-    """Its subject says nothing, whatever the odds."""
+    """Always use a subject that says nothing about the topic."""
 
 
 def compose(brief: Brief, form: str) -> Draft:
@@ -62,7 +62,7 @@ def _short(brief: Brief) -> Draft:
 
 
 def _reply(brief: Brief) -> Draft:
-    """Half of the replies use an old thread for a new matter, so that subject and quote mislead."""
+    """Half of the replies use an old thread for a new topic, so that subject and quote mislead."""
     scene = brief.writer
     recycled = chance(scene.rng, 0.5)
     topic = brief.other if recycled else brief.intent
@@ -147,7 +147,7 @@ def _closing(scene: Scene) -> tuple[str, ...]:
 
 
 def _matter(scene: Scene, brief: Brief) -> tuple[str, ...]:
-    """The paragraphs that say what it is about."""
+    """The paragraphs about the topic."""
     first, last = _surroundings(scene, brief.intent)
     core = [_about(scene, brief.intent, "problem", sentence)]
     if "detail" in brief.intent.phrases and chance(scene.rng, 0.45):
@@ -158,9 +158,9 @@ def _matter(scene: Scene, brief: Brief) -> tuple[str, ...]:
 
 
 def _surroundings(scene: Scene, intent: Intent) -> tuple[list[str], list[str]]:
-    """Sentences that any ticket could carry, before and after what matters."""
+    """Sentences that fit any ticket, before and after the topic."""
     common = scene.book.common
-    # Who asks for a quote or ends a trial has not been a customer for years.
+    # A writer who asks for a quote or ends a trial has not been a customer for years.
     choice = common["context"] if intent.from_newcomer else common["context"] + common["settled"]
     count = pick(scene.rng, _STRAY_PARTS)
     stray = [sentence(scene.expand(one)) for one in scene.rng.sample(choice, count)]
@@ -169,7 +169,7 @@ def _surroundings(scene: Scene, intent: Intent) -> tuple[list[str], list[str]]:
 
 
 def _pressure(scene: Scene, priority: str) -> list[str]:
-    """Priority shows in the words more often than not; some cry urgent over nothing."""
+    """Priority shows in the wording in most mails; a few mails of normal priority claim urgency too."""
     if priority != "normal" and chance(scene.rng, 0.65):
         return [sentence(scene.say(priority))]
     if priority == "normal" and chance(scene.rng, 0.04):

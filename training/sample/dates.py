@@ -1,4 +1,4 @@
-"""When tickets come and are closed: a year of office hours that always ends on the same day."""
+"""Dates of arrival and closing: a year of office hours that always ends on the same day."""
 
 import datetime as dt
 import random
@@ -6,7 +6,7 @@ import random
 from training.sample.choice import pick
 
 LAST_MOMENT = dt.datetime(2026, 10, 31, 23, 59, tzinfo=dt.UTC)
-"""Fixed, not "now": the same rows and seed give the same file on any day."""
+"""Fixed instead of the current date: the same rows and seed give the same file on any day."""
 DAYS = 365
 
 _BY_WEEKDAY = (1.3, 1.2, 1.1, 1.0, 0.9, 0.15, 0.12)
@@ -22,7 +22,7 @@ def moments(rng: random.Random, count: int) -> list[dt.datetime]:
 
 
 def closing(rng: random.Random, created: dt.datetime, priority: str) -> dt.datetime | None:
-    """When it was closed; None if that lies after the export, so the newest rows are partly open."""
+    """The moment of closing; None: after the export, so some of the newest rows are open."""
     hours = _MEDIAN_HOURS[priority] * rng.lognormvariate(0, 0.9)
     closed = created + dt.timedelta(seconds=round(hours * 3600))
     return closed if closed <= LAST_MOMENT else None

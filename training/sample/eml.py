@@ -1,4 +1,4 @@
-"""The same grammar as real e-mails (RFC 822 bytes), for the demo to send. Their senders never write a training row."""
+"""Real e-mails (RFC 822 bytes) from the same grammar, for the demo. Their senders do not occur in training rows."""
 
 import datetime as dt
 import random
@@ -19,7 +19,7 @@ from training.sample.tickets import another_intent, draw_priority
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One sort of mail the demo shows."""
+    """One kind of mail in the demo."""
 
     name: str
     language: str = "en"
@@ -45,10 +45,10 @@ KINDS = (
 @dataclass(frozen=True, slots=True)
 class SampleMail:
     name: str
-    """Number and kind, such as "02-html_quoted_thread"."""
+    """Number and kind, for example "02-html_quoted_thread"."""
     raw: bytes
     department: str | None
-    """Where it belongs; None for an automatic reply, which belongs nowhere."""
+    """The right department; None: an automatic reply, which has none."""
 
 
 def make_mails(count: int, seed: int) -> list[SampleMail]:
@@ -97,5 +97,5 @@ def _fill(message: EmailMessage, draft: Draft, message_id: str) -> None:
         return
     message.set_content(plain(draft))
     message.add_alternative(body, subtype="html")
-    # Left to itself the library draws a boundary from the global random generator, anew each time.
+    # By default the library draws a boundary from the global random generator, different in each run.
     message.set_boundary(f"=_part_{message_id[1:17]}")

@@ -1,13 +1,13 @@
-"""The sentence grammar: `[a|b|]` is one alternative (nested as deep as wanted), `{name}` a slot that is filled in turn.
+"""The sentence grammar: `[a|b|]` chooses one alternative (nested to any depth); `{name}` is a slot, filled in order.
 
-Knows no ticket and no company: `scene.py` gives the slots, `phrasebook.py` the templates.
+Independent of tickets and company: `scene.py` gives the slots, `phrasebook.py` the templates.
 """
 
 import random
 import re
 from collections.abc import Callable
 
-# Innermost first, so that nesting needs no parser; a choice made inside an alternative not taken costs nothing.
+# Innermost first, so that nesting needs no parser; a choice inside a discarded alternative has no effect.
 _INNERMOST = re.compile(r"\[([^\[\]]*)\]")
 _SLOT = re.compile(r"\{(\+?[\w.]+)\}")
 
@@ -16,14 +16,14 @@ _SPACE_BEFORE_MARK = re.compile(r" ([,.;])")
 _DOUBLE_MARK = re.compile(r"([.?!])[ ]*\.(?=\s|$)")
 _SENTENCE_START = re.compile(r"(?:^|(?<=[.?!] ))([¿¡„\"]?)([a-zà-öø-ÿ])")
 
-# The first word tells whether a closing request is a question; the files may mix both kinds in one line.
+# The first word decides whether a closing request is a question; one line of a file may contain both kinds.
 _ASKS = re.compile(
     r"^(¿|(can|could|is|are|was|any|what|when|where|which|who|whom|how|why|do|does|did|will|would|shall|should"
     r"|kann|können|haben|ist|sind|wann|was|wie|wo|wer|gibt|geht|bis wann"
     r"|pouvez|quand|avez|existe|y a|qui|est-ce|peut)\b)",
     re.IGNORECASE,
 )
-# Narrower: "When I open it, …" is no question.
+# A narrower pattern: "When I open it, …" is no question.
 _QUESTION = re.compile(
     r"(can|could|how|which|is|does|do|would|who|where|kann|können|wie|gibt es|peut-on|quelles|comment)\b", re.IGNORECASE
 )
@@ -38,14 +38,14 @@ def expand(template: str, rng: random.Random, slot: Callable[[str], str]) -> str
 
 
 def tidy(text: str) -> str:
-    """Spaces, marks and capitals as a careful writer sets them; carelessness is added later, by `noise.py`."""
+    """Spaces, punctuation and capitals as in careful writing; `noise.py` adds carelessness later."""
     text = _SPACE_BEFORE_MARK.sub(r"\1", _SPACES.sub(" ", text)).strip()
     text = _DOUBLE_MARK.sub(r"\1", text)
     return _SENTENCE_START.sub(lambda found: found[1] + found[2].upper(), text)
 
 
 def sentence(text: str) -> str:
-    """Tidy, and ended by a mark."""
+    """Tidy, with punctuation at the end."""
     text = tidy(text)
     if text.endswith((".", "?", "!", ":", "”")):
         return text
@@ -55,7 +55,7 @@ def sentence(text: str) -> str:
 
 
 def request(text: str) -> str:
-    """A closing request: a question ends in a question mark and a plea does not."""
+    """A closing request: a question ends with a question mark, a plea does not."""
     bare = tidy(text).rstrip(".?")
     mark = "?" if _ASKS.match(bare) else "."
     return bare if bare.endswith("!") else bare + mark

@@ -1,4 +1,4 @@
-"""Words for the slots, by language; a language falls back on what all share."""
+"""Words for the slots, by language; missing entries come from the words shared by all languages."""
 
 SHARED: dict[str, tuple[str, ...]] = {
     "plan": ("Starter", "Team"),
@@ -129,7 +129,7 @@ BY_LANGUAGE: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 WITHOUT_ARTICLE = ("time tracking", "file storage", "resource planning", "global search")
-"""English features that are no countable noun: "in time tracking", but "in the calendar"."""
+"""English features without an article: "in time tracking", but "in the calendar"."""
 
 MONTHS = {
     "en": (

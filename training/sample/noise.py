@@ -1,4 +1,4 @@
-"""Carelessness: typos, small letters, lost apostrophes and accents, in what a person types and never in a quote."""
+"""Carelessness in typed text, never in quotes: typos, small letters, lost apostrophes and accents."""
 
 import random
 import re
@@ -29,7 +29,7 @@ _PLAIN_LETTERS = str.maketrans("éèêàçñóíáúâôîû", "eeeacnoiauaoiu")
 
 
 def careless(text: str, person: Person, rng: random.Random) -> str:
-    """The text as this person types it."""
+    """The text with this person's typing habits."""
     if person.typo_rate:
         text = _WORD.sub(lambda found: _mistype(found[0], person.typo_rate, rng), text)
     if person.typo_rate >= 0.05:
@@ -51,7 +51,7 @@ def _mistype(word: str, rate: float, rng: random.Random) -> str:
 
 
 def _hasty(text: str, rng: random.Random) -> str:
-    """What those who type fast also do: no apostrophes, shorthand, no accents, one mark for three."""
+    """Habits of fast typing: no apostrophes, shorthand, no accents, one mark for three."""
     kind = rng.randrange(4)
     if kind == 0:
         return text.replace("'", "")

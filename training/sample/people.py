@@ -1,4 +1,4 @@
-"""The people who write: names of several cultures, a company, an address on a reserved domain, and writing habits."""
+"""The writers: names of several cultures, a company, an address on a reserved domain, and writing habits."""
 
 import random
 import unicodedata
@@ -8,7 +8,7 @@ from training.sample.choice import pick
 
 _Culture = tuple[tuple[str, ...], tuple[str, ...]]
 
-# English is written by people from everywhere; a first name goes with a last name of the same culture.
+# Writers of English have names of many cultures; first and last name come from the same culture.
 _ENGLISH: tuple[_Culture, ...] = (
     (("Olivia", "James", "Emily", "Daniel", "Hannah", "Tyrone"), ("Smith", "Brown", "Johnson", "Williams", "Clarke")),
     (("Priya", "Arjun", "Ravi", "Ananya"), ("Patel", "Sharma", "Iyer", "Banerjee")),
@@ -34,7 +34,7 @@ _LAST = {
     "fr": ("Lefèvre", "Moreau", "Benali", "Rousseau", "Garnier", "N'Diaye", "Chevalier", "Dupuis", "Roux"),
     "es": ("García Núñez", "Fernández", "Ibáñez", "Castaño", "Morales", "Quintero", "Etxeberria", "Peña"),
 }
-# Nobody of these names writes a training ticket, and every sample mail is signed in full: so no mail equals a row.
+# No training ticket has these names, and every sample mail has a full signature: so no mail equals a row.
 _MAIL_ENGLISH: tuple[_Culture, ...] = (
     (("Beatrice", "Edmund"), ("Ashdown", "Fairweather")),
     (("Deepa", "Karthik"), ("Venkataraman",)),
@@ -111,7 +111,7 @@ _FOLD = str.maketrans({"ß": "ss", "ø": "o", "ł": "l", "ä": "ae", "ö": "oe",
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One requester; the habits stay with the person from ticket to ticket."""
+    """One requester; a person keeps the same habits in every ticket."""
 
     first: str
     last: str
@@ -121,7 +121,7 @@ class Person:
     phone: str
     language: str
     client: str
-    """What writes the mail: plain, gmail (HTML) or outlook (HTML)."""
+    """The mail program: plain, gmail (HTML) or outlook (HTML)."""
     sign_off: str
     typo_rate: float
     lower_case: bool
@@ -152,7 +152,7 @@ def make_person(rng: random.Random, language: str, *, for_mail: bool = False) ->
 
 
 def of_same_firm(person: Person, colleague: Person) -> Person:
-    """The person, working where the colleague works: mail is mostly forwarded within a firm."""
+    """The person, moved to the colleague's company: mail is mostly forwarded within a company."""
     local, domain = person.email.partition("@")[0], colleague.email.partition("@")[2]
     return replace(person, email=f"{local}@{domain}", company=colleague.company)
 
@@ -171,7 +171,7 @@ def slug(text: str) -> str:
 
 
 def _address(rng: random.Random, first: str, last: str, company: str) -> str:
-    """On example.com, .org or .net (RFC 2606), so that no answer can ever reach a stranger."""
+    """On example.com, .org or .net (RFC 2606), so that no answer reaches a real person."""
     given, family = slug(first), slug(last).replace("-", "")
     domain = f"example.{pick(rng, {'com': 0.6, 'org': 0.2, 'net': 0.2})}"
     if rng.random() < 0.3:

@@ -1,4 +1,4 @@
-"""Reads the phrase files beside it (`phrases/*.txt`): what is written about, and what every mail carries.
+"""Reads the phrase files (`phrases/*.txt`): intents, and the phrases that every mail may use.
 
 A file is sections `== name | temper | department weight, …` (or `== common`) of `key: template` lines; `#` comments.
 """
@@ -17,12 +17,12 @@ Phrases = dict[str, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One thing people write about, in one language."""
+    """One topic of tickets, in one language."""
 
     name: str
     temper: str
     departments: tuple[tuple[str, int], ...]
-    """Department and weight; more than one where the ticket is contested."""
+    """Departments and weights; more than one for a contested topic."""
     phrases: Phrases
 
     @property
@@ -36,7 +36,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Phrasebook:
-    """All that is known of one language."""
+    """All phrases of one language."""
 
     intents: tuple[Intent, ...]
     common: Phrases

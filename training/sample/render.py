@@ -1,6 +1,6 @@
-"""A mail before it has a format (what the writer typed, the signature, the thread below it) → plain text or HTML.
+"""Draft of a mail (typed text, signature, thread) → plain text or HTML.
 
-`compose.py` and `thread.py` make drafts.
+`compose.py` and `thread.py` make the drafts.
 """
 
 import html
@@ -54,7 +54,7 @@ def plain(draft: Draft) -> str:
     paragraphs = [textwrap.fill(part, 72) if draft.wraps and "\n" not in part else part for part in draft.paragraphs]
     parts = ["\n\n".join(paragraphs)]
     if draft.signature:
-        # The name stands right below the closing formula, a block after an empty line.
+        # The name is directly below the closing formula, a signature block after an empty line.
         parts.append(("\n" if len(draft.signature) < 4 else "\n\n") + "\n".join(draft.signature))
     if draft.thread:
         parts.append("\n\n" + "\n".join(_thread_lines(draft.thread)))
@@ -96,7 +96,7 @@ def outlook(draft: Draft) -> str:
 
 
 def _outlook_thread(thread: Thread) -> str:
-    # Outlook's HTML draws a rule where its plain text has the "Original Message" line.
+    # Outlook's HTML draws a rule instead of the "Original Message" line of its plain text.
     heads = "<br>".join(_bold_label(line) for line in thread.lead if not line.startswith("-"))
     inner = "".join(_mso(part) for part in thread.paragraphs)
     earlier = _outlook_thread(thread.earlier) if thread.earlier else ""

@@ -1,6 +1,6 @@
-"""A scene: who writes, when and in which language, so that a ticket keeps to one plan, one invoice and one amount.
+"""A scene: writer, time and language, so that a ticket has one consistent plan, invoice and amount.
 
-A slot keeps its first value within a scene; `{+name}` asks for a fresh one.
+A slot keeps its first value within a scene; `{+name}` draws a new one.
 """
 
 import datetime as dt
@@ -52,7 +52,7 @@ class Scene:
 
 
 def stamp(scene: Scene, moment: dt.datetime) -> str:
-    """Date and time as mail programs write them above a quote."""
+    """Date and time in the format of mail programs above a quote."""
     language = scene.language
     day, month, time = moment.day, lexicon.MONTHS[language][moment.month - 1], f"{moment:%H:%M}"
     weekday = lexicon.DAYS[language][moment.weekday()]

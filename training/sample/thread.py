@@ -1,4 +1,4 @@
-"""What hangs below a mail: an agent's earlier answer, the writer's own earlier mail, or another's mail passed on."""
+"""The thread below a mail: an agent's earlier answer, the writer's own earlier mail, or a forwarded mail."""
 
 import datetime as dt
 
@@ -13,7 +13,7 @@ _SUPPORT = f"{PRODUCT} Support"
 
 
 def agent_thread(scene: Scene, topic: Intent, subject: str) -> Thread:
-    """Our answer to an earlier mail; often with that earlier mail below it."""
+    """The agent's answer to an earlier mail; often with that mail below it."""
     department = topic.departments[0][0]
     answer = (
         tidy(scene.say("agent_open")),
@@ -41,7 +41,8 @@ def forwarded(scene: Scene, inner: Scene, mail: Draft) -> Thread:
 
 
 def _lead(scene: Scene, author: tuple[str, str], subject: str, days: int) -> tuple[tuple[str, ...], bool]:
-    """Outlook sets headers above the earlier mail, most others one line and a mark before each line."""
+    """The lines above and before a quote: Outlook writes headers; most programs write one line, and ">" before each
+    line."""
     outlook = {"outlook": 1.0, "plain": 0.25}.get(scene.person.client, 0.0)
     if chance(scene.rng, outlook):
         return (scene.say("outlook_mark"), *_headers(scene, author, subject, days)), False

@@ -1,4 +1,4 @@
-"""The rows: who writes when and about what, under which department the helpdesk closed it, and who got it wrong."""
+"""The rows: writer, time and topic of each ticket, its department at close, and the known wrong labels."""
 
 import datetime as dt
 import random
@@ -14,7 +14,7 @@ from training.sample.render import body_of
 from training.sample.scene import Scene
 
 WRONG_LABEL_RATE = 0.02
-"""Exactly this share of the rows, rounded, stands under a department it does not belong to."""
+"""Exactly this share of the rows, rounded, has a wrong department."""
 _TICKETS_PER_PERSON = 1.7
 
 
@@ -68,7 +68,7 @@ def another_intent(rng: random.Random, language: str, department: str) -> Intent
 
 
 def _people(rng: random.Random, rows: int) -> dict[str, list[Person]]:
-    """Fewer people than tickets: some write again, as in life."""
+    """Fewer people than tickets, so that some people write again."""
     crowd: dict[str, list[Person]] = {}
     for language, share in LANGUAGES.items():
         count = max(3, round(rows * share / _TICKETS_PER_PERSON))

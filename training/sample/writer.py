@@ -1,4 +1,4 @@
-"""Writes tickets as CSV, JSONL or Parquet, whole or not at all."""
+"""Writes tickets as CSV, JSONL or Parquet; a file is complete or not written."""
 
 import csv
 import datetime as dt
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 def write_tickets(tickets: Sequence[SampleTicket], path: pathlib.Path) -> None:
-    """Write to a temporary file beside `path`, then rename: no reader ever sees half a file."""
+    """Write to a temporary file beside `path`, then rename, so that no reader sees a partial file."""
     write = _WRITERS.get(path.suffix.lower())
     if write is None:
         raise TicketRouterError(f"cannot write {path.name}: its name must end in .csv, .jsonl or .parquet")
@@ -42,7 +42,7 @@ def write_tickets(tickets: Sequence[SampleTicket], path: pathlib.Path) -> None:
 
 
 def _discard(temporary: pathlib.Path) -> None:
-    """The first error is the one to report, so a second one while cleaning up is not."""
+    """Remove the file, and ignore errors: the first error is the one to report."""
     try:
         temporary.unlink(missing_ok=True)
     except OSError:
@@ -75,7 +75,7 @@ def _write_jsonl(tickets: Sequence[SampleTicket], path: pathlib.Path) -> None:
 
 
 def _write_parquet(tickets: Sequence[SampleTicket], path: pathlib.Path) -> None:
-    # Here, not at the top: who writes CSV need not wait for pyarrow to load.
+    # Imported here: CSV output does not need pyarrow, which is slow to load.
     arrow = importlib.import_module("pyarrow")
     parquet = importlib.import_module("pyarrow.parquet")
     moment = arrow.timestamp("us", tz="UTC")
