@@ -1,7 +1,8 @@
 """Validation and calibration rows → a field's temperature, scope and thresholds.
 
 The validation rows decide what is tried (temperature, scope, groups, thresholds); the calibration rows are used once,
-to test it. So the promise is exact for a finite sample: see `threshold_tests` for the tests, `threshold_plan` for what they are.
+to test it. So the promise is exact for a finite sample: see `threshold_tests` for the tests,
+`threshold_plan` for what they are.
 """
 
 from collections.abc import Sequence
