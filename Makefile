@@ -51,6 +51,7 @@ faults: env programs ## the catalogue of faults in its long form, with the limit
 	$(BIN)/python -m tests.faults.kills --count 1000
 	$(BIN)/python -m tests.faults.drains --count 100
 	$(BIN)/python -m tests.faults.drains --proxy --count 100
+	$(BIN)/python -m tests.faults.bare_and_proxied
 	$(BIN)/python -m tests.faults.restarts --count 200
 	$(BIN)/python -m tests.faults.series --count 100000
 	$(BIN)/python -m tests.faults.flood

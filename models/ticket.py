@@ -1,6 +1,7 @@
-"""`Ticket`: one incoming message as every room sees it, whether it came as JSON, as a raw mail or as a table row.
+"""`Ticket`: one incoming message as every package sees it, whether it came as JSON, as a raw mail or as a table row.
 
-`email.py` makes one from raw bytes, `service` from JSON, `training` from a row; `text.py` prepares it for the model.
+`models/mail` makes one from raw bytes, `service` from JSON, `training` from a row; `models/text` prepares it for the
+model.
 """
 
 from dataclasses import dataclass, field

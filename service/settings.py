@@ -87,8 +87,7 @@ class Settings(BaseSettings):
 
     queue_tokens: Count = 16384
     """Most padded tokens that wait before 429. About one second of work of a six-layer model on two cores, three on
-    slow
-    cores: a longer queue only leads to answers that come too late."""
+    slow cores: a longer queue only leads to answers that come too late."""
 
     queue_seconds: Seconds = 4.0
     """Longest expected wait in the queue, at the recent throughput, before 429: the service recovers from a flood

@@ -1,7 +1,7 @@
 """The bundle folder on disk: written whole or not at all, and verified before anything in it is parsed.
 
 `training.export` writes one, `service` opens it. Layout: `manifest.json` beside the files it lists, its signature where
-somebody vouches for it (`minisign.py`), and nothing else.
+somebody vouches for it (`signature.py`), and nothing else.
 """
 
 import contextlib

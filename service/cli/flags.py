@@ -21,6 +21,11 @@ _METAVARS = {bool: "true|false", Path: "PATH", str: "TEXT", int: "NUMBER", float
 REMOVED = {
     "--workers": "one process serves one model; run more replicas on Kubernetes, or several services behind the proxy "
     "in deploy/ (docs/scale-out.md)",
+    **dict.fromkeys(
+        ("--plan", "--tune-at-start"),
+        "nothing is measured any more: the default plan is as fast; --runners, --intra-op-threads and "
+        "--max-batch-tokens change it",
+    ),
 }
 """Flags of removed settings, with the alternative."""
 

@@ -211,6 +211,19 @@ def test_a_flag_for_several_workers_stops_the_start(arguments: list[str], capsys
     assert capsys.readouterr().err == f"error: --workers is no longer an option: {ONE_PROCESS}\n"
 
 
+@pytest.mark.parametrize("name", ["plan", "tune-at-start"])
+def test_a_setting_of_the_removed_plans_says_what_replaces_it(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No guess at a setting with a similar name."""
+    assert main([f"--{name}", "x"]) == 2
+    assert f"error: --{name} is no longer an option: " in capsys.readouterr().err
+    variable = "TICKET_ROUTER_" + name.upper().replace("-", "_")
+    monkeypatch.setenv(variable, "x")
+    assert main([]) == 2
+    assert f"error: {variable} is no longer a setting, unset it: " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["route", "--help"]])
 def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """`--help` exits with 0 and shows how it is used."""

@@ -29,7 +29,7 @@ def test_one_service_is_the_default_and_a_profile_adds_two() -> None:
 
 
 def test_the_routers_differ_in_their_state_only() -> None:
-    """Two services that wrote into one folder would replace each other's plans."""
+    """Two services that wrote into one folder would replace each other's TensorRT engines."""
     content = config("--profile", "three")["services"]
     one, two, three = (json.dumps(content[name] | {"profiles": None}, sort_keys=True) for name in ROUTERS)
     assert one == two.replace("state-2", "state-1") == three.replace("state-3", "state-1")

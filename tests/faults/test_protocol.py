@@ -107,6 +107,27 @@ def test_a_malformed_body_ends_its_request_with_a_400() -> None:
     assert b'"code":"malformed_http"' in received
 
 
+def test_a_trailer_is_not_among_the_headers() -> None:
+    """The length or the key of a request must not change after it was read."""
+
+    async def play() -> list[str]:
+        seen: list[str] = []
+
+        async def names(request: Request) -> PlainTextResponse:
+            await request.body()
+            seen.extend(request.headers.keys())
+            return PlainTextResponse("")
+
+        _, _, theirs = await accepted(application(names))
+        reader, writer = await asyncio.open_connection(sock=theirs)
+        writer.write(chunked(GOOD, 1, "Connection: close")[:-2] + b"X-Trailer: 1\r\n\r\n")
+        await reader.read()
+        writer.transport.abort()
+        return seen
+
+    assert "x-trailer" not in asyncio.run(play())
+
+
 def test_a_client_that_got_no_100_continue_is_let_go_with_its_response() -> None:
     """It may send the body or its next request: read on, the request would be taken for the body."""
     too_large = head(f"Content-Length: {BODY_BYTES + 1}", "Expect: 100-continue")
