@@ -140,7 +140,7 @@ class _Scan:
         if self.inside or self.expect_forward or self._points_below() or (block and self._is_third_party(block)):
             return self._enter(start, block) if block else self._keep(start)
         may_be_form = (
-            self.replied is None and block is not None and not block.whole and not _RULE.match(self.lines[start])
+            block is not None and not block.whole and not _RULE.match(self.lines[start])
         )
         if self.replied is False or may_be_form:
             if block and has_address(block.sender):
