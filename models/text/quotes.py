@@ -73,8 +73,8 @@ def visible_reply(
         forwarded: the subject says that this is a forward.
         replied: subject or headers say that this is a reply; None if there is neither, as in chats and forms.
         sender: the address that the mail comes from: a message of theirs that is quoted may be their own complaint.
-        answers: where headers alone say that it is a reply, whom it goes to: Outlook sets them on forwards too, but
-            those quote somebody else.
+        answers: unless the subject says that it is a reply, whom it goes to: a reply quotes them, and Outlook's
+            forwards have a reply's headers but quote somebody else.
         budget: of CPU.
     """
     lines = [line.strip() for line in text.split("\n")]
@@ -137,7 +137,8 @@ class _Scan:
 
     def _read_header(self, start: int, end: int, block: Block | None) -> int:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
-        if self.inside or self.expect_forward or self._points_below() or (block and self._is_third_party(block)):
+        foreign = self.replied is not False and block is not None and self._is_third_party(block.sender)
+        if self.inside or self.expect_forward or self._points_below() or foreign:
             return self._enter(start, block) if block else self._keep(start)
         may_be_form = (
             block is not None and not block.whole and not _RULE.match(self.lines[start])
@@ -148,8 +149,8 @@ class _Scan:
             return self._keep(start, end)
         return self._drop_rest()
 
-    def _is_third_party(self, block: Block) -> bool:
-        return bool(self.answers) and has_address(block.sender) and first_address(block.sender) not in self.answers
+    def _is_third_party(self, writer: str) -> bool:
+        return bool(self.answers) and has_address(writer) and first_address(writer) not in self.answers
 
     def _attribution(self, position: int) -> int | None:
         return attribution_end(self.lines, position, quoted=self.quote_lines, strict=self.replied is False)
@@ -158,8 +159,8 @@ class _Scan:
         text = " ".join(self.lines[start:end])
         below = _skip_blank(self.lines, end)
         if below in self.quote_lines:
-            own = self.replied is False and self._is_own(text, end)
-            if self.expect_forward or own or self._is_introduced():
+            content = self.replied is False and self._is_content(text, end)
+            if self.expect_forward or content or self._is_introduced():
                 return self._keep(start, self._end_of_quote(below))
             if self._says_below():
                 return self._enter(end)
@@ -180,9 +181,10 @@ class _Scan:
         """Whether the writer's own last line ends in a colon: what follows is then part of what they say."""
         return next((line for line in reversed(self.current) if line), "").endswith((":", "："))
 
-    def _is_own(self, attribution: str, end: int) -> bool:
-        """In a mail that answers nothing: the writer's own earlier mail, or a transcript."""
-        return bool(self.sender and self.sender in attribution.casefold()) or self._is_transcript(end)
+    def _is_content(self, attribution: str, end: int) -> bool:
+        """In a mail that answers nothing: an earlier mail of the writer's or of a third party, or a transcript."""
+        writes = bool(self.sender and self.sender in attribution.casefold()) or self._is_third_party(attribution)
+        return writes or self._is_transcript(end)
 
     def _is_transcript(self, end: int) -> bool:
         """Whether a further line attributes something outside of quotes, as in a chat."""
@@ -210,7 +212,11 @@ class _Scan:
         """Apple Mail and others quote what they forward, its header as well; in a reply that may be history."""
         if forward_end(inner, first) is not None:
             return True
-        return self.replied is not True and read_block(inner, first, after_rule=False) is not None
+        if self.replied is True:
+            return False
+        if dashed_phrase(inner[first]) is not None:  # "----- Original Message -----", as IONOS quotes what it forwards
+            return _header_below(inner, first + 1) is not None
+        return read_block(inner, first, after_rule=False) is not None
 
     def _is_history(self, start: int, inner: Lines) -> bool:
         if self.expect_forward:
