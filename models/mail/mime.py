@@ -119,6 +119,8 @@ def leaf_of(headers: Headers, kind: str, declared: dict[str, str], body: bytes) 
     named = disposition == "inline" and bool(filename) and not kind.startswith(_TEXT)
     attached = disposition == "attachment" or named
     encoding = _first_word(header(headers, "content-transfer-encoding"))
+    if kind == "application/octet-stream" and filename.lower().endswith(".eml"):
+        kind = "message/rfc822"
     return Part(kind, declared, filename, attached, encoding, body)
 
 
