@@ -12,7 +12,7 @@ _AUTO_REPLY_FIELDS = (
 )  # fmt: skip
 _AUTO_REPLY_PRECEDENCE = frozenset({"auto_reply", "auto-reply"})
 _LIST_PRECEDENCE = frozenset({"list", "bulk"})
-_DAEMON = re.compile(r"(?:\w{1,20}[-_]daemon|mailerdaemon|maildaemon|postmaster|(?:double-)?bounces?)(?:@|$)")
+_DAEMON = re.compile(r"(?:(?:mailer|mail|fetchmail)[-_]?daemon|postmaster|(?:double-)?bounces?)(?:@|$)")
 # "MAILER-DAEMON (Mail Delivery System)", "Mail Delivery Subsystem <>": often no address follows.
 _DAEMON_NAME = re.compile(
     r"[\"'<\s]*(?:mailer[-_ ]?daemon\b|mail[- ]deliver\w{0,3} (?:sub)?system\b|postmaster\b|courier mail server)",
@@ -186,7 +186,9 @@ class _Fields:
     @property
     def from_daemon(self) -> bool:
         """A From without an address, or with a mail system's name."""
-        return any(_NO_ADDRESS.search(value) or _DAEMON_NAME.match(decode_words(value)) for value in self._values["from"])
+        return any(
+            _NO_ADDRESS.search(value) or _DAEMON_NAME.match(decode_words(value)) for value in self._values["from"]
+        )
 
     @property
     def embeds_report(self) -> bool:
@@ -195,12 +197,7 @@ class _Fields:
 
 
 def _is_bounce(fields: _Fields, sender: str, parts: Collection[str]) -> bool:
-    if (
-        "x-failed-recipients" in fields
-        or fields.embeds_report
-        or fields.from_daemon
-        or _DAEMON.match(_address(sender))
-    ):
+    if "x-failed-recipients" in fields or fields.embeds_report or fields.from_daemon or _DAEMON.match(_address(sender)):
         return True
     if not _DELIVERY.isdisjoint(parts) or any("delivery-status" in value for value in fields.report_types):
         return True

@@ -137,17 +137,19 @@ class _Scan:
 
     def _read_header(self, start: int, end: int, block: Block | None) -> int:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
-        foreign = self.replied is not False and block is not None and self._is_third_party(block.sender)
-        if self.inside or self.expect_forward or self._points_below() or foreign:
+        if self.inside or self.expect_forward or self._points_below() or (block and self._is_to_read(block)):
             return self._enter(start, block) if block else self._keep(start)
-        may_be_form = (
-            block is not None and not block.whole and not _RULE.match(self.lines[start])
-        )
+        may_be_form = block is not None and not block.whole and not _RULE.match(self.lines[start])
         if self.replied is False or may_be_form:
             if block and has_address(block.sender):
                 self._tell_sender(block)
             return self._keep(start, end)
         return self._drop_rest()
+
+    def _is_to_read(self, block: Block) -> bool:
+        """Where a mail may be a reply: the writer's own earlier mail, or a third party's."""
+        known = self._is_writer(block.sender) or self._is_third_party(block.sender)
+        return known and self.replied is not False
 
     def _is_third_party(self, writer: str) -> bool:
         return bool(self.answers) and has_address(writer) and first_address(writer) not in self.answers
@@ -159,8 +161,7 @@ class _Scan:
         text = " ".join(self.lines[start:end])
         below = _skip_blank(self.lines, end)
         if below in self.quote_lines:
-            content = self.replied is False and self._is_content(text, end)
-            if self.expect_forward or content or self._is_introduced():
+            if self.expect_forward or self._is_content(text, end) or self._is_introduced():
                 return self._keep(start, self._end_of_quote(below))
             if self._says_below():
                 return self._enter(end)
@@ -182,9 +183,13 @@ class _Scan:
         return next((line for line in reversed(self.current) if line), "").endswith((":", "："))
 
     def _is_content(self, attribution: str, end: int) -> bool:
-        """In a mail that answers nothing: an earlier mail of the writer's or of a third party, or a transcript."""
-        writes = bool(self.sender and self.sender in attribution.casefold()) or self._is_third_party(attribution)
-        return writes or self._is_transcript(end)
+        """An earlier mail of the writer's own; in a mail that answers nothing also a third party's, or a transcript."""
+        if self._is_writer(attribution):
+            return True
+        return self.replied is False and (self._is_third_party(attribution) or self._is_transcript(end))
+
+    def _is_writer(self, text: str) -> bool:
+        return "@" in self.sender and first_address(text) == self.sender
 
     def _is_transcript(self, end: int) -> bool:
         """Whether a further line attributes something outside of quotes, as in a chat."""
@@ -221,9 +226,7 @@ class _Scan:
     def _is_history(self, start: int, inner: Lines) -> bool:
         if self.expect_forward:
             return False
-        if self.lines[start].startswith(MARK):
-            return True
-        if self.attributed:
+        if self.attributed or self.lines[start].startswith(MARK):
             return not self._is_introduced()
         heads = enumerate(inner[:_LINES_WITH_SENDER])
         return any(
