@@ -2,7 +2,7 @@
 
 The standard library's parser needs 8 s for 10,000 parts and recurses on nested ones; the fast ones refuse a mail with
 a bad boundary or bad base64. This one looks for boundary lines and nothing else, so its time is bounded by
-`MAX_DEPTH` passes over the bytes. What an attachment holds is never decoded. Used by `email` alone.
+`MAX_DEPTH` passes over the bytes. What an attachment holds is never decoded. Used by `parse` and `reader`.
 """
 
 import binascii

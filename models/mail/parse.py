@@ -19,7 +19,7 @@ from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 __all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email"]
 
 MAX_MAIL_BYTES = 1_000_000
-"""A larger mail is refused before parsing. Attachments count: the gateway should strip them, they are never read."""
+"""A larger one is refused: `reader.MailReader` takes the attachments off first."""
 
 MAX_ATTACHMENTS = 50
 MAX_NAME_CHARACTERS = 200

@@ -1,7 +1,7 @@
 """Finds the line or lines that introduce a quoted message: "On Monday, Ann <a@b> wrote:", in any client's order.
 
 Structure decides first (a colon at the end, an address in brackets, a date and a time), words second; so a language
-missing from `mail_words` is still recognised in most clients. Used by `quotes`.
+missing from `client_phrases` is still recognised in most clients. Used by `quotes`.
 """
 
 import re
