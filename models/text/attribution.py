@@ -81,7 +81,9 @@ def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
         return ends and anchored and wrote and not _tells(core, strict)
     if strict:
         return anchored and wrote and not _tells(core, strict)
-    return (wrote or (date and time)) and not _logs(core)
+    if date and time:
+        return not _logs(core)
+    return wrote and not _tells(core, strict)
 
 
 def has_date_and_time(text: str) -> bool:

@@ -37,8 +37,8 @@ def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool
         exact = line == DELIMITER
         if not exact and not _TYPED.match(line):
             continue
-        if _goes_on(lines[:index], exact=exact):
-            break  # a divider, and so are those below
+        if _divides(lines, index, exact=exact):
+            break  # and so do those below
         end, contact, named = _signature(lines, index + 1)
         at_end = end == len(lines)
         last = exact or before_quote or (after_quote and not any(lines[:index]))
@@ -47,12 +47,16 @@ def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool
     return lines, False
 
 
-def _goes_on(above: list[str], *, exact: bool) -> bool:
-    """Whether the text above the delimiter may go on below it."""
+def _divides(lines: list[str], index: int, *, exact: bool) -> bool:
+    """Whether the text above goes on below: after a colon; or with typed dashes amid a sentence or above a blank line."""
+    above = lines[:index]
     last = next((line for line in reversed(above) if line), "")
     if last.endswith((":", "：")):
         return True
-    return not exact and last != "" and above[-1] != "" and not last.endswith((*_ENDS, ","))
+    if exact:
+        return False
+    complete = not last or not above[-1] or last.endswith((*_ENDS, ","))
+    return not complete or not "".join(lines[index + 1 : index + 2])
 
 
 def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
