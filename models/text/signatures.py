@@ -48,7 +48,7 @@ def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool
 
 
 def _divides(lines: list[str], index: int, *, exact: bool) -> bool:
-    """Whether the text above goes on below: after a colon; or with typed dashes amid a sentence or above a blank line."""
+    """Whether the text above goes on below: after a colon, or typed dashes amid a sentence or above a blank."""
     above = lines[:index]
     last = next((line for line in reversed(above) if line), "")
     if last.endswith((":", "：")):

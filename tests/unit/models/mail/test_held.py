@@ -124,7 +124,7 @@ UNREADABLE = {
     + "Subject: Login\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nAnn sent a protected message.\n--b\nContent-Type: application/x-microsoft-rpmsg-message; name=message.rpmsg\n\nx\n--b--\n",
     "damaged signature": f"{ANN}Subject: Login\nContent-Type: application/x-pkcs7-mime; smime-type=signed-data\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHAqCA",
 }
-SCORINGS = [FieldScoring(Field("department", 0, ("a", "b")), 1.0, (Threshold(0.5, 0.3, False),) * 2)]
+SCORINGS = [FieldScoring(Field("department", ("a", "b"), 0), 1.0, (Threshold(0.5, 0.3, False),) * 2)]
 
 
 def _reason(mail: bytes) -> Reason | None:
