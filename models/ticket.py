@@ -1,7 +1,6 @@
 """`Ticket`: one incoming message as every package sees it, whether it came as JSON, as a raw mail or as a table row.
 
-`models/mail` makes one from raw bytes, `service` from JSON, `training` from a row; `models/text` prepares it for the
-model.
+`mail.parse` makes one from raw bytes, `service` from JSON, `training` from a row; `text.prepare` reads it.
 """
 
 from dataclasses import dataclass, field

@@ -58,8 +58,8 @@ def says_little(message: Message, budget: Budget) -> bool:
 
 def with_inner(message: Message, inner: Ticket, budget: Budget) -> str:
     """The words above and the message inside, as a client would write a forward."""
-    above = _as_text(message.text, message.content_type, budget)
-    return "\n\n".join((above, FORWARD_LINE, inner.subject, _as_text(inner.body, inner.content_type, budget)))
+    above = as_text(message.text, message.content_type, budget)
+    return "\n\n".join((above, FORWARD_LINE, inner.subject, as_text(inner.body, inner.content_type, budget)))
 
 
 def _joined(parts: Sequence[Part], between: str, budget: Budget) -> tuple[str, bool]:
@@ -78,9 +78,9 @@ def _as_lines(plain: str) -> str:
 
 
 def _words(text: str, content_type: ContentType, budget: Budget) -> list[str]:
-    text = _as_text(text[:MAX_PEEK], content_type, budget)
+    text = as_text(text[:MAX_PEEK], content_type, budget)
     return _WORD.findall(text[:MAX_PEEK].casefold())
 
 
-def _as_text(text: str, content_type: ContentType, budget: Budget) -> str:
+def as_text(text: str, content_type: ContentType, budget: Budget) -> str:
     return html_to_text(text, budget=budget) if content_type == "text/html" else text

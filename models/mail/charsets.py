@@ -58,7 +58,8 @@ def _codec(label: str | None) -> str | None:
     label = (label or "").strip("\"' \t")[:40]
     known = webencodings.lookup(label)
     try:
-        name = known.codec_info.name if known else codecs.lookup(label).name
+        # Browsers refuse to read HZ and ISO-2022-KR, which old mail programs still write.
+        name = known.codec_info.name if known and known.name != "replacement" else codecs.lookup(label).name
     except (LookupError, ValueError):
         return None
     return _WIDER.get(name, name) if name.startswith(_FAMILIES) else None

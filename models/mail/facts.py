@@ -12,12 +12,13 @@ _AUTO_REPLY_FIELDS = (
 )  # fmt: skip
 _AUTO_REPLY_PRECEDENCE = frozenset({"auto_reply", "auto-reply"})
 _LIST_PRECEDENCE = frozenset({"list", "bulk"})
-_DAEMON = re.compile(r"(?:mailer[-_]?daemon|postmaster|mail-?daemon|(?:double-)?bounces?)(?:@|$)")
+_DAEMON = re.compile(r"(?:(?:mailer|mail|fetchmail)[-_]?daemon|postmaster|(?:double-)?bounces?)(?:@|$)")
 # "MAILER-DAEMON (Mail Delivery System)", "Mail Delivery Subsystem <>": often no address follows.
 _DAEMON_NAME = re.compile(
     r"[\"'<\s]*(?:mailer[-_ ]?daemon\b|mail[- ]deliver\w{0,3} (?:sub)?system\b|postmaster\b|courier mail server)",
     re.IGNORECASE,
 )
+_NO_ADDRESS = re.compile(r"<\s*(?:(?:mailer[-_]?daemon|postmaster)\s*)?>\s*$", re.IGNORECASE)
 _COMPLAINTS = frozenset({"staff@hotmail.com", "complaints@email-abuse.amazonses.com"})
 """Abuse desks that send spam reports without saying so in a header."""
 _NO = frozenset({"", "no", "false", "0"})
@@ -41,6 +42,9 @@ _AUTO_REPLY_SUBJECT = re.compile(
     r"|Automatiskt svar|Automaattinen vastaus|Autom\. odpowiedź|Odpowiedź automatyczna|Automatická odpověď"
     r"|Automatická odpoveď|Automatikus válasz|Răspuns automat|Автоматический ответ|Автоматична відповідь"
     r"|Αυτόματη απάντηση|Otomatik yanıt|自动答复|自動回覆|自動応答|자동 회신"
+    r"|תשובה אוטומטית|رد تلقائي|ตอบกลับอัตโนมัติ|Trả lời tự động|Balasan otomatis|Automatski odgovor|Аутоматски одговор"
+    r"|Samodejni odgovor|Автоматичен отговор|Automatinis atsakymas|Automātiska atbilde|Automaatvastus"
+    r"|Resposta automàtica|Afwezigheidsmelding"
     # Notes, mail servers and programs, as they begin theirs.
     r"|AUTO|Auto[- ]?(?:[Rr]eply|[Rr]esponse)|Automatic [Rr]esponse|Automated [Rr]eply|Out of (?:the )?[Oo]ffice"
     r"|Autoreply|AutoReply|Auto-?[Aa]ntwort|Automatische Rückantwort|Abwesenheitsbenachrichtigung"
@@ -183,17 +187,17 @@ class _Fields:
     def from_daemon(self) -> bool:
         """A From without an address, or with a mail system's name."""
         return any(
-            value.replace(" ", "") == "<>" or _DAEMON_NAME.match(decode_words(value)) for value in self._values["from"]
+            _NO_ADDRESS.search(value) or _DAEMON_NAME.match(decode_words(value)) for value in self._values["from"]
         )
+
+    @property
+    def embeds_report(self) -> bool:
+        """Exchange leaves the field's value empty."""
+        return bool(self._values["x-ms-embedded-report"])
 
 
 def _is_bounce(fields: _Fields, sender: str, parts: Collection[str]) -> bool:
-    if (
-        "x-failed-recipients" in fields
-        or "x-ms-embedded-report" in fields
-        or fields.from_daemon
-        or _DAEMON.match(_address(sender))
-    ):
+    if "x-failed-recipients" in fields or fields.embeds_report or fields.from_daemon or _DAEMON.match(_address(sender)):
         return True
     if not _DELIVERY.isdisjoint(parts) or any("delivery-status" in value for value in fields.report_types):
         return True

@@ -1,4 +1,4 @@
-"""Reads header fields: splitting them off, unfolding, encoded words, parameters, addresses. Used by `mime` and `email`.
+"""Reads header fields: splitting them off, unfolding, encoded words, parameters, addresses.
 
 Everything is capped and linear; broken fields give what can be read of them. Values stay bytes until asked for: to
 guess a charset takes longer than to split off a hundred fields.

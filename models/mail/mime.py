@@ -2,7 +2,7 @@
 
 The standard library's parser needs 8 s for 10,000 parts and recurses on nested ones; the fast ones refuse a mail with
 a bad boundary or bad base64. This one looks for boundary lines and nothing else, so its time is bounded by
-`MAX_DEPTH` passes over the bytes. What an attachment holds is never decoded. Used by `email` alone.
+`MAX_DEPTH` passes over the bytes. What an attachment holds is never decoded. Used by `parse` and `reader`.
 """
 
 import binascii
@@ -119,6 +119,8 @@ def leaf_of(headers: Headers, kind: str, declared: dict[str, str], body: bytes) 
     named = disposition == "inline" and bool(filename) and not kind.startswith(_TEXT)
     attached = disposition == "attachment" or named
     encoding = _first_word(header(headers, "content-transfer-encoding"))
+    if kind == "application/octet-stream" and filename.lower().endswith(".eml"):
+        kind = "message/rfc822"
     return Part(kind, declared, filename, attached, encoding, body)
 
 

@@ -9,17 +9,17 @@ from collections.abc import Sequence
 
 from models.cpu_budget import UNLIMITED, Budget
 from models.errors import MailError
-from models.mail.body import Message, message_of, says_little, with_inner
+from models.mail.body import MAX_PEEK, Message, as_text, message_of, says_little, with_inner
 from models.mail.facts import CALENDAR_REPLY, FACT_FIELDS, mail_facts
 from models.mail.headers import Headers, addresses, decode_words, header, split_head, values
 from models.mail.mime import Part, leaves, media_type
-from models.mail.sealed import PROTECTED, SEALED, SMIME, open_signed
+from models.mail.sealed import is_protected, is_sealed, is_signed_mail, open_signed
 from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 
 __all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email"]
 
 MAX_MAIL_BYTES = 1_000_000
-"""A larger mail is refused before parsing. Attachments count: the gateway should strip them, they are never read."""
+"""A larger one is refused: `reader.MailReader` takes the attachments off first."""
 
 MAX_ATTACHMENTS = 50
 MAX_NAME_CHARACTERS = 200
@@ -29,7 +29,11 @@ _FROM_FIELDS = ("from", "sender", "reply-to", "return-path")
 _TO_FIELDS = ("to", "cc")
 REPLY_FIELDS = ("in-reply-to", "references")
 _REPORTS = frozenset({"message/delivery-status", "message/disposition-notification", "message/feedback-report"})
+_CALENDARS = frozenset({"text/calendar", "application/ics"})
+_METHOD = re.compile(rb"^METHOD:([A-Z]{3,20})\b", re.MULTILINE | re.IGNORECASE)
 _PGP = "-----BEGIN PGP MESSAGE-----"
+_FEW_WORDS = 12
+"""A greeting; more words above a sealed message are the message."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -65,7 +69,7 @@ def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
     recipients = _addressed(headers, _TO_FIELDS)
     told = [(name, value) for name in FACT_FIELDS for value in values(headers, name)]
     facts = mail_facts(told, sender=_from(headers), recipients=recipients, parts=list(map(_kind, parts)))
-    if _is_unread(headers, parts, text, message.sure):
+    if _is_unread(headers, parts, message, budget):
         facts |= {MailFact.UNREADABLE}
     return Ticket(
         subject=subject,
@@ -98,28 +102,36 @@ def _sender(headers: Headers, recipients: Sequence[str]) -> str:
 
 def _kind(part: Part) -> str:
     """A part's media type; an answer to an invitation is told from an invitation."""
-    if part.content_type != "text/calendar":
+    if part.content_type not in _CALENDARS:
         return part.content_type
     method = part.parameters.get("method", "").upper()
-    reply = method == "REPLY" or (not method and b"METHOD:REPLY" in part.decoded()[:4_000].upper())
-    return CALENDAR_REPLY if reply else part.content_type
+    if not method and (found := _METHOD.search(part.decoded()[:4_000])):
+        method = found[1].decode("ascii").upper()
+    return CALENDAR_REPLY if method in {"REPLY", "COUNTER"} else part.content_type
 
 
 def _opened(parts: list[Part], budget: Budget) -> list[Part]:
     """With what the first signed wrapper holds, in its place."""
     for index, part in enumerate(parts):
-        if part.content_type in SMIME and (inside := open_signed(part)) is not None:
+        if is_signed_mail(part) and (inside := open_signed(part)) is not None:
             return parts[:index] + leaves(*split_head(_plain_newlines(inside)), budget) + parts[index + 1 :]
     return parts
 
 
-def _is_unread(headers: Headers, parts: Sequence[Part], text: str, sure: bool) -> bool:
-    if not sure or text[:1000].lstrip().startswith(_PGP):
+def _is_unread(headers: Headers, parts: Sequence[Part], message: Message, budget: Budget) -> bool:
+    """Whether the message, or what looks like it, is in no charset or inside a container that stays shut."""
+    if not message.sure or media_type(header(headers, "content-type")) == "multipart/encrypted":
         return True
-    encrypted = media_type(header(headers, "content-type")) == "multipart/encrypted"
-    sealed = any(part.content_type in SEALED or part.filename.lower() == "winmail.dat" for part in parts)
-    protected = any(part.content_type == PROTECTED for part in parts)
-    return encrypted or protected or (sealed and not text.strip())
+    # What stands below a container is a mailing list's or a gateway's.
+    sealed = any(map(is_sealed, parts)) and (is_sealed(parts[0]) or not message.text.strip())
+    return sealed or any(map(is_protected, parts)) or _is_pgp(message, budget)
+
+
+def _is_pgp(message: Message, budget: Budget) -> bool:
+    if _PGP not in message.text:
+        return False
+    above, begins, _ = as_text(message.text[:MAX_PEEK], message.content_type, budget).partition(_PGP)
+    return bool(begins) and above[-1:] in {"", "\n"} and len(above.split()) <= _FEW_WORDS
 
 
 def _inner(parts: Sequence[Part], message: Message, messages_left: int, budget: Budget) -> Ticket | None:

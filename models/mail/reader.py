@@ -18,7 +18,7 @@ from models.mail.mime import (
     media_type,
 )
 from models.mail.parse import MAX_MAIL_BYTES
-from models.mail.sealed import SMIME
+from models.mail.sealed import SMIME, is_signed_mail
 
 WHOLE_BYTES = 256 * 1024
 """A mail up to this size is kept as it is: to look for its attachments costs a quarter of reading it."""
@@ -97,12 +97,14 @@ class MailReader:
         value = header(headers, "content-type")
         kind = media_type(value) or "text/plain"
         part = leaf_of(headers, kind, parameters(value), b"")
+        kind = part.content_type
         plainly = part.encoding not in {"base64", "quoted-printable"}
         # A message inside has a head and parts of its own.
         self._in_head = kind in {"message/rfc822", "message/global"} and plainly
         if self._in_head:
             self._keep(self._take(1), self._room)
-        words = part.kind is not None or kind.startswith(("multipart/", "message/", "text/calendar")) or kind in SMIME
+        words = part.kind is not None or kind.startswith(("multipart/", "message/", "text/calendar"))
+        words |= kind in SMIME or is_signed_mail(part)
         self._part_room = (
             MAX_TEXT_BYTES if words and (part.kind or not part.is_attachment or "text/" not in kind) else 0
         )

@@ -1,7 +1,7 @@
 """Finds the line or lines that introduce a quoted message: "On Monday, Ann <a@b> wrote:", in any client's order.
 
 Structure decides first (a colon at the end, an address in brackets, a date and a time), words second; so a language
-missing from `mail_words` is still recognised in most clients. Used by `quotes`.
+missing from `client_phrases` is still recognised in most clients. Used by `quotes`.
 """
 
 import re
@@ -81,7 +81,9 @@ def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
         return ends and anchored and wrote and not _tells(core, strict)
     if strict:
         return anchored and wrote and not _tells(core, strict)
-    return (wrote or (date and time)) and not _logs(core)
+    if date and time:
+        return not _logs(core)
+    return wrote and not _tells(core, strict)
 
 
 def has_date_and_time(text: str) -> bool:

@@ -94,7 +94,7 @@ def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText
         forwarded=subject.forwarded,
         replied=_replied(ticket, subject),
         sender=first_address(ticket.sender),
-        answers=frozenset() if subject.replied or not ticket.replied else frozenset(ticket.recipients),
+        answers=frozenset() if subject.replied else frozenset(map(first_address, ticket.recipients)),
         budget=budget,
     )
     text, whole = _without_signs(reply.text), _without_signs(whole)

@@ -73,8 +73,8 @@ def visible_reply(
         forwarded: the subject says that this is a forward.
         replied: subject or headers say that this is a reply; None if there is neither, as in chats and forms.
         sender: the address that the mail comes from: a message of theirs that is quoted may be their own complaint.
-        answers: where headers alone say that it is a reply, whom it goes to: Outlook sets them on forwards too, but
-            those quote somebody else.
+        answers: unless the subject says that it is a reply, whom it goes to: a reply quotes them, and Outlook's
+            forwards have a reply's headers but quote somebody else.
         budget: of CPU.
     """
     lines = [line.strip() for line in text.split("\n")]
@@ -137,19 +137,22 @@ class _Scan:
 
     def _read_header(self, start: int, end: int, block: Block | None) -> int:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
-        if self.inside or self.expect_forward or self._points_below() or (block and self._is_third_party(block)):
+        if self.inside or self.expect_forward or self._points_below() or (block and self._is_to_read(block)):
             return self._enter(start, block) if block else self._keep(start)
-        may_be_form = (
-            self.replied is None and block is not None and not block.whole and not _RULE.match(self.lines[start])
-        )
+        may_be_form = block is not None and not block.whole and not _RULE.match(self.lines[start])
         if self.replied is False or may_be_form:
             if block and has_address(block.sender):
                 self._tell_sender(block)
             return self._keep(start, end)
         return self._drop_rest()
 
-    def _is_third_party(self, block: Block) -> bool:
-        return bool(self.answers) and has_address(block.sender) and first_address(block.sender) not in self.answers
+    def _is_to_read(self, block: Block) -> bool:
+        """Where a mail may be a reply: the writer's own earlier mail, or a third party's."""
+        known = self._is_writer(block.sender) or self._is_third_party(block.sender)
+        return known and self.replied is not False
+
+    def _is_third_party(self, writer: str) -> bool:
+        return bool(self.answers) and has_address(writer) and first_address(writer) not in self.answers
 
     def _attribution(self, position: int) -> int | None:
         return attribution_end(self.lines, position, quoted=self.quote_lines, strict=self.replied is False)
@@ -158,8 +161,7 @@ class _Scan:
         text = " ".join(self.lines[start:end])
         below = _skip_blank(self.lines, end)
         if below in self.quote_lines:
-            own = self.replied is False and self._is_own(text, end)
-            if self.expect_forward or own or self._is_introduced():
+            if self.expect_forward or self._is_content(text, end) or self._is_introduced():
                 return self._keep(start, self._end_of_quote(below))
             if self._says_below():
                 return self._enter(end)
@@ -180,9 +182,14 @@ class _Scan:
         """Whether the writer's own last line ends in a colon: what follows is then part of what they say."""
         return next((line for line in reversed(self.current) if line), "").endswith((":", "："))
 
-    def _is_own(self, attribution: str, end: int) -> bool:
-        """In a mail that answers nothing: the writer's own earlier mail, or a transcript."""
-        return bool(self.sender and self.sender in attribution.casefold()) or self._is_transcript(end)
+    def _is_content(self, attribution: str, end: int) -> bool:
+        """An earlier mail of the writer's own; in a mail that answers nothing also a third party's, or a transcript."""
+        if self._is_writer(attribution):
+            return True
+        return self.replied is False and (self._is_third_party(attribution) or self._is_transcript(end))
+
+    def _is_writer(self, text: str) -> bool:
+        return "@" in self.sender and first_address(text) == self.sender
 
     def _is_transcript(self, end: int) -> bool:
         """Whether a further line attributes something outside of quotes, as in a chat."""
@@ -210,14 +217,16 @@ class _Scan:
         """Apple Mail and others quote what they forward, its header as well; in a reply that may be history."""
         if forward_end(inner, first) is not None:
             return True
-        return self.replied is not True and read_block(inner, first, after_rule=False) is not None
+        if self.replied is True:
+            return False
+        if dashed_phrase(inner[first]) is not None:  # "----- Original Message -----", as IONOS quotes what it forwards
+            return _header_below(inner, first + 1) is not None
+        return read_block(inner, first, after_rule=False) is not None
 
     def _is_history(self, start: int, inner: Lines) -> bool:
         if self.expect_forward:
             return False
-        if self.lines[start].startswith(MARK):
-            return True
-        if self.attributed:
+        if self.attributed or self.lines[start].startswith(MARK):
             return not self._is_introduced()
         heads = enumerate(inner[:_LINES_WITH_SENDER])
         return any(

@@ -2,6 +2,8 @@
 
 Evidence is the delimiter, a person's name below it, and a contact line or the delimiter exactly as mail programs write
 it. The cut ends at the first line that may say something, so a postscript or an order number below a name stays.
+A colon above the delimiter introduces what follows. Dashes that people type divide texts as well: there the text above
+must be complete and the signature the end.
 """
 
 import re
@@ -15,6 +17,7 @@ _TYPED = re.compile(r"\s{0,2}(?:--|—|–)$")
 _ADDRESS = re.compile(r"<?(?:mailto:)?[^\s@<>]{1,64}@[^\s@<>]{1,190}>?|<?\(?(?:https?://|www\.)\S{1,400}")
 _TELEPHONE = re.compile(r"(?:^|[\s:.])(?:\+|\(|0)[\d\s()./-]{6,24}\d(?!\w)")
 _AFTER_NAME = re.compile(r"\s[-|/–·]\s|[,<(@\"]")
+_ENDS = (".", "!", "?", "。", "！", "？", "…")
 _NAME = re.compile(r"[^\W\d_][\w.'’-]{0,30}")
 # Small words inside names, titles and companies, which say nothing of how the line is meant.
 _PARTICLES = frozenset([
@@ -34,11 +37,26 @@ def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool
         exact = line == DELIMITER
         if not exact and not _TYPED.match(line):
             continue
+        if _divides(lines, index, exact=exact):
+            break  # and so do those below
         end, contact, named = _signature(lines, index + 1)
+        at_end = end == len(lines)
         last = exact or before_quote or (after_quote and not any(lines[:index]))
-        if named and (contact or (last and end == len(lines))):
+        if named and ((contact and (exact or at_end)) or (last and at_end)):
             return lines[:index] + lines[end:], True
     return lines, False
+
+
+def _divides(lines: list[str], index: int, *, exact: bool) -> bool:
+    """Whether the text above goes on below: after a colon, or typed dashes amid a sentence or above a blank."""
+    above = lines[:index]
+    last = next((line for line in reversed(above) if line), "")
+    if last.endswith((":", "：")):
+        return True
+    if exact:
+        return False
+    complete = not last or not above[-1] or last.endswith((*_ENDS, ","))
+    return not complete or not "".join(lines[index + 1 : index + 2])
 
 
 def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
@@ -71,7 +89,7 @@ def _is_label(rest: str, *, contact: bool) -> bool:
     words = [word for word in rest.split() if word.strip(".:,|").casefold() not in _PARTICLES]
     lower = sum(word[0].islower() for word in words)
     stop = rest.endswith(".") and len(words) > 3 and len(words[-1]) > 5  # "Inc." and "Ltd." end no sentence
-    says = stop or rest.endswith(("!", "?", "。", "！", "…"))
+    says = stop or rest.endswith(_ENDS[1:])
     return len(words) <= 9 and 2 * lower < max(len(words), 1) and not says and not any(map(str.isdigit, rest))
 
 

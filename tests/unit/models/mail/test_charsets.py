@@ -22,6 +22,8 @@ def test_undeclared_bytes_of_one_line_are_guessed(encoding: str, text: str) -> N
 
 
 DECLARED = [
+    ("hz-gb-2312", "我要退款".encode("hz"), "我要退款"),
+    ("iso-2022-kr", "환불해 주세요".encode("iso2022_kr"), "환불해 주세요"),
     ("iso-8859-8-i", "שלום".encode("iso8859-8"), "שלום"),
     ("windows-874", "สวัสดี".encode("cp874"), "สวัสดี"),
     ("x-mac-roman", "Größe".encode("mac_roman"), "Größe"),

@@ -56,7 +56,7 @@ FACTS: list[tuple[dict[str, str], set[MailFact]]] = [
     ({"From": '"Courier mail server at mx.example" <@>'}, {BOUNCE}),
     ({"From": "Postmaster"}, {BOUNCE}),
     ({"From": "Mailer Daemonson <mailer@home.example>"}, set()),
-    ({"X-MS-Embedded-Report": ""}, set()),
+    ({"X-MS-Embedded-Report": ""}, {BOUNCE}),
     ({"X-Amz-SNS-Message-Id": "4711"}, {AUTOMATIC}),
     ({"X-Apple-Unsubscribe": "true"}, {AUTOMATIC}),
     ({"X-Spam-Flag": "YES"}, {SPAM}),

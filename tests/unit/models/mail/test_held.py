@@ -27,6 +27,10 @@ BOUNCES = {
     "system's name": "From: Mail Delivery System <noreply@mx.example>\nSubject: Delivery status\n\nIt was not delivered.",
     "postmaster": "From: postmaster@mx.example\nSubject: Undeliverable: Order\n\nIt was not delivered.",
     "null return path": f"Return-Path: <>\n{ANN}Subject: Undeliverable\n\nIt was not delivered.",
+    "name without address": 'From: "MXL Postmaster" <>\nTo: help@shop.example\nSubject: Mail delivery failed\n\nIt was not delivered.',
+    "mailbox without domain": 'From: "Mail system" <mailer-daemon>\nTo: help@shop.example\nSubject: Undeliverable\n\nIt was not delivered.',
+    "another daemon": "From: FETCHMAIL-DAEMON@mx.example\nTo: help@shop.example\nSubject: Undelivered\n\nIt was not delivered.",
+    "exchange, embedded report": "From: System Administrator\nTo: help@shop.example\nX-MS-Embedded-Report:\nSubject: Undeliverable\n\nIt was not delivered.",
     "typed report": ANN
     + REPORT.format(
         type="; report-type=delivery-status", text="Failed.", part="message/delivery-status", fields=STATUS
@@ -77,6 +81,13 @@ AUTOMATIC = {
     + "Subject: Abgesagt: Termin\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nAnn kommt nicht.\n--b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\nMETHOD:REPLY\n--b--\n",
     "tentative, quoted method": ANN
     + 'Subject: Peut-être : Réunion\nContent-Type: text/calendar; method="reply"\n\nBEGIN:VCALENDAR',
+    "another time proposed": ANN
+    + "Subject: New time: Meeting\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nAnn proposes Monday.\n--b\nContent-Type: text/calendar; method=COUNTER\n\nBEGIN:VCALENDAR\n--b--\n",
+    "accepted, attached": ANN
+    + "Subject: Accepted: Meeting\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nAnn has accepted.\n--b\nContent-Type: application/ics; name=invite.ics\n\nBEGIN:VCALENDAR\nMETHOD:REPLY\n--b--\n",
+    "hebrew": f"{ANN}Content-Type: text/plain; charset=utf-8\nSubject: תשובה אוטומטית: הזמנה\n\nI am away.",
+    "croatian": f"{ANN}Content-Type: text/plain; charset=utf-8\nSubject: Automatski odgovor: Narudžba\n\nI am away.",
+    "bulgarian": f"{ANN}Content-Type: text/plain; charset=utf-8\nSubject: Автоматичен отговор: Поръчка\n\nI am away.",
     "notification service": f"{ANN}X-Amz-SNS-Message-Id: 4711\nSubject: AWS Notification Message\n\n{{}}",
     "apple vacation": f"{ANN}X-Apple-Action: VACATION\nSubject: Re: Order\n\nI am away.",
     "exchange rule": f"{ANN}X-MS-Exchange-Inbox-Rules-Loop: ann@home.example\nX-Auto-Response-Suppress: All\nSubject: Order\n\nI am away.",
@@ -98,6 +109,14 @@ UNREADABLE = {
     "PGP/MIME with a footer": ANN
     + "Subject: Login\nContent-Type: multipart/encrypted; boundary=b\n\n--b\nContent-Type: application/pgp-encrypted\n\nVersion: 1\n--b\n\nSent through a list.\n--b--\n",
     "inline PGP": f"{ANN}Subject: Login\n\n-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n",
+    "enveloped, a gateway's type": f"{ANN}Subject: Login\nContent-Type: application/octet-stream; name=smime.p7m\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHA6CAMIACAQAx",
+    "enveloped, above a list's footer": ANN
+    + "Subject: Login\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/pkcs7-mime; name=smime.p7m\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHA6CA\n--b\n\n_____\nSent through a list.\n--b--\n",
+    "inline PGP below a greeting": f"{ANN}Subject: Login\n\nHi Bob,\n\n-----BEGIN PGP MESSAGE-----\n\nhQEMA\n-----END PGP MESSAGE-----\n",
+    "inline PGP, HTML": f"{ANN}Subject: Login\nContent-Type: text/html\n\n<html><body><pre>-----BEGIN PGP MESSAGE-----\n\nhQ\n-----END PGP MESSAGE-----</pre></body></html>",
+    "PGP as a file alone": f"{ANN}Subject: Login\nContent-Type: application/octet-stream; name=encrypted.asc\n\n-----BEGIN PGP MESSAGE-----\n\nhQ\n",
+    "rights management, by name": ANN
+    + "Subject: Login\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nAnn sent a protected message.\n--b\nContent-Type: application/octet-stream; name=message.rpmsg\n\nx\n--b--\n",
     "winmail.dat": ANN
     + "Subject: Login\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\n \n--b\nContent-Type: application/ms-tnef; name=winmail.dat\nContent-Transfer-Encoding: base64\n\neJ8+Ig==\n--b--\n",
     "winmail.dat, undeclared": f"{ANN}Subject: Login\nContent-Type: application/octet-stream; name=winmail.dat\nContent-Transfer-Encoding: base64\n\neJ8+Ig==",
@@ -105,7 +124,7 @@ UNREADABLE = {
     + "Subject: Login\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nAnn sent a protected message.\n--b\nContent-Type: application/x-microsoft-rpmsg-message; name=message.rpmsg\n\nx\n--b--\n",
     "damaged signature": f"{ANN}Subject: Login\nContent-Type: application/x-pkcs7-mime; smime-type=signed-data\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHAqCA",
 }
-SCORINGS = [FieldScoring(Field("department", 0, ("a", "b")), 1.0, (Threshold(0.5, 0.3, False),) * 2)]
+SCORINGS = [FieldScoring(Field("department", ("a", "b"), 0), 1.0, (Threshold(0.5, 0.3, False),) * 2)]
 
 
 def _reason(mail: bytes) -> Reason | None:
@@ -150,6 +169,10 @@ ORDINARY = {
     + 'Subject: x\nContent-Type: multipart/signed; protocol="application/pkcs7-signature"; boundary=b\n\n--b\n\nHello.\n--b\nContent-Type: application/pkcs7-signature; name=smime.p7s\n\nMIAG\n--b--\n',
     "words beside a container": ANN
     + "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nHello.\n--b\nContent-Type: application/ms-tnef; name=winmail.dat\n\nx\n--b--\n",
+    "a bug tracker": "From: bugzilla-daemon@bugs.example\nTo: help@shop.example\nSubject: x\n\nHello.",
+    "a pasted PGP message": f"{ANN}Subject: x\n\nSince yesterday evening your site shows this text to me instead of the answer that I wait for:\n\n-----BEGIN PGP MESSAGE-----\nhQ\n-----END PGP MESSAGE-----\n\nWhy?",
+    "a signed invoice beside words": ANN
+    + "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nHello.\n--b\nContent-Type: application/pkcs7-mime; name=IT01.xml.p7m\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHAqCA\n--b--\n",
     "a list's loop header": f"{ANN}List-Id: <users.list.example>\nX-Loop: users@list.example\nSubject: x\n\nHello.",
     "away as the matter": f"{ANN}Subject: Out of office does not work\n\nHow do I set it?",
 }

@@ -325,6 +325,16 @@ def test_broken_heads_are_read_on(raw: bytes, subject: str, body: str) -> None:
     assert (ticket.subject, ticket.body) == (subject, body)
 
 
+def test_a_mail_attached_as_a_file_is_read() -> None:
+    """Webmailers send a saved mail as a sequence of octets."""
+    inner = base64.encodebytes(b"From: Kim <kim@home.example>\nSubject: Lost\n\nMy parcel.")
+    head = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nPlease handle.\n--b\n"
+    kind = b"Content-Type: application/octet-stream; name=Lost.EML\nContent-Transfer-Encoding: base64\n\n"
+    ticket = parse_email(head + kind + inner + b"--b--\n")
+    assert "My parcel." in ticket.body
+    assert ticket.forwarded_from == ForwardedFrom("kim@home.example", "Lost")
+
+
 def test_a_message_forwarded_as_attachment_tells_its_sender() -> None:
     """For rules and adapters: who wrote it, and under which subject."""
     inner = b"Content-Type: message/rfc822\r\n\r\nFrom: Kim <kim@home.example>\r\nSubject: Lost\r\n\r\nMy parcel."

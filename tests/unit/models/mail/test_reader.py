@@ -1,5 +1,6 @@
 """`MailReader`: a large mail read as it arrives gives the ticket of the whole."""
 
+import base64
 import tracemalloc
 from collections.abc import Iterator
 
@@ -107,3 +108,12 @@ def test_a_small_mail_is_kept_as_it_is() -> None:
     for piece in pieces(raw, 100):
         reader.feed(piece)
     assert reader.kept() == raw
+
+
+def test_a_mail_attached_as_a_file_is_kept() -> None:
+    """Its words are the message, whatever its type says; the attachment beside it is not."""
+    inner = base64.encodebytes(b"Subject: Lost\n\nMy parcel.")
+    kind = b"Content-Type: application/octet-stream; name=lost.eml\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    raw = mixed(b"\r\nPlease handle.", b"Content-Type: image/png\r\n\r\n" + b"x" * 2_000_000, kind + inner)
+    assert len(kept(raw, 65_536)) < 2_000
+    assert "My parcel." in parse_email(kept(raw, 65_536)).body

@@ -98,7 +98,7 @@ SIGNATURES = (
     Sample("contacts", "It is broken.\n\n--\nAnn Lee\n+49 30 1234567\nhttps://acme.example", "It is broken."),
     Sample(
         "motto_kept",
-        "It is broken.\n\n--\nAnn Lee <ann@home.example> Acme Ltd\nDo not believe all that is written on the net.",
+        "It is broken.\n\n-- \nAnn Lee <ann@home.example> Acme Ltd\nDo not believe all that is written on the net.",
         "It is broken.\n\nDo not believe all that is written on the net.",
     ),
     Sample(

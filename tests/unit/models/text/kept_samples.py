@@ -100,6 +100,20 @@ FORWARDS = (
         ("Bitte prüfen", "Geld zurück"),
     ),
     Kept(
+        "ionos, quoted at once",
+        "Fwd: Kessel",
+        "Bitte prüfen.\n> ---------- Originalnachricht ----------\n> Von: Kim <kim@home.example>\n> An: Pat <pat@corp.example>\n> Datum: 03.03.2025 09:01 CET\n> Betreff: Kessel\n>\n> Ich will mein Geld zurück.",
+        ("Bitte prüfen", "Geld zurück"),
+        ("kim@home",),
+    ),
+    Kept(
+        "three clients, one in another",
+        "Wer kann das?",
+        "Weiter an euch.\n\nAnfang der weitergeleiteten Nachricht:\n\n> Von: Max <max@corp.example>\n> Betreff: Fwd: Kessel\n> Datum: 4. März 2025 um 10:00:00 MEZ\n> An: Lena <lena@corp.example>\n>\n> Bin nicht zuständig.\n>\n> ---------- Forwarded message ---------\n> Von: Kim <kim@home.example>\n> Date: Mo., 3. März 2025 um 09:01 Uhr\n> Subject: Kessel\n> To: <info@corp.example>\n>\n> Ich will mein Geld zurück.",
+        ("Weiter an euch", "nicht zuständig", "Geld zurück"),
+        ("max@corp", "kim@home"),
+    ),
+    Kept(
         "gmail, own subject",
         "Können Sie das übernehmen?",
         f"Gehört wohl zu Ihnen, glaube ich.\n\n---------- Forwarded message ---------\n{_EN}",
@@ -321,6 +335,35 @@ SIGNATURES = (
     Kept("an order number below a name", "Order", "It never came.\n\n-- \nPat Doe\nOrder 77", ("Order 77",)),
     Kept("list below dashes", "Steps", "What I did:\n-- \nOpen The App\nPress Send\nRead Error 42", ("Error 42",)),
     Kept(
+        "names that a colon introduces",
+        "Access",
+        "Please add these users:\n-- \nKim Doe\nkim@home.example\nLee Roe\nlee@home.example",
+        ("lee@home.example",),
+    ),
+    Kept("goods that a colon introduces", "Order", "My order contains:\n-- \nRed Lamp\nBlue Chair", ("Blue Chair",)),
+    Kept("dashes that divide twice", "Order", "Broken:\n-- \nKitchen Lamp 5\n-- \nDining Table", ("Dining Table",)),
+    Kept(
+        "a sentence that goes on below dashes",
+        "Mail",
+        "my new e-mail is\n--\nKim Doe\nkim.new@home.example\nthanks a lot",
+        ("kim.new@home.example",),
+    ),
+    Kept(
+        "a bill below an em dash", "Bill", "Bill\n—\nMarch Invoice\nwww.shop.example/i\nwrong sum", ("March Invoice",)
+    ),
+    Kept(
+        "a second topic below dashes",
+        "Order",
+        "The lamp is broken.\n\n--\n\nSecond Topic\nhttps://shop.example/chair",
+        ("Second Topic",),
+    ),
+    Kept(
+        "a call below dashes, en",
+        "Call",
+        "Please call\n--\nKim Doe\n030 1234567\nAfter Six",
+        ("030 1234567", "After Six"),
+    ),
+    Kept(
         "gmail signature HTML",
         "Order 77",
         '<div>Order 77 never came.<br clear="all"><br>-- <br><div dir="ltr" class="gmail_signature">Pat Doe<br>+49 30 1234567</div></div>',
@@ -331,6 +374,25 @@ SIGNATURES = (
 )
 
 FORMS = (
+    Kept(
+        "contact form as a reply, with a blank line",
+        "Re: Contact form",
+        "New enquiry from the site\n\nFrom: Pat <pat@home.example>\nDate: 2025-03-03 10:11\nSubject: Refund\n\nI want my money back",
+        ("money back",),
+    ),
+    Kept(
+        "output that the writer tells of",
+        "Re: Crash",
+        "My colleague Lee wrote:\n> E42 fatal\nWhat now?",
+        ("E42 fatal", "What now"),
+    ),
+    Kept(
+        "a quotation that the writer introduces, HTML",
+        "Re: Terms",
+        '<p>The mail says:</p><blockquote type="cite">Refunds in 14 days</blockquote><p>Where is mine?</p>',
+        ("Refunds in 14 days", "Where is mine"),
+        html=True,
+    ),
     Kept(
         "contact form fr",
         "Formulaire de contact",
@@ -477,6 +539,14 @@ REPLIES = (
         '<div name="messageBodySection">I want my money back.</div><div name="messageReplySection">On 14 Nov 2018, 08:14 +0100, Shop &lt;support@shop.example&gt;, wrote:<br><blockquote type="cite" class="spark_quote">When are you available?</blockquote></div>',
         ("money back",),
         ("available", "Shop"),
+        html=True,
+    ),
+    Kept(
+        "gmx HTML",
+        "AW: Order",
+        '<div>I want my money back</div><div name="quote" style="border-left:2px solid"><div><b>Gesendet:</b>&nbsp;Montag, 03. März 2025 um 09:01 Uhr<br/><b>Von:</b>&nbsp;Shop &lt;support@shop.example&gt;<br/><b>An:</b>&nbsp;pat@home.example<br/><b>Betreff:</b>&nbsp;Order</div><div name="quoted-content">Which order?</div></div>',
+        ("money back",),
+        ("Which order", "support@shop"),
         html=True,
     ),
     Kept(

@@ -1,5 +1,7 @@
 """A customer's words stay; only evidence of structure cuts."""
 
+from dataclasses import replace
+
 import pytest
 
 from models.text.prepare import prepare
@@ -14,3 +16,35 @@ def test_words_stay_without_evidence(sample: Kept) -> None:
     text = prepare(Ticket(subject=sample.subject, body=sample.body, content_type=kind)).text
     assert [words for words in sample.keep if words not in text] == []
     assert [words for words in sample.drop if words in text] == []
+
+
+CONTENT = {
+    "a stranger's mail, quoted": (
+        "Is this you?",
+        "On Mon, 3 Mar 2025 at 10:11, Shop <x@evil.example> wrote:\n> pay 500 now",
+    ),
+    "the writer's own, quoted": (
+        "Re: Order",
+        "On Mon, 3 Mar 2025 at 10:11, Kim <kim@home.example> wrote:\n> pay 500 now",
+    ),
+    "the writer's own, Outlook": (
+        "Re: Order",
+        "From: Kim <Kim@Home.example>\nSent: Monday, 3 March 2025 10:11\nTo: Shop\nSubject: Order\n\npay 500 now",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONTENT)
+def test_a_quote_of_the_writer_or_of_a_stranger_is_content(name: str) -> None:
+    """People write "Any news?" above their own mail; a reply quotes the address that it goes to."""
+    subject, quote = CONTENT[name]
+    body = f"Any news about this, please?\n\n{quote}"
+    ticket = Ticket(subject=subject, body=body, sender="kim@home.example", recipients=("Shop <Help@Shop.example>",))
+    assert "pay 500 now" in prepare(ticket).text
+    answer = (
+        body.replace("x@evil.example", "help@shop.example")
+        .replace("Kim <", "Shop <")
+        .replace("kim@home.example", "help@shop.example")
+        .replace("Kim@Home.example", "help@shop.example")
+    )
+    assert "pay 500 now" not in prepare(replace(ticket, body=answer)).text
