@@ -13,7 +13,8 @@ from scipy.special import bdtr
 from scipy.stats import binom
 
 from training.calibration.predictions import Graded
-from training.calibration.threshold_tests import STARTS, TestSequence, fewest_rows
+from training.calibration.sample_size import fewest_rows
+from training.calibration.threshold_tests import STARTS, TestSequence
 from training.recipe import PromiseRecipe
 
 _STEP = 1.05

@@ -6,7 +6,6 @@ precision and any dependence between the tests, the probability that a passed th
 the sum of the shares. A fixed sequence (Angelopoulos et al., "Learn then Test", 2021) is the case of a single share.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,20 +15,9 @@ from scipy.special import betainc
 from scipy.stats import beta
 
 from training.calibration.predictions import Graded
-from training.recipe import PromiseRecipe
 
 STARTS = 3
 """Number of starts that share a group's error probability: after one unlucky failure, a later start can still pass."""
-
-
-def fewest_rows(precision: float, doubt: float) -> int:
-    """The number of rows, all of them right, that proves `precision`: 59 for .95 at 95 %."""
-    return math.ceil(math.log(doubt) / math.log(precision))
-
-
-def fewest_start(recipe: PromiseRecipe) -> int:
-    """The number of calibration rows, all of them right, that is needed before any label can be routed."""
-    return fewest_rows(recipe.route_precision, 1 - recipe.confidence)
 
 
 @dataclass(frozen=True, slots=True)

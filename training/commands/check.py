@@ -7,13 +7,13 @@ from itertools import count
 
 from models.bundle.manifest import Frozen
 from models.fields import DEPARTMENT
-from training.calibration.threshold_tests import fewest_start
+from training.calibration.sample_size import fewest_start
 from training.data.contract import Checked, TicketRow, label_counts
 from training.data.draw import wanted_shares
 from training.data.labels import alias_lines
+from training.data.length_bins import length_slice
 from training.data.prepared import PreparedRow, distinct_rows, prepare_rows
 from training.data.source import TicketFile, check_tickets
-from training.evaluation.slices import length_slice
 from training.recipe import Recipe
 
 ENOUGH_ROWS = 30

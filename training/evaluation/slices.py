@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import Frozen
+from training.data.length_bins import length_slice
 from training.data.prepared import PreparedRow
 from training.evaluation.intervals import share
 
@@ -14,8 +15,6 @@ FEWEST = 20
 """Smaller slices are unreliable: they are joined as OTHER, which is left out if it is too small as well."""
 OTHER = "other"
 UNKNOWN = "unknown"
-
-_LENGTHS = (32, 64, 128, 256)
 
 
 class SliceFigures(Frozen):
@@ -63,17 +62,6 @@ def slice_names(rows: Sequence[PreparedRow]) -> dict[str, list[str]]:
         "mailbox": [next(iter(item.row.ticket.recipients), "").casefold() for item in rows],
     }
     return {kind: [name or UNKNOWN for name in names] for kind, names in kinds.items() if any(names)}
-
-
-def length_slice(text: str) -> str:
-    """A text's slice by its number of words, with names that sort by length: `  1-32 words` … `over 256 words`."""
-    words = len(text.split())
-    below = 0
-    for most in _LENGTHS:
-        if words <= most:
-            return f"{below + 1:>3}-{most} words"
-        below = most
-    return f"over {below} words"
 
 
 def _merged(names: Sequence[str]) -> list[str]:

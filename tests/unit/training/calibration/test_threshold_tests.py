@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 
 from training.calibration.predictions import Graded
-from training.calibration.threshold_tests import TestSequence, fewest_rows, lowest_passed, p_value, precision_bound
+from training.calibration.sample_size import fewest_rows
+from training.calibration.threshold_tests import TestSequence, lowest_passed, p_value, precision_bound
 
 BOTH = np.array([True, True])
 

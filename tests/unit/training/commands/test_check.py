@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import TicketRouterError
 from tests.support.rows import CANARY, write_csv
-from training.calibration.threshold_tests import fewest_start
+from training.calibration.sample_size import fewest_start
 from training.cli.show import check_lines
 from training.commands.check import ENOUGH_ROWS, Readiness, assess
 from training.data.source import TicketFile
