@@ -20,8 +20,8 @@ from models.mail.mime import (
 from models.mail.parse import MAX_MAIL_BYTES
 from models.mail.sealed import SMIME, is_signed_mail
 
-WHOLE_BYTES = 256 * 1024
-"""A mail up to this size is kept as it is: to look for its attachments costs a quarter of reading it."""
+WHOLE_BYTES = MAX_MAIL_BYTES
+"""A mail up to this size is kept as it is: to look for its attachments while it arrives costs the event loop time."""
 MAX_DASHED_LINES = 20_000
 """Lines that begin like a boundary; real mails have some hundred. Behind the last one nothing is kept."""
 

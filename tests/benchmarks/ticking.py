@@ -12,14 +12,14 @@ from typing import Any
 import structlog
 
 from service.cli.main import main
-from service.server import server
+from service.server import serve
 
 EVENT = "loop away"
 LOOK_SECONDS = 0.001
 SAY_SECONDS = 1.0
 
 _log = structlog.get_logger()
-_serve_public = server.serve_public
+_serve_public = serve.serve_public
 
 
 async def tick() -> None:
@@ -43,5 +43,5 @@ async def serve_ticking(*arguments: Any, **options: Any) -> None:
 
 
 if __name__ == "__main__":
-    server.serve_public = serve_ticking
+    serve.serve_public = serve_ticking
     sys.exit(main(sys.argv[1:]))
