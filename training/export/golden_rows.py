@@ -7,6 +7,8 @@ import numpy as np
 from models.bundle.golden import GoldenRow
 from models.encoding import Encoding
 from models.scoring import FieldScoring, Logits, judge, probabilities, scope_scores
+from models.text.prepare import prepare
+from models.ticket import Ticket
 from training.data.prepared import PreparedRow
 
 GOLDEN_ROWS = 50
@@ -39,7 +41,14 @@ def choose_golden(
 def _suits(row: PreparedRow, answers: Sequence[Logits], department: FieldScoring) -> bool:
     alike = len({_verdict(logits, department) for logits in answers}) == 1
     clear = all(_is_clear(logits, department) for logits in answers)
-    return alike and clear and len(row.row.ticket.body) <= _LONGEST_BODY
+    return alike and clear and len(row.row.ticket.body) <= _LONGEST_BODY and _needs_no_sender(row)
+
+
+def _needs_no_sender(row: PreparedRow) -> bool:
+    """A golden row has no addresses, and the text of a quoted thread can depend on the sender's."""
+    ticket = row.row.ticket
+    bare = Ticket(subject=ticket.subject, body=ticket.body, content_type=ticket.content_type)
+    return not ticket.sender or prepare(bare).text == prepare(ticket).text
 
 
 def _is_clear(logits: Logits, department: FieldScoring) -> bool:

@@ -1,5 +1,6 @@
 """Torch → ONNX, held against torch; and which rows become golden."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from models.scoring import FieldScoring, Threshold, judge
+from models.text.prepare import prepare
 from tests.support.plain import words_tokenizer
 from tests.support.rows import prepared
 from training.data.prepared import PreparedRow
@@ -117,6 +119,17 @@ def test_rows_near_a_threshold_are_not_golden() -> None:
     logits = rows((edge, 0, 1, 0), (0, 0, 1, 0), (np.nan, 0, 1, 0), (4, 0, 1, 0), (4, 0, 1, 0))
     assert golden_of(logits, drawn) == ["clear"]
     assert golden_of(logits[:1], drawn[:1]) == []
+
+
+def test_a_text_that_depends_on_its_sender_is_not_golden() -> None:
+    """A bundle holds no addresses: replayed without its sender, such a row would refuse a sound bundle."""
+    header = "From: ann@a.example\nTo: help@b.example\nSubject: Printer\nDate: Mon, 1 Jun 2026 10:00"
+    body = f"Any news?\n\n{header}\n\nIt is broken."
+    drawn = prepared(1, body, "a")
+    reply = replace(drawn.row.ticket, subject="Re: Printer", sender="ann@a.example")
+    assert prepare(reply).text != prepare(replace(reply, sender="")).text
+    own = replace(drawn, row=replace(drawn.row, ticket=reply))
+    assert golden_of(rows((4, 0, 1, 0), (4, 0, 1, 0)), [own, prepared(2, "clear", "a")]) == ["clear"]
 
 
 def test_golden_rows_hold_the_whole_path() -> None:
