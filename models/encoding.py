@@ -56,6 +56,10 @@ class Encoder:
             ids = ids[:head] + ids[len(ids) - (room - head) :]
         return Encoding((*self._prefix, *ids, *self._suffix), truncated)
 
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of token ids, special tokens by their names."""
+        return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+
     def batch(self, encodings: Sequence[Encoding]) -> Batch:
         """Pad encodings to one length, a multiple of LENGTH_MULTIPLE (but never beyond `max_tokens`)."""
         length = padded_length(max(len(encoding.ids) for encoding in encodings), self.max_tokens)

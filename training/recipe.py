@@ -148,6 +148,8 @@ class Recipe(Frozen):
     """Recompute activations instead of storing them: a third more time for a fraction of the memory."""
     arithmetic: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto: bf16 if the processor supports it, otherwise fp32; fp16 is for GPUs without bf16. The export is fp32."""
+    ngrams: bool = True
+    """Words beside the encoder: a linear model over wordpieces and pairs of them; it ships only if it helps."""
     track: tuple[Literal["tensorboard", "mlflow"], ...] = ()
     """Further targets of the Trainer's figures."""
     data: DataRecipe = DataRecipe()

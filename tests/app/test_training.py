@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.bundle.bundle import open_bundle
@@ -18,6 +19,7 @@ from tests.support.rows import CANARY, write_csv
 from tests.support.training import Invoke, Place, command, refused
 from training.data.contract import TicketRow
 from training.data.source import TicketFile, read_tickets
+from training.export.ngram_nodes import read_ngrams
 from training.sample import make_tickets
 
 
@@ -39,6 +41,29 @@ def test_the_trained_bundle_replays_with_onnxruntime(place: Place) -> None:
     model = OnnxModel.load(bundle.read("model.onnx"), bundle.encoder)
     found = replay(bundle, model.infer, bundle.model("fp32").tolerance)
     assert found.rows == len(load_rows(bundle)) > 5
+
+
+def test_the_trained_bundle_holds_the_ngrams(place: Place) -> None:
+    """Words are most of what the made-up tickets say, so they help; every graph has the same table, in fp32."""
+    metrics = json.loads((place.bundle / "metrics.json").read_text())
+    assert metrics["ngrams"]["shares"]["department"] > 0
+    bundle = open_bundle(place.bundle)
+    tables = [read_ngrams(bundle.read(entry.file)) for entry in bundle.manifest.models]
+    assert all(len(table.keys) == metrics["ngrams"]["ngrams"] for table in tables if table is not None)
+    assert all(table is not None and table.weights.dtype == np.float32 for table in tables)
+
+
+def test_a_quick_run_makes_a_bundle_without_fine_tuning(place: Place, tmp_path: Path) -> None:
+    """It opens, replays and serves as any other; no epoch was learned, and it says what ships."""
+    run = command(*place.arguments(tmp_path / "store"), "--quick")
+    assert (run.code, run.err) == (0, "")
+    assert "quick (ships): accuracy " in run.out
+    bundle = open_bundle(tmp_path / "store" / "current")
+    metrics = json.loads((bundle.path / "metrics.json").read_text())
+    assert (metrics["kept"], metrics["epochs"]) == ("quick", [])
+    assert "full" not in [stage["name"] for stage in metrics["stages"]]
+    with serving(bundle.path) as service, service.client() as client:
+        assert client.post("/v1/route", json={"subject": "Invoice", "body": "charged twice"}).status_code == 200
 
 
 def test_the_service_routes_with_the_trained_bundle(place: Place) -> None:
@@ -88,7 +113,8 @@ def test_the_same_inputs_give_the_same_version(place: Place, invoke: Invoke, tmp
 def untimed(metrics: dict[str, Any]) -> dict[str, Any]:
     """Without what the clock measured."""
     variants = [{**each, "speedup": None} for each in metrics["variants"]]
-    return {**metrics, "cost": None, "variants": variants}
+    stages = [{**each, "minutes": 0} for each in metrics["stages"]]
+    return {**metrics, "cost": None, "variants": variants, "stages": stages}
 
 
 def split_table(place: Place, path: Path) -> None:

@@ -14,6 +14,7 @@ from training.learn.base import DEFAULT_BASE
     epilog="""\b
     Examples:
       python -m training train --data export.csv
+      python -m training train --data export.csv --base embedded --quick
       python -m training train --data export.csv --base embedded --field priority
       python -m training train --data export.parquet --base ./roberta-base --recipe recipe.toml"""
 )
@@ -30,6 +31,9 @@ def train(
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Folder of bundles; the new one gets its version's name there.")
     ] = Path("models/bundles"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="No fine-tuning: minutes instead of an hour, often nearly as good.")
+    ] = False,
     field: Fields = [],  # noqa: B006 typer reads the default, no code changes it
     column: Column = [],  # noqa: B006
     labels: Labels = None,
@@ -51,7 +55,7 @@ def train(
         from training.commands.train import train as run
         from training.run.request import TrainRequest
 
-        result = run(TrainRequest(file, settings, base, out, fields), say, [EpochProgress()])
+        result = run(TrainRequest(file, settings, base, out, fields, quick), say, [EpochProgress()])
     if result is None:  # a helper process of torchrun: only the main process prints
         return
     show(*([json.dumps(result.summary())] if as_json else train_lines(result)))

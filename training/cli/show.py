@@ -57,11 +57,17 @@ def train_lines(result: "TrainResult") -> Iterator[str]:
                 yield f"{name} on {by_part[part].rows} {part} rows: {_quality(by_part[part])}"
                 yield f"  baseline (TF-IDF): accuracy {gate.accuracy:.3f}, macro-F1 {gate.macro_f1:.3f}"
                 yield f"  {_outcomes(by_part[part].outcomes)}"
+    for stage in record.stages:
+        figures = stage.figures.get("test", stage.figures["validation"])
+        yield (
+            f"{stage.name}{' (ships)' * (stage.name == record.kept)}: accuracy {figures.accuracy:.3f}, "
+            f"macro-F1 {figures.macro_f1:.3f}, {stage.minutes:.1f} minutes"
+        )
     for variant in record.variants:
         faster = "" if variant.speedup is None else f", {variant.speedup:.1f} times faster than fp32"
         yield f"{variant.variant}: {'ships' if variant.passed else 'left out'} ({variant.why}{faster})"
     if not record.beats_baseline:
-        yield "warning: the encoder does not beat its TF-IDF baseline; more tickets or another --base may help"
+        yield "warning: the model does not beat its TF-IDF baseline; more tickets or another --base may help"
     if record.rows["validation"] < _FEW_ROWS:
         yield f"warning: {record.rows['validation']} validation rows say little; add closed tickets"
     yield f"bundle: {result.bundle}{' (now current)' if result.is_current else ''}"

@@ -16,10 +16,12 @@ from transformers import TrainerCallback
 
 from models.bundle.bundle import Bundle, open_bundle
 from models.bundle.golden import replay
-from models.encoding import Batch
+from models.encoding import Batch, Encoding
 from models.errors import TicketRouterError
 from models.scoring import Logits
 from training.data.source import TicketFile
+from training.evaluation.stages import StageFigures
+from training.export.ngram_nodes import read_ngrams
 from training.export.weights import restore_weights
 from training.learn.arguments import refuse_untrainable
 from training.learn.base import resolve_base
@@ -28,11 +30,12 @@ from training.learn.classifier import TicketClassifier, load_classifier, load_en
 from training.learn.distillation import SoftRows, smaller, teach
 from training.learn.distributed import is_main
 from training.learn.finetune import predict
+from training.learn.ngrams import NgramModel
 from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
-from training.run.trained import Learned
+from training.run.trained import Learned, candidate_of, learn_ngrams, with_ngrams
 from training.run.write_bundle import deliver
 
 TEACHER_TOLERANCE = 1e-3
@@ -95,17 +98,23 @@ def learn_student(
         )
     base = resolve_base(asked.base)
     seeded(recipe.seed)
-    teacher = load_teacher(bundle, base, material, recipe)
+    started = time.monotonic()
+    teacher, taught = load_teacher(bundle, base, material, recipe)
     encoder = load_encoder(base, teacher.config, recipe)
     parts = encode_parts(material, encoder)
     say(f"teacher: {bundle.version} answers {len(parts['train'].rows)} training rows")
     train, validation = parts["train"], parts["validation"]
-    soft = SoftRows(train.encodings, train.labels, predict(teacher, encoder, train.encodings))
+    known = with_ngrams(predict(teacher, encoder, train.encodings), taught, train.encodings)
+    soft = SoftRows(train.encodings, train.labels, known)
     student = smaller(teacher, request.layers)
     say(f"student: {request.layers} layers, up to {recipe.epochs} epochs")
     rows = EncodedRows(validation.encodings, validation.labels)
     epochs = teach(student, encoder, material.space, soft, rows, recipe, folder, callbacks)
-    return Learned(asked, base, student, encoder, material, parts, epochs)
+    ngrams = learn_ngrams(student, encoder, material.space, train, recipe) if recipe.ngrams else None
+    found = candidate_of(student, encoder, material.space, ngrams, parts)
+    minutes = (time.monotonic() - started) / 60
+    stage = StageFigures(name="student", figures=found.together, minutes=minutes)
+    return Learned(asked, base, student, encoder, material, parts, epochs, found, "student", (stage,))
 
 
 def recipe_of(bundle: Bundle, epochs: int | None) -> Recipe:
@@ -143,19 +152,27 @@ def refuse_other_data(bundle: Bundle, file: TicketFile) -> None:
         raise TicketRouterError(f"--labels: {bundle.version} learned {wanted}")
 
 
-def load_teacher(bundle: Bundle, base: Path, material: Material, recipe: Recipe) -> TicketClassifier:
-    """The teacher in torch, checked with its golden rows.
+def load_teacher(
+    bundle: Bundle, base: Path, material: Material, recipe: Recipe
+) -> tuple[TicketClassifier, NgramModel | None]:
+    """The teacher in torch and its n-grams, checked with its golden rows.
 
     Raises:
         TicketRouterError: the base is not the teacher's, or the weights give other answers than the graph.
     """
     teacher = load_classifier(base, material.space, recipe)
-    restore_weights(bundle.read(bundle.model("fp32").file), teacher)
+    graph = bundle.read(bundle.model("fp32").file)
+    restore_weights(graph, teacher)
+    ngrams = read_ngrams(graph)
 
     def infer(batch: Batch) -> Logits:
         with torch.inference_mode():
             logits = teacher.eval()(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))["logits"]
-        return np.asarray(logits.numpy())
+        rows = [
+            Encoding(tuple(ids[mask == 1].tolist()), False)
+            for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
+        ]
+        return with_ngrams(np.asarray(logits.numpy()), ngrams, rows)
 
     replay(bundle, infer, TEACHER_TOLERANCE)
-    return teacher
+    return teacher, ngrams

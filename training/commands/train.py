@@ -1,23 +1,25 @@
 """`training train`: from closed tickets to a bundle, or one clear error and no partial bundle."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from transformers import TrainerCallback
 
+from training.evaluation.metrics import AccuracyFigures
+from training.evaluation.stages import StageFigures, StageName
 from training.learn.arguments import refuse_untrainable
 from training.learn.base import resolve_base
-from training.learn.checkpoints import newest_checkpoint, run_folder, run_key
+from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
 from training.learn.finetune import finetune
 from training.learn.general import read_general
-from training.learn.head import start_at_centroids
+from training.learn.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.rows import EncodedRows
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
-from training.run.trained import Learned
+from training.run.trained import Learned, candidate_of, learn_ngrams, ngram_figures
 from training.run.write_bundle import deliver
 
 
@@ -47,19 +49,54 @@ def learn(
     say: Say,
     callbacks: Sequence[TrainerCallback] = (),
 ) -> Learned:
-    """Fine-tune the base model on the dataset, with checkpoints in `folder`."""
+    """Learn the n-grams and a head on the frozen base encoder, then fine-tune it, with checkpoints in `folder`.
+
+    The fine-tuned network is kept if it beats the quick one on the validation rows.
+    """
     recipe, space = request.recipe, material.space
     general = read_general(recipe)  # before the model: report its errors before the model loads
     seeded(recipe.seed)
     model = load_classifier(base, space, recipe)
     encoder = load_encoder(base, model.config, recipe)
     parts = encode_parts(material, encoder)
-    say(f"encoder: fine-tuning {request.base}, up to {recipe.epochs} epochs")
     train, validation = (EncodedRows(parts[name].encodings, parts[name].labels) for name in ("train", "validation"))
-    if recipe.head_start == "centroids" and newest_checkpoint(folder) is None:  # a checkpoint has its own head
-        start_at_centroids(model, encoder, space, train)
+
+    started = time.monotonic()
+    stages: list[StageFigures] = []
+
+    def add_stage(name: StageName, figures: Mapping[str, AccuracyFigures]) -> None:
+        stages.append(StageFigures(name=name, figures=figures, minutes=(time.monotonic() - started) / 60))
+
+    ngrams = learn_ngrams(model, encoder, space, parts["train"], recipe) if recipe.ngrams else None
+    if ngrams is not None:
+        add_stage("n-grams", ngram_figures(ngrams, parts, space))
+    elif recipe.ngrams:
+        say("n-grams: left out, no wordpiece stands in two training rows")
+    say(f"quick: a linear head on {request.base} as it is, and the n-grams")
+    vectors = pooled(model, encoder, train.encodings)
+    fit_linear_head(model, space, vectors, train)
+    head = {name: value.cpu().clone() for name, value in model.head.state_dict().items()}
+    quick = candidate_of(model, encoder, space, ngrams, parts)
+    add_stage("frozen encoder", quick.alone)
+    add_stage("quick", quick.together)
+    if request.quick:
+        return Learned(request, base, model, encoder, material, parts, (), quick, "quick", tuple(stages))
+
+    if recipe.head_start == "centroids":
+        start_at_centroids(model, space, vectors, train)
+    else:
+        model.reset_head()
+    say(f"encoder: fine-tuning {request.base}, up to {recipe.epochs} epochs; to beat: macro-F1 {quick.macro_f1:.3f}")
     epochs = finetune(model, encoder, space, train, validation, recipe, folder, callbacks, general=general)
-    return Learned(request, base, model, encoder, material, parts, epochs)
+    full = candidate_of(model, encoder, space, ngrams, parts)
+    add_stage("encoder", full.alone)
+    add_stage("full", full.together)
+    if full.macro_f1 > quick.macro_f1:
+        return Learned(request, base, model, encoder, material, parts, epochs, full, "full", tuple(stages))
+    say("the fine-tuned network does not beat the quick one on the validation rows: the quick one is kept")
+    model = load_classifier(base, space, recipe)
+    model.head.load_state_dict(head)
+    return Learned(request, base, model, encoder, material, parts, epochs, quick, "quick", tuple(stages))
 
 
 def _key(request: TrainRequest, base: Path) -> str:

@@ -32,6 +32,7 @@ from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 from training.run.dataset import Material, Part, encode_parts, read_material
 from training.run.request import Say, TrainRequest
+from training.run.trained import candidate_of, learn_ngrams
 from training.toml_files import toml_text
 
 _STAGES = 4
@@ -128,7 +129,7 @@ class Pruning(TrainerCallback):
 
 @dataclass(frozen=True, slots=True)
 class _Objective:
-    """One trial: values → recipe → fine-tuning → macro-F1 of the best epoch on the validation rows."""
+    """One trial: values → recipe → fine-tuning → macro-F1 with the n-grams on the validation rows."""
 
     start: Recipe
     space: tuple[Dimension, ...]
@@ -144,7 +145,7 @@ class _Objective:
         encoder = load_encoder(self.base, model.config, recipe)
         parts = encode_parts(self.material, encoder)
         with tempfile.TemporaryDirectory(prefix="ticket-router-") as folder:
-            epochs = finetune(
+            finetune(
                 model,
                 encoder,
                 self.material.space,
@@ -156,7 +157,9 @@ class _Objective:
                 general=self.general,
                 checkpoint_seconds=math.inf,  # a killed trial is never resumed
             )
-        return max(epoch.macro_f1 for epoch in epochs)
+        ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe) if recipe.ngrams else None
+        validation = {"validation": parts["validation"]}
+        return candidate_of(model, encoder, self.material.space, ngrams, validation).macro_f1
 
 
 def tried(start: Recipe, values: dict[str, Any]) -> Recipe:

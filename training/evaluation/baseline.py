@@ -4,20 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics import accuracy_score, f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from models.bundle.manifest import Frozen
 from models.errors import TicketRouterError
-
-
-class BaselineFigures(Frozen):
-    """The baseline's figures on one part's rows, for one field."""
-
-    accuracy: float
-    macro_f1: float
-    rows: int
+from training.evaluation.metrics import AccuracyFigures, accuracy_figures
 
 
 def train_baseline(texts: Sequence[str], labels: Sequence[str], seed: int) -> Any:
@@ -35,11 +26,5 @@ def train_baseline(texts: Sequence[str], labels: Sequence[str], seed: int) -> An
     return model
 
 
-def baseline_figures(model: Any, texts: Sequence[str], labels: Sequence[str]) -> BaselineFigures:
-    """Accuracy, and macro-F1 over the labels that occur in these rows or in the answers."""
-    predicted = model.predict(texts)
-    return BaselineFigures(
-        accuracy=float(accuracy_score(labels, predicted)),
-        macro_f1=float(f1_score(labels, predicted, average="macro", zero_division=0)),
-        rows=len(labels),
-    )
+def baseline_figures(model: Any, texts: Sequence[str], labels: Sequence[str]) -> AccuracyFigures:
+    return accuracy_figures(labels, model.predict(texts))

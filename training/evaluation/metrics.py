@@ -1,6 +1,7 @@
 """Figures of a field on some rows: quality, calibration, and the results of the bundle's thresholds."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,14 @@ CURVE_POINTS = 100
 UNKNOWN = -1
 """A label at close that the bundle does not know: every prediction is wrong."""
 OTHER = "(not in the bundle)"
+
+
+class AccuracyFigures(Frozen):
+    """Accuracy and macro-F1 of one field on one part's rows."""
+
+    accuracy: float
+    macro_f1: float
+    rows: int
 
 
 class LabelFigures(Frozen):
@@ -100,6 +109,15 @@ def field_figures(logits: Logits, labels: NDArray[np.int64], scoring: FieldScori
         confused=_confused(wanted, predicted, scoring.field),
         curve=coverage_curve(confidence, predicted == wanted),
         reliability=bins,
+    )
+
+
+def accuracy_figures(wanted: Sequence[Any], predicted: Sequence[Any]) -> AccuracyFigures:
+    """Accuracy, and macro-F1 over the labels that occur in these rows or in the answers; both [rows]."""
+    return AccuracyFigures(
+        accuracy=float(accuracy_score(wanted, predicted)),
+        macro_f1=float(f1_score(wanted, predicted, average="macro", zero_division=0)),
+        rows=len(wanted),
     )
 
 

@@ -6,14 +6,14 @@ from models.bundle.manifest import Frozen
 from training.calibration.precision_curve import TargetFigures
 from training.data.split import Removed
 from training.evaluation.advice import Advice
-from training.evaluation.baseline import BaselineFigures
 from training.evaluation.behavioural import BehaviourFigures
 from training.evaluation.business_impact import EffectFigures
 from training.evaluation.label_errors import Suspect
 from training.evaluation.measured import WorstError
-from training.evaluation.metrics import FieldFigures, ScopeFigures
+from training.evaluation.metrics import AccuracyFigures, FieldFigures, ScopeFigures
 from training.evaluation.quantization_gate import VariantFigures
 from training.evaluation.slices import SliceFigures
+from training.evaluation.stages import NgramFigures, StageFigures, StageName
 from training.export.onnx import Parity
 from training.learn.finetune import EpochFigures
 
@@ -46,13 +46,17 @@ class Record(Findings):
     rows: Mapping[str, int]
     removed: Removed
     epochs: tuple[EpochFigures, ...]
-    baseline: Mapping[str, Mapping[str, BaselineFigures]]
+    baseline: Mapping[str, Mapping[str, AccuracyFigures]]
     encoder: Mapping[str, Mapping[str, FieldFigures]]
     beats_baseline: bool
     parity: Parity
     suspects: tuple[Suspect, ...] = ()
     variants: tuple[VariantFigures, ...] = ()
     cost: CostFigures | None = None
+    stages: tuple[StageFigures, ...] = ()
+    kept: StageName = "full"
+    """The stage that the bundle holds."""
+    ngrams: NgramFigures | None = None
 
     @property
     def measured(self) -> str:

@@ -33,11 +33,15 @@ class TicketClassifier(nn.Module):
         self.pooling = pooling
         self.dropout = nn.Dropout(_hidden_dropout(config))
         self.head = nn.Linear(config.hidden_size, labels)
-        nn.init.normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        self.reset_head()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
         return {"logits": self.head(self.dropout(self.pool(input_ids, attention_mask)))}
+
+    def reset_head(self) -> None:
+        """A random head, as for a network that learned nothing yet."""
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """One vector per row, shape [rows, width]."""

@@ -1,33 +1,68 @@
-"""The head's initial weights: each label's centroid under the base encoder, which saves the epochs of a random start.
+"""Heads on the base encoder's vectors: the centroids that fine-tuning starts from, and the linear head of a quick run.
+
+Centroids save the epochs of a random start.
 
 A random head sends random gradients through the encoder at first, and so damages the pre-trained weights (Kumar et al.,
 "Fine-tuning can distort pretrained features", ICLR 2022); a nearest-centroid classifier is useful from the first step
 (Snell et al., "Prototypical networks", NeurIPS 2017). Figures: docs/log.md.
 """
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from models.encoding import Batch, Encoder, Encoding
 from models.fields import LabelSpace
+from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier
 from training.learn.rows import EncodedRows, rows_through
 
 SHARPNESS = 20.0
 """Logit of a row that equals its centroid: high confidence, but far from the saturation that stops learning."""
-ROWS_PER_LABEL = 100
-"""More rows hardly change a centroid, and each row costs a pass through the encoder."""
+
+_INVERSE_PENALTY = 30.0
+"""Of the linear head's squared weights. Vectors are centred, with a mean squared length of 1 (docs/log.md)."""
+_ITERATIONS = 300
+_FINE_ENOUGH = 1e-3
 
 
-def start_at_centroids(model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: EncodedRows) -> None:
-    """Set the head's rows to the labels' centroids: pooled vectors of the training rows, centred and normalised."""
+def fit_linear_head(
+    model: TicketClassifier, space: LabelSpace, vectors: NDArray[np.float32], train: EncodedRows
+) -> None:
+    """Set the head's rows to a multinomial logistic regression on the base encoder's vectors.
+
+    Args:
+        model: its head is changed, its encoder stays.
+        space: the fields.
+        vectors: pooled vectors of the training rows, [rows, width].
+        train: the training rows.
+    """
+    middle = vectors.mean(axis=0)
+    centred = vectors - middle
+    length = max(float(np.sqrt((centred**2).sum(axis=1).mean())), 1e-6)
     for column, field in enumerate(space):
-        chosen = _first_rows(train.labels[:, column], len(field.labels))
-        vectors = pooled(model, encoder, [train.encodings[row] for row in chosen])
-        weight, bias = _nearest_centroid(vectors, train.labels[chosen, column], len(field.labels))
+        present = train.labels[:, column] != MISSING
+        learner = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_ITERATIONS, tol=_FINE_ENOUGH)
+        learner.fit(centred[present] / length, train.labels[present, column])
+        weight, bias = learner.coef_ / length, learner.intercept_
+        if len(field.labels) == 2:  # scikit-learn has one row for two labels
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        with torch.no_grad():
+            model.head.weight[field.slice] = torch.from_numpy(weight.astype(np.float32))
+            model.head.bias[field.slice] = torch.from_numpy((bias - weight @ middle).astype(np.float32))
+
+
+def start_at_centroids(
+    model: TicketClassifier, space: LabelSpace, vectors: NDArray[np.float32], train: EncodedRows
+) -> None:
+    """Set the head's rows to the labels' centroids, centred and normalised; arguments as in `fit_linear_head`."""
+    for column, field in enumerate(space):
+        present = train.labels[:, column] != MISSING
+        weight, bias = _nearest_centroid(vectors[present], train.labels[present, column], len(field.labels))
         with torch.no_grad():
             model.head.weight[field.slice] = torch.from_numpy(weight)
             model.head.bias[field.slice] = torch.from_numpy(bias)
@@ -40,16 +75,12 @@ def pooled(model: TicketClassifier, encoder: Encoder, encodings: Sequence[Encodi
         inputs = (torch.from_numpy(array).to(device) for array in (batch.input_ids, batch.attention_mask))
         return np.asarray(model.pool(*inputs).float().cpu().numpy())
 
+    if torch.cuda.is_available():  # the Trainer moves the network there anyway
+        model.to(f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
         return rows_through(infer, encodings, encoder, batch_size=32)
-
-
-def _first_rows(labels: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Up to ROWS_PER_LABEL rows of each label, [rows]."""
-    found = [np.flatnonzero(labels == label)[:ROWS_PER_LABEL] for label in range(size)]
-    return np.concatenate(found)
 
 
 def _nearest_centroid(

@@ -7,7 +7,6 @@ from models.bundle.manifest import FieldEntry, scorings_of
 from models.scoring import FieldScoring, Logits
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored
-from training.learn.finetune import predict
 from training.run.dataset import Part
 from training.run.trained import Learned
 
@@ -29,7 +28,7 @@ class Judged:
 def judge_learned(learned: Learned) -> Judged:
     """Predict every part except the training rows, and calibrate each field on two of them."""
     measured = {name: part for name, part in learned.parts.items() if name != "train" and part.rows}
-    logits = {name: predict(learned.model, learned.encoder, part.encodings) for name, part in measured.items()}
+    logits = {name: learned.logits(part.encodings) for name, part in measured.items()}
     raw = Judged((), (), logits, learned.parts)
     space, recipe = learned.material.space, learned.request.recipe
     entries = tuple(

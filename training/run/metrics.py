@@ -12,13 +12,14 @@ from training.calibration.precision_curve import TargetFigures, promise_curve
 from training.data.prepared import MISSING
 from training.data.split import PARTS
 from training.evaluation.advice import Advice, advise
-from training.evaluation.baseline import BaselineFigures, baseline_figures, train_baseline
+from training.evaluation.baseline import baseline_figures, train_baseline
 from training.evaluation.behavioural import BehaviourFigures, behaviour
 from training.evaluation.business_impact import effect
 from training.evaluation.measured import MeasuredRows, measured_rows
-from training.evaluation.metrics import FieldFigures, field_figures, scope_figures
+from training.evaluation.metrics import AccuracyFigures, FieldFigures, field_figures, scope_figures
 from training.evaluation.quantization_gate import VariantFigures
 from training.evaluation.record import CostFigures, Record
+from training.evaluation.stages import NgramFigures, StageFigures, telling_ngrams
 from training.export.onnx import OnnxModel, Parity
 from training.run.calibrated import Judged
 from training.run.dataset import OUTSIDE, labelled
@@ -37,7 +38,11 @@ def record_of(
     started: float,
 ) -> Record:
     """All findings of a run that began at `started` (of `time.monotonic`); `served` is its fp32 graph."""
+    begun = time.monotonic()
     figures, baseline = _figures(judged), _baseline(learned)
+    baseline_stage = StageFigures(
+        name="baseline", figures=baseline[DEPARTMENT], minutes=(time.monotonic() - begun) / 60
+    )
     part = "test" if "test" in judged.logits else "validation"
     measured = [_measured(judged, column, part) for column in range(len(judged.scorings))]
     names = [scoring.field.name for scoring in judged.scorings]
@@ -59,7 +64,19 @@ def record_of(
         scope=scope_figures(judged.entries[0], judged.scorings[0], measured[0].logits, judged.logits.get(OUTSIDE)),
         effect=effect(measured[0].outcomes, measured[0].correct, learned.request.recipe.effect),
         behaviour=_behaviour(learned, judged, served, part),
+        stages=(baseline_stage, *learned.stages),
+        kept=learned.kept,
+        ngrams=_ngrams(learned),
     )
+
+
+def _ngrams(learned: Learned) -> NgramFigures | None:
+    ngrams, shares = learned.candidate.ngrams, learned.candidate.shares
+    if ngrams is None:
+        return NgramFigures(ngrams=0, shares=shares) if shares else None
+    department = learned.material.space.department
+    telling = telling_ngrams(ngrams, department, learned.encoder) if shares[DEPARTMENT] else {}
+    return NgramFigures(ngrams=len(ngrams.keys), shares=shares, telling=telling)
 
 
 def _measured(judged: Judged, column: int, part: str) -> MeasuredRows:
@@ -79,9 +96,9 @@ def _figures(judged: Judged) -> dict[str, dict[str, FieldFigures]]:
     }
 
 
-def _baseline(learned: Learned) -> dict[str, dict[str, BaselineFigures]]:
+def _baseline(learned: Learned) -> dict[str, dict[str, AccuracyFigures]]:
     """The baseline's figures by field and part."""
-    result: dict[str, dict[str, BaselineFigures]] = {}
+    result: dict[str, dict[str, AccuracyFigures]] = {}
     for column, field in enumerate(learned.material.space):
         texts, labels = labelled(learned.parts["train"], column, field.name)
         model = train_baseline(texts, labels, learned.request.recipe.seed)

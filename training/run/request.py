@@ -24,6 +24,8 @@ class TrainRequest:
     base: str
     store: Path
     fields: tuple[str, ...] = (DEPARTMENT,)
+    quick: bool = False
+    """Without fine-tuning: a linear head on the frozen encoder, and the n-grams."""
 
 
 @dataclass(frozen=True, slots=True)

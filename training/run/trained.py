@@ -1,19 +1,33 @@
-"""The result of training: a network, and the data for calibrating, exporting and writing it."""
+"""The result of training: a network with its n-grams, and the data for calibrating, exporting and writing it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.encoding import Encoder
+import numpy as np
+
+from models.encoding import Encoder, Encoding
+from models.fields import DEPARTMENT, LabelSpace
+from models.scoring import Logits
+from training.calibration.ngram_share import fit_ngram_share
+from training.data.prepared import MISSING
+from training.evaluation.metrics import AccuracyFigures, accuracy_figures
+from training.evaluation.stages import StageFigures, StageName
 from training.learn.classifier import TicketClassifier
-from training.learn.finetune import EpochFigures
+from training.learn.finetune import EpochFigures, predict
+from training.learn.ngrams import NgramModel, fit_ngrams
+from training.recipe import Recipe
 from training.run.dataset import Material, Part
 from training.run.request import TrainRequest
+
+_TABLE_BYTES = 5_000_000
+"""The n-grams' table may be this large, or a tenth of the fp32 graph if that is more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """`model` holds the best epoch's weights; `base` is the folder of its configuration and tokenizer."""
+    """`model` holds the weights to ship, `candidate` its n-grams, `kept` is their stage; `base` is the folder of the
+    configuration and the tokenizer."""
 
     request: TrainRequest
     base: Path
@@ -22,3 +36,95 @@ class Learned:
     material: Material
     parts: Mapping[str, Part]
     epochs: tuple[EpochFigures, ...]
+    candidate: "Candidate"
+    kept: StageName
+    stages: tuple[StageFigures, ...]
+
+    def logits(self, encodings: Sequence[Encoding]) -> Logits:
+        """Logits of the rows, [rows, labels of all fields]: the reference of every exported graph."""
+        return with_ngrams(predict(self.model, self.encoder, encodings), self.candidate.ngrams, encodings)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network's department figures by part, alone and with the n-grams.
+
+    `ngrams` is scaled to the network's logits, and None if it does not help; `shares` is the scale by field.
+    """
+
+    ngrams: NgramModel | None
+    shares: Mapping[str, float]
+    alone: Mapping[str, AccuracyFigures]
+    together: Mapping[str, AccuracyFigures]
+
+    @property
+    def macro_f1(self) -> float:
+        return self.together["validation"].macro_f1
+
+
+def with_ngrams(network: Logits, ngrams: NgramModel | None, encodings: Sequence[Encoding]) -> Logits:
+    """The sum of both models' logits, [rows, labels of all fields]."""
+    return network if ngrams is None else network + ngrams.logits(encodings)
+
+
+def learn_ngrams(
+    model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: Part, recipe: Recipe
+) -> NgramModel | None:
+    """The n-gram model of the training rows; None if they share no n-gram."""
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    return fit_ngrams(
+        train.encodings,
+        train.labels,
+        space,
+        vocabulary=model.config.vocab_size,
+        pad_id=encoder.pad_id,
+        most_bytes=max(_TABLE_BYTES, 4 * weights // 10),
+        seed=recipe.seed,
+    )
+
+
+def candidate_of(
+    model: TicketClassifier, encoder: Encoder, space: LabelSpace, ngrams: NgramModel | None, parts: Mapping[str, Part]
+) -> Candidate:
+    """Scale the n-grams to the network by the validation rows, and measure both on validation and test rows."""
+    measured = _measured(parts)
+    network = {name: predict(model, encoder, part.encodings) for name, part in measured.items()}
+    alone = {name: department_figures(logits, measured[name], space) for name, logits in network.items()}
+    if ngrams is None:
+        return Candidate(None, {}, alone, alone)
+    validation = measured["validation"]
+    raw = ngrams.logits(validation.encodings)
+    shares = {
+        field.name: fit_ngram_share(
+            network["validation"][:, field.slice], raw[:, field.slice], validation.labels[:, column]
+        )
+        for column, field in enumerate(space)
+    }
+    factors = np.concatenate([np.full(len(field.labels), shares[field.name], np.float32) for field in space])
+    if not factors.any():
+        return Candidate(None, shares, alone, alone)
+    scaled = ngrams.scaled(factors)
+    together = {
+        name: department_figures(with_ngrams(logits, scaled, measured[name].encodings), measured[name], space)
+        for name, logits in network.items()
+    }
+    return Candidate(scaled, shares, alone, together)
+
+
+def department_figures(logits: Logits, part: Part, space: LabelSpace) -> AccuracyFigures:
+    """Accuracy and macro-F1 of the department on the rows that have one."""
+    column = [field.name for field in space].index(DEPARTMENT)
+    present = part.labels[:, column] != MISSING
+    predicted = logits[:, space.department.slice].argmax(axis=1)
+    return accuracy_figures(part.labels[present, column], predicted[present])
+
+
+def ngram_figures(ngrams: NgramModel, parts: Mapping[str, Part], space: LabelSpace) -> dict[str, AccuracyFigures]:
+    """The n-grams' own department figures by part."""
+    return {
+        name: department_figures(ngrams.logits(part.encodings), part, space) for name, part in _measured(parts).items()
+    }
+
+
+def _measured(parts: Mapping[str, Part]) -> dict[str, Part]:
+    return {name: part for name, part in parts.items() if name in ("validation", "test") and part.rows}

@@ -13,6 +13,7 @@ from models.text.prepare import TEXT_VERSION
 from training.evaluation.quantization_gate import AnsweredRows, Reference, Variants, make_variants
 from training.evaluation.record import Record
 from training.export.golden_rows import choose_golden
+from training.export.ngram_nodes import add_ngrams
 from training.export.onnx import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.export.provenance import lineage
 from training.registry import current_version, make_first
@@ -44,6 +45,8 @@ def deliver(learned: Learned, say: Say, started: float) -> TrainResult:
     with tempfile.TemporaryDirectory(prefix="ticket-router-") as workdir:
         say("export: ONNX through optimum, held against torch on every validation row")
         onnx = export_onnx(learned.model, Path(workdir))
+        if learned.candidate.ngrams is not None:
+            add_ngrams(onnx, learned.candidate.ngrams)
         served = OnnxModel.load(onnx.read_bytes(), learned.encoder)
         answers = served.logits(learned.parts["validation"].encodings)
         parity = check_parity(judged.logits["validation"], answers, judged.scorings)

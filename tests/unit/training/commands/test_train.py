@@ -1,9 +1,11 @@
-"""`training.commands.train.learn`: what a run that goes on from its checkpoint does not do again."""
+"""`training.commands.train.learn`: resumed runs, quick runs, and which of the two networks is kept."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from transformers import TrainerCallback
@@ -12,40 +14,79 @@ import training.commands.train
 from tests.support.learning import RECIPE, StopAt, weights
 from tests.support.rows import write_csv
 from training.data.source import TicketFile
-from training.learn.head import start_at_centroids
+from training.evaluation.metrics import AccuracyFigures
+from training.learn.classifier import load_classifier
 from training.run.dataset import read_material
 from training.run.request import TrainRequest
-from training.run.trained import Learned
+from training.run.trained import Candidate, Learned, candidate_of
 
 WORDS = {"billing": "invoice", "technical": "crash", "sales": "offer"}
 RUN = RECIPE.model_copy(update={"epochs": 2})
 
 
-def test_a_resumed_run_takes_its_head_from_the_checkpoint(
-    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The centroids' pass over the rows is made once a run; weights and figures are bit by bit the unbroken run's."""
-    started: list[str] = []
-
-    def counted(*given: Any) -> None:
-        started.append("centroids")
-        start_at_centroids(*given)
-
-    monkeypatch.setattr(training.commands.train, "start_at_centroids", counted)
+@pytest.fixture
+def request_of(tiny_base: Path, tmp_path: Path) -> TrainRequest:
     rows = [(f"{word} number {n}", name) for n in range(30) for name, word in WORDS.items()]
     file = TicketFile(write_csv(tmp_path / "tickets.csv", rows))
-    request = TrainRequest(file, RUN, str(tiny_base), tmp_path / "store")
+    return TrainRequest(file, RUN, str(tiny_base), tmp_path / "store")
+
+
+def learned(request: TrainRequest, folder: str, *callbacks: TrainerCallback) -> Learned:
     material = read_material(request, print)
+    place = request.store.parent / folder
+    return training.commands.train.learn(request, Path(request.base), material, place, print, callbacks)
 
-    def learned(folder: str, *callbacks: TrainerCallback) -> Learned:
-        return training.commands.train.learn(request, tiny_base, material, tmp_path / folder, print, callbacks)
 
-    whole = learned("whole")
-    steps_an_epoch = math.ceil(len(material.split["train"]) / RUN.batch_size)
+def test_a_resumed_run_ends_as_the_unbroken_one(request_of: TrainRequest) -> None:
+    """Weights and figures, bit by bit."""
+    whole = learned(request_of, "whole")
+    rows = len(whole.parts["train"].rows)
+    steps_an_epoch = math.ceil(rows / RUN.batch_size)
     with pytest.raises(KeyboardInterrupt):
-        learned("broken", StopAt(steps_an_epoch + 2))
+        learned(request_of, "broken", StopAt(steps_an_epoch + 2))
     for _ in ("the rest", "nothing left to learn"):
-        again = learned("broken")
+        again = learned(request_of, "broken")
         assert again.epochs == whole.epochs
         assert all(torch.equal(value, weights(again.model)[name]) for name, value in weights(whole.model).items())
-    assert started == ["centroids"] * 2  # of the whole run and of the broken one's beginning
+
+
+def test_a_quick_run_leaves_the_encoder_as_it_is(request_of: TrainRequest, tiny_base: Path) -> None:
+    """It learns a head and the n-grams, and keeps no checkpoint."""
+    quick = learned(replace(request_of, quick=True), "quick")
+    base = load_classifier(tiny_base, quick.material.space, RUN)
+    assert all(torch.equal(weights(quick.model)[name], value) for name, value in weights(base).items()
+               if name.startswith("encoder."))  # fmt: skip
+    assert (quick.kept, quick.epochs) == ("quick", ())
+    assert [stage.name for stage in quick.stages] == ["n-grams", "frozen encoder", "quick"]
+    assert not (request_of.store.parent / "quick").exists()
+
+
+@pytest.mark.parametrize(("full", "kept"), [(1.0, "full"), (0.0, "quick")])
+def test_the_full_network_is_kept_if_it_beats_the_quick_one(
+    request_of: TrainRequest, monkeypatch: pytest.MonkeyPatch, full: float, kept: str
+) -> None:
+    """By macro-F1 on the validation rows; otherwise the quick network ships, with the encoder as it was."""
+    figures = iter([0.5, full])
+
+    def measured(*arguments: Any) -> Candidate:
+        part = AccuracyFigures(accuracy=0.5, macro_f1=next(figures), rows=9)
+        return replace(candidate_of(*arguments), together={"validation": part})
+
+    monkeypatch.setattr(training.commands.train, "candidate_of", measured)
+    found = learned(request_of, "run")
+    monkeypatch.undo()
+    quick = learned(replace(request_of, quick=True), "quick")
+    assert found.kept == kept
+    assert len(found.epochs) == RUN.epochs
+    rows = found.parts["validation"].encodings
+    assert np.allclose(found.logits(rows), quick.logits(rows), atol=1e-5) == (kept == "quick")
+
+
+def test_texts_that_share_no_wordpiece_train_without_ngrams(
+    request_of: TrainRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line says so."""
+    monkeypatch.setattr("training.run.trained.fit_ngrams", lambda *_, **__: None)
+    found = learned(replace(request_of, quick=True), "run")
+    assert found.candidate.ngrams is None
+    assert "n-grams: left out, no wordpiece stands in two training rows" in capsys.readouterr().out

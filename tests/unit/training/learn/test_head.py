@@ -1,5 +1,6 @@
-"""The head's start: a nearest-centroid classifier on the base encoder's vectors."""
+"""Heads on the base encoder's vectors: the start of fine-tuning, and the linear head of a quick run."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from tests.support.learning import RECIPE, SPACE, fresh
 from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import predict
-from training.learn.head import start_at_centroids
+from training.learn.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.rows import EncodedRows
 
+Head = Callable[..., None]
+both = pytest.mark.parametrize("place", [start_at_centroids, fit_linear_head])
 WORDS = ("invoice invoice invoice", "crash crash crash crash", "offer offer offer")
 
 
@@ -28,7 +31,12 @@ def separable(encoder: Encoder, count: int = 12) -> EncodedRows:
     return EncodedRows([encoder.encode(WORDS[n % 3]) for n in range(count)], np.array(labels, dtype=np.int64))
 
 
-def test_separable_rows_are_right_before_any_training(started: tuple[TicketClassifier, Encoder]) -> None:
+def placed(place: Head, model: TicketClassifier, encoder: Encoder, rows: EncodedRows) -> None:
+    place(model, SPACE, pooled(model, encoder, rows.encodings), rows)
+
+
+@both
+def test_separable_rows_are_right_before_any_training(started: tuple[TicketClassifier, Encoder], place: Head) -> None:
     """Every field's head finds its labels; the seeded random head does not."""
     model, encoder = started
     rows = separable(encoder)
@@ -39,28 +47,30 @@ def test_separable_rows_are_right_before_any_training(started: tuple[TicketClass
         return float((logits.argmax(axis=1) == rows.labels[:, column])[there].mean())
 
     assert right(0) < 1
-    start_at_centroids(model, encoder, SPACE, rows)
+    placed(place, model, encoder, rows)
     assert (right(0), right(1)) == (1, 1)
 
 
 def test_rows_without_a_label_do_not_count(started: tuple[TicketClassifier, Encoder]) -> None:
-    """Rows that miss every label leave the head as the other rows make it."""
+    """Rows that miss every label leave the centroids as the other rows make them."""
+    place = start_at_centroids
     model, encoder = started
     rows = separable(encoder)
-    start_at_centroids(model, encoder, SPACE, rows)
+    placed(place, model, encoder, rows)
     wanted = head_of(model)
     missing = np.full((1, 2), MISSING, dtype=np.int64)
     more = EncodedRows([*rows.encodings, encoder.encode("hello")], np.concatenate([rows.labels, missing]))
-    start_at_centroids(model, encoder, SPACE, more)
+    placed(place, model, encoder, more)
     assert torch.equal(head_of(model), wanted)
 
 
-def test_the_same_rows_give_the_same_head(tiny_base: Path) -> None:
+@both
+def test_the_same_rows_give_the_same_head(tiny_base: Path, place: Head) -> None:
     """Bit by bit, whatever random head stood there before."""
     heads = []
     for seed in (1, 2):
         model, encoder = fresh(tiny_base, RECIPE.model_copy(update={"seed": seed}))
-        start_at_centroids(model, encoder, SPACE, separable(encoder))
+        placed(place, model, encoder, separable(encoder))
         heads.append(head_of(model))
     assert torch.equal(*heads)
 

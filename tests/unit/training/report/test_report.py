@@ -63,6 +63,15 @@ def record(**changes: Any) -> Record:
     return Record.model_validate(content | changes)
 
 
+SIDE_BY_SIDE: dict[str, Any] = {
+    "stages": [
+        {"name": name, "figures": {"validation": {"accuracy": accuracy, "macro_f1": 0.4, "rows": 10}}, "minutes": 1.5}
+        for name, accuracy in (("baseline", 0.5), ("quick", 0.625), ("full", 0.75))
+    ],
+    "kept": "quick",
+}
+
+
 def report(**changes: Any) -> str:
     return render_report("Training report", [entry()], record(**changes))
 
@@ -264,3 +273,21 @@ def test_a_hostile_base_name_stays_words() -> None:
     card = model_card("a`<b>\n---\n# Title", [entry()], record())
     assert card.count("\n---\n") == 1
     assert "\n# Title" not in card
+
+
+def test_the_models_stand_side_by_side() -> None:
+    """Each with its minutes and figures; the one that ships says so."""
+    page = words(report(**SIDE_BY_SIDE))
+    assert "quick ships 1.5 62.5% 0.400" in page
+    assert "full 1.5 75.0% 0.400" in page
+
+
+def test_the_page_shows_what_the_words_add() -> None:
+    """Size, shares and each label's most telling n-grams, which are only shown; or that they were left out."""
+    ngrams = {"ngrams": 1234, "shares": {"department": 2.5, "priority": 0}, "telling": {EVIL: ["refund", EVIL]}}
+    page = report(**SIDE_BY_SIDE, ngrams=ngrams)
+    assert "1,234 wordpieces" in page
+    assert "department 2.50, priority 0.00 (left out: they do not help)" in words(page)
+    assert EVIL not in page
+    left_out = {"ngrams": 0, "shares": {"department": 0}, "telling": {}}
+    assert "Left out: beside the encoder" in report(**SIDE_BY_SIDE, ngrams=left_out)

@@ -1,0 +1,128 @@
+"""A linear model over wordpieces and pairs of neighbouring wordpieces: what single words say, beside the encoder.
+
+Features are TF-IDF values (Salton & Buckley, 1988) of `input_ids`, so a served graph computes them from the input that
+it has anyway (`training.export.ngram_nodes`). A row's vector is the sum of idf over its n-grams, divided by the square
+root of the sum of idf²: the usual length norm if no n-gram repeats. It is a sum over tokens, so padding and other rows
+of the batch do not change it. Learner: one-against-rest linear support vector machines (Fan et al., "LIBLINEAR", 2008).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from sklearn.svm import LinearSVC
+
+from models.encoding import Encoding
+from models.fields import LabelSpace
+from models.scoring import Logits
+from training.data.prepared import MISSING
+
+LEAST_ROWS = 2
+"""An n-gram of a single training row says little of other rows, and most n-grams are of that kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class NgramModel:
+    """Weights of the known n-grams.
+
+    `keys` [n-grams], rising: the id of a wordpiece, or (first id + 1) x `vocabulary` + second id for a pair.
+    `weights` [n-grams, labels of all fields] have the idf folded in; `squares` [n-grams] are idf²;
+    `bias` [labels of all fields] is the answer to a text without a known n-gram.
+    """
+
+    vocabulary: int
+    keys: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    squares: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def logits(self, encodings: Sequence[Encoding]) -> Logits:
+        """Logits of the rows, [rows, labels of all fields]."""
+        found = np.empty((len(encodings), len(self.bias)), dtype=np.float32)
+        for row, encoding in enumerate(encodings):
+            known = self._known(encoding)
+            norm = np.sqrt(max(float(self.squares[known].sum()), 1.0))
+            found[row] = self.weights[known].sum(axis=0) / norm + self.bias
+        return found
+
+    def scaled(self, factors: NDArray[np.float32]) -> "NgramModel":
+        """The same model with its logits multiplied by these factors, [labels of all fields]."""
+        return replace(self, weights=self.weights * factors, bias=self.bias * factors)
+
+    def _known(self, encoding: Encoding) -> NDArray[np.int64]:
+        wanted = ngram_keys(encoding, self.vocabulary)
+        places = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
+        return np.asarray(places[self.keys[places] == wanted])
+
+
+def ngram_keys(encoding: Encoding, vocabulary: int) -> NDArray[np.int64]:
+    """The keys of a row's wordpieces, and of the pairs of neighbours; special tokens count, so a pair can say "first
+    word"."""
+    ids = np.asarray(encoding.ids, dtype=np.int64)
+    return np.concatenate([ids, (ids[:-1] + 1) * vocabulary + ids[1:]])
+
+
+def fit_ngrams(
+    encodings: Sequence[Encoding],
+    labels: NDArray[np.int64],
+    space: LabelSpace,
+    *,
+    vocabulary: int,
+    pad_id: int,
+    most_bytes: int,
+    seed: int,
+) -> NgramModel | None:
+    """Fit the model on training rows; None if they share no n-gram.
+
+    Args:
+        encodings: the rows.
+        labels: label numbers, [rows, fields]; MISSING where a row has none.
+        space: the fields.
+        vocabulary: larger than every wordpiece's id.
+        pad_id: the id that pads batches; n-grams with it are unknown, so that padding adds nothing.
+        most_bytes: size of the table in a graph; the most frequent n-grams are kept.
+        seed: of the learner.
+    """
+    rows = [ngram_keys(encoding, vocabulary) for encoding in encodings]
+    counts = Counter(key for row in rows for key in set(row.tolist()))
+    kept = [
+        key
+        for key, count in counts.items()
+        if LEAST_ROWS <= count < len(rows) and pad_id not in (key % vocabulary, key // vocabulary - 1)
+    ]
+    room = most_bytes // (4 * (space.size + 1) + 8)
+    keys = np.array(sorted(sorted(kept, key=lambda key: (-counts[key], key))[:room]), dtype=np.int64)
+    if not len(keys):
+        return None
+    idf = np.array([np.log((1 + len(rows)) / (1 + counts[int(key)])) + 1 for key in keys], dtype=np.float32)
+    plain = NgramModel(vocabulary, keys, np.zeros((len(keys), 0), np.float32), idf**2, np.zeros(0, np.float32))
+    features = _features(plain, encodings, idf)
+    fitted = [_fit_field(features, labels[:, column], len(field.labels), seed) for column, field in enumerate(space)]
+    weights = np.concatenate([weight for weight, _ in fitted]).T * idf[:, None]
+    return replace(plain, weights=np.ascontiguousarray(weights), bias=np.concatenate([bias for _, bias in fitted]))
+
+
+def _features(model: NgramModel, encodings: Sequence[Encoding], idf: NDArray[np.float32]) -> Any:
+    """TF-IDF vectors, a sparse matrix [rows, n-grams]."""
+    known = [model._known(encoding) for encoding in encodings]
+    values = [idf[row] / np.sqrt(max(float(model.squares[row].sum()), 1.0)) for row in known]
+    ends = np.cumsum([0, *(len(row) for row in known)])
+    matrix = sp.csr_matrix((np.concatenate(values), np.concatenate(known), ends), shape=(len(known), len(idf)))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _fit_field(
+    features: Any, labels: NDArray[np.int64], size: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """One field's weights [labels, n-grams] and bias [labels]."""
+    present = labels != MISSING
+    learner = LinearSVC(random_state=seed).fit(features[present], labels[present])
+    weights, bias = learner.coef_, learner.intercept_
+    if size == 2:  # scikit-learn has one row for two labels
+        weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
+    return weights.astype(np.float32), bias.astype(np.float32)
