@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 from transformers import TrainerCallback
@@ -18,7 +17,7 @@ from models.bundle.bundle import Bundle, open_bundle
 from models.bundle.golden import replay
 from models.encoding import Batch
 from models.errors import TicketRouterError
-from models.scoring import Logits
+from models.scoring import Outputs
 from training.data.source import TicketFile
 from training.export.weights import restore_weights
 from training.learn.arguments import refuse_untrainable
@@ -34,9 +33,6 @@ from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
 from training.run.trained import Learned
 from training.run.write_bundle import deliver
-
-TEACHER_TOLERANCE = 1e-3
-"""Largest allowed difference of a logit between the teacher's graph and its weights loaded into torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +146,12 @@ def load_teacher(bundle: Bundle, base: Path, material: Material, recipe: Recipe)
         TicketRouterError: the base is not the teacher's, or the weights give other answers than the graph.
     """
     teacher = load_classifier(base, material.space, recipe)
-    restore_weights(bundle.read(bundle.model("fp32").file), teacher)
+    restore_weights(bundle.read(bundle.fp32.entry.file), teacher)
 
-    def infer(batch: Batch) -> Logits:
+    def infer(batch: Batch) -> Outputs:
         with torch.inference_mode():
-            logits = teacher.eval()(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))["logits"]
-        return np.asarray(logits.numpy())
+            found = teacher.eval()(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))
+        return Outputs(found["logits"].numpy(), found["pooled"].numpy())
 
-    replay(bundle, infer, TEACHER_TOLERANCE)
+    replay(bundle, bundle.fp32, infer)
     return teacher
