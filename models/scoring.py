@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,15 @@ from models.ticket import MailFact, Ticket
 
 Logits = NDArray[np.float32]
 """One ticket's logits, shape [labels of all fields]; or a batch's, shape [tickets, labels of all fields]."""
+
+
+class Outputs(NamedTuple):
+    """The outputs of a graph for some tickets: logits [tickets, labels of all fields], and pooled vectors [tickets,
+    width], each the mean of the encoder's last hidden state over a ticket's tokens."""
+
+    logits: Logits
+    pooled: NDArray[np.float32]
+
 
 CANDIDATES = 3
 SCOPE_TEMPERATURE = 2.0

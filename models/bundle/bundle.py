@@ -10,14 +10,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from models.bundle.manifest import FileEntry, Manifest, ModelEntry
+from models.bundle.manifest import SCHEMA_VERSION, FileEntry, Manifest, ModelEntry
 from models.bundle.signature import SIGNATURE_BYTES, read_keys, verify
 from models.encoding import Encoder, Encoding
 from models.errors import BundleError
@@ -32,13 +32,25 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
+class Graph:
+    """One graph of a bundle and what judges its logits: every graph has a calibration of its own."""
+
+    entry: ModelEntry
+    scorings: tuple[FieldScoring, ...]
+
+    def judge(self, logits: Logits) -> Verdict:
+        """One ticket's verdict from this graph's logits, shape [labels]."""
+        return judge(logits, self.scorings)
+
+
+@dataclass(frozen=True)
 class Bundle:
-    """An opened bundle: its digests agreed when it was opened."""
+    """An opened bundle: its digests agreed when it was opened. `graphs` are in the manifest's order."""
 
     path: Path
     manifest: Manifest
     encoder: Encoder
-    scorings: tuple[FieldScoring, ...]
+    graphs: tuple[Graph, ...]
 
     @property
     def version(self) -> str:
@@ -47,21 +59,28 @@ class Bundle:
     def encode(self, text: str) -> Encoding:
         return self.encoder.encode(text)
 
-    def judge(self, logits: Logits) -> Verdict:
-        """One ticket's verdict from its logits, shape [labels]."""
-        return judge(logits, self.scorings)
-
-    def model(self, variant: str) -> ModelEntry:
-        """The graph of this variant.
+    def graph(self, variant: str, instructions: Collection[str]) -> Graph:
+        """The first graph of this variant that suits a processor with these instructions.
 
         Raises:
-            BundleError: the bundle has no such variant.
+            BundleError: the bundle has no such variant, or none for this processor.
         """
-        for entry in self.manifest.models:
-            if entry.variant == variant:
-                return entry
-        had = ", ".join(entry.variant for entry in self.manifest.models)
-        raise BundleError(f"bundle {self.version} has no {variant} variant, it has: {had}")
+        graphs = [graph for graph in self.graphs if graph.entry.variant == variant]
+        if not graphs:
+            had = ", ".join(dict.fromkeys(graph.entry.variant for graph in self.graphs))
+            raise BundleError(f"bundle {self.version} has no {variant} variant, it has: {had}")
+        for graph in graphs:
+            if graph.entry.suits_processor(instructions):
+                return graph
+        wanted = ", ".join(name for graph in graphs for name in graph.entry.instructions)
+        raise BundleError(
+            f"bundle {self.version}: its {variant} graphs are for processors with one of {wanted}, this one has none "
+            "of them; use --variant fp32"
+        )
+
+    @property
+    def fp32(self) -> Graph:
+        return next(graph for graph in self.graphs if graph.entry.variant == "fp32")
 
     def read(self, name: str) -> bytes:
         """A file's bytes, checked against its digest as they were read.
@@ -109,7 +128,8 @@ def _open(path: Path, key_file: Path | None) -> Bundle:
         encoder = Encoder(tokenizer, max_tokens=manifest.encoder.max_tokens, pad_id=manifest.encoder.pad_id)
     except Exception as error:  # tokenizers raises bare Exception on a file it cannot read
         raise BundleError(f"{folder}/tokenizer.json: not a tokenizer this version can read; export it anew") from error
-    return Bundle(folder, manifest, encoder, manifest.scorings())
+    graphs = tuple(Graph(entry, entry.scorings()) for entry in manifest.models)
+    return Bundle(folder, manifest, encoder, graphs)
 
 
 def write_bundle(store: Path, draft: Mapping[str, Any], files: Mapping[str, bytes | Path]) -> Path:
@@ -177,12 +197,40 @@ def _read_manifest(folder: Path, keys: Mapping[bytes, bytes] | None) -> Manifest
     try:
         manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
-        where = ".".join(str(part) for part in error.errors()[0]["loc"])[:100] or "its JSON"
+        _refuse_schema(folder, raw)
+        first = error.errors()[0]
+        if first["type"] == "value_error":  # of `Manifest` itself: its parts are sound and do not go together
+            raise BundleError(f"{folder}/{MANIFEST}: {first['ctx']['error']}; export it anew") from error
+        where = ".".join(str(part) for part in first["loc"])[:100] or "its JSON"
         raise BundleError(f"{folder}/{MANIFEST}: damaged or from another release, at {where!r}") from error
     # Another spelling of the same, a key that stands twice among it, could say something else to another reader.
     if manifest.version != manifest.expected_version() or raw != manifest.spelled():
         raise BundleError(f"{folder}/{MANIFEST}: its content does not give its version id; it was changed after export")
     return manifest
+
+
+class _Schema(BaseModel):
+    """Of a manifest of any release."""
+
+    schema_version: int
+
+
+def _refuse_schema(folder: Path, manifest: bytes) -> None:
+    """Refuse a manifest of another schema, with the way out."""
+    try:
+        found = _Schema.model_validate_json(manifest).schema_version
+    except ValidationError:
+        return
+    if found < SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder}: written by an older release (schema {found}, this release reads {SCHEMA_VERSION}); "
+            "train it again from its closed tickets: python -m training train --data …"
+        )
+    if found > SCHEMA_VERSION:
+        raise BundleError(
+            f"{folder}: written by a later release (schema {found}, this release reads {SCHEMA_VERSION}); "
+            "run that release"
+        )
 
 
 def _refuse_unsigned(folder: Path, manifest: bytes, keys: Mapping[bytes, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Golden rows: a few tickets with the answer torch gave at export, replayed with onnxruntime wherever the bundle runs.
+"""Golden rows: a few tickets with torch's answer at export, replayed with onnxruntime wherever the bundle runs.
 
 They disprove train/serve skew instead of assuming it away: the whole path (cleaning, tokens, logits, verdict) must give
 what training saw. A replay also warms a session up.
@@ -10,38 +10,40 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from models.bundle.bundle import Bundle
+from models.bundle.bundle import Bundle, Graph
 from models.bundle.manifest import Frozen
 from models.encoding import Batch
 from models.errors import BundleError
-from models.scoring import Logits
+from models.scoring import Outputs
 from models.text.prepare import prepare
 from models.ticket import ContentType, Ticket
 
 GOLDEN = "golden.jsonl"
 
-Infer = Callable[[Batch], Logits]
-"""A batch in, its logits out, shape [rows, labels]."""
+Infer = Callable[[Batch], Outputs]
 
 
 class GoldenRow(Frozen):
-    """A ticket as it arrived, the token ids it must give, torch's logits, and the department's verdict."""
+    """A ticket as it arrived, the token ids it must give, torch's logits and pooled vector, and the department's
+    verdict, which every graph of the bundle gives."""
 
     subject: str
     body: str
     content_type: ContentType
     ids: tuple[int, ...]
     logits: tuple[float, ...]
+    pooled: tuple[float, ...]
     outcome: str
     label: str
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What a replay found: rows compared, and the largest absolute difference of a logit."""
+    """What a replay found: rows compared, and the largest absolute differences of a logit and in a pooled vector."""
 
     rows: int
     largest_difference: float
+    largest_pooled_difference: float
 
 
 _ROW = TypeAdapter(GoldenRow)
@@ -66,37 +68,52 @@ def load_rows(bundle: Bundle) -> list[GoldenRow]:
     return rows
 
 
-def replay(bundle: Bundle, infer: Infer, tolerance: float) -> Replay:
-    """Send every golden row through the whole path and compare.
+def replay(bundle: Bundle, graph: Graph, infer: Infer) -> Replay:
+    """Send every golden row through the whole path and compare, within the graph's tolerances.
 
     Args:
         bundle: the opened bundle.
+        graph: the graph of it that runs: it judges.
         infer: runs one batch on the runtime that will serve.
-        tolerance: largest absolute difference of a logit that is let pass.
 
     Raises:
-        BundleError: a row's tokens, logits or verdict differ: this bundle must not serve here.
+        BundleError: a row's tokens, logits, pooled vector or verdict differ: this bundle must not serve here.
     """
-    largest = 0.0
+    largest = pooled = 0.0
     rows = load_rows(bundle)
     for number, row in enumerate(rows, start=1):
-        largest = max(largest, _replay_row(bundle, infer, tolerance, number, row))
-    return Replay(len(rows), largest)
+        of_logits, of_pooled = _replay_row(bundle, graph, infer, number, row)
+        largest, pooled = max(largest, of_logits), max(pooled, of_pooled)
+    return Replay(len(rows), largest, pooled)
 
 
-def _replay_row(bundle: Bundle, infer: Infer, tolerance: float, number: int, row: GoldenRow) -> float:
+def _replay_row(bundle: Bundle, graph: Graph, infer: Infer, number: int, row: GoldenRow) -> tuple[float, float]:
     where = f"bundle {bundle.version}: golden row {number}"
     ticket = Ticket(subject=row.subject, body=row.body, content_type=row.content_type)
     encoding = bundle.encode(prepare(ticket).text)
     if encoding.ids != row.ids:
         raise BundleError(f"{where} gives other tokens than at export: the tokenizer or the text cleaning differs")
-    logits = infer(bundle.encoder.batch([encoding]))[0]
+    outputs = infer(bundle.encoder.batch([encoding]))
+    logits, pooled = outputs.logits[0], outputs.pooled[0]
     if logits.shape != (len(row.logits),):
         raise BundleError(f"{where} has {len(row.logits)} logits, the model gives {logits.size}: wrong model file")
+    if not len(row.pooled) == bundle.manifest.encoder.width == pooled.size:
+        raise BundleError(
+            f"{where} has a pooled vector of {len(row.pooled)}, the manifest says {bundle.manifest.encoder.width}, "
+            f"the model gives {pooled.size}: wrong model file"
+        )
     difference = float(np.abs(logits - np.asarray(row.logits, dtype=np.float32)).max())
-    if not difference <= tolerance:
-        raise BundleError(f"{where} is off by {difference:.2g} per logit, allowed is {tolerance:.2g}: wrong model file")
-    verdict = bundle.judge(logits).department
+    if not difference <= graph.entry.tolerance:
+        raise BundleError(
+            f"{where} is off by {difference:.2g} per logit, allowed is {graph.entry.tolerance:.2g}: wrong model file"
+        )
+    of_pooled = float(np.abs(pooled - np.asarray(row.pooled, dtype=np.float32)).max())
+    if not of_pooled <= graph.entry.pooled_tolerance:
+        raise BundleError(
+            f"{where} is off by {of_pooled:.2g} in its pooled vector, allowed is {graph.entry.pooled_tolerance:.2g}: "
+            "wrong model file"
+        )
+    verdict = graph.judge(logits).department
     if (verdict.outcome, verdict.candidates[0].label) != (row.outcome, row.label):
         raise BundleError(f"{where} gives another verdict than at export")
-    return difference
+    return difference, of_pooled

@@ -15,7 +15,7 @@ from pydantic import Field as Constrained
 from models.fields import FIELD_NAME, Field, LabelSpace
 from models.scoring import FieldScoring, Threshold
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 FileName = Annotated[str, Constrained(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 ListedName = Annotated[str, Constrained(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,92}\.(json|jsonl|onnx|md|html)$")]
@@ -25,6 +25,7 @@ Probability = Annotated[float, Constrained(ge=0, le=1, allow_inf_nan=False)]
 Moment = Annotated[str, Constrained(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(Z|[+-]\d{2}:\d{2})$")]
 Temperature = Annotated[float, Constrained(ge=0.001, le=1000, allow_inf_nan=False)]
 """Far wider than any fit, and narrow enough that dividing a logit by it stays a number."""
+Tolerance = Annotated[float, Constrained(gt=0, allow_inf_nan=False)]
 Variant = Literal["fp32", "int8", "fp16"]
 Device = Literal["cpu", "cuda"]
 Instructions = Annotated[str, Constrained(pattern=r"^[a-z0-9_]{1,32}$")]
@@ -98,38 +99,52 @@ class FieldEntry(Frozen):
 
 
 class EncoderEntry(Frozen):
-    """How texts become token ids. `max_tokens` counts special tokens too."""
+    """How texts become token ids, and the width of the pooled vector. `max_tokens` counts special tokens too."""
 
     max_tokens: Annotated[int, Constrained(ge=8, le=8192)]
     pad_id: Annotated[int, Constrained(ge=0)]
+    width: Annotated[int, Constrained(ge=1, le=65536)]
 
 
 class ModelEntry(Frozen):
-    """One ONNX graph, how far (absolute, per logit) it may lie from the golden rows' torch logits, what it suits."""
+    """One ONNX graph: its own calibration, its distance from torch on the golden rows, and what it suits."""
 
     variant: Variant
     file: ListedName
-    tolerance: Annotated[float, Constrained(gt=0, allow_inf_nan=False)]
+    tolerance: Tolerance
+    """Largest absolute difference of a logit from the golden rows' torch logits."""
+    pooled_tolerance: Tolerance
+    """Likewise of a number of the pooled vector."""
     devices: Annotated[tuple[Device, ...], Constrained(min_length=1)] = ("cpu", "cuda")
     instructions: tuple[Instructions, ...] = ()
     """On a CPU, one of these must be there for sound and fast answers; empty: any processor will do."""
+    fields: Annotated[tuple[FieldEntry, ...], Constrained(min_length=1)]
+    """Temperatures, scope, thresholds and promises of this graph's logits; the department's first."""
 
     def suits(self, device: str, instructions: Collection[str]) -> bool:
         """Whether it is made for this device, and for a processor with these instructions."""
-        enough = device != "cpu" or not self.instructions or not set(self.instructions).isdisjoint(instructions)
-        return device in self.devices and enough
+        return device in self.devices and (device != "cpu" or self.suits_processor(instructions))
+
+    def suits_processor(self, instructions: Collection[str]) -> bool:
+        return not self.instructions or not set(self.instructions).isdisjoint(instructions)
+
+    def label_space(self) -> LabelSpace:
+        return LabelSpace.of({field.name: [label.name for label in field.labels] for field in self.fields})
+
+    def scorings(self) -> tuple[FieldScoring, ...]:
+        """How each field's logits of this graph are judged, the department's first."""
+        return scorings_of(self.label_space(), self.fields)
 
 
 class Manifest(Frozen):
     """Everything a service must know to answer with a bundle, and everything a person asks about its origin."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     version: Annotated[str, Constrained(pattern=r"^[0-9a-f]{16}$")]
     created_at: Moment
     text_version: int
     base_model: str
     encoder: EncoderEntry
-    fields: Annotated[tuple[FieldEntry, ...], Constrained(min_length=1)]
     models: Annotated[tuple[ModelEntry, ...], Constrained(min_length=1)]
     golden_rows: Annotated[int, Constrained(ge=1)]
     provenance: Mapping[str, Any]
@@ -137,11 +152,24 @@ class Manifest(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        """The label space can be laid out, nothing stands twice, and every file spoken of is one it lists."""
-        self.label_space()
-        for names in ([field.name for field in self.fields], [model.variant for model in self.models]):
-            if len(set(names)) != len(names):
-                raise ValueError("a field or a variant stands twice")
+        """One fp32 graph; all graphs have its labels; no field, file or variant for a processor stands twice; and
+        every file spoken of is one it lists."""
+        if sum(model.variant == "fp32" for model in self.models) != 1:
+            raise ValueError("one graph, and only one, must be the fp32 one")
+        names = [field.name for field in self.fields]
+        if len(set(names)) != len(names):
+            raise ValueError("a field stands twice")
+        space = self.label_space()
+        suited: set[tuple[str, str]] = set()
+        for model in self.models:
+            if model.label_space() != space:
+                raise ValueError(f"{model.file} has other fields or labels than the fp32 graph")
+            suits = {(model.variant, each) for each in model.instructions or ("any processor",)}
+            if not suited.isdisjoint(suits):
+                raise ValueError(f"two {model.variant} graphs are for the same processors")
+            suited |= suits
+        if len({model.file for model in self.models}) != len(self.models):
+            raise ValueError("two graphs have the same file")
         if missing := sorted(self.deciding_files - set(self.files)):
             raise ValueError(f"{missing[0]} is not among the manifest's files")
         return self
@@ -151,12 +179,13 @@ class Manifest(Frozen):
         """The files that decide an answer. The others are documents: verified as well, but no part of the version."""
         return frozenset({"tokenizer.json", "golden.jsonl", *(model.file for model in self.models)})
 
+    @property
+    def fields(self) -> tuple[FieldEntry, ...]:
+        """The fp32 graph's fields: what the bundle predicts. Another graph's logits are judged by its own entry."""
+        return next(model for model in self.models if model.variant == "fp32").fields
+
     def label_space(self) -> LabelSpace:
         return LabelSpace.of({field.name: [label.name for label in field.labels] for field in self.fields})
-
-    def scorings(self) -> tuple[FieldScoring, ...]:
-        """How each field's logits are judged, the department's first."""
-        return scorings_of(self.label_space(), self.fields)
 
     def spelled(self) -> bytes:
         """The content of `manifest.json`: the one spelling that is written, and the only one that is read back."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from models.bundle.bundle import Bundle
+from models.bundle.bundle import Graph
 from models.mail.parse import REPLY_FIELDS, mail_facts
 from models.scoring import FieldVerdict
 from models.ticket import MailFact, Ticket
@@ -77,7 +77,7 @@ def model_card_out(engine: Engine) -> schemas.ModelCardOut:
         base_model=manifest.base_model,
         created_at=manifest.created_at,
         max_tokens=manifest.encoder.max_tokens,
-        fields=_fields_out(engine.bundle),
+        fields=_fields_out(engine.graph),
     )
 
 
@@ -104,7 +104,7 @@ def last_reload_out(reload: Reload | None) -> schemas.LastReloadOut | None:
     return schemas.LastReloadOut(at=at, succeeded=reload.cause is None, cause=reload.cause)
 
 
-def _fields_out(bundle: Bundle) -> tuple[schemas.PredictedFieldOut, ...]:
+def _fields_out(graph: Graph) -> tuple[schemas.PredictedFieldOut, ...]:
     return tuple(
         schemas.PredictedFieldOut(
             name=field.name,
@@ -113,7 +113,7 @@ def _fields_out(bundle: Bundle) -> tuple[schemas.PredictedFieldOut, ...]:
             promise=schemas.PromiseOut(**field.promise.model_dump()),
             labels=tuple(schemas.LabelOut(**label.model_dump()) for label in field.labels),
         )
-        for field in bundle.manifest.fields
+        for field in graph.entry.fields
     )
 
 

@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import structlog
 
-from models.bundle.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, Graph, open_bundle
 from models.bundle.golden import Replay, replay
 from models.encoding import Batch, Encoding
 from models.errors import TicketRouterError
-from models.scoring import Logits
+from models.scoring import Logits, Outputs
 from service.decision import ModelIdentity
 from service.inference.batcher import Batcher, Limits
 from service.inference.cache import ResponseCache
@@ -56,6 +56,11 @@ class Engine:
     golden_replay: Replay
 
     @property
+    def graph(self) -> Graph:
+        """The graph that runs. It judges its own logits."""
+        return self.plan.graph
+
+    @property
     def provider(self) -> str:
         return self.sessions.shared.provider
 
@@ -73,6 +78,10 @@ class Sessions:
     def run(self, batch: Batch, *, lone: bool = False) -> Logits:
         """Logits of a padded batch, float32, shape [rows, labels]."""
         return (self.lone if lone and self.lone else self.shared).run(batch)
+
+    def run_with_pooled(self, batch: Batch, *, lone: bool = False) -> Outputs:
+        """Logits and pooled vectors of a padded batch, float32."""
+        return (self.lone if lone and self.lone else self.shared).run_with_pooled(batch)
 
 
 def open_engine(
@@ -144,10 +153,10 @@ def load_sessions(bundle: Bundle, plan: Plan, device: str, engines: Path | None 
     Raises:
         BundleError, DeviceError: as `open_runner`.
     """
-    graph = bundle.read(bundle.model(plan.variant).file)
+    content = bundle.read(plan.graph.entry.file)
 
     def open_session(threads: int) -> Runner:
-        return open_runner(graph, device, threads, engines)
+        return open_runner(content, device, threads, engines)
 
     lone = plan.lone_threads if plan.lone_threads != plan.intra_op_threads else None
     return Sessions(open_session(plan.intra_op_threads), open_session(lone) if lone else None)
@@ -156,15 +165,14 @@ def load_sessions(bundle: Bundle, plan: Plan, device: str, engines: Path | None 
 def _replay(bundle: Bundle, sessions: Sessions, plan: Plan, pause_ratio: float, stop: threading.Event) -> Replay:
     """Replay on every session: the number of threads differs, so each must show that its results are the same."""
 
-    def infer(batch: Batch, *, lone: bool = False) -> Logits:
+    def infer(batch: Batch, *, lone: bool = False) -> Outputs:
         started = time.perf_counter()
-        logits = sessions.run(batch, lone=lone)
+        outputs = sessions.run_with_pooled(batch, lone=lone)
         if stop.wait(pause_ratio * (time.perf_counter() - started)):
             raise OpeningStopped("the service is stopping")
-        return logits
+        return outputs
 
-    tolerance = bundle.model(plan.variant).tolerance
     with runtime_errors_as_bundle_error(bundle.version):
         if sessions.lone:
-            replay(bundle, functools.partial(infer, lone=True), tolerance)
-        return replay(bundle, infer, tolerance)
+            replay(bundle, plan.graph, functools.partial(infer, lone=True))
+        return replay(bundle, plan.graph, infer)

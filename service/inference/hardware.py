@@ -5,14 +5,12 @@
 
 import math
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+from models.processor import instructions, processor_name
+
 _CGROUP = Path("/sys/fs/cgroup")
-_CPUINFO = Path("/proc/cpuinfo")
-_FLAG_KEYS = ("flags", "Features")
-"""Name of the line with the instruction sets, on x86 and on ARM."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +22,8 @@ class Machine:
     instructions: frozenset[str]
 
 
-def this_machine(cpuinfo: Path = _CPUINFO, cgroup: Path = _CGROUP) -> Machine:
-    processor = next(iter(_values(cpuinfo, "model name", "CPU part")), "") or platform.machine()
-    return Machine(processor, usable_cores(cgroup), instructions(cpuinfo))
+def this_machine() -> Machine:
+    return Machine(processor_name(), usable_cores(), instructions())
 
 
 def usable_cores(cgroup: Path = _CGROUP) -> int:
@@ -34,20 +31,6 @@ def usable_cores(cgroup: Path = _CGROUP) -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroup)
     return max(1, allowed if quota is None else min(allowed, math.floor(quota)))
-
-
-def instructions(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
-    """The processor's instruction sets as Linux names them, e.g. `avx512_vnni`; empty on other systems."""
-    return frozenset(next(iter(_values(cpuinfo, *_FLAG_KEYS)), "").split())
-
-
-def _values(cpuinfo: Path, *keys: str) -> list[str]:
-    """The values of these keys, one per core; empty if the file does not exist."""
-    try:
-        lines = cpuinfo.read_text("utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    return [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() in keys]
 
 
 def _quota(cgroup: Path) -> float | None:

@@ -1,21 +1,22 @@
-"""Token ids → logits with onnxruntime, independent of text, HTTP and the meaning of the labels.
+"""Token ids → logits (and pooled vectors) with onnxruntime, independent of text, HTTP and the meaning of the labels.
 
 `engine.py` opens a runner from the verified bytes of a bundle; `batcher.py` calls `run` from several threads on one
 session, which onnxruntime allows.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from models.encoding import Batch
 from models.errors import BundleError, TicketRouterError
-from models.scoring import Logits
+from models.scoring import Logits, Outputs
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
@@ -42,17 +43,25 @@ class Runner:
 
     def run(self, batch: Batch) -> Logits:
         """Logits of a padded batch, float32, shape [rows, labels]."""
-        feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        logits = self._run_bound(feed) if self.bound else self.session.run(["logits"], feed)[0]
-        return np.asarray(logits, dtype=np.float32)
+        return self._run(batch, "logits")[0]
 
-    def _run_bound(self, feed: Mapping[str, Any]) -> Any:
+    def run_with_pooled(self, batch: Batch) -> Outputs:
+        """Logits and pooled vectors of a padded batch, float32."""
+        return Outputs(*self._run(batch, "logits", "pooled"))
+
+    def _run(self, batch: Batch, *names: str) -> list[NDArray[np.float32]]:
+        feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+        found = self._run_bound(feed, names) if self.bound else self.session.run(list(names), feed)
+        return [np.asarray(output, dtype=np.float32) for output in found]
+
+    def _run_bound(self, feed: Mapping[str, Any], names: Sequence[str]) -> Any:
         binding = self.session.io_binding()
         for name, array in feed.items():
             binding.bind_cpu_input(name, array)
-        binding.bind_output("logits", "cpu")
+        for name in names:
+            binding.bind_output(name, "cpu")
         self.session.run_with_iobinding(binding)
-        return binding.copy_outputs_to_cpu()[0]
+        return binding.copy_outputs_to_cpu()
 
 
 def open_runner(graph: bytes, device: str, intra_op_threads: int, engines: Path | None = None) -> Runner:
@@ -77,9 +86,11 @@ def open_runner(graph: bytes, device: str, intra_op_threads: int, engines: Path 
         raise BundleError(f"onnxruntime cannot load the bundle's graph ({type(error).__name__})") from error
     if session.get_providers()[0] != provider:
         raise DeviceError(f"device {device}: onnxruntime could not start {provider}; check the driver, or use cpu")
-    inputs = {node.name for node in session.get_inputs()}
-    if inputs != _INPUTS or "logits" not in {node.name for node in session.get_outputs()}:
+    inputs, outputs = ({node.name for node in nodes} for nodes in (session.get_inputs(), session.get_outputs()))
+    if inputs != _INPUTS or "logits" not in outputs:
         raise BundleError("the bundle's graph is no sequence classifier: it has other inputs or outputs than expected")
+    if "pooled" not in outputs:
+        raise BundleError("the bundle's graph has no output named pooled; train it again with this release")
     return Runner(session, provider, bound=device != "cpu")
 
 

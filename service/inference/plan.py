@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from models.bundle.bundle import Bundle
+from models.bundle.bundle import Bundle, Graph
 from models.bundle.manifest import Variant
 from models.errors import TicketRouterError
 from service.inference.hardware import Machine
@@ -33,19 +33,23 @@ class PlanError(TicketRouterError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One way to run one variant.
+    """One way to run one graph.
 
     `runners` runs execute in parallel, each on `intra_op_threads`. While nothing else runs, a lone ticket of at least
     `lone_tokens` uses a separate session with `lone_threads`; None: there is no such session.
     """
 
-    variant: Variant
+    graph: Graph
     runners: int
     intra_op_threads: int
     lone_threads: int | None
     lone_tokens: int
     max_batch_tokens: int
     max_padding: float
+
+    @property
+    def variant(self) -> Variant:
+        return self.graph.entry.variant
 
 
 def device_kind(device: str) -> Literal["cpu", "cuda"]:
@@ -57,7 +61,7 @@ def choose_plan(settings: Settings, bundle: Bundle, machine: Machine, device: st
     """The plan for this bundle on this machine: the default plan, overridden by the settings.
 
     Raises:
-        BundleError: the bundle has no such variant.
+        BundleError: the bundle has no such variant, or none for this processor.
         PlanError: the settings ask for an impossible plan.
     """
     plan = _with_settings(default_plan(settings.variant, bundle, machine, device), settings, machine, device)
@@ -69,38 +73,30 @@ def default_plan(variant: str, bundle: Bundle, machine: Machine, device: str) ->
     """The plan by the rules that hold on most machines.
 
     Raises:
-        BundleError: the bundle has no such variant.
+        BundleError: the bundle has no such variant, or none for this processor.
     """
     kind = device_kind(device)
     on_gpu = kind == "cuda"
-    fastest = variants_to_run(variant, bundle, machine, device)[0]
+    fastest = fastest_graph(bundle, machine, kind) if variant == "auto" else bundle.graph(variant, machine.instructions)
     return Plan(
-        variant=fastest,
+        graph=fastest,
         runners=CUDA_RUNNERS if on_gpu else machine.cores,
         intra_op_threads=1,
         lone_threads=None if on_gpu or machine.cores == 1 else min(machine.cores, LONE_THREADS),
-        lone_tokens=LONE_TOKENS[fastest],
+        lone_tokens=LONE_TOKENS[fastest.entry.variant],
         max_batch_tokens=max(BATCH_TOKENS[kind], bundle.encoder.max_tokens),
         max_padding=MAX_PADDING[kind],
     )
 
 
-def variants_to_run(choice: str, bundle: Bundle, machine: Machine, device: str) -> list[Variant]:
-    """The variants for a choice, at least one, probably fastest first.
-
-    Raises:
-        BundleError: the bundle has no such variant.
-    """
-    if choice != "auto":
-        return [bundle.model(choice).variant]
-    return supported_variants(bundle, machine, device) or [bundle.manifest.models[0].variant]
-
-
-def supported_variants(bundle: Bundle, machine: Machine, device: str) -> list[Variant]:
-    """The bundle's variants that support this device and processor, probably fastest first."""
-    kind = device_kind(device)
-    supported = {entry.variant for entry in bundle.manifest.models if entry.suits(kind, machine.instructions)}
-    return [variant for variant in FASTEST_FIRST[kind] if variant in supported]
+def fastest_graph(bundle: Bundle, machine: Machine, kind: str) -> Graph:
+    """The graph for `auto`: probably the fastest one that suits this device kind and processor; where none does, the
+    fp32 one, whose golden rows tell whether it serves nevertheless."""
+    for variant in FASTEST_FIRST[kind]:
+        for graph in bundle.graphs:
+            if graph.entry.variant == variant and graph.entry.suits(kind, machine.instructions):
+                return graph
+    return bundle.fp32
 
 
 def _with_settings(plan: Plan, settings: Settings, machine: Machine, device: str) -> Plan:

@@ -69,7 +69,7 @@ class Router:
     def use(self, engine: Engine) -> EngineLease | None:
         """Decide with this engine from now on. Returns the previous one, which its current requests continue to use."""
         previous, self._current = self._current, EngineLease(engine)
-        labels = engine.bundle.scorings[0].field.labels
+        labels = engine.graph.scorings[0].field.labels
         self._metrics.expect_decisions(labels)
         if previous is not None:
             self._replaced.add(previous)
@@ -135,13 +135,13 @@ class Router:
             ticket = replace(ticket, facts=ticket.facts - self._untrusted)
         with self._telemetry.stage("prepare"):
             ticket, text = await read_text(self._cpu_pool, ticket, context)
-        verdict = verdict_without_model(ticket, text.text, engine.bundle.scorings)
+        verdict = verdict_without_model(ticket, text.text, engine.graph.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
             answer = await self._answer(engine, text.text, context)
             flags.update(("truncated",) if answer.truncated else ())
             with self._telemetry.stage("decide"):
-                verdict = engine.bundle.judge(answer.logits)
+                verdict = engine.graph.judge(answer.logits)
             if any(field.reason is Reason.INVALID_SCORES for field in (verdict.department, *verdict.fields.values())):
                 self._metrics.count_invalid_scores()
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)

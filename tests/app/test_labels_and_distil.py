@@ -11,7 +11,7 @@ from models.bundle.bundle import open_bundle
 from models.bundle.golden import replay
 from tests.support.rows import write_csv
 from tests.support.training import RECIPE, Invoke, Place, refused
-from training.evaluation.bundle_answers import load_variant
+from training.evaluation.bundle_answers import load_graph
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_student_has_fewer_layers_and_replays(place: Place, invoke: Invoke, tm
     assert summary["metrics"]["rows"] == json.loads(teacher.read("metrics.json"))["rows"]
     assert student.manifest.label_space() == teacher.manifest.label_space()
     assert student.manifest.files["model.onnx"].size < teacher.manifest.files["model.onnx"].size
-    assert replay(student, load_variant(student, "fp32").infer, student.model("fp32").tolerance).rows > 0
+    assert replay(student, student.fp32, load_graph(student, student.fp32).infer).rows > 0
     assert not list(store.glob(".run-*"))
 
 

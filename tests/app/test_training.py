@@ -39,7 +39,7 @@ def test_the_trained_bundle_replays_with_onnxruntime(place: Place) -> None:
 
     bundle = open_bundle(place.store / "current")
     model = OnnxModel.load(bundle.read("model.onnx"), bundle.encoder)
-    found = replay(bundle, model.infer, bundle.model("fp32").tolerance)
+    found = replay(bundle, bundle.fp32, model.infer)
     assert found.rows == len(load_rows(bundle)) > 5
 
 

@@ -162,7 +162,16 @@ def test_a_late_failure_leaves_nothing(
     def failing(*_: object) -> None:
         raise TicketRouterError("cannot go on\nin two lines")
 
-    row = GoldenRow(subject="", body="", content_type="text/plain", ids=(0,), logits=(0.0,), outcome="review", label="")
+    row = GoldenRow(
+        subject="",
+        body="",
+        content_type="text/plain",
+        ids=(0,),
+        logits=(0.0,),
+        pooled=(0.0,),
+        outcome="review",
+        label="",
+    )
     # Neither the training itself nor what its figures allow is what fails here.
     monkeypatch.setattr(training.commands.train, "finetune", lambda *_, **__: ())
     monkeypatch.setattr(training.run.write_bundle, "choose_golden", lambda *_: [row])

@@ -35,7 +35,7 @@ PARTS = ("validation", "calibration", "test")
 
 
 def answers(bundle: Bundle, rows: Sequence[PreparedRow]) -> Logits:
-    model = OnnxModel.load(bundle.read(bundle.model("fp32").file), bundle.encoder)
+    model = OnnxModel.load(bundle.read(bundle.fp32.entry.file), bundle.encoder)
     return model.logits([bundle.encode(row.text) for row in rows])
 
 
@@ -51,7 +51,7 @@ def report(bundle: Bundle, file: TicketFile, splits: int) -> None:
         for line in lines(field, parts, recipe, splits):
             print(f"  {line}")
     if outside := outside_rows(checked):
-        refused = ~in_scope(answers(bundle, outside), bundle.scorings[0])
+        refused = ~in_scope(answers(bundle, outside), bundle.fp32.scorings[0])
         print(f"{bundle.version} out of scope: {refused.mean():.3f} of {len(outside)} rows refused")
 
 

@@ -35,38 +35,47 @@ INPUTS = ("input_ids", "attention_mask")
 def null_bundle(bundle: Bundle, store: Path) -> Path:
     """A copy of the bundle whose model gives the logits of its first golden row whatever it is asked."""
     rows = load_rows(bundle)
-    logits = np.asarray(rows[0].logits, dtype=np.float32)
-    verdict = bundle.judge(logits).department
-    answer = {"logits": rows[0].logits, "outcome": verdict.outcome, "label": verdict.candidates[0].label}
+    logits, pooled = (np.asarray(values, dtype=np.float32) for values in (rows[0].logits, rows[0].pooled))
+    verdict = bundle.fp32.judge(logits).department
+    answer = {
+        "logits": rows[0].logits,
+        "pooled": rows[0].pooled,
+        "outcome": verdict.outcome,
+        "label": verdict.candidates[0].label,
+    }
     golden = [row.model_copy(update=answer) for row in rows]
-    model = bundle.model("fp32").model_copy(update={"instructions": (), "devices": ("cpu",)})
+    model = bundle.fp32.entry.model_copy(update={"instructions": (), "devices": ("cpu",)})
     draft = bundle.manifest.model_dump(mode="json", exclude={"version", "files"}) | {"models": [model.model_dump()]}
     files = {
         "tokenizer.json": bundle.read("tokenizer.json"),
         "golden.jsonl": dump_rows(golden),
-        model.file: null_graph(logits).SerializeToString(),
+        model.file: null_graph(logits, pooled).SerializeToString(),
     }
     return write_bundle(store, draft, files)
 
 
-def null_graph(logits: np.ndarray) -> onnx.ModelProto:
-    """A graph of the usual inputs that gives `logits`, shape [labels], for every row."""
+def null_graph(logits: np.ndarray, pooled: np.ndarray) -> onnx.ModelProto:
+    """A graph of the usual inputs that gives `logits`, shape [labels], and `pooled`, shape [width], for every row."""
     tokens = [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows", "length"]) for name in INPUTS]
-    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["rows", len(logits)])
+    answers = {"logits": logits, "pooled": pooled}
+    outputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", len(answer)])
+        for name, answer in answers.items()
+    ]
     constants = {
         "first": np.array([0], dtype=np.int64),
         "second": np.array([1], dtype=np.int64),
         "nothing": np.array([0], dtype=np.float32),
-        "answer": logits,
+        **{f"{name}.answer": answer for name, answer in answers.items()},
     }
     nodes = [
         helper.make_node("Slice", ["attention_mask", "first", "second", "second"], ["one"]),  # [rows, 1]
         helper.make_node("Cast", ["one"], ["real"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["real", "nothing"], ["zero"]),
-        helper.make_node("Add", ["zero", "answer"], ["logits"]),
+        *(helper.make_node("Add", ["zero", f"{name}.answer"], [name]) for name in answers),
     ]
     weights = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "null", tokens, [output], weights)
+    graph = helper.make_graph(nodes, "null", tokens, outputs, weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 

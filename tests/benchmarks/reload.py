@@ -52,7 +52,7 @@ Interval = tuple[float, float]
 def other_version(bundle: Bundle, store: Path) -> Path:
     """A copy in `store` with the same verdicts under another version id."""
     draft = bundle.manifest.model_dump(mode="json", exclude={"version", "files"})
-    for entry in draft["fields"]:
+    for entry in (one for model in draft["models"] for one in model["fields"]):
         entry["temperature"] *= 1 + 1e-6
     return write_bundle(store, draft, {name: bundle.path / name for name in bundle.manifest.files})
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.bundle.bundle import Bundle, open_bundle
+from models.processor import instructions
 from tests.benchmarks.memory import Slope, Watch, slope
 from tests.benchmarks.serving.connection import Target, post
 from tests.benchmarks.serving.load import OK, Window, closed_loop
@@ -107,7 +108,10 @@ def _from(requests: Sequence[bytes], place: int) -> list[bytes]:
 
 
 def allowed_megabytes(bundle: Bundle, variant: str) -> float:
-    return MODEL_SIZES * bundle.manifest.files[bundle.model(variant).file].size / 1e6 + FIXED_MEGABYTES
+    return (
+        MODEL_SIZES * bundle.manifest.files[bundle.graph(variant, instructions()).entry.file].size / 1e6
+        + FIXED_MEGABYTES
+    )
 
 
 def served_variant(bundle: Path, flags: Sequence[str]) -> str:

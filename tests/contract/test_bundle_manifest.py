@@ -8,13 +8,50 @@ from typing import Any
 import pytest
 
 from models.bundle.bundle import MANIFEST
-from tests.support.plain import draft, refusal
+from tests.support.plain import fields, model, refusal
 from tests.support.sealing import manifest_of, resealed, spell
 
 
-def test_another_schema_version_is_refused(copied: Path) -> None:
-    """A bundle of a later release is refused with the place, not with a traceback."""
-    assert "schema_version" in refusal(resealed(copied, schema_version=2))
+def test_a_bundle_of_a_later_release_is_refused(copied: Path) -> None:
+    assert "written by a later release (schema 3, this release reads 2)" in refusal(resealed(copied, schema_version=3))
+
+
+def test_a_bundle_of_the_first_schema_is_refused_with_the_command_that_renews_it(copied: Path) -> None:
+    """As the first schema wrote it: one calibration for all graphs, neither width nor pooled vectors."""
+    content = manifest_of(copied)
+    (entry,) = content["models"]
+    first = {
+        "schema_version": 1,
+        "encoder": {"max_tokens": 32, "pad_id": 2},
+        "fields": entry["fields"],
+        "models": [{name: entry[name] for name in ("variant", "file", "tolerance", "devices", "instructions")}],
+    }
+    names = ("version", "created_at", "text_version", "base_model", "golden_rows", "provenance", "files")
+    order = ("schema_version", *names[:4], "encoder", "fields", "models", *names[4:])
+    written = {name: (first | {key: content[key] for key in names})[name] for name in order}
+    (copied / MANIFEST).write_text(json.dumps(written, indent=1))
+    resealed(copied)
+    message = refusal(copied)
+    assert "written by an older release (schema 1, this release reads 2)" in message
+    assert "python -m training train --data" in message
+
+
+@pytest.mark.parametrize(
+    ("models", "said"),
+    [
+        ([model(variant="int8")], "one graph, and only one, must be the fp32 one"),
+        ([model(), model(file="golden.jsonl")], "one graph, and only one, must be the fp32 one"),
+        ([model(), model(variant="int8")], "two graphs have the same file"),
+        (
+            [model(), model(variant="int8", file="golden.jsonl", fields=fields()[:1])],
+            "golden.jsonl has other fields or labels than the fp32 graph",
+        ),
+    ],
+)
+def test_graphs_that_do_not_go_together_are_refused_with_the_reason(
+    copied: Path, models: list[dict[str, Any]], said: str
+) -> None:
+    assert said in refusal(resealed(copied, models=models))
 
 
 @pytest.mark.parametrize("name", ["../golden.jsonl", "/etc/hostname", "sub/../model.onnx", "..", "a\x00b", "a\nb", ""])
@@ -28,8 +65,8 @@ def test_a_name_that_leaves_the_folder_is_refused(copied: Path, name: str) -> No
     "changes",
     [
         {"fields": []},
-        {"fields": draft()["fields"] + draft()["fields"][1:]},
-        {"models": draft()["models"] * 2},
+        {"fields": fields() + fields()[1:]},
+        {"models": [model(), model()]},
         {"encoder": None},
         {"provenance": [1]},
         {"files": {}},

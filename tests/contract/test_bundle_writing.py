@@ -24,10 +24,10 @@ def test_what_was_written_is_what_is_opened(plain: Path) -> None:
     assert plain.name == bundle.version == bundle.manifest.expected_version()
     assert bundle.read("model.onnx") == bytes(range(256))
     assert bundle.encode("a b").ids == (0, WORDS.index("a"), WORDS.index("b"), 1)
-    assert bundle.judge(logits_of(9, 0, 0, 0, 0)).department.outcome is Outcome.ROUTE
-    assert bundle.model("fp32").file == "model.onnx"
+    assert bundle.fp32.judge(logits_of(9, 0, 0, 0, 0)).department.outcome is Outcome.ROUTE
+    assert bundle.fp32.entry.file == "model.onnx"
     with pytest.raises(BundleError, match="has no int8 variant, it has: fp32"):
-        bundle.model("int8")
+        bundle.graph("int8", ())
 
 
 def test_files_can_be_copied_from_elsewhere(tmp_path: Path) -> None:

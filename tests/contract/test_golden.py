@@ -1,6 +1,7 @@
 """Golden rows, replayed with the real runtime: any difference between training and serving is caught."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ import pytest
 
 from models.bundle.bundle import Bundle, open_bundle
 from models.bundle.golden import GOLDEN, GoldenRow, dump_rows, load_rows, replay
+from models.encoding import Batch
 from models.errors import BundleError
-from tests.support.tiny import TOLERANCE, rewritten
+from models.scoring import Outputs
+from tests.support.tiny import TINY, TOLERANCE, rewritten
+from training.export.onnx import OnnxModel
 
 
 def infer_of(bundle: Bundle) -> Any:
     """The bundle's own graph on the CPU."""
-    from training.export.onnx import OnnxModel
-
     return OnnxModel.load(bundle.read("model.onnx"), bundle.encoder).infer
 
 
@@ -30,17 +32,29 @@ def changed(tiny_bundle_path: Path, store: Path, number: int, **changes: Any) ->
 
 def refusal(bundle: Bundle, infer: Any = None) -> str:
     with pytest.raises(BundleError) as caught:
-        replay(bundle, infer or infer_of(bundle), TOLERANCE)
+        replay(bundle, bundle.fp32, infer or infer_of(bundle))
     assert str(caught.value).isprintable()
     return str(caught.value)
 
 
+def spoiling(bundle: Bundle, **change: Callable[[Any], Any]) -> Callable[[Batch], Outputs]:
+    """The bundle's graph with one output changed."""
+    infer = infer_of(bundle)
+
+    def spoiled(batch: Batch) -> Outputs:
+        found: Outputs = infer(batch)
+        return found._replace(**{name: spoil(getattr(found, name)) for name, spoil in change.items()})
+
+    return spoiled
+
+
 def test_a_sound_bundle_replays(tiny_bundle_path: Path) -> None:
-    """Every row gives torch's tokens, logits and verdict through onnxruntime, within the tolerance."""
+    """Every row gives torch's tokens, logits, pooled vector and verdict through onnxruntime, within the tolerance."""
     bundle = open_bundle(tiny_bundle_path)
-    found = replay(bundle, infer_of(bundle), TOLERANCE)
+    found = replay(bundle, bundle.fp32, infer_of(bundle))
     assert found.rows == bundle.manifest.golden_rows
     assert found.largest_difference <= TOLERANCE
+    assert found.largest_pooled_difference <= TOLERANCE
 
 
 def test_rows_survive_their_file(tiny_bundle_path: Path) -> None:
@@ -65,7 +79,9 @@ def test_a_wrong_tokenizer_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("max_tokens", [16, 24])
 def test_another_truncation_is_caught(tiny_bundle_path: Path, tmp_path: Path, max_tokens: int) -> None:
     """A smaller token limit gives other tokens on the longer rows."""
-    bundle = open_bundle(rewritten(tiny_bundle_path, tmp_path, encoder={"max_tokens": max_tokens, "pad_id": 1}))
+    bundle = open_bundle(
+        rewritten(tiny_bundle_path, tmp_path, encoder={"max_tokens": max_tokens, "pad_id": 1, "width": TINY.hidden})
+    )
     assert "other tokens" in refusal(bundle)
 
 
@@ -87,14 +103,36 @@ def test_a_wrong_logit_is_caught(tiny_bundle_path: Path, tmp_path: Path, number:
 def test_logits_that_are_no_numbers_are_caught(tiny_bundle_path: Path, value: float) -> None:
     """A runtime that answers NaN, which no comparison holds for, is refused."""
     bundle = open_bundle(tiny_bundle_path)
-    assert "is off by" in refusal(bundle, lambda batch: np.full((len(batch.input_ids), 6), value, dtype=np.float32))
+    assert "per logit" in refusal(bundle, spoiling(bundle, logits=lambda logits: logits * value))
+    assert "in its pooled vector" in refusal(bundle, spoiling(bundle, pooled=lambda pooled: pooled * value))
 
 
 @pytest.mark.parametrize("width", [0, 1, 4, 7])
 def test_a_graph_of_another_width_is_caught(tiny_bundle_path: Path, width: int) -> None:
     """A model with another number of labels is refused with one line, also where numpy would stretch it to fit."""
     bundle = open_bundle(tiny_bundle_path)
-    assert "6 logits" in refusal(bundle, lambda batch: np.zeros((len(batch.input_ids), width), dtype=np.float32))
+    assert "6 logits" in refusal(bundle, spoiling(bundle, logits=lambda logits: np.resize(logits, (1, width))))
+
+
+@pytest.mark.parametrize("width", [0, 1, 31, 33])
+def test_a_pooled_vector_of_another_width_is_caught(tiny_bundle_path: Path, width: int) -> None:
+    bundle = open_bundle(tiny_bundle_path)
+    message = refusal(bundle, spoiling(bundle, pooled=lambda pooled: np.resize(pooled, (1, width))))
+    assert f"pooled vector of 32, the manifest says 32, the model gives {width}" in message
+
+
+def test_a_wrong_width_in_the_manifest_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    bundle = open_bundle(rewritten(tiny_bundle_path, tmp_path, encoder={"max_tokens": 64, "pad_id": 1, "width": 31}))
+    assert "the manifest says 31" in refusal(bundle)
+
+
+@pytest.mark.parametrize("number", [0, 11])
+def test_a_wrong_pooled_vector_is_caught(tiny_bundle_path: Path, tmp_path: Path, number: int) -> None:
+    """One number of one row off by twice the tolerance is caught."""
+    row = json.loads((tiny_bundle_path / GOLDEN).read_text().splitlines()[number])
+    row["pooled"][-1] += 2 * TOLERANCE
+    bundle = changed(tiny_bundle_path, tmp_path, number, pooled=row["pooled"])
+    assert f"row {number + 1} is off by 0.002 in its pooled vector" in refusal(bundle)
 
 
 def test_a_row_of_another_width_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
@@ -110,7 +148,7 @@ def test_a_wrong_verdict_is_caught(tiny_bundle_path: Path, tmp_path: Path, chang
 
 def test_other_thresholds_are_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """Thresholds that changed since export give other verdicts."""
-    fields = json.loads((tiny_bundle_path / "manifest.json").read_text())["fields"]
+    fields = json.loads((tiny_bundle_path / "manifest.json").read_text())["models"][0]["fields"]
     for label in fields[0]["labels"]:
         label["route"] = 1.0
     assert "another verdict" in refusal(open_bundle(rewritten(tiny_bundle_path, tmp_path, fields=fields)))

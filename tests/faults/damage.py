@@ -132,20 +132,20 @@ def edit_manifest(folder: Path, random: Random) -> None:
 
 
 def _threshold(content: dict[str, Any], random: Random) -> None:
-    label = random.choice(random.choice(content["fields"])["labels"])
+    label = random.choice(random.choice(content["models"][0]["fields"])["labels"])
     label[random.choice(["route", "suggest"])] = random.choice([None, 0.0, 0.123, 1.0, 2.0, -1.0])
 
 
 def _labels_out_of_order(content: dict[str, Any], random: Random) -> None:
-    random.choice(content["fields"])["labels"].reverse()
+    random.choice(content["models"][0]["fields"])["labels"].reverse()
 
 
 def _rename_label(content: dict[str, Any], random: Random) -> None:
-    random.choice(random.choice(content["fields"])["labels"])["name"] = "elsewhere"
+    random.choice(random.choice(content["models"][0]["fields"])["labels"])["name"] = "elsewhere"
 
 
 def _temperature(content: dict[str, Any], random: Random) -> None:
-    random.choice(content["fields"])["temperature"] = random.choice([0.5, 2.5, 0.0, 1e9])
+    random.choice(content["models"][0]["fields"])["temperature"] = random.choice([0.5, 2.5, 0.0, 1e9])
 
 
 def _version(content: dict[str, Any], random: Random) -> None:
@@ -179,7 +179,9 @@ def _unlist(content: dict[str, Any], random: Random) -> None:
 
 
 def _unknown_entry(content: dict[str, Any], random: Random) -> None:
-    random.choice([content, content["encoder"], content["fields"][0], content["models"][0]])["run"] = "rm -rf /"
+    random.choice([content, content["encoder"], content["models"][0]["fields"][0], content["models"][0]])["run"] = (
+        "rm -rf /"
+    )
 
 
 def _lose_entry(content: dict[str, Any], random: Random) -> None:

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from models.bundle.golden import GOLDEN
 from tests.faults.damage import Spoil
-from tests.support.sealing import manifest_of, replaced, resealed
+from tests.support.sealing import fields_of, manifest_of, replaced, resealed
 
 GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 
@@ -86,8 +86,8 @@ def _with_graph(folder: Path, change: Callable[[onnx.ModelProto], None]) -> None
 def golden_edited(folder: Path, random: Random) -> None:
     rows = [json.loads(line) for line in (folder / GOLDEN).read_text().splitlines()]
     row = random.choice(rows)
-    key = random.choice(["ids", "logits", "outcome", "label"])
-    row[key] = [*row[key][:-1], row[key][-1] + 1] if key in ("ids", "logits") else "elsewhere"
+    key = random.choice(["ids", "logits", "pooled", "outcome", "label"])
+    row[key] = [*row[key][:-1], row[key][-1] + 1] if key in ("ids", "logits", "pooled") else "elsewhere"
     replaced(folder, GOLDEN, "".join(json.dumps(each) + "\n" for each in rows).encode())
 
 
@@ -99,7 +99,7 @@ def golden_lost(folder: Path, random: Random) -> None:
 
 def labels_rotated(folder: Path, random: Random) -> None:
     """The department's labels out of order: every ticket would go next door."""
-    fields = manifest_of(folder)["fields"]
+    fields = fields_of(folder)
     labels = fields[0]["labels"]
     turn = random.randrange(1, len(labels))
     fields[0]["labels"] = labels[turn:] + labels[:turn]
@@ -108,7 +108,7 @@ def labels_rotated(folder: Path, random: Random) -> None:
 
 def nothing_routed(folder: Path, random: Random) -> None:
     """Thresholds that no ticket, or every ticket, passes."""
-    fields = manifest_of(folder)["fields"]
+    fields = fields_of(folder)
     for label in fields[0]["labels"]:
         label["route"] = label["suggest"] = random.choice([0.0, 1.0])
     resealed(folder, fields=fields)
@@ -122,7 +122,7 @@ def shorter(folder: Path, random: Random) -> None:
 def senseless(folder: Path, random: Random) -> None:
     """Well sealed, and not what a manifest may say."""
     content = manifest_of(folder)
-    listed, fields = content["files"], content["fields"]
+    listed, fields = content["files"], fields_of(folder)
     broken_label = fields[0]["labels"][0] | {"route": random.choice([float("nan"), 1e400, -0.1, 1.1, "0.9"])}
     choices: list[dict[str, Any]] = [
         {"fields": [fields[0] | {"labels": [broken_label, *fields[0]["labels"][1:]]}, *fields[1:]]},
@@ -139,10 +139,10 @@ def senseless(folder: Path, random: Random) -> None:
 
 def nearly_the_same(folder: Path, random: Random) -> None:
     """A threshold a hair's breadth off, another date, another origin."""
-    content = manifest_of(folder)
-    content["fields"][-1]["labels"][0]["route"] = 0.5 + random.random() / 2
+    fields = fields_of(folder)
+    fields[-1]["labels"][0]["route"] = 0.5 + random.random() / 2
     other_date = {"created_at": f"2026-11-{random.randrange(10, 20)}T00:00:00Z"}
-    resealed(folder, **random.choice([{"fields": content["fields"]}, other_date, {"provenance": {"made_by": "us"}}]))
+    resealed(folder, **random.choice([{"fields": fields}, other_date, {"provenance": {"made_by": "us"}}]))
 
 
 FORGERIES: Mapping[str, Spoil] = {

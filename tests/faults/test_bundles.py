@@ -21,7 +21,7 @@ from tests.faults import mutations
 from tests.faults.damage import DAMAGE
 from tests.faults.forgeries import FORGERIES, UNSEEN
 from tests.support.process import ROOT, Service, run_cli, serving
-from tests.support.sealing import manifest_of, resealed
+from tests.support.sealing import fields_of, resealed
 from tests.support.signing import Signer, new_signer
 from tests.support.tiny import rewritten
 
@@ -160,7 +160,7 @@ def test_a_bundle_signed_before_it_was_changed_is_refused_though_well_sealed(
 ) -> None:
     """Thresholds lowered by who knows how the version id is made: the folder's name is right, the signature is not."""
     copy = Path(shutil.copytree(sound, tmp_path / "copy"))
-    fields = manifest_of(copy)["fields"]
+    fields = fields_of(copy)
     fields[0]["labels"][0]["route"] = 0.01
     version = json.loads((resealed(copy, fields=fields) / MANIFEST).read_text())["version"]
     assert open_bundle(copy).version == version

@@ -121,7 +121,7 @@ def hostile_bundle(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFact
 def renamed(bundle: Path, store: Path, names: Sequence[str]) -> Path:
     """A copy of the tiny bundle with these labels, the departments' first."""
     manifest, golden = (bundle / name for name in ("manifest.json", "golden.jsonl"))
-    fields: list[dict[str, Any]] = json.loads(manifest.read_text())["fields"]
+    fields: list[dict[str, Any]] = json.loads(manifest.read_text())["models"][0]["fields"]
     rows = golden.read_text()
     for number, label in enumerate(label for field in fields for label in field["labels"]):
         rows = rows.replace(json.dumps(label["name"]), json.dumps(names[number]))

@@ -12,6 +12,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from models.bundle.bundle import open_bundle, write_bundle
+from models.bundle.manifest import SCHEMA_VERSION
 from models.errors import BundleError
 from models.fields import LabelSpace
 from models.scoring import FieldScoring, Threshold
@@ -31,25 +32,35 @@ def words_tokenizer(*, special: bool = True) -> bytes:
     return tokenizer.to_str().encode()
 
 
+def fields() -> list[dict[str, Any]]:
+    """The calibration of a graph."""
+    label = {"route": 0.9, "suggest": 0.6, "pooled": False, "calibration_rows": 70}
+    return [
+        {
+            "name": field.name,
+            "temperature": 1.5,
+            "promise": {"route_precision": 0.95, "suggest_precision": 0.8, "confidence": 0.9},
+            "labels": [{"name": name, **label} for name in field.labels],
+        }
+        for field in SPACE
+    ]
+
+
+def model(**changes: Any) -> dict[str, Any]:
+    """The entry of a graph."""
+    entry = {"variant": "fp32", "file": "model.onnx", "tolerance": 0.001, "pooled_tolerance": 0.001}
+    return {**entry, "fields": fields(), **changes}
+
+
 def draft(**changes: Any) -> dict[str, Any]:
     """A manifest's content without what follows from it."""
-    label = {"route": 0.9, "suggest": 0.6, "pooled": False, "calibration_rows": 70}
     content: dict[str, Any] = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "created_at": "2026-11-22T00:00:00Z",
         "text_version": TEXT_VERSION,
         "base_model": "plain",
-        "encoder": {"max_tokens": 32, "pad_id": PAD_ID},
-        "fields": [
-            {
-                "name": field.name,
-                "temperature": 1.5,
-                "promise": {"route_precision": 0.95, "suggest_precision": 0.8, "confidence": 0.9},
-                "labels": [{"name": name, **label} for name in field.labels],
-            }
-            for field in SPACE
-        ],
-        "models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001}],
+        "encoder": {"max_tokens": 32, "pad_id": PAD_ID, "width": 4},
+        "models": [model()],
         "golden_rows": 1,
         "provenance": {"made_by": "tests"},
     }

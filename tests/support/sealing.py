@@ -14,14 +14,24 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     return content
 
 
+def fields_of(folder: Path) -> list[dict[str, Any]]:
+    """The calibration of the first graph."""
+    fields: list[dict[str, Any]] = manifest_of(folder)["models"][0]["fields"]
+    return fields
+
+
 def spell(folder: Path, content: Mapping[str, Any]) -> None:
     """Write a manifest as `models` spells it."""
     (folder / MANIFEST).write_text(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def resealed(folder: Path, **changes: Any) -> Path:
-    """Change the manifest and give it the version that its content gives."""
-    content = manifest_of(folder) | changes
+    """Change the manifest and give it the version that its content gives; `fields=…` is every graph's calibration."""
+    content = manifest_of(folder)
+    if "fields" in changes:
+        fields = changes.pop("fields")
+        content["models"] = [model | {"fields": fields} for model in content["models"]]
+    content |= changes
     body = {key: value for key, value in content.items() if key not in ("version", "created_at")}
     deciding = {"tokenizer.json", "golden.jsonl", *(model["file"] for model in body["models"] or ())}
     body["files"] = {name: entry for name, entry in body["files"].items() if name in deciding}

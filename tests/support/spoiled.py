@@ -13,7 +13,7 @@ import onnx
 from onnx import numpy_helper
 
 from models.bundle.bundle import open_bundle
-from tests.support.tiny import MAX_TOKENS, rewritten
+from tests.support.tiny import MAX_TOKENS, PAD_ID, TINY, rewritten
 
 
 def damaged(bundle: Path, store: Path) -> Path:
@@ -54,7 +54,7 @@ def no_number_at_tilde(bundle: Path, store: Path) -> Path:
 
 def too_few_positions(bundle: Path, store: Path) -> Path:
     """The graph raises on tickets that are longer than it has positions, and not on golden rows, which are short."""
-    return rewritten(bundle, store, encoder={"max_tokens": 4 * MAX_TOKENS, "pad_id": 1})
+    return rewritten(bundle, store, encoder={"max_tokens": 4 * MAX_TOKENS, "pad_id": PAD_ID, "width": TINY.hidden})
 
 
 def deleted(bundle: Path, store: Path) -> Path:

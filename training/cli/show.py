@@ -65,7 +65,8 @@ def train_lines(result: "TrainResult") -> Iterator[str]:
         )
     for variant in record.variants:
         faster = "" if variant.speedup is None else f", {variant.speedup:.1f} times faster than fp32"
-        yield f"{variant.variant}: {'ships' if variant.passed else 'left out'} ({variant.why}{faster})"
+        ships = "ships" if variant.ships else "left out"
+        yield f"{variant.variant}, {variant.what}: {ships} ({variant.why}{faster})"
     if not record.beats_baseline:
         yield "warning: the model does not beat its TF-IDF baseline; more tickets or another --base may help"
     if record.rows["validation"] < _FEW_ROWS:

@@ -112,7 +112,7 @@ def compare_bundles(
     """
     bundles = (champion, challenger)
     wanted = [str(row.row.labels[DEPARTMENT]) for row in rows]
-    known = [set(bundle.scorings[0].field.labels) for bundle in bundles]
+    known = [set(bundle.manifest.label_space().department.labels) for bundle in bundles]
     catalogue = sorted({*wanted, *known[0], *known[1]})
     texts = [row.text for row in rows]
     before, after = (as_arrays(answering(bundle, variant)(texts), catalogue) for bundle in bundles)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import ValidationError
 from transformers import TrainerCallback
@@ -18,7 +17,7 @@ from models.bundle.bundle import Bundle, open_bundle
 from models.bundle.golden import replay
 from models.encoding import Batch, Encoding
 from models.errors import TicketRouterError
-from models.scoring import Logits
+from models.scoring import Outputs
 from training.data.source import TicketFile
 from training.evaluation.stages import StageFigures
 from training.export.ngram_nodes import read_ngrams
@@ -37,9 +36,6 @@ from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
 from training.run.trained import Learned, candidate_of, learn_ngrams, with_ngrams
 from training.run.write_bundle import deliver
-
-TEACHER_TOLERANCE = 1e-3
-"""Largest allowed difference of a logit between the teacher's graph and its weights loaded into torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,18 +157,18 @@ def load_teacher(
         TicketRouterError: the base is not the teacher's, or the weights give other answers than the graph.
     """
     teacher = load_classifier(base, material.space, recipe)
-    graph = bundle.read(bundle.model("fp32").file)
+    graph = bundle.read(bundle.fp32.entry.file)
     restore_weights(graph, teacher)
     ngrams = read_ngrams(graph)
 
-    def infer(batch: Batch) -> Logits:
+    def infer(batch: Batch) -> Outputs:
         with torch.inference_mode():
-            logits = teacher.eval()(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))["logits"]
+            found = teacher.eval()(torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask))
         rows = [
             Encoding(tuple(ids[mask == 1].tolist()), False)
             for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
         ]
-        return with_ngrams(np.asarray(logits.numpy()), ngrams, rows)
+        return Outputs(with_ngrams(found["logits"].numpy(), ngrams, rows), found["pooled"].numpy())
 
-    replay(bundle, infer, TEACHER_TOLERANCE)
+    replay(bundle, bundle.fp32, infer)
     return teacher, ngrams

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.bundle.bundle import Bundle, open_bundle
+from models.bundle.bundle import Bundle, Graph, open_bundle
 from models.bundle.manifest import Variant
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
@@ -14,7 +14,7 @@ from training.calibration.predictions import Scored
 from training.data.prepared import PreparedRow, label_numbers
 from training.data.source import ClosedTickets, TicketFile, digest_of, read_closed
 from training.evaluation.behavioural import behaviour
-from training.evaluation.bundle_answers import answering, load_variant
+from training.evaluation.bundle_answers import answering, graph_here, load_graph
 from training.evaluation.measured import MeasuredRows, measured_rows
 from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures, scope_figures
 from training.evaluation.record import Findings
@@ -25,11 +25,12 @@ SEED = 13
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Each field's figures. `empty` rows have no text after cleaning and go to review; `unknown` rows have a department
-    that the bundle does not know and count as wrong. `notes`: entries of the labels file that match nothing.
-    `findings.behaviour` is empty unless requested."""
+    """Each field's figures with this graph. `empty` rows have no text after cleaning and go to review; `unknown` rows
+    have a department that the bundle does not know and count as wrong. `notes`: entries of the labels file that match
+    nothing. `findings.behaviour` is empty unless requested."""
 
     bundle: Bundle
+    graph: Graph
     rows: int
     empty: int
     unknown: int
@@ -48,11 +49,13 @@ def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, 
         behave: also run the behavioural tests.
 
     Raises:
-        TicketRouterError: the bundle or the file is not valid, no row has text, or the bundle lacks the variant.
+        TicketRouterError: the bundle or the file is not valid, no row has text, or the bundle has no graph of the
+            variant for this processor.
     """
     bundle = open_bundle(bundle_path)
     closed = read_closed(file, [field.name for field in bundle.manifest.label_space()])
-    measured, outside = _measured(bundle, closed, variant)
+    graph = graph_here(bundle, variant)
+    measured, outside = _measured(bundle, graph, closed)
     figures = {
         name: found
         for name, rows in measured.items()
@@ -61,13 +64,13 @@ def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, 
     findings = Findings(
         slices={name: measured[name].slices() for name in figures},
         worst={name: measured[name].worst() for name in figures},
-        scope=scope_figures(bundle.manifest.fields[0], bundle.scorings[0], measured[DEPARTMENT].logits, outside),
+        scope=scope_figures(graph.entry.fields[0], graph.scorings[0], measured[DEPARTMENT].logits, outside),
         behaviour=behaviour(answering(bundle, variant), closed.rows, SEED) if behave else (),
     )
     unknown = int((measured[DEPARTMENT].labels == UNKNOWN).sum())
     rows = len(closed.rows) + closed.empty
     notes = (*_warnings(bundle, file), *closed.notes)
-    return Evaluation(bundle, rows, closed.empty, unknown, notes, figures, findings)
+    return Evaluation(bundle, graph, rows, closed.empty, unknown, notes, figures, findings)
 
 
 def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
@@ -76,9 +79,9 @@ def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
     return ("warning: the bundle learned from this very file, so these figures flatter; give later tickets",)
 
 
-def _measured(bundle: Bundle, closed: ClosedTickets, variant: Variant) -> tuple[dict[str, MeasuredRows], Logits | None]:
-    """The bundle's answers to the rows, by field; and its logits of the out-of-scope rows, if there are any."""
-    model = load_variant(bundle, variant)
+def _measured(bundle: Bundle, graph: Graph, closed: ClosedTickets) -> tuple[dict[str, MeasuredRows], Logits | None]:
+    """The graph's answers to the rows, by field; and its logits of the out-of-scope rows, if there are any."""
+    model = load_graph(bundle, graph)
 
     def logits_of(rows: Sequence[PreparedRow]) -> Logits:
         return model.logits([bundle.encode(row.text) for row in rows])
@@ -88,7 +91,7 @@ def _measured(bundle: Bundle, closed: ClosedTickets, variant: Variant) -> tuple[
         scoring.field.name: measured_rows(
             closed.rows, Scored(logits, label_numbers(closed.rows, scoring.field, unknown=UNKNOWN)), scoring
         )
-        for scoring in bundle.scorings
+        for scoring in graph.scorings
         if scoring.field.name in closed.fields
     }
     return measured, logits_of(closed.outside) if closed.outside else None
@@ -101,7 +104,7 @@ def write_report(found: Evaluation, path: Path) -> None:
         TicketRouterError: the file cannot be written.
     """
     title = f"Evaluation of bundle {found.bundle.version}"
-    page = render_evaluation(title, found.bundle.manifest.fields, found.figures, found.findings)
+    page = render_evaluation(title, found.graph.entry.fields, found.figures, found.findings)
     try:
         path.write_text(page, "utf-8")
     except OSError as error:

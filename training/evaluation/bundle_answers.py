@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.bundle import Bundle
+from models.bundle.bundle import Bundle, Graph
 from models.bundle.manifest import Variant
+from models.processor import instructions
 from models.scoring import FieldVerdict, Outcome
 from training.export.onnx import OnnxModel
 
@@ -34,27 +35,37 @@ class Answers:
 NO_LABEL = -1
 
 
-def load_variant(bundle: Bundle, variant: Variant, threads: int = 0) -> OnnxModel:
-    """The bundle's graph of this variant in onnxruntime, on this number of threads; 0: as many as there are cores.
+def graph_here(bundle: Bundle, variant: Variant) -> Graph:
+    """The bundle's graph of this variant for this processor.
 
     Raises:
-        BundleError: the bundle has no such variant, or the file changed since the bundle was opened.
+        BundleError: the bundle has no such variant, or none for this processor.
+    """
+    return bundle.graph(variant, instructions())
+
+
+def load_graph(bundle: Bundle, graph: Graph, threads: int = 0) -> OnnxModel:
+    """A graph of the bundle in onnxruntime, on this number of threads; 0: as many as there are cores.
+
+    Raises:
+        BundleError: the file changed since the bundle was opened.
         TicketRouterError: onnxruntime cannot load it.
     """
-    return OnnxModel.load(bundle.read(bundle.model(variant).file), bundle.encoder, threads)
+    return OnnxModel.load(bundle.read(graph.entry.file), bundle.encoder, threads)
 
 
 def answering(bundle: Bundle, variant: Variant) -> Answer:
     """A function that answers as this bundle does in the service, with the same code.
 
     Raises:
-        TicketRouterError: as in `load_variant`.
+        TicketRouterError: as in `graph_here` and `load_graph`.
     """
-    model = load_variant(bundle, variant)
+    graph = graph_here(bundle, variant)
+    model = load_graph(bundle, graph)
 
     def answer(texts: Sequence[str]) -> list[FieldVerdict]:
         logits = model.logits([bundle.encode(text) for text in texts])
-        return [bundle.judge(row).department for row in logits]
+        return [graph.judge(row).department for row in logits]
 
     return answer
 

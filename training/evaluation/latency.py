@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from models.bundle.bundle import Bundle
+from models.bundle.bundle import Bundle, Graph
 from models.bundle.manifest import Frozen, Variant
-from training.evaluation.bundle_answers import load_variant
+from training.evaluation.bundle_answers import graph_here, load_graph
 from training.export.onnx import OnnxModel
 
 TEXTS = 100
@@ -24,13 +24,14 @@ class Cost(Frozen):
 @dataclass(frozen=True, slots=True)
 class _Runner:
     bundle: Bundle
+    graph: Graph
     model: OnnxModel
 
     def seconds(self, text: str) -> float:
         """One ticket from prepared text to verdict."""
         begin = time.perf_counter()
-        logits = self.model.infer(self.bundle.encoder.batch([self.bundle.encode(text)]))
-        self.bundle.judge(logits[0])
+        outputs = self.model.infer(self.bundle.encoder.batch([self.bundle.encode(text)]))
+        self.graph.judge(outputs.logits[0])
         return time.perf_counter() - begin
 
 
@@ -40,7 +41,8 @@ def costs(bundles: Sequence[Bundle], variant: Variant, texts: Sequence[str]) -> 
     Raises:
         TicketRouterError: a bundle has no such variant, or onnxruntime cannot load it.
     """
-    runners = [_Runner(bundle, load_variant(bundle, variant, threads=1)) for bundle in bundles]
+    graphs = [(bundle, graph_here(bundle, variant)) for bundle in bundles]
+    runners = [_Runner(bundle, graph, load_graph(bundle, graph, threads=1)) for bundle, graph in graphs]
     chosen = texts[:: max(1, len(texts) // TEXTS)][:TEXTS]
     for runner in runners:
         for text in chosen[:_WARM_UP]:
@@ -48,10 +50,6 @@ def costs(bundles: Sequence[Bundle], variant: Variant, texts: Sequence[str]) -> 
     times = [[runner.seconds(text) for runner in runners] for text in chosen]
     medians = [median(column) for column in zip(*times, strict=True)]
     return [
-        Cost(milliseconds=1000 * seconds, megabytes=megabytes(bundle, variant))
-        for seconds, bundle in zip(medians, bundles, strict=True)
+        Cost(milliseconds=1000 * seconds, megabytes=bundle.manifest.files[graph.entry.file].size / 1e6)
+        for seconds, (bundle, graph) in zip(medians, graphs, strict=True)
     ]
-
-
-def megabytes(bundle: Bundle, variant: Variant) -> float:
-    return bundle.manifest.files[bundle.model(variant).file].size / 1e6

@@ -1,7 +1,7 @@
-"""Smaller and faster graphs beside fp32: each is written and compared with fp32 on closed tickets; it ships if it
-passes.
+"""Smaller and faster graphs beside fp32: each is written, calibrated on its own and compared with fp32 on closed
+tickets. It ships unless its accuracy is shown to be lower.
 
-`export.int8` and `export.fp16` write the graphs; `run.write_bundle` puts the passed graphs into the bundle, and every
+`export.int8` and `export.fp16` write the graphs; `run.write_bundle` puts those that ship into the bundle, and every
 figure into the record. Timings decide nothing: whether a graph ships must not depend on other load on the machine.
 """
 
@@ -12,44 +12,71 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import Device, Frozen, ModelEntry, Variant
+from models.bundle.manifest import Device, FieldEntry, Frozen, ModelEntry, Promise, Variant, scorings_of
 from models.encoding import Encoder, Encoding
+from models.fields import LabelSpace
+from models.processor import instructions
 from models.scoring import FieldScoring, Logits
-from training.evaluation.metrics import FieldFigures, field_figures
+from training.calibration.calibrate import calibrate_field
+from training.calibration.predictions import Scored
+from training.data.prepared import MISSING
+from training.evaluation.intervals import Estimate, paired_loss
+from training.evaluation.metrics import field_figures
 from training.export.fp16 import write_fp16
+from training.export.golden_rows import Answers
 from training.export.int8 import FULL, REDUCED, write_int8
-from training.export.onnx import PARITY_TOLERANCE, OnnxModel, outcomes
-from training.recipe import ExportRecipe
+from training.export.ngram_nodes import add_ngrams
+from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, outcomes
+from training.learn.ngrams import NgramModel
+from training.recipe import Recipe
 
-ECE_GROWTH = 0.01
 VNNI = ("amx_int8", "asimddp", "avx512_vnni", "avx_vnni")
 """A processor with any of these instructions adds products of 8 bits without saturation."""
+AVX2 = ("avx2",)
 _TIMED_ROWS = 30
 _ROUNDS = 3
 _TOLERANCE_MARGIN = 1.5
-"""Factor on the tolerance of golden rows: they are a sample of the measured rows, and processors round differently."""
+"""Factor on the tolerances of golden rows: they are a sample of the measured rows, and processors round differently."""
+
+
+class FieldLoss(Frozen):
+    """The accuracy that a graph loses in one field, over the validation and calibration rows that have a label."""
+
+    field: str
+    rows: int
+    loss: Estimate
+    """In 0…1, relative to fp32; negative: a gain."""
+    verdict: Literal["passes", "not enough rows to tell", "fails"]
+    """fails: the whole interval is above the allowance; passes: none of it is."""
 
 
 class VariantFigures(Frozen):
-    """One graph compared with fp32 on the validation rows."""
+    """One graph compared with fp32. A figure is None where the graph was not tried or could not be made."""
 
-    variant: str
-    passed: bool
+    variant: Variant
+    what: str
+    """Its difference from other graphs of the variant, e.g. its weights' bits."""
+    file: str
+    instructions: tuple[str, ...]
+    ships: bool
     why: str
     """The reason why it ships, or why not."""
-    megabytes: float
-    accuracy_loss: float
-    """Loss of accuracy relative to fp32 (0…1), the worst field's."""
-    agreement: float
-    """Share of the rows with the same verdict as fp32, the worst field's."""
-    ece: float
-    """Calibration error with fp32's temperature, the worst field's."""
-    speedup: float | None
-    """Speed relative to fp32 per ticket on one core, measured at export; None: not made for a CPU."""
+    megabytes: float | None = None
+    loss: FieldLoss | None = None
+    """Of the field that decides: the worst one."""
+    promises: Mapping[str, Promise] = {}
+    """By field: what the graph's own thresholds promise and route, on the calibration rows."""
+    agreement: float | None = None
+    """Share of the validation rows with the same verdict as fp32, the worst field's. For information."""
+    ece: float | None = None
+    """Calibration error on the validation rows with the graph's own temperature, the worst field's. For information."""
+    speedup: float | None = None
+    """Speed relative to fp32 per ticket on one core, measured at export; None, too: not made for a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +87,36 @@ class AnsweredRows:
     labels: NDArray[np.int64]
     logits: Logits
 
+    def scored(self, logits: Logits, column: int) -> Scored:
+        return Scored(logits, self.labels[:, column])
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The fp32 graph, and the rows for comparing other graphs with it. `promised` is each field's route precision.
+    """The fp32 graph and its calibration, and the rows for comparing other graphs with it.
 
-    Quality is judged on the validation rows. The calibration rows, which set the thresholds, show whether the guarantee
-    also holds with the variant's logits.
+    Variants are written from `network`, the fp32 graph without the n-grams, which every graph then gets in fp32.
+    `pooled` are fp32's pooled vectors of the validation rows.
     """
 
     onnx: Path
+    network: Path
+    ngrams: NgramModel | None
     encoder: Encoder
-    scorings: Sequence[FieldScoring]
-    promised: Mapping[str, float]
+    space: LabelSpace
+    entries: tuple[FieldEntry, ...]
     validation: AnsweredRows
     calibration: AnsweredRows
+    pooled: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """The variants that ship: manifest entries, files, validation logits for the golden rows; and all figures."""
+    """The variants that ship: manifest entries, files, answers to the validation rows; and the figures of all."""
 
     entries: tuple[ModelEntry, ...]
     files: Mapping[str, Path]
-    logits: tuple[Logits, ...]
+    answers: tuple[Answers, ...]
     figures: tuple[VariantFigures, ...]
 
 
@@ -91,148 +124,177 @@ class Variants:
 class _Candidate:
     variant: Variant
     what: str
+    file: str
     write: Callable[[Path, Path], None]
     devices: tuple[Device, ...]
     instructions: tuple[str, ...] = ()
 
-    @property
-    def file(self) -> str:
-        return f"model.{self.variant}.onnx"
+
+def _int8(what: str, largest_weight: int, exact_share: float = 0.0) -> _Candidate:
+    full = largest_weight == FULL
+    file, processors = ("model.int8.onnx", VNNI) if full else ("model.int8-avx2.onnx", AVX2)
+    write = partial(write_int8, largest_weight=largest_weight, exact_share=exact_share)
+    return _Candidate("int8", what, file, write, ("cpu",), processors)
 
 
-_CANDIDATES = (
-    _Candidate("int8", "7-bit weights", partial(write_int8, largest_weight=REDUCED), ("cpu",), (*VNNI, "avx2")),
-    _Candidate("int8", "8-bit weights", partial(write_int8, largest_weight=FULL), ("cpu",), VNNI),
-    _Candidate(
-        "int8",
-        "8-bit weights, the upper layers' narrowing products in fp32",
-        partial(write_int8, largest_weight=FULL, exact_share=1 / 3),
-        ("cpu",),
-        VNNI,
-    ),
-    _Candidate("fp16", "half precision", write_fp16, ("cuda",)),
+_NARROWING = ", the upper layers' narrowing products in fp32"
+_GROUPS = (
+    (_int8("8-bit weights", FULL), _int8(f"8-bit weights{_NARROWING}", FULL, 1 / 3)),
+    (_int8("7-bit weights", REDUCED), _int8(f"7-bit weights{_NARROWING}", REDUCED, 1 / 3)),
+    (_Candidate("fp16", "half precision", "model.fp16.onnx", write_fp16, ("cuda",)),),
 )
-"""In the order of trial; of each variant, the first one that passes ships. With 7 bits every processor computes the
-same. 8 bits are more exact, but need VNNI. fp32 for a part of the layers is the most exact, and less fast."""
+"""Of each group, the first candidate that is not shown to lose accuracy ships. 8 bits are more exact, but processors
+without VNNI saturate; with 7 bits every processor computes the same. fp32 for a part of the layers is more exact, and
+less fast."""
 
 
-def make_variants(reference: Reference, recipe: ExportRecipe, folder: Path) -> Variants:
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    figures: VariantFigures
+    entry: ModelEntry | None = None
+    """None: it does not ship."""
+    answers: Answers | None = None
+
+
+def make_variants(reference: Reference, recipe: Recipe, folder: Path) -> Variants:
     """Write every variant of the recipe into `folder`, and decide which ones ship.
 
     A graph that cannot be converted or run is a failed variant, not an error: the bundle still has fp32.
     """
-    wanted = {"int8": recipe.int8, "fp16": recipe.fp16}
-    figures: list[VariantFigures] = []
-    shipped: dict[str, tuple[ModelEntry, Logits]] = {}
-    for candidate in _CANDIDATES:
-        if wanted[candidate.variant] and candidate.variant not in shipped:
-            path = folder / candidate.file
-            found, logits = _tried(candidate, path, reference, recipe)
-            figures.append(found)
-            if found.passed:
-                shipped[candidate.variant] = (_entry(candidate, reference.validation.logits, logits), logits)
+    wanted = {"int8": recipe.export.int8, "fp16": recipe.export.fp16}
+    can_judge_8_bits = not instructions().isdisjoint(VNNI)
+    tried: list[_Tried] = []
+    for group in _GROUPS:
+        if not wanted[group[0].variant]:
+            continue
+        if group[0].instructions == VNNI and not can_judge_8_bits:
+            tried.append(_Tried(_left_out(group[0], "not tried: this machine has no VNNI")))
+            continue
+        for candidate in group:
+            suits = candidate.instructions
+            if suits == AVX2 and not any(each.entry and each.entry.instructions == VNNI for each in tried):
+                suits = (*VNNI, *AVX2)
+            tried.append(_try(candidate, suits, folder / candidate.file, reference, recipe))
+            if tried[-1].entry is not None:
+                break
+    entries = tuple(each.entry for each in tried if each.entry is not None)
     return Variants(
-        entries=tuple(entry for entry, _ in shipped.values()),
-        files={entry.file: folder / entry.file for entry, _ in shipped.values()},
-        logits=tuple(logits for _, logits in shipped.values()),
-        figures=tuple(figures),
+        entries=entries,
+        files={entry.file: folder / entry.file for entry in entries},
+        answers=tuple(each.answers for each in tried if each.answers is not None),
+        figures=tuple(each.figures for each in tried),
     )
 
 
-def _tried(
-    candidate: _Candidate, path: Path, reference: Reference, recipe: ExportRecipe
-) -> tuple[VariantFigures, Logits]:
+def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: Reference, recipe: Recipe) -> _Tried:
     try:
-        candidate.write(reference.onnx, path)
+        candidate.write(reference.network, path)
+        if reference.ngrams is not None:
+            add_ngrams(path, reference.ngrams)
         served = OnnxModel.load(path.read_bytes(), reference.encoder)
-        validation = served.logits(reference.validation.encodings)
+        validation = served.outputs(reference.validation.encodings)
         calibration = served.logits(reference.calibration.encodings)
     except Exception as error:  # onnx, onnxruntime and its converters raise many types for an unusual encoder
-        return _failed(
-            candidate, f"cannot be made of this encoder ({type(error).__name__})"
-        ), reference.validation.logits
-    if not (np.isfinite(validation).all() and np.isfinite(calibration).all()):
-        return _failed(candidate, "gives logits that are no numbers"), validation
-    fields = _fields(reference.validation, validation, reference.scorings)
-    promises = _fields(reference.calibration, calibration, reference.scorings)
-    agreement = agreement_of(reference.validation.logits, validation, reference.scorings)
-    faults = [*quality_faults(fields, agreement, recipe), *promise_faults(promises, reference.promised)]
-    return VariantFigures(
+        return _Tried(_left_out(candidate, f"cannot be made of this encoder ({type(error).__name__})"))
+    if not all(np.isfinite(found).all() for found in (*validation, calibration)):
+        return _Tried(_left_out(candidate, "gives answers that are no numbers"))
+    loss = max(_losses(reference, validation.logits, calibration, recipe.export.accuracy_loss), key=_severity)
+    entries = tuple(
+        calibrate_field(
+            field,
+            reference.validation.scored(validation.logits, column),
+            reference.calibration.scored(calibration, column),
+            recipe,
+        )
+        for column, field in enumerate(reference.space)
+    )
+    own, fp32 = scorings_of(reference.space, entries), scorings_of(reference.space, reference.entries)
+    labels = reference.validation.labels
+    errors = [field_figures(validation.logits, labels[:, column], scoring) for column, scoring in enumerate(own)]
+    figures = VariantFigures(
         variant=candidate.variant,
-        passed=not faults,
-        why=f"{candidate.what}: {'; '.join(faults) or 'passed every gate'}",
+        what=candidate.what,
+        file=candidate.file,
+        instructions=suits,
+        ships=loss.verdict != "fails",
+        why=_reason(loss, recipe.export.accuracy_loss),
         megabytes=path.stat().st_size / 1e6,
-        accuracy_loss=max((before.accuracy - after.accuracy for before, after in fields.values()), default=0.0),
-        agreement=agreement,
-        ece=max((after.ece for _, after in fields.values()), default=0.0),
+        loss=loss,
+        promises={entry.name: entry.promise for entry in entries},
+        agreement=agreement_of((reference.validation.logits, fp32), (validation.logits, own)),
+        ece=max((found.ece for found in errors if found is not None), default=None),
         speedup=_speedup(path, reference) if "cpu" in candidate.devices else None,
-    ), validation
+    )
+    if not figures.ships:
+        return _Tried(figures)
+    entry = ModelEntry(
+        variant=candidate.variant,
+        file=candidate.file,
+        tolerance=_tolerance(reference.validation.logits, validation.logits, PARITY_TOLERANCE),
+        pooled_tolerance=_tolerance(reference.pooled, validation.pooled, POOLED_TOLERANCE),
+        devices=candidate.devices,
+        instructions=suits,
+        fields=entries,
+    )
+    return _Tried(figures, entry, Answers(validation.logits, own[0]))
 
 
-def _failed(candidate: _Candidate, why: str) -> VariantFigures:
+def _left_out(candidate: _Candidate, why: str) -> VariantFigures:
     return VariantFigures(
-        variant=candidate.variant, passed=False, why=f"{candidate.what}: {why}", megabytes=0.0, accuracy_loss=1.0,
-        agreement=0.0, ece=1.0, speedup=None,
+        variant=candidate.variant, what=candidate.what, file=candidate.file, instructions=candidate.instructions,
+        ships=False, why=why,
     )  # fmt: skip
 
 
-_Pair = tuple[FieldFigures, FieldFigures]
-"""fp32's and the variant's figures."""
+def _losses(reference: Reference, validation: Logits, calibration: Logits, allowed: float) -> Iterator[FieldLoss]:
+    """The loss of every field that has labels. The department has one in every row."""
+    parts = ((reference.validation, validation), (reference.calibration, calibration))
+    for column, field in enumerate(reference.space):
+        before, after = [], []
+        for rows, logits in parts:
+            labels = rows.labels[:, column]
+            present = labels != MISSING
+            before.append((rows.logits[:, field.slice].argmax(axis=1) == labels)[present])
+            after.append((logits[:, field.slice].argmax(axis=1) == labels)[present])
+        right, still = np.concatenate(before), np.concatenate(after)
+        if len(right):
+            yield loss_of(field.name, int((right & ~still).sum()), int((still & ~right).sum()), len(right), allowed)
 
 
-def _fields(rows: AnsweredRows, logits: Logits, scorings: Sequence[FieldScoring]) -> dict[str, _Pair]:
-    """Both graphs' figures by field, for fields with labels."""
-    found = {}
-    for column, scoring in enumerate(scorings):
-        before = field_figures(rows.logits, rows.labels[:, column], scoring)
-        after = field_figures(logits, rows.labels[:, column], scoring)
-        if before is not None and after is not None:
-            found[scoring.field.name] = (before, after)
-    return found
+def loss_of(field: str, only_fp32: int, only_variant: int, rows: int, allowed: float) -> FieldLoss:
+    """The loss of a field from the numbers of rows that only one of the two graphs has right, and its verdict."""
+    loss = paired_loss(only_fp32, only_variant, rows)
+    verdict: Literal["passes", "not enough rows to tell", "fails"] = (
+        "fails" if loss.low > allowed else "passes" if loss.high <= allowed else "not enough rows to tell"
+    )
+    return FieldLoss(field=field, rows=rows, loss=loss, verdict=verdict)
 
 
-def agreement_of(before: Logits, after: Logits, scorings: Sequence[FieldScoring]) -> float:
-    """Share of the rows with the same outcome and answer, in the field with the lowest share."""
-    pairs = zip(before, after, strict=True)
-    same = [[a == b for a, b in zip(outcomes(x, scorings), outcomes(y, scorings), strict=True)] for x, y in pairs]
+def _severity(loss: FieldLoss) -> tuple[int, float]:
+    return ("passes", "not enough rows to tell", "fails").index(loss.verdict), loss.loss.value
+
+
+def _reason(found: FieldLoss, allowed: float) -> str:
+    points = [100 * value for value in (found.loss.value, found.loss.low, found.loss.high, allowed)]
+    shown = "{:.2f} points of accuracy lost [{:.2f}, {:.2f}], allowed are {:.2f}".format(*points)
+    return f"{found.verdict}: {found.field}: {shown}, {found.rows} rows"
+
+
+_Judged = tuple[Logits, Sequence[FieldScoring]]
+
+
+def agreement_of(one: _Judged, other: _Judged) -> float:
+    """Share of the rows with the same outcome and answer, each graph judged by its own scorings, in the field with the
+    lowest share."""
+    pairs = zip(one[0], other[0], strict=True)
+    same = [[a == b for a, b in zip(outcomes(x, one[1]), outcomes(y, other[1]), strict=True)] for x, y in pairs]
     return float(np.mean(same, axis=0).min())
 
 
-def quality_faults(fields: Mapping[str, _Pair], agreement: float, recipe: ExportRecipe) -> Iterator[str]:
-    """The reasons why a variant fails on the validation rows."""
-    for name, (before, after) in fields.items():
-        loss = before.accuracy - after.accuracy
-        if loss > recipe.accuracy_loss:
-            yield f"{name}: {100 * loss:.1f} points of accuracy lost, allowed are {100 * recipe.accuracy_loss:.1f}"
-        if after.ece > before.ece + ECE_GROWTH:
-            yield f"{name}: calibration error {after.ece:.3f}, fp32 has {before.ece:.3f}"
-    if agreement < recipe.agreement:
-        yield f"agrees with {agreement:.1%} of the verdicts, {recipe.agreement:.1%} are asked for"
-
-
-def promise_faults(fields: Mapping[str, _Pair], promised: Mapping[str, float]) -> Iterator[str]:
-    """Fields whose guaranteed precision is not proven with the variant's logits on the calibration rows.
-
-    Thresholds were set on fp32's logits. The variant's bound must reach the target precision (or fp32's own bound, if
-    that
-    is lower: guarantees per label do not add up to one for all labels).
-    """
-    for name, (before, after) in fields.items():
-        low, own = after.outcomes.route_precision_low, before.outcomes.route_precision_low
-        if low is not None and low < min(promised[name], 1.0 if own is None else own):
-            yield f"{name}: what it routes is proven right to {low:.1%} only, {promised[name]:.1%} are promised"
-
-
-def _entry(candidate: _Candidate, expected: Logits, logits: Logits) -> ModelEntry:
-    apart = max(PARITY_TOLERANCE, _TOLERANCE_MARGIN * float(np.abs(expected - logits).max()))
+def _tolerance(expected: NDArray[np.float32], found: NDArray[np.float32], least: float) -> float:
+    apart = max(least, _TOLERANCE_MARGIN * float(np.abs(expected - found).max()))
     step = 10.0 ** (math.floor(math.log10(apart)) - 1)  # two digits, so that rounding elsewhere gives the same entry
-    return ModelEntry(
-        variant=candidate.variant,
-        file=candidate.file,
-        tolerance=round(math.ceil(apart / step) * step, 6),
-        devices=candidate.devices,
-        instructions=candidate.instructions,
-    )
+    return round(math.ceil(apart / step) * step, 6)
 
 
 def _speedup(path: Path, reference: Reference) -> float:

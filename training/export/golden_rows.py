@@ -1,12 +1,13 @@
 """Selects the golden rows from the validation rows, and writes their content."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from models.bundle.golden import GoldenRow
 from models.encoding import Encoding
-from models.scoring import FieldScoring, Logits, judge, probabilities, scope_scores
+from models.scoring import FieldScoring, Logits, Outputs, judge, probabilities, scope_scores
 from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.data.prepared import PreparedRow
@@ -18,29 +19,44 @@ int8's) could make the service refuse a sound bundle."""
 _SCOPE_MARGIN = 0.05
 """The same for the scope's score, in logits."""
 _LONGEST_BODY = 5_000
+_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A graph's logits of some rows, [rows, labels], and the department's scoring that judges them."""
+
+    logits: Logits
+    department: FieldScoring
 
 
 def choose_golden(
     rows: Sequence[PreparedRow],
     encodings: Sequence[Encoding],
-    logits: Logits,
-    scorings: Sequence[FieldScoring],
-    variants: Sequence[Logits] = (),
+    outputs: Outputs,
+    department: FieldScoring,
+    variants: Sequence[Answers] = (),
 ) -> list[GoldenRow]:
     """Up to GOLDEN_ROWS rows, evenly spaced over text lengths, from the shortest to the longest.
 
-    `variants` are the logits of the bundle's other graphs: a row with another answer in one of them is no golden row.
+    `outputs` are torch's, judged by `department`. `variants` are the answers of the bundle's other graphs: a row with
+    another verdict in one of them is no golden row.
     """
-    graphs = (logits, *variants)
-    settled = [n for n in range(len(rows)) if _suits(rows[n], [graph[n] for graph in graphs], scorings[0])]
+    graphs = (Answers(outputs.logits, department), *variants)
+    settled = [
+        n for n in range(len(rows)) if _suits(rows[n], [(graph.logits[n], graph.department) for graph in graphs])
+    ]
     settled.sort(key=lambda number: len(encodings[number].ids))
     spread = np.unique(np.linspace(0, len(settled) - 1, min(GOLDEN_ROWS, len(settled))).round().astype(int))
-    return [_golden(rows[n], encodings[n], logits[n], scorings[0]) for n in (settled[i] for i in spread)]
+    return [
+        _golden(rows[n], encodings[n], Outputs(outputs.logits[n], outputs.pooled[n]), department)
+        for n in (settled[i] for i in spread)
+    ]
 
 
-def _suits(row: PreparedRow, answers: Sequence[Logits], department: FieldScoring) -> bool:
-    alike = len({_verdict(logits, department) for logits in answers}) == 1
-    clear = all(_is_clear(logits, department) for logits in answers)
+def _suits(row: PreparedRow, answers: Sequence[tuple[Logits, FieldScoring]]) -> bool:
+    alike = len({_verdict(logits, department) for logits, department in answers}) == 1
+    clear = all(_is_clear(logits, department) for logits, department in answers)
     return alike and clear and len(row.row.ticket.body) <= _LONGEST_BODY and _needs_no_sender(row)
 
 
@@ -65,15 +81,16 @@ def _verdict(logits: Logits, department: FieldScoring) -> tuple[str, str]:
     return verdict.outcome, verdict.candidates[0].label if verdict.candidates else ""
 
 
-def _golden(row: PreparedRow, encoding: Encoding, logits: Logits, department: FieldScoring) -> GoldenRow:
-    outcome, label = _verdict(logits, department)
+def _golden(row: PreparedRow, encoding: Encoding, outputs: Outputs, department: FieldScoring) -> GoldenRow:
+    outcome, label = _verdict(outputs.logits, department)
     ticket = row.row.ticket
     return GoldenRow(
         subject=ticket.subject,
         body=ticket.body,
         content_type=ticket.content_type,
         ids=encoding.ids,
-        logits=tuple(float(value) for value in logits),
+        logits=tuple(float(value) for value in outputs.logits),
+        pooled=tuple(round(float(value), _DECIMALS) for value in outputs.pooled),
         outcome=outcome,
         label=label,
     )

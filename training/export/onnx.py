@@ -14,22 +14,25 @@ import onnxruntime as ort
 from models.bundle.manifest import Frozen
 from models.encoding import Batch, Encoder, Encoding
 from models.errors import TicketRouterError
-from models.scoring import FieldScoring, Logits, judge
+from models.scoring import FieldScoring, Logits, Outputs, judge
 from training.learn.classifier import TicketClassifier
-from training.learn.rows import rows_through
+from training.learn.rows import outputs_through
 
 PARITY_TOLERANCE = 1e-3
 """Largest allowed absolute difference of a logit between torch and onnxruntime."""
-
+POOLED_TOLERANCE = 1e-3
+"""Likewise of a number of the pooled vector."""
 
 OPSET = 18
 
 
 class Parity(Frozen):
-    """Comparison of onnxruntime with torch: rows, largest difference of a logit, verdicts that differ."""
+    """Comparison of onnxruntime with torch: rows, largest differences of a logit and in a pooled vector, verdicts that
+    differ."""
 
     rows: int
     largest_difference: float
+    largest_pooled_difference: float
     different_verdicts: int
 
 
@@ -45,28 +48,35 @@ class OnnxModel:
         """A session on the graph, on this number of threads; 0: as many as there are cores.
 
         Raises:
-            TicketRouterError: onnxruntime cannot load it.
+            TicketRouterError: onnxruntime cannot load it, or it has no output `pooled`.
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            return cls(ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"]), encoder)
+            session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has one exception type per status
             raise TicketRouterError("onnxruntime cannot load the bundle's graph; export it anew") from error
+        if not {"logits", "pooled"} <= {node.name for node in session.get_outputs()}:
+            raise TicketRouterError("the bundle's graph has no outputs named logits and pooled; train it again")
+        return cls(session, encoder)
 
-    def infer(self, batch: Batch) -> Logits:
-        """Logits of one padded batch, shape [rows, labels]."""
+    def infer(self, batch: Batch) -> Outputs:
+        """Outputs of one padded batch."""
         inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        return np.asarray(self.session.run(["logits"], inputs)[0])
+        return Outputs(*map(np.asarray, self.session.run(["logits", "pooled"], inputs)))
+
+    def outputs(self, encodings: Sequence[Encoding], batch_size: int = 16) -> Outputs:
+        """Outputs of all rows in their order."""
+        return outputs_through(self.infer, encodings, self.encoder, batch_size)
 
     def logits(self, encodings: Sequence[Encoding], batch_size: int = 16) -> Logits:
         """Logits of all rows in their order, shape [rows, labels]."""
-        return rows_through(self.infer, encodings, self.encoder, batch_size)
+        return self.outputs(encodings, batch_size).logits
 
 
 def export_onnx(model: TicketClassifier, folder: Path) -> Path:
-    """Write `model.onnx` (fp32, inputs `input_ids` and `attention_mask`, output `logits`) into the folder.
+    """Write `model.onnx` into the folder: fp32, inputs `input_ids` and `attention_mask`, outputs `logits` and `pooled`.
 
     Raises:
         TicketRouterError: optimum has no ONNX configuration for this kind of encoder.
@@ -83,34 +93,43 @@ def export_onnx(model: TicketClassifier, folder: Path) -> Path:
         raise TicketRouterError(f"optimum cannot export a {kind} model; choose another --base") from error
     path = folder / "model.onnx"
     with quiet():
-        export(model.cpu().float().eval(), _two_inputs(constructor(model.config)), path, opset=OPSET)
+        export(model.cpu().float().eval(), _interface(constructor(model.config)), path, opset=OPSET)
     return path
 
 
-def _two_inputs(config: Any) -> Any:
-    """The encoder's ONNX configuration without `token_type_ids`: for a single text they are all zero."""
+def _interface(config: Any) -> Any:
+    """The encoder's ONNX configuration with our inputs and outputs. Without `token_type_ids`: for a single text they
+    are all zero."""
     kind = type(config)
-    wanted = {name: axes for name, axes in config.inputs.items() if name in ("input_ids", "attention_mask")}
-    config.__class__ = type(f"TwoInputs{kind.__name__}", (kind,), {"inputs": property(lambda _: wanted)})
+    inputs = {name: axes for name, axes in config.inputs.items() if name in ("input_ids", "attention_mask")}
+    outputs = {"logits": {0: "batch_size"}, "pooled": {0: "batch_size"}}
+    properties = {"inputs": property(lambda _: inputs), "outputs": property(lambda _: outputs)}
+    config.__class__ = type(f"Pooled{kind.__name__}", (kind,), properties)
     return config
 
 
-def check_parity(torch_logits: Logits, onnx_logits: Logits, scorings: Sequence[FieldScoring]) -> Parity:
-    """Compare onnxruntime's logits with torch's, both [rows, labels].
+def check_parity(torch: Outputs, onnx: Outputs, scorings: Sequence[FieldScoring]) -> Parity:
+    """Compare onnxruntime's outputs with torch's on the same rows.
 
     Raises:
-        TicketRouterError: a logit differs by more than PARITY_TOLERANCE, or a verdict differs.
+        TicketRouterError: a logit differs by more than PARITY_TOLERANCE, a number of a pooled vector by more than
+            POOLED_TOLERANCE, or a verdict differs.
     """
-    difference = float(np.abs(torch_logits - onnx_logits).max())
-    pairs = zip(torch_logits, onnx_logits, strict=True)
+    rows = len(torch.logits)
+    difference = float(np.abs(torch.logits - onnx.logits).max())
+    pooled = float(np.abs(torch.pooled - onnx.pooled).max())
+    pairs = zip(torch.logits, onnx.logits, strict=True)
     different = sum(outcomes(a, scorings) != outcomes(b, scorings) for a, b in pairs)
     # `not … <=` instead of `>`, so that NaN fails too.
-    if different or not difference <= PARITY_TOLERANCE:
+    if different or not difference <= PARITY_TOLERANCE or not pooled <= POOLED_TOLERANCE:
         raise TicketRouterError(
-            f"export failed its check: onnxruntime is off by {difference:.2g} per logit (allowed {PARITY_TOLERANCE}) "
-            f"and gives {different} other verdicts on {len(torch_logits)} rows; nothing was written"
+            f"export failed its check: onnxruntime is off by {difference:.2g} per logit (allowed {PARITY_TOLERANCE}), "
+            f"by {pooled:.2g} in a pooled vector (allowed {POOLED_TOLERANCE}) and gives {different} other verdicts on "
+            f"{rows} rows; nothing was written"
         )
-    return Parity(rows=len(torch_logits), largest_difference=difference, different_verdicts=different)
+    return Parity(
+        rows=rows, largest_difference=difference, largest_pooled_difference=pooled, different_verdicts=different
+    )
 
 
 def outcomes(logits: Logits, scorings: Sequence[FieldScoring]) -> list[tuple[str, str | None]]:

@@ -23,7 +23,8 @@ class TicketClassifier(nn.Module):
     """Encoder → pooled vector → one logit per label of every field.
 
     `forward` takes `input_ids` and `attention_mask`, int64 of shape [rows, tokens], and returns `{"logits": [rows,
-    labels]}`. Every encoder has the same two inputs and one output, so every exported graph is called in the same way.
+    labels], "pooled": [rows, width]}`. `pooled` is the mean of the last hidden state over a row's tokens, with either
+    pooling. Every encoder has the same inputs and outputs, so every exported graph is called in the same way.
     """
 
     def __init__(self, encoder: nn.Module, config: PretrainedConfig, labels: int, pooling: str) -> None:
@@ -36,7 +37,10 @@ class TicketClassifier(nn.Module):
         self.reset_head()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:
-        return {"logits": self.head(self.dropout(self.pool(input_ids, attention_mask)))}
+        hidden = self._hidden(input_ids, attention_mask)
+        mean = mean_pool(hidden, attention_mask)
+        vector = mean if self.pooling == "mean" else hidden[:, 0]
+        return {"logits": self.head(self.dropout(vector)), "pooled": mean}
 
     def reset_head(self) -> None:
         """A random head, as for a network that learned nothing yet."""
@@ -44,9 +48,13 @@ class TicketClassifier(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def pool(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """One vector per row, shape [rows, width]."""
-        hidden = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        """The head's input: one vector per row, shape [rows, width]."""
+        hidden = self._hidden(input_ids, attention_mask)
         return mean_pool(hidden, attention_mask) if self.pooling == "mean" else hidden[:, 0]
+
+    def _hidden(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        hidden: Tensor = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return hidden
 
     def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
         """Called by the Trainer if the recipe requests it.

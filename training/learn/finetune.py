@@ -17,14 +17,14 @@ from transformers import EvalPrediction, PrinterCallback, TrainerCallback, Train
 from models.bundle.manifest import Frozen
 from models.encoding import Batch, Encoder, Encoding
 from models.fields import LabelSpace
-from models.scoring import Logits
+from models.scoring import Logits, Outputs
 from training.learn.checkpoints import newest_checkpoint
 from training.learn.classifier import TicketClassifier
 from training.learn.distributed import leave, wait_for_all
 from training.learn.general import GeneralTexts, resize_head, with_general
 from training.learn.losses import training_loss
 from training.learn.optimizer import freeze
-from training.learn.rows import Collator, EncodedRows, rows_through
+from training.learn.rows import Collator, EncodedRows, outputs_through
 from training.learn.trainer import BEST, Lesson, TicketTrainer
 from training.recipe import Recipe
 
@@ -143,15 +143,23 @@ def _last_checkpoint(trainer: TicketTrainer, run_folder: Path) -> Path:
 
 def predict(model: TicketClassifier, encoder: Encoder, encodings: Sequence[Encoding], batch_size: int = 32) -> Logits:
     """Logits of all rows in their order, shape [rows, labels], in fp32."""
+    return predict_with_pooled(model, encoder, encodings, batch_size).logits
+
+
+def predict_with_pooled(
+    model: TicketClassifier, encoder: Encoder, encodings: Sequence[Encoding], batch_size: int = 32
+) -> Outputs:
+    """Logits and pooled vectors of all rows in their order, in fp32."""
     device = next(model.parameters()).device
 
-    def infer(batch: Batch) -> Logits:
+    def infer(batch: Batch) -> Outputs:
         inputs = (torch.from_numpy(array).to(device) for array in (batch.input_ids, batch.attention_mask))
-        return np.asarray(model(*inputs)["logits"].float().cpu().numpy())
+        found = model(*inputs)
+        return Outputs(*(found[name].float().cpu().numpy() for name in ("logits", "pooled")))
 
     model.eval()
     with torch.inference_mode():
-        return rows_through(infer, encodings, encoder, batch_size)
+        return outputs_through(infer, encodings, encoder, batch_size)
 
 
 @dataclass(frozen=True)

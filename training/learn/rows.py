@@ -1,6 +1,6 @@
 """Rows as network input: encodings and labels, their order in an epoch, padded batches, a pass over all rows.
 
-`rows_through` is used for torch in `finetune` and `head`, and for onnxruntime in `export`.
+`rows_through` and `outputs_through` are used for torch in `finetune` and `head`, and for onnxruntime in `export`.
 """
 
 import random
@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from models.encoding import Batch, Encoder, Encoding
+from models.scoring import Outputs
 from training.data.prepared import MISSING
 
 _GROUPS = 50
@@ -115,3 +116,19 @@ def rows_through(
     restored = np.empty_like(found)
     restored[order] = found
     return restored
+
+
+def outputs_through(
+    infer: Callable[[Batch], Outputs], encodings: Sequence[Encoding], encoder: Encoder, batch_size: int
+) -> Outputs:
+    """Like `rows_through`, for both outputs of a graph in one pass."""
+    labels = 0
+
+    def joined(batch: Batch) -> NDArray[np.float32]:
+        nonlocal labels
+        found = infer(batch)
+        labels = found.logits.shape[1]
+        return np.concatenate(found, axis=1)
+
+    both = rows_through(joined, encodings, encoder, batch_size)
+    return Outputs(both[:, :labels], both[:, labels:])

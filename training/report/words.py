@@ -1,5 +1,6 @@
 """Number formats of the page; `effect.js` formats minutes in the same way."""
 
+from models.bundle.manifest import Promise
 from training.evaluation.intervals import Estimate
 
 NOTHING = "–"
@@ -16,6 +17,12 @@ def percent(value: float | None, digits: int = 1) -> str:
 def goal(value: float) -> str:
     """A configured share, unrounded: 0.95 → 95%."""
     return f"{100 * value:g}%"
+
+
+def promised(promise: Promise) -> str:
+    """A graph's promise for a field, and the share that it routes."""
+    asked = goal(promise.route_precision) if promise.aim == "precision" else "fewest minutes"
+    return f"{asked}, {percent(promise.achieved_coverage)} routed"
 
 
 def decimal(value: float | None, digits: int = 3) -> str:
@@ -53,5 +60,8 @@ def plain(value: float) -> str:
     return f"{value:g}"
 
 
-FILTERS = {each.__name__: each for each in (percent, goal, decimal, count, span, counts, minutes, minutes_span, plain)}
+FILTERS = {
+    each.__name__: each
+    for each in (percent, goal, promised, decimal, count, span, counts, minutes, minutes_span, plain)
+}
 """The formats by their names in the templates."""

@@ -8,13 +8,13 @@ import numpy as np
 
 from models.encoding import Encoder, Encoding
 from models.fields import DEPARTMENT, LabelSpace
-from models.scoring import Logits
+from models.scoring import Logits, Outputs
 from training.calibration.ngram_share import fit_ngram_share
 from training.data.prepared import MISSING
 from training.evaluation.metrics import AccuracyFigures, accuracy_figures
 from training.evaluation.stages import StageFigures, StageName
 from training.learn.classifier import TicketClassifier
-from training.learn.finetune import EpochFigures, predict
+from training.learn.finetune import EpochFigures, predict, predict_with_pooled
 from training.learn.ngrams import NgramModel, fit_ngrams
 from training.recipe import Recipe
 from training.run.dataset import Material, Part
@@ -40,9 +40,10 @@ class Learned:
     kept: StageName
     stages: tuple[StageFigures, ...]
 
-    def logits(self, encodings: Sequence[Encoding]) -> Logits:
-        """Logits of the rows, [rows, labels of all fields]: the reference of every exported graph."""
-        return with_ngrams(predict(self.model, self.encoder, encodings), self.candidate.ngrams, encodings)
+    def outputs(self, encodings: Sequence[Encoding]) -> Outputs:
+        """Logits and pooled vectors of the rows: the reference of every exported graph."""
+        network = predict_with_pooled(self.model, self.encoder, encodings)
+        return Outputs(with_ngrams(network.logits, self.candidate.ngrams, encodings), network.pooled)
 
 
 @dataclass(frozen=True, slots=True)

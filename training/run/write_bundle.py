@@ -1,5 +1,6 @@
 """Calibrated network → bundle: export, comparison with torch, smaller variants, record; written whole."""
 
+import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from training.evaluation.quantization_gate import AnsweredRows, Reference, Varia
 from training.evaluation.record import Record
 from training.export.golden_rows import choose_golden
 from training.export.ngram_nodes import add_ngrams
-from training.export.onnx import PARITY_TOLERANCE, OnnxModel, check_parity, export_onnx
+from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.export.provenance import lineage
 from training.registry import current_version, make_first
 from training.report import render_report
@@ -44,46 +45,63 @@ def deliver(learned: Learned, say: Say, started: float) -> TrainResult:
     judged = judge_learned(learned)
     with tempfile.TemporaryDirectory(prefix="ticket-router-") as workdir:
         say("export: ONNX through optimum, held against torch on every validation row")
-        onnx = export_onnx(learned.model, Path(workdir))
+        onnx, network = export_onnx(learned.model, Path(workdir)), Path(workdir) / "network.onnx"
+        shutil.copy(onnx, network)
         if learned.candidate.ngrams is not None:
             add_ngrams(onnx, learned.candidate.ngrams)
         served = OnnxModel.load(onnx.read_bytes(), learned.encoder)
-        answers = served.logits(learned.parts["validation"].encodings)
-        parity = check_parity(judged.logits["validation"], answers, judged.scorings)
-        reference = _reference(learned, judged, onnx)
-        exported = _Exported(onnx, make_variants(reference, learned.request.recipe.export, Path(workdir)))
+        answers = served.outputs(learned.parts["validation"].encodings)
+        parity = check_parity(judged.validation, answers, judged.scorings)
+        reference = _reference(learned, judged, onnx, network)
+        exported = _Exported(onnx, make_variants(reference, learned.request.recipe, Path(workdir)))
         say("report: slices, behaviour, what other promises would give")
         record = record_of(learned, judged, served, parity, exported.variants.figures, started)
         folder = _write(learned, judged, exported, record)
     return TrainResult(folder, record, _serves(learned.request.store, folder.name))
 
 
-def _reference(learned: Learned, judged: Judged, onnx: Path) -> Reference:
+def _reference(learned: Learned, judged: Judged, onnx: Path, network: Path) -> Reference:
     def answered(name: str) -> AnsweredRows:
         part = learned.parts[name]
         return AnsweredRows(part.encodings, part.labels, judged.logits[name])
 
-    promised = {entry.name: entry.promise.route_precision for entry in judged.entries}
-    validation, calibration = answered("validation"), answered("calibration")
-    return Reference(onnx, learned.encoder, judged.scorings, promised, validation, calibration)
+    return Reference(
+        onnx=onnx,
+        network=network,
+        ngrams=learned.candidate.ngrams,
+        encoder=learned.encoder,
+        space=learned.material.space,
+        entries=judged.entries,
+        validation=answered("validation"),
+        calibration=answered("calibration"),
+        pooled=judged.pooled,
+    )
 
 
 def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record) -> Path:
     request, validation = learned.request, learned.parts["validation"]
     golden = choose_golden(
-        validation.rows, validation.encodings, judged.logits["validation"], judged.scorings, exported.variants.logits
+        validation.rows, validation.encodings, judged.validation, judged.scorings[0], exported.variants.answers
     )
     if not golden:
         raise TicketRouterError("no validation row is clear enough for a golden row; add closed tickets")
     provenance = lineage(request.file, request.recipe, learned.base)
-    fp32 = ModelEntry(variant="fp32", file="model.onnx", tolerance=PARITY_TOLERANCE)
+    fp32 = ModelEntry(
+        variant="fp32",
+        file="model.onnx",
+        tolerance=PARITY_TOLERANCE,
+        pooled_tolerance=POOLED_TOLERANCE,
+        fields=judged.entries,
+    )
+    encoder = EncoderEntry(
+        max_tokens=learned.encoder.max_tokens, pad_id=learned.encoder.pad_id, width=judged.pooled.shape[1]
+    )
     draft = {
         "schema_version": SCHEMA_VERSION,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "text_version": TEXT_VERSION,
         "base_model": request.base,
-        "encoder": EncoderEntry(max_tokens=learned.encoder.max_tokens, pad_id=learned.encoder.pad_id),
-        "fields": judged.entries,
+        "encoder": encoder,
         "models": [fp32, *exported.variants.entries],
         "golden_rows": len(golden),
         "provenance": provenance,

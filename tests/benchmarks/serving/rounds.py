@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from models.bundle.bundle import Bundle
+from models.processor import instructions
 from tests.benchmarks.serving.ceiling import Job, measure_apart
 from tests.benchmarks.serving.load import OK, Load, Window, closed_loop, open_loop
 from tests.benchmarks.serving.records import Ceiling, Closed, Open, Results, Single
@@ -141,7 +142,7 @@ class Rounds:
         self._say(workload, f"bare loop, {variant}")
         bundle, plan = workload.bundle, self._plan
         job = Job(
-            graph=bundle.path / bundle.model(variant).file,
+            graph=bundle.path / bundle.graph(variant, instructions()).entry.file,
             pad_id=bundle.encoder.pad_id,
             tickets=[list(bundle.encode(text).ids) for text in workload.tickets.texts],
             cores=plan.cores,

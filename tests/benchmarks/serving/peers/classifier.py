@@ -37,7 +37,7 @@ class Classifier:
         tokenizer = Tokenizer.from_file(str(bundle / "tokenizer.json"))
         tokenizer.enable_truncation(manifest["encoder"]["max_tokens"])
         tokenizer.enable_padding(pad_id=manifest["encoder"]["pad_id"])  # to the longest of a batch
-        labels = tuple(label["name"] for label in manifest["fields"][0]["labels"])
+        labels = tuple(label["name"] for label in manifest["models"][0]["fields"][0]["labels"])
         return cls(open_session(bundle / graph, int(os.environ[THREADS])), tokenizer, labels)
 
     def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:

@@ -38,7 +38,9 @@ def hub_folder(bundle: Path, folder: Path) -> None:
         "pad_token": words.id_to_token(encoder["pad_id"]),
     }
     # Infinity wants a name for every logit, also of the further fields.
-    names = [f"{field['name']}: {label['name']}" for field in manifest["fields"] for label in field["labels"]]
+    names = [
+        f"{field['name']}: {label['name']}" for field in manifest["models"][0]["fields"] for label in field["labels"]
+    ]
     labels = {str(number): name for number, name in enumerate(names)}
     config = {
         "model_type": "bert",

@@ -1,6 +1,5 @@
 """The manifest's schema and its version id."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from pydantic import ValidationError
 
 from models.bundle.manifest import Manifest
 from models.scoring import Threshold
-from tests.support.plain import draft
+from tests.support.plain import draft, fields, model
 
 ENTRY = {"sha256": "0" * 64, "size": 3}
 FILES = {"tokenizer.json": ENTRY, "golden.jsonl": ENTRY, "model.onnx": ENTRY}
@@ -37,10 +36,12 @@ def test_the_version_follows_from_the_content_alone() -> None:
         {"base_model": "other"},
         {"text_version": 99},
         {"golden_rows": 2},
-        {"encoder": {"max_tokens": 31, "pad_id": 2}},
-        {"encoder": {"max_tokens": 32, "pad_id": 3}},
-        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.002}]},
-        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001, "instructions": ["avx2"]}]},
+        {"encoder": {"max_tokens": 31, "pad_id": 2, "width": 4}},
+        {"encoder": {"max_tokens": 32, "pad_id": 3, "width": 4}},
+        {"encoder": {"max_tokens": 32, "pad_id": 2, "width": 5}},
+        {"models": [model(tolerance=0.002)]},
+        {"models": [model(pooled_tolerance=0.002)]},
+        {"models": [model(instructions=["avx2"])]},
         {"provenance": {"made_by": "somebody"}},
         {"files": {**FILES, "model.onnx": {"sha256": "1" * 64, "size": 3}}},
     ],
@@ -60,15 +61,15 @@ def test_thresholds_and_temperature_change_the_version() -> None:
     """Another threshold or temperature is another bundle."""
     base = manifest().expected_version()
     for place, value in (("temperature", 1.6), ("route", 0.91)):
-        fields = json.loads(json.dumps(draft()["fields"]))
-        holder = fields[1] if place == "temperature" else fields[1]["labels"][0]
+        changed = fields()
+        holder = changed[1] if place == "temperature" else changed[1]["labels"][0]
         holder[place] = value
-        assert manifest(fields=fields).expected_version() != base
+        assert manifest(models=[model(fields=changed)]).expected_version() != base
 
 
 def test_scorings_carry_every_labels_thresholds() -> None:
     """What judges a ticket is what the manifest says, the department first."""
-    department, priority = manifest().scorings()
+    department, priority = manifest().models[0].scorings()
     assert (department.field.name, priority.field.name) == ("department", "priority")
     assert priority.temperature == 1.5
     assert priority.thresholds == (Threshold(0.9, 0.6, False),) * 2
@@ -77,42 +78,49 @@ def test_scorings_carry_every_labels_thresholds() -> None:
 def test_the_scope_is_part_of_the_scoring_and_of_the_version() -> None:
     """A field with a scope refuses what lies below it, and is another bundle."""
     scoped = manifest(**field_with(scope={"score": "centred_energy", "threshold": 1.25, "refused": 0.02}))
-    assert [scoring.scope for scoring in scoped.scorings()] == [1.25, None]
+    assert [scoring.scope for scoring in scoped.models[0].scorings()] == [1.25, None]
     assert scoped.expected_version() != manifest().expected_version()
 
 
 def field_with(**changes: Any) -> dict[str, Any]:
-    fields = draft()["fields"]
-    return {"fields": [fields[0] | changes, *fields[1:]]}
+    first, *further = fields()
+    return {"models": [model(fields=[first | changes, *further])]}
 
 
 def label_with(**changes: Any) -> dict[str, Any]:
-    labels = draft()["fields"][0]["labels"]
+    labels = fields()[0]["labels"]
     return field_with(labels=[labels[0] | changes, *labels[1:]])
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema_version": 2},
+        {"schema_version": 1},
+        {"schema_version": 3},
         {"version": "not hex"},
         {"version": "0" * 16 + "\n"},
         {"created_at": "yesterday\x1b[31m"},
         {"surprise": 1},
         {"golden_rows": 0},
         {"models": []},
-        {"models": [{"variant": "fp64", "file": "model.onnx", "tolerance": 0.001}]},
-        {"models": [{"variant": "fp32", "file": "other.onnx", "tolerance": 0.001}]},
-        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": float("inf")}]},
-        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001}] * 2},
-        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001, "devices": []}]},
-        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001, "devices": ["tpu"]}]},
-        {"models": [{"variant": "fp32", "file": "model.onnx", "tolerance": 0.001, "instructions": ["a b\n"]}]},
-        {"encoder": {"max_tokens": 4, "pad_id": 0}},
-        {"encoder": {"max_tokens": 32, "pad_id": -1}},
-        {"fields": []},
-        {"fields": draft()["fields"][1:]},
-        {"fields": [draft()["fields"][0], draft()["fields"][1], draft()["fields"][1]]},
+        {"models": [model(variant="fp64")]},
+        {"models": [model(variant="int8")]},
+        {"models": [model(file="other.onnx")]},
+        {"models": [model(tolerance=float("inf"))]},
+        {"models": [model(pooled_tolerance=0)]},
+        {"models": [model(devices=[])]},
+        {"models": [model(devices=["tpu"])]},
+        {"models": [model(instructions=["a b\n"])]},
+        {"models": [model(), model()]},
+        {"models": [model(), model(variant="int8")]},
+        {"encoder": {"max_tokens": 4, "pad_id": 0, "width": 4}},
+        {"encoder": {"max_tokens": 32, "pad_id": -1, "width": 4}},
+        {"encoder": {"max_tokens": 32, "pad_id": 2, "width": 0}},
+        {"encoder": {"max_tokens": 32, "pad_id": 2}},
+        {"fields": fields()},
+        {"models": [model(fields=[])]},
+        {"models": [model(fields=fields()[1:])]},
+        {"models": [model(fields=[*fields(), fields()[1]])]},
         {"files": {"tokenizer.json": ENTRY, "model.onnx": ENTRY}},
         {"files": {**FILES, "../evil": ENTRY}},
         {"files": {**FILES, "a/b": ENTRY}},
@@ -125,12 +133,12 @@ def label_with(**changes: Any) -> dict[str, Any]:
         field_with(temperature=0),
         field_with(temperature=float("nan")),
         field_with(temperature=1e-300),
-        field_with(labels=draft()["fields"][0]["labels"][:1]),
-        field_with(labels=draft()["fields"][0]["labels"][:1] * 2),
+        field_with(labels=fields()[0]["labels"][:1]),
+        field_with(labels=fields()[0]["labels"][:1] * 2),
         field_with(scope={"score": "centred_energy", "threshold": float("inf"), "refused": 0.02}),
         field_with(scope={"score": "tea leaves", "threshold": 1.0, "refused": 0.02}),
-        field_with(promise={**draft()["fields"][0]["promise"], "aim": "luck"}),
-        field_with(promise={**draft()["fields"][0]["promise"], "achieved_precision": 1.5}),
+        field_with(promise={**fields()[0]["promise"], "aim": "luck"}),
+        field_with(promise={**fields()[0]["promise"], "achieved_precision": 1.5}),
         label_with(route=1.5),
         label_with(suggest=float("nan")),
         label_with(name=""),
@@ -141,3 +149,37 @@ def test_a_manifest_out_of_bounds_is_refused(change: dict[str, Any]) -> None:
     """Unknown keys, numbers that are none, names that leave the folder, names that stand twice: refused."""
     with pytest.raises(ValidationError):
         manifest(**change)
+
+
+GRAPHS = {**FILES, "a.onnx": ENTRY, "b.onnx": ENTRY}
+
+
+def int8(file: str, *instructions: str, **changes: Any) -> dict[str, Any]:
+    return model(variant="int8", file=file, instructions=list(instructions), **changes)
+
+
+def test_a_variant_may_have_a_graph_for_each_instruction_set() -> None:
+    found = manifest(models=[model(), int8("a.onnx", "avx512_vnni"), int8("b.onnx", "avx2")], files=GRAPHS)
+    assert [entry.file for entry in found.models] == ["model.onnx", "a.onnx", "b.onnx"]
+
+
+@pytest.mark.parametrize("instructions", [("avx2",), ("avx2", "avx512_vnni")])
+def test_two_graphs_of_a_variant_for_the_same_processor_are_refused(instructions: tuple[str, ...]) -> None:
+    with pytest.raises(ValidationError, match="two int8 graphs are for the same processors"):
+        manifest(models=[model(), int8("a.onnx", "avx2"), int8("b.onnx", *instructions)], files=GRAPHS)
+
+
+def test_a_graph_with_other_labels_is_refused() -> None:
+    """Other names and another order, too."""
+    for spoil in (lambda labels: labels[::-1], lambda labels: [labels[0] | {"name": "other"}, *labels[1:]]):
+        first, *further = fields()
+        other = [first | {"labels": spoil(first["labels"])}, *further]
+        with pytest.raises(ValidationError, match=r"a\.onnx has other fields or labels than the fp32 graph"):
+            manifest(models=[model(), int8("a.onnx", "avx2", fields=other)], files=GRAPHS)
+
+
+def test_the_fields_of_a_bundle_are_the_fp32_graphs() -> None:
+    warmer = [field | {"temperature": 3.0} for field in fields()]
+    found = manifest(models=[int8("a.onnx", fields=warmer), model()], files=GRAPHS)
+    assert [field.temperature for field in found.fields] == [1.5, 1.5]
+    assert [scoring.temperature for scoring in found.models[0].scorings()] == [3.0, 3.0]

@@ -34,8 +34,8 @@ def batches(bundle: Bundle) -> list[Batch]:
     return [*(bundle.encoder.batch([each]) for each in encodings), bundle.encoder.batch(encodings)]
 
 
-def graph_of(bundle: Bundle, variant: str = "fp32") -> bytes:
-    return bundle.read(bundle.model(variant).file)
+def graph_of(bundle: Bundle) -> bytes:
+    return bundle.read(bundle.fp32.entry.file)
 
 
 def largest_difference(one: Runner, other: Runner, batches: list[Batch]) -> float:
@@ -69,7 +69,7 @@ def test_threads_and_fusion_do_not_change_the_logits(bundle: Bundle, batches: li
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(graph_of(bundle), options, providers=["CPUExecutionProvider"])
     plain = replace(planned, session=session)
-    assert largest_difference(planned, plain, batches) <= bundle.model("fp32").tolerance
+    assert largest_difference(planned, plain, batches) <= bundle.fp32.entry.tolerance
 
 
 @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
@@ -108,14 +108,13 @@ def on_gpu(bundle: Bundle, entry: ModelEntry) -> Runner:
 
 def made_for_cuda(bundle: Bundle) -> ModelEntry:
     """The fp16 graph where the bundle has one."""
-    variants = [entry.variant for entry in bundle.manifest.models]
-    return bundle.model("fp16" if "fp16" in variants else "fp32")
+    return next((entry for entry in bundle.manifest.models if entry.variant == "fp16"), bundle.fp32.entry)
 
 
 @needs_cuda
 def test_cuda_provider_is_used(bundle: Bundle) -> None:
     """Asked for CUDA, the session leads with it, and inputs are bound."""
-    runner = on_gpu(bundle, bundle.model("fp32"))
+    runner = on_gpu(bundle, bundle.fp32.entry)
     assert (runner.provider, runner.session.get_providers()[0], runner.bound) == (CUDA, CUDA, True)
 
 
@@ -140,7 +139,7 @@ def test_bound_and_plain_agree_on_a_gpu(bundle: Bundle, batches: list[Batch]) ->
 @needs_cuda
 def test_auto_uses_the_gpu(bundle: Bundle, tiny_bundle_path: Path, tmp_path: Path) -> None:
     """`auto` takes it, with the plan of a GPU: larger batches, and no session for lone tickets."""
-    on_gpu(bundle, bundle.model("fp32"))
+    on_gpu(bundle, bundle.fp32.entry)
     settings = Settings(bundle=tiny_bundle_path, device="auto", state_dir=tmp_path)
     engine: Engine = open_engine(settings, lambda _report: None, tiny_bundle_path)
     assert (engine.provider, engine.plan.lone_threads) == (CUDA, None)

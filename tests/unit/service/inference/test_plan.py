@@ -10,10 +10,10 @@ from models.errors import BundleError
 from service.inference.hardware import Machine
 from service.inference.plan import PlanError, choose_plan, default_plan
 from service.settings import Settings
-from tests.support.plain import draft, files, plain_bundle
+from tests.support.plain import draft, files, model, plain_bundle
 
 HERE = Machine("a processor", 2, frozenset({"avx2"}))
-INT8 = {"variant": "int8", "file": "model.int8.onnx", "tolerance": 0.5, "devices": ["cpu"]}
+INT8 = model(variant="int8", file="model.int8.onnx", devices=["cpu"])
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_every_core_runs_and_a_lone_ticket_gets_up_to_four(
     tmp_path: Path, cores: int, lone_threads: int | None
 ) -> None:
     """One thread per run, as many runs as cores; a budget never below the longest ticket."""
-    content = draft(encoder={"max_tokens": 600, "pad_id": 2})
+    content = draft(encoder={"max_tokens": 600, "pad_id": 2, "width": 4})
     long = open_bundle(plain_bundle(tmp_path, content))
     plan = default_plan("auto", long, Machine("a processor", cores, frozenset()), "cpu")
     assert (plan.runners, plan.intra_op_threads, plan.lone_threads) == (cores, 1, lone_threads)

@@ -1,92 +1,84 @@
-"""Which graph of a bundle `--variant auto` takes, by device and processor; and how a processor is read."""
+"""Which graph of a bundle runs, by variant, device and processor; and that it judges its own logits."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from models.bundle.bundle import Bundle, open_bundle, write_bundle
-from service.inference.hardware import Machine, instructions
-from service.inference.plan import default_plan, supported_variants, variants_to_run
-from tests.support.plain import draft, files
+from models.errors import BundleError
+from models.scoring import Outcome
+from service.inference.hardware import Machine
+from service.inference.plan import default_plan
+from tests.support.plain import draft, fields, files, logits_of, model
 
-VNNI = {
-    "variant": "int8",
-    "file": "model.int8.onnx",
-    "tolerance": 0.5,
-    "devices": ["cpu"],
-    "instructions": ["avx512_vnni"],
-}
-HALF = {"variant": "fp16", "file": "model.fp16.onnx", "tolerance": 0.01, "devices": ["cuda"]}
+VNNI = model(variant="int8", file="model.int8.onnx", devices=["cpu"], instructions=["avx512_vnni", "asimddp"])
+AVX2 = model(variant="int8", file="model.int8-avx2.onnx", devices=["cpu"], instructions=["avx2"])
+HALF = model(variant="fp16", file="model.fp16.onnx", devices=["cuda"])
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle with all three variants."""
-    content: dict[str, Any] = draft()
-    content["models"] += [VNNI, HALF]
-    graphs: dict[str, bytes | Path] = {"model.int8.onnx": b"8", "model.fp16.onnx": b"16"}
-    return open_bundle(write_bundle(tmp_path_factory.mktemp("three"), content, files() | graphs))
+    """A bundle with all variants, int8 per instruction set."""
+    content = draft(models=[model(), VNNI, AVX2, HALF])
+    graphs: dict[str, bytes | Path] = {entry["file"]: entry["file"].encode() for entry in (VNNI, AVX2, HALF)}
+    return open_bundle(write_bundle(tmp_path_factory.mktemp("four"), content, files() | graphs))
 
 
 def machine(here: Iterable[str]) -> Machine:
     return Machine("a processor", 2, frozenset(here))
 
 
-@pytest.mark.parametrize(
-    ("device", "here", "suiting"),
-    [
-        ("cpu", {"avx2", "avx512_vnni"}, ["int8", "fp32"]),
-        ("cpu", {"avx2"}, ["fp32"]),
-        ("cpu", set(), ["fp32"]),
-        ("cuda", {"avx512_vnni"}, ["fp16", "fp32"]),
-        ("cuda", set(), ["fp16", "fp32"]),
-        ("tensorrt", set(), ["fp16", "fp32"]),
-    ],
-)
-def test_auto_takes_the_fastest_supported_variant(
-    bundle: Bundle, device: str, here: set[str], suiting: list[str]
-) -> None:
-    """int8 only where the processor has its instructions, fp16 only on a GPU, fp32 anywhere."""
-    assert supported_variants(bundle, machine(here), device) == suiting
-    assert variants_to_run("auto", bundle, machine(here), device) == suiting
-    assert default_plan("auto", bundle, machine(here), device).variant == suiting[0]
-
-
-def test_a_named_variant_is_taken_whatever_the_processor(bundle: Bundle) -> None:
-    """A variant chosen by name is used; its golden rows still decide whether it serves."""
-    assert default_plan("int8", bundle, machine(()), "cpu").variant == "int8"
-    assert variants_to_run("int8", bundle, machine(()), "cpu") == ["int8"]
-
-
-def test_first_variant_is_used_if_none_is_supported(tmp_path: Path) -> None:
-    """Only golden rows can tell whether it serves nevertheless."""
-    content = draft(models=[VNNI])
-    graphs = {name: content for name, content in files().items() if name != "model.onnx"} | {"model.int8.onnx": b"8"}
-    only = open_bundle(write_bundle(tmp_path, content, graphs))
-    assert default_plan("auto", only, machine(()), "cpu").variant == "int8"
+def file_for(choice: str, bundle: Bundle, here: Iterable[str], device: str = "cpu") -> str:
+    return default_plan(choice, bundle, machine(here), device).graph.entry.file
 
 
 @pytest.mark.parametrize(
-    ("content", "found"),
+    ("device", "here", "file"),
     [
-        (
-            "processor\t: 0\nflags\t\t: fpu avx2 avx512_vnni\nflags\t: other\n",
-            {"fpu", "avx2", "avx512_vnni"},
-        ),
-        ("processor\t: 0\nFeatures\t: fp asimd asimddp\n", {"fp", "asimd", "asimddp"}),
-        ("", set()),
-        ("flags\n", set()),
-        ("vmx flags\t: vnmi\n", set()),
+        ("cpu", {"avx2", "avx512_vnni"}, "model.int8.onnx"),
+        ("cpu", {"asimddp"}, "model.int8.onnx"),
+        ("cpu", {"avx2"}, "model.int8-avx2.onnx"),
+        ("cpu", {"sse4_2"}, "model.onnx"),
+        ("cpu", set(), "model.onnx"),
+        ("cuda", {"avx512_vnni"}, "model.fp16.onnx"),
+        ("cuda", set(), "model.fp16.onnx"),
+        ("tensorrt", set(), "model.fp16.onnx"),
     ],
 )
-def test_instructions_are_read_from_cpuinfo(tmp_path: Path, content: str, found: set[str]) -> None:
-    """x86 and ARM kernels are understood; a file that tells nothing is a processor nothing is known of."""
-    (tmp_path / "cpuinfo").write_text(content)
-    assert instructions(tmp_path / "cpuinfo") == found
+def test_auto_takes_the_fastest_graph_that_suits(bundle: Bundle, device: str, here: set[str], file: str) -> None:
+    """int8 by the processor's instructions, the first that suits; fp16 only on a GPU; fp32 anywhere."""
+    assert file_for("auto", bundle, here, device) == file
 
 
-def test_missing_cpuinfo_is_no_error(tmp_path: Path) -> None:
-    """Where the file is missing, nothing is known, and fp32 serves."""
-    assert instructions(tmp_path / "missing") == frozenset()
+@pytest.mark.parametrize(
+    ("here", "file"),
+    [({"avx2"}, "model.int8-avx2.onnx"), ({"avx2", "avx512_vnni"}, "model.int8.onnx")],
+)
+def test_a_named_variant_is_the_graph_for_this_processor(bundle: Bundle, here: set[str], file: str) -> None:
+    assert file_for("int8", bundle, here) == file
+
+
+def test_a_named_variant_without_a_graph_for_this_processor_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(BundleError) as refused:
+        file_for("int8", bundle, {"sse4_2"})
+    assert "its int8 graphs are for processors with one of avx512_vnni, asimddp, avx2" in str(refused.value)
+    assert "use --variant fp32" in str(refused.value)
+
+
+def test_fp32_runs_where_nothing_suits(tmp_path: Path) -> None:
+    """Golden rows tell whether it serves nevertheless."""
+    only = open_bundle(write_bundle(tmp_path, draft(models=[model(instructions=["avx2"])]), files()))
+    assert file_for("auto", only, set()) == "model.onnx"
+
+
+def test_a_graph_is_judged_by_its_own_thresholds(tmp_path: Path) -> None:
+    """The same logits are routed with fp32's thresholds and left to people with int8's."""
+    never = fields()
+    for label in never[0]["labels"]:
+        label["route"] = label["suggest"] = None
+    content = draft(models=[model(), model(variant="int8", file="model.int8.onnx", fields=never)])
+    bundle = open_bundle(write_bundle(tmp_path, content, files() | {"model.int8.onnx": b"8"}))
+    logits = logits_of(9, 0, 0, 0, 0)
+    outcomes = {graph.entry.variant: graph.judge(logits).department.outcome for graph in bundle.graphs}
+    assert outcomes == {"fp32": Outcome.ROUTE, "int8": Outcome.REVIEW}

@@ -79,7 +79,7 @@ def test_the_full_network_is_kept_if_it_beats_the_quick_one(
     assert found.kept == kept
     assert len(found.epochs) == RUN.epochs
     rows = found.parts["validation"].encodings
-    assert np.allclose(found.logits(rows), quick.logits(rows), atol=1e-5) == (kept == "quick")
+    assert np.allclose(found.outputs(rows).logits, quick.outputs(rows).logits, atol=1e-5) == (kept == "quick")
 
 
 def test_texts_that_share_no_wordpiece_train_without_ngrams(

@@ -56,7 +56,12 @@ def record(**changes: Any) -> Record:
         "baseline": {"department": {"validation": {"accuracy": 0.5, "macro_f1": 0.4, "rows": 10}}},
         "encoder": {"department": {"validation": FIGURES}},
         "beats_baseline": False,
-        "parity": {"rows": 10, "largest_difference": 1.5e-6, "different_verdicts": 0},
+        "parity": {
+            "rows": 10,
+            "largest_difference": 1.5e-6,
+            "largest_pooled_difference": 2e-6,
+            "different_verdicts": 0,
+        },
         "effect": EFFECT,
         "worst": {"department": (WorstError(line=4, excerpt=EVIL, wanted=EVIL, predicted="billing", confidence=1.0),)},
     }
@@ -291,3 +296,20 @@ def test_the_page_shows_what_the_words_add() -> None:
     assert EVIL not in page
     left_out = {"ngrams": 0, "shares": {"department": 0}, "telling": {}}
     assert "Left out: beside the encoder" in report(**SIDE_BY_SIDE, ngrams=left_out)
+
+
+def test_variants_show_their_own_promise_and_the_gates_words() -> None:
+    """In the report and in the card: coverage at its own thresholds, the loss with its interval, and why it ships."""
+    promise = entry().promise.model_dump() | {"achieved_coverage": 0.625}
+    variants = [
+        {"variant": "int8", "what": "8-bit weights", "file": "model.int8.onnx", "instructions": ["avx512_vnni"],
+         "ships": True, "why": "not enough rows to tell: department", "megabytes": 23.0, "agreement": 0.98, "ece": 0.02,
+         "loss": {"field": "department", "rows": 100, "verdict": "not enough rows to tell",
+                  "loss": {"value": 0.01, "low": -0.0095, "high": 0.0123}},
+         "promises": {"department": promise}, "speedup": 1.8},
+        {"variant": "int8", "what": "7-bit weights", "file": "model.int8-avx2.onnx", "instructions": ["avx2"],
+         "ships": False, "why": "cannot be made of this encoder (ValueError)"},
+    ]  # fmt: skip
+    for page in (words(report(variants=variants)), model_card("base", [entry()], record(variants=variants))):
+        for said in ("62.5% routed", "-0.95% to 1.23%", "not enough rows to tell", "98.00%", "cannot be made of this"):
+            assert said in page
