@@ -267,7 +267,7 @@ def test_the_worst_field_decides(reference: Reference, tmp_path: Path) -> None:
 
 def test_an_encoder_that_cannot_be_converted_keeps_its_fp32(reference: Reference, tmp_path: Path) -> None:
     """A graph the converters choke on is a variant that failed, not a run that failed."""
-    found = make_variants(replace(reference, onnx=tmp_path / "missing.onnx"), LAX, tmp_path)
+    found = make_variants(replace(reference, network=tmp_path / "missing.onnx"), LAX, tmp_path)
     assert found.entries == ()
     assert all("cannot be made of this encoder" in each.why for each in found.figures if "VNNI" not in each.why)
 
