@@ -59,7 +59,8 @@ class Settings(BaseSettings):
     GPU."""
 
     variant: VariantChoice = "auto"
-    """Which graph of the bundle runs. `auto` takes the fastest graph for this processor: fp16 on a GPU, int8 on a CPU."""
+    """Which graph of the bundle runs. `auto` takes the fastest graph for this processor: fp16 on a GPU, int8 on a
+    CPU."""
 
     state_dir: Path = Path("state")
     """Folder for the files that the service writes: the engines of TensorRT, where used."""
