@@ -91,6 +91,7 @@ class App:
             "serving",
             version=engine.model.version,
             variant=engine.model.variant,
+            graph=engine.graph.entry.file,
             provider=engine.provider,
             runners=engine.limits.runners,
             golden_rows=engine.golden_replay.rows,

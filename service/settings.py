@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     GPU."""
 
     variant: VariantChoice = "auto"
-    """Which graph of the bundle runs. `auto` takes the fastest graph that passed its gates: fp16 on a GPU, int8 on a
+    """Which graph of the bundle runs. `auto` takes the fastest graph for this processor: fp16 on a GPU, int8 on a
     CPU."""
 
     state_dir: Path = Path("state")

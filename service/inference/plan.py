@@ -15,7 +15,8 @@ from service.inference.hardware import Machine
 from service.settings import Settings
 
 FASTEST_FIRST: Mapping[str, tuple[Variant, ...]] = {"cpu": ("int8", "fp32"), "cuda": ("fp16", "fp32")}
-"""For `auto`: a bundle contains only variants that passed their gates, so the fastest supported variant is right."""
+"""For `auto`: a bundle contains no variant that was shown to lose accuracy, and each keeps a promise of its own, so the
+fastest one that suits is right."""
 BATCH_TOKENS = {"cpu": 256, "cuda": 16384}
 """On a CPU, a ticket in a batch of sixteen short ones costs a third of its cost alone. Larger batches save nothing
 more, and tickets that just missed a batch wait longer for its end."""

@@ -128,7 +128,13 @@ class ModelReloader:
             task = asyncio.ensure_future(self._close_replaced(replaced))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
-        _log.info("reloaded", version=engine.model.version, variant=engine.model.variant, before=before.version)
+        _log.info(
+            "reloaded",
+            version=engine.model.version,
+            variant=engine.model.variant,
+            graph=engine.graph.entry.file,
+            before=before.version,
+        )
         return before, engine.model
 
     async def _open(self, source: Bundle | Path, pause_ratio: float) -> Engine:

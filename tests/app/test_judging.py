@@ -87,7 +87,7 @@ def test_promote_shows_every_gate(shelf: Shelf, invoke: Invoke) -> None:
         "--slower", "20",
     )  # fmt: skip
     assert (run.code, run.err) == (0, "")
-    for gate in ("digests", "baseline", "golden rows, fp32", "champion", "latency", "size", "labels"):
+    for gate in ("digests", "baseline", "golden rows, model.onnx", "champion", "latency", "size", "labels"):
         assert f"✓ {gate}: " in run.out
     assert run.out.splitlines()[-1].endswith(f"current → {shelf.challenger.name} (was {shelf.champion.name})")
     (line,) = (shelf.store / "promotions.jsonl").read_text().splitlines()

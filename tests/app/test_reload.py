@@ -125,6 +125,7 @@ def named(name: str) -> Make:
         (spoiled.damaged, "model.onnx: its digest"),
         (spoiled.changed_weights, "golden row"),
         (spoiled.foreign, "text cleaning version 999"),
+        (spoiled.first_schema, "train it again from its closed tickets: python -m training train --data"),
         (spoiled.no_graph, "cannot load"),
         (spoiled.deleted, "holds no bundle"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from models.bundle.bundle import MANIFEST
 from tests.support.plain import fields, model, refusal
-from tests.support.sealing import manifest_of, resealed, spell
+from tests.support.sealing import as_first_schema, manifest_of, resealed, spell
 
 
 def test_a_bundle_of_a_later_release_is_refused(copied: Path) -> None:
@@ -17,21 +17,7 @@ def test_a_bundle_of_a_later_release_is_refused(copied: Path) -> None:
 
 
 def test_a_bundle_of_the_first_schema_is_refused_with_the_command_that_renews_it(copied: Path) -> None:
-    """As the first schema wrote it: one calibration for all graphs, neither width nor pooled vectors."""
-    content = manifest_of(copied)
-    (entry,) = content["models"]
-    first = {
-        "schema_version": 1,
-        "encoder": {"max_tokens": 32, "pad_id": 2},
-        "fields": entry["fields"],
-        "models": [{name: entry[name] for name in ("variant", "file", "tolerance", "devices", "instructions")}],
-    }
-    names = ("version", "created_at", "text_version", "base_model", "golden_rows", "provenance", "files")
-    order = ("schema_version", *names[:4], "encoder", "fields", "models", *names[4:])
-    written = {name: (first | {key: content[key] for key in names})[name] for name in order}
-    (copied / MANIFEST).write_text(json.dumps(written, indent=1))
-    resealed(copied)
-    message = refusal(copied)
+    message = refusal(as_first_schema(copied))
     assert "written by an older release (schema 1, this release reads 2)" in message
     assert "python -m training train --data" in message
 

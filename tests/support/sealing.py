@@ -46,3 +46,16 @@ def replaced(folder: Path, name: str, content: bytes) -> Path:
     (folder / name).write_bytes(content)
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     return resealed(folder, files=manifest_of(folder)["files"] | {name: entry})
+
+
+def as_first_schema(folder: Path) -> Path:
+    """The manifest as the first schema had it: one calibration for all graphs, nothing about pooled vectors."""
+    content = manifest_of(folder)
+    old = ("variant", "file", "tolerance", "devices", "instructions")
+    content["schema_version"] = 1
+    content["fields"] = fields_of(folder)
+    content["models"] = [{name: model[name] for name in old} for model in content["models"]]
+    del content["encoder"]["width"]
+    order = ("schema_version", "version", "created_at", "text_version", "base_model", "encoder", "fields", "models")
+    spell(folder, {name: content[name] for name in (*order, *(name for name in content if name not in order))})
+    return resealed(folder)

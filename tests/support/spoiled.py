@@ -13,6 +13,7 @@ import onnx
 from onnx import numpy_helper
 
 from models.bundle.bundle import open_bundle
+from tests.support.sealing import as_first_schema
 from tests.support.tiny import MAX_TOKENS, PAD_ID, TINY, rewritten
 
 
@@ -33,6 +34,11 @@ def changed_weights(bundle: Path, store: Path) -> Path:
 def foreign(bundle: Path, store: Path) -> Path:
     """Made with another release's text cleaning."""
     return rewritten(bundle, store, text_version=999)
+
+
+def first_schema(bundle: Path, store: Path) -> Path:
+    """Written by the release of the first manifest schema."""
+    return as_first_schema(rewritten(bundle, store, base_model="of the first schema"))
 
 
 def no_graph(bundle: Path, store: Path) -> Path:

@@ -12,6 +12,7 @@ from service.delivery.download import DeliveryError
 from service.delivery.store import lock_store
 from tests.support.delivery import deliver, digest_of, packed
 from tests.support.plain import draft, plain_bundle
+from tests.support.sealing import as_first_schema
 from tests.support.signing import new_signer
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts file systems")
@@ -221,3 +222,11 @@ def test_a_missing_file_or_a_folder_is_reported(tmp_path: Path, source: str) -> 
     """Nothing there, or a folder."""
     with pytest.raises(DeliveryError, match="no such file"):
         deliver(tmp_path / source, "0" * 64, tmp_path / "bundles")
+
+
+def test_a_bundle_of_the_first_schema_is_not_delivered(bundle: Path, tmp_path: Path) -> None:
+    """The line names the command that renews it, and nothing is current."""
+    old = packed(as_first_schema(bundle), tmp_path / "old.tar")
+    with pytest.raises(DeliveryError, match=r"older release .* python -m training train --data"):
+        deliver(old, digest_of(old), tmp_path / "bundles")
+    assert visible(tmp_path / "bundles") == set()

@@ -98,6 +98,25 @@ def test_graph_with_other_inputs_or_outputs_is_refused(bundle: Bundle) -> None:
         open_runner(model.SerializeToString(), "cpu", 1)
 
 
+def test_a_graph_without_a_pooled_vector_is_refused(bundle: Bundle) -> None:
+    import onnx
+
+    model = onnx.load_from_string(graph_of(bundle))
+    del model.graph.output[1]
+    with pytest.raises(BundleError, match="no output named pooled; train it again"):
+        open_runner(model.SerializeToString(), "cpu", 1)
+
+
+def test_both_outputs_and_logits_alone_are_the_same(bundle: Bundle, batches: list[Batch]) -> None:
+    """Golden rows replay both; tickets ask for logits alone. With inputs bound, too."""
+    plain = open_runner(graph_of(bundle), "cpu", 1)
+    for runner in (plain, replace(plain, bound=True)):
+        both = runner.run_with_pooled(batches[-1])
+        np.testing.assert_array_equal(both.logits, runner.run(batches[-1]))
+        assert both.pooled.shape == (len(both.logits), bundle.manifest.encoder.width)
+        assert both.pooled.dtype == np.float32
+
+
 def on_gpu(bundle: Bundle, entry: ModelEntry) -> Runner:
     """A runner on CUDA; skips where onnxruntime offers it and no GPU answers."""
     try:
