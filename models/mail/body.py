@@ -10,7 +10,7 @@ from html import escape
 
 from models.cpu_budget import Budget
 from models.mail.mime import Part
-from models.text.html import html_to_text
+from models.text.html import MARK, html_to_text
 from models.ticket import ContentType, Ticket
 
 MAX_TEXT_PARTS = 16
@@ -83,4 +83,4 @@ def _words(text: str, content_type: ContentType, budget: Budget) -> list[str]:
 
 
 def as_text(text: str, content_type: ContentType, budget: Budget) -> str:
-    return html_to_text(text, budget=budget) if content_type == "text/html" else text
+    return html_to_text(text, budget=budget).replace(MARK, "") if content_type == "text/html" else text

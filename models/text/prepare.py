@@ -85,7 +85,7 @@ def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText
     source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
     if is_html:
         source = source[:MAX_HTML_CHARACTERS]
-        source = html_to_text(source, keep_quotes=subject.forwarded, mark_quotes=True, budget=budget)
+        source = html_to_text(source, keep_quotes=subject.forwarded, budget=budget)
     whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
     whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
     reply = visible_reply(
