@@ -46,7 +46,8 @@ def message_of(parts: Sequence[Part], budget: Budget) -> Message:
     shared, own = set(words) & set(others), set(words)
     contained = 4 * len(shared) >= 3 * len(own)
     if len(others) > 2 * len(words) or (4 * len(shared) <= len(own) and others):
-        both = rich if contained else f"<p>{_as_lines(plain)}</p>\n{rich}"
+        lines = escape(plain.strip()).replace("\n", "<br>\n")
+        both = rich if contained else f"<p>{lines}</p>\n{rich}"
         return Message(both, "text/html", plain_sure and rich_sure)
     return Message(plain, "text/plain", plain_sure)
 
@@ -71,10 +72,6 @@ def _joined(parts: Sequence[Part], between: str, budget: Budget) -> tuple[str, b
         if text.strip():
             texts.append(text)
     return between.join(texts), all_sure
-
-
-def _as_lines(plain: str) -> str:
-    return escape(plain.strip()).replace("\n", "<br>\n")
 
 
 def _words(text: str, content_type: ContentType, budget: Budget) -> list[str]:

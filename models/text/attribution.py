@@ -44,7 +44,8 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int],
         in_brackets = joined.count("<") > joined.count(">")
         if end in quoted and not in_brackets:
             return None
-        if not line and not _bracket_follows(lines, end, in_brackets=in_brackets):
+        # Some conversions from HTML put the address on lines of its own: "Ann", "", "<", "ann@b", "> wrote:".
+        if not line and not in_brackets and not "".join(lines[end : end + 4]).startswith("<"):
             return None
         joined = f"{joined} {line}".strip()
         if len(joined) > MAX_CHARACTERS:
@@ -99,12 +100,6 @@ def first_address(text: str) -> str:
 
 def has_address(text: str) -> bool:
     return _BARE_ADDRESS.search(text) is not None
-
-
-def _bracket_follows(lines: Sequence[str], blank: int, *, in_brackets: bool) -> bool:
-    """Some conversions from HTML put the address on lines of its own: "Ann", "", "<", "ann@b", "> wrote:"."""
-    following = _next_text(lines, blank)
-    return in_brackets or (following >= 0 and lines[following].startswith("<"))
 
 
 def _is_old_gmail(text: str) -> bool:

@@ -50,10 +50,12 @@ _DECLARED = {
     "div": _QUOTE_CONTAINERS,
     "blockquote": ("type=cite", 'type="cite', "type='cite", "gmail_quote", *_QUOTE_CONTAINERS),
 }
-# Outlook has no container: a marker or a bordered header block, and the old message follows as siblings.
-_OUTLOOK = (
+# Outlook has no container: a marker or a bordered header block, and the old message follows as siblings. GMX has one,
+# and no blank line between header and message.
+_RULED = (
     "divrplyfwdmsg", "appendonsend", "mail-editor-reference-message-container", "outlookmessageheader",
     "border-top:solid#e1e1e1", "border-top:solid#b5c4df", "border-top:solid#c4c4c4",
+    'name="quote"',
 )  # fmt: skip
 MARK = "\ufdd0"
 """Begins each line of a quote that the markup itself declares to be one; plain blockquotes have `>` alone."""
@@ -148,7 +150,7 @@ class _Writer:
             self.line.append(" ")
         elif tag.name in _LINE or tag.name in {"br", "hr"}:
             self._end_line(force=tag.name == "br")
-        if tag.name == "hr" or (tag.name in {"div", "table"} and _has_any(_OUTLOOK, tag.source)):
+        if tag.name == "hr" or (tag.name in {"div", "table"} and _has_any(_RULED, tag.source)):
             self.line.append(RULE)
             self._end_line()
         elif tag.name == "li":

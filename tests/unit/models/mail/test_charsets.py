@@ -21,6 +21,21 @@ def test_undeclared_bytes_of_one_line_are_guessed(encoding: str, text: str) -> N
     assert decode_surely(text.encode(encoding), None) == (text, True)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bitte um Rückruf",
+        "Größe passt nicht",
+        "Où est ma commande? Je veux être remboursé",
+        "La livraison est cassée",
+        "Var är min beställning?",
+    ],
+)
+def test_undeclared_mac_roman_is_left_to_people(text: str) -> None:
+    """Its bytes are letters of Windows-1252 too, in an order that no language has."""
+    assert decode_surely(text.encode("mac_roman"), None)[1] is False
+
+
 DECLARED = [
     ("hz-gb-2312", "我要退款".encode("hz"), "我要退款"),
     ("iso-2022-kr", "환불해 주세요".encode("iso2022_kr"), "환불해 주세요"),
