@@ -81,8 +81,9 @@ def _fits(data: bytes, name: str) -> str | None:
     if name.startswith("iso2022_jp"):
         return _with_vendor_signs(data)
     if name == "utf-8":
-        intact = len(data) - len(text) >= damage  # more characters of several bytes than stray ones
-        return data.decode(name, "stray") if intact or damage <= _MAX_DAMAGE * len(text) else None
+        beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
+        mostly = beyond_ascii >= 2 * damage  # bytes of Chinese and Japanese may look like UTF-8 here and there
+        return data.decode(name, "stray") if mostly or damage <= _MAX_DAMAGE * len(text) else None
     return text if damage <= _MAX_DAMAGE * len(text) else None
 
 

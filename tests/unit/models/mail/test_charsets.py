@@ -12,6 +12,7 @@ UNDECLARED = [
     ("cp1250", "Kde je moje objednávka? Chci vrátit peníze, prosím."), ("cp1254", "Merhaba, siparişim nerede? Paramı geri istiyorum."),
     ("cp932", "注文番号四七一一、商品未着"), ("cp932", "返金希望、商品破損"), ("cp1252", "¿Dónde está mi pedido? Mañana"),
     ("koi8_r", "Где мой заказ? Верните деньги."), ("gb18030", "请退款，商品坏了"), ("big5", "請退款，商品壞了"), ("cp949", "환불해 주세요"),
+    ("euc_jp", "返金をお願いします"),
 ]  # fmt: skip
 
 
