@@ -26,6 +26,8 @@ _MOJIBAKE = re.compile(
     f"|[\xf0-\xf4][{_CONTINUATION}]{{3}})"
 )
 _MAX_MARKS = 4
+# Each stands for up to eighteen letters, and nobody writes it five times in a row.
+_LIGATURES = re.compile("([\ufdfa\ufdfb]{4})[\ufdfa\ufdfb]+")
 
 
 def clean(text: str) -> str:
@@ -39,7 +41,7 @@ def clean(text: str) -> str:
     text = _MOJIBAKE.sub(_repair, text)
     text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _marks().sub(r"\1", text))
+        text = unicodedata.normalize("NFKC", _LIGATURES.sub(r"\1", _marks().sub(r"\1", text)))
     text = _BLANK_LINES.sub("\n", _SPACES.sub(" ", text))
     return _MANY_LINE_ENDS.sub("\n\n", text).strip()
 
