@@ -10,7 +10,7 @@ from html import escape
 
 from models.cpu_budget import Budget
 from models.mail.mime import Part
-from models.text.html import html_to_text
+from models.text.html import MARK, html_to_text
 from models.ticket import ContentType, Ticket
 
 MAX_TEXT_PARTS = 16
@@ -46,7 +46,8 @@ def message_of(parts: Sequence[Part], budget: Budget) -> Message:
     shared, own = set(words) & set(others), set(words)
     contained = 4 * len(shared) >= 3 * len(own)
     if len(others) > 2 * len(words) or (4 * len(shared) <= len(own) and others):
-        both = rich if contained else f"<p>{_as_lines(plain)}</p>\n{rich}"
+        lines = escape(plain.strip()).replace("\n", "<br>\n")
+        both = rich if contained else f"<p>{lines}</p>\n{rich}"
         return Message(both, "text/html", plain_sure and rich_sure)
     return Message(plain, "text/plain", plain_sure)
 
@@ -73,14 +74,10 @@ def _joined(parts: Sequence[Part], between: str, budget: Budget) -> tuple[str, b
     return between.join(texts), all_sure
 
 
-def _as_lines(plain: str) -> str:
-    return escape(plain.strip()).replace("\n", "<br>\n")
-
-
 def _words(text: str, content_type: ContentType, budget: Budget) -> list[str]:
     text = as_text(text[:MAX_PEEK], content_type, budget)
     return _WORD.findall(text[:MAX_PEEK].casefold())
 
 
 def as_text(text: str, content_type: ContentType, budget: Budget) -> str:
-    return html_to_text(text, budget=budget) if content_type == "text/html" else text
+    return html_to_text(text, budget=budget).replace(MARK, "") if content_type == "text/html" else text

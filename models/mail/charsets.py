@@ -24,6 +24,8 @@ _SAMPLE = 4_096
 _MAX_ESCAPES = 10_000
 _JIS = re.compile(rb"\x1b(\$[@B]|\([BJI]|\$\([DQ])")
 _PAIR = re.compile(rb"[\x21-\x7e]{2}")
+# Mac Roman, read as Windows-1252 or -1256: "fŸr", "cafŽ", "Gr§e", "گtre".
+_MISREAD = re.compile(r"[a-zß-öø-ÿšžœ](?:[À-ÖØ-ÞŠŽ]|[§‡ˆ•\x80-\x9f][a-z])|Ÿ|[\u0600-\u06ff][a-z]")
 _META = re.compile(rb"<meta[^>]{1,200}charset\s{0,5}=\s{0,5}[\"']?\s{0,5}([\w:.-]{2,40})", re.IGNORECASE)
 
 chardet.detect("ü".encode("latin-1") * 9, encoding_era=_ENCODINGS)  # its tables load now: 0.6 s are no mail's fault
@@ -46,7 +48,7 @@ def decode_surely(data: bytes, label: str | None) -> tuple[str, bool]:
             return fitting.removeprefix("\ufeff"), True
     guess = chardet.detect(data[:_SAMPLE], encoding_era=_ENCODINGS)["encoding"]
     text = data.decode(_codec(guess) or "cp1252", "replace")
-    return text, guess is not None and _is_text(text)
+    return text, guess is not None and _is_text(text) and _MISREAD.search(text, 0, _SAMPLE) is None
 
 
 def declared_in_html(data: bytes) -> str | None:
@@ -79,14 +81,10 @@ def _fits(data: bytes, name: str) -> str | None:
     if name.startswith("iso2022_jp"):
         return _with_vendor_signs(data)
     if name == "utf-8":
-        intact = len(data) - len(text) >= damage  # more characters of several bytes than stray ones
-        return data.decode(name, "stray") if intact or damage <= _MAX_DAMAGE * len(text) or _is_cut(text) else None
-    return text if damage <= _MAX_DAMAGE * len(text) or _is_cut(text) else None
-
-
-def _is_cut(text: str) -> bool:
-    """A character was cut in two at the end."""
-    return text.endswith("\ufffd") and text.count("\ufffd") == 1
+        beyond_ascii = len(text) - len(text.encode("ascii", "ignore"))
+        mostly = beyond_ascii >= 2 * damage  # bytes of Chinese and Japanese may look like UTF-8 here and there
+        return data.decode(name, "stray") if mostly or damage <= _MAX_DAMAGE * len(text) else None
+    return text if damage <= _MAX_DAMAGE * len(text) else None
 
 
 def _stray(error: UnicodeError) -> tuple[str, int]:
@@ -109,7 +107,7 @@ def _with_vendor_signs(data: bytes) -> str | None:
         if index % 2:
             charset = piece
         elif charset in (b"$@", b"$B"):
-            pieces.append(_shift(piece))
+            pieces.append(_PAIR.sub(_shifted, piece))
         elif charset == b"(I":
             pieces.append(bytes(byte | 0x80 for byte in piece))
         else:
@@ -118,12 +116,8 @@ def _with_vendor_signs(data: bytes) -> str | None:
     return text if text.count("\ufffd") <= _MAX_DAMAGE * len(text) else None
 
 
-def _shift(jis: bytes) -> bytes:
-    """Rows and cells of JIS X 0208, as Shift JIS counts them; other bytes, such as line ends, as they are."""
-    return _PAIR.sub(_shifted, jis)
-
-
 def _shifted(pair: re.Match[bytes]) -> bytes:
+    """Row and cell of JIS X 0208, as Shift JIS counts them; other bytes, such as line ends, stay."""
     row, cell = pair[0]
     lead = (row + 1) // 2 + (0x70 if row < 0x5F else 0xB0)
     return bytes((lead, cell + (0x1F if cell < 0x60 else 0x20) if row % 2 else cell + 0x7E))

@@ -65,13 +65,8 @@ def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, 
                 _continue(fields, line)
         typed |= line[:12].lower() == b"content-type"
         position = end + 1
-    return _read_fields(fields), _past_head(raw, position)
-
-
-def _past_head(raw: bytes, position: int) -> bytes:
-    """What follows a head that is longer than is read."""
-    end = raw.find(b"\n\n", position)
-    return raw[end + 2 :] if end >= 0 else raw[position:]
+    rest = raw[position:]
+    return _read_fields(fields), rest.partition(b"\n\n")[2] or rest  # the head is longer than is read
 
 
 def _take(line: bytes, fields: list[bytes]) -> bool:

@@ -5,7 +5,6 @@ a bad boundary or bad base64. This one looks for boundary lines and nothing else
 `MAX_DEPTH` passes over the bytes. What an attachment holds is never decoded. Used by `parse` and `reader`.
 """
 
-import binascii
 import quopri
 import re
 from collections.abc import Iterator
@@ -28,14 +27,14 @@ MAX_BOUNDARY = 200
 MAX_FILENAME = 1_000
 """Characters of a file name as it is encoded, of which each can take a dozen."""
 
+MESSAGES = frozenset({"message/rfc822", "message/global"})
 _TEXT = ("text/", "application/xhtml+xml")
 _NOT_WORDS = frozenset({
     "text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/rfc822-headers", "text/css", "text/csv",
     "text/xml", "text/x-amp-html", "text/javascript",
 })  # fmt: skip
 _ENRICHED = frozenset({"text/enriched", "text/richtext"})
-_ENRICHED_PARAMETER = re.compile(r"<param>[^<]{0,1000}</param>", re.IGNORECASE)
-_ENRICHED_TAG = re.compile(r"</?[A-Za-z-]{1,60}>")
+_ENRICHED_TAG = re.compile(r"<param>[^<]{0,1000}</param>|</?[A-Za-z-]{1,60}>", re.IGNORECASE)
 
 # Both begin with bytes that are the same for every match, so that all others are passed over at once.
 _ANY_BOUNDARY = re.compile(rb"\n--([^\s-][^\n]{0,200}|-{2,}[^\s-][^\n]{0,200})(?=\n|\Z)")
@@ -54,7 +53,10 @@ class Part:
     body: bytes
 
     def decoded(self) -> bytes:
-        return _decoded(self.body[:MAX_TEXT_BYTES], self.encoding)
+        data = self.body[:MAX_TEXT_BYTES]
+        if self.encoding == "base64":
+            return decode_base64(data)
+        return quopri.decodestring(data) if self.encoding == "quoted-printable" else data
 
     @property
     def kind(self) -> Literal["plain", "html"] | None:
@@ -66,11 +68,13 @@ class Part:
         return None if self.content_type in _NOT_WORDS else "plain"
 
     def text(self) -> tuple[str, bool]:
-        """The text, and whether its charset is sure."""
+        """The text, and whether it could be decoded."""
         data = self.decoded()
         charset = self.parameters.get("charset") or (declared_in_html(data) if self.kind == "html" else None)
         text, sure = decode_surely(data, charset)
-        return (_plain_of_enriched(text) if self.content_type in _ENRICHED else text), sure
+        if self.content_type in _ENRICHED:
+            text = _ENRICHED_TAG.sub("", text)
+        return text, sure and "uu" not in self.encoding
 
 
 @dataclass(slots=True)
@@ -114,14 +118,11 @@ def media_type(value: str) -> str:
 
 def leaf_of(headers: Headers, kind: str, declared: dict[str, str], body: bytes) -> Part:
     value = header(headers, "content-disposition")
-    disposition = _first_word(value)
     filename = decode_words((parameters(value).get("filename") or declared.get("name") or "")[:MAX_FILENAME])
-    named = disposition == "inline" and bool(filename) and not kind.startswith(_TEXT)
-    attached = disposition == "attachment" or named
     encoding = _first_word(header(headers, "content-transfer-encoding"))
     if kind == "application/octet-stream" and filename.lower().endswith(".eml"):
         kind = "message/rfc822"
-    return Part(kind, declared, filename, attached, encoding, body)
+    return Part(kind, declared, filename, _first_word(value) == "attachment", encoding, body)
 
 
 def _leaf_type(kind: str, depth: int) -> str:
@@ -157,39 +158,3 @@ def _between(body: bytes, boundary: bytes) -> Iterator[bytes]:
             return
     if start is not None:
         yield body[start:]
-
-
-def _decoded(data: bytes, encoding: str) -> bytes:
-    if encoding == "base64":
-        return decode_base64(data)
-    if encoding == "quoted-printable":
-        return quopri.decodestring(data)
-    if encoding in {"x-uuencode", "uuencode", "x-uue", "uue"}:
-        return _uudecoded(data)
-    return data
-
-
-def _uudecoded(data: bytes) -> bytes:
-    """A line of one letter can stand for 45 bytes, so what comes out is capped as well."""
-    decoded, size = [], 0
-    for line in data.split(b"\n"):
-        decoded.append(_uu_line(line))
-        size += len(decoded[-1])
-        if size > MAX_TEXT_BYTES:
-            break
-    return b"".join(decoded)
-
-
-def _uu_line(line: bytes) -> bytes:
-    if not line or line.startswith((b"begin ", b"end")):
-        return b""
-    try:
-        return binascii.a2b_uu(line)
-    except binascii.Error:
-        return line + b"\n"
-
-
-def _plain_of_enriched(text: str) -> str:
-    """RFC 1896: commands go, a lone line end is a blank."""
-    text = _ENRICHED_TAG.sub("", _ENRICHED_PARAMETER.sub("", text))
-    return re.sub(r"\n(\n*)", lambda ends: ends[1] or " ", text).replace("<<", "<")

@@ -12,7 +12,7 @@ from models.errors import MailError
 from models.mail.body import MAX_PEEK, Message, as_text, message_of, says_little, with_inner
 from models.mail.facts import CALENDAR_REPLY, FACT_FIELDS, mail_facts
 from models.mail.headers import Headers, addresses, decode_words, header, split_head, values
-from models.mail.mime import Part, leaves, media_type
+from models.mail.mime import MESSAGES, Part, leaves, media_type
 from models.mail.sealed import is_protected, is_sealed, is_signed_mail, open_signed
 from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 
@@ -139,7 +139,7 @@ def _inner(parts: Sequence[Part], message: Message, messages_left: int, budget: 
     returned = bool(message.text.strip()) and any(part.content_type in _REPORTS for part in parts)
     if not messages_left or returned:
         return None
-    attached = (part for part in parts if part.content_type in {"message/rfc822", "message/global"})
+    attached = (part for part in parts if part.content_type in MESSAGES)
     part = next(attached, None)
     if part is None or not says_little(message, budget):
         return None
@@ -148,8 +148,7 @@ def _inner(parts: Sequence[Part], message: Message, messages_left: int, budget: 
 
 def _attachments(parts: Sequence[Part]) -> tuple[Attachment, ...]:
     unread = [part for part in parts if part.kind is None]
-    return tuple(Attachment(_name(part.filename), part.content_type) for part in unread[:MAX_ATTACHMENTS])
-
-
-def _name(filename: str) -> str:
-    return _UNPRINTABLE.sub(" ", filename).strip()[:MAX_NAME_CHARACTERS]
+    return tuple(
+        Attachment(_UNPRINTABLE.sub(" ", part.filename).strip()[:MAX_NAME_CHARACTERS], part.content_type)
+        for part in unread[:MAX_ATTACHMENTS]
+    )

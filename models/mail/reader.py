@@ -14,6 +14,7 @@ from models.mail.mime import (
     MAX_PART_LINES,
     MAX_PARTS,
     MAX_TEXT_BYTES,
+    MESSAGES,
     leaf_of,
     media_type,
 )
@@ -39,10 +40,8 @@ class MailReader:
         self._pieces: list[bytes] = []
         self._room = MAX_MAIL_BYTES
         self._buffer = bytearray()
-        self._started = False
         self._in_head, self._part_room, self._searched = True, 0, 0
         self._boundaries: set[bytes] = set()
-        self._guesses = False
         self._parts = self._dashed = 0
 
     @property
@@ -61,9 +60,6 @@ class MailReader:
         self._buffer += data
         if self._size <= self._whole_bytes:
             return
-        if not self._started and self._buffer.startswith((b"\xff\xfe", b"\xfe\xff")):
-            self._in_head, self._part_room = False, self._room  # UTF-16: taken as it comes
-        self._started = True
         while self._parts <= MAX_PARTS and self._dashed <= MAX_DASHED_LINES and self._room > 0:
             if not (self._read_head() if self._in_head else self._read_body()):
                 return
@@ -71,8 +67,7 @@ class MailReader:
 
     def kept(self) -> bytes:
         """The mail without what attachments hold."""
-        room = self._room if self._in_head or not self._started else self._part_room
-        self._keep(bytes(self._buffer), room)
+        self._keep(bytes(self._buffer), self._room if self._in_head else self._part_room)
         self._buffer.clear()
         return b"".join(self._pieces)
 
@@ -95,24 +90,22 @@ class MailReader:
 
     def _enter(self, headers: Headers) -> None:
         value = header(headers, "content-type")
-        kind = media_type(value) or "text/plain"
-        part = leaf_of(headers, kind, parameters(value), b"")
+        part = leaf_of(headers, media_type(value) or "text/plain", parameters(value), b"")
         kind = part.content_type
-        plainly = part.encoding not in {"base64", "quoted-printable"}
         # A message inside has a head and parts of its own.
-        self._in_head = kind in {"message/rfc822", "message/global"} and plainly
+        self._in_head = kind in MESSAGES and part.encoding not in {"base64", "quoted-printable"}
         if self._in_head:
             self._keep(self._take(1), self._room)
-        words = part.kind is not None or kind.startswith(("multipart/", "message/", "text/calendar"))
-        words |= kind in SMIME or is_signed_mail(part)
-        self._part_room = (
-            MAX_TEXT_BYTES if words and (part.kind or not part.is_attachment or "text/" not in kind) else 0
-        )
-        if kind.startswith("multipart/") and len(self._boundaries) < MAX_MULTIPARTS:
-            boundary = part.parameters.get("boundary", "").strip().encode("utf-8", "replace")
-            self._guesses = not 0 < len(boundary) <= MAX_BOUNDARY
-            if not self._guesses:
-                self._boundaries.add(boundary)
+        words = part.kind is not None or kind in SMIME or is_signed_mail(part)
+        words |= kind.startswith(("multipart/", "message/")) or (kind == "text/calendar" and not part.is_attachment)
+        self._part_room = MAX_TEXT_BYTES if words else 0
+        boundary = part.parameters.get("boundary", "").strip().encode("utf-8", "replace")
+        if (
+            kind.startswith("multipart/")
+            and len(self._boundaries) < MAX_MULTIPARTS
+            and 0 < len(boundary) <= MAX_BOUNDARY
+        ):
+            self._boundaries.add(boundary)
 
     def _read_body(self) -> bool:
         """Takes all off the buffer up to the next boundary; what may be the beginning of one stays."""
@@ -126,23 +119,15 @@ class MailReader:
             self._dashed += 1
             if self._dashed > MAX_DASHED_LINES:
                 break
-            if 0 <= end - dashes <= _LONGEST_LINE and self._is_boundary(bytes(self._buffer[dashes + 3 : end]).rstrip()):
-                closing = bytes(self._buffer[dashes + 3 : end]).rstrip() not in self._boundaries
+            line = bytes(self._buffer[dashes + 3 : end][:_LONGEST_LINE]).rstrip() if end >= 0 else b""
+            closing = line not in self._boundaries
+            if not closing or (line.endswith(b"--") and line[:-2] in self._boundaries):
                 self._give(dashes)
                 self._keep(self._take(end - dashes + (not closing)), self._room)
                 # Behind the last boundary there is nothing, or what a broken mail has to say.
                 self._in_head, self._part_room = not closing, MAX_TEXT_BYTES if closing else 0
                 return True
         self._give(max(0, len(self._buffer) - 2))
-        return False
-
-    def _is_boundary(self, line: bytes) -> bool:
-        if line in self._boundaries or (line.endswith(b"--") and line[:-2] in self._boundaries):
-            return True
-        if self._guesses and line and not line.startswith(b"-"):
-            self._guesses = False
-            self._boundaries.add(line)
-            return True
         return False
 
     def _give(self, size: int) -> None:

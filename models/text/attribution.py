@@ -24,7 +24,6 @@ _BRACKETED_ADDRESS = re.compile(r"(?:[<(\[]|&lt;)\s?(?:mailto:)?[^\s@<>()\[\]]{1
 _ENDS_IN_ADDRESS = re.compile(r"<[^\s@<>]{1,64}@[^\s@<>]{1,190}>$")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]:;,\"]{1,64}@[^\s@<>()\[\];,\"]{1,190}")
 _BARE_ADDRESS = re.compile(r"[^\s@<>()\[\]]@[^\s@<>()\[\]]")
-_SENTENCE_END = ("!", "?", "。", "！", "？", ";")
 
 # Words of a customer who tells a story: "On 3 March at 10:10 I wrote:" introduces their own words, not a quote.
 _NARRATIVE = frozenset([
@@ -38,26 +37,24 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int],
 
     `quoted` holds the indices of `>` lines; `strict` asks for more evidence, since the subject is no reply's.
     """
-    opens = _opens(lines[start])
+    longest = MAX_LINES if _opens(lines[start]) else 1
     joined = ""
-    for end in range(start, min(start + MAX_LINES, len(lines))):
+    for end in range(start, min(start + longest, len(lines))):
         line = lines[end]
         in_brackets = joined.count("<") > joined.count(">")
         if end in quoted and not in_brackets:
             return None
-        if not line and not _bracket_follows(lines, end, in_brackets=in_brackets):
+        # Some conversions from HTML put the address on lines of its own: "Ann", "", "<", "ann@b", "> wrote:".
+        if not line and not in_brackets and not "".join(lines[end : end + 4]).startswith("<"):
             return None
         joined = f"{joined} {line}".strip()
         if len(joined) > MAX_CHARACTERS:
             return None
-        if opens or end == start:
-            before_quote = _next_text(lines, end + 1) in quoted
-            # Without a colon the sentence may go on: a blank line must follow.
-            closed = before_quote or joined.rstrip(" *_").endswith((":", ">")) or not "".join(lines[end + 1 : end + 2])
-            if closed and introduces(joined, before_quote=before_quote, strict=strict):
-                return end + 1
-        if not opens or line.endswith(_SENTENCE_END):
-            return None
+        before_quote = _next_text(lines, end + 1) in quoted
+        # Without a colon the sentence may go on: a blank line must follow.
+        closed = before_quote or joined.rstrip(" *_").endswith((":", ">")) or not "".join(lines[end + 1 : end + 2])
+        if closed and introduces(joined, before_quote=before_quote, strict=strict):
+            return end + 1
     return None
 
 
@@ -78,12 +75,12 @@ def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
     anchored = date or time or has_address(core)
     if not before_quote:
         ends = text.endswith(":") or (date and time and _BRACKETED_ADDRESS.search(core) is not None)
-        return ends and anchored and wrote and not _tells(core, strict)
+        return ends and anchored and wrote and not _tells(core)
     if strict:
-        return anchored and wrote and not _tells(core, strict)
+        return anchored and wrote and not _tells(core)
     if date and time:
         return not _logs(core)
-    return wrote and not _tells(core, strict)
+    return wrote and not _tells(core)
 
 
 def has_date_and_time(text: str) -> bool:
@@ -105,12 +102,6 @@ def has_address(text: str) -> bool:
     return _BARE_ADDRESS.search(text) is not None
 
 
-def _bracket_follows(lines: Sequence[str], blank: int, *, in_brackets: bool) -> bool:
-    """Some conversions from HTML put the address on lines of its own: "Ann", "", "<", "ann@b", "> wrote:"."""
-    following = _next_text(lines, blank)
-    return in_brackets or (following >= 0 and lines[following].startswith("<"))
-
-
 def _is_old_gmail(text: str) -> bool:
     """ "2013/7/20 Ann <a@b>": Gmail's attribution before 2014, with neither verb nor colon."""
     if not text.endswith(">") or len(text.split()) > 10:
@@ -124,29 +115,16 @@ def _opens(line: str) -> bool:
     first = line.split(" ", 1)[0].casefold().rstrip(",")
     if first in OPENERS:
         return any(character.isdigit() for character in line)
-    return (
-        _DATE.search(line[:48]) is not None
-        or _TIME.search(line[:48]) is not None
-        or _BRACKETED_ADDRESS.search(line) is not None
-        or line.endswith("<")
-    )
+    return _DATE.search(line[:48]) is not None or _BRACKETED_ADDRESS.search(line) is not None
 
 
-def _tells(core: str, strict: bool) -> bool:
+def _tells(core: str) -> bool:
     """Whether the writer or a program speaks, not a mail client."""
-    words = core.casefold().split()
-    return not _NARRATIVE.isdisjoint(words) or _logs(core) or (strict and not _names(core))
+    return not _NARRATIVE.isdisjoint(core.casefold().split()) or _logs(core)
 
 
 def _logs(core: str) -> bool:
     return _LOG_STAMP.match(core) is not None or not _PROGRAM.isdisjoint(core.casefold().split())
-
-
-def _names(core: str) -> bool:
-    """Whether the word before the verb may be a name."""
-    verb = next((verb for verb in WROTE if core.casefold().endswith(verb)), "")
-    before = core[: len(core) - len(verb)].rstrip(" ,").rsplit(" ", 1)[-1]
-    return not verb or (before != "" and (not before[0].islower() or "@" in before or before == "you"))
 
 
 def _next_text(lines: Sequence[str], start: int) -> int:

@@ -1,8 +1,7 @@
 """Finds the header block that stands above a quoted or forwarded message: "From: … Sent: … To: … Subject: …".
 
-Two roads: known labels (`client_phrases.LABELS`), or, after a line of dashes, the shape alone. Forms have such lines
-too, with dates and without: so only an address where people stand, or a moment behind "Sent:", proves a mail, and a
-blank line must end the block, for in a form the next field follows. Used by `quotes`.
+Forms have such lines too, with dates and without: so only an address where people stand, or a moment behind "Sent:",
+proves a mail, and a blank line must end the block, for in a form the next field follows. Used by `quotes`.
 """
 
 import re
@@ -15,7 +14,6 @@ from models.text.client_phrases import DATE_LABELS, LABELS, Role
 MAX_LINES = 16
 
 _FIELD = re.compile(r"[*_|\-\s]{0,4}([^\W\d][^:：@<>\"]{0,30}?)[*_\s]{0,3}[:：][*_\s]{0,3}(.*)")
-_BLANKS_ALLOWED = 1  # Outlook's bold labels arrive with blank lines between them
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +43,19 @@ def read_block(lines: Sequence[str], start: int, *, after_rule: bool, expected: 
     `after_rule`: a line of dashes or a client's phrase stands above. `expected`: the mail may be a reply, so a whole
     block with a day and a time is proof enough.
     """
-    first = _field(lines[start])
-    if first is None or (first.role is None and not after_rule):
+    if not _is_label(lines, start):
         return None
     if not after_rule and start and _is_label(lines, start - 1):
         return None  # inside a block that was read from its first line and is none: reading on would be quadratic
-    fields, known_end, end = _fields(lines, start)
-    if _by_labels(fields, after_rule=after_rule, expected=expected):
-        end = known_end
-        following = _field(lines[end]) if end < len(lines) else None
-        if following is not None or (not after_rule and "".join(lines[end : end + 1])):
-            return None  # a form: its message stands in the next field
-    elif not (after_rule and _by_shape(fields)):
+    fields, end = _fields(lines, start)
+    roles = {field.role for field in fields if field.role}
+    whole = len(roles) == len(Role)
+    if Role.FROM not in roles or len(roles) < (2 if after_rule else 3):
         return None
-    whole = len({field.role for field in fields if field.role}) == len(Role)
+    dated = expected and whole and any(has_date_and_time(field.value) for field in fields)
+    below = "".join(lines[end : end + 1])
+    if not (dated or any(map(_proves_mail, fields))) or _field(below) or (not after_rule and below):
+        return None  # a form: its message stands in the next field
     return Block(end, _value(fields, Role.FROM), _value(fields, Role.SUBJECT), whole)
 
 
@@ -73,28 +70,22 @@ def _field(line: str) -> _Field | None:
     return _Field(match[1].strip(" *_").casefold(), match[2]) if match else None
 
 
-def _fields(lines: Sequence[str], start: int) -> tuple[list[_Field], int, int]:
-    """The fields, the index after the last of a known role, and the index after the last of any."""
+def _fields(lines: Sequence[str], start: int) -> tuple[list[_Field], int]:
+    """The fields, and the index after the last of a known role."""
     fields: list[_Field] = []
-    blanks, known_end, end = 0, start, start
+    end = start
     for index in range(start, min(start + MAX_LINES, len(lines))):
         line = lines[index]
-        if not line:
-            blanks += 1
-            if blanks > _BLANKS_ALLOWED:
-                break
-            continue
-        if line.startswith(("> ", ">>")):
+        if not line or line.startswith(("> ", ">>")):
             break  # a quote is no header's continuation, and reading on would cost
         field = _field(line)
-        if field is not None and (field.role or not blanks):
+        if field is not None:
             fields.append(field)
-        elif blanks or not (_continues(fields[-1], line) or _is_label(lines, index + 1)):
+        elif not (_continues(fields[-1], line) or _is_label(lines, index + 1)):
             break
-        blanks, end = 0, index + 1
         if fields[-1].role:
-            known_end = end
-    return fields, known_end, end
+            end = index + 1
+    return fields, end
 
 
 def _continues(field: _Field, line: str) -> bool:
@@ -109,21 +100,7 @@ def _is_label(lines: Sequence[str], index: int) -> bool:
     return field is not None and field.role is not None
 
 
-def _by_labels(fields: Sequence[_Field], *, after_rule: bool, expected: bool) -> bool:
-    roles = {field.role for field in fields if field.role}
-    if Role.FROM not in roles or len(roles) < (2 if after_rule else 3):
-        return False
-    dated = expected and len(roles) == len(Role) and any(has_date_and_time(field.value) for field in fields)
-    return dated or any(map(_proves_mail, fields))
-
-
 def _proves_mail(field: _Field) -> bool:
     if field.role in {Role.FROM, Role.TO}:
         return has_address(field.value)
     return field.role is Role.SENT and field.label not in DATE_LABELS and has_time(field.value)
-
-
-def _by_shape(fields: Sequence[_Field]) -> bool:
-    addressed = [has_address(field.value) for field in fields]
-    dated = [has_date_and_time(field.value) for field in fields]
-    return len(fields) >= 3 and any(addressed) and any(dated)

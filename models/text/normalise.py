@@ -26,21 +26,22 @@ _MOJIBAKE = re.compile(
     f"|[\xf0-\xf4][{_CONTINUATION}]{{3}})"
 )
 _MAX_MARKS = 4
-_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_LONE = re.compile("[\ud800-\udfff]")
 # Each stands for up to eighteen letters, and nobody writes it five times in a row.
-_PHRASES = re.compile("([\ufdfa\ufdfb]{4})[\ufdfa\ufdfb]+")
+_LIGATURES = re.compile("([\ufdfa\ufdfb]{4})[\ufdfa\ufdfb]+")
 
 
 def clean(text: str) -> str:
     """Whole Unicode, repaired and folded, with line breaks kept and never more than one blank line in a row."""
-    text = _whole(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # JSON may carry surrogates: pairs are joined, lone ones replaced
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     # Repair first: mojibake is spelled with characters that are invisible otherwise. Normalise last: an invisible
     # character between a letter and its accent would keep them apart.
     text = _MOJIBAKE.sub(_repair, text)
     text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _PHRASES.sub(r"\1", _few_marks(text)))
+        text = unicodedata.normalize("NFKC", _LIGATURES.sub(r"\1", _marks().sub(r"\1", text)))
     text = _BLANK_LINES.sub("\n", _SPACES.sub(" ", text))
     return _MANY_LINE_ENDS.sub("\n\n", text).strip()
 
@@ -58,39 +59,19 @@ def head_and_tail(text: str, limit: int) -> str:
     return text[: limit - 1 - tail] + "\n" + text[len(text) - tail :]
 
 
-def _whole(text: str) -> str:
-    """Pairs of surrogates joined, lone ones replaced: JSON may carry them and UTF-8 cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return _LONE.sub("\ufffd", _PAIR.sub(_joined, text))
-    return text
-
-
-def _joined(pair: re.Match[str]) -> str:
-    high, low = map(ord, pair[0])
-    return chr(0x10000 + ((high - 0xD800) << 10) + low - 0xDC00)
-
-
 def _repair(match: re.Match[str]) -> str:
     try:
-        return b"".join(map(_windows_byte, match[0])).decode()
+        return b"".join(sign.encode("latin-1" if sign < "\u0100" else "cp1252") for sign in match[0]).decode()
     except UnicodeError:
         return match[0]
 
 
-def _windows_byte(character: str) -> bytes:
-    return character.encode("latin-1" if character < "\u0100" else "cp1252")
-
-
-def _few_marks(text: str) -> str:
-    """Long runs of combining marks cut short: sorting them is quadratic inside `unicodedata.normalize`."""
-    return _marks().sub(r"\1", text)
-
-
 @cache
 def _marks() -> re.Pattern[str]:
-    """Built on first use: marks are scattered over the planes and the standard library has no class for them."""
+    """Long runs of combining marks: sorting them is quadratic inside `unicodedata.normalize`.
+
+    Built on first use: marks are scattered over the planes and the standard library has no class for them.
+    """
     codes = {code for code in range(0x300, 0x1F000) if _is_mark(chr(code))}
     starts = sorted(code for code in codes if code - 1 not in codes)
     ends = sorted(code for code in codes if code + 1 not in codes)

@@ -85,14 +85,15 @@ def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText
     source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
     if is_html:
         source = source[:MAX_HTML_CHARACTERS]
-        source = html_to_text(source, keep_quotes=subject.forwarded, mark_quotes=True, budget=budget)
+        source = html_to_text(source, keep_quotes=subject.forwarded, budget=budget)
     whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
     whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
     reply = visible_reply(
         whole,
         subject=subject.text,
         forwarded=subject.forwarded,
-        replied=_replied(ticket, subject),
+        # None where there is no subject to tell.
+        replied=subject.replied or ticket.replied or (False if subject.text or subject.forwarded else None),
         sender=first_address(ticket.sender),
         answers=frozenset() if subject.replied else frozenset(map(first_address, ticket.recipients)),
         budget=budget,
@@ -111,13 +112,6 @@ def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText
 
 def _without_signs(text: str) -> str:
     return text.replace(MARK, "").replace(DELIMITER, "--").strip()
-
-
-def _replied(ticket: Ticket, subject: Subject) -> bool | None:
-    """Whether the mail answers another; None where there is no subject to tell."""
-    if subject.replied or ticket.replied:
-        return True
-    return False if subject.text or subject.forwarded else None
 
 
 def _set(found: dict[TextFlag, bool]) -> frozenset[TextFlag]:

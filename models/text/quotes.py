@@ -22,13 +22,10 @@ from models.ticket import ForwardedFrom
 
 QUOTE = re.compile(rf"{MARK}?\s{{0,3}}(?:[>＞»]|&gt;)")
 _ALL_QUOTES = re.compile(rf"^{MARK}?(?:\s{{0,3}}(?:[>＞»]|&gt;)){{1,9}} ?")
-_GROUPWISE = re.compile(r">>> ?[^>].{3,150}?\d{2}.{0,20}>>>$")  # ">>> Ann <a@b> 03.03.2020 13:11 >>>"
 _RULE = re.compile(r"[\s>]{0,3}[-_=*—–━]{5,}\s*$")
-_ANSWER_ABOVE = re.compile(r"##- .{8,150} -##$")  # Zendesk's "Please type your reply above this line"
 _DECORATION = re.compile(r"[-–—_=*~#+]{2,}$")
 _DASHES = "-_=*—–━─"
-_OPENING_DASHES = re.compile(rf"[{_DASHES}]{{2,}}")
-_LONGEST_PHRASE = 181
+_LONGEST_PHRASE = 200
 _LINES_WITH_SENDER = 8
 _FEW_WORDS = 12
 # In a text of few words: what matters, or the answers to it, stands in the message below. These words only keep.
@@ -119,21 +116,22 @@ class _Scan:
             return self._keep(position)
         if (end := forward_end(self.lines, position)) is not None:
             return self._enter(end)
-        announced = _announces_original(line)
-        if announced or _RULE.match(line) or dashed_phrase(line[:200]) is not None:
+        # "----- Original Message -----", or Zoho's "---- On Tue, 22 Dec 2015, Ann <a@b> wrote ----".
+        dashed = dashed_phrase(line)
+        announced = dashed is not None and (
+            _starts(dashed, ORIGINAL) or introduces(dashed + ":", before_quote=False, strict=False)
+        )
+        if announced or _RULE.match(line):
             block = _header_below(self.lines, position + 1, expected=self.replied is not False)
             if block is not None or announced:
                 return self._read_header(position, block.end if block else position + 1, block)
-        elif (block := self._block(position)) is not None:
+        elif (
+            block := read_block(self.lines, position, after_rule=False, expected=self.replied is not False)
+        ) is not None:
             return self._read_header(position, block.end, block)
-        elif _ANSWER_ABOVE.match(line) and self.replied is not False:
-            return self._drop_rest()
         elif not self.inside and (end := self._attribution(position)) is not None:
             return self._read_attribution(position, end)
         return self._keep(position)
-
-    def _block(self, position: int) -> Block | None:
-        return read_block(self.lines, position, after_rule=False, expected=self.replied is not False)
 
     def _read_header(self, start: int, end: int, block: Block | None) -> int:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
@@ -200,16 +198,12 @@ class _Scan:
 
     def _read_quote(self, position: int) -> int:
         end = self._end_of_quote(position)
-        if _GROUPWISE.match(self.lines[position]) and self.replied is not False and not self._points_below():
-            return self._drop_rest()
         inner = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:end]]
         first = next((index for index, line in enumerate(inner) if line), 0)
         if self._opens_forward(inner, first):
             return self._enter(position)
         if not self._is_history(position, inner):
             return self._keep(position, end)
-        if self._says_below():
-            return self._enter(position)
         self._close(before_quote=True)
         return end
 
@@ -219,9 +213,8 @@ class _Scan:
             return True
         if self.replied is True:
             return False
-        if dashed_phrase(inner[first]) is not None:  # "----- Original Message -----", as IONOS quotes what it forwards
-            return _header_below(inner, first + 1) is not None
-        return read_block(inner, first, after_rule=False) is not None
+        # "----- Original Message -----", as IONOS quotes what it forwards.
+        return dashed_phrase(inner[first]) is not None and _header_below(inner, first + 1) is not None
 
     def _is_history(self, start: int, inner: Lines) -> bool:
         if self.expect_forward:
@@ -312,13 +305,6 @@ def _starts(phrase: str, words: tuple[str, ...]) -> bool:
     return phrase.casefold().strip(" *_").startswith(words)
 
 
-def _announces_original(line: str) -> bool:
-    """ "----- Original Message -----", or Zoho's "---- On Tue, 22 Dec 2015, Ann <a@b> wrote ----"."""
-    if not 4 <= len(line) <= 200 or (dashed := dashed_phrase(line)) is None:
-        return False
-    return _starts(dashed, ORIGINAL) or introduces(dashed + ":", before_quote=False, strict=False)
-
-
 def _header_below(lines: Lines, start: int, *, expected: bool = False) -> Block | None:
     below = _skip_blank(lines, start)
     return read_block(lines, below, after_rule=True, expected=expected) if below < len(lines) else None
@@ -332,26 +318,11 @@ def _skip_blank(lines: Lines, position: int) -> int:
 
 
 def dashed_phrase(line: str) -> str | None:
-    """What stands between dashes: "a" of "-- a: --"; None if the line is no such thing.
-
-    By hand, in one pass: the regular expression that says the same takes the cube of a run of colons.
-    """
-    opening = _OPENING_DASHES.match(line)
-    inner = len(line.rstrip(_DASHES))
-    if opening is None or len(line) - inner < 2 or inner <= opening.end():
+    """What stands between dashes: "a" of "-- a: --"; None if the line is no such thing."""
+    if (
+        len(line) > _LONGEST_PHRASE
+        or len(line) - len(line.lstrip(_DASHES)) < 2
+        or len(line) - len(line.rstrip(_DASHES)) < 2
+    ):
         return None
-    start, end = opening.end(), inner
-    while start < inner and _is_padding(line[start]):
-        start += 1
-    while _is_padding(line[end - 1]):
-        end -= 1
-    # Where nothing but padding or one letter stands between, some of the padding or of the dashes is the phrase.
-    for begin in range(start, opening.end() - 1, -1):
-        stop = max(begin + 2, end)
-        if line[begin] not in _DASHES and stop <= min(len(line) - 2, begin + _LONGEST_PHRASE):
-            return line[begin:stop]
-    return None
-
-
-def _is_padding(character: str) -> bool:
-    return character == ":" or character.isspace()
+    return line.strip(f"{_DASHES}: ") or None

@@ -25,7 +25,6 @@ _TAG = re.compile(
     r"|\((?:ext|external|extern)\)",
     re.IGNORECASE,
 )
-_LISTED_REPLY = re.compile(rf"\[[^\[\]]{{1,40}}\]\s*(?:{_REPLY})\s?:", re.IGNORECASE)  # "[Billing] Re: x"
 _MAX_PREFIXES = 20
 
 
@@ -49,5 +48,4 @@ def read_subject(subject: str) -> Subject:
         kinds.append("forward" if match["forward"] else "reply")
         text = text[match.end() :]
     # The outermost prefix tells what this mail is: "Re: Fwd: x" answers a forward.
-    replied = "reply" in kinds or _LISTED_REPLY.match(text) is not None
-    return Subject(" ".join(text.split()), kinds[:1] == ["forward"], replied)
+    return Subject(" ".join(text.split()), forwarded=kinds[:1] == ["forward"], replied="reply" in kinds)

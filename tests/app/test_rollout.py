@@ -3,18 +3,22 @@
 Short, for every run. `make rollout` is the long form: three services, more moves, tens of thousands of requests.
 """
 
+import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.rollout.members import members
+from models.text.prepare import TEXT_VERSION
+from tests.benchmarks.rollout.members import Member, members
 from tests.benchmarks.rollout.moves import Moves
 from tests.benchmarks.rollout.phases import Notes, Phase
 from tests.benchmarks.rollout.proxy import NotInstalled, haproxy
 from tests.benchmarks.rollout.traffic import Traffic, judged
 from tests.benchmarks.serving.connection import Target
+from tests.support.process import run_cli
 from tests.support.spoiled import damaged
 from tests.support.tiny import rewritten
 from tests.support.waiting import wait_until
@@ -96,6 +100,52 @@ def test_a_roll_out_of_a_damaged_bundle_stops_at_the_first(stage: Stage, traffic
         some_more(traffic)
     refused = met(traffic, notes)["refused"]
     assert (refused.faults, refused.versions) == ({}, {stage.first.name})
+
+
+def test_a_new_text_version_is_changed_over_without_an_outage(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """docs/training.md: each release refuses the other's bundle, both serve side by side, and no request is lost."""
+    store = tmp_path / "store"
+    new, old = rewritten(tiny_bundle_path, store), rewritten(tiny_bundle_path, store, text_version=TEXT_VERSION - 1)
+    before = Member("router-1", tmp_path / "before.log", module="tests.support.old_release")
+    after = Member("router-2", tmp_path / "after.log")
+    places = {"ROUTER_2": f"127.0.0.1:{after.port}", "ROUTER_2_HEALTH": str(after.management_port)}
+    with contextlib.ExitStack() as stack:
+        stack.callback(before.kill)
+        stack.callback(after.kill)
+        before.start(old)
+        before.wait_until_ready()
+        proxy = stack.enter_context(haproxy([before], tmp_path, **places))
+        traffic = stack.enter_context(Traffic(Target(proxy.port), RATE))
+        notes = Notes(traffic, proxy)
+        with notes.phase("old alone"):
+            refused_at_start = run_cli("--bundle", str(old), "--port", "0", "--management-port", "0")
+            refused_by_old = before.reload(new.name)
+            some_more(traffic)
+        with notes.phase("side by side"):
+            after.start(new)
+            after.wait_until_ready()
+            proxy.wait_until_up(after)
+            refused_by_new = after.reload(old.name)
+            some_more(traffic)
+        with notes.phase("switch"):
+            proxy.drain(before)
+            time.sleep(LEAVE_SECONDS)
+            before.stop()
+        with notes.phase("new alone"):
+            some_more(traffic)
+        phases = met(traffic, notes)
+    assert (refused_at_start.returncode, refused_at_start.stdout) == (2, "")
+    assert refused_at_start.stderr.count("\n") == 1
+    assert (refused_by_old.status_code, refused_by_new.status_code) == (409, 409)
+    for line in (refused_at_start.stderr, refused_by_old.json()["detail"], refused_by_new.json()["detail"]):
+        assert "retrain, or run the release that made it" in line
+    assert {name: phase.faults for name, phase in phases.items() if phase.faults} == {}
+    assert all(asked.fault == "" for asked in traffic.asked)
+    assert {name: phases[name].versions for name in ("old alone", "side by side", "new alone")} == {
+        "old alone": {old.name},
+        "side by side": {old.name, new.name},
+        "new alone": {new.name},
+    }
 
 
 def test_without_haproxy_the_rehearsal_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,9 @@ FLAGS = ("--cache-entries", "0", "--log-level", "warning")
 class Member:
     """One service and where it listens. `name` is what the proxy's configuration calls it."""
 
-    def __init__(self, name: str, log: Path, flags: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, log: Path, flags: Sequence[str] = (), module: str = "service") -> None:
         self.name = name
+        self._module = module
         self._flags = flags
         self.port, self.management_port = free_port(), free_port()
         self._log = log
@@ -43,7 +44,7 @@ class Member:
 
     def start(self, bundle: Path) -> None:
         ports = ("--port", str(self.port), "--management-port", str(self.management_port))
-        command = [sys.executable, "-m", "service", "--bundle", str(bundle), *ports, *FLAGS, *self._flags]
+        command = [sys.executable, "-m", self._module, "--bundle", str(bundle), *ports, *FLAGS, *self._flags]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
@@ -67,10 +68,10 @@ class Member:
             self._process.kill()
             self._process.wait()
 
-    def reload(self, version: str) -> int:
-        """Ask for another bundle of the same store. Returns the status: 200, or 409 where it is refused."""
+    def reload(self, version: str) -> httpx.Response:
+        """Ask for another bundle of the same store: 200, or 409 where it is refused."""
         url = f"http://127.0.0.1:{self.management_port}/admin/reload"
-        return httpx.post(url, json={"bundle": version}, timeout=START_SECONDS).status_code
+        return httpx.post(url, json={"bundle": version}, timeout=START_SECONDS)
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ class Moves:
 
     def _reloaded(self, version: str) -> Iterator[Member]:
         for member in self.members:
-            if member.reload(version) != RELOADED:
+            if member.reload(version).status_code != RELOADED:
                 return
             yield member
 

@@ -104,7 +104,6 @@ MAILS: dict[str, Builder] = {
     "bad base64": _body(b"base64", b"====YQ"),
     "quoted-printable": _body(b"quoted-printable", b"="),
     "quoted-printable lines": _body(b"quoted-printable", b"=C3=BC=\n"),
-    "uuencode": _body(b"x-uuencode", b"M\n"),
     "HTML in base64": _body(b"base64", b"PGRpdj4K", b"text/html"),
     "HTML": _body(b"8bit", b"<div><b>x", b"text/html"),
     "unknown charset": _body(b"8bit", b"\xe4\xb8 ", b"text/plain; charset=x-unknown"),

@@ -12,6 +12,7 @@ UNDECLARED = [
     ("cp1250", "Kde je moje objednávka? Chci vrátit peníze, prosím."), ("cp1254", "Merhaba, siparişim nerede? Paramı geri istiyorum."),
     ("cp932", "注文番号四七一一、商品未着"), ("cp932", "返金希望、商品破損"), ("cp1252", "¿Dónde está mi pedido? Mañana"),
     ("koi8_r", "Где мой заказ? Верните деньги."), ("gb18030", "请退款，商品坏了"), ("big5", "請退款，商品壞了"), ("cp949", "환불해 주세요"),
+    ("euc_jp", "返金をお願いします"),
 ]  # fmt: skip
 
 
@@ -19,6 +20,21 @@ UNDECLARED = [
 def test_undeclared_bytes_of_one_line_are_guessed(encoding: str, text: str) -> None:
     """In scripts other than Latin and in Latin with accents."""
     assert decode_surely(text.encode(encoding), None) == (text, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Bitte um Rückruf",
+        "Größe passt nicht",
+        "Où est ma commande? Je veux être remboursé",
+        "La livraison est cassée",
+        "Var är min beställning?",
+    ],
+)
+def test_undeclared_mac_roman_is_left_to_people(text: str) -> None:
+    """Its bytes are letters of Windows-1252 too, in an order that no language has."""
+    assert decode_surely(text.encode("mac_roman"), None)[1] is False
 
 
 DECLARED = [

@@ -122,6 +122,7 @@ UNREADABLE = {
     "winmail.dat, undeclared": f"{ANN}Subject: Login\nContent-Type: application/octet-stream; name=winmail.dat\nContent-Transfer-Encoding: base64\n\neJ8+Ig==",
     "rights management": ANN
     + "Subject: Login\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nAnn sent a protected message.\n--b\nContent-Type: application/x-microsoft-rpmsg-message; name=message.rpmsg\n\nx\n--b--\n",
+    "uuencoded": f"{ANN}Subject: Login\nContent-Transfer-Encoding: x-uuencode\n\nbegin 644 x\n#2&5L;&\\\n`\nend\n",
     "damaged signature": f"{ANN}Subject: Login\nContent-Type: application/x-pkcs7-mime; smime-type=signed-data\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHAqCA",
 }
 SCORINGS = [FieldScoring(Field("department", ("a", "b"), 0), 1.0, (Threshold(0.5, 0.3, False),) * 2)]

@@ -91,9 +91,6 @@ ATTRIBUTIONS = (
     _attributed("mutt", "My number is 4711.", "Shop Service writes:"),
     _attributed("zoho", "My number is 4711.", f"---- On Tue, 03 Mar 2020 13:11:11 +0100 {A} wrote ----", quoted=False),
     _attributed("yandex_ru", "Мой номер 4711.", '03.03.2020, 13:11, "Service" <help@shop.example>:'),
-    _attributed(
-        "groupwise", "My number is 4711.", ">>> Service <help@shop.example> 03.03.2020 13:11 >>>", quoted=False
-    ),
     _attributed("ionos_de", "Meine Nummer ist 4711.", f"{A} hat am 03.03.2020 13:11 CET geschrieben:", quoted=False),
     _attributed(
         "seznam_cs",
@@ -198,15 +195,5 @@ HEADERS = (
         "lotus_de",
         "Meine Nummer ist 4711.",
         "Von:        Service/Shop\nAn:        Ann <ann@home.example>\nDatum:        03.03.2020 13:11\nBetreff:        Ihre Bestellung",
-    ),
-    _headed(
-        "unknown_language_rule",
-        "Mia numero estas 4711.",
-        f"{'_' * 32}\nDe la: Service <help@shop.example>\nSendita: 3 marto 2020 13:11\nAl: Ann\nTemo: Mendo",
-    ),
-    _headed(
-        "zendesk_line",
-        "My number is 4711.",
-        "##- Please type your reply above this line -##\n\nYour request (123) was updated.",
     ),
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from models.text.prepare import TextFlag, prepare
-from models.ticket import Ticket
+from models.ticket import ForwardedFrom, Ticket
 from tests.unit.models.text.content_samples import FORWARDS, HTML, KEPT, LOOKALIKES, SIGNATURES
 from tests.unit.models.text.reply_samples import ATTRIBUTIONS, HEADERS, Sample
 
@@ -70,3 +70,16 @@ def test_the_subject_tells_a_forward_from_a_reply() -> None:
     forwarded = prepare(Ticket(subject="FW: Parcel", body=body))
     assert forwarded.text == "Parcel\nPlease take over, I am away.\n\nMy parcel is lost."
     assert TextFlag.FORWARDED in forwarded.flags
+
+
+def test_a_forward_of_gmx_is_read_for_the_message_inside() -> None:
+    """Its header lines go, though no blank line ends them."""
+    html = (
+        '<div>Bitte übernehmen.</div><div name="quote" style="margin:10px"><div><b>Gesendet:</b>&nbsp;Montag, '
+        "03. März 2025 um 10:11 Uhr<br/><b>Von:</b>&nbsp;Kim &lt;kim@home.example&gt;<br/>"
+        "<b>An:</b>&nbsp;ann@home.example<br/>"
+        '<b>Betreff:</b>&nbsp;Paket</div><div name="quoted-content">Mein Paket ist weg.</div></div>'
+    )
+    prepared = prepare(Ticket(subject="Fw: Paket", body=html, content_type="text/html"))
+    assert prepared.text == "Paket\nBitte übernehmen.\n\nMein Paket ist weg."
+    assert prepared.forwarded_from == ForwardedFrom("kim@home.example", "Paket")
