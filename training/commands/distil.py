@@ -97,7 +97,7 @@ def learn_student(
     started = time.monotonic()
     teacher, taught = load_teacher(bundle, base, material, recipe)
     encoder = load_encoder(base, teacher.config, recipe)
-    parts = encode_parts(material, encoder)
+    parts = encode_parts(material, encoder, recipe)
     say(f"teacher: {bundle.version} answers {len(parts['train'].rows)} training rows")
     train, validation = parts["train"], parts["validation"]
     known = with_ngrams(predict(teacher, encoder, train.encodings), taught, train.encodings)

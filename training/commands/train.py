@@ -58,7 +58,7 @@ def learn(
     seeded(recipe.seed)
     model = load_classifier(base, space, recipe)
     encoder = load_encoder(base, model.config, recipe)
-    parts = encode_parts(material, encoder)
+    parts = encode_parts(material, encoder, recipe)
     train, validation = (EncodedRows(parts[name].encodings, parts[name].labels) for name in ("train", "validation"))
 
     started = time.monotonic()

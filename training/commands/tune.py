@@ -143,7 +143,7 @@ class _Objective:
         seeded(recipe.seed)
         model = load_classifier(self.base, self.material.space, recipe)
         encoder = load_encoder(self.base, model.config, recipe)
-        parts = encode_parts(self.material, encoder)
+        parts = encode_parts(self.material, encoder, recipe)
         with tempfile.TemporaryDirectory(prefix="ticket-router-") as folder:
             finetune(
                 model,

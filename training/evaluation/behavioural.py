@@ -19,6 +19,7 @@ from models.scoring import FieldVerdict, Outcome
 from models.text.html import html_to_text
 from models.text.prepare import prepare
 from models.ticket import Ticket
+from training.data.mail_noise import likely_language
 from training.data.prepared import PreparedRow
 from training.evaluation.bundle_answers import Answer
 
@@ -47,9 +48,8 @@ class BehaviourFigures(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class _Phrases:
-    """What is added in one language, and the words that it is known by."""
+    """What is added in one language."""
 
-    words: frozenset[str]
     greetings: tuple[str, ...]
     signatures: tuple[str, ...]
     quotes: tuple[str, ...]
@@ -91,7 +91,7 @@ def behaviour(
     for name, change in CHANGES.items():
         tried = []
         for (row, ticket, text), verdict in zip(filled, before, strict=True):
-            case = _Case(ticket, random.Random(f"{seed} {name} {row.row.line}"), _phrases_for(row))
+            case = _Case(ticket, random.Random(f"{seed} {name} {row.row.line}"), _phrases()[likely_language(row)])
             altered = change(case)
             if altered != ticket:
                 tried.append((text, verdict, prepare(altered).text))
@@ -135,21 +135,8 @@ def _plain(ticket: Ticket) -> Ticket:
 @cache
 def _phrases() -> Mapping[str, _Phrases]:
     read = tomllib.loads(_PHRASES.read_text("utf-8"))
-    return {
-        language: _Phrases(
-            frozenset(each["words"]),
-            *(tuple(each[kind]) for kind in ("greetings", "signatures", "quotes", "disclaimers")),
-        )
-        for language, each in read.items()
-    }
-
-
-def _phrases_for(row: PreparedRow) -> _Phrases:
-    """By the row's own language where it is one of ours, else by its commonest words."""
-    known = _phrases()
-    named = row.row.language[:2].lower()
-    words = re.findall(r"\w+", row.text.lower())
-    return known.get(named) or max(known.values(), key=lambda each: sum(word in each.words for word in words))
+    kinds = ("greetings", "signatures", "quotes", "disclaimers")
+    return {language: _Phrases(*(tuple(each[kind]) for kind in kinds)) for language, each in read.items()}
 
 
 def _greeting(case: _Case) -> Ticket:

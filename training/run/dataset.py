@@ -10,11 +10,13 @@ from models.encoding import Encoder, Encoding
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from training.data.contract import Checked
+from training.data.mail_noise import with_mail_frames
 from training.data.prepared import MISSING, PreparedRow, label_numbers, prepare_rows
 from training.data.source import read_tickets
 from training.data.split import PARTS, Split, split_rows
 from training.evaluation.label_errors import Suspect, find_suspects, without_suspects
 from training.evaluation.metrics import UNKNOWN
+from training.recipe import Recipe
 from training.run.request import Say, TrainRequest
 
 _JUDGED = ("calibration", "test")
@@ -97,14 +99,14 @@ def label_space(rows: Sequence[PreparedRow], fields: Sequence[str]) -> LabelSpac
     return LabelSpace.of(values)
 
 
-def encode_parts(material: Material, encoder: Encoder) -> Mapping[str, Part]:
+def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mapping[str, Part]:
     """Every part's token ids and label numbers; out-of-scope rows, if there are any, are a separate part.
 
-    Labels without training rows count as wrong in calibration and test, because such mail will arrive; in the other
-    parts
-    they are masked.
+    Training rows get copies inside the frame of a mail. Labels without training rows count as wrong in calibration and
+    test, because such mail will arrive; in the other parts they are masked.
     """
-    rows = {**material.split.parts, **({OUTSIDE: material.outside} if material.outside else {})}
+    train = with_mail_frames(material.split["train"], recipe.data.mail_frames, recipe.seed)
+    rows = {**material.split.parts, "train": train, **({OUTSIDE: material.outside} if material.outside else {})}
     return {
         part: _encode(rows[part], encoder, material.space, UNKNOWN if part in _JUDGED else MISSING) for part in rows
     }

@@ -11,8 +11,9 @@ from models.scoring import Candidate, FieldVerdict, Outcome, Reason
 from models.ticket import Ticket
 from tests.support.rows import prepared
 from training.data.contract import TicketRow
+from training.data.mail_noise import likely_language
 from training.data.prepared import PreparedRow
-from training.evaluation.behavioural import CHANGES, BehaviourFigures, _phrases_for, _swap_letters, behaviour
+from training.evaluation.behavioural import CHANGES, BehaviourFigures, _phrases, _swap_letters, behaviour
 
 TEXT = "I was charged twice for the same month, please refund the second payment."
 SENTENCES = [f"{TEXT} My order is the number {number} of it." for number in range(30)]
@@ -140,4 +141,4 @@ def test_typos_only_move_letters(text: str, seed: int) -> None:
 def test_phrases_are_in_the_tickets_language(text: str, language: str, greeting: str) -> None:
     """By the row's own language, else by its commonest words."""
     row = PreparedRow(TicketRow(1, Ticket(body=text), {"department": "x"}, "", language=language), text)
-    assert greeting in _phrases_for(row).greetings
+    assert greeting in _phrases()[likely_language(row)].greetings
