@@ -13,7 +13,9 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from models.text.html import html_to_text
 from models.text.prepare import prepare
+from models.ticket import Ticket
 from training.data.prepared import PreparedRow
 
 _FRAMES = Path(__file__).with_suffix(".toml")
@@ -43,6 +45,13 @@ def likely_language(item: PreparedRow) -> str:
     return named if named in known else max(known, key=lambda name: sum(word in known[name] for word in words))
 
 
+def plain_ticket(ticket: Ticket) -> Ticket:
+    """HTML as text, so that words can be added to every ticket in the same way."""
+    if ticket.content_type == "text/html" or ticket.body.lstrip().startswith("<"):
+        return replace(ticket, body=html_to_text(ticket.body), content_type="text/plain")
+    return ticket
+
+
 @cache
 def _frames() -> Mapping[str, Mapping[str, Sequence[str]]]:
     return tomllib.loads(_FRAMES.read_text("utf-8"))
@@ -50,14 +59,15 @@ def _frames() -> Mapping[str, Mapping[str, Sequence[str]]]:
 
 def _framed(item: PreparedRow, generator: random.Random) -> PreparedRow:
     frame = _frames()[likely_language(item)]
+    ticket = plain_ticket(item.row.ticket)
     parts = [
         generator.choice(frame["greetings"]) if generator.random() < _GREETING else "",
-        item.row.ticket.body,
+        ticket.body,
         generator.choice(frame["closings"]) if generator.random() < _CLOSING else "",
         generator.choice(frame["disclaimers"]) if generator.random() < _DISCLAIMER else "",
     ]
     filled = {name: generator.choice(values) for name, values in _frames()["fillers"].items()}
     before, body, *after = parts
     lines = [before, body, *(part.format(**filled) for part in after)]
-    ticket = replace(item.row.ticket, body="\n\n".join(line for line in lines if line))
+    ticket = replace(ticket, body="\n\n".join(line for line in lines if line))
     return PreparedRow(replace(item.row, ticket=ticket), prepare(ticket).text)

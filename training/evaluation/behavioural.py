@@ -16,10 +16,9 @@ from pathlib import Path
 
 from models.bundle.manifest import Frozen
 from models.scoring import FieldVerdict, Outcome
-from models.text.html import html_to_text
 from models.text.prepare import prepare
 from models.ticket import Ticket
-from training.data.mail_noise import likely_language
+from training.data.mail_noise import likely_language, plain_ticket
 from training.data.prepared import PreparedRow
 from training.evaluation.bundle_answers import Answer
 
@@ -83,7 +82,7 @@ def behaviour(
         limit: rows at most, drawn at random.
     """
     chosen = random.Random(seed).sample(list(rows), min(limit, len(rows)))
-    tickets = [_plain(row.row.ticket) for row in chosen]
+    tickets = [plain_ticket(row.row.ticket) for row in chosen]
     texts = [prepare(ticket).text for ticket in tickets]
     filled = [(row, ticket, text) for row, ticket, text in zip(chosen, tickets, texts, strict=True) if text]
     before = answer([text for _, _, text in filled]) if filled else []
@@ -123,13 +122,6 @@ def _best(verdict: FieldVerdict | None) -> str | None:
 
 def _outcome(verdict: FieldVerdict | None) -> Outcome:
     return verdict.outcome if verdict else Outcome.REVIEW
-
-
-def _plain(ticket: Ticket) -> Ticket:
-    """HTML as text, so that every change can be made to every ticket."""
-    if ticket.content_type == "text/html" or ticket.body.lstrip().startswith("<"):
-        return replace(ticket, body=html_to_text(ticket.body), content_type="text/plain")
-    return ticket
 
 
 @cache

@@ -1,7 +1,10 @@
 """Figures with 95 % intervals: shares, F1, and a loss of accuracy. Used by the business impact, the quantization gate
 and the report."""
 
-from scipy.stats import binomtest
+import math
+
+from scipy.optimize import brentq
+from scipy.stats import binomtest, norm
 
 from models.bundle.manifest import Frozen
 
@@ -40,14 +43,22 @@ def f1(right: int, wanted: int, predicted: int) -> Estimate | None:
 def paired_loss(only_before: int, only_after: int, rows: int) -> Estimate:
     """The accuracy that a second model loses on rows (at least one) that both answered.
 
-    `only_before` rows are right with the first model alone, `only_after` with the second alone. Given their sum, the
-    first number is binomial: Clopper and Pearson's exact interval of its share (Biometrika 1934) gives the interval
-    of the loss, as in McNemar's exact test (Psychometrika 1947). Where the models never differ, it is a point.
+    `only_before` rows are right with the first model alone, `only_after` with the second alone. The interval inverts
+    the score test of paired proportions (Tango, Statistics in Medicine 1998): it keeps its level with few rows, and
+    where the models never differ it still says how much the rows leave open.
     """
-    differing = only_before + only_after
+    z = float(norm.ppf(0.5 + LEVEL / 2))
     loss = (only_before - only_after) / rows
-    if not differing:
-        return Estimate(value=loss, low=loss, high=loss)
-    found = binomtest(only_before, differing).proportion_ci(LEVEL, method="exact")
-    low, high = ((2 * float(bound) - 1) * differing / rows for bound in (found.low, found.high))
+
+    def score(difference: float) -> float:
+        """The test statistic for this true loss; it falls as the loss grows."""
+        b = -only_before - only_after + (2 * rows - only_before + only_after) * difference
+        c = -only_after * difference * (1 - difference)
+        likely = (math.sqrt(max(b * b - 8 * rows * c, 0.0)) - b) / (4 * rows)
+        variance = rows * (2 * likely + difference * (1 - difference))
+        return (only_before - only_after - rows * difference) / math.sqrt(max(variance, 1e-12))
+
+    edge = 1 - 1e-9
+    low = -1.0 if score(-edge) < z else float(brentq(lambda value: score(value) - z, -edge, loss))
+    high = 1.0 if score(edge) > -z else float(brentq(lambda value: score(value) + z, loss, edge))
     return Estimate(value=loss, low=low, high=high)
