@@ -11,8 +11,7 @@ from training.calibration.sample_size import fewest_start
 from training.data.contract import Checked, TicketRow, label_counts
 from training.data.draw import wanted_shares
 from training.data.labels import alias_lines
-from training.data.length_bins import length_slice
-from training.data.prepared import PreparedRow, distinct_rows, prepare_rows
+from training.data.prepared import PreparedRow, distinct_rows, length_slice, prepare_rows
 from training.data.source import TicketFile, check_tickets
 from training.recipe import Recipe
 

@@ -19,7 +19,7 @@ from models.encoding import Batch, Encoding
 from models.errors import TicketRouterError
 from models.scoring import Outputs
 from training.data.source import TicketFile
-from training.evaluation.stages import StageFigures
+from training.evaluation.record import StageFigures
 from training.export.ngram_nodes import read_ngrams
 from training.export.weights import restore_weights
 from training.learn.arguments import refuse_untrainable

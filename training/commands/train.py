@@ -7,7 +7,7 @@ from pathlib import Path
 from transformers import TrainerCallback
 
 from training.evaluation.metrics import AccuracyFigures
-from training.evaluation.stages import StageFigures, StageName
+from training.evaluation.record import StageFigures, StageName
 from training.learn.arguments import refuse_untrainable
 from training.learn.base import resolve_base
 from training.learn.checkpoints import run_folder, run_key

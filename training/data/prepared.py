@@ -17,6 +17,8 @@ _KEPT_FIRST = ("test", "calibration", "validation", "train", "")
 """If a text occurs in two parts, the earlier part of this order keeps it: measuring parts never lose rows to
 training."""
 
+_LENGTHS = (32, 64, 128, 256)
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedRow:
@@ -59,3 +61,14 @@ def distinct_rows(rows: Sequence[PreparedRow]) -> tuple[list[PreparedRow], int]:
 
 def _text_key(text: str) -> bytes:
     return hashlib.sha256(" ".join(text.casefold().split()).encode("utf-8", "surrogatepass")).digest()
+
+
+def length_slice(text: str) -> str:
+    """A text's slice by its number of words, with names that sort by length: `  1-32 words` … `over 256 words`."""
+    words = len(text.split())
+    below = 0
+    for most in _LENGTHS:
+        if words <= most:
+            return f"{below + 1:>3}-{most} words"
+        below = most
+    return f"over {below} words"

@@ -1,6 +1,7 @@
 """`metrics.json`: all findings of a training run as one frozen value, for report, model card and promotion."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from models.bundle.manifest import Frozen
 from training.calibration.precision_curve import TargetFigures
@@ -13,9 +14,31 @@ from training.evaluation.measured import WorstError
 from training.evaluation.metrics import AccuracyFigures, FieldFigures, ScopeFigures
 from training.evaluation.quantization_gate import VariantFigures
 from training.evaluation.slices import SliceFigures
-from training.evaluation.stages import NgramFigures, StageFigures, StageName
 from training.export.onnx import Parity
 from training.learn.finetune import EpochFigures
+
+StageName = Literal["baseline", "n-grams", "frozen encoder", "quick", "encoder", "full", "student"]
+
+
+class StageFigures(Frozen):
+    """One model's department figures by part (validation, test), the minutes from the start of the learning.
+
+    baseline: TF-IDF of words; n-grams: of wordpieces, as in the graph; frozen encoder: a linear head on the base
+    encoder's vectors; quick: these two together; encoder: fine-tuned; full: fine-tuned, with the n-grams.
+    """
+
+    name: StageName
+    figures: Mapping[str, AccuracyFigures]
+    minutes: float
+
+
+class NgramFigures(Frozen):
+    """The n-gram model beside the encoder: its size, its share by field (0: left out), and each label's most telling
+    n-grams of the department."""
+
+    ngrams: int
+    shares: Mapping[str, float]
+    telling: Mapping[str, tuple[str, ...]] = {}
 
 
 class CostFigures(Frozen):

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import Frozen
-from training.data.length_bins import length_slice
-from training.data.prepared import PreparedRow
+from training.data.prepared import PreparedRow, length_slice
 from training.evaluation.intervals import share
 
 FEWEST = 20

@@ -16,11 +16,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
 
-from models.encoding import Encoding
-from models.fields import LabelSpace
+from models.encoding import Encoder, Encoding
+from models.fields import Field, LabelSpace
 from models.scoring import Logits
 from training.data.prepared import MISSING
 
+TELLING = 8
+"""N-grams of each label that a report shows."""
 LEAST_ROWS = 2
 """An n-gram of a single training row says little of other rows, and most n-grams are of that kind."""
 
@@ -126,3 +128,21 @@ def _fit_field(
     if size == 2:  # scikit-learn has one row for two labels
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])
     return weights.astype(np.float32), bias.astype(np.float32)
+
+
+def telling_ngrams(
+    model: NgramModel, field: Field, encoder: Encoder, most: int = TELLING
+) -> dict[str, tuple[str, ...]]:
+    """Each label's n-grams with the largest weight above the labels' mean, as text, largest first."""
+    weights = model.weights[:, field.slice]
+    above = weights - weights.mean(axis=1, keepdims=True)
+    best = np.argsort(-above, axis=0, kind="stable")[:most]
+    return {
+        label: tuple(_text(int(model.keys[row]), model.vocabulary, encoder) for row in best[:, column])
+        for column, label in enumerate(field.labels)
+    }
+
+
+def _text(key: int, vocabulary: int, encoder: Encoder) -> str:
+    first, second = divmod(key, vocabulary)
+    return encoder.text([first - 1, second] if first else [second])

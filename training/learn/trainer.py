@@ -22,12 +22,11 @@ from transformers import (
 )
 
 from training.learn.arguments import training_arguments
-from training.learn.averaging import WeightAverage
 from training.learn.checkpoints import newest_checkpoint, seal, unwritable
 from training.learn.classifier import TicketClassifier
 from training.learn.distributed import agreed, processes, wait_for_all
 from training.learn.losses import FieldsLoss, divergence, twice
-from training.learn.optimizer import adamw
+from training.learn.optimizer import WeightAverage, adamw
 from training.learn.rows import EncodedRows, EpochSampler
 from training.recipe import Recipe
 

@@ -18,9 +18,9 @@ from training.evaluation.business_impact import effect
 from training.evaluation.measured import MeasuredRows, measured_rows
 from training.evaluation.metrics import AccuracyFigures, FieldFigures, field_figures, scope_figures
 from training.evaluation.quantization_gate import VariantFigures
-from training.evaluation.record import CostFigures, Record
-from training.evaluation.stages import NgramFigures, StageFigures, telling_ngrams
+from training.evaluation.record import CostFigures, NgramFigures, Record, StageFigures
 from training.export.onnx import OnnxModel, Parity
+from training.learn.ngrams import telling_ngrams
 from training.run.calibrated import Judged
 from training.run.dataset import OUTSIDE, labelled
 from training.run.trained import Learned

@@ -12,7 +12,7 @@ from models.scoring import Logits, Outputs
 from training.calibration.ngram_share import fit_ngram_share
 from training.data.prepared import MISSING
 from training.evaluation.metrics import AccuracyFigures, accuracy_figures
-from training.evaluation.stages import StageFigures, StageName
+from training.evaluation.record import StageFigures, StageName
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import EpochFigures, predict, predict_with_pooled
 from training.learn.ngrams import NgramModel, fit_ngrams

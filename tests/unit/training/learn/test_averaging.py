@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.learn.averaging import EVERY, WeightAverage
+from training.learn.optimizer import EVERY, WeightAverage
 
 
 def net() -> nn.Linear:
