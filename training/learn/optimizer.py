@@ -77,6 +77,21 @@ def _layer_factor(name: str, top: int, recipe: Recipe) -> float:
     return float(recipe.layer_decay**below_top)
 
 
+def towards_base(model: TicketClassifier, base: Mapping[str, Tensor], share: float) -> None:
+    """Move the encoder's weights this share of the way back to the base encoder's; the head stays.
+
+    Weight-space ensembling: Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
+
+    Args:
+        model: the fine-tuned network, changed in place.
+        base: the encoder's weights before the fine-tuning, by name.
+        share: 0…1.
+    """
+    with torch.no_grad():
+        for name, value in model.encoder.named_parameters():
+            value.lerp_(base[name].to(value), share)
+
+
 class WeightAverage:
     """The exponential moving average of every trained weight; with a decay of 0 it equals the raw weights.
 

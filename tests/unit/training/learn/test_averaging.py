@@ -1,10 +1,13 @@
 """The moving average of the weights."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
-from training.learn.optimizer import EVERY, WeightAverage
+from tests.support.learning import RECIPE, fresh
+from training.learn.optimizer import EVERY, WeightAverage, towards_base
 
 
 def net() -> nn.Linear:
@@ -91,3 +94,16 @@ def test_a_loaded_state_goes_on_where_the_saved_one_was() -> None:
     first.update(104)
     second.update(104)
     assert torch.equal(first.state()["weight"], second.state()["weight"])
+
+
+def test_weights_go_back_towards_the_base(tiny_base: Path) -> None:
+    """A share of the way, the encoder's alone."""
+    model, _ = fresh(tiny_base, RECIPE)
+    base = {name: value.detach().clone() for name, value in model.encoder.named_parameters()}
+    with torch.no_grad():
+        for value in model.parameters():
+            value += 1
+    head = model.head.weight.detach().clone()
+    towards_base(model, base, 0.25)
+    assert all(torch.allclose(value, base[name] + 0.75, atol=1e-5) for name, value in model.encoder.named_parameters())
+    assert torch.equal(model.head.weight, head)
