@@ -28,7 +28,7 @@ _BARE_ADDRESS = re.compile(r"[^\s@<>()\[\]]@[^\s@<>()\[\]]")
 # Words of a customer who tells a story: "On 3 March at 10:10 I wrote:" introduces their own words, not a quote.
 _NARRATIVE = frozenset([
     "i", "my", "we", "our", "he", "she", "they", "his", "her", "their", "ich", "wir", "mein", "meine", "unser",
-    "je", "nous", "mon", "io", "ik", "wij", "mijn", "yo",
+    "j'ai", "ai", "m'a", "nous", "mon", "votre", "io", "ho", "ik", "wij", "mijn", "yo", "jag", "jeg", "jsem", "я",
 ])  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
     if strict:
         return anchored and wrote and not _tells(core)
     if date and time:
-        return not _logs(core)
+        return not _tells(core)
     return wrote and not _tells(core)
 
 
@@ -120,7 +120,7 @@ def _opens(line: str) -> bool:
 
 def _tells(core: str) -> bool:
     """Whether the writer or a program speaks, not a mail client."""
-    return not _NARRATIVE.isdisjoint(core.casefold().split()) or _logs(core)
+    return not _NARRATIVE.isdisjoint(core.casefold().removeprefix("on mon ").split()) or _logs(core)
 
 
 def _logs(core: str) -> bool:

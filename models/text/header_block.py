@@ -52,7 +52,7 @@ def read_block(lines: Sequence[str], start: int, *, after_rule: bool, expected: 
     whole = len(roles) == len(Role)
     if Role.FROM not in roles or len(roles) < (2 if after_rule else 3):
         return None
-    dated = expected and whole and any(has_date_and_time(field.value) for field in fields)
+    dated = expected and whole and any(each.role is Role.SENT and has_date_and_time(each.value) for each in fields)
     below = "".join(lines[end : end + 1])
     if not (dated or any(map(_proves_mail, fields))) or _field(below) or (not after_rule and below):
         return None  # a form: its message stands in the next field

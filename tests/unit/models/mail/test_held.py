@@ -30,6 +30,11 @@ BOUNCES = {
     "name without address": 'From: "MXL Postmaster" <>\nTo: help@shop.example\nSubject: Mail delivery failed\n\nIt was not delivered.',
     "mailbox without domain": 'From: "Mail system" <mailer-daemon>\nTo: help@shop.example\nSubject: Undeliverable\n\nIt was not delivered.',
     "another daemon": "From: FETCHMAIL-DAEMON@mx.example\nTo: help@shop.example\nSubject: Undelivered\n\nIt was not delivered.",
+    "exchange's mailbox": "From: Microsoft Outlook <MicrosoftExchange329e71ec88ae4615bbc36ab6ce41109e@corp.example>\nTo: help@shop.example\nSubject: Undeliverable: Order\n\nIt was not delivered.",
+    "domino": "From: <Mail Router>\nTo: help@shop.example\nSubject: DELIVERY FAILURE\n\nIt was not delivered.",
+    "mdaemon": "From: MDaemon at mx.example <MDaemon@mx.example>\nTo: help@shop.example\nSubject: Permanent Delivery Failure\n\nIt was not delivered.",
+    "daemon in the return path": f"Return-Path: <MAILER-DAEMON>\n{ANN}Subject: Undeliverable\n\nIt was not delivered.",
+    "daemon of a host in the return path": f"Return-Path: <MAILER-DAEMON@mx.example>\n{ANN}Subject: Undeliverable\n\nIt was not delivered.",
     "exchange, embedded report": "From: System Administrator\nTo: help@shop.example\nX-MS-Embedded-Report:\nSubject: Undeliverable\n\nIt was not delivered.",
     "typed report": ANN
     + REPORT.format(
@@ -89,6 +94,11 @@ AUTOMATIC = {
     "croatian": f"{ANN}Content-Type: text/plain; charset=utf-8\nSubject: Automatski odgovor: Narudžba\n\nI am away.",
     "bulgarian": f"{ANN}Content-Type: text/plain; charset=utf-8\nSubject: Автоматичен отговор: Поръчка\n\nI am away.",
     "notification service": f"{ANN}X-Amz-SNS-Message-Id: 4711\nSubject: AWS Notification Message\n\n{{}}",
+    "notification service, headers lost": 'From: no-reply@sns.amazonaws.com\nTo: help@shop.example\nSubject: AWS Notification Message\n\n{"notificationType":"Bounce"}',
+    "capitals": f"{ANN}Subject: Automatic Reply: Order\n\nI am away.",
+    "in brackets": f"{ANN}Subject: [Auto-Reply] Order\n\nI am away.",
+    "qq": f"{ANN}Content-Type: text/plain; charset=utf-8\nSubject: 自动回复: 订单\n\nI am away.",
+    "notes of old": f"{ANN}Subject: Ann Baker/DE/Corp is out of the office.\n\nI am away.",
     "apple vacation": f"{ANN}X-Apple-Action: VACATION\nSubject: Re: Order\n\nI am away.",
     "exchange rule": f"{ANN}X-MS-Exchange-Inbox-Rules-Loop: ann@home.example\nX-Auto-Response-Suppress: All\nSubject: Order\n\nI am away.",
     "auto reply": f"{ANN}Subject: Auto reply: Order\n\nI am away.",
@@ -175,6 +185,9 @@ ORDINARY = {
     "a signed invoice beside words": ANN
     + "Subject: x\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\nHello.\n--b\nContent-Type: application/pkcs7-mime; name=IT01.xml.p7m\nContent-Transfer-Encoding: base64\n\nMIAGCSqGSIb3DQEHAqCA\n--b--\n",
     "a list's loop header": f"{ANN}List-Id: <users.list.example>\nX-Loop: users@list.example\nSubject: x\n\nHello.",
+    "a car as the matter": f"{ANN}Subject: Auto: Versicherung\n\nHello.",
+    "an agent away": f"{ANN}Subject: Calendar/Teams says Bob is out of the office\n\nHello.",
+    "a list's return path": f"Return-Path: <bounces@list.example>\n{ANN}Subject: x\n\nHello.",
     "away as the matter": f"{ANN}Subject: Out of office does not work\n\nHow do I set it?",
 }
 

@@ -586,6 +586,16 @@ REPLIES = (
     ),
 )
 
+OWN_WORDS = (
+    Kept("said before", "Re: Order", "As I said on 3 March 2025 at 10:11:\n\n> refund 5512\n\nStill waiting.", ("refund 5512", "Still")),
+    Kept("wrote before", "Re: Order", "On 3 March 2025 at 10:10 I wrote:\n> refund 5512\n\nStill waiting.", ("refund 5512",)),
+    Kept("wrote before, Swedish", "Re: Order", "Den 3 mars 2025 kl 10:11 skrev jag:\n> paket 5512\n\nInget svar.", ("paket 5512",)),
+    Kept("wrote before, Italian", "Re: Ordine", "Il 3 marzo ho scritto:\n> rimborso 5512\nNessuna risposta.", ("rimborso 5512",)),
+    Kept("an agent's promise, French", "Colis", "Le 3 mars 2025 à 10:11 votre conseiller a écrit :\n> remboursé sous 5 jours\nRien reçu.", ("5 jours",)),
+    Kept("a Monday", "Re: Order", "On Mon 3 Mar 2025 at 10:11, Shop wrote:\n> Which order?\n5512", ("5512",), ("Which order",)),
+    Kept("times that are no mail's", "Re: Order", "Hi,\n\nNote:\nFrom: Monday 3 March 2025 10:00\nTo: Friday 7 March 2025 18:00\nSubject: absence\nSent: by post\n\nPlease move 5512.", ("move 5512",)),
+)  # fmt: skip
+
 MARKUP = (
     Kept("font-size 0, a newsletter's wrapper", "Question", '<div style="font-size:0"><table><tr><td style="font-size:16px">I want my money back</td></tr></table></div>', ("money back",), html=True),
     Kept("an open title", "Question", "<html><head><title>Mail<body><p>I want my money back</p>", ("money back",), html=True),
@@ -594,4 +604,4 @@ MARKUP = (
     Kept("a conditional that never ends", "Question", "<p>I want</p><!--[if mso]><p>my money back</p>", ("I want", "my money back"), html=True),
 )  # fmt: skip
 
-SAMPLES = (*FORWARDS, *BOILERPLATE, *SIGNATURES, *FORMS, *REPLIES, *MARKUP)
+SAMPLES = (*FORWARDS, *BOILERPLATE, *SIGNATURES, *FORMS, *REPLIES, *OWN_WORDS, *MARKUP)
