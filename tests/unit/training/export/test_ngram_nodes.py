@@ -14,7 +14,6 @@ from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from tests.support.plain import words_tokenizer
 from training.export.ngram_nodes import add_ngrams, read_ngrams
-from training.export.onnx import OnnxModel
 from training.learn.ngrams import NgramModel, fit_ngrams
 
 LABELS = 3
@@ -70,7 +69,9 @@ def test_the_graph_answers_as_training_does(
     """Any lengths side by side: padding and the other rows of a batch change nothing."""
     encoder = Encoder(words_tokenizer(), max_tokens=24, pad_id=PAD)
     rows = [Encoding(tuple(ids), False) for ids in texts]
-    served = OnnxModel(session, encoder).infer(encoder.batch(rows))
+    batch = encoder.batch(rows)
+    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+    served = session.run(["logits"], inputs)[0]
     lengths = np.array([[len(ids)] for ids in texts], np.float32)
     assert served == pytest.approx(ENCODER * lengths + ngrams.logits(rows), abs=1e-4)
 
