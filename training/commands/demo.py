@@ -26,8 +26,6 @@ from training.sample import SampleMail, make_mails
 FOLDER = Path("demo")
 BUNDLE = FOLDER / "bundles" / "current"
 RECIPE = """\
-# Fewer epochs than the defaults: a demo should take minutes.
-epochs = 5
 max_tokens = 128
 
 # So few rows can't carry the default promise of .95 where one label in fifty is wrong on purpose:
@@ -78,7 +76,7 @@ def _demo() -> None:
     (FOLDER / "recipe.toml").write_text(RECIPE)
     _run(
         "training", "train", "--data", str(FOLDER / "tickets.csv"), "--base", "embedded", "--recipe",
-        str(FOLDER / "recipe.toml"), "--out", str(FOLDER / "bundles"),
+        str(FOLDER / "recipe.toml"), "--out", str(FOLDER / "bundles"), "--quick",
     )  # fmt: skip
     _heading("3. The service: onnxruntime behind REST")
     service = _start_service()
