@@ -187,9 +187,16 @@ def test_a_source_with_too_many_connections_is_told_and_then_cut_off(narrow: Pro
         assert (problem.code, headers["retry-after"]) == ("too_many_connections", "5")
         for _ in range(FEW):
             held.enter_context(socket.create_connection(("127.0.0.1", narrow.port)))
-        with pytest.raises(ConnectionError):
-            ask(narrow.port, ticket() + TICKET)
+        wait_until(lambda: _is_cut_off(narrow.port))  # on a busy machine the proxy counts the connections late
     wait_until(lambda: ask(narrow.port, ticket() + TICKET)[0] == 200)
+
+
+def _is_cut_off(port: int) -> bool:
+    try:
+        ask(port, ticket() + TICKET)
+    except ConnectionError:
+        return True
+    return False
 
 
 def test_without_a_router_the_client_shall_come_again(tmp_path: Path) -> None:
