@@ -67,7 +67,7 @@ def learn(
     def add_stage(name: StageName, figures: Mapping[str, AccuracyFigures]) -> None:
         stages.append(StageFigures(name=name, figures=figures, minutes=(time.monotonic() - started) / 60))
 
-    ngrams = learn_ngrams(model, encoder, space, parts["train"], recipe) if recipe.ngrams else None
+    ngrams = learn_ngrams(model, encoder, space, parts["train"], recipe)
     if ngrams is not None:
         add_stage("n-grams", ngram_figures(ngrams, parts, space))
     elif recipe.ngrams:

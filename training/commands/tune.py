@@ -157,7 +157,7 @@ class _Objective:
                 general=self.general,
                 checkpoint_seconds=math.inf,  # a killed trial is never resumed
             )
-        ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe) if recipe.ngrams else None
+        ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe)
         validation = {"validation": parts["validation"]}
         return candidate_of(model, encoder, self.material.space, ngrams, validation).macro_f1
 

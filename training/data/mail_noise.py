@@ -39,10 +39,15 @@ def with_mail_frames(rows: Sequence[PreparedRow], share: float, seed: int) -> tu
 
 def likely_language(item: PreparedRow) -> str:
     """The row's own language if frames of it are known, otherwise the known language with the most common words."""
-    known = {name: frozenset(frame["words"]) for name, frame in _frames().items() if "words" in frame}
+    known = _common_words()
     named = item.row.language[:2].lower()
     words = re.findall(r"\w+", item.text.lower())
     return named if named in known else max(known, key=lambda name: sum(word in known[name] for word in words))
+
+
+@cache
+def _common_words() -> Mapping[str, frozenset[str]]:
+    return {name: frozenset(frame["words"]) for name, frame in _frames().items() if "words" in frame}
 
 
 def plain_ticket(ticket: Ticket) -> Ticket:

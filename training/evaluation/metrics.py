@@ -116,12 +116,12 @@ def accuracy_figures(wanted: Sequence[Any], predicted: Sequence[Any]) -> Accurac
     """Accuracy, and macro-F1 over the labels that occur in these rows or in the answers; both [rows]."""
     return AccuracyFigures(
         accuracy=float(accuracy_score(wanted, predicted)),
-        macro_f1=float(f1_score(wanted, predicted, average="macro", zero_division=0)),
+        macro_f1=macro_f1(wanted, predicted),
         rows=len(wanted),
     )
 
 
-def macro_f1(wanted: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+def macro_f1(wanted: Sequence[Any], predicted: Sequence[Any]) -> float:
     """Mean F1 over the labels that occur at close or among the answers; a label unknown to the model counts 0."""
     return float(f1_score(wanted, predicted, average="macro", zero_division=0))
 

@@ -37,7 +37,10 @@ class Judged:
 def judge_learned(learned: Learned) -> Judged:
     """Predict every part except the training rows, and calibrate each field on two of them."""
     measured = {name: part for name, part in learned.parts.items() if name != "train" and part.rows}
-    outputs = {name: learned.outputs(part.encodings) for name, part in measured.items()}
+    known = learned.candidate.outputs
+    outputs = {
+        name: known[name] if name in known else learned.outputs(part.encodings) for name, part in measured.items()
+    }
     logits, pooled = {name: found.logits for name, found in outputs.items()}, outputs["validation"].pooled
     raw = Judged((), (), logits, learned.parts, pooled)
     space, recipe = learned.material.space, learned.request.recipe

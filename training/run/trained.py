@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from models.encoding import Encoder, Encoding
-from models.fields import DEPARTMENT, LabelSpace
+from models.fields import LabelSpace
 from models.scoring import Logits, Outputs
 from training.calibration.ngram_share import fit_ngram_share
 from training.data.prepared import MISSING
 from training.evaluation.metrics import AccuracyFigures, accuracy_figures
 from training.evaluation.record import StageFigures, StageName
 from training.learn.classifier import TicketClassifier
-from training.learn.finetune import EpochFigures, predict, predict_with_pooled
+from training.learn.finetune import EpochFigures, predict_with_pooled
 from training.learn.ngrams import NgramModel, fit_ngrams
 from training.recipe import Recipe
 from training.run.dataset import Material, Part
@@ -43,20 +43,22 @@ class Learned:
     def outputs(self, encodings: Sequence[Encoding]) -> Outputs:
         """Logits and pooled vectors of the rows: the reference of every exported graph."""
         network = predict_with_pooled(self.model, self.encoder, encodings)
-        return Outputs(with_ngrams(network.logits, self.candidate.ngrams, encodings), network.pooled)
+        return network._replace(logits=with_ngrams(network.logits, self.candidate.ngrams, encodings))
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A network's department figures by part, alone and with the n-grams.
+    """A network with its n-grams on validation and test rows: its outputs and department figures by part.
 
-    `ngrams` is scaled to the network's logits, and None if it does not help; `shares` is the scale by field.
+    `ngrams` is scaled to the network's logits, and None if it does not help; `shares` is the scale by field. `alone`
+    are the figures without the n-grams; `together` and `outputs` are with them.
     """
 
     ngrams: NgramModel | None
     shares: Mapping[str, float]
     alone: Mapping[str, AccuracyFigures]
     together: Mapping[str, AccuracyFigures]
+    outputs: Mapping[str, Outputs]
 
     @property
     def macro_f1(self) -> float:
@@ -71,7 +73,9 @@ def with_ngrams(network: Logits, ngrams: NgramModel | None, encodings: Sequence[
 def learn_ngrams(
     model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: Part, recipe: Recipe
 ) -> NgramModel | None:
-    """The n-gram model of the training rows; None if they share no n-gram."""
+    """The n-gram model of the training rows; None if the recipe has none, or the rows share no n-gram."""
+    if not recipe.ngrams:
+        return None
     weights = sum(parameter.numel() for parameter in model.parameters())
     return fit_ngrams(
         train.encodings,
@@ -89,35 +93,36 @@ def candidate_of(
 ) -> Candidate:
     """Scale the n-grams to the network by the validation rows, and measure both on validation and test rows."""
     measured = _measured(parts)
-    network = {name: predict(model, encoder, part.encodings) for name, part in measured.items()}
-    alone = {name: department_figures(logits, measured[name], space) for name, logits in network.items()}
+    network = {name: predict_with_pooled(model, encoder, part.encodings) for name, part in measured.items()}
+    alone = {name: department_figures(found.logits, measured[name], space) for name, found in network.items()}
     if ngrams is None:
-        return Candidate(None, {}, alone, alone)
+        return Candidate(None, {}, alone, alone, network)
     validation = measured["validation"]
     raw = ngrams.logits(validation.encodings)
     shares = {
         field.name: fit_ngram_share(
-            network["validation"][:, field.slice], raw[:, field.slice], validation.labels[:, column]
+            network["validation"].logits[:, field.slice], raw[:, field.slice], validation.labels[:, column]
         )
         for column, field in enumerate(space)
     }
     factors = np.concatenate([np.full(len(field.labels), shares[field.name], np.float32) for field in space])
     if not factors.any():
-        return Candidate(None, shares, alone, alone)
+        return Candidate(None, shares, alone, alone, network)
     scaled = ngrams.scaled(factors)
-    together = {
-        name: department_figures(with_ngrams(logits, scaled, measured[name].encodings), measured[name], space)
-        for name, logits in network.items()
+    outputs = {
+        name: found._replace(logits=with_ngrams(found.logits, scaled, measured[name].encodings))
+        for name, found in network.items()
     }
-    return Candidate(scaled, shares, alone, together)
+    together = {name: department_figures(found.logits, measured[name], space) for name, found in outputs.items()}
+    return Candidate(scaled, shares, alone, together, outputs)
 
 
 def department_figures(logits: Logits, part: Part, space: LabelSpace) -> AccuracyFigures:
     """Accuracy and macro-F1 of the department on the rows that have one."""
-    column = [field.name for field in space].index(DEPARTMENT)
-    present = part.labels[:, column] != MISSING
+    labels = part.labels[:, 0]  # the department is the first field
+    present = labels != MISSING
     predicted = logits[:, space.department.slice].argmax(axis=1)
-    return accuracy_figures(part.labels[present, column], predicted[present])
+    return accuracy_figures(labels[present], predicted[present])
 
 
 def ngram_figures(ngrams: NgramModel, parts: Mapping[str, Part], space: LabelSpace) -> dict[str, AccuracyFigures]:

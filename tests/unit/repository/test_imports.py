@@ -11,7 +11,7 @@ IMPORT = "import importlib, sys; [importlib.import_module(name) for name in sys.
 
 
 def test_every_module_of_the_checks_imports() -> None:
-    """A renamed module breaks a benchmark without a word until somebody needs its figure."""
+    """The suite does not run benchmarks, so a renamed module would break their imports unnoticed."""
     files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py"))
     chosen = [file for file in files if not file.startswith(ELSEWHERE) and not file.endswith("__main__.py")]
     modules = [file.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for file in chosen]
