@@ -10,8 +10,9 @@ from models.mail.parse import parse_email
 from models.text.prepare import PreparedText, prepare
 from models.ticket import Ticket
 
-CPU_SECONDS = 0.25
-"""For any input of a megabyte."""
+CPU_SECONDS = 1.0
+"""For any input of a megabyte: four times the target that `tests.benchmarks.hostile` measures, so that a slow or shared machine
+fails no test. Quadratic work takes far longer."""
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -21,7 +22,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
         start = time.thread_time()
         work()
         times.append(time.thread_time() - start)
-        if times[-1] < CPU_SECONDS / 4:
+        if times[-1] < CPU_SECONDS / 10:
             break
     return min(times)
 

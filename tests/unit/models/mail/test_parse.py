@@ -193,7 +193,7 @@ def test_too_many_bytes_are_refused_in_one_line() -> None:
 
 @pytest.mark.parametrize("name", MAILS)
 def test_a_hostile_mail_stays_within_its_budget(name: str) -> None:
-    """Any mail within the limit is a ticket and a text, or found too complex, after 250 ms of CPU at most."""
+    """Any mail within the limit is a ticket and a text, or found too complex, after a bounded time of CPU."""
     raw = MAILS[name](MAX_MAIL_BYTES)[:MAX_MAIL_BYTES]
     assert cpu_seconds(lambda: read(raw)) <= CPU_SECONDS
 
@@ -201,10 +201,10 @@ def test_a_hostile_mail_stays_within_its_budget(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MAILS)
 def test_reading_a_mail_grows_with_its_size(name: str) -> None:
-    """Without a budget: four times the mail takes six times the time at most."""
+    """Without a budget: four times the mail takes ten times the time at most; quadratic work takes sixteen."""
     build = MAILS[name]
     quarter = cpu_seconds(lambda: read(build(MAX_MAIL_BYTES // 4), UNLIMITED))
-    assert cpu_seconds(lambda: read(build(MAX_MAIL_BYTES)[:MAX_MAIL_BYTES], UNLIMITED)) <= 6 * quarter + 0.02
+    assert cpu_seconds(lambda: read(build(MAX_MAIL_BYTES)[:MAX_MAIL_BYTES], UNLIMITED)) <= 10 * quarter + 0.02
 
 
 SEED = mixed(

