@@ -63,7 +63,7 @@ def test_every_case_of_the_text_group_holds_while_others_are_answered(service: S
 
 @pytest.mark.slow
 def test_no_case_takes_more_than_its_cpu_and_memory_comes_back(service: Service) -> None:
-    """One after another, a bounded time of CPU and what a request of a megabyte costs; then as much memory as before."""
+    """One after another, bounded CPU and the cost of a megabyte's request; then as much memory as before."""
     process = psutil.Process(service.process.pid)
     play_all(service.port, CASES, at_once=AT_ONCE)  # what is allocated once
     before = resident_megabytes(service.process.pid)

@@ -11,8 +11,8 @@ from models.text.prepare import PreparedText, prepare
 from models.ticket import Ticket
 
 CPU_SECONDS = 1.0
-"""For any input of a megabyte: four times the target that `tests.benchmarks.hostile` measures, so that a slow or shared machine
-fails no test. Quadratic work takes far longer."""
+"""For any input of a megabyte: four times the target that `tests.benchmarks.hostile` measures, so that a slow or shared
+machine fails no test. Quadratic work takes far longer."""
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
