@@ -131,9 +131,9 @@ class Recipe(Frozen):
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = 0.01
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.998
     """Decay per step of the weights' moving average; the averaged weights are measured and exported. 0: off."""
-    base_share: Share = 0.2
-    """Share of the base encoder's weights in the exported ones: fine-tuning on few tickets forgets general language,
-    and what it learned of the labels survives a fifth of the way back."""
+    base_share: Share | None = None
+    """Share of the base encoder's weights in the exported ones: fine-tuning on few tickets forgets general language.
+    None: the share with the best likelihood on the validation rows."""
     dropout: Share | None = None
     """Hidden dropout. None: the base model's own."""
     loss: Literal["cross_entropy", "focal"] = "cross_entropy"

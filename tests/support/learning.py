@@ -27,7 +27,7 @@ from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b", "c"], "priority": ["x", "y"]})
-RECIPE = Recipe(epochs=3, batch_size=4, max_tokens=32, arithmetic="fp32", averaging=0.9, patience=10, base_share=0.0)
+RECIPE = Recipe(epochs=3, batch_size=4, max_tokens=32, arithmetic="fp32", averaging=0.9, patience=10)
 EAGER = 0.0
 """Seconds between checkpoints: one wherever one may stand."""
 

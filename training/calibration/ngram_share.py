@@ -1,5 +1,7 @@
 """The weight of the n-grams' logits beside the encoder's, from the validation rows."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
@@ -11,7 +13,15 @@ _LEAST = 1e-3
 """The smallest factor of the encoder: the n-grams' share is relative to it."""
 
 
-def fit_ngram_share(encoder: NDArray[np.float32], ngrams: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+class NgramShare(NamedTuple):
+    """`factor` on the n-grams' logits, relative to the encoder's; `loss` of the rows with it: the mean negative
+    log-likelihood in nats, at the best temperature."""
+
+    factor: float
+    loss: float
+
+
+def fit_ngram_share(encoder: NDArray[np.float32], ngrams: NDArray[np.float32], labels: NDArray[np.int64]) -> NgramShare:
     """The factor on the n-grams' logits with the lowest negative log-likelihood; 0 if they do not help.
 
     The encoder's logits keep their scale; the field's temperature is fitted to the sum afterwards. The n-grams help if
@@ -24,14 +34,15 @@ def fit_ngram_share(encoder: NDArray[np.float32], ngrams: NDArray[np.float32], l
     """
     present = labels != MISSING
     if not present.any():
-        return 0.0
+        return NgramShare(0.0, 0.0)
     both = np.stack([encoder[present], ngrams[present]]).astype(np.float64)
     wanted = labels[present]
     alone, together = _fitted(both[:1], wanted), _fitted(both, wanted)
-    gain = _log_likelihood(both, together, wanted) - _log_likelihood(both[:1], alone, wanted)
+    likely_alone, likely = _log_likelihood(both[:1], alone, wanted), _log_likelihood(both, together, wanted)
+    gain = likely - likely_alone
     if together[1] <= 0 or gain.mean() <= gain.std() / np.sqrt(len(gain)):
-        return 0.0
-    return float(together[1] / together[0])
+        return NgramShare(0.0, float(-likely_alone.mean()))
+    return NgramShare(float(together[1] / together[0]), float(-likely.mean()))
 
 
 def _fitted(logits: NDArray[np.float64], wanted: NDArray[np.int64]) -> NDArray[np.float64]:

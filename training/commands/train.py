@@ -16,10 +16,11 @@ from training.learn.distributed import is_main
 from training.learn.finetune import finetune
 from training.learn.general import read_general
 from training.learn.head import fit_linear_head, pooled, start_at_centroids
+from training.learn.optimizer import encoder_weights
 from training.learn.rows import EncodedRows
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
-from training.run.trained import Learned, candidate_of, learn_ngrams, ngram_figures
+from training.run.trained import Learned, candidate_of, learn_ngrams, ngram_figures, settle_base_share
 from training.run.write_bundle import deliver
 
 
@@ -87,7 +88,10 @@ def learn(
     else:
         model.reset_head()
     say(f"encoder: fine-tuning {request.base}, up to {recipe.epochs} epochs; to beat: macro-F1 {quick.macro_f1:.3f}")
+    weights = encoder_weights(model)
     epochs = finetune(model, encoder, space, train, validation, recipe, folder, callbacks, general=general)
+    share = settle_base_share(model, weights, encoder, space, ngrams, parts["validation"], recipe)
+    say(f"encoder: {share:.0%} of its weights from {request.base}, {1 - share:.0%} fine-tuned")
     full = candidate_of(model, encoder, space, ngrams, parts)
     add_stage("encoder", full.alone)
     add_stage("full", full.together)

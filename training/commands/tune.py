@@ -27,12 +27,12 @@ from training.learn.base import resolve_base
 from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.finetune import finetune
 from training.learn.general import GeneralTexts, read_general
-from training.learn.optimizer import learning_rate
+from training.learn.optimizer import encoder_weights, learning_rate
 from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 from training.run.dataset import Material, Part, encode_parts, read_material
 from training.run.request import Say, TrainRequest
-from training.run.trained import candidate_of, learn_ngrams
+from training.run.trained import candidate_of, learn_ngrams, settle_base_share
 from training.toml_files import toml_text
 
 _STAGES = 4
@@ -144,6 +144,7 @@ class _Objective:
         model = load_classifier(self.base, self.material.space, recipe)
         encoder = load_encoder(self.base, model.config, recipe)
         parts = encode_parts(self.material, encoder, recipe)
+        weights = encoder_weights(model)
         with tempfile.TemporaryDirectory(prefix="ticket-router-") as folder:
             finetune(
                 model,
@@ -159,6 +160,7 @@ class _Objective:
             )
         ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe)
         validation = {"validation": parts["validation"]}
+        settle_base_share(model, weights, encoder, self.material.space, ngrams, parts["validation"], recipe)
         return candidate_of(model, encoder, self.material.space, ngrams, validation).macro_f1
 
 

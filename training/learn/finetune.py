@@ -23,7 +23,7 @@ from training.learn.classifier import TicketClassifier
 from training.learn.distributed import leave, wait_for_all
 from training.learn.general import GeneralTexts, resize_head, with_general
 from training.learn.losses import training_loss
-from training.learn.optimizer import freeze, towards_base
+from training.learn.optimizer import freeze
 from training.learn.rows import Collator, EncodedRows, outputs_through
 from training.learn.trainer import BEST, Lesson, TicketTrainer
 from training.recipe import Recipe
@@ -74,7 +74,7 @@ def finetune(
 ) -> tuple[EpochFigures, ...]:
     """Train `model` in place. Returns the epochs' figures.
 
-    Afterwards it holds the averaged weights of the best epoch, a share of the way back to the base's.
+    Afterwards it holds the averaged weights of the best epoch.
 
     With a complete checkpoint in `run_folder`, training resumes from it, with the same result as an uninterrupted run.
     Under torchrun every process calls this function, and all end with the same weights.
@@ -82,7 +82,6 @@ def finetune(
     Raises:
         TicketRouterError: the recipe needs what encoder or machine do not support, or the disk is full.
     """
-    base = {name: value.detach().cpu().clone() for name, value in model.encoder.named_parameters()}
     freeze(model, recipe.frozen_layers)
     wide, lesson = _lesson(space, train, general, encoder, recipe)
     resize_head(model, wide)
@@ -97,9 +96,7 @@ def finetune(
         data_collator=Collator(encoder),
         compute_metrics=DepartmentF1(space),
     )
-    epochs = train_to_the_end(trainer, model, space, run_folder)
-    towards_base(model, base, recipe.base_share)
-    return epochs
+    return train_to_the_end(trainer, model, space, run_folder)
 
 
 def _lesson(

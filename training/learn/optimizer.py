@@ -77,6 +77,11 @@ def _layer_factor(name: str, top: int, recipe: Recipe) -> float:
     return float(recipe.layer_decay**below_top)
 
 
+def encoder_weights(model: TicketClassifier) -> dict[str, Tensor]:
+    """A copy of the encoder's weights by name."""
+    return {name: value.detach().clone() for name, value in model.encoder.named_parameters()}
+
+
 def towards_base(model: TicketClassifier, base: Mapping[str, Tensor], share: float) -> None:
     """Move the encoder's weights this share of the way back to the base encoder's; the head stays.
 

@@ -5,20 +5,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from models.scoring import Logits, Outputs
-from training.calibration.ngram_share import fit_ngram_share
+from training.calibration.ngram_share import NgramShare, fit_ngram_share
 from training.data.prepared import MISSING
 from training.evaluation.metrics import AccuracyFigures, accuracy_figures
 from training.evaluation.record import StageFigures, StageName
 from training.learn.classifier import TicketClassifier
-from training.learn.finetune import EpochFigures, predict_with_pooled
+from training.learn.finetune import EpochFigures, predict, predict_with_pooled
 from training.learn.ngrams import NgramModel, fit_ngrams
+from training.learn.optimizer import encoder_weights, towards_base
 from training.recipe import Recipe
 from training.run.dataset import Material, Part
 from training.run.request import TrainRequest
+
+BASE_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
+"""Shares of the base encoder's weights that are tried; finer steps changed no figure (docs/log.md)."""
 
 _TABLE_BYTES = 5_000_000
 """The n-grams' table may be this large, or a tenth of the fp32 graph if that is more."""
@@ -97,14 +102,8 @@ def candidate_of(
     alone = {name: department_figures(found.logits, measured[name], space) for name, found in network.items()}
     if ngrams is None:
         return Candidate(None, {}, alone, alone, network)
-    validation = measured["validation"]
-    raw = ngrams.logits(validation.encodings)
-    shares = {
-        field.name: fit_ngram_share(
-            network["validation"].logits[:, field.slice], raw[:, field.slice], validation.labels[:, column]
-        )
-        for column, field in enumerate(space)
-    }
+    fitted = _ngram_shares(network["validation"].logits, ngrams, measured["validation"], space)
+    shares = {name: share.factor for name, share in fitted.items()}
     factors = np.concatenate([np.full(len(field.labels), shares[field.name], np.float32) for field in space])
     if not factors.any():
         return Candidate(None, shares, alone, alone, network)
@@ -115,6 +114,56 @@ def candidate_of(
     }
     together = {name: department_figures(found.logits, measured[name], space) for name, found in outputs.items()}
     return Candidate(scaled, shares, alone, together, outputs)
+
+
+def settle_base_share(
+    model: TicketClassifier,
+    base: Mapping[str, Tensor],
+    encoder: Encoder,
+    space: LabelSpace,
+    ngrams: NgramModel | None,
+    validation: Part,
+    recipe: Recipe,
+) -> float:
+    """Move the fine-tuned encoder a share of the way back to the base encoder, and return the share.
+
+    Without a share in the recipe, it is the one with the lowest negative log-likelihood on the validation rows, with
+    the n-grams: a finer measure than macro-F1, which hardly moves on a few hundred rows.
+
+    Args:
+        model: the fine-tuned network; its encoder is changed in place.
+        base: the encoder's weights before the fine-tuning, by name.
+        encoder: texts to ids.
+        space: the fields.
+        ngrams: the n-gram model beside the network, unscaled; None without one.
+        validation: the validation rows.
+        recipe: has the share, or None.
+    """
+    if recipe.base_share is not None:
+        towards_base(model, base, recipe.base_share)
+        return recipe.base_share
+    learned = encoder_weights(model)
+    best, lowest = 0.0, np.inf
+    for share in BASE_SHARES:
+        model.encoder.load_state_dict(learned, strict=False)
+        towards_base(model, base, share)
+        logits = predict(model, encoder, validation.encodings)
+        loss = sum(share.loss for share in _ngram_shares(logits, ngrams, validation, space).values())
+        if loss < lowest:
+            best, lowest = share, loss
+    model.encoder.load_state_dict(learned, strict=False)
+    towards_base(model, base, best)
+    return best
+
+
+def _ngram_shares(
+    network: Logits, ngrams: NgramModel | None, validation: Part, space: LabelSpace
+) -> dict[str, NgramShare]:
+    raw = np.zeros_like(network) if ngrams is None else ngrams.logits(validation.encodings)
+    return {
+        field.name: fit_ngram_share(network[:, field.slice], raw[:, field.slice], validation.labels[:, column])
+        for column, field in enumerate(space)
+    }
 
 
 def department_figures(logits: Logits, part: Part, space: LabelSpace) -> AccuracyFigures:

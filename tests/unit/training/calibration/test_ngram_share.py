@@ -18,23 +18,23 @@ def noisy(signal: float) -> np.ndarray:
 def test_two_independent_views_both_count() -> None:
     """Equally good: equal shares. The same logits in half the scale: twice the share."""
     encoder, ngrams = noisy(2.0), noisy(2.0)
-    assert fit_ngram_share(encoder, ngrams, LABELS) == pytest.approx(1.0, abs=0.25)
-    assert fit_ngram_share(encoder, ngrams / 2, LABELS) == pytest.approx(2.0, abs=0.5)
+    assert fit_ngram_share(encoder, ngrams, LABELS).factor == pytest.approx(1.0, abs=0.25)
+    assert fit_ngram_share(encoder, ngrams / 2, LABELS).factor == pytest.approx(2.0, abs=0.5)
 
 
 def test_noise_is_left_out() -> None:
-    assert fit_ngram_share(noisy(3.0), noisy(0.0), LABELS) == 0
+    assert fit_ngram_share(noisy(3.0), noisy(0.0), LABELS).factor == 0
 
 
 def test_what_contradicts_the_labels_is_left_out() -> None:
     """Never a negative share."""
-    assert fit_ngram_share(noisy(3.0), -noisy(2.0), LABELS) == 0
+    assert fit_ngram_share(noisy(3.0), -noisy(2.0), LABELS).factor == 0
 
 
 def test_rows_without_a_label_do_not_count() -> None:
     encoder, ngrams = noisy(2.0), noisy(2.0)
     more = np.concatenate([LABELS, np.full(50, MISSING)])
     strange = np.full((50, 4), 9, np.float32)
-    with_more = fit_ngram_share(np.concatenate([encoder, strange]), np.concatenate([ngrams, strange]), more)
-    assert with_more == pytest.approx(fit_ngram_share(encoder, ngrams, LABELS))
-    assert fit_ngram_share(encoder, ngrams, np.full(400, MISSING)) == 0
+    with_more = fit_ngram_share(np.concatenate([encoder, strange]), np.concatenate([ngrams, strange]), more).factor
+    assert with_more == pytest.approx(fit_ngram_share(encoder, ngrams, LABELS).factor)
+    assert fit_ngram_share(encoder, ngrams, np.full(400, MISSING)).factor == 0

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tests.support.learning import RECIPE, fresh
-from training.learn.optimizer import EVERY, WeightAverage, towards_base
+from tests.support.learning import RECIPE, SPACE, fresh, rows
+from training.learn.head import fit_linear_head, pooled
+from training.learn.optimizer import EVERY, WeightAverage, encoder_weights, towards_base
+from training.run.dataset import Part
+from training.run.trained import BASE_SHARES, settle_base_share
 
 
 def net() -> nn.Linear:
@@ -107,3 +111,29 @@ def test_weights_go_back_towards_the_base(tiny_base: Path) -> None:
     towards_base(model, base, 0.25)
     assert all(torch.allclose(value, base[name] + 0.75, atol=1e-5) for name, value in model.encoder.named_parameters())
     assert torch.equal(model.head.weight, head)
+
+
+def test_weights_go_back_as_far_as_the_validation_rows_ask(tiny_base: Path) -> None:
+    """Spoilt by noise: as far as is tried. Unchanged, where every share is the same: not at all."""
+    model, encoder = fresh(tiny_base, RECIPE)
+    base = encoder_weights(model)
+    train = rows(encoder, 120)
+    fit_linear_head(model, SPACE, pooled(model, encoder, train.encodings), train)
+    part = Part((), tuple(train.encodings), train.labels)
+    assert settle_base_share(model, base, encoder, SPACE, None, part, RECIPE) == 0
+    with torch.no_grad():
+        for value in model.encoder.parameters():
+            value += 0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(3))
+    spoilt = encoder_weights(model)
+    assert settle_base_share(model, base, encoder, SPACE, None, part, RECIPE) == BASE_SHARES[-1]
+    assert all(
+        torch.allclose(value, spoilt[name].lerp(base[name], BASE_SHARES[-1]), atol=1e-5)
+        for name, value in model.encoder.named_parameters()
+    )
+
+
+def test_a_share_of_the_recipe_is_taken_as_it_is(tiny_base: Path) -> None:
+    model, encoder = fresh(tiny_base, RECIPE)
+    part = Part((), (), np.zeros((0, 2), np.int64))
+    recipe = RECIPE.model_copy(update={"base_share": 0.3})
+    assert settle_base_share(model, encoder_weights(model), encoder, SPACE, None, part, recipe) == 0.3
