@@ -12,7 +12,7 @@ from models.bundle.manifest import Frozen
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from training.data.contract import TicketRow
-from training.data.draw import draw_at_random, draw_by_time, wanted_shares
+from training.data.draw import Group, draw_at_random, draw_by_time, wanted_shares
 from training.data.groups import Ties, largest_group, tied_groups
 from training.data.near_duplicates import near_duplicate_clusters
 from training.data.prepared import PreparedRow, distinct_rows, prepare_rows
@@ -52,6 +52,7 @@ class Split:
     """The four parts (the test may be empty), the rows left out, and notes for the user.
 
     Calibration and test keep the rows of `scarce` departments: such mail will arrive, and every answer to it is wrong.
+    `unlearned` are those of training and validation. `groups` are the file's lines that must stay in one part.
     """
 
     parts: Mapping[str, tuple[PreparedRow, ...]]
@@ -59,6 +60,8 @@ class Split:
     scarce: Scarce = field(default_factory=dict)
     by_time: bool = False
     advice: tuple[str, ...] = ()
+    unlearned: tuple[PreparedRow, ...] = ()
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def __getitem__(self, part: str) -> tuple[PreparedRow, ...]:
         return self.parts[part]
@@ -75,7 +78,9 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
     distinct, conflicting = distinct_rows(recent)
     pool, own, clusters = _apart(distinct, recipe.data)
     by_time = _is_by_time(distinct, pool, recipe.split.order)
-    parts = _draw(pool, own, clusters, by_time, recipe, seed)
+    # Known requesters write again: keeping requesters apart would undo a split by time.
+    groups = tied_groups(pool, Ties(clusters, requesters=not by_time))
+    parts = _draw(groups, own, by_time, recipe, seed)
     scarce = scarce_labels(parts, recipe.data.minimum_rows)
     learned = parts | {part: without_scarce(parts[part], scarce) for part in _LEARNED}
     removed = Removed(
@@ -87,7 +92,15 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
         scarce=sum(len(parts[part]) - len(learned[part]) for part in _LEARNED),
     )
     _refuse_unlearnable(learned, removed)
-    return Split(learned, removed, scarce, by_time, tuple(_advice(learned, scarce, recipe.data.minimum_rows)))
+    return Split(
+        learned,
+        removed,
+        scarce,
+        by_time,
+        tuple(_advice(learned, scarce, recipe.data.minimum_rows)),
+        tuple(item for part in _LEARNED for item in parts[part] if item.row.labels[DEPARTMENT] in scarce[DEPARTMENT]),
+        tuple(tuple(item.row.line for item in group) for group in groups),
+    )
 
 
 def _recent(rows: Sequence[PreparedRow], months: int | None) -> list[PreparedRow]:
@@ -130,19 +143,17 @@ def _is_by_time(rows: Sequence[PreparedRow], pool: Sequence[PreparedRow], order:
 
 
 def _draw(
-    pool: Sequence[PreparedRow],
+    groups: Sequence[Group],
     own: Mapping[str, Sequence[PreparedRow]],
-    clusters: Sequence[Sequence[int]],
     by_time: bool,
     recipe: Recipe,
     seed: int,
 ) -> dict[str, tuple[PreparedRow, ...]]:
     # A file that assigns rows itself also decides its test; only a file without any split gets a drawn test.
+    pool = [item for group in groups for item in group]
     has_split = any(own.values()) or any(item.row.split for item in pool)
     wanted = wanted_shares(recipe.split, len(pool))
     shares = {part: 0.0 if own[part] or (part == "test" and has_split) else wanted[part] for part in wanted}
-    # Known requesters write again: keeping requesters apart would undo a split by time.
-    groups = tied_groups(pool, Ties(clusters, requesters=not by_time))
     drawn = (draw_by_time if by_time else draw_at_random)(groups, shares, seed)
     return {part: tuple(sorted([*own.get(part, ()), *drawn[part]], key=lambda item: item.row.line)) for part in PARTS}
 

@@ -17,11 +17,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import Device, FieldEntry, Frozen, ModelEntry, Promise, Variant, scorings_of
+from models.bundle.manifest import Device, FieldEntry, Frozen, ModelEntry, Promise, PromiseKind, Variant, scorings_of
 from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from models.processor import instructions
-from models.scoring import FieldScoring, Logits
+from models.scoring import FieldScoring, Logits, Outputs
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored
 from training.data.prepared import MISSING
@@ -79,13 +79,21 @@ class VariantFigures(Frozen):
     """Speed relative to fp32 per ticket on one core, measured at export; None, too: not made for a CPU."""
 
 
+def own_logits(outputs: Outputs) -> Logits:
+    return outputs.logits
+
+
 @dataclass(frozen=True, slots=True)
 class AnsweredRows:
-    """Closed tickets with fp32's answers: labels [rows, fields], logits [rows, labels of all fields]."""
+    """Closed tickets with fp32's answers: labels [rows, fields], logits [rows, labels of all fields].
+
+    `judge` turns a graph's outputs for these rows into the logits that calibrate it: its own, or those of folds.
+    """
 
     encodings: Sequence[Encoding]
     labels: NDArray[np.int64]
     logits: Logits
+    judge: Callable[[Outputs], Logits] = own_logits
 
     def scored(self, logits: Logits, column: int) -> Scored:
         return Scored(logits, self.labels[:, column])
@@ -96,7 +104,7 @@ class Reference:
     """The fp32 graph and its calibration, and the rows for comparing other graphs with it.
 
     Variants are written from `network`, the fp32 graph without the n-grams, which every graph then gets in fp32.
-    `pooled` are fp32's pooled vectors of the validation rows.
+    `served` are fp32's own outputs for the validation rows.
     """
 
     onnx: Path
@@ -107,7 +115,8 @@ class Reference:
     entries: tuple[FieldEntry, ...]
     validation: AnsweredRows
     calibration: AnsweredRows
-    pooled: NDArray[np.float32]
+    served: Outputs
+    kind: PromiseKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,25 +201,27 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         if reference.ngrams is not None:
             add_ngrams(path, reference.ngrams)
         served = OnnxModel.load(path.read_bytes(), reference.encoder)
-        validation = served.outputs(reference.validation.encodings)
-        calibration = served.logits(reference.calibration.encodings)
+        answers = served.outputs(reference.validation.encodings)
+        validation = reference.validation.judge(answers)
+        calibration = reference.calibration.judge(served.outputs(reference.calibration.encodings))
     except Exception as error:  # onnx, onnxruntime and its converters raise many types for an unusual encoder
         return _Tried(_left_out(candidate, f"cannot be made of this encoder ({type(error).__name__})"))
-    if not all(np.isfinite(found).all() for found in (*validation, calibration)):
+    if not all(np.isfinite(found).all() for found in (*answers, validation, calibration)):
         return _Tried(_left_out(candidate, "gives answers that are no numbers"))
-    loss = max(_losses(reference, validation.logits, calibration, recipe.export.accuracy_loss), key=_severity)
+    loss = max(_losses(reference, validation, calibration, recipe.export.accuracy_loss), key=_severity)
     entries = tuple(
         calibrate_field(
             field,
-            reference.validation.scored(validation.logits, column),
+            reference.validation.scored(validation, column),
             reference.calibration.scored(calibration, column),
             recipe,
+            reference.kind,
         )
         for column, field in enumerate(reference.space)
     )
     own, fp32 = scorings_of(reference.space, entries), scorings_of(reference.space, reference.entries)
     labels = reference.validation.labels
-    errors = [field_figures(validation.logits, labels[:, column], scoring) for column, scoring in enumerate(own)]
+    errors = [field_figures(validation, labels[:, column], scoring) for column, scoring in enumerate(own)]
     figures = VariantFigures(
         variant=candidate.variant,
         what=candidate.what,
@@ -221,7 +232,7 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         megabytes=path.stat().st_size / 1e6,
         loss=loss,
         promises={entry.name: entry.promise for entry in entries},
-        agreement=agreement_of((reference.validation.logits, fp32), (validation.logits, own)),
+        agreement=agreement_of((reference.served.logits, fp32), (answers.logits, own)),
         ece=max((found.ece for found in errors if found is not None), default=None),
         speedup=_speedup(path, reference) if "cpu" in candidate.devices else None,
     )
@@ -230,13 +241,13 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
     entry = ModelEntry(
         variant=candidate.variant,
         file=candidate.file,
-        tolerance=_tolerance(reference.validation.logits, validation.logits, PARITY_TOLERANCE),
-        pooled_tolerance=_tolerance(reference.pooled, validation.pooled, POOLED_TOLERANCE),
+        tolerance=_tolerance(reference.served.logits, answers.logits, PARITY_TOLERANCE),
+        pooled_tolerance=_tolerance(reference.served.pooled, answers.pooled, POOLED_TOLERANCE),
         devices=candidate.devices,
         instructions=suits,
         fields=entries,
     )
-    return _Tried(figures, entry, Answers(validation.logits, own[0]))
+    return _Tried(figures, entry, Answers(answers.logits, own[0]))
 
 
 def _left_out(candidate: _Candidate, why: str) -> VariantFigures:

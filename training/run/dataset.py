@@ -42,6 +42,15 @@ class Part:
     encodings: tuple[Encoding, ...]
     labels: NDArray[np.int64]
 
+    def where(self, chosen: NDArray[np.bool_]) -> "Part":
+        """The rows where the mask [rows] is true."""
+        places = np.flatnonzero(chosen).tolist()
+        return Part(
+            tuple(self.rows[place] for place in places),
+            tuple(self.encodings[place] for place in places),
+            self.labels[places],
+        )
+
 
 def read_material(request: TrainRequest, say: Say) -> Material:
     """Read, check and split the file, and find suspect labels.
@@ -108,11 +117,12 @@ def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mappin
     train = with_mail_frames(material.split["train"], recipe.data.mail_frames, recipe.seed)
     rows = {**material.split.parts, "train": train, **({OUTSIDE: material.outside} if material.outside else {})}
     return {
-        part: _encode(rows[part], encoder, material.space, UNKNOWN if part in _JUDGED else MISSING) for part in rows
+        part: encode_rows(rows[part], encoder, material.space, UNKNOWN if part in _JUDGED else MISSING) for part in rows
     }
 
 
-def _encode(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
+def encode_rows(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
+    """One part's token ids and label numbers; `unknown` is the number of a label that the space lacks."""
     labels = np.stack([label_numbers(rows, field, unknown) for field in space], axis=1)
     return Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
 
