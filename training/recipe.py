@@ -21,7 +21,7 @@ class DataRecipe(Frozen):
     """Texts whose word 3-grams overlap at least this much (Jaccard) stay in the same part; 1: only equal texts."""
     months: Annotated[int, Field(ge=1)] | None = None
     """Use only tickets of this number of months before the newest one; None: all. Teams and products change."""
-    mail_frames: Share = 0.2
+    mail_frames: Share = 0.1
     """Copies of this share of the training rows get greeting, signature and disclaimer around them, so that the model
     learns to ignore these. 0: off, e.g. if all tickets come from mailboxes."""
     exclude_suspects: bool = False
