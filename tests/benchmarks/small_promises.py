@@ -1,11 +1,13 @@
 """What a promise from few tickets routes, and whether it holds: re-deals of a quick model's rows.
 
 `python -m tests.benchmarks.small_promises FILE [--column department=COLUMN] [--labels FILE] [--rows N | --per-label N]
-[--noise SHARE] [--deals N] [--precision P]`. Each deal draws the rows of a small desk, fits the linear parts in folds as
-`train --quick` does, sets the thresholds from the out-of-fold answers, and routes rows that no part has seen (3,000 at most) with the
-mean of the folds. `broken`: their precision is below the promise; `significantly`: even its upper 95 % bound
-(Clopper-Pearson) is. With `--noise`, labels of the dealt rows that the frozen encoder alone finds hardest are swapped
-with its most likely wrong label; the unseen rows keep theirs.
+[--noise SHARE] [--deals N] [--precision P]`.
+
+Each deal draws the rows of a small desk, fits the linear parts in folds as `train --quick` does, sets the thresholds
+from the out-of-fold answers, and routes rows that no part has seen (3,000 at most) with the mean of the folds.
+`broken`: their precision is below the promise; `significantly`: even its upper 95 % bound (Clopper-Pearson) is. With
+`--noise`, labels of the dealt rows that the frozen encoder alone finds hardest are swapped with its most likely wrong
+label; the unseen rows keep theirs.
 """
 
 import argparse
