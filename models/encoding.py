@@ -56,6 +56,11 @@ class Encoder:
             ids = ids[:head] + ids[len(ids) - (room - head) :]
         return Encoding((*self._prefix, *ids, *self._suffix), truncated)
 
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """The ids that stand around every text, and the one that pads batches."""
+        return frozenset((*self._prefix, *self._suffix, self.pad_id))
+
     def text(self, ids: Sequence[int]) -> str:
         """The text of token ids, special tokens by their names."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))

@@ -16,7 +16,8 @@ from models.fields import Field
 from models.ticket import MailFact, Ticket
 
 Logits = NDArray[np.float32]
-"""One ticket's logits, shape [labels of all fields]; or a batch's, shape [tickets, labels of all fields]."""
+"""One ticket's logits, shape [labels of all fields], or a batch's, [tickets, labels of all fields]. In a bundle that
+detects strange mail two scores follow: familiarity and similarity (`training.learn.linear.novelty`)."""
 
 
 class Outputs(NamedTuple):
@@ -52,6 +53,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     INVALID_SCORES = "invalid_scores"
     OUT_OF_SCOPE = "out_of_scope"
+    LANGUAGE = "language"
     TOO_COMPLEX = "too_complex"
 
 
@@ -68,13 +70,26 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """The bounds of ordinary mail: the lowest familiarity, and the lowest sum of similarity and energy.
+
+    `similarity` and `energy` are the mean and the standard deviation that each is relative to.
+    """
+
+    language: float
+    similarity: tuple[float, float]
+    energy: tuple[float, float]
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
 class FieldScoring:
-    """How one field's logits become a verdict. `scope` is the lowest score of a ticket that is ours; None: all are."""
+    """How one field's logits become a verdict. `scope` says which tickets are ordinary; None: all are."""
 
     field: Field
     temperature: float
     thresholds: tuple[Threshold, ...]
-    scope: float | None = None
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +135,7 @@ def probabilities(logits: Logits, scoring: FieldScoring) -> NDArray[np.float64]:
     return np.asarray(exponentials / np.add.reduce(exponentials, axis=-1, keepdims=True))
 
 
-def scope_scores(logits: Logits, field: Field) -> NDArray[np.float64]:
+def energies(logits: Logits, field: Field) -> NDArray[np.float64]:
     """How much a ticket looks like one of the field's labels, shape [...]: high is usual, low is strange.
 
     The energy (Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020) above the mean logit: up to a
@@ -131,16 +146,32 @@ def scope_scores(logits: Logits, field: Field) -> NDArray[np.float64]:
     return np.asarray(np.log(np.add.reduce(np.exp(above), axis=-1)) - np.add.reduce(above, axis=-1) / above.shape[-1])
 
 
+def familiarities(logits: Logits) -> NDArray[np.float64]:
+    """How common a ticket's wordpieces are in the training rows, shape [...]."""
+    return np.asarray(logits[..., -2], dtype=np.float64)
+
+
+def scope_scores(
+    logits: Logits, field: Field, similarity: tuple[float, float], energy: tuple[float, float]
+) -> NDArray[np.float64]:
+    """How much a ticket is like the field's labels, shape [...]: similarity and energy, each less its mean and in its
+    standard deviations, added."""
+    alike = (np.asarray(logits[..., -1], dtype=np.float64) - similarity[0]) / similarity[1]
+    return np.asarray(alike + (energies(logits, field) - energy[0]) / energy[1])
+
+
 def _greatest(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
     # The ufuncs themselves, here and above: the arrays' methods take as long to reach them as these few numbers take.
     return np.asarray(np.maximum.reduce(scaled, axis=-1, keepdims=True))
 
 
 def in_scope(logits: Logits, scoring: FieldScoring) -> NDArray[np.bool_]:
-    """Whether tickets are among the field's business at all, shape [...]."""
-    if scoring.scope is None:
+    """Whether tickets are ordinary mail, shape [...]."""
+    scope = scoring.scope
+    if scope is None:
         return np.ones(logits.shape[:-1], dtype=np.bool_)
-    return np.asarray(scope_scores(logits, scoring.field) >= scoring.scope)
+    ours = scope_scores(logits, scoring.field, scope.similarity, scope.energy) >= scope.threshold
+    return np.asarray(ours & (familiarities(logits) >= scope.language))
 
 
 def judge(logits: Logits, scorings: Sequence[FieldScoring]) -> Verdict:
@@ -183,7 +214,9 @@ def _judge_field(logits: Logits, scoring: FieldScoring) -> FieldVerdict:
     ranked = (-confidences).argsort(kind="stable")[:CANDIDATES].tolist()
     candidates = tuple(Candidate(scoring.field.labels[i], float(confidences[i])) for i in ranked)
     if not in_scope(logits, scoring):
-        return FieldVerdict(Outcome.REVIEW, Reason.OUT_OF_SCOPE, candidates)
+        assert scoring.scope is not None
+        foreign = float(familiarities(logits)) < scoring.scope.language
+        return FieldVerdict(Outcome.REVIEW, Reason.LANGUAGE if foreign else Reason.OUT_OF_SCOPE, candidates)
     outcome, reason = outcome_at(candidates[0].confidence, scoring.thresholds[ranked[0]])
     return FieldVerdict(outcome, reason, candidates)
 

@@ -67,8 +67,8 @@ class PromiseRecipe(Frozen):
     """auto: labels with enough rows get a test of their own, the others share one; strict: a label without a passed
     test of
     its own is never automatic; off: one test for all labels."""
-    scope_refused: Share = 0.03
-    """At most this share of ordinary mail may be refused as out of scope; 0 switches the detection off."""
+    scope_refused: Share = 0.02
+    """At most this share of ordinary mail (the validation rows) is refused as strange; 0 switches the detection off."""
 
 
 class EffectRecipe(Frozen):

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic import Field as Constrained
 
 from models.fields import FIELD_NAME, Field, LabelSpace
-from models.scoring import FieldScoring, Threshold
+from models.scoring import FieldScoring, Scope, Threshold
 
 SCHEMA_VERSION = 2
 
@@ -21,6 +21,7 @@ FileName = Annotated[str, Constrained(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}
 ListedName = Annotated[str, Constrained(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,92}\.(json|jsonl|onnx|md|html)$")]
 """A file of a bundle: data and documents. What runs when it is loaded (pickles, `.bin`, `.pt`, `.py`) has no name."""
 Sha256 = Annotated[str, Constrained(pattern=r"^[0-9a-f]{64}$")]
+Finite = Annotated[float, Constrained(allow_inf_nan=False)]
 Probability = Annotated[float, Constrained(ge=0, le=1, allow_inf_nan=False)]
 Moment = Annotated[str, Constrained(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(Z|[+-]\d{2}:\d{2})$")]
 Temperature = Annotated[float, Constrained(ge=0.001, le=1000, allow_inf_nan=False)]
@@ -78,15 +79,30 @@ class Promise(Frozen):
     """Proven with `confidence`: the precision asked for, or in cost mode the bound. None: nothing is routed."""
 
 
-class ScopeEntry(Frozen):
-    """A ticket whose score lies below the threshold is none of the field's labels: it is left to people.
+class Scale(Frozen):
+    """Mean and standard deviation of a score on ordinary mail."""
 
-    At most the share `refused` of ordinary mail is, with the promise's confidence.
+    mean: Finite
+    deviation: Annotated[float, Constrained(gt=0, allow_inf_nan=False)]
+
+
+class ScopeEntry(Frozen):
+    """The tickets that are left to people because they are unlike the training rows.
+
+    `language`: below this familiarity, its wordpieces are foreign. `threshold`: below this sum of similarity and
+    energy, each in standard deviations from its mean, it is none of the field's labels. Of the validation rows at most
+    the share `refused` is below either.
     """
 
-    score: Literal["centred_energy"]
-    threshold: Annotated[float, Constrained(allow_inf_nan=False)]
+    language: Finite
+    similarity: Scale
+    energy: Scale
+    threshold: Finite
     refused: Probability
+
+    def bounds(self) -> Scope:
+        similarity, energy = ((scale.mean, scale.deviation) for scale in (self.similarity, self.energy))
+        return Scope(self.language, similarity, energy, self.threshold)
 
 
 class FieldEntry(Frozen):
@@ -101,7 +117,7 @@ class FieldEntry(Frozen):
     def scoring(self, field: Field) -> FieldScoring:
         """How the field's logits are judged; `field` says where they lie."""
         thresholds = tuple(Threshold(label.route, label.suggest, label.pooled) for label in self.labels)
-        return FieldScoring(field, self.temperature, thresholds, self.scope.threshold if self.scope else None)
+        return FieldScoring(field, self.temperature, thresholds, self.scope.bounds() if self.scope else None)
 
 
 class EncoderEntry(Frozen):

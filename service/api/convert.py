@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from models.bundle.bundle import Graph
+from models.bundle.manifest import ScopeEntry
 from models.mail.parse import REPLY_FIELDS, mail_facts
 from models.scoring import FieldVerdict
 from models.ticket import MailFact, Ticket
@@ -109,12 +110,16 @@ def _fields_out(graph: Graph) -> tuple[schemas.PredictedFieldOut, ...]:
         schemas.PredictedFieldOut(
             name=field.name,
             temperature=field.temperature,
-            scope=schemas.ScopeOut(**field.scope.model_dump()) if field.scope else None,
+            scope=_scope_out(field.scope) if field.scope else None,
             promise=schemas.PromiseOut(**field.promise.model_dump()),
             labels=tuple(schemas.LabelOut(**label.model_dump()) for label in field.labels),
         )
         for field in graph.entry.fields
     )
+
+
+def _scope_out(scope: ScopeEntry) -> schemas.ScopeOut:
+    return schemas.ScopeOut(language=scope.language, threshold=scope.threshold, refused=scope.refused)
 
 
 def _field_out(verdict: FieldVerdict) -> schemas.FieldOut:

@@ -118,7 +118,7 @@ class LabelOut(Output):
 
 class PromiseOut(Output):
     """The precision among routed and suggested tickets that the thresholds aim at (with this confidence), and the
-    values that the calibration rows achieved; null: unknown, or nothing is routed. `kind` is `exact` if the served model
+    values that the calibration rows achieved; null: unknown, or nothing is routed. `kind`: `exact` if the served model
     was tested itself, `measured` if models of folds were, whose mean is served."""
 
     kind: str
@@ -133,10 +133,10 @@ class PromiseOut(Output):
 
 
 class ScopeOut(Output):
-    """A ticket with a score below the threshold is out of scope; `refused` is the largest share of ordinary mail
-    below."""
+    """A ticket is left to people as strange if its wordpieces are less familiar than `language`, or its likeness to the
+    labels is below `threshold`; `refused` is the largest share of ordinary mail that is."""
 
-    score: str
+    language: float
     threshold: float
     refused: float
 

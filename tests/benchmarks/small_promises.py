@@ -27,8 +27,8 @@ from training.data.prepared import label_numbers, prepare_rows
 from training.data.source import TicketFile, read_tickets
 from training.learn.base import resolve_base
 from training.learn.classifier import load_classifier, load_encoder
-from training.learn.head import fit_linear_head, mean_head, pooled
-from training.learn.ngrams import mean_ngrams, ngram_rows
+from training.learn.linear.head import fit_linear_head, mean_head, pooled
+from training.learn.linear.ngrams import mean_ngrams, ngram_rows
 from training.recipe import PromiseRecipe, Recipe
 from training.run.crossfit import QUICK_FOLDS
 from training.run.trained import Folds, factors_of, shares_of
@@ -67,7 +67,7 @@ class Desk:
         rests = [np.flatnonzero(folds != fold) for fold in range(count)]
         heads = tuple(fit_linear_head(space, vectors[rest], labels[rest]) for rest in rests)
         words = tuple(known.fit(labels, space, recipe.seed, rest) for rest in rests)
-        raw = Folds(heads, words, {"all": folds})
+        raw = Folds(heads, words, (), {"all": folds})
         network, said = raw.network("all", vectors), raw.words("all", encodings)
         planning = (folds >= 0) & (folds < count // 3)
         testing = folds >= count // 3
@@ -88,7 +88,7 @@ class Desk:
         self, vectors: NDArray[np.float32], labels: NDArray[np.int64], folds: NDArray[np.int64], share: float
     ) -> NDArray[np.int64]:
         heads = [fit_linear_head(self.space, vectors[folds != f], labels[folds != f]) for f in range(QUICK_FOLDS)]
-        logits = Folds(tuple(heads), (), {"all": np.maximum(folds, 0)}).network("all", vectors)
+        logits = Folds(tuple(heads), (), (), {"all": np.maximum(folds, 0)}).network("all", vectors)
         rows = np.arange(len(labels))
         own = logits[rows, labels[:, 0]]
         logits[rows, labels[:, 0]] = -np.inf
@@ -121,7 +121,7 @@ def main() -> None:
         else:
             chosen = order[: asked.rows]
         unseen = np.random.default_rng(deal).permutation(np.setdiff1d(order, chosen))[:UNSEEN]
-        recipe = Recipe(seed=deal, promise=PromiseRecipe(route_precision=asked.precision))
+        recipe = Recipe(seed=deal, promise=PromiseRecipe(route_precision=asked.precision, scope_refused=0))
         routed, right = desk.deal(chosen, unseen, recipe, asked.noise)
         bound = beta.ppf(0.975, right + 1, routed - right) if right < routed else 1.0
         found.append((routed / len(unseen), right / routed if routed else np.nan, routed == 0,

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.bundle.manifest import FieldEntry, LabelEntry, Promise, PromiseKind, ScopeEntry
+from models.bundle.manifest import FieldEntry, LabelEntry, Promise, PromiseKind
 from models.fields import DEPARTMENT, Field
-from models.scoring import FieldScoring, Threshold, scope_scores
+from models.scoring import FieldScoring, Threshold
 from training.calibration.out_of_scope import fit_scope
 from training.calibration.predictions import Graded, Scored, grade
 from training.calibration.temperature import fit_temperature
@@ -33,20 +33,13 @@ def calibrate_field(
         kind: exact if the served model gave the logits, measured if models of folds did.
     """
     temperature = fit_temperature(validation.logits[:, field.slice], validation.labels)
-    scope = _scope(field, validation, recipe.promise)
+    scope = fit_scope(validation.logits, field, recipe.promise.scope_refused) if field.name == DEPARTMENT else None
     never = (Threshold(None, None, True),) * len(field.labels)
-    scoring = FieldScoring(field, temperature, never, scope.threshold if scope else None)
+    scoring = FieldScoring(field, temperature, never, scope.bounds() if scope else None)
     planned, tested = grade(validation, scoring), grade(calibration, scoring)
     labels = _labels(field, planned, tested, recipe)
     promise = _promise(labels, tested, len(calibration.labelled.labels), recipe.promise, kind)
     return FieldEntry(name=field.name, temperature=temperature, scope=scope, promise=promise, labels=labels)
-
-
-def _scope(field: Field, validation: Scored, recipe: PromiseRecipe) -> ScopeEntry | None:
-    """Only the department field has out-of-scope detection."""
-    if field.name != DEPARTMENT:
-        return None
-    return fit_scope(scope_scores(validation.logits, field), recipe.scope_refused, recipe.confidence)
 
 
 def _labels(field: Field, planned: Graded, tested: Graded, recipe: Recipe) -> tuple[LabelEntry, ...]:

@@ -1,35 +1,48 @@
-"""Out of scope: the score below which a ticket belongs to no department, estimated from ordinary mail alone."""
+"""Strange mail: the bounds below which a ticket is unlike the training rows, from ordinary mail alone."""
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
-from models.bundle.manifest import ScopeEntry
+from models.bundle.manifest import Scale, ScopeEntry
+from models.fields import Field
+from models.scoring import Logits, energies, familiarities, scope_scores
 
+_LANGUAGE_SHARE = 0.25
+"""Of the refused ordinary mail, the share for foreign wordpieces: scripts and languages lie far below any row."""
 _MOST_BELOW = 0.01
-"""In logits: the largest distance of the threshold below the lowest accepted row."""
+"""The largest distance of a bound below the lowest accepted row: another processor rounds differently."""
+_LEAST_DEVIATION = 1e-6
 
 
-def fit_scope(scores: NDArray[np.float64], refused: float, confidence: float) -> ScopeEntry | None:
-    """The highest threshold that refuses at most the share `refused` of ordinary mail; None: too few rows, or 0.
-
-    The share below the k-th lowest of n scores follows Beta(k, n + 1 - k) for any distribution of the scores (Wilks
-    1941;
-    Vovk, "Conditional validity of inductive conformal predictors", 2012): k is the largest value that keeps the share
-    at
-    or under `refused` with probability `confidence`.
+def fit_scope(logits: Logits, field: Field, refused: float) -> ScopeEntry | None:
+    """The highest bounds that refuse at most the share `refused` of these rows; None if there are no rows, or it is 0.
 
     Args:
-        scores: scores of ordinary rows, [rows]; a low score means unusual.
+        logits: of ordinary rows, with the novelty scores, [rows, labels of all fields + 2].
+        field: the department.
         refused: the largest share that may be refused.
-        confidence: the required probability of that, over the draw of the rows.
     """
-    ranks = np.arange(1, len(scores) + 1)
-    allowed = int((binom.cdf(ranks - 1, len(scores), refused) <= 1 - confidence).sum())
-    if not refused or not allowed:
+    if not refused or not len(logits):
         return None
+    similarity, energy = _scale(logits[:, -1]), _scale(energies(logits, field))
+    scores = scope_scores(logits, field, (similarity.mean, similarity.deviation), (energy.mean, energy.deviation))
+    return ScopeEntry(
+        language=_bound(familiarities(logits), refused * _LANGUAGE_SHARE),
+        similarity=similarity,
+        energy=energy,
+        threshold=_bound(scores, refused * (1 - _LANGUAGE_SHARE)),
+        refused=refused,
+    )
+
+
+def _scale(scores: NDArray[np.floating]) -> Scale:
+    values = np.asarray(scores, np.float64)
+    return Scale(mean=float(values.mean()), deviation=max(float(values.std()), _LEAST_DEVIATION))
+
+
+def _bound(scores: NDArray[np.float64], refused: float) -> float:
+    """The highest bound with at most this share of the scores below it, between two scores."""
     rising = np.sort(scores)
-    # Below the row's own score: a threshold equal to the score would flip the verdict by another processor's rounding.
-    below = rising[allowed - 2] if allowed > 1 else -np.inf
-    threshold = rising[allowed - 1] - min((rising[allowed - 1] - below) / 2, _MOST_BELOW)
-    return ScopeEntry(score="centred_energy", threshold=float(threshold), refused=refused)
+    number = int(refused * len(rising))
+    below = rising[number - 1] if number else -np.inf
+    return float(rising[number] - min((rising[number] - below) / 2, _MOST_BELOW))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # they import torch, too slow for `--help`
     from training.commands.compare import Comparison
     from training.commands.tune import TuneResult
-    from training.evaluation.behavioural import BehaviourFigures
     from training.evaluation.paired_bootstrap import Difference
+    from training.evaluation.robustness.behavioural import BehaviourFigures
     from training.registry import Gate, Promotion
 
 _NAMES = {

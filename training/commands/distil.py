@@ -29,12 +29,12 @@ from training.learn.classifier import TicketClassifier, load_classifier, load_en
 from training.learn.distillation import SoftRows, smaller, teach
 from training.learn.distributed import is_main
 from training.learn.finetune import predict
-from training.learn.ngrams import NgramModel
+from training.learn.linear.ngrams import NgramModel
 from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
-from training.run.trained import Learned, candidate_of, learn_ngrams, with_ngrams
+from training.run.trained import Learned, candidate_of, learn_ngrams, learn_novelty, with_ngrams
 from training.run.write_bundle import deliver
 
 
@@ -110,7 +110,19 @@ def learn_student(
     found = candidate_of(student, encoder, material.space, ngrams, parts)
     minutes = (time.monotonic() - started) / 60
     stage = StageFigures(name="student", figures=found.together, minutes=minutes)
-    return Learned(asked, base, student, encoder, material, parts, epochs, found, "student", (stage,))
+    return Learned(
+        asked,
+        base,
+        student,
+        encoder,
+        material,
+        parts,
+        epochs,
+        found,
+        "student",
+        (stage,),
+        learn_novelty(student, encoder, train),
+    )
 
 
 def recipe_of(bundle: Bundle, epochs: int | None) -> Recipe:

@@ -13,11 +13,11 @@ from models.scoring import Logits
 from training.calibration.predictions import Scored
 from training.data.prepared import PreparedRow, label_numbers
 from training.data.source import ClosedTickets, TicketFile, digest_of, read_closed
-from training.evaluation.behavioural import behaviour
 from training.evaluation.bundle_answers import answering, graph_here, load_graph
 from training.evaluation.measured import MeasuredRows, measured_rows
 from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures, scope_figures
 from training.evaluation.record import Findings
+from training.evaluation.robustness.behavioural import behaviour
 from training.report import render_evaluation
 
 SEED = 13

@@ -17,13 +17,13 @@ from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
 from training.learn.finetune import finetune
 from training.learn.general import read_general
-from training.learn.head import fit_linear_head, pooled, start_at_centroids
+from training.learn.linear.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.optimizer import encoder_weights
 from training.learn.rows import EncodedRows
 from training.run.crossfit import QUICK_FOLDS, learn_in_folds
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
-from training.run.trained import Learned, candidate_of, learn_ngrams, ngram_figures, settle_base_share
+from training.run.trained import Learned, candidate_of, learn_ngrams, learn_novelty, ngram_figures, settle_base_share
 from training.run.write_bundle import deliver
 
 
@@ -89,7 +89,19 @@ def learn(
     add_stage("frozen encoder", quick.alone)
     add_stage("quick", quick.together)
     if request.quick:
-        return Learned(request, base, model, encoder, material, parts, (), quick, "quick", tuple(stages))
+        return Learned(
+            request,
+            base,
+            model,
+            encoder,
+            material,
+            parts,
+            (),
+            quick,
+            "quick",
+            tuple(stages),
+            learn_novelty(model, encoder, parts["train"]),
+        )
 
     if recipe.head_start == "centroids":
         start_at_centroids(model, space, vectors, train)
@@ -104,14 +116,38 @@ def learn(
     add_stage("encoder", full.alone)
     add_stage("full", full.together)
     if full.macro_f1 > quick.macro_f1:
-        return Learned(request, base, model, encoder, material, parts, epochs, full, "full", tuple(stages))
+        return Learned(
+            request,
+            base,
+            model,
+            encoder,
+            material,
+            parts,
+            epochs,
+            full,
+            "full",
+            tuple(stages),
+            learn_novelty(model, encoder, parts["train"]),
+        )
     say("the fine-tuned network does not beat the quick one on the validation rows: the quick one is kept")
     model = load_classifier(base, space, recipe)
     if folds:
         learned = learn_in_folds(request, base, model, encoder, material, folds, say)
         return replace(learned, epochs=epochs, stages=(*learned.stages, *stages[-2:]))
     head.put_into(model)
-    return Learned(request, base, model, encoder, material, parts, epochs, quick, "quick", tuple(stages))
+    return Learned(
+        request,
+        base,
+        model,
+        encoder,
+        material,
+        parts,
+        epochs,
+        quick,
+        "quick",
+        tuple(stages),
+        learn_novelty(model, encoder, parts["train"]),
+    )
 
 
 def _key(request: TrainRequest, base: Path) -> str:

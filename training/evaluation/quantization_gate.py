@@ -31,8 +31,10 @@ from training.export.fp16 import write_fp16
 from training.export.golden_rows import Answers
 from training.export.int8 import FULL, REDUCED, write_int8
 from training.export.ngram_nodes import add_ngrams
+from training.export.novelty_nodes import add_novelty
 from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, outcomes
-from training.learn.ngrams import NgramModel
+from training.learn.linear.ngrams import NgramModel
+from training.learn.linear.novelty import Novelty
 from training.recipe import Recipe
 
 VNNI = ("amx_int8", "asimddp", "avx512_vnni", "avx_vnni")
@@ -103,13 +105,14 @@ class AnsweredRows:
 class Reference:
     """The fp32 graph and its calibration, and the rows for comparing other graphs with it.
 
-    Variants are written from `network`, the fp32 graph without the n-grams, which every graph then gets in fp32.
+    Variants are written from `network`, the fp32 graph without n-grams and novelty scores: these are added in fp32.
     `served` are fp32's own outputs for the validation rows.
     """
 
     onnx: Path
     network: Path
     ngrams: NgramModel | None
+    novelty: Novelty
     encoder: Encoder
     space: LabelSpace
     entries: tuple[FieldEntry, ...]
@@ -200,6 +203,7 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         candidate.write(reference.network, path)
         if reference.ngrams is not None:
             add_ngrams(path, reference.ngrams)
+        add_novelty(path, reference.novelty)
         served = OnnxModel.load(path.read_bytes(), reference.encoder)
         answers = served.outputs(reference.validation.encodings)
         validation = reference.validation.judge(answers)

@@ -7,12 +7,13 @@ from models.bundle.manifest import Frozen
 from training.calibration.precision_curve import TargetFigures
 from training.data.split import Removed
 from training.evaluation.advice import Advice
-from training.evaluation.behavioural import BehaviourFigures
 from training.evaluation.business_impact import EffectFigures
 from training.evaluation.label_errors import Suspect
 from training.evaluation.measured import WorstError
 from training.evaluation.metrics import AccuracyFigures, FieldFigures, ScopeFigures
 from training.evaluation.quantization_gate import VariantFigures
+from training.evaluation.robustness.behavioural import BehaviourFigures
+from training.evaluation.robustness.strangers import StrangerFigures
 from training.evaluation.slices import SliceFigures
 from training.export.onnx import Parity
 from training.learn.finetune import EpochFigures
@@ -59,6 +60,7 @@ class Findings(Frozen):
     scope: ScopeFigures | None = None
     effect: EffectFigures | None = None
     behaviour: tuple[BehaviourFigures, ...] = ()
+    strangers: tuple[StrangerFigures, ...] = ()
 
 
 class Record(Findings):

@@ -7,7 +7,7 @@ import numpy as np
 
 from models.bundle.golden import GoldenRow
 from models.encoding import Encoding
-from models.scoring import FieldScoring, Logits, Outputs, judge, probabilities, scope_scores
+from models.scoring import FieldScoring, Logits, Outputs, familiarities, judge, probabilities, scope_scores
 from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.data.prepared import PreparedRow
@@ -72,7 +72,10 @@ def _is_clear(logits: Logits, department: FieldScoring) -> bool:
     levels = {level for t in department.thresholds for level in (t.route, t.suggest) if level is not None}
     far = all(abs(confidences[-1] - level) > _MARGIN for level in levels)
     if department.scope is not None:
-        far = far and abs(float(scope_scores(logits, department.field)) - department.scope) > _SCOPE_MARGIN
+        scope = department.scope
+        score = float(scope_scores(logits, department.field, scope.similarity, scope.energy))
+        far = far and abs(score - scope.threshold) > _SCOPE_MARGIN
+        far = far and abs(float(familiarities(logits)) - scope.language) > _SCOPE_MARGIN
     return far and bool(confidences[-1] - confidences[-2] > _MARGIN)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from training.learn.ngrams import NgramModel
+from training.learn.linear.ngrams import NgramModel
 
 _ML = "ai.onnx.ml"
 _LOGITS = "logits"

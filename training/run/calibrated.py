@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from models.bundle.manifest import FieldEntry, PromiseKind, scorings_of
 from models.scoring import FieldScoring, Logits, Outputs
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored
-from training.learn.head import mean_head
+from training.learn.linear.head import mean_head
 from training.run.dataset import Part
-from training.run.trained import Learned, with_ngrams
+from training.run.trained import Learned, with_ngrams, with_novelty
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,22 @@ def judge_learned(learned: Learned) -> Judged:
     """Predict every part except the training rows, and calibrate each field on two of them."""
     measured = {name: part for name, part in learned.parts.items() if name != "train" and part.rows}
     known = learned.candidate.outputs
-    outputs = {
-        name: known[name] if name in known else learned.outputs(part.encodings) for name, part in measured.items()
-    }
+    folds = learned.folds
+    outputs: dict[str, Outputs] = {}
+    for name, part in measured.items():
+        if name not in known:
+            outputs[name] = learned.outputs(part.encodings)
+        elif folds is not None and name in folds.numbers:
+            novelty = folds.novelty(name, known[name].pooled, part.encodings)
+            outputs[name] = known[name]._replace(logits=np.concatenate([known[name].logits, novelty], axis=1))
+        else:
+            outputs[name] = with_novelty(known[name], learned.novelty, part.encodings)
     logits, served = {name: found.logits for name, found in outputs.items()}, outputs["validation"]
-    if learned.folds is not None:
-        network = mean_head(learned.folds.heads).logits(served.pooled)
-        served = served._replace(
-            logits=with_ngrams(network, learned.candidate.ngrams, learned.parts["validation"].encodings)
-        )
-    kind: PromiseKind = "exact" if learned.folds is None else "measured"
+    if folds is not None:
+        encodings = learned.parts["validation"].encodings
+        network = with_ngrams(mean_head(folds.heads).logits(served.pooled), learned.candidate.ngrams, encodings)
+        served = with_novelty(served._replace(logits=network), learned.novelty, encodings)
+    kind: PromiseKind = "exact" if folds is None else "measured"
     raw = Judged((), (), logits, learned.parts, served)
     space, recipe = learned.material.space, learned.request.recipe
     entries = tuple(

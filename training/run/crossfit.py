@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from models.encoding import Encoder, Encoding
 from models.errors import TicketRouterError
-from models.fields import LabelSpace
 from models.scoring import Outputs
 from training.data.draw import ALWAYS_TRAINED, draw_folds
 from training.data.mail_noise import framed_copies
@@ -26,8 +25,9 @@ from training.evaluation.metrics import UNKNOWN
 from training.evaluation.record import StageFigures
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import predict_with_pooled
-from training.learn.head import fit_linear_head, mean_head, pooled
-from training.learn.ngrams import NgramRows, mean_ngrams
+from training.learn.linear.head import fit_linear_head, mean_head, pooled
+from training.learn.linear.ngrams import mean_ngrams
+from training.learn.linear.novelty import Novelty
 from training.recipe import Recipe
 from training.run.dataset import OUTSIDE, Material, Part, encode_parts, encode_rows
 from training.run.request import Say, TrainRequest
@@ -38,6 +38,7 @@ from training.run.trained import (
     department_figures,
     factors_of,
     known_ngrams,
+    novelty_of,
     shares_of,
     with_ngrams,
 )
@@ -85,9 +86,17 @@ def learn_in_folds(
     space, recipe = material.space, request.recipe
     pool = _pool_of(material, encoder, recipe, count, say)
     vectors = pooled(model, encoder, pool.encodings)
-    raw = _fitted(
-        pool, vectors, known_ngrams(model, encoder, space, pool.encodings, recipe, say), space, recipe.seed, count
-    )
+    learned = pool.labels[:, 0] != MISSING
+    known = known_ngrams(model, encoder, space, pool.encodings, recipe, say)
+    heads, ngrams, novelties = [], [], []
+    for fold in range(count):
+        rows = np.flatnonzero((pool.folds != fold) & learned)
+        heads.append(fit_linear_head(space, vectors[rows], pool.labels[rows]))
+        novelties.append(_novelty(model, encoder, pool, vectors, rows))
+        if known is not None:
+            ngrams.append(known.fit(pool.labels, space, recipe.seed, rows))
+    numbers = {part: pool.folds[: len(mask)][mask] for part, mask in pool.masks.items()}
+    raw = Folds(tuple(heads), tuple(ngrams), tuple(novelties), numbers)
     measured = ("validation", "calibration")
     own = vectors[: len(pool.masks["train"])]
     inside = {part: own[pool.masks[part]] for part in measured}
@@ -137,6 +146,7 @@ def learn_in_folds(
             for name in ("n-grams", "frozen encoder", "quick")
             if raw.ngrams or name != "n-grams"
         ),
+        _novelty(model, encoder, pool, vectors, np.flatnonzero(learned)),
         folds,
     )
 
@@ -173,14 +183,8 @@ def _pool_of(material: Material, encoder: Encoder, recipe: Recipe, count: int, s
     return _Pool(encodings, labels, np.concatenate([folds, folds[origins]]), parts, masks)
 
 
-def _fitted(
-    pool: _Pool, vectors: NDArray[np.float32], known: NgramRows | None, space: LabelSpace, seed: int, count: int
-) -> Folds:
-    heads, ngrams = [], []
-    for fold in range(count):
-        rows = np.flatnonzero((pool.folds != fold) & (pool.labels[:, 0] != MISSING))
-        heads.append(fit_linear_head(space, vectors[rows], pool.labels[rows]))
-        if known is not None:
-            ngrams.append(known.fit(pool.labels, space, seed, rows))
-    numbers = {part: pool.folds[: len(mask)][mask] for part, mask in pool.masks.items()}
-    return Folds(tuple(heads), tuple(ngrams), numbers)
+def _novelty(
+    model: TicketClassifier, encoder: Encoder, pool: _Pool, vectors: NDArray[np.float32], rows: NDArray[np.int64]
+) -> Novelty:
+    encodings = [pool.encodings[row] for row in rows.tolist()]
+    return novelty_of(model, encoder, encodings, vectors[rows], pool.labels[rows, 0])

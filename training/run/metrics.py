@@ -5,6 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,14 +16,15 @@ from training.data.prepared import MISSING
 from training.data.split import PARTS
 from training.evaluation.advice import Advice, advise
 from training.evaluation.baseline import baseline_figures, train_baseline
-from training.evaluation.behavioural import BehaviourFigures, behaviour
 from training.evaluation.business_impact import effect
 from training.evaluation.measured import MeasuredRows, measured_rows
 from training.evaluation.metrics import AccuracyFigures, FieldFigures, accuracy_figures, field_figures, scope_figures
 from training.evaluation.quantization_gate import VariantFigures
 from training.evaluation.record import CostFigures, NgramFigures, Record, StageFigures
+from training.evaluation.robustness.behavioural import behaviour
+from training.evaluation.robustness.strangers import stranger_figures
 from training.export.onnx import OnnxModel, Parity
-from training.learn.ngrams import telling_ngrams
+from training.learn.linear.ngrams import telling_ngrams
 from training.run.calibrated import Judged
 from training.run.dataset import OUTSIDE, labelled
 from training.run.trained import Folds, Learned
@@ -48,6 +50,7 @@ def record_of(
     part = "test" if "test" in judged.logits else "validation"
     measured = [_measured(judged, column, part) for column in range(len(judged.scorings))]
     names = [scoring.field.name for scoring in judged.scorings]
+    answer = partial(_answers, learned, judged, served)
     return Record(
         rows={part: len(learned.material.split[part]) for part in PARTS},
         removed=learned.material.split.removed,
@@ -65,7 +68,8 @@ def record_of(
         advice=_all_advice(learned, judged, figures, part),
         scope=scope_figures(judged.entries[0], judged.scorings[0], measured[0].logits, judged.logits.get(OUTSIDE)),
         effect=effect(measured[0].outcomes, measured[0].correct, learned.request.recipe.effect),
-        behaviour=_behaviour(learned, judged, served, part),
+        behaviour=behaviour(answer, judged.parts[part].rows, learned.request.recipe.seed, BEHAVIOUR_ROWS),
+        strangers=stranger_figures(answer, learned.request.recipe.seed),
         stages=(baseline_stage, *learned.stages),
         kept=learned.kept,
         ngrams=_ngrams(learned),
@@ -149,12 +153,10 @@ def _training_rows(learned: Learned, field: str) -> Mapping[str, int]:
     return Counter(label for row in learned.material.split["train"] if (label := row.row.labels[field]) is not None)
 
 
-def _behaviour(learned: Learned, judged: Judged, served: OnnxModel, part: str) -> tuple[BehaviourFigures, ...]:
-    def answer(texts: Sequence[str]) -> list[FieldVerdict]:
-        logits = served.logits([learned.encoder.encode(text) for text in texts])
-        return [judge(row, judged.scorings).department for row in logits]
-
-    return behaviour(answer, judged.parts[part].rows, learned.request.recipe.seed, BEHAVIOUR_ROWS)
+def _answers(learned: Learned, judged: Judged, served: OnnxModel, texts: Sequence[str]) -> list[FieldVerdict]:
+    """The served department verdicts on prepared texts."""
+    logits = served.logits([learned.encoder.encode(text) for text in texts])
+    return [judge(row, judged.scorings).department for row in logits]
 
 
 def peak_megabytes() -> float:

@@ -17,8 +17,9 @@ from training.evaluation.metrics import AccuracyFigures, accuracy_figures
 from training.evaluation.record import StageFigures, StageName
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import EpochFigures, predict, predict_with_pooled
-from training.learn.head import LinearHead
-from training.learn.ngrams import NgramModel, NgramRows, ngram_rows
+from training.learn.linear.head import LinearHead
+from training.learn.linear.ngrams import NgramModel, NgramRows, ngram_rows
+from training.learn.linear.novelty import Novelty, fit_novelty
 from training.learn.optimizer import encoder_weights, towards_base
 from training.recipe import Recipe
 from training.run.dataset import Material, Part
@@ -27,6 +28,8 @@ from training.run.request import Say, TrainRequest
 BASE_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """Shares of the base encoder's weights that are tried; finer steps changed no figure (docs/log.md)."""
 
+_CENTRE_ROWS = 100
+"""Training rows for a label's mean vector."""
 _TABLE_BYTES = 5_000_000
 """The n-grams' table may be this large, or a tenth of the fp32 graph if that is more."""
 
@@ -46,6 +49,7 @@ class Learned:
     candidate: "Candidate"
     kept: StageName
     stages: tuple[StageFigures, ...]
+    novelty: Novelty
     folds: "Folds | None" = None
     """With out-of-fold answers: `candidate.outputs` of validation and calibration rows are these; the model and the
     n-grams are the folds' mean."""
@@ -53,26 +57,28 @@ class Learned:
     def outputs(self, encodings: Sequence[Encoding]) -> Outputs:
         """Logits and pooled vectors of the rows: the reference of every exported graph."""
         network = predict_with_pooled(self.model, self.encoder, encodings)
-        return network._replace(logits=with_ngrams(network.logits, self.candidate.ngrams, encodings))
+        logits = with_ngrams(network.logits, self.candidate.ngrams, encodings)
+        return with_novelty(network._replace(logits=logits), self.novelty, encodings)
 
 
 @dataclass(frozen=True, slots=True)
 class Folds:
     """Linear models on the frozen encoder, each fitted without the rows of its fold.
 
-    `heads` and `ngrams` [folds], the latter scaled and empty without n-grams; `numbers` is each row's fold by part
-    (train, validation, calibration), [rows].
+    `heads`, `ngrams` and `novelties` [folds]; the n-grams are scaled, and empty if there are none. `numbers` is each
+    row's fold by part (train, validation, calibration), [rows].
     """
 
     heads: tuple[LinearHead, ...]
     ngrams: tuple[NgramModel, ...]
+    novelties: tuple[Novelty, ...]
     numbers: Mapping[str, NDArray[np.int64]]
 
     def logits(self, part: str, pooled: NDArray[np.float32], encodings: Sequence[Encoding]) -> Logits:
-        """Out-of-fold logits of a part's rows, [rows, labels of all fields], from their pooled vectors [rows, width]
-        and wordpieces."""
-        network = self.network(part, pooled)
-        return network + self.words(part, encodings) if self.ngrams else network
+        """Out-of-fold logits and novelty scores of a part's rows, [rows, labels of all fields + 2], from their pooled
+        vectors [rows, width] and wordpieces."""
+        logits = self.network(part, pooled) + self.words(part, encodings)
+        return np.concatenate([logits, self.novelty(part, pooled, encodings)], axis=1)
 
     def network(self, part: str, pooled: NDArray[np.float32]) -> Logits:
         """The heads' share of `logits`."""
@@ -80,6 +86,14 @@ class Folds:
         for fold, head in enumerate(self.heads):
             rows = self.numbers[part] == fold
             found[rows] = head.logits(pooled[rows])
+        return found
+
+    def novelty(self, part: str, pooled: NDArray[np.float32], encodings: Sequence[Encoding]) -> NDArray[np.float32]:
+        """Out-of-fold novelty scores of a part's rows, [rows, 2]."""
+        found = np.empty((len(pooled), 2), np.float32)
+        for fold, novelty in enumerate(self.novelties):
+            rows = np.flatnonzero(self.numbers[part] == fold).tolist()
+            found[rows] = novelty.scores([encodings[row] for row in rows], pooled[rows])
         return found
 
     def words(self, part: str, encodings: Sequence[Encoding]) -> Logits:
@@ -113,6 +127,32 @@ class Candidate:
 def with_ngrams(network: Logits, ngrams: NgramModel | None, encodings: Sequence[Encoding]) -> Logits:
     """The sum of both models' logits, [rows, labels of all fields]."""
     return network if ngrams is None else network + ngrams.logits(encodings)
+
+
+def with_novelty(outputs: Outputs, novelty: Novelty, encodings: Sequence[Encoding]) -> Outputs:
+    """The outputs with the novelty scores behind the labels' logits."""
+    scores = novelty.scores(encodings, outputs.pooled)
+    return outputs._replace(logits=np.concatenate([outputs.logits, scores], axis=1))
+
+
+def learn_novelty(model: TicketClassifier, encoder: Encoder, train: Part) -> Novelty:
+    """The novelty scores of a trained network; the labels' mean vectors are those of _CENTRE_ROWS rows each."""
+    labels = train.labels[:, 0]  # the department is the first field
+    chosen = [np.flatnonzero(labels == label)[:_CENTRE_ROWS] for label in range(int(labels.max()) + 1)]
+    places = np.concatenate(chosen).tolist()
+    pooled = predict_with_pooled(model, encoder, [train.encodings[place] for place in places]).pooled
+    return novelty_of(model, encoder, train.encodings, pooled, labels[places])
+
+
+def novelty_of(
+    model: TicketClassifier,
+    encoder: Encoder,
+    encodings: Sequence[Encoding],
+    pooled: NDArray[np.float32],
+    labels: NDArray[np.int64],
+) -> Novelty:
+    """`fit_novelty` with the network's vocabulary and the encoder's special tokens."""
+    return fit_novelty(encodings, pooled, labels, vocabulary=model.config.vocab_size, special=encoder.special_ids)
 
 
 def known_ngrams(

@@ -16,6 +16,7 @@ from training.evaluation.quantization_gate import AnsweredRows, Reference, Varia
 from training.evaluation.record import Record
 from training.export.golden_rows import choose_golden
 from training.export.ngram_nodes import add_ngrams
+from training.export.novelty_nodes import add_novelty
 from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.export.provenance import lineage
 from training.registry import current_version, make_first
@@ -50,6 +51,7 @@ def deliver(learned: Learned, say: Say, started: float) -> TrainResult:
         shutil.copy(onnx, network)
         if learned.candidate.ngrams is not None:
             add_ngrams(onnx, learned.candidate.ngrams)
+        add_novelty(onnx, learned.novelty)
         served = OnnxModel.load(onnx.read_bytes(), learned.encoder)
         answers = served.outputs(learned.parts["validation"].encodings)
         parity = check_parity(judged.served, answers, judged.scorings)
@@ -77,6 +79,7 @@ def _reference(learned: Learned, judged: Judged, onnx: Path, network: Path) -> R
         onnx=onnx,
         network=network,
         ngrams=learned.candidate.ngrams,
+        novelty=learned.novelty,
         encoder=learned.encoder,
         space=learned.material.space,
         entries=judged.entries,

@@ -12,7 +12,9 @@ from models.scoring import (
     FieldScoring,
     Outcome,
     Reason,
+    Scope,
     Threshold,
+    energies,
     judge,
     outcome_at,
     probabilities,
@@ -119,9 +121,16 @@ def test_the_threshold_is_the_predicted_labels_own() -> None:
 
 def test_a_ticket_out_of_scope_is_left_to_people_with_its_candidates() -> None:
     """A score below the field's scope means review, however sure the answer; at the scope itself it is ours."""
-    sure, field = logits_of(0.6, 0, 0, 0, 9), scoring_of(0).field
-    score = float(scope_scores(sure, field))
-    for scope, reason in ((score, Reason.CONFIDENT), (math.nextafter(score, 9), Reason.OUT_OF_SCOPE)):
+    field, familiarity, similarity = scoring_of(0).field, -5.0, 0.5
+    sure = np.append(logits_of(0.6, 0, 0, 0, 9), np.array([familiarity, similarity], np.float32))
+    score = float(scope_scores(sure, field, (0.0, 1.0), (0.0, 1.0)))
+    for language, least, reason in (
+        (familiarity, score, Reason.CONFIDENT),
+        (familiarity, math.nextafter(score, 9), Reason.OUT_OF_SCOPE),
+        (math.nextafter(familiarity, 9), score, Reason.LANGUAGE),
+        (familiarity, math.nan, Reason.OUT_OF_SCOPE),
+    ):
+        scope = Scope(language, (0.0, 1.0), (0.0, 1.0), least)
         scoring = FieldScoring(field, 0.01, (Threshold(0.9, 0.6, False),) * 3, scope)
         verdict = judge(sure, [scoring, scoring_of(1)])
         assert verdict.department.reason is reason
@@ -131,11 +140,11 @@ def test_a_ticket_out_of_scope_is_left_to_people_with_its_candidates() -> None:
 
 
 @given(vectors, st.floats(-50, 50, width=32))
-def test_the_scope_score_is_the_same_for_shifted_logits(logits: np.ndarray, shift: float) -> None:
+def test_the_energy_is_the_same_for_shifted_logits(logits: np.ndarray, shift: float) -> None:
     """Only differences of logits mean anything; a flat row scores lowest, log of the number of labels."""
     field, small = scoring_of(0).field, np.clip(logits, -50, 50)
-    assert scope_scores(small, field) == pytest.approx(scope_scores(small + np.float32(shift), field), abs=1e-3)
-    assert scope_scores(small, field) >= math.log(len(field.labels)) - 1e-9
+    assert energies(small, field) == pytest.approx(energies(small + np.float32(shift), field), abs=1e-3)
+    assert energies(small, field) >= math.log(len(field.labels)) - 1e-9
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,17 @@ import pytest
 from pydantic import ValidationError
 
 from models.bundle.manifest import Manifest
-from models.scoring import Threshold
+from models.scoring import Scope, Threshold
 from tests.support.plain import draft, fields, model
 
 ENTRY = {"sha256": "0" * 64, "size": 3}
+SCOPE = {
+    "language": -6.0,
+    "similarity": {"mean": 0.8, "deviation": 0.1},
+    "energy": {"mean": 3.0, "deviation": 0.5},
+    "threshold": -4.25,
+    "refused": 0.02,
+}
 FILES = {"tokenizer.json": ENTRY, "golden.jsonl": ENTRY, "model.onnx": ENTRY}
 
 
@@ -77,8 +84,9 @@ def test_scorings_carry_every_labels_thresholds() -> None:
 
 def test_the_scope_is_part_of_the_scoring_and_of_the_version() -> None:
     """A field with a scope refuses what lies below it, and is another bundle."""
-    scoped = manifest(**field_with(scope={"score": "centred_energy", "threshold": 1.25, "refused": 0.02}))
-    assert [scoring.scope for scoring in scoped.models[0].scorings()] == [1.25, None]
+    scoped = manifest(**field_with(scope=SCOPE))
+    expected = Scope(-6.0, (0.8, 0.1), (3.0, 0.5), -4.25)
+    assert [scoring.scope for scoring in scoped.models[0].scorings()] == [expected, None]
     assert scoped.expected_version() != manifest().expected_version()
 
 
@@ -135,8 +143,8 @@ def label_with(**changes: Any) -> dict[str, Any]:
         field_with(temperature=1e-300),
         field_with(labels=fields()[0]["labels"][:1]),
         field_with(labels=fields()[0]["labels"][:1] * 2),
-        field_with(scope={"score": "centred_energy", "threshold": float("inf"), "refused": 0.02}),
-        field_with(scope={"score": "tea leaves", "threshold": 1.0, "refused": 0.02}),
+        field_with(scope={**SCOPE, "threshold": float("inf")}),
+        field_with(scope={**SCOPE, "energy": {"mean": 0.0, "deviation": 0.0}}),
         field_with(promise={**fields()[0]["promise"], "aim": "luck"}),
         field_with(promise={**fields()[0]["promise"], "achieved_precision": 1.5}),
         label_with(route=1.5),

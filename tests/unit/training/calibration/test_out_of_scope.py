@@ -1,37 +1,56 @@
-"""Out of scope: the threshold from ordinary mail."""
+"""Strange mail: the bounds from ordinary mail."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
 
+from models.fields import Field
+from models.scoring import FieldScoring, Threshold, in_scope
 from training.calibration.out_of_scope import fit_scope
 
+FIELD = Field("department", ("a", "b"), 0)
 
-@pytest.mark.parametrize("rows", [200, 1000])
+
+def refused(logits: np.ndarray, share: float) -> float:
+    """The share of the rows below the bounds that these rows set."""
+    entry = fit_scope(logits, FIELD, share)
+    assert entry is not None
+    scoring = FieldScoring(FIELD, 1.0, (Threshold(None, None, True),) * 2, entry.bounds())
+    return float((~in_scope(logits, scoring)).mean())
+
+
+@pytest.mark.parametrize("rows", [30, 200, 1000])
 def test_ordinary_mail_is_refused_no_more_often_than_said(rows: int) -> None:
-    """Over many draws the share below the threshold exceeds the one allowed in at most 5 %, and is used up mostly."""
-    generator = np.random.default_rng(4)
-    found = [fit_scope(generator.random(rows), 0.03, 0.95) for _ in range(500)]
-    refused = np.array([entry.threshold for entry in found if entry is not None])
-    assert len(refused) == 500
-    assert (refused > 0.03).sum() <= binom.ppf(0.999, 500, 0.05)
-    assert refused.mean() > 0.03 / (4 if rows == 200 else 1.5)
+    """Most of the share is used where the rows allow it; few rows refuse none of themselves."""
+    logits = np.random.default_rng(4).normal(size=(rows, 4)).astype(np.float32)
+    found = refused(logits, 0.02)
+    assert found <= 0.02
+    assert found >= (0.015 if rows == 1000 else 0)
 
 
-def test_too_few_rows_refuse_nothing() -> None:
-    """99 rows carry 3 % at 95 %, 98 do not; a share of 0 switches it off."""
-    assert fit_scope(np.arange(99.0), 0.03, 0.95) is not None
-    assert fit_scope(np.arange(98.0), 0.03, 0.95) is None
-    assert fit_scope(np.zeros(0), 0.03, 0.95) is None
-    assert fit_scope(np.arange(1000.0), 0.0, 0.95) is None
+def test_without_rows_or_share_nothing_is_refused() -> None:
+    assert fit_scope(np.zeros((0, 4), np.float32), FIELD, 0.02) is None
+    assert fit_scope(np.zeros((50, 4), np.float32), FIELD, 0.0) is None
+
+
+@pytest.mark.parametrize("column", [2, 3])
+def test_each_score_refuses_by_itself(column: int) -> None:
+    """A row far below all others in familiarity or in similarity."""
+    logits = np.random.default_rng(4).normal(size=(500, 4)).astype(np.float32)
+    entry = fit_scope(logits, FIELD, 0.02)
+    assert entry is not None
+    strange = np.zeros((1, 4), np.float32)
+    scoring = FieldScoring(FIELD, 1.0, (Threshold(None, None, True),) * 2, entry.bounds())
+    assert in_scope(strange, scoring).all()
+    strange[0, column] = -20
+    assert not in_scope(strange, scoring).any()
 
 
 @settings(max_examples=30)
-@given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=150, max_size=300))
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=4, max_size=300))
 def test_ties_are_kept(scores: list[float]) -> None:
-    """Rows at the threshold itself are in scope, so equal scores never refuse more than allowed."""
-    entry = fit_scope(np.array(scores), 0.03, 0.95)
-    assert entry is not None
-    assert (np.array(scores) < entry.threshold).mean() <= 0.03
+    """Rows at a bound itself are ordinary, so equal scores never refuse more than allowed."""
+    logits = np.zeros((len(scores), 4), np.float32)
+    logits[:, 2] = logits[:, 3] = scores
+    assert refused(logits, 0.03) <= 0.03

@@ -9,7 +9,7 @@ from models.ticket import Ticket
 from tests.support.rows import prepared
 from training.data.mail_noise import _frames, likely_language, with_mail_frames
 from training.data.prepared import PreparedRow
-from training.evaluation.behavioural import _phrases
+from training.evaluation.robustness.behavioural import _phrases
 
 
 def rows(count: int = 40) -> list[PreparedRow]:

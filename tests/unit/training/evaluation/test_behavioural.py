@@ -13,7 +13,7 @@ from tests.support.rows import prepared
 from training.data.contract import TicketRow
 from training.data.mail_noise import likely_language
 from training.data.prepared import PreparedRow
-from training.evaluation.behavioural import CHANGES, BehaviourFigures, _phrases, _swap_letters, behaviour
+from training.evaluation.robustness.behavioural import CHANGES, BehaviourFigures, _phrases, _swap_letters, behaviour
 
 TEXT = "I was charged twice for the same month, please refund the second payment."
 SENTENCES = [f"{TEXT} My order is the number {number} of it." for number in range(30)]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.fields import Field
-from models.scoring import FieldScoring, Outcome, Reason, Threshold, judge
+from models.scoring import FieldScoring, Outcome, Reason, Scope, Threshold, judge
 from training.calibration.predictions import outcomes_of
 from training.data.prepared import MISSING
 from training.evaluation.metrics import OTHER, UNKNOWN, coverage_curve, field_figures, macro_f1, reliability_bins
@@ -79,11 +79,12 @@ def test_outcomes_are_those_of_the_service() -> None:
 
 def test_refused_rows_are_counted_as_the_service_refuses_them() -> None:
     """A row out of scope is reviewed whatever its confidence, and shows as refused."""
-    scoring = FieldScoring(FIELD, 0.01, (Threshold(0.6, 0.5, False),) * 2, scope=0.75)
-    found = field_figures(logits((5, 0), (0.5, 0)), np.array([0, 0]), scoring)
+    scoring = FieldScoring(FIELD, 0.01, (Threshold(0.6, 0.5, False),) * 2, scope=Scope(-9, (0, 1), (0, 1), 0.75))
+    some = np.concatenate([logits((5, 0), (0.5, 0)), np.zeros((2, 2), np.float32)], axis=1)
+    found = field_figures(some, np.array([0, 0]), scoring)
     assert found is not None
     assert (found.outcomes.routed, found.outcomes.reviewed, found.outcomes.refused) == (0.5, 0.5, 0.5)
-    assert judge(logits((0.5, 0))[0], [scoring]).department.reason is Reason.OUT_OF_SCOPE
+    assert judge(some[1], [scoring]).department.reason is Reason.OUT_OF_SCOPE
 
 
 rows = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=300)

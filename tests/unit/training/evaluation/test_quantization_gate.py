@@ -1,5 +1,6 @@
 """Smaller graphs beside fp32: what they compute, and the gate they ship behind."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +28,10 @@ from training.evaluation.quantization_gate import (
 )
 from training.export.fp16 import write_fp16
 from training.export.int8 import FULL, REDUCED, write_int8
+from training.export.novelty_nodes import add_novelty
 from training.export.onnx import OnnxModel, export_onnx
 from training.learn.classifier import load_classifier, load_encoder
+from training.learn.linear.novelty import fit_novelty
 from training.recipe import ExportRecipe, Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y"]})
@@ -67,24 +70,31 @@ def served(path: Path, encoder: Encoder) -> OnnxModel:
 
 
 @pytest.fixture(scope="module")
-def reference(fp32: Path, encoder: Encoder, encodings: list[Encoding]) -> Reference:
-    logits, pooled = served(fp32, encoder).outputs(encodings)
-    labels = np.stack([logits[:, :2].argmax(axis=1), logits[:, 2:].argmax(axis=1)], axis=1)
+def reference(
+    fp32: Path, encoder: Encoder, encodings: list[Encoding], tmp_path_factory: pytest.TempPathFactory
+) -> Reference:
+    raw, pooled = served(fp32, encoder).outputs(encodings)
+    labels = np.stack([raw[:, :2].argmax(axis=1), raw[:, 2:].argmax(axis=1)], axis=1)
+    novelty = fit_novelty(encodings, pooled, labels[:, 0], vocabulary=len(WORDS) + 5000, special=encoder.special_ids)
+    whole = tmp_path_factory.mktemp("whole") / "model.onnx"
+    shutil.copy(fp32, whole)
+    add_novelty(whole, novelty)
+    logits = served(whole, encoder).logits(encodings)
     rows = AnsweredRows(encodings, labels, logits)
     entries = tuple(
         calibrate_field(field, rows.scored(logits, column), rows.scored(logits, column), Recipe(), "exact")
         for column, field in enumerate(SPACE)
     )
-    return Reference(fp32, fp32, None, encoder, SPACE, entries, rows, rows, Outputs(logits, pooled), "exact")
+    return Reference(whole, fp32, None, novelty, encoder, SPACE, entries, rows, rows, Outputs(logits, pooled), "exact")
 
 
 @pytest.mark.parametrize("largest", [FULL, REDUCED])
 def test_int8_answers_nearly_as_fp32(reference: Reference, encoder: Encoder, tmp_path: Path, largest: int) -> None:
     """The int8 graph's logits lie within a few percent of fp32's span, with weights no larger than asked for. Full 8
     bits are only for processors with VNNI: others add products in too few bits."""
-    write_int8(reference.onnx, tmp_path / "int8.onnx", largest)
+    write_int8(reference.network, tmp_path / "int8.onnx", largest)
     logits = served(tmp_path / "int8.onnx", encoder).logits(reference.validation.encodings)
-    wanted = reference.validation.logits
+    wanted = reference.validation.logits[:, : SPACE.size]
     apart = np.abs(logits - wanted).max()
     assert apart > 0
     assert apart < 0.1 * np.ptp(wanted) or (largest == FULL and not HAS_VNNI)
@@ -99,28 +109,30 @@ def test_an_int8_answer_does_not_depend_on_its_company(
     reference: Reference, encoder: Encoder, encodings: list[Encoding], tmp_path: Path
 ) -> None:
     """Alone or padded among longer tickets, a ticket gets the same logits."""
-    write_int8(reference.onnx, tmp_path / "int8.onnx", REDUCED)
+    write_int8(reference.network, tmp_path / "int8.onnx", REDUCED)
     graph = served(tmp_path / "int8.onnx", encoder)
     np.testing.assert_allclose(graph.logits(encodings, 1), graph.logits(encodings, 60), atol=1e-4)
 
 
 def test_int8_is_smaller_and_leaves_the_source_alone(reference: Reference, tmp_path: Path) -> None:
     """No fp32 copy of a quantised matrix stays in the file."""
-    before = reference.onnx.read_bytes()
-    write_int8(reference.onnx, tmp_path / "int8.onnx", FULL)
+    before = reference.network.read_bytes()
+    write_int8(reference.network, tmp_path / "int8.onnx", FULL)
     kept = onnx.load(str(tmp_path / "int8.onnx")).graph.initializer
     floats = [each.name for each in kept if each.data_type == onnx.TensorProto.FLOAT and len(each.dims) == 2]
     assert {name for name in floats if not name.endswith(".scale")} == {"head.weight"}
-    assert reference.onnx.read_bytes() == before
+    assert reference.network.read_bytes() == before
 
 
 def test_fp16_takes_and_gives_the_same_types(reference: Reference, encoder: Encoder, tmp_path: Path) -> None:
     """The fp16 graph is called like fp32's and answers nearly alike, at half the size of its weights."""
-    write_fp16(reference.onnx, tmp_path / "fp16.onnx")
+    write_fp16(reference.network, tmp_path / "fp16.onnx")
     graph = served(tmp_path / "fp16.onnx", encoder)
     assert [each.name for each in graph.session.get_inputs()] == ["input_ids", "attention_mask"]
     found = graph.outputs(reference.validation.encodings)
-    for output, wanted in zip(found, (reference.validation.logits, reference.served.pooled), strict=True):
+    for output, wanted in zip(
+        found, (reference.validation.logits[:, : SPACE.size], reference.served.pooled), strict=True
+    ):
         assert output.dtype == np.float32
         assert np.abs(output - wanted).max() < 0.02 * np.ptp(wanted)
 
@@ -259,7 +271,7 @@ def test_the_worst_field_decides(reference: Reference, tmp_path: Path) -> None:
     """A loss in the second field keeps the graph out, though the department is perfect."""
     rows = reference.validation
     labels, logits = rows.labels.copy(), rows.logits.copy()
-    labels[:, 1], logits[:, 2:] = 1 - labels[:, 1], -logits[:, 2:]
+    labels[:, 1], logits[:, 2:4] = 1 - labels[:, 1], -logits[:, 2:4]
     wrong = AnsweredRows(rows.encodings, labels, logits)
     found = make_variants(replace(reference, validation=wrong, calibration=wrong), INT8, tmp_path)
     assert found.entries == ()

@@ -14,7 +14,7 @@ from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from tests.support.plain import words_tokenizer
 from training.export.ngram_nodes import add_ngrams, read_ngrams
-from training.learn.ngrams import NgramModel, ngram_rows
+from training.learn.linear.ngrams import NgramModel, ngram_rows
 
 LABELS = 3
 PAD = 0

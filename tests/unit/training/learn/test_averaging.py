@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.support.learning import RECIPE, SPACE, fresh, rows
-from training.learn.head import fit_linear_head, pooled
+from training.learn.linear.head import fit_linear_head, pooled
 from training.learn.optimizer import EVERY, WeightAverage, encoder_weights, towards_base
 from training.run.dataset import Part
 from training.run.trained import BASE_SHARES, settle_base_share

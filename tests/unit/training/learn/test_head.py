@@ -14,7 +14,7 @@ from tests.support.learning import RECIPE, SPACE, fresh
 from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import predict
-from training.learn.head import fit_linear_head, pooled, start_at_centroids
+from training.learn.linear.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.rows import EncodedRows
 
 Head = Callable[..., None]

@@ -6,7 +6,7 @@ import pytest
 from models.encoding import Encoding
 from models.fields import LabelSpace
 from training.data.prepared import MISSING
-from training.learn.ngrams import NgramModel, mean_ngrams, ngram_keys, ngram_rows
+from training.learn.linear.ngrams import NgramModel, mean_ngrams, ngram_keys, ngram_rows
 
 VOCABULARY = 50
 PAD, FIRST, LAST = 0, 1, 2

@@ -1,0 +1,1 @@
+"""How a bundle answers changed and strange mail."""

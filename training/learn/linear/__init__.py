@@ -1,0 +1,1 @@
+"""Linear models beside the encoder: on its frozen vectors, and on wordpieces."""
