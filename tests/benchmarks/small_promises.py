@@ -6,8 +6,8 @@
 Each deal draws the rows of a small desk, fits the linear parts in folds as `train --quick` does, sets the thresholds
 from the out-of-fold answers, and routes rows that no part has seen (3,000 at most) with the mean of the folds.
 `broken`: their precision is below the promise; `significantly`: even its upper 95 % bound (Clopper-Pearson) is. With
-`--noise`, labels of the dealt rows that the frozen encoder alone finds hardest are swapped with its most likely wrong
-label; the unseen rows keep theirs.
+`--noise`, this share of the dealt rows has a wrong label: where the frozen encoder alone finds two labels most alike, one
+of them the row's, the row gets the other one. The unseen rows keep theirs.
 """
 
 import argparse
@@ -89,12 +89,12 @@ class Desk:
     ) -> NDArray[np.int64]:
         heads = [fit_linear_head(self.space, vectors[folds != f], labels[folds != f]) for f in range(QUICK_FOLDS)]
         logits = Folds(tuple(heads), (), (), {"all": np.maximum(folds, 0)}).network("all", vectors)
-        rows = np.arange(len(labels))
-        own = logits[rows, labels[:, 0]]
-        logits[rows, labels[:, 0]] = -np.inf
-        hardest = np.argsort(own - logits.max(axis=1))[: round(share * len(labels))]
+        pair = np.argsort(-logits, axis=1)[:, :2]
+        scores = np.take_along_axis(logits, pair, axis=1)
+        inside = np.flatnonzero((pair == labels).any(axis=1))
+        hardest = inside[np.argsort((scores[:, 0] - scores[:, 1])[inside])[: round(share * len(labels))]]
         swapped = labels.copy()
-        swapped[hardest, 0] = logits[hardest].argmax(axis=1)
+        swapped[hardest, 0] = np.where(pair[hardest, 0] == labels[hardest, 0], pair[hardest, 1], pair[hardest, 0])
         return swapped
 
 
