@@ -6,8 +6,8 @@
 Each deal draws the rows of a small desk, fits the linear parts in folds as `train --quick` does, sets the thresholds
 from the out-of-fold answers, and routes rows that no part has seen (3,000 at most) with the mean of the folds.
 `broken`: their precision is below the promise; `significantly`: even its upper 95 % bound (Clopper-Pearson) is. With
-`--noise`, this share of the dealt rows has a wrong label: where the frozen encoder alone finds two labels most alike, one
-of them the row's, the row gets the other one. The unseen rows keep theirs.
+`--noise`, this share of the dealt rows has a wrong label: where the frozen encoder alone finds two labels most alike,
+one of them the row's, the row gets the other one. The unseen rows keep theirs.
 """
 
 import argparse
