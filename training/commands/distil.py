@@ -101,7 +101,7 @@ def learn_student(
     say(f"teacher: {bundle.version} answers {len(parts['train'].rows)} training rows")
     train, validation = parts["train"], parts["validation"]
     known = with_ngrams(predict(teacher, encoder, train.encodings), taught, train.encodings)
-    soft = SoftRows(train.encodings, train.labels, known)
+    soft = SoftRows(train.encodings, train.labels, train.weights, soft=known)
     student = smaller(teacher, request.layers)
     say(f"student: {request.layers} layers, up to {recipe.epochs} epochs")
     rows = EncodedRows(validation.encodings, validation.labels)

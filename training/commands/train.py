@@ -60,7 +60,8 @@ def learn(
     model = load_classifier(base, space, recipe)
     encoder = load_encoder(base, model.config, recipe)
     parts = encode_parts(material, encoder, recipe)
-    train, validation = (EncodedRows(parts[name].encodings, parts[name].labels) for name in ("train", "validation"))
+    train = EncodedRows(parts["train"].encodings, parts["train"].labels, parts["train"].weights)
+    validation = EncodedRows(parts["validation"].encodings, parts["validation"].labels)
 
     started = time.monotonic()
     stages: list[StageFigures] = []

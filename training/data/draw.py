@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from models.fields import DEPARTMENT
 from training.data.prepared import PreparedRow
+from training.data.sample_of_all import audited_first
 from training.recipe import SplitRecipe
 
 Group = list[PreparedRow]
@@ -34,6 +35,8 @@ def _sized(rows: int, enough: int, least: float, largest: float) -> float:
 def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: int) -> dict[str, Group]:
     """Draw each share from the groups, stratified by department; the rest is for training.
 
+    Calibration and validation take audited rows first: a sample of all mail, as people see it.
+
     A group counts for the department of most of its rows. A group larger than the rows still missing for its department
     is
     skipped, so that no single thread or requester dominates a measuring part. Each department keeps a group for
@@ -49,6 +52,8 @@ def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: i
         generator.shuffle(left)
         rows = sum(map(len, left))
         for part, share in shares.items():
+            if part != "test":
+                left = sorted(left, key=lambda group: all(map(audited_first, group)))
             # Random rounding: rounding to nearest would leave small labels out of every part.
             taken, left = _fill(left, int(rows * share + generator.random()))
             drawn[part] += taken

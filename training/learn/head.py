@@ -47,7 +47,8 @@ def fit_linear_head(
     for column, field in enumerate(space):
         present = train.labels[:, column] != MISSING
         learner = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_ITERATIONS, tol=_FINE_ENOUGH)
-        learner.fit(centred[present] / length, train.labels[present, column])
+        weights = None if train.weights is None else train.weights[present]
+        learner.fit(centred[present] / length, train.labels[present, column], sample_weight=weights)
         weight, bias = learner.coef_ / length, learner.intercept_
         if len(field.labels) == 2:  # scikit-learn has one row for two labels
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

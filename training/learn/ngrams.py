@@ -77,6 +77,7 @@ def fit_ngrams(
     pad_id: int,
     most_bytes: int,
     seed: int,
+    row_weights: NDArray[np.float32] | None = None,
 ) -> NgramModel | None:
     """Fit the model on training rows; None if they share no n-gram.
 
@@ -88,6 +89,7 @@ def fit_ngrams(
         pad_id: the id that pads batches; n-grams with it are unknown, so that padding adds nothing.
         most_bytes: size of the table in a graph; the most frequent n-grams are kept.
         seed: of the learner.
+        row_weights: [rows]; None: all 1.
     """
     rows = [ngram_keys(encoding, vocabulary) for encoding in encodings]
     counts = Counter(key for row in rows for key in set(row.tolist()))
@@ -103,7 +105,10 @@ def fit_ngrams(
     idf = np.array([np.log((1 + len(rows)) / (1 + counts[int(key)])) + 1 for key in keys], dtype=np.float32)
     plain = NgramModel(vocabulary, keys, np.zeros((len(keys), 0), np.float32), idf**2, np.zeros(0, np.float32))
     features = _features(plain, encodings, idf)
-    fitted = [_fit_field(features, labels[:, column], len(field.labels), seed) for column, field in enumerate(space)]
+    given = np.ones(len(rows), dtype=np.float32) if row_weights is None else row_weights
+    fitted = [
+        _fit_field(features, labels[:, column], given, len(field.labels), seed) for column, field in enumerate(space)
+    ]
     weights = np.concatenate([weight for weight, _ in fitted]).T * idf[:, None]
     return replace(plain, weights=np.ascontiguousarray(weights), bias=np.concatenate([bias for _, bias in fitted]))
 
@@ -119,11 +124,12 @@ def _features(model: NgramModel, encodings: Sequence[Encoding], idf: NDArray[np.
 
 
 def _fit_field(
-    features: Any, labels: NDArray[np.int64], size: int, seed: int
+    features: Any, labels: NDArray[np.int64], row_weights: NDArray[np.float32], size: int, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """One field's weights [labels, n-grams] and bias [labels]."""
     present = labels != MISSING
-    learner = LinearSVC(random_state=seed).fit(features[present], labels[present])
+    learner = LinearSVC(random_state=seed)
+    learner.fit(features[present], labels[present], sample_weight=row_weights[present])
     weights, bias = learner.coef_, learner.intercept_
     if size == 2:  # scikit-learn has one row for two labels
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])

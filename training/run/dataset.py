@@ -42,6 +42,11 @@ class Part:
     encodings: tuple[Encoding, ...]
     labels: NDArray[np.int64]
 
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """The rows' weights in training, [rows]."""
+        return np.array([item.weight for item in self.rows], dtype=np.float32)
+
 
 def read_material(request: TrainRequest, say: Say) -> Material:
     """Read, check and split the file, and find suspect labels.
@@ -74,7 +79,7 @@ def _without(split: Split, suspects: Sequence[Suspect]) -> Split:
 
 def _counted(split: Split, checked: Checked) -> Split:
     """Add the rows that the contract left out before the split."""
-    counts = {"unchecked": checked.unchecked, "retired": checked.retired, "not_closed": checked.not_closed}
+    counts = {"retired": checked.retired, "not_closed": checked.not_closed}
     return replace(split, removed=split.removed.model_copy(update=counts))
 
 
@@ -108,16 +113,17 @@ def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mappin
     train = with_mail_frames(material.split["train"], recipe.data.mail_frames, recipe.seed)
     rows = {**material.split.parts, "train": train, **({OUTSIDE: material.outside} if material.outside else {})}
     return {
-        part: _encode(rows[part], encoder, material.space, UNKNOWN if part in _JUDGED else MISSING) for part in rows
+        part: encode_rows(rows[part], encoder, material.space, UNKNOWN if part in _JUDGED else MISSING) for part in rows
     }
 
 
-def _encode(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
+def encode_rows(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
+    """Rows as network input; `unknown` is the number of a label that the space lacks."""
     labels = np.stack([label_numbers(rows, field, unknown) for field in space], axis=1)
     return Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
 
 
-def labelled(part: Part, column: int, field: str) -> tuple[list[str], list[str]]:
-    """Texts and labels of the same rows that the encoder learns from or is measured on."""
+def labelled(part: Part, column: int, field: str) -> tuple[list[str], list[str], list[float]]:
+    """Texts, labels and weights of the same rows that the encoder learns from or is measured on."""
     rows = [row for row, number in zip(part.rows, part.labels[:, column], strict=True) if number != MISSING]
-    return [row.text for row in rows], [str(row.row.labels[field]) for row in rows]
+    return [row.text for row in rows], [str(row.row.labels[field]) for row in rows], [row.weight for row in rows]

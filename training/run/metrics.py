@@ -5,22 +5,24 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from models.fields import DEPARTMENT
 from models.scoring import FieldVerdict, judge
 from training.calibration.precision_curve import TargetFigures, promise_curve
 from training.data.prepared import MISSING
 from training.data.split import PARTS
-from training.evaluation.advice import Advice, advise
+from training.evaluation.advice import advise
 from training.evaluation.baseline import baseline_figures, train_baseline
 from training.evaluation.behavioural import BehaviourFigures, behaviour
 from training.evaluation.business_impact import effect
-from training.evaluation.measured import MeasuredRows, measured_rows
+from training.evaluation.measured import measured_rows
 from training.evaluation.metrics import AccuracyFigures, FieldFigures, field_figures, scope_figures
 from training.evaluation.quantization_gate import VariantFigures
-from training.evaluation.record import CostFigures, NgramFigures, Record, StageFigures
+from training.evaluation.record import CostFigures, Findings, NgramFigures, Record, StageFigures
 from training.export.onnx import OnnxModel, Parity
 from training.learn.ngrams import telling_ngrams
+from training.recipe import Recipe
 from training.run.calibrated import Judged
 from training.run.dataset import OUTSIDE, labelled
 from training.run.trained import Learned
@@ -39,15 +41,21 @@ def record_of(
 ) -> Record:
     """All findings of a run that began at `started` (of `time.monotonic`); `served` is its fp32 graph."""
     begun = time.monotonic()
-    figures, baseline = _figures(judged), _baseline(learned)
+    baseline = _baseline(learned)
     baseline_stage = StageFigures(
         name="baseline", figures=baseline[DEPARTMENT], minutes=(time.monotonic() - begun) / 60
     )
-    part = "test" if "test" in judged.logits else "validation"
-    measured = [_measured(judged, column, part) for column in range(len(judged.scorings))]
-    names = [scoring.field.name for scoring in judged.scorings]
+    rows = {part: len(learned.material.split[part]) for part in PARTS}
+    figures = figures_of(judged)
+    training_rows = {
+        entry.name: Counter(
+            label for row in learned.material.split["train"] if (label := row.row.labels[entry.name]) is not None
+        )
+        for entry in judged.entries
+    }
     return Record(
-        rows={part: len(learned.material.split[part]) for part in PARTS},
+        **dict(findings_of(judged, figures, served, learned.request.recipe, training_rows)),
+        rows=rows,
         removed=learned.material.split.removed,
         epochs=learned.epochs,
         baseline=baseline,
@@ -57,16 +65,47 @@ def record_of(
         suspects=learned.material.suspects,
         variants=variants,
         cost=CostFigures(seconds=time.monotonic() - started, peak_megabytes=peak_megabytes()),
-        slices={name: rows.slices() for name, rows in zip(names, measured, strict=True)},
-        worst={name: rows.worst() for name, rows in zip(names, measured, strict=True)},
-        targets={name: _targets(learned, judged, column, part) for column, name in enumerate(names)},
-        advice=_all_advice(learned, judged, figures, part),
-        scope=scope_figures(judged.entries[0], judged.scorings[0], measured[0].logits, judged.logits.get(OUTSIDE)),
-        effect=effect(measured[0].outcomes, measured[0].correct, learned.request.recipe.effect),
-        behaviour=_behaviour(learned, judged, served, part),
         stages=(baseline_stage, *learned.stages),
         kept=learned.kept,
         ngrams=_ngrams(learned),
+    )
+
+
+def findings_of(
+    judged: Judged,
+    figures: Mapping[str, Mapping[str, FieldFigures]],
+    served: OnnxModel,
+    recipe: Recipe,
+    training_rows: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> Findings:
+    """The findings on the test rows, or on the validation rows if there is no test.
+
+    Args:
+        judged: logits and calibration.
+        figures: of `figures_of`.
+        served: the fp32 graph.
+        recipe: targets, effect and seed.
+        training_rows: each label's number of training rows by field; empty: not known.
+    """
+    part = "test" if "test" in judged.logits else "validation"
+    measured = {
+        scoring.field.name: measured_rows(judged.parts[part].rows, judged.scored(part, column), scoring)
+        for column, scoring in enumerate(judged.scorings)
+    }
+    department = measured[DEPARTMENT]
+    return Findings(
+        slices={name: rows.slices() for name, rows in measured.items()},
+        worst={name: rows.worst() for name, rows in measured.items()},
+        targets={name: _targets(judged, column, part, recipe) for column, name in enumerate(measured)},
+        advice=tuple(
+            advice
+            for entry in judged.entries
+            if (found := figures[entry.name].get(part)) is not None
+            for advice in advise(entry, found, training_rows.get(entry.name))
+        ),
+        scope=scope_figures(judged.entries[0], judged.scorings[0], department.logits, judged.logits.get(OUTSIDE)),
+        effect=effect(department.outcomes, department.correct, recipe.effect),
+        behaviour=_behaviour(judged, served, part, recipe.seed),
     )
 
 
@@ -79,11 +118,7 @@ def _ngrams(learned: Learned) -> NgramFigures | None:
     return NgramFigures(ngrams=len(ngrams.keys), shares=shares, telling=telling)
 
 
-def _measured(judged: Judged, column: int, part: str) -> MeasuredRows:
-    return measured_rows(judged.parts[part].rows, judged.scored(part, column), judged.scorings[column])
-
-
-def _figures(judged: Judged) -> dict[str, dict[str, FieldFigures]]:
+def figures_of(judged: Judged) -> dict[str, dict[str, FieldFigures]]:
     """The encoder's figures by field and part."""
     return {
         scoring.field.name: {
@@ -100,44 +135,30 @@ def _baseline(learned: Learned) -> dict[str, dict[str, AccuracyFigures]]:
     """The baseline's figures by field and part."""
     result: dict[str, dict[str, AccuracyFigures]] = {}
     for column, field in enumerate(learned.material.space):
-        texts, labels = labelled(learned.parts["train"], column, field.name)
-        model = train_baseline(texts, labels, learned.request.recipe.seed)
+        model = train_baseline(*labelled(learned.parts["train"], column, field.name), learned.request.recipe.seed)
         rows = {part: labelled(learned.parts[part], column, field.name) for part in ("validation", "test")}
-        result[field.name] = {part: baseline_figures(model, *found) for part, found in rows.items() if found[0]}
+        result[field.name] = {
+            part: baseline_figures(model, texts, labels) for part, (texts, labels, _) in rows.items() if texts
+        }
     return result
 
 
-def _targets(learned: Learned, judged: Judged, column: int, part: str) -> tuple[TargetFigures, ...]:
+def _targets(judged: Judged, column: int, part: str, recipe: Recipe) -> tuple[TargetFigures, ...]:
     """Figures of other precision targets. On the validation rows they are a little optimistic: these chose the
     tests."""
     rows = {name: judged.scored(name, column) for name in ("validation", "calibration", part)}
     if not (rows[part].labels != MISSING).any():
         return ()
     field = judged.scorings[column].field
-    return promise_curve(field, rows["validation"], rows["calibration"], rows[part], learned.request.recipe)
+    return promise_curve(field, rows["validation"], rows["calibration"], rows[part], recipe)
 
 
-def _all_advice(
-    learned: Learned, judged: Judged, figures: Mapping[str, Mapping[str, FieldFigures]], part: str
-) -> tuple[Advice, ...]:
-    return tuple(
-        advice
-        for entry in judged.entries
-        if (found := figures[entry.name].get(part)) is not None
-        for advice in advise(entry, found, _training_rows(learned, entry.name))
-    )
-
-
-def _training_rows(learned: Learned, field: str) -> Mapping[str, int]:
-    return Counter(label for row in learned.material.split["train"] if (label := row.row.labels[field]) is not None)
-
-
-def _behaviour(learned: Learned, judged: Judged, served: OnnxModel, part: str) -> tuple[BehaviourFigures, ...]:
+def _behaviour(judged: Judged, served: OnnxModel, part: str, seed: int) -> tuple[BehaviourFigures, ...]:
     def answer(texts: Sequence[str]) -> list[FieldVerdict]:
-        logits = served.logits([learned.encoder.encode(text) for text in texts])
+        logits = served.logits([served.encoder.encode(text) for text in texts])
         return [judge(row, judged.scorings).department for row in logits]
 
-    return behaviour(answer, judged.parts[part].rows, learned.request.recipe.seed, BEHAVIOUR_ROWS)
+    return behaviour(answer, judged.parts[part].rows, seed, BEHAVIOUR_ROWS)
 
 
 def peak_megabytes() -> float:

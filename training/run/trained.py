@@ -90,6 +90,7 @@ def learn_ngrams(
         pad_id=encoder.pad_id,
         most_bytes=max(_TABLE_BYTES, 4 * weights // 10),
         seed=recipe.seed,
+        row_weights=train.weights,
     )
 
 
