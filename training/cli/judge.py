@@ -1,4 +1,7 @@
-"""Commands on finished bundles: `evaluate`, `compare`, `promote`, `rollback`. They import heavy libraries inside."""
+"""Commands on finished bundles: `evaluate`, `compare`, `promote`, `rollback`, `recalibrate`.
+
+Heavy libraries are imported inside them.
+"""
 
 import json
 from pathlib import Path
@@ -7,7 +10,8 @@ from typing import Annotated
 import typer
 
 from models.bundle.manifest import Variant
-from training.cli.root import Column, Data, DateFormat, Json, Labels, Store, app, show, ticket_file
+from models.errors import TicketRouterError
+from training.cli.root import Column, Data, DateFormat, Json, Labels, Store, app, fields_of, show, ticket_file
 
 _STORE = Path("models/bundles")
 
@@ -155,3 +159,50 @@ def rollback(
 
     done = run(store, to, reason)
     show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training recalibrate --bundle models/bundles/current --data later.csv
+      python -m training recalibrate --bundle models/bundles/current --data audited.csv --precision .92"""
+)
+def recalibrate(
+    bundle: Bundle,
+    data: Annotated[
+        Path, typer.Option(metavar="FILE", help="Closed tickets that came after the training: CSV, JSONL or Parquet.")
+    ],
+    precision: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Of the routed tickets, at least this share is right.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of bundles; the bundle's own where absent.")
+    ] = None,
+    field: Annotated[
+        list[str], typer.Option("--field", metavar="NAME", help="A further field that the file must have.")
+    ] = [],  # noqa: B006
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Count rows with labels that the bundle lacks as wrong answers.")
+    ] = False,
+    column: Column = [],  # noqa: B006
+    labels: Labels = None,
+    date_format: DateFormat = None,
+    as_json: Json = False,
+) -> None:
+    """Set thresholds and promises anew from later tickets.
+
+    The weights stay, so it takes minutes. The result is a version of its own; `promote` makes it the one that serves.
+    """
+    if precision is not None and not 0.5 < precision < 1:
+        raise TicketRouterError("--precision wants a share above 0.5 and below 1, for instance .92")
+    file = ticket_file(data, column, labels, date_format)
+    from training.cli.progress import quiet_libraries, say
+
+    with quiet_libraries():
+        from training.cli.show_judge import recalibration_lines
+        from training.commands.recalibrate import RecalibrateRequest
+        from training.commands.recalibrate import recalibrate as run
+
+        request = RecalibrateRequest(bundle, file, out, precision, fields_of(field)[1:], allow_unknown)
+        done = run(request, say)
+    show(*([json.dumps(done.summary())] if as_json else recalibration_lines(done)))

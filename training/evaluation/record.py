@@ -80,6 +80,8 @@ class Record(Findings):
     kept: StageName = "full"
     """The stage that the bundle holds."""
     ngrams: NgramFigures | None = None
+    recalibrated: str | None = None
+    """The version whose weights these are, if later rows set the thresholds anew: `rows` and figures are theirs."""
 
     @property
     def measured(self) -> str:
