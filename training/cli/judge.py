@@ -11,7 +11,19 @@ import typer
 
 from models.bundle.manifest import Variant
 from models.errors import TicketRouterError
-from training.cli.root import Column, Data, DateFormat, Json, Labels, Store, app, fields_of, show, ticket_file
+from training.cli.root import (
+    AllowEmpty,
+    Column,
+    Data,
+    DateFormat,
+    Json,
+    Labels,
+    Store,
+    app,
+    fields_of,
+    show,
+    ticket_file,
+)
 
 _STORE = Path("models/bundles")
 
@@ -108,6 +120,7 @@ def promote(
     ] = None,
     reason: Why = None,
     force: Annotated[bool, typer.Option("--force", help="Promote though gates fail; needs --reason.")] = False,
+    allow_empty: AllowEmpty = False,
     macro_f1: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Lowest macro-F1 on its test rows.")
     ] = None,
@@ -135,7 +148,7 @@ def promote(
     from training.commands.promote import promote as run
 
     limits = Limits(macro_f1, slower, larger, tuple(retired), variant)
-    done = run(PromoteRequest(bundle, store, file, reason, force, limits))
+    done = run(PromoteRequest(bundle, store, file, reason, force, limits, allow_empty))
     show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
 
 

@@ -50,6 +50,8 @@ def _fault_lines(found: "Readiness") -> Iterator[str]:
 def train_lines(result: "TrainResult") -> Iterator[str]:
     """A few lines on the new bundle's figures and the next command."""
     record = result.record
+    if record.remedies is not None:
+        yield record.remedies.text
     for name, by_part in record.encoder.items():
         for part in ("validation", "test"):
             if part in by_part:
@@ -74,7 +76,8 @@ def train_lines(result: "TrainResult") -> Iterator[str]:
     yield f"bundle: {result.bundle}{' (now current)' if result.is_current else ''}"
     yield f"report: {result.bundle / 'report.html'}"
     if not result.is_current:
-        yield f"to serve it: python -m training promote --bundle {result.bundle} --store {result.bundle.parent}"
+        empty = " --allow-empty" * (record.remedies is not None)
+        yield f"to serve it: python -m training promote --bundle {result.bundle} --store {result.bundle.parent}{empty}"
 
 
 def evaluation_lines(found: "Evaluation") -> Iterator[str]:

@@ -50,6 +50,8 @@ class PromoteRequest:
     reason: str | None = None
     force: bool = False
     limits: Limits = Limits()
+    allow_empty: bool = False
+    """Also a bundle that routes nothing."""
 
 
 def promote(request: PromoteRequest) -> Promotion:
@@ -68,7 +70,11 @@ def promote(request: PromoteRequest) -> Promotion:
         if current_version(request.store) == bundle.version:
             raise TicketRouterError(f"{request.bundle}: is the current bundle of {request.store} already")
         gates = [_intact(bundle), _beats_baseline(metrics), _keeps_promise(bundle, metrics), *_replays(bundle)]
-        gates += [*_floor(metrics, request.limits), *_against_champion(bundle, request)]
+        gates += [
+            _routes(bundle, allow_empty=request.allow_empty),
+            *_floor(metrics, request.limits),
+            *_against_champion(bundle, request),
+        ]
         _refuse(gates, request)
         return move(request.store, bundle.version, "promote", request.reason, gates)
 
@@ -144,6 +150,16 @@ def _keeps_promise(bundle: Bundle, metrics: Mapping[str, Any]) -> Gate:
     high = 1.0 if right == routed else float(beta.ppf(0.95, right + 1, routed - right))
     figure = f"{precision:.1%} of {routed} routed rows right (at most {high:.1%}), promised {promised:.1%}"
     return Gate(name="promise", passed=high >= promised, figure=figure)
+
+
+def _routes(bundle: Bundle, *, allow_empty: bool) -> Gate:
+    """A bundle that routes nothing in place of one that routes would end the automation."""
+    labels = bundle.manifest.fields[0].labels
+    count = sum(label.route is not None for label in labels)
+    figure = f"{count} of {len(labels)} departments are routed above a threshold"
+    if not count:
+        figure = f"routes nothing, {'as allowed' if allow_empty else '--allow-empty promotes it for its suggestions'}"
+    return Gate(name="automation", passed=bool(count) or allow_empty, figure=figure)
 
 
 def _floor(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Gate]:

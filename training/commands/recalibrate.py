@@ -143,7 +143,7 @@ def recalibrate(request: RecalibrateRequest, say: Say) -> Recalibration:
     figures = figures_of(judged)
     record = before.model_copy(
         update={
-            **dict(findings_of(judged, figures, fp32.model, recipe)),
+            **dict(findings_of(judged, figures, fp32.model, recipe, sum(map(len, split.parts.values())))),
             "rows": {name: len(part) for name, part in split.parts.items()},
             "removed": split.removed,
             "epochs": (),

@@ -4,6 +4,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import ceil
 
 from models.fields import DEPARTMENT
 from training.data.prepared import PreparedRow
@@ -30,6 +31,14 @@ def wanted_shares(recipe: SplitRecipe, rows: int) -> dict[str, float]:
 
 def _sized(rows: int, enough: int, least: float, largest: float) -> float:
     return min(max(enough / max(rows, 1), least), largest)
+
+
+def rows_for_calibration(rows: int, recipe: SplitRecipe) -> int:
+    """The number of rows of which a split gives at least this many to calibration."""
+    if recipe.calibration:
+        return ceil(rows / recipe.calibration)
+    enough, least, largest = _CALIBRATION
+    return ceil(rows / (largest if rows <= enough else least))
 
 
 def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: int) -> dict[str, Group]:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from models.bundle.manifest import Frozen
 from training.calibration.precision_curve import TargetFigures
+from training.calibration.remedies import Remedies
 from training.data.split import Removed
 from training.evaluation.advice import Advice
 from training.evaluation.behavioural import BehaviourFigures
@@ -59,6 +60,8 @@ class Findings(Frozen):
     scope: ScopeFigures | None = None
     effect: EffectFigures | None = None
     behaviour: tuple[BehaviourFigures, ...] = ()
+    remedies: Remedies | None = None
+    """What would change that no department is routed; None: some are."""
 
 
 class Record(Findings):

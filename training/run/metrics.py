@@ -5,11 +5,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 from models.fields import DEPARTMENT
 from models.scoring import FieldVerdict, judge
 from training.calibration.precision_curve import TargetFigures, promise_curve
+from training.calibration.remedies import find_remedies
 from training.data.prepared import MISSING
 from training.data.split import PARTS
 from training.evaluation.advice import advise
@@ -54,7 +54,7 @@ def record_of(
         for entry in judged.entries
     }
     return Record(
-        **dict(findings_of(judged, figures, served, learned.request.recipe, training_rows)),
+        **dict(findings_of(judged, figures, served, learned.request.recipe, sum(rows.values()), training_rows)),
         rows=rows,
         removed=learned.material.split.removed,
         epochs=learned.epochs,
@@ -76,7 +76,8 @@ def findings_of(
     figures: Mapping[str, Mapping[str, FieldFigures]],
     served: OnnxModel,
     recipe: Recipe,
-    training_rows: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+    tickets: int,
+    training_rows: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Findings:
     """The findings on the test rows, or on the validation rows if there is no test.
 
@@ -85,7 +86,8 @@ def findings_of(
         figures: of `figures_of`.
         served: the fp32 graph.
         recipe: targets, effect and seed.
-        training_rows: each label's number of training rows by field; empty: not known.
+        tickets: rows of the run.
+        training_rows: each label's number of training rows by field; None: no row trained.
     """
     part = "test" if "test" in judged.logits else "validation"
     measured = {
@@ -101,11 +103,20 @@ def findings_of(
             advice
             for entry in judged.entries
             if (found := figures[entry.name].get(part)) is not None
-            for advice in advise(entry, found, training_rows.get(entry.name))
+            for advice in advise(entry, found, training_rows[entry.name] if training_rows else None)
         ),
         scope=scope_figures(judged.entries[0], judged.scorings[0], department.logits, judged.logits.get(OUTSIDE)),
         effect=effect(department.outcomes, department.correct, recipe.effect),
         behaviour=_behaviour(judged, served, part, recipe.seed),
+        remedies=find_remedies(
+            judged.entries[0],
+            judged.scorings[0].field,
+            judged.scored("validation", 0),
+            judged.scored("calibration", 0),
+            recipe,
+            tickets,
+            later=training_rows is None,
+        ),
     )
 
 
