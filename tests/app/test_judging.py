@@ -82,7 +82,7 @@ def test_a_challenger_that_answers_otherwise_is_found_out(shelf: Shelf, invoke: 
 def test_promote_shows_every_gate(shelf: Shelf, invoke: Invoke) -> None:
     """Each gate with its figure, the move, and the line on record."""
     run = invoke(
-        "promote", "--bundle", shelf.challenger, "--store", shelf.store, "--data", shelf.data, "--reason", "November",
+        "promote", "--allow-empty", "--bundle", shelf.challenger, "--store", shelf.store, "--data", shelf.data, "--reason", "November",
         "--slower", "20",
     )  # fmt: skip
     assert (run.code, run.err) == (0, "")
@@ -96,7 +96,18 @@ def test_promote_shows_every_gate(shelf: Shelf, invoke: Invoke) -> None:
 def test_promote_names_every_gate_that_fails(shelf: Shelf, invoke: Invoke) -> None:
     """All of them in one line; the pointer and the record stay as they were."""
     before = sorted(os.listdir(shelf.store))
-    run = invoke("promote", "--bundle", shelf.challenger, "--store", shelf.store, "--larger", "0.5", "--macro-f1", "1")
+    run = invoke(
+        "promote",
+        "--allow-empty",
+        "--bundle",
+        shelf.challenger,
+        "--store",
+        shelf.store,
+        "--larger",
+        "0.5",
+        "--macro-f1",
+        "1",
+    )
     line = refused(run)
     assert "size: " in line
     assert "macro-F1: " in line
@@ -109,14 +120,26 @@ def test_what_does_not_replay_cannot_be_forced(shelf: Shelf, invoke: Invoke) -> 
     """A graph that answers otherwise than at its export would refuse to start: no reason makes it serve."""
     graph = contrary(shelf.challenger / "model.onnx")
     other = rewritten(shelf.challenger, shelf.store, files={"model.onnx": graph})
-    run = invoke("promote", "--bundle", other, "--store", shelf.store, "--force", "--reason", "because")
+    run = invoke(
+        "promote", "--allow-empty", "--bundle", other, "--store", shelf.store, "--force", "--reason", "because"
+    )
     assert "golden row" in refused(run)
     assert (shelf.store / "current").resolve() == shelf.champion
 
 
 def test_force_wants_a_reason_and_is_on_record(shelf: Shelf, invoke: Invoke) -> None:
     """Without a reason nothing moves; with one it does, and the record shows the gate that was overridden."""
-    command = ("promote", "--bundle", shelf.challenger, "--store", shelf.store, "--larger", "0.5", "--force")
+    command = (
+        "promote",
+        "--allow-empty",
+        "--bundle",
+        shelf.challenger,
+        "--store",
+        shelf.store,
+        "--larger",
+        "0.5",
+        "--force",
+    )
     assert "--force needs --reason" in refused(invoke(*command))
     run = invoke(*command, "--reason", "the old one misroutes")
     assert run.code == 0, run.err
@@ -129,7 +152,10 @@ def test_force_wants_a_reason_and_is_on_record(shelf: Shelf, invoke: Invoke) -> 
 
 def test_rollback_is_one_command(shelf: Shelf, invoke: Invoke) -> None:
     """Back to the bundle before, on record; a second time there is none; --to names any."""
-    assert invoke("promote", "--bundle", shelf.challenger, "--store", shelf.store, "--slower", "20").code == 0
+    assert (
+        invoke("promote", "--allow-empty", "--bundle", shelf.challenger, "--store", shelf.store, "--slower", "20").code
+        == 0
+    )
     run = invoke("rollback", "--store", shelf.store, "--reason", "misroutes")
     assert (run.code, run.err) == (0, "")
     assert (shelf.store / "current").resolve() == shelf.champion

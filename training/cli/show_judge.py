@@ -67,6 +67,8 @@ def gate_lines(gates: Sequence["Gate"]) -> Iterator[str]:
 
 def recalibration_lines(found: "Recalibration") -> Iterator[str]:
     """What is routed now and was before, and the next command."""
+    if found.record.remedies is not None:
+        yield found.record.remedies.text
     for entry in found.entries:
         share = found.routed.get(entry.name)
         if share is None:
@@ -82,7 +84,8 @@ def recalibration_lines(found: "Recalibration") -> Iterator[str]:
         yield f"{variant.variant}, {variant.what}: {'ships' if variant.ships else 'left out'} ({variant.why})"
     yield f"bundle: {found.bundle} (of {found.of}; not current)"
     yield f"report: {found.bundle / 'report.html'}"
-    yield f"to serve it: python -m training promote --bundle {found.bundle} --store {found.bundle.parent}"
+    empty = " --allow-empty" * (found.record.remedies is not None)
+    yield f"to serve it: python -m training promote --bundle {found.bundle} --store {found.bundle.parent}{empty}"
 
 
 def _right(precision: float | None) -> str:
