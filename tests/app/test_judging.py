@@ -13,6 +13,9 @@ from tests.support.rows import CANARY, write_csv
 from tests.support.tiny import rewritten
 from tests.support.training import Invoke, Place, refused
 
+PROMOTE = ("promote", "--allow-empty", "--bundle")
+"""The tiny bundle routes nothing."""
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -82,7 +85,7 @@ def test_a_challenger_that_answers_otherwise_is_found_out(shelf: Shelf, invoke: 
 def test_promote_shows_every_gate(shelf: Shelf, invoke: Invoke) -> None:
     """Each gate with its figure, the move, and the line on record."""
     run = invoke(
-        "promote", "--allow-empty", "--bundle", shelf.challenger, "--store", shelf.store, "--data", shelf.data, "--reason", "November",
+        *PROMOTE, shelf.challenger, "--store", shelf.store, "--data", shelf.data, "--reason", "November",
         "--slower", "20",
     )  # fmt: skip
     assert (run.code, run.err) == (0, "")
@@ -120,9 +123,7 @@ def test_what_does_not_replay_cannot_be_forced(shelf: Shelf, invoke: Invoke) -> 
     """A graph that answers otherwise than at its export would refuse to start: no reason makes it serve."""
     graph = contrary(shelf.challenger / "model.onnx")
     other = rewritten(shelf.challenger, shelf.store, files={"model.onnx": graph})
-    run = invoke(
-        "promote", "--allow-empty", "--bundle", other, "--store", shelf.store, "--force", "--reason", "because"
-    )
+    run = invoke(*PROMOTE, other, "--store", shelf.store, "--force", "--reason", "because")
     assert "golden row" in refused(run)
     assert (shelf.store / "current").resolve() == shelf.champion
 
@@ -152,10 +153,7 @@ def test_force_wants_a_reason_and_is_on_record(shelf: Shelf, invoke: Invoke) -> 
 
 def test_rollback_is_one_command(shelf: Shelf, invoke: Invoke) -> None:
     """Back to the bundle before, on record; a second time there is none; --to names any."""
-    assert (
-        invoke("promote", "--allow-empty", "--bundle", shelf.challenger, "--store", shelf.store, "--slower", "20").code
-        == 0
-    )
+    assert invoke(*PROMOTE, shelf.challenger, "--store", shelf.store, "--slower", "20").code == 0
     run = invoke("rollback", "--store", shelf.store, "--reason", "misroutes")
     assert (run.code, run.err) == (0, "")
     assert (shelf.store / "current").resolve() == shelf.champion

@@ -38,7 +38,9 @@ Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; 
     Examples:
       python -m training evaluate --bundle models/bundles/current --data closed.csv
       python -m training evaluate --bundle models/bundles/current --data closed.csv --report report.html
-      python -m training evaluate --bundle models/bundles/current --data closed.csv --behaviour"""
+      python -m training evaluate --bundle models/bundles/current --data closed.csv --behaviour
+      python -m training evaluate --bundle models/bundles/current --data closed.csv --slice channel \\
+        --predictions answers.csv"""
 )
 def evaluate(
     bundle: Bundle,
@@ -47,8 +49,14 @@ def evaluate(
     behaviour: Annotated[
         bool, typer.Option("--behaviour", help="Also try greetings, typos and the like, which must change nothing.")
     ] = False,
+    predictions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write each row's answer there: .csv or .jsonl.")
+    ] = None,
+    by: Annotated[
+        list[str], typer.Option("--slice", metavar="COLUMN", help="A column of the file to slice the figures by.")
+    ] = [],  # noqa: B006 typer reads the default, no code changes it
     variant: Graph = "fp32",
-    column: Column = [],  # noqa: B006 typer reads the default, no code changes it
+    column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
     as_json: Json = False,
@@ -58,15 +66,17 @@ def evaluate(
     from training.cli.show import evaluation_lines
     from training.cli.show_judge import behaviour_lines
     from training.commands.evaluate import evaluate as run
-    from training.commands.evaluate import summary, write_report
+    from training.commands.evaluate import summary, write_predictions, write_report
 
-    found = run(bundle, file, variant, behave=behaviour)
+    found = run(bundle, file, variant, behave=behaviour, slices=by)
     if report is not None:
         write_report(found, report)
+    if predictions is not None:
+        write_predictions(found, predictions)
     if as_json:
         show(json.dumps(summary(found)))
         return
-    show(*evaluation_lines(found), *(behaviour_lines(found.findings.behaviour) if behaviour else ()))
+    show(*evaluation_lines(found, by), *(behaviour_lines(found.findings.behaviour) if behaviour else ()))
     if report is not None:
         show(f"report: {report}")
 
@@ -118,6 +128,9 @@ def promote(
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Closed tickets to compare it with the current bundle on.")
     ] = None,
+    cases: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file of tickets with the answers that they must get.")
+    ] = None,
     reason: Why = None,
     force: Annotated[bool, typer.Option("--force", help="Promote though gates fail; needs --reason.")] = False,
     allow_empty: AllowEmpty = False,
@@ -148,7 +161,7 @@ def promote(
     from training.commands.promote import promote as run
 
     limits = Limits(macro_f1, slower, larger, tuple(retired), variant)
-    done = run(PromoteRequest(bundle, store, file, reason, force, limits, allow_empty))
+    done = run(PromoteRequest(bundle, store, file, reason, force, limits, allow_empty, cases))
     show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
 
 

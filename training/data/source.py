@@ -108,15 +108,21 @@ class ClosedTickets:
     fields: tuple[str, ...]
     outside: tuple[PreparedRow, ...]
     notes: tuple[str, ...]
+    cells: Mapping[str, Mapping[int, str]]
+    """By column that was asked for: each line's cell."""
 
 
-def read_closed(file: TicketFile, known: Sequence[str] = ()) -> ClosedTickets:
-    """Read a file of closed tickets, with those of the `known` fields that have a column.
+def read_closed(file: TicketFile, known: Sequence[str] = (), columns: Sequence[str] = ()) -> ClosedTickets:
+    """Read a file of closed tickets, with those of the `known` fields that have a column, and the cells of `columns`.
 
     Raises:
-        TicketRouterError: the file is not valid, or no row has text.
+        TicketRouterError: the file is not valid, lacks one of `columns`, or no row has text.
     """
-    checked = read_tickets(file, (DEPARTMENT,), optional=known)
+    table, checked = check_tickets(file, (DEPARTMENT,), optional=known)
+    raise_faults(table, checked.faults)
+    for column in columns:
+        if column not in table.columns:
+            raise TicketRouterError(f"{file.path}: no column {column!a} to slice by")
     rows = [row for row in checked.rows if row.label_source is not LabelSource.ROUTER_UNCHECKED]
     left_out = len(checked.rows) - len(rows)
     if not rows:
@@ -127,4 +133,5 @@ def read_closed(file: TicketFile, known: Sequence[str] = ()) -> ClosedTickets:
     outside, _ = prepare_rows(checked.outside)
     fields = tuple(dict.fromkeys(name for name in (DEPARTMENT, *known) if name in checked.columns))
     notes = (f"left out: {left_out} labels are the router's own and nobody checked them",) if left_out else ()
-    return ClosedTickets(tuple(filled), empty, fields, tuple(outside), (*checked.notes, *notes))
+    cells = {column: {each.line: each.cells.get(column, "") for each in table.records} for column in columns}
+    return ClosedTickets(tuple(filled), empty, fields, tuple(outside), (*checked.notes, *notes), cells)
