@@ -72,7 +72,7 @@ def reference(fp32: Path, encoder: Encoder, encodings: list[Encoding]) -> Refere
     labels = np.stack([logits[:, :2].argmax(axis=1), logits[:, 2:].argmax(axis=1)], axis=1)
     rows = AnsweredRows(encodings, labels, logits)
     entries = tuple(
-        calibrate_field(field, rows.scored(logits, column), rows.scored(logits, column), Recipe())
+        calibrate_field(field, rows.scored(logits)[column], rows.scored(logits)[column], Recipe())
         for column, field in enumerate(SPACE)
     )
     return Reference(fp32, fp32, None, encoder, SPACE, entries, rows, rows, pooled)
@@ -168,7 +168,7 @@ def test_every_graph_has_thresholds_of_its_own(reference: Reference, tmp_path: P
     labels[::5] = 1 - labels[::5]  # a temperature is fitted where some answers are wrong
     flat = AnsweredRows(rows.encodings, labels, logits)
     entries = tuple(
-        calibrate_field(field, flat.scored(logits, column), flat.scored(logits, column), Recipe())
+        calibrate_field(field, flat.scored(logits)[column], flat.scored(logits)[column], Recipe())
         for column, field in enumerate(SPACE)
     )
     other = replace(reference, validation=flat, calibration=flat, entries=entries)
