@@ -5,7 +5,9 @@
 Each month new tickets arrive. A random share is kept for people (`audit`); of the others the router routes what its
 promise lets through. People move the wrong routes that they notice (`agent`) and choose where it did not route
 (`close`); the right routes, and the wrong ones that nobody noticed, keep the router's label (`router_unchecked`). Then
-the n-grams are learned and calibrated anew on all tickets so far, by the product's own split and promise. Way:
+the n-grams are learned and calibrated anew on all tickets so far, by the product's own split and promise. The new model
+and the one that serves both answer the first tenth of the next month's tickets, the new one in the shadow; the one that
+routes more of them serves. Way:
 
     drop       without the router's own labels, and without a word about sources: as the how-tos once said
     weight W   with `label_source`, the router's own labels at weight W
@@ -33,6 +35,7 @@ from models.label_source import LabelSource
 from models.scoring import FieldScoring, Outcome
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored, outcomes_of
+from training.data import prepared
 from training.data.contract import TicketRow
 from training.data.prepared import PreparedRow, label_numbers
 from training.data.source import TicketFile, read_closed
@@ -95,9 +98,14 @@ class Desk:
         order = generator.permutation(len(self.rows))
         start = int(START * len(order))
         seen = [self._closed(self.rows[n], 0, None, generator) for n in order[:start]]
+        serving: Router | None = None
         for month, new in enumerate(np.array_split(order[start:], MONTHS), start=1):
-            router, unchecked = self._learn(seen, way, seed)
+            learned, unchecked = self._learn(seen, way, seed)
             tickets = [self.rows[n] for n in new]
+            first = tickets[: max(1, len(tickets) // 10)]
+            if serving is None or self._routed(learned, first) > self._routed(serving, first):
+                serving = learned
+            router = serving
             answers = router.model.logits([self.encode(item.text) for item in tickets])
             outcomes = outcomes_of(answers, router.scoring)
             labels = [router.scoring.field.labels[number] for number in answers.argmax(axis=1)]
@@ -155,6 +163,10 @@ class Desk:
         unchecked = sum(item.row.label_source is LabelSource.ROUTER_UNCHECKED for item in train) / len(train)
         return Router(model, entry.scoring(field)), unchecked
 
+    def _routed(self, router: Router, tickets: Sequence[PreparedRow]) -> int:
+        answers = router.model.logits([self.encode(item.text) for item in tickets])
+        return int((outcomes_of(answers, router.scoring) == Outcome.ROUTE).sum())
+
     def _scored(self, model: NgramModel, field: Field, rows: Sequence[PreparedRow]) -> Scored:
         return Scored(model.logits([self.encode(item.text) for item in rows]), label_numbers(rows, field, UNKNOWN))
 
@@ -189,6 +201,7 @@ def main() -> None:
     parser.add_argument("--deals", type=int, default=5)
     parser.add_argument("--out", type=Path, help="an SVG plot")
     options = parser.parse_args()
+    prepared.prepare = cache(prepared.prepare)  # the same texts each month; cleaning them is most of the time
     base = resolve_base("embedded")
     config = AutoConfig.from_pretrained(base)
     encoder = load_encoder(base, config, Recipe())
