@@ -9,10 +9,9 @@ from models.bundle.manifest import Frozen
 from models.fields import DEPARTMENT
 from training.calibration.sample_size import fewest_start
 from training.data.contract import Checked, TicketRow, label_counts
-from training.data.draw import wanted_shares
+from training.data.draw import source_advice, wanted_shares
 from training.data.labels import alias_lines
 from training.data.prepared import PreparedRow, distinct_rows, length_slice, prepare_rows
-from training.data.sample_of_all import source_advice
 from training.data.source import TicketFile, check_tickets
 from training.recipe import Recipe
 

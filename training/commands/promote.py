@@ -16,11 +16,11 @@ from models.fields import DEPARTMENT
 from models.processor import instructions
 from models.text.prepare import prepare
 from models.ticket import Ticket
+from training.commands.cases import Case, failures, failures_line, load_cases
 from training.commands.compare import Comparison, compare_bundles
 from training.data.labels import NO_RULES, LabelRules, load_rules
 from training.data.source import TicketFile, read_closed
 from training.evaluation.bundle_answers import answering, graph_here, load_graph
-from training.evaluation.cases import Case, failures, failures_line, load_cases
 from training.evaluation.latency import Cost, costs
 from training.registry import Gate, Promotion, current_version, locked, move, previous_version
 

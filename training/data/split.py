@@ -12,12 +12,19 @@ from models.bundle.manifest import Frozen
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from training.data.contract import TicketRow
-from training.data.draw import draw_at_random, draw_by_time, wanted_shares
+from training.data.draw import (
+    draw_at_random,
+    draw_by_time,
+    is_checked,
+    sample_of_all,
+    source_advice,
+    wanted_shares,
+    weighed,
+)
 from training.data.groups import Ties, largest_group, tied_groups
 from training.data.near_duplicates import near_duplicate_clusters
 from training.data.prepared import PreparedRow, distinct_rows, prepare_rows
 from training.data.rare_labels import Scarce, scarce_advice, scarce_labels, without_scarce
-from training.data.sample_of_all import is_checked, sample_of_all, source_advice, weighed
 from training.recipe import DataRecipe, Recipe
 
 
@@ -102,11 +109,9 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
 
 
 def split_later(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
-    """Rows from after a training: a third plans (`validation`), the others test (`calibration`). The file's own parts
-    are kept, but its training rows are left out.
+    """Rows from after a training: a third plans (`validation`), the others test (`calibration`).
 
-    Raises:
-        TicketRouterError: no row is left.
+    Only rows that stand for all mail; the file's own parts are kept, but its training rows are left out.
     """
     filled, empty = prepare_rows(row for row in rows if row.split != "train")
     distinct, conflicting = distinct_rows(filled)

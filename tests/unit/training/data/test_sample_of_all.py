@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from models.label_source import LabelSource
 from models.ticket import Ticket
 from training.data.contract import TicketRow
+from training.data.draw import FEWEST, is_checked, sample_of_all, source_advice, weighed
 from training.data.prepared import PreparedRow, distinct_rows
-from training.data.sample_of_all import FEWEST, is_checked, sample_of_all, source_advice, weighed
 from training.data.split import PARTS, split_later, split_rows
 from training.recipe import DataRecipe, Recipe
 
