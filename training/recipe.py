@@ -21,7 +21,7 @@ class DataRecipe(Frozen):
     """Texts whose word 3-grams overlap at least this much (Jaccard) stay in the same part; 1: only equal texts."""
     months: Annotated[int, Field(ge=1)] | None = None
     """Use only tickets of this number of months before the newest one; None: all. Teams and products change."""
-    mail_frames: Share = 0.2
+    mail_frames: Share = 0.1
     """Copies of this share of the training rows get greeting, signature and disclaimer around them, so that the model
     learns to ignore these. 0: off, e.g. if all tickets come from mailboxes."""
     unchecked_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -61,6 +61,10 @@ class PromiseRecipe(Frozen):
     """At least this share of the answers at or above the suggestion threshold is right."""
     confidence: Precision = 0.95
     """The probability (over the draw of the calibration rows) that all guarantees of a field hold together."""
+    folds: Literal[0, 3, 6, 9, 12] | None = None
+    """Out-of-fold answers over all rows instead of validation and calibration rows: each row is answered by a model
+    that was fitted without its fold; a third of the folds plans, the rest tests, and their mean is served. Only for
+    quick runs, whose trained parts are linear. None: 6 for quick runs, otherwise 0: one split."""
     per_label: Literal["auto", "strict", "off"] = "auto"
     """auto: labels with enough rows get a test of their own, the others share one; strict: a label without a passed
     test of

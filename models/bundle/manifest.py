@@ -53,12 +53,18 @@ class LabelEntry(Frozen):
     calibration_rows: Annotated[int, Constrained(ge=0)]
 
 
+PromiseKind = Literal["exact", "measured"]
+
+
 class Promise(Frozen):
     """What a field's thresholds were asked for, and what the calibration rows bear out; shares and precisions in 0…1.
 
     With `aim` cost the thresholds follow from minutes, and `route_precision` was asked for but is not promised.
     """
 
+    kind: PromiseKind = "exact"
+    """exact: the served model answered rows that it had not learned from, so the test of its thresholds holds for any
+    data; measured: models of folds answered, whose mean is served."""
     aim: Literal["precision", "cost"] = "precision"
     per_label: Literal["auto", "strict", "off"] = "auto"
     route_precision: Probability

@@ -43,7 +43,7 @@ from training.data.split import split_rows
 from training.evaluation.metrics import UNKNOWN
 from training.learn.base import resolve_base
 from training.learn.classifier import load_encoder
-from training.learn.ngrams import NgramModel, fit_ngrams
+from training.learn.ngrams import NgramModel, ngram_rows
 from training.recipe import DataRecipe, PromiseRecipe, Recipe, SplitRecipe
 
 MONTHS = 6
@@ -152,14 +152,15 @@ class Desk:
         train = split["train"]
         space = LabelSpace.of({DEPARTMENT: sorted({str(item.row.labels[DEPARTMENT]) for item in train})})
         field = space.department
-        model = fit_ngrams(
-            [self.encode(item.text) for item in train], label_numbers(train, field)[:, None], space,
-            vocabulary=self.vocabulary, pad_id=self.pad_id, most_bytes=_MOST_BYTES, seed=seed,
-            row_weights=np.array([item.weight for item in train], dtype=np.float32),
+        known = ngram_rows(
+            [self.encode(item.text) for item in train], space, vocabulary=self.vocabulary, pad_id=self.pad_id,
+            most_bytes=_MOST_BYTES,
         )  # fmt: skip
-        assert model is not None
+        assert known is not None
+        weights = np.array([item.weight for item in train], dtype=np.float32)
+        model = known.fit(label_numbers(train, field)[:, None], space, seed, row_weights=weights)
         planned, tested = (self._scored(model, field, split[part]) for part in ("validation", "calibration"))
-        entry = calibrate_field(field, planned, tested, recipe)
+        entry = calibrate_field(field, planned, tested, recipe, "exact")
         unchecked = sum(item.row.label_source is LabelSource.ROUTER_UNCHECKED for item in train) / len(train)
         return Router(model, entry.scoring(field)), unchecked
 

@@ -42,7 +42,7 @@ def deal(
     for _ in range(splits):
         chosen = np.zeros(len(rest.labels), dtype=bool)
         chosen[generator.permutation(len(chosen))[:calibration_rows]] = True
-        entry = calibrate_field(field, validation, rest.where(chosen), recipe)
+        entry = calibrate_field(field, validation, rest.where(chosen), recipe, "exact")
         yield _measured(field, entry, rest, rest.where(~chosen))
 
 

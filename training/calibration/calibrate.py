@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.bundle.manifest import FieldEntry, LabelEntry, Promise, ScopeEntry
+from models.bundle.manifest import FieldEntry, LabelEntry, Promise, PromiseKind, ScopeEntry
 from models.fields import DEPARTMENT, Field
 from models.scoring import FieldScoring, Threshold, scope_scores
 from training.calibration.out_of_scope import fit_scope
@@ -20,7 +20,9 @@ from training.calibration.threshold_tests import lowest_passed, precision_bound
 from training.recipe import EffectRecipe, PromiseRecipe, Recipe
 
 
-def calibrate_field(field: Field, validation: Scored, calibration: Scored, recipe: Recipe) -> FieldEntry:
+def calibrate_field(
+    field: Field, validation: Scored, calibration: Scored, recipe: Recipe, kind: PromiseKind
+) -> FieldEntry:
     """One field's entry of the manifest.
 
     Args:
@@ -28,6 +30,7 @@ def calibrate_field(field: Field, validation: Scored, calibration: Scored, recip
         validation: rows that may have chosen the model's best epoch; they choose what is tested.
         calibration: rows used nowhere else; the tests use them.
         recipe: the precision targets, and the cost assumptions for `aim = "cost"`.
+        kind: exact if the served model gave the logits, measured if models of folds did.
     """
     temperature = fit_temperature(validation.logits[:, field.slice], validation.labels)
     scope = _scope(field, validation, recipe.promise)
@@ -35,7 +38,7 @@ def calibrate_field(field: Field, validation: Scored, calibration: Scored, recip
     scoring = FieldScoring(field, temperature, never, scope.threshold if scope else None)
     planned, tested = grade(validation, scoring), grade(calibration, scoring)
     labels = _labels(field, planned, tested, recipe)
-    promise = _promise(labels, tested, len(calibration.labelled.labels), recipe.promise)
+    promise = _promise(labels, tested, len(calibration.labelled.labels), recipe.promise, kind)
     return FieldEntry(name=field.name, temperature=temperature, scope=scope, promise=promise, labels=labels)
 
 
@@ -82,7 +85,9 @@ def _suggest_level(labels: int, planned: Graded, tested: Graded, recipe: Promise
     return lowest_passed([sequence], tested, recipe.suggest_precision)[0]
 
 
-def _promise(labels: Sequence[LabelEntry], tested: Graded, rows: int, recipe: PromiseRecipe) -> Promise:
+def _promise(
+    labels: Sequence[LabelEntry], tested: Graded, rows: int, recipe: PromiseRecipe, kind: PromiseKind
+) -> Promise:
     """The requested precision, and the precision that the calibration rows prove."""
     levels = np.array([np.inf if label.route is None else label.route for label in labels])
     routed = tested.confidence >= levels[tested.predicted]
@@ -92,6 +97,7 @@ def _promise(labels: Sequence[LabelEntry], tested: Graded, rows: int, recipe: Pr
     # used, so there the bound itself is valid.
     proven = precision_bound(right, count, 1 - recipe.confidence) if recipe.aim == "cost" else recipe.route_precision
     return Promise(
+        kind=kind,
         aim=recipe.aim,
         per_label=recipe.per_label,
         route_precision=recipe.route_precision,

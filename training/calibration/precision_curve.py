@@ -47,7 +47,7 @@ def _at(
     target: float, field: Field, validation: Scored, calibration: Scored, measured: Scored, recipe: Recipe
 ) -> TargetFigures:
     promise = recipe.promise.model_copy(update={"aim": "precision", "route_precision": target})
-    entry = calibrate_field(field, validation, calibration, recipe.model_copy(update={"promise": promise}))
+    entry = calibrate_field(field, validation, calibration, recipe.model_copy(update={"promise": promise}), "exact")
     scoring = entry.scoring(field)
     routed = outcomes_of(measured.logits, scoring) == Outcome.ROUTE
     right = measured.logits[routed][:, field.slice].argmax(axis=1) == measured.labels[routed]

@@ -89,6 +89,7 @@ def find_remedies(
         tickets: all rows of the run.
         later: whether the rows were calibrated on alone, and none of them trained.
     """
+    later = later or entry.promise.kind == "measured"  # out of fold: every row calibrates
     if any(label.route is not None for label in entry.labels):
         return None
     scoring = entry.scoring(field)
@@ -96,7 +97,9 @@ def find_remedies(
 
     def routed(**changes: object) -> float:
         promise = recipe.promise.model_copy(update={"aim": "precision", **changes})
-        other = calibrate_field(field, validation, calibration, recipe.model_copy(update={"promise": promise}))
+        other = calibrate_field(
+            field, validation, calibration, recipe.model_copy(update={"promise": promise}), entry.promise.kind
+        )
         return other.promise.achieved_coverage or 0.0
 
     promise = recipe.promise

@@ -14,7 +14,7 @@ from scipy.stats import binom
 
 from training.calibration.predictions import Graded
 from training.calibration.sample_size import fewest_rows
-from training.calibration.threshold_tests import STARTS, TestSequence
+from training.calibration.threshold_tests import TestSequence
 from training.recipe import PromiseRecipe
 
 _STEP = 1.05
@@ -25,7 +25,6 @@ MOST = 0.8
 """… and if at least this share of the label's answers is routed: otherwise the pooled threshold routes more."""
 LIKELY_STRICT = 0.5
 """Strict mode has no pool, so an even chance is enough for a share of the error probability."""
-_FURTHER = 1.5
 _PRIOR_ROWS = 10
 """Weight of the field's own error rate, in rows; it smooths groups with few validation rows."""
 
@@ -76,11 +75,8 @@ def plan_routes(labels: int, validation: Graded, rows: int, recipe: PromiseRecip
 def plan_group(
     group: NDArray[np.bool_], validation: Graded, ratio: float, precision: float, doubt: float
 ) -> TestSequence:
-    """One group's tests: falling from the threshold that is most likely to pass, and again from later likely
-    thresholds.
-
-    With a single start, one unlucky failure would end the group; each further start uses a part of the error
-    probability.
+    """One group's tests: falling from the threshold that is most likely to pass, which gets the group's whole error
+    probability. Sharing it with later starts routed less on every set (docs/log.md).
 
     Args:
         group: a mask over the field's labels, [labels of the field].
@@ -90,27 +86,10 @@ def plan_group(
         doubt: the group's share of the error probability.
     """
     outlook = _outlook(group, validation, ratio)
-    starts = _starts(outlook, precision, doubt)
     doubts = np.zeros(len(outlook.thresholds))
-    doubts[starts] = doubt / max(1, len(starts))
+    if len(doubts):
+        doubts[outlook.power(precision, doubt).argmax()] = doubt
     return TestSequence(group, outlook.thresholds, doubts)
-
-
-def _starts(outlook: _Outlook, precision: float, doubt: float) -> list[int]:
-    """The threshold most likely to pass, then the most likely one of those that accept _FURTHER times the previous
-    rows.
-
-    If the rows are too few to split the error probability, one start gets all of it.
-    """
-    power = outlook.power(precision, doubt / STARTS)
-    starts: list[int] = []
-    while len(starts) < STARTS:
-        able = (outlook.share >= (_FURTHER * outlook.share[starts[-1]] if starts else 0.0)) & (power > 0)
-        if not able.any():
-            break
-        starts.append(int(np.where(able, power, -1.0).argmax()))
-    whole = outlook.power(precision, doubt)
-    return starts or [int(whole.argmax())] if len(whole) else []
 
 
 def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Outlook:

@@ -16,9 +16,6 @@ from scipy.stats import beta
 
 from training.calibration.predictions import Graded
 
-STARTS = 3
-"""Number of starts that share a group's error probability: after one unlucky failure, a later start can still pass."""
-
 
 @dataclass(frozen=True, slots=True)
 class TestSequence:

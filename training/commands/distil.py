@@ -114,7 +114,7 @@ def learn_student(
     say(f"student: {request.layers} layers, up to {recipe.epochs} epochs")
     rows = EncodedRows(validation.encodings, validation.labels)
     epochs = teach(student, encoder, material.space, soft, rows, recipe, folder, callbacks)
-    ngrams = learn_ngrams(student, encoder, material.space, train, recipe)
+    ngrams = learn_ngrams(student, encoder, material.space, train, recipe, say)
     found = candidate_of(student, encoder, material.space, ngrams, parts)
     minutes = (time.monotonic() - started) / 60
     stage = StageFigures(name="student", figures=found.together, minutes=minutes)

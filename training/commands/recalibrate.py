@@ -135,7 +135,7 @@ def recalibrate(request: RecalibrateRequest, say: Say) -> Recalibration:
         scorings=fp32.entry.scorings(),
         logits={name: found.logits for name, found in fp32.outputs.items()},
         parts=parts,
-        pooled=fp32.outputs["validation"].pooled,
+        served=fp32.outputs["validation"],
     )
     graphs, variants = _variants(bundle, before, judged, recipe)
     golden = _golden(bundle, judged, graphs)
@@ -262,6 +262,7 @@ def _calibrated(bundle: Bundle, graph: Graph, parts: Mapping[str, Part], recipe:
         _answered(planned, outputs["validation"].logits).scored(outputs["validation"].logits),
         _answered(tested, outputs["calibration"].logits).scored(outputs["calibration"].logits),
         recipe,
+        "exact",
         kept,
     )
     return _Calibrated(model, graph.entry.model_copy(update={"fields": fields}), outputs)
@@ -284,7 +285,8 @@ def _variants(
         entries=judged.entries,
         validation=_answered(judged.parts["validation"], judged.logits["validation"]),
         calibration=_answered(judged.parts["calibration"], judged.logits["calibration"]),
-        pooled=judged.pooled,
+        served=judged.served,
+        kind="exact",
     )
     known = {each.file: each for each in before.variants}
     kept, figures, here = [], [], instructions()
@@ -298,9 +300,9 @@ def _variants(
             figures.append(old.model_copy(update={"ships": False, "why": why, "promises": {}}))
             continue
         found = _calibrated(bundle, graph, judged.parts, recipe)
-        validation, calibration = (found.outputs[name].logits for name in ("validation", "calibration"))
+        logits = found.outputs["validation"].logits, found.outputs["calibration"].logits
         figures.append(
-            compare_graph(found.entry, old.what, bundle.path / entry.file, reference, validation, calibration, recipe)
+            compare_graph(found.entry, old.what, bundle.path / entry.file, reference, logits[0], logits, recipe)
         )
         if figures[-1].ships:
             kept.append(found)

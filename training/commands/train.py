@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from transformers import TrainerCallback
 
+from models.errors import TicketRouterError
 from training.evaluation.metrics import AccuracyFigures
 from training.evaluation.record import StageFigures, StageName
 from training.learn.arguments import refuse_untrainable
@@ -18,6 +20,7 @@ from training.learn.general import read_general
 from training.learn.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.optimizer import encoder_weights
 from training.learn.rows import EncodedRows
+from training.run.crossfit import QUICK_FOLDS, learn_in_folds
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
 from training.run.trained import Learned, candidate_of, learn_ngrams, ngram_figures, settle_base_share
@@ -55,10 +58,17 @@ def learn(
     The fine-tuned network is kept if it beats the quick one on the validation rows.
     """
     recipe, space = request.recipe, material.space
+    folds = QUICK_FOLDS if recipe.promise.folds is None else recipe.promise.folds
+    if recipe.promise.folds and not request.quick:
+        raise TicketRouterError(
+            "recipe: promise.folds: fine-tuning has one split and an exact promise; add --quick, or leave it out"
+        )
     general = read_general(recipe)  # before the model: report its errors before the model loads
     seeded(recipe.seed)
     model = load_classifier(base, space, recipe)
     encoder = load_encoder(base, model.config, recipe)
+    if request.quick and folds:
+        return learn_in_folds(request, base, model, encoder, material, folds, say)
     parts = encode_parts(material, encoder, recipe)
     train = EncodedRows(parts["train"].encodings, parts["train"].labels, parts["train"].weights)
     validation = EncodedRows(parts["validation"].encodings, parts["validation"].labels)
@@ -69,15 +79,13 @@ def learn(
     def add_stage(name: StageName, figures: Mapping[str, AccuracyFigures]) -> None:
         stages.append(StageFigures(name=name, figures=figures, minutes=(time.monotonic() - started) / 60))
 
-    ngrams = learn_ngrams(model, encoder, space, parts["train"], recipe)
+    ngrams = learn_ngrams(model, encoder, space, parts["train"], recipe, say)
     if ngrams is not None:
         add_stage("n-grams", ngram_figures(ngrams, parts, space))
-    elif recipe.ngrams:
-        say("n-grams: left out, no wordpiece stands in two training rows")
     say(f"quick: a linear head on {request.base} as it is, and the n-grams")
     vectors = pooled(model, encoder, train.encodings)
-    fit_linear_head(model, space, vectors, train)
-    head = {name: value.cpu().clone() for name, value in model.head.state_dict().items()}
+    head = fit_linear_head(space, vectors, train.labels, train.weights)
+    head.put_into(model)
     quick = candidate_of(model, encoder, space, ngrams, parts)
     add_stage("frozen encoder", quick.alone)
     add_stage("quick", quick.together)
@@ -100,7 +108,10 @@ def learn(
         return Learned(request, base, model, encoder, material, parts, epochs, full, "full", tuple(stages))
     say("the fine-tuned network does not beat the quick one on the validation rows: the quick one is kept")
     model = load_classifier(base, space, recipe)
-    model.head.load_state_dict(head)
+    if folds:
+        learned = learn_in_folds(request, base, model, encoder, material, folds, say)
+        return replace(learned, epochs=epochs, stages=(*learned.stages, *stages[-2:]))
+    head.put_into(model)
     return Learned(request, base, model, encoder, material, parts, epochs, quick, "quick", tuple(stages))
 
 

@@ -158,10 +158,14 @@ class _Objective:
                 general=self.general,
                 checkpoint_seconds=math.inf,  # a killed trial is never resumed
             )
-        ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe)
+        ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe, _silent)
         validation = {"validation": parts["validation"]}
         settle_base_share(model, weights, encoder, self.material.space, ngrams, parts["validation"], recipe)
         return candidate_of(model, encoder, self.material.space, ngrams, validation).macro_f1
+
+
+def _silent(_: str) -> None:
+    """A trial has its own line."""
 
 
 def tried(start: Recipe, values: dict[str, Any]) -> Recipe:

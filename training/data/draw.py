@@ -1,5 +1,5 @@
-"""Groups of rows → parts with the recipe's shares: stratified by department, or newest first; and which rows may be
-drawn for measuring. Used by `split`.
+"""Groups of rows → parts with the recipe's shares, stratified by department or newest first; rows → folds; and which
+rows may be drawn for measuring.
 
 Once a router works, the tickets that people labelled are no sample of all mail: of what it routed they saw the wrong
 ones only. Thresholds set on such rows would be far too strict, and a few months later nothing would be routed. The
@@ -7,11 +7,16 @@ random share that is kept for people (`audit`) is a sample, and so are the ticke
 """
 
 import random
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
 
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
@@ -28,6 +33,10 @@ FEWEST = 100
 """With fewer such rows no usual promise can be planned and tested on them alone."""
 _DOMINATE = 0.5
 _OLDEST = datetime.min.replace(tzinfo=UTC)
+
+
+ALWAYS_TRAINED = -1
+"""The fold of rows that every fold's model is fitted on, and that test nothing."""
 
 
 def wanted_shares(recipe: SplitRecipe, rows: int) -> dict[str, float]:
@@ -100,6 +109,42 @@ def draw_by_time(groups: Sequence[Group], shares: Mapping[str, float], seed: int
     validation = _scaled(shares["validation"], rows, sum(map(len, left)))
     second = draw_at_random(left, {"validation": validation}, seed)
     return {"test": [item for group in test for item in group], "calibration": first["calibration"], **second}
+
+
+def draw_folds(
+    lines: Sequence[int], labels: NDArray[np.int64], groups: Sequence[Sequence[int]], count: int, seed: int
+) -> NDArray[np.int64]:
+    """Each row's fold, [rows]: 0…count - 1, stratified by the first field's label.
+
+    The rows of a label that a single fold holds, for example one thread, are ALWAYS_TRAINED: the model without that
+    fold would lack the label.
+
+    Args:
+        lines: each row's line in the file.
+        labels: label numbers, [rows, fields]; negative: none to learn.
+        groups: lines that stay in one fold.
+        count: folds.
+        seed: of the draw.
+    """
+    group_of = {line: number for number, group in enumerate(groups) for line in group}
+    ties = np.array([group_of.get(line, -1 - line) for line in lines])
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    folds = np.empty(len(lines), np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than folds: some folds lack it
+        for number, (_, fold) in enumerate(splitter.split(np.zeros(len(lines)), labels[:, 0], ties)):
+            folds[fold] = number
+    return np.where(_in_one_fold(folds, labels), ALWAYS_TRAINED, folds)
+
+
+def _in_one_fold(folds: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether a row's label, of any field, lies in one fold only, [rows]."""
+    lonely = np.zeros(len(folds), bool)
+    for column in range(labels.shape[1]):
+        for label in np.unique(labels[labels[:, column] >= 0, column]):
+            rows = labels[:, column] == label
+            lonely |= rows & (len(np.unique(folds[rows])) < 2)
+    return lonely
 
 
 def _department(group: Group) -> str:

@@ -31,10 +31,15 @@ def with_mail_frames(rows: Sequence[PreparedRow], share: float, seed: int) -> tu
         share: 0…1, of the rows.
         seed: of the choice of rows and frames.
     """
+    return (*rows, *(copy for _, copy in framed_copies(rows, share, seed)))
+
+
+def framed_copies(rows: Sequence[PreparedRow], share: float, seed: int) -> list[tuple[int, PreparedRow]]:
+    """The copies alone, each with the number of its row; arguments as in `with_mail_frames`."""
     generator = random.Random(f"{seed} mail frames")
     chosen = generator.sample(range(len(rows)), round(share * len(rows)))
-    framed = [_framed(rows[number], generator) for number in sorted(chosen)]
-    return (*rows, *(row for row in framed if row.text))
+    framed = [(number, _framed(rows[number], generator)) for number in sorted(chosen)]
+    return [(number, copy) for number, copy in framed if copy.text]
 
 
 def likely_language(item: PreparedRow) -> str:
@@ -75,4 +80,4 @@ def _framed(item: PreparedRow, generator: random.Random) -> PreparedRow:
     before, body, *after = parts
     lines = [before, body, *(part.format(**filled) for part in after)]
     ticket = replace(ticket, body="\n\n".join(line for line in lines if line))
-    return PreparedRow(replace(item.row, ticket=ticket), prepare(ticket).text)
+    return replace(item, row=replace(item.row, ticket=ticket), text=prepare(ticket).text)

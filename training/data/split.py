@@ -13,6 +13,7 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from training.data.contract import TicketRow
 from training.data.draw import (
+    Group,
     draw_at_random,
     draw_by_time,
     is_checked,
@@ -66,6 +67,7 @@ class Split:
     """The four parts (the test may be empty), the rows left out, and notes for the user.
 
     Calibration and test keep the rows of `scarce` departments: such mail will arrive, and every answer to it is wrong.
+    `unlearned` are those of training and validation. `groups` are the file's lines that must stay in one part.
     """
 
     parts: Mapping[str, tuple[PreparedRow, ...]]
@@ -73,6 +75,8 @@ class Split:
     scarce: Scarce = field(default_factory=dict)
     by_time: bool = False
     advice: tuple[str, ...] = ()
+    unlearned: tuple[PreparedRow, ...] = ()
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def __getitem__(self, part: str) -> tuple[PreparedRow, ...]:
         return self.parts[part]
@@ -90,7 +94,9 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
     usable = weighed(distinct, recipe.data.unchecked_weight)
     pool, own, clusters = _apart(usable, recipe.data)
     by_time = _is_by_time(usable, pool, recipe.split.order)
-    parts = _draw(pool, own, clusters, by_time, recipe, seed)
+    # Known requesters write again: keeping requesters apart would undo a split by time.
+    groups = tied_groups(pool, Ties(clusters, requesters=not by_time))
+    parts = _draw(groups, own, by_time, recipe, seed)
     drawn = sum(map(len, parts.values()))
     scarce = scarce_labels(parts, recipe.data.minimum_rows)
     learned = parts | {part: without_scarce(parts[part], scarce) for part in _LEARNED}
@@ -104,8 +110,15 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
         scarce=sum(len(parts[part]) - len(learned[part]) for part in _LEARNED),
     )
     _refuse_unlearnable(learned, removed)
-    advice = (*source_advice(distinct), *_advice(learned, scarce, recipe.data.minimum_rows))
-    return Split(learned, removed, scarce, by_time, advice)
+    return Split(
+        learned,
+        removed,
+        scarce,
+        by_time,
+        (*source_advice(distinct), *_advice(learned, scarce, recipe.data.minimum_rows)),
+        tuple(item for part in _LEARNED for item in parts[part] if item.row.labels[DEPARTMENT] in scarce[DEPARTMENT]),
+        tuple(tuple(item.row.line for item in group) for group in groups),
+    )
 
 
 def split_later(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
@@ -176,21 +189,19 @@ def _is_by_time(rows: Sequence[PreparedRow], pool: Sequence[PreparedRow], order:
 
 
 def _draw(
-    pool: Sequence[PreparedRow],
+    groups: Sequence[Group],
     own: Mapping[str, Sequence[PreparedRow]],
-    clusters: Sequence[Sequence[int]],
     by_time: bool,
     recipe: Recipe,
     seed: int,
 ) -> dict[str, tuple[PreparedRow, ...]]:
     """Parts of the pool; only rows that stand for all mail are measured, the others are for training."""
+    pool = [item for group in groups for item in group]
     sample = {item.row.line for item in sample_of_all(pool)}
     # A file that assigns rows itself also decides its test; only a file without any split gets a drawn test.
     has_split = any(own.values()) or any(item.row.split for item in pool)
     wanted = _shares_of(sample, len(pool), recipe)
     shares = {part: 0.0 if own[part] or (part == "test" and has_split) else wanted[part] for part in wanted}
-    # Known requesters write again: keeping requesters apart would undo a split by time.
-    groups = tied_groups(pool, Ties(clusters, requesters=not by_time))
     sampled = [kept for group in groups if (kept := [item for item in group if item.row.line in sample])]
     drawn = (draw_by_time if by_time else draw_at_random)(sampled, shares, seed)
     measured = {item.row.line for part in shares for item in drawn[part]}

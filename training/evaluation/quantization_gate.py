@@ -18,11 +18,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import Device, FieldEntry, Frozen, ModelEntry, Promise, Variant, scorings_of
+from models.bundle.manifest import Device, FieldEntry, Frozen, ModelEntry, Promise, PromiseKind, Variant, scorings_of
 from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from models.processor import instructions
-from models.scoring import FieldScoring, Logits
+from models.scoring import FieldScoring, Logits, Outputs
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored
 from training.data.prepared import MISSING
@@ -80,13 +80,21 @@ class VariantFigures(Frozen):
     """Speed relative to fp32 per ticket on one core, measured at export; None, too: not made for a CPU."""
 
 
+def own_logits(outputs: Outputs) -> Logits:
+    return outputs.logits
+
+
 @dataclass(frozen=True, slots=True)
 class AnsweredRows:
-    """Closed tickets with fp32's answers: labels [rows, fields], logits [rows, labels of all fields]."""
+    """Closed tickets with fp32's answers: labels [rows, fields], logits [rows, labels of all fields].
+
+    `judge` turns a graph's outputs for these rows into the logits that calibrate it: its own, or those of folds.
+    """
 
     encodings: Sequence[Encoding]
     labels: NDArray[np.int64]
     logits: Logits
+    judge: Callable[[Outputs], Logits] = own_logits
 
     def scored(self, logits: Logits) -> tuple[Scored, ...]:
         """These rows with a graph's logits, by field."""
@@ -98,7 +106,7 @@ class Reference:
     """The fp32 graph and its calibration, and the rows for comparing other graphs with it.
 
     Variants are written from `network`, the fp32 graph without the n-grams, which every graph then gets in fp32.
-    `pooled` are fp32's pooled vectors of the validation rows.
+    `served` are fp32's own outputs for the validation rows.
     """
 
     onnx: Path
@@ -109,7 +117,8 @@ class Reference:
     entries: tuple[FieldEntry, ...]
     validation: AnsweredRows
     calibration: AnsweredRows
-    pooled: NDArray[np.float32]
+    served: Outputs
+    kind: PromiseKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,28 +203,32 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         if reference.ngrams is not None:
             add_ngrams(path, reference.ngrams)
         served = OnnxModel.load(path.read_bytes(), reference.encoder)
-        validation = served.outputs(reference.validation.encodings)
-        calibration = served.logits(reference.calibration.encodings)
+        answers = served.outputs(reference.validation.encodings)
+        validation = reference.validation.judge(answers)
+        calibration = reference.calibration.judge(served.outputs(reference.calibration.encodings))
     except Exception as error:  # onnx, onnxruntime and its converters raise many types for an unusual encoder
         return _Tried(_left_out(candidate, f"cannot be made of this encoder ({type(error).__name__})"))
-    if not all(np.isfinite(found).all() for found in (*validation, calibration)):
+    if not all(np.isfinite(found).all() for found in (*answers, validation, calibration)):
         return _Tried(_left_out(candidate, "gives answers that are no numbers"))
     entry = ModelEntry(
         variant=candidate.variant,
         file=candidate.file,
-        tolerance=_tolerance(reference.validation.logits, validation.logits, PARITY_TOLERANCE),
-        pooled_tolerance=_tolerance(reference.pooled, validation.pooled, POOLED_TOLERANCE),
+        tolerance=_tolerance(reference.served.logits, answers.logits, PARITY_TOLERANCE),
+        pooled_tolerance=_tolerance(reference.served.pooled, answers.pooled, POOLED_TOLERANCE),
         devices=candidate.devices,
         instructions=suits,
         fields=calibrate_fields(
-            reference.space, reference.validation.scored(validation.logits),
-            reference.calibration.scored(calibration), recipe,
+            reference.space,
+            reference.validation.scored(validation),
+            reference.calibration.scored(calibration),
+            recipe,
+            reference.kind,
         ),
-    )  # fmt: skip
-    figures = compare_graph(entry, candidate.what, path, reference, validation.logits, calibration, recipe)
+    )
+    figures = compare_graph(entry, candidate.what, path, reference, answers.logits, (validation, calibration), recipe)
     if not figures.ships:
         return _Tried(figures)
-    return _Tried(figures, entry, Answers(validation.logits, entry.scorings()[0]))
+    return _Tried(figures, entry, Answers(answers.logits, entry.scorings()[0]))
 
 
 def calibrate_fields(
@@ -223,11 +236,12 @@ def calibrate_fields(
     validation: Sequence[Scored],
     calibration: Sequence[Scored],
     recipe: Recipe,
+    kind: PromiseKind,
     kept: Mapping[str, FieldEntry] = MappingProxyType({}),
 ) -> tuple[FieldEntry, ...]:
     """Each field's entry from one graph's answers, by field; `kept`: entries of fields that are not calibrated anew."""
     return tuple(
-        kept[field.name] if field.name in kept else calibrate_field(field, planned, tested, recipe)
+        kept[field.name] if field.name in kept else calibrate_field(field, planned, tested, recipe, kind)
         for field, planned, tested in zip(space, validation, calibration, strict=True)
     )
 
@@ -237,8 +251,8 @@ def compare_graph(
     what: str,
     path: Path,
     reference: Reference,
-    validation: Logits,
-    calibration: Logits,
+    served: Logits,
+    judged: tuple[Logits, Logits],
     recipe: Recipe,
 ) -> VariantFigures:
     """A calibrated graph compared with fp32: whether it ships, and why.
@@ -248,10 +262,11 @@ def compare_graph(
         what: its difference from other graphs of the variant.
         path: its file.
         reference: fp32's answers to the same rows.
-        validation: the graph's logits of the validation rows.
-        calibration: the graph's logits of the calibration rows.
+        served: the graph's own logits of the validation rows.
+        judged: those that calibrate it, of the validation and of the calibration rows.
         recipe: the allowed loss.
     """
+    validation, calibration = judged
     loss = max(_losses(reference, validation, calibration, recipe.export.accuracy_loss), key=_severity)
     own, fp32 = entry.scorings(), scorings_of(reference.space, reference.entries)
     labels = reference.validation.labels
@@ -266,7 +281,7 @@ def compare_graph(
         megabytes=path.stat().st_size / 1e6,
         loss=loss,
         promises={field.name: field.promise for field in entry.fields},
-        agreement=agreement_of((reference.validation.logits, fp32), (validation, own)),
+        agreement=agreement_of((reference.served.logits, fp32), (served, own)),
         ece=max((found.ece for found in errors if found is not None), default=None),
         speedup=_speedup(path, reference) if "cpu" in entry.devices else None,
     )

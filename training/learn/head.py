@@ -9,6 +9,7 @@ A random head sends random gradients through the encoder at first, and so damage
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from models.encoding import Batch, Encoder, Encoding
 from models.fields import LabelSpace
+from models.scoring import Logits
 from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier
 from training.learn.rows import EncodedRows, rows_through
@@ -30,10 +32,63 @@ _ITERATIONS = 300
 _FINE_ENOUGH = 1e-3
 
 
+@dataclass(frozen=True, slots=True)
+class LinearHead:
+    """A head's `weight` [labels of all fields, width] and `bias` [labels of all fields]."""
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def logits(self, vectors: NDArray[np.float32]) -> Logits:
+        """Logits of pooled vectors [rows, width]: [rows, labels of all fields]."""
+        return np.asarray(vectors @ self.weight.T + self.bias, dtype=np.float32)
+
+    def put_into(self, model: TicketClassifier) -> None:
+        with torch.no_grad():
+            model.head.weight.copy_(torch.from_numpy(self.weight))
+            model.head.bias.copy_(torch.from_numpy(self.bias))
+
+
 def fit_linear_head(
+    space: LabelSpace,
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    row_weights: NDArray[np.float32] | None = None,
+) -> LinearHead:
+    """A multinomial logistic regression on the base encoder's vectors.
+
+    Args:
+        space: the fields.
+        vectors: pooled vectors of the training rows, [rows, width].
+        labels: label numbers, [rows, fields]; MISSING where a row has none. Every label needs a row.
+        row_weights: [rows]; None: all 1.
+    """
+    middle = vectors.mean(axis=0)
+    centred = vectors - middle
+    length = max(float(np.sqrt((centred**2).sum(axis=1).mean())), 1e-6)
+    weights, biases = [], []
+    for column, field in enumerate(space):
+        present = labels[:, column] != MISSING
+        learner = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_ITERATIONS, tol=_FINE_ENOUGH)
+        given = None if row_weights is None else row_weights[present]
+        learner.fit(centred[present] / length, labels[present, column], sample_weight=given)
+        weight, bias = learner.coef_ / length, learner.intercept_
+        if len(field.labels) == 2:  # scikit-learn has one row for two labels
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        weights.append(weight)
+        biases.append(bias - weight @ middle)
+    return LinearHead(np.concatenate(weights).astype(np.float32), np.concatenate(biases).astype(np.float32))
+
+
+def mean_head(heads: Sequence[LinearHead]) -> LinearHead:
+    """The head with the mean logits of these."""
+    return LinearHead(np.mean([head.weight for head in heads], axis=0), np.mean([head.bias for head in heads], axis=0))
+
+
+def start_at_centroids(
     model: TicketClassifier, space: LabelSpace, vectors: NDArray[np.float32], train: EncodedRows
 ) -> None:
-    """Set the head's rows to a multinomial logistic regression on the base encoder's vectors.
+    """Set the head's rows to the labels' centroids, centred and normalised.
 
     Args:
         model: its head is changed, its encoder stays.
@@ -41,26 +96,6 @@ def fit_linear_head(
         vectors: pooled vectors of the training rows, [rows, width].
         train: the training rows.
     """
-    middle = vectors.mean(axis=0)
-    centred = vectors - middle
-    length = max(float(np.sqrt((centred**2).sum(axis=1).mean())), 1e-6)
-    for column, field in enumerate(space):
-        present = train.labels[:, column] != MISSING
-        learner = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_ITERATIONS, tol=_FINE_ENOUGH)
-        weights = None if train.weights is None else train.weights[present]
-        learner.fit(centred[present] / length, train.labels[present, column], sample_weight=weights)
-        weight, bias = learner.coef_ / length, learner.intercept_
-        if len(field.labels) == 2:  # scikit-learn has one row for two labels
-            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-        with torch.no_grad():
-            model.head.weight[field.slice] = torch.from_numpy(weight.astype(np.float32))
-            model.head.bias[field.slice] = torch.from_numpy((bias - weight @ middle).astype(np.float32))
-
-
-def start_at_centroids(
-    model: TicketClassifier, space: LabelSpace, vectors: NDArray[np.float32], train: EncodedRows
-) -> None:
-    """Set the head's rows to the labels' centroids, centred and normalised; arguments as in `fit_linear_head`."""
     for column, field in enumerate(space):
         present = train.labels[:, column] != MISSING
         weight, bias = _nearest_centroid(vectors[present], train.labels[present, column], len(field.labels))

@@ -68,28 +68,54 @@ def ngram_keys(encoding: Encoding, vocabulary: int) -> NDArray[np.int64]:
     return np.concatenate([ids, (ids[:-1] + 1) * vocabulary + ids[1:]])
 
 
-def fit_ngrams(
-    encodings: Sequence[Encoding],
-    labels: NDArray[np.int64],
-    space: LabelSpace,
-    *,
-    vocabulary: int,
-    pad_id: int,
-    most_bytes: int,
-    seed: int,
-    row_weights: NDArray[np.float32] | None = None,
-) -> NgramModel | None:
-    """Fit the model on training rows; None if they share no n-gram.
+@dataclass(frozen=True, slots=True)
+class NgramRows:
+    """Rows as TF-IDF vectors (a sparse matrix [rows, n-grams]) of a table without weights."""
+
+    table: NgramModel
+    vectors: Any
+
+    def fit(
+        self,
+        labels: NDArray[np.int64],
+        space: LabelSpace,
+        seed: int,
+        rows: NDArray[np.int64] | slice = slice(None),
+        row_weights: NDArray[np.float32] | None = None,
+    ) -> NgramModel:
+        """The model fitted on all or some of the rows.
+
+        Args:
+            labels: label numbers of all rows, [rows, fields]; MISSING where a row has none. Every label needs a row
+                among those of the fit.
+            space: the fields.
+            seed: of the learner.
+            rows: the numbers of these rows.
+            row_weights: of all rows, [rows]; None: all 1.
+        """
+        vectors = self.vectors[rows]
+        given = np.ones(len(labels), dtype=np.float32) if row_weights is None else row_weights
+        fitted = [
+            _fit_field(vectors, labels[rows, column], given[rows], len(field.labels), seed)
+            for column, field in enumerate(space)
+        ]
+        idf = np.sqrt(self.table.squares)
+        weights = np.concatenate([weight for weight, _ in fitted]).T * idf[:, None]
+        bias = np.concatenate([bias for _, bias in fitted])
+        return replace(self.table, weights=np.ascontiguousarray(weights), bias=bias)
+
+
+def ngram_rows(
+    encodings: Sequence[Encoding], space: LabelSpace, *, vocabulary: int, pad_id: int, most_bytes: int
+) -> NgramRows | None:
+    """The table of n-grams that at least two rows share, and the rows as vectors; None if there is no such n-gram.
 
     Args:
         encodings: the rows.
-        labels: label numbers, [rows, fields]; MISSING where a row has none.
         space: the fields.
         vocabulary: larger than every wordpiece's id.
         pad_id: the id that pads batches; n-grams with it are unknown, so that padding adds nothing.
         most_bytes: size of the table in a graph; the most frequent n-grams are kept.
-        seed: of the learner.
-        row_weights: [rows]; None: all 1.
     """
     rows = [ngram_keys(encoding, vocabulary) for encoding in encodings]
     counts = Counter(key for row in rows for key in set(row.tolist()))
@@ -103,14 +129,16 @@ def fit_ngrams(
     if not len(keys):
         return None
     idf = np.array([np.log((1 + len(rows)) / (1 + counts[int(key)])) + 1 for key in keys], dtype=np.float32)
-    plain = NgramModel(vocabulary, keys, np.zeros((len(keys), 0), np.float32), idf**2, np.zeros(0, np.float32))
-    features = _features(plain, encodings, idf)
-    given = np.ones(len(rows), dtype=np.float32) if row_weights is None else row_weights
-    fitted = [
-        _fit_field(features, labels[:, column], given, len(field.labels), seed) for column, field in enumerate(space)
-    ]
-    weights = np.concatenate([weight for weight, _ in fitted]).T * idf[:, None]
-    return replace(plain, weights=np.ascontiguousarray(weights), bias=np.concatenate([bias for _, bias in fitted]))
+    table = NgramModel(vocabulary, keys, np.zeros((len(keys), 0), np.float32), idf**2, np.zeros(0, np.float32))
+    return NgramRows(table, _features(table, encodings, idf))
+
+
+def mean_ngrams(models: Sequence[NgramModel]) -> NgramModel:
+    """One table with the mean logits of models of the same table."""
+    weights, bias = (
+        np.asarray(np.mean(part, axis=0)) for part in zip(*((m.weights, m.bias) for m in models), strict=True)
+    )
+    return replace(models[0], weights=weights, bias=bias)
 
 
 def _features(model: NgramModel, encodings: Sequence[Encoding], idf: NDArray[np.float32]) -> Any:

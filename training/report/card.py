@@ -44,6 +44,7 @@ def model_card(
         base_in_yaml=Markup(json.dumps(base)),  # noqa: S704
         base=base,
         record=record,
+        kinds={entry.name: entry.promise.kind for entry in entries},
         kept={entry.name: held(entry, figures[entry.name]) for entry in entries if entry.name in figures},
         entries=entries,
         figures=figures,

@@ -22,7 +22,7 @@ def goal(value: float) -> str:
 def promised(promise: Promise) -> str:
     """A graph's promise for a field, and the share that it routes."""
     asked = goal(promise.route_precision) if promise.aim == "precision" else "fewest minutes"
-    return f"{asked}, {percent(promise.achieved_coverage)} routed"
+    return f"{asked}, {promise.kind}, {percent(promise.achieved_coverage)} routed"
 
 
 def decimal(value: float | None, digits: int = 3) -> str:

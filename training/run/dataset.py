@@ -47,6 +47,15 @@ class Part:
         """The rows' weights in training, [rows]."""
         return np.array([item.weight for item in self.rows], dtype=np.float32)
 
+    def where(self, chosen: NDArray[np.bool_]) -> "Part":
+        """The rows where the mask [rows] is true."""
+        places = np.flatnonzero(chosen).tolist()
+        return Part(
+            tuple(self.rows[place] for place in places),
+            tuple(self.encodings[place] for place in places),
+            self.labels[places],
+        )
+
 
 def read_material(request: TrainRequest, say: Say) -> Material:
     """Read, check and split the file, and find suspect labels.
@@ -118,7 +127,7 @@ def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mappin
 
 
 def encode_rows(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
-    """Rows as network input; `unknown` is the number of a label that the space lacks."""
+    """One part's token ids and label numbers; `unknown` is the number of a label that the space lacks."""
     labels = np.stack([label_numbers(rows, field, unknown) for field in space], axis=1)
     return Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
 

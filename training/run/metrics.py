@@ -6,6 +6,8 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from models.fields import DEPARTMENT
 from models.scoring import FieldVerdict, judge
 from training.calibration.precision_curve import TargetFigures, promise_curve
@@ -17,7 +19,7 @@ from training.evaluation.baseline import baseline_figures, train_baseline
 from training.evaluation.behavioural import BehaviourFigures, behaviour
 from training.evaluation.business_impact import effect
 from training.evaluation.measured import measured_rows
-from training.evaluation.metrics import AccuracyFigures, FieldFigures, field_figures, scope_figures
+from training.evaluation.metrics import AccuracyFigures, FieldFigures, accuracy_figures, field_figures, scope_figures
 from training.evaluation.quantization_gate import VariantFigures
 from training.evaluation.record import CostFigures, Findings, NgramFigures, Record, StageFigures
 from training.export.onnx import OnnxModel, Parity
@@ -25,7 +27,7 @@ from training.learn.ngrams import telling_ngrams
 from training.recipe import Recipe
 from training.run.calibrated import Judged
 from training.run.dataset import OUTSIDE, labelled
-from training.run.trained import Learned
+from training.run.trained import Folds, Learned
 
 BEHAVIOUR_ROWS = 200
 """Enough rows to see a change that affects one ticket in fifty; each is tested eight times."""
@@ -151,7 +153,23 @@ def _baseline(learned: Learned) -> dict[str, dict[str, AccuracyFigures]]:
         result[field.name] = {
             part: baseline_figures(model, texts, labels) for part, (texts, labels, _) in rows.items() if texts
         }
+        if learned.folds is not None:
+            result[field.name]["validation"] = _baseline_in_folds(learned, learned.folds, column, field.name)
     return result
+
+
+def _baseline_in_folds(learned: Learned, folds: Folds, column: int, field: str) -> AccuracyFigures:
+    """The baseline's figures on the validation rows, each answered by a baseline fitted without the row's fold."""
+    wanted: list[str] = []
+    answers: list[str] = []
+    for fold in np.unique(folds.numbers["validation"]):
+        train = labelled(learned.parts["train"].where(folds.numbers["train"] != fold), column, field)
+        model = train_baseline(*train, learned.request.recipe.seed)
+        left_out = learned.parts["validation"].where(folds.numbers["validation"] == fold)
+        texts, labels, _ = labelled(left_out, column, field)
+        wanted += labels
+        answers += model.predict(texts).tolist()
+    return accuracy_figures(wanted, answers)
 
 
 def _targets(judged: Judged, column: int, part: str, recipe: Recipe) -> tuple[TargetFigures, ...]:

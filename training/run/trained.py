@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.encoding import Encoder, Encoding
@@ -16,11 +17,12 @@ from training.evaluation.metrics import AccuracyFigures, accuracy_figures
 from training.evaluation.record import StageFigures, StageName
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import EpochFigures, predict, predict_with_pooled
-from training.learn.ngrams import NgramModel, fit_ngrams
+from training.learn.head import LinearHead
+from training.learn.ngrams import NgramModel, NgramRows, ngram_rows
 from training.learn.optimizer import encoder_weights, towards_base
 from training.recipe import Recipe
 from training.run.dataset import Material, Part
-from training.run.request import TrainRequest
+from training.run.request import Say, TrainRequest
 
 BASE_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 """Shares of the base encoder's weights that are tried; finer steps changed no figure (docs/log.md)."""
@@ -44,11 +46,49 @@ class Learned:
     candidate: "Candidate"
     kept: StageName
     stages: tuple[StageFigures, ...]
+    folds: "Folds | None" = None
+    """With out-of-fold answers: `candidate.outputs` of validation and calibration rows are these; the model and the
+    n-grams are the folds' mean."""
 
     def outputs(self, encodings: Sequence[Encoding]) -> Outputs:
         """Logits and pooled vectors of the rows: the reference of every exported graph."""
         network = predict_with_pooled(self.model, self.encoder, encodings)
         return network._replace(logits=with_ngrams(network.logits, self.candidate.ngrams, encodings))
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """Linear models on the frozen encoder, each fitted without the rows of its fold.
+
+    `heads` and `ngrams` [folds], the latter scaled and empty without n-grams; `numbers` is each row's fold by part
+    (train, validation, calibration), [rows].
+    """
+
+    heads: tuple[LinearHead, ...]
+    ngrams: tuple[NgramModel, ...]
+    numbers: Mapping[str, NDArray[np.int64]]
+
+    def logits(self, part: str, pooled: NDArray[np.float32], encodings: Sequence[Encoding]) -> Logits:
+        """Out-of-fold logits of a part's rows, [rows, labels of all fields], from their pooled vectors [rows, width]
+        and wordpieces."""
+        network = self.network(part, pooled)
+        return network + self.words(part, encodings) if self.ngrams else network
+
+    def network(self, part: str, pooled: NDArray[np.float32]) -> Logits:
+        """The heads' share of `logits`."""
+        found = np.empty((len(pooled), len(self.heads[0].bias)), np.float32)
+        for fold, head in enumerate(self.heads):
+            rows = self.numbers[part] == fold
+            found[rows] = head.logits(pooled[rows])
+        return found
+
+    def words(self, part: str, encodings: Sequence[Encoding]) -> Logits:
+        """The n-grams' share of `logits`; 0 without n-grams."""
+        found = np.zeros((len(encodings), len(self.heads[0].bias)), np.float32)
+        for fold, ngrams in enumerate(self.ngrams):
+            rows = np.flatnonzero(self.numbers[part] == fold).tolist()
+            found[rows] = ngrams.logits([encodings[row] for row in rows])
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +115,36 @@ def with_ngrams(network: Logits, ngrams: NgramModel | None, encodings: Sequence[
     return network if ngrams is None else network + ngrams.logits(encodings)
 
 
-def learn_ngrams(
-    model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: Part, recipe: Recipe
-) -> NgramModel | None:
-    """The n-gram model of the training rows; None if the recipe has none, or the rows share no n-gram."""
+def known_ngrams(
+    model: TicketClassifier,
+    encoder: Encoder,
+    space: LabelSpace,
+    encodings: Sequence[Encoding],
+    recipe: Recipe,
+    say: Say,
+) -> NgramRows | None:
+    """The n-grams of the training rows; None if the recipe has none, or the rows share no n-gram."""
     if not recipe.ngrams:
         return None
     weights = sum(parameter.numel() for parameter in model.parameters())
-    return fit_ngrams(
-        train.encodings,
-        train.labels,
+    known = ngram_rows(
+        encodings,
         space,
         vocabulary=model.config.vocab_size,
         pad_id=encoder.pad_id,
         most_bytes=max(_TABLE_BYTES, 4 * weights // 10),
-        seed=recipe.seed,
-        row_weights=train.weights,
     )
+    if known is None:
+        say("n-grams: left out, no wordpiece stands in two training rows")
+    return known
+
+
+def learn_ngrams(
+    model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: Part, recipe: Recipe, say: Say
+) -> NgramModel | None:
+    """The n-gram model of the training rows; None as in `known_ngrams`."""
+    known = known_ngrams(model, encoder, space, train.encodings, recipe, say)
+    return None if known is None else known.fit(train.labels, space, recipe.seed, row_weights=train.weights)
 
 
 def candidate_of(
@@ -103,9 +156,9 @@ def candidate_of(
     alone = {name: department_figures(found.logits, measured[name], space) for name, found in network.items()}
     if ngrams is None:
         return Candidate(None, {}, alone, alone, network)
-    fitted = _ngram_shares(network["validation"].logits, ngrams, measured["validation"], space)
+    fitted = ngram_shares(network["validation"].logits, ngrams, measured["validation"], space)
     shares = {name: share.factor for name, share in fitted.items()}
-    factors = np.concatenate([np.full(len(field.labels), shares[field.name], np.float32) for field in space])
+    factors = factors_of(shares, space)
     if not factors.any():
         return Candidate(None, shares, alone, alone, network)
     scaled = ngrams.scaled(factors)
@@ -149,7 +202,7 @@ def settle_base_share(
         model.encoder.load_state_dict(learned, strict=False)
         towards_base(model, base, share)
         logits = predict(model, encoder, validation.encodings)
-        loss = sum(share.loss for share in _ngram_shares(logits, ngrams, validation, space).values())
+        loss = sum(share.loss for share in ngram_shares(logits, ngrams, validation, space).values())
         if loss < lowest:
             best, lowest = share, loss
     model.encoder.load_state_dict(learned, strict=False)
@@ -157,14 +210,25 @@ def settle_base_share(
     return best
 
 
-def _ngram_shares(
+def ngram_shares(
     network: Logits, ngrams: NgramModel | None, validation: Part, space: LabelSpace
 ) -> dict[str, NgramShare]:
+    """Each field's share of the n-grams beside the network's logits [rows, labels], from the validation rows."""
     raw = np.zeros_like(network) if ngrams is None else ngrams.logits(validation.encodings)
+    return shares_of(network, raw, validation.labels, space)
+
+
+def shares_of(network: Logits, ngrams: Logits, labels: NDArray[np.int64], space: LabelSpace) -> dict[str, NgramShare]:
+    """Each field's share of the n-grams from both models' logits [rows, labels] and label numbers [rows, fields]."""
     return {
-        field.name: fit_ngram_share(network[:, field.slice], raw[:, field.slice], validation.labels[:, column])
+        field.name: fit_ngram_share(network[:, field.slice], ngrams[:, field.slice], labels[:, column])
         for column, field in enumerate(space)
     }
+
+
+def factors_of(shares: Mapping[str, float], space: LabelSpace) -> NDArray[np.float32]:
+    """The factor on the n-grams' logit of each label, [labels of all fields]."""
+    return np.concatenate([np.full(len(field.labels), shares[field.name], np.float32) for field in space])
 
 
 def department_figures(logits: Logits, part: Part, space: LabelSpace) -> AccuracyFigures:

@@ -10,6 +10,7 @@ from models.bundle.bundle import write_bundle
 from models.bundle.golden import dump_rows
 from models.bundle.manifest import SCHEMA_VERSION, EncoderEntry, ModelEntry
 from models.errors import TicketRouterError
+from models.scoring import Logits, Outputs
 from models.text.prepare import TEXT_VERSION
 from training.evaluation.quantization_gate import AnsweredRows, Reference, Variants, make_variants
 from training.evaluation.record import Record
@@ -51,7 +52,7 @@ def deliver(learned: Learned, say: Say, started: float) -> TrainResult:
             add_ngrams(onnx, learned.candidate.ngrams)
         served = OnnxModel.load(onnx.read_bytes(), learned.encoder)
         answers = served.outputs(learned.parts["validation"].encodings)
-        parity = check_parity(judged.validation, answers, judged.scorings)
+        parity = check_parity(judged.served, answers, judged.scorings)
         reference = _reference(learned, judged, onnx, network)
         exported = _Exported(onnx, make_variants(reference, learned.request.recipe, Path(workdir)))
         say("report: slices, behaviour, what other promises would give")
@@ -64,7 +65,14 @@ def deliver(learned: Learned, say: Say, started: float) -> TrainResult:
 def _reference(learned: Learned, judged: Judged, onnx: Path, network: Path) -> Reference:
     def answered(name: str) -> AnsweredRows:
         part = learned.parts[name]
-        return AnsweredRows(part.encodings, part.labels, judged.logits[name])
+        folds, encodings = learned.folds, part.encodings
+        if folds is None:
+            return AnsweredRows(encodings, part.labels, judged.logits[name])
+
+        def judge(outputs: Outputs) -> Logits:
+            return folds.logits(name, outputs.pooled, encodings)
+
+        return AnsweredRows(encodings, part.labels, judged.logits[name], judge)
 
     return Reference(
         onnx=onnx,
@@ -75,14 +83,15 @@ def _reference(learned: Learned, judged: Judged, onnx: Path, network: Path) -> R
         entries=judged.entries,
         validation=answered("validation"),
         calibration=answered("calibration"),
-        pooled=judged.pooled,
+        served=judged.served,
+        kind="exact" if learned.folds is None else "measured",
     )
 
 
 def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record) -> Path:
     request, validation = learned.request, learned.parts["validation"]
     golden = choose_golden(
-        validation.rows, validation.encodings, judged.validation, judged.scorings[0], exported.variants.answers
+        validation.rows, validation.encodings, judged.served, judged.scorings[0], exported.variants.answers
     )
     if not golden:
         raise TicketRouterError("no validation row is clear enough for a golden row; add closed tickets")
@@ -95,7 +104,7 @@ def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record
         fields=judged.entries,
     )
     encoder = EncoderEntry(
-        max_tokens=learned.encoder.max_tokens, pad_id=learned.encoder.pad_id, width=judged.pooled.shape[1]
+        max_tokens=learned.encoder.max_tokens, pad_id=learned.encoder.pad_id, width=judged.served.pooled.shape[1]
     )
     draft = {
         "schema_version": SCHEMA_VERSION,

@@ -52,7 +52,7 @@ def rows(counts: dict[int, tuple[int, int]]) -> Scored:
 
 def entry(validation: Scored, calibration: Scored, **promise: object) -> FieldEntry:
     recipe = Recipe(promise=PromiseRecipe.model_validate(OPEN | promise))
-    return calibrate_field(FIELD, validation, calibration, recipe)
+    return calibrate_field(FIELD, validation, calibration, recipe, "exact")
 
 
 def test_each_label_shows_whose_promise_it_has() -> None:
@@ -113,7 +113,7 @@ def test_cost_mode_routes_where_a_mistake_costs_less_than_a_person() -> None:
     people, generator = population(), np.random.default_rng(2)
     validation, calibration = (scored(people.draw(generator, count)) for count in (400, 800))
     promise = PromiseRecipe.model_validate(OPEN | {"aim": "cost"})
-    found = calibrate_field(FIELD, validation, calibration, Recipe(promise=promise, effect=effect))
+    found = calibrate_field(FIELD, validation, calibration, Recipe(promise=promise, effect=effect), "exact")
     assert {label.route for label in found.labels} == {route_level(effect)}
     outcomes = outcomes_of(calibration.logits, found.scoring(FIELD)) == Outcome.ROUTE
     right = calibration.logits[outcomes].argmax(axis=1) == calibration.labels[outcomes]
@@ -130,11 +130,11 @@ def test_only_the_department_has_a_scope_and_its_promise_counts_what_passes() ->
     strange = Scored(np.zeros((100, 3), dtype=np.float32), np.zeros(100, dtype=np.int64))
     calibration = Scored(*(np.concatenate(pair) for pair in zip(astuple(ordinary), astuple(strange), strict=True)))
     recipe = Recipe(promise=PromiseRecipe(scope_refused=0.03))
-    found = calibrate_field(FIELD, validation, calibration, recipe)
+    found = calibrate_field(FIELD, validation, calibration, recipe, "exact")
     assert found.scope is not None
     assert set(outcomes_of(strange.logits, found.scoring(FIELD))) == {Outcome.REVIEW}
     assert sum(label.calibration_rows for label in found.labels) == 2000
-    assert calibrate_field(Field("priority", FIELD.labels, 0), validation, calibration, recipe).scope is None
+    assert calibrate_field(Field("priority", FIELD.labels, 0), validation, calibration, recipe, "exact").scope is None
 
 
 def test_a_higher_promise_routes_less() -> None:

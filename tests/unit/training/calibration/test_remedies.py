@@ -25,7 +25,7 @@ def rows(count: int, wrong: float, seed: int) -> Scored:
 
 def remedies(count: int, wrong: float, *, tickets: int, later: bool = False) -> Remedies | None:
     planned, tested = rows(count, wrong, 1), rows(count, wrong, 2)
-    entry = calibrate_field(FIELD, planned, tested, RECIPE)
+    entry = calibrate_field(FIELD, planned, tested, RECIPE, "exact")
     return find_remedies(entry, FIELD, planned, tested, RECIPE, tickets, later=later)
 
 

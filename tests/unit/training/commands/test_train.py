@@ -1,6 +1,7 @@
 """`training.commands.train.learn`: resumed runs, quick runs, and which of the two networks is kept."""
 
 import math
+import random
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ import torch
 from transformers import TrainerCallback
 
 import training.commands.train
+from models.errors import TicketRouterError
 from tests.support.learning import RECIPE, StopAt, weights
 from tests.support.rows import write_csv
 from training.data.source import TicketFile
 from training.evaluation.metrics import AccuracyFigures
 from training.learn.classifier import load_classifier
+from training.recipe import PromiseRecipe
+from training.run.calibrated import judge_learned
 from training.run.dataset import read_material
 from training.run.request import TrainRequest
 from training.run.trained import Candidate, Learned, candidate_of
@@ -61,6 +65,57 @@ def test_a_quick_run_leaves_the_encoder_as_it_is(request_of: TrainRequest, tiny_
     assert not (request_of.store.parent / "quick").exists()
 
 
+def test_out_of_fold_answers_do_not_know_their_rows(tiny_base: Path, tmp_path: Path) -> None:
+    """Labels that nothing in the text tells: the served mean has learned them by heart, the answers that set the
+    thresholds have not, and nothing is routed."""
+    generator = random.Random(3)
+    rows = [(f"{number} {generator.random()}", generator.choice("ab")) for number in range(80)]
+    file = TicketFile(write_csv(tmp_path / "tickets.csv", rows))
+    request = TrainRequest(file, RUN, str(tiny_base), tmp_path / "store", quick=True)
+    found = learned(request, "run")
+    part = found.parts["calibration"]
+    right = {
+        name: float((logits.argmax(axis=1) == part.labels[:, 0]).mean())
+        for name, logits in {
+            "served": found.outputs(part.encodings).logits,
+            "out of fold": found.candidate.outputs["calibration"].logits,
+        }.items()
+    }
+    assert right["out of fold"] < 0.6
+    assert right["served"] > right["out of fold"] + 0.1
+    entry = judge_learned(found).entries[0]
+    assert entry.promise.kind == "measured"
+    assert all(label.route is None for label in entry.labels)
+
+
+def test_every_row_but_the_tests_learns_plans_or_tests(request_of: TrainRequest) -> None:
+    """Two thirds test; without folds, one split is exact."""
+    found = learned(replace(request_of, quick=True), "folds")
+    parts = {name: {row.row.line for row in part.rows} for name, part in found.parts.items()}
+    assert parts["validation"] | parts["calibration"] == parts["train"]
+    assert not parts["validation"] & parts["calibration"]
+    assert not parts["test"] & parts["train"]
+    assert len(parts["calibration"]) == pytest.approx(2 * len(parts["validation"]), rel=0.3)
+    recipe = RUN.model_copy(update={"promise": PromiseRecipe(folds=0)})
+    split = learned(replace(request_of, quick=True, recipe=recipe), "split")
+    assert not {row.row.line for row in split.parts["calibration"].rows} & {
+        r.row.line for r in split.parts["train"].rows
+    }
+    assert judge_learned(split).entries[0].promise.kind == "exact"
+
+
+def test_folds_of_too_few_rows_are_refused(request_of: TrainRequest) -> None:
+    recipe = RUN.model_copy(update={"promise": PromiseRecipe(folds=12)})
+    with pytest.raises(TicketRouterError, match="12 folds need 120 rows, there are 81"):
+        learned(replace(request_of, quick=True, recipe=recipe), "run")
+
+
+def test_folds_without_quick_are_refused(request_of: TrainRequest) -> None:
+    recipe = RUN.model_copy(update={"promise": PromiseRecipe(folds=3)})
+    with pytest.raises(TicketRouterError, match="add --quick, or leave it out"):
+        learned(replace(request_of, recipe=recipe), "run")
+
+
 @pytest.mark.parametrize(("full", "kept"), [(1.0, "full"), (0.0, "quick")])
 def test_the_full_network_is_kept_if_it_beats_the_quick_one(
     request_of: TrainRequest, monkeypatch: pytest.MonkeyPatch, full: float, kept: str
@@ -86,7 +141,7 @@ def test_texts_that_share_no_wordpiece_train_without_ngrams(
     request_of: TrainRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line says so."""
-    monkeypatch.setattr("training.run.trained.fit_ngrams", lambda *_, **__: None)
+    monkeypatch.setattr("training.run.trained.ngram_rows", lambda *_, **__: None)
     found = learned(replace(request_of, quick=True), "run")
     assert found.candidate.ngrams is None
     assert "n-grams: left out, no wordpiece stands in two training rows" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from models.bundle.manifest import ModelEntry
 from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from models.processor import instructions
-from models.scoring import FieldScoring, Threshold
+from models.scoring import FieldScoring, Outputs, Threshold
 from tests.support.plain import model
 from training.calibration.calibrate import calibrate_field
 from training.evaluation import quantization_gate
@@ -72,10 +72,10 @@ def reference(fp32: Path, encoder: Encoder, encodings: list[Encoding]) -> Refere
     labels = np.stack([logits[:, :2].argmax(axis=1), logits[:, 2:].argmax(axis=1)], axis=1)
     rows = AnsweredRows(encodings, labels, logits)
     entries = tuple(
-        calibrate_field(field, rows.scored(logits)[column], rows.scored(logits)[column], Recipe())
+        calibrate_field(field, rows.scored(logits)[column], rows.scored(logits)[column], Recipe(), "exact")
         for column, field in enumerate(SPACE)
     )
-    return Reference(fp32, fp32, None, encoder, SPACE, entries, rows, rows, pooled)
+    return Reference(fp32, fp32, None, encoder, SPACE, entries, rows, rows, Outputs(logits, pooled), "exact")
 
 
 @pytest.mark.parametrize("largest", [FULL, REDUCED])
@@ -120,7 +120,7 @@ def test_fp16_takes_and_gives_the_same_types(reference: Reference, encoder: Enco
     graph = served(tmp_path / "fp16.onnx", encoder)
     assert [each.name for each in graph.session.get_inputs()] == ["input_ids", "attention_mask"]
     found = graph.outputs(reference.validation.encodings)
-    for output, wanted in zip(found, (reference.validation.logits, reference.pooled), strict=True):
+    for output, wanted in zip(found, (reference.validation.logits, reference.served.pooled), strict=True):
         assert output.dtype == np.float32
         assert np.abs(output - wanted).max() < 0.02 * np.ptp(wanted)
 
@@ -168,7 +168,7 @@ def test_every_graph_has_thresholds_of_its_own(reference: Reference, tmp_path: P
     labels[::5] = 1 - labels[::5]  # a temperature is fitted where some answers are wrong
     flat = AnsweredRows(rows.encodings, labels, logits)
     entries = tuple(
-        calibrate_field(field, flat.scored(logits)[column], flat.scored(logits)[column], Recipe())
+        calibrate_field(field, flat.scored(logits)[column], flat.scored(logits)[column], Recipe(), "exact")
         for column, field in enumerate(SPACE)
     )
     other = replace(reference, validation=flat, calibration=flat, entries=entries)
@@ -180,7 +180,7 @@ def test_every_graph_has_thresholds_of_its_own(reference: Reference, tmp_path: P
 
 def test_the_tolerances_hold_on_every_row(reference: Reference, found: Variants, encoder: Encoder) -> None:
     """A shipped variant's outputs lie within its manifest's tolerances, which are no blank cheque."""
-    wanted = (reference.validation.logits, reference.pooled)
+    wanted = (reference.validation.logits, reference.served.pooled)
     for entry in found.entries:
         outputs = served(found.files[entry.file], encoder).outputs(reference.validation.encodings)
         for output, expected, tolerance in zip(outputs, wanted, (entry.tolerance, entry.pooled_tolerance), strict=True):

@@ -14,7 +14,7 @@ from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from tests.support.plain import words_tokenizer
 from training.export.ngram_nodes import add_ngrams, read_ngrams
-from training.learn.ngrams import NgramModel, fit_ngrams
+from training.learn.ngrams import NgramModel, ngram_rows
 
 LABELS = 3
 PAD = 0
@@ -45,9 +45,9 @@ def ngrams() -> NgramModel:
     rows = [Encoding(tuple(generator.integers(1, 12, size=6).tolist()), False) for _ in range(60)]
     space = LabelSpace.of({"department": ["a", "b", "c"]})
     labels = generator.integers(0, LABELS, size=(60, 1))
-    model = fit_ngrams(rows, labels, space, vocabulary=12, pad_id=PAD, most_bytes=10**6, seed=1)
-    assert model is not None
-    return model
+    known = ngram_rows(rows, space, vocabulary=12, pad_id=PAD, most_bytes=10**6)
+    assert known is not None
+    return known.fit(labels, space, seed=1)
 
 
 @pytest.fixture(scope="module")

@@ -118,7 +118,7 @@ def test_weights_go_back_as_far_as_the_validation_rows_ask(tiny_base: Path) -> N
     model, encoder = fresh(tiny_base, RECIPE)
     base = encoder_weights(model)
     train = rows(encoder, 120)
-    fit_linear_head(model, SPACE, pooled(model, encoder, train.encodings), train)
+    fit_linear_head(SPACE, pooled(model, encoder, train.encodings), train.labels).put_into(model)
     part = Part((), tuple(train.encodings), train.labels)
     assert settle_base_share(model, base, encoder, SPACE, None, part, RECIPE) == 0
     with torch.no_grad():

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from models.encoding import Encoder
+from models.fields import LabelSpace
 from tests.support.learning import RECIPE, SPACE, fresh
 from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier
@@ -16,7 +18,13 @@ from training.learn.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.rows import EncodedRows
 
 Head = Callable[..., None]
-both = pytest.mark.parametrize("place", [start_at_centroids, fit_linear_head])
+
+
+def linear(model: TicketClassifier, space: LabelSpace, vectors: NDArray[np.float32], train: EncodedRows) -> None:
+    fit_linear_head(space, vectors, train.labels).put_into(model)
+
+
+both = pytest.mark.parametrize("place", [start_at_centroids, linear])
 WORDS = ("invoice invoice invoice", "crash crash crash crash", "offer offer offer")
 
 

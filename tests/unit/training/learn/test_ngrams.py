@@ -6,7 +6,7 @@ import pytest
 from models.encoding import Encoding
 from models.fields import LabelSpace
 from training.data.prepared import MISSING
-from training.learn.ngrams import NgramModel, fit_ngrams, ngram_keys
+from training.learn.ngrams import NgramModel, mean_ngrams, ngram_keys, ngram_rows
 
 VOCABULARY = 50
 PAD, FIRST, LAST = 0, 1, 2
@@ -22,9 +22,9 @@ LABELS = np.array([[label, int(label == 0)] for label in (0, 1, 2)] * 4, dtype=n
 
 
 def fitted(rows: list[Encoding] = ROWS, labels: np.ndarray = LABELS, most_bytes: int = 10**6) -> NgramModel:
-    model = fit_ngrams(rows, labels, SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=most_bytes, seed=1)
-    assert model is not None
-    return model
+    known = ngram_rows(rows, SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=most_bytes)
+    assert known is not None
+    return known.fit(labels, SPACE, seed=1)
 
 
 def test_each_field_finds_its_labels() -> None:
@@ -55,10 +55,9 @@ def test_a_row_without_weight_teaches_nothing() -> None:
     """Rows of weight 0 and a wrong label change no answer."""
     wrong = np.concatenate([LABELS, np.roll(LABELS, 1, axis=0)])
     weights = np.array([1.0] * 12 + [0.0] * 12, dtype=np.float32)
-    model = fit_ngrams(
-        [*ROWS, *ROWS], wrong, SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=10**6, seed=1, row_weights=weights
-    )
-    assert model is not None
+    known = ngram_rows([*ROWS, *ROWS], SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=10**6)
+    assert known is not None
+    model = known.fit(wrong, SPACE, seed=1, row_weights=weights)
     assert model.logits(ROWS) == pytest.approx(fitted().logits(ROWS), abs=0.05)
 
 
@@ -87,7 +86,7 @@ def test_rows_without_a_label_do_not_count() -> None:
 
 def test_texts_that_share_no_ngram_give_no_model() -> None:
     rows = [Encoding((10 + n,), False) for n in range(12)]
-    assert fit_ngrams(rows, LABELS, SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=10**6, seed=1) is None
+    assert ngram_rows(rows, SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=10**6) is None
 
 
 def test_the_table_keeps_its_limit_and_the_most_frequent_ngrams() -> None:
@@ -103,3 +102,12 @@ def test_scaled_multiplies_the_logits() -> None:
     factors = np.array([2, 2, 2, 0, 0], np.float32)
     model = fitted()
     assert model.scaled(factors).logits(ROWS) == pytest.approx(model.logits(ROWS) * factors, abs=1e-5)
+
+
+def test_a_mean_of_models_gives_the_mean_of_their_logits() -> None:
+    """Fitted on different rows of one table, so that one table serves all."""
+    known = ngram_rows(ROWS, SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=10**6)
+    assert known is not None
+    parts = [known.fit(LABELS, SPACE, 1, np.arange(start, start + 6)) for start in (0, 3, 6)]
+    expected = np.mean([part.logits(ROWS) for part in parts], axis=0)
+    assert mean_ngrams(parts).logits(ROWS) == pytest.approx(expected, abs=1e-5)

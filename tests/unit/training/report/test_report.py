@@ -267,7 +267,7 @@ def test_the_model_card_has_promise_figures_and_limits() -> None:
     card = model_card("some/base", [entry(), entry("priority")], record(**bare))
     assert "Fine-tuned from `some/base`" in card
     assert "1,000 train, 10 validation, 10 calibration rows" in card
-    assert "| department | 95% | 95% | 66.7% | 20.8% to 93.9% | 100.0% |" in card
+    assert "| department | 95% | exact | 95% | 66.7% | 20.8% to 93.9% | 100.0% |" in card
     assert "| department | 2 | validation | 3 | 66.7% |" in card
     assert "does not beat its TF-IDF baseline" in card
     assert all(f"## {section}" in card for section in ("Intended use", "Limits", "Ethics and privacy"))
