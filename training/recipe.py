@@ -24,6 +24,8 @@ class DataRecipe(Frozen):
     mail_frames: Share = 0.1
     """Copies of this share of the training rows get greeting, signature and disclaimer around them, so that the model
     learns to ignore these. 0: off, e.g. if all tickets come from mailboxes."""
+    unchecked_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Weight in training of a row whose label the router set and nobody checked (`router_unchecked`); 0: left out."""
     exclude_suspects: bool = False
     """Leave out training rows whose label looks wrong. Off by default: a person should review the list first."""
 

@@ -118,8 +118,8 @@ class LabelOut(Output):
 
 class PromiseOut(Output):
     """The precision among routed and suggested tickets that the thresholds aim at (with this confidence), and the
-    values that the calibration rows achieved; null: unknown, or nothing is routed. `kind`: `exact` if the served model
-    was tested itself, `measured` if models of folds were, whose mean is served."""
+    values that the calibration rows achieved; null: unknown, or nothing is routed. `kind` is `exact` if the served
+    model was tested itself, `measured` if models of folds were, whose mean is served."""
 
     kind: str
     aim: str

@@ -26,7 +26,8 @@ from training.sample import make_tickets
 def test_a_first_training_is_quiet_in_a_pipe_and_says_what_it_made(place: Place) -> None:
     """Figures of both fields, the baseline, the bundle and that it is current; nothing on standard error."""
     assert place.run.err == ""
-    assert place.run.out.startswith("department on ")
+    assert place.run.out.startswith("routes nothing: ")
+    assert "\ndepartment on " in place.run.out
     assert "priority on " in place.run.out
     assert "baseline (TF-IDF)" in place.run.out
     assert f"bundle: {place.bundle} (now current)" in place.run.out
@@ -180,11 +181,28 @@ def with_metrics(place: Place, store: Path, **metrics: object) -> Path:
 def test_promote_moves_the_pointer(place: Place, invoke: Invoke, tmp_path: Path) -> None:
     """A bundle that beats its baseline becomes current; one that does not, and the old pointer, stay."""
     good, bad = (with_metrics(place, tmp_path, beats_baseline=beats) for beats in (True, False))
-    run = invoke("promote", "--bundle", good, "--store", tmp_path)
+    run = invoke("promote", "--bundle", good, "--store", tmp_path, "--allow-empty")
     assert (run.code, run.err) == (0, "")
     assert (tmp_path / "current").resolve() == good
     assert "does not beat its TF-IDF baseline" in refused(invoke("promote", "--bundle", bad, "--store", tmp_path))
     assert (tmp_path / "current").resolve() == good
+
+
+def test_a_bundle_that_routes_nothing_serves_only_when_told(place: Place, invoke: Invoke, tmp_path: Path) -> None:
+    """The first line says what would change it; neither `train` nor `promote` let it serve without `--allow-empty`."""
+    store = tmp_path / "store"
+    arguments = [argument for argument in place.arguments(store) if argument != "--allow-empty"]
+    run = invoke(*arguments, "--quick")
+    assert run.code == 0, run.err
+    first = run.out.splitlines()[0]
+    assert first.startswith("routes nothing: ")
+    assert "do not carry a promise of 0.95 with a confidence of 0.95" in first
+    assert not (store / "current").exists()
+    made = next(store.iterdir())
+    assert f"promote --bundle {made} --store {store} --allow-empty" in run.out
+    assert "What would change it" in (made / "report.html").read_text()
+    assert "automation: routes nothing" in refused(invoke("promote", "--bundle", made, "--store", store))
+    assert not (store / "current").exists()
 
 
 def test_promote_refuses_what_it_cannot_vouch_for(place: Place, invoke: Invoke, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class Place:
 
     def arguments(self, store: Path, **changes: object) -> list[object]:
         options = {"data": self.data, "base": self.base, "recipe": self.recipe, "out": store, **changes}
-        return ["train", *(part for name, value in options.items() for part in (f"--{name}", value))]
+        return ["train", "--allow-empty", *(part for name, value in options.items() for part in (f"--{name}", value))]
 
 
 def refused(run: Run, *, store: Path | None = None) -> str:

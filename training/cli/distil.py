@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, DateFormat, Json, Labels, app, show, ticket_file
+from training.cli.root import AllowEmpty, Column, Data, DateFormat, Json, Labels, app, show, ticket_file
 
 
 @app.command(
@@ -26,6 +26,7 @@ def distil(
         str | None, typer.Option(metavar="NAME", help="The teacher's base model, if it has moved since.")
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")] = Path("models/bundles"),
+    allow_empty: AllowEmpty = False,
     column: Column = [],  # noqa: B006 typer reads the default, no code changes it
     labels: Labels = None,
     date_format: DateFormat = None,
@@ -43,7 +44,7 @@ def distil(
         from training.commands.distil import DistilRequest
         from training.commands.distil import distil as run
 
-        request = DistilRequest(teacher, file, out, layers, base, epochs)
+        request = DistilRequest(teacher, file, out, layers, base, epochs, allow_empty)
         result = run(request, say, [EpochProgress()])
     if result is None:  # a helper process of torchrun: only the main process prints
         return

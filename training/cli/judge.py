@@ -1,4 +1,7 @@
-"""Commands on finished bundles: `evaluate`, `compare`, `promote`, `rollback`. They import heavy libraries inside."""
+"""Commands on finished bundles: `evaluate`, `compare`, `promote`, `rollback`, `recalibrate`.
+
+Heavy libraries are imported inside them.
+"""
 
 import json
 from pathlib import Path
@@ -7,7 +10,20 @@ from typing import Annotated
 import typer
 
 from models.bundle.manifest import Variant
-from training.cli.root import Column, Data, DateFormat, Json, Labels, Store, app, show, ticket_file
+from models.errors import TicketRouterError
+from training.cli.root import (
+    AllowEmpty,
+    Column,
+    Data,
+    DateFormat,
+    Json,
+    Labels,
+    Store,
+    app,
+    fields_of,
+    show,
+    ticket_file,
+)
 
 _STORE = Path("models/bundles")
 
@@ -22,7 +38,9 @@ Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; 
     Examples:
       python -m training evaluate --bundle models/bundles/current --data closed.csv
       python -m training evaluate --bundle models/bundles/current --data closed.csv --report report.html
-      python -m training evaluate --bundle models/bundles/current --data closed.csv --behaviour"""
+      python -m training evaluate --bundle models/bundles/current --data closed.csv --behaviour
+      python -m training evaluate --bundle models/bundles/current --data closed.csv --slice channel \\
+        --predictions answers.csv"""
 )
 def evaluate(
     bundle: Bundle,
@@ -31,8 +49,14 @@ def evaluate(
     behaviour: Annotated[
         bool, typer.Option("--behaviour", help="Also try greetings, typos and the like, which must change nothing.")
     ] = False,
+    predictions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write each row's answer there: .csv or .jsonl.")
+    ] = None,
+    by: Annotated[
+        list[str], typer.Option("--slice", metavar="COLUMN", help="A column of the file to slice the figures by.")
+    ] = [],  # noqa: B006 typer reads the default, no code changes it
     variant: Graph = "fp32",
-    column: Column = [],  # noqa: B006 typer reads the default, no code changes it
+    column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
     as_json: Json = False,
@@ -42,15 +66,17 @@ def evaluate(
     from training.cli.show import evaluation_lines
     from training.cli.show_judge import behaviour_lines
     from training.commands.evaluate import evaluate as run
-    from training.commands.evaluate import summary, write_report
+    from training.commands.evaluate import summary, write_predictions, write_report
 
-    found = run(bundle, file, variant, behave=behaviour)
+    found = run(bundle, file, variant, behave=behaviour, slices=by)
     if report is not None:
         write_report(found, report)
+    if predictions is not None:
+        write_predictions(found, predictions)
     if as_json:
         show(json.dumps(summary(found)))
         return
-    show(*evaluation_lines(found), *(behaviour_lines(found.findings.behaviour) if behaviour else ()))
+    show(*evaluation_lines(found, by), *(behaviour_lines(found.findings.behaviour) if behaviour else ()))
     if report is not None:
         show(f"report: {report}")
 
@@ -102,8 +128,12 @@ def promote(
     data: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Closed tickets to compare it with the current bundle on.")
     ] = None,
+    cases: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file of tickets with the answers that they must get.")
+    ] = None,
     reason: Why = None,
     force: Annotated[bool, typer.Option("--force", help="Promote though gates fail; needs --reason.")] = False,
+    allow_empty: AllowEmpty = False,
     macro_f1: Annotated[
         float | None, typer.Option(metavar="SHARE", min=0, max=1, help="Lowest macro-F1 on its test rows.")
     ] = None,
@@ -131,7 +161,7 @@ def promote(
     from training.commands.promote import promote as run
 
     limits = Limits(macro_f1, slower, larger, tuple(retired), variant)
-    done = run(PromoteRequest(bundle, store, file, reason, force, limits))
+    done = run(PromoteRequest(bundle, store, file, reason, force, limits, allow_empty, cases))
     show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
 
 
@@ -155,3 +185,50 @@ def rollback(
 
     done = run(store, to, reason)
     show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
+
+
+@app.command(
+    epilog="""\b
+    Examples:
+      python -m training recalibrate --bundle models/bundles/current --data later.csv
+      python -m training recalibrate --bundle models/bundles/current --data audited.csv --precision .92"""
+)
+def recalibrate(
+    bundle: Bundle,
+    data: Annotated[
+        Path, typer.Option(metavar="FILE", help="Closed tickets that came after the training: CSV, JSONL or Parquet.")
+    ],
+    precision: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Of the routed tickets, at least this share is right.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder of bundles; the bundle's own where absent.")
+    ] = None,
+    field: Annotated[
+        list[str], typer.Option("--field", metavar="NAME", help="A further field that the file must have.")
+    ] = [],  # noqa: B006
+    allow_unknown: Annotated[
+        bool, typer.Option("--allow-unknown", help="Count rows with labels that the bundle lacks as wrong answers.")
+    ] = False,
+    column: Column = [],  # noqa: B006
+    labels: Labels = None,
+    date_format: DateFormat = None,
+    as_json: Json = False,
+) -> None:
+    """Set thresholds and promises anew from later tickets.
+
+    The weights stay, so it takes minutes. The result is a version of its own; `promote` makes it the one that serves.
+    """
+    if precision is not None and not 0.5 < precision < 1:
+        raise TicketRouterError("--precision wants a share above 0.5 and below 1, for instance .92")
+    file = ticket_file(data, column, labels, date_format)
+    from training.cli.progress import quiet_libraries, say
+
+    with quiet_libraries():
+        from training.cli.show_judge import recalibration_lines
+        from training.commands.recalibrate import RecalibrateRequest
+        from training.commands.recalibrate import recalibrate as run
+
+        request = RecalibrateRequest(bundle, file, out, precision, fields_of(field)[1:], allow_unknown)
+        done = run(request, say)
+    show(*([json.dumps(done.summary())] if as_json else recalibration_lines(done)))

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, show, ticket_file
+from training.cli.root import (
+    AllowEmpty,
+    Column,
+    Data,
+    DateFormat,
+    Fields,
+    Json,
+    Labels,
+    app,
+    fields_of,
+    show,
+    ticket_file,
+)
 from training.learn.base import DEFAULT_BASE
 
 
@@ -34,6 +46,7 @@ def train(
     quick: Annotated[
         bool, typer.Option("--quick", help="No fine-tuning: minutes instead of an hour, often nearly as good.")
     ] = False,
+    allow_empty: AllowEmpty = False,
     field: Fields = [],  # noqa: B006 typer reads the default, no code changes it
     column: Column = [],  # noqa: B006
     labels: Labels = None,
@@ -55,7 +68,7 @@ def train(
         from training.commands.train import train as run
         from training.run.request import TrainRequest
 
-        result = run(TrainRequest(file, settings, base, out, fields, quick), say, [EpochProgress()])
+        result = run(TrainRequest(file, settings, base, out, fields, quick, allow_empty), say, [EpochProgress()])
     if result is None:  # a helper process of torchrun: only the main process prints
         return
     show(*([json.dumps(result.summary())] if as_json else train_lines(result)))

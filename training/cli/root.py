@@ -45,6 +45,9 @@ DateFormat = Annotated[
         metavar="FORMAT", help="DD/MM/YYYY or MM/DD/YYYY where the dates don't show it, or a strptime pattern."
     ),
 ]
+AllowEmpty = Annotated[
+    bool, typer.Option("--allow-empty", help="Make it current although it routes nothing, for its suggestions.")
+]
 Store = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")]
 
 

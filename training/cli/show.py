@@ -1,6 +1,6 @@
 """Results formatted as lines of text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # they import torch, too slow for `check`
@@ -50,6 +50,8 @@ def _fault_lines(found: "Readiness") -> Iterator[str]:
 def train_lines(result: "TrainResult") -> Iterator[str]:
     """A few lines on the new bundle's figures and the next command."""
     record = result.record
+    if record.remedies is not None:
+        yield record.remedies.text
     for name, by_part in record.encoder.items():
         for part in ("validation", "test"):
             if part in by_part:
@@ -74,11 +76,12 @@ def train_lines(result: "TrainResult") -> Iterator[str]:
     yield f"bundle: {result.bundle}{' (now current)' if result.is_current else ''}"
     yield f"report: {result.bundle / 'report.html'}"
     if not result.is_current:
-        yield f"to serve it: python -m training promote --bundle {result.bundle} --store {result.bundle.parent}"
+        empty = " --allow-empty" * (record.remedies is not None)
+        yield f"to serve it: python -m training promote --bundle {result.bundle} --store {result.bundle.parent}{empty}"
 
 
-def evaluation_lines(found: "Evaluation") -> Iterator[str]:
-    """The figures of each field."""
+def evaluation_lines(found: "Evaluation", slices: Sequence[str] = ()) -> Iterator[str]:
+    """The figures of each field, with those of the slices that were asked for."""
     yield f"bundle {found.bundle.version} on {found.rows} rows"
     yield from (f"  {note}" for note in found.notes)
     if found.empty:
@@ -88,6 +91,13 @@ def evaluation_lines(found: "Evaluation") -> Iterator[str]:
     for name, figures in found.figures.items():
         yield f"{name}: {_quality(figures)}"
         yield f"  {_outcomes(figures.outcomes)}"
+        for one in found.findings.slices[name]:
+            if one.kind in slices:
+                right = "" if one.route_precision is None else f" ({one.route_precision:.1%} of them right)"
+                yield (
+                    f"  {one.kind} {one.name}: {one.rows} rows, accuracy {one.accuracy:.3f} "
+                    f"[{one.low:.3f}, {one.high:.3f}], routed {one.routed:.1%}{right}"
+                )
     scope = found.findings.scope
     if scope is not None and scope.recall is not None:
         yield f"{scope.outside_rows} rows are out of scope: {scope.recall:.1%} of them refused"

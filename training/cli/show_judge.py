@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # they import torch, too slow for `--help`
     from training.commands.compare import Comparison
+    from training.commands.recalibrate import Recalibration
     from training.commands.tune import TuneResult
     from training.evaluation.paired_bootstrap import Difference
     from training.evaluation.robustness.behavioural import BehaviourFigures
@@ -62,6 +63,33 @@ def promotion_lines(done: "Promotion", store: object) -> Iterator[str]:
 def gate_lines(gates: Sequence["Gate"]) -> Iterator[str]:
     for gate in gates:
         yield f"{_MARKS[gate.passed]} {gate.name}: {gate.figure}"
+
+
+def recalibration_lines(found: "Recalibration") -> Iterator[str]:
+    """What is routed now and was before, and the next command."""
+    if found.record.remedies is not None:
+        yield found.record.remedies.text
+    for entry in found.entries:
+        share = found.routed.get(entry.name)
+        if share is None:
+            yield f"{entry.name}: not in the file, calibrated as before"
+            continue
+        wanted = f"{entry.promise.route_precision:.4g}" if entry.promise.aim == "precision" else "fewest minutes"
+        yield (
+            f"{entry.name}: routes {share.after:.1%} of {share.rows} testing rows, "
+            f"{_right(share.precision_after)} right (before {share.before:.1%}, "
+            f"{_right(share.precision_before)} right); promised: {wanted}"
+        )
+    for variant in found.record.variants:
+        yield f"{variant.variant}, {variant.what}: {'ships' if variant.ships else 'left out'} ({variant.why})"
+    yield f"bundle: {found.bundle} (of {found.of}; not current)"
+    yield f"report: {found.bundle / 'report.html'}"
+    empty = " --allow-empty" * (found.record.remedies is not None)
+    yield f"to serve it: python -m training promote --bundle {found.bundle} --store {found.bundle.parent}{empty}"
+
+
+def _right(precision: float | None) -> str:
+    return "–" if precision is None else f"{precision:.1%}"
 
 
 def tune_lines(found: "TuneResult") -> Iterator[str]:

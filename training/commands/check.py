@@ -9,7 +9,7 @@ from models.bundle.manifest import Frozen
 from models.fields import DEPARTMENT
 from training.calibration.sample_size import fewest_start
 from training.data.contract import Checked, TicketRow, label_counts
-from training.data.draw import wanted_shares
+from training.data.draw import source_advice, wanted_shares
 from training.data.labels import alias_lines
 from training.data.prepared import PreparedRow, distinct_rows, length_slice, prepare_rows
 from training.data.source import TicketFile, check_tickets
@@ -35,7 +35,6 @@ class LeftOut(Frozen):
     """Rows that training leaves out, by reason."""
 
     not_closed: int
-    unchecked: int
     retired: int
     out_of_scope: int
     empty: int
@@ -86,7 +85,6 @@ def assess(file: TicketFile, fields: tuple[str, ...]) -> Readiness:
         faults=tuple(FaultEntry(line=f.line, column=f.column, what=f.what, text=str(f)) for f in checked.faults),
         left_out=LeftOut(
             not_closed=checked.not_closed,
-            unchecked=checked.unchecked,
             retired=checked.retired,
             out_of_scope=len(checked.outside),
             empty=empty,
@@ -97,7 +95,7 @@ def assess(file: TicketFile, fields: tuple[str, ...]) -> Readiness:
         slices=_slices(distinct),
         ready=verdict is None,
         verdict=verdict or "enough to start: " + "; ".join(map(_enough, counts)),
-        advice=tuple(_advice(checked, rows, counts)),
+        advice=(*source_advice(distinct), *_advice(checked, rows, counts)),
     )
 
 
@@ -112,6 +110,7 @@ def _slices(rows: Sequence[PreparedRow]) -> dict[str, dict[str, int]]:
     slices = {
         "month": Counter(f"{moment:%Y-%m}" for moment in dated),
         "language": Counter(item.row.language for item in rows if item.row.language),
+        "label source": Counter(str(source) for item in rows if (source := item.row.label_source)),
         "length": Counter(length_slice(item.text) for item in rows),
     }
     return {kind: dict(sorted(counts.items())) for kind, counts in slices.items() if counts}

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from models.bundle.bundle import Bundle, open_bundle
 from models.bundle.manifest import Frozen, Variant
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
+from training.data.labels import load_rules
 from training.data.prepared import PreparedRow
 from training.data.source import TicketFile, read_closed
 from training.evaluation.bundle_answers import Answers, answering, as_arrays
@@ -99,23 +101,32 @@ def compare(champion: Path, challenger: Path, file: TicketFile, variant: Variant
     """
     bundles = open_bundle(champion), open_bundle(challenger)
     rows = read_closed(file).rows
-    return compare_bundles(*bundles, rows, variant)
+    return compare_bundles(*bundles, rows, variant, load_rules(file.rules).of(DEPARTMENT).aliases)
 
 
 def compare_bundles(
-    champion: Bundle, challenger: Bundle, rows: Sequence[PreparedRow], variant: Variant = "fp32"
+    champion: Bundle,
+    challenger: Bundle,
+    rows: Sequence[PreparedRow],
+    variant: Variant = "fp32",
+    aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
     """Compare two opened bundles on these rows; the label sets may differ.
+
+    `aliases` of the labels file apply to the answers of both, as to the rows: a label that was merged since is not
+    wrong.
 
     Raises:
         TicketRouterError: a bundle lacks the variant, or onnxruntime cannot load it.
     """
     bundles = (champion, challenger)
     wanted = [str(row.row.labels[DEPARTMENT]) for row in rows]
-    known = [set(bundle.manifest.label_space().department.labels) for bundle in bundles]
+    known = [
+        {aliases.get(label, label) for label in bundle.manifest.label_space().department.labels} for bundle in bundles
+    ]
     catalogue = sorted({*wanted, *known[0], *known[1]})
     texts = [row.text for row in rows]
-    before, after = (as_arrays(answering(bundle, variant)(texts), catalogue) for bundle in bundles)
+    before, after = (as_arrays(answering(bundle, variant)(texts), catalogue, aliases) for bundle in bundles)
     numbers = np.array([catalogue.index(label) for label in wanted], dtype=np.int64)
     paired = pair(before, after, numbers, len(catalogue), SEED)
     found = [*_label_falls(paired, catalogue, known[0] & known[1], Counter(wanted))]

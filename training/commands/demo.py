@@ -78,7 +78,7 @@ def _demo() -> None:
     _heading("2. Training: a small encoder from a package (no model hub), against a TF-IDF baseline")
     (FOLDER / "recipe.toml").write_text(RECIPE)
     _run(
-        "training", "train", "--data", str(FOLDER / "tickets.csv"), "--base", "embedded", "--recipe",
+        "training", "train", "--allow-empty", "--data", str(FOLDER / "tickets.csv"), "--base", "embedded", "--recipe",
         str(FOLDER / "recipe.toml"), "--out", str(FOLDER / "bundles"),
     )  # fmt: skip
     _heading("3. The service: onnxruntime behind REST")

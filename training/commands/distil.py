@@ -49,6 +49,7 @@ class DistilRequest:
     layers: int = 3
     base: str | None = None
     epochs: int | None = None
+    allow_empty: bool = False
 
 
 def distil(request: DistilRequest, say: Say, callbacks: Sequence[TrainerCallback] = ()) -> TrainResult | None:
@@ -86,7 +87,14 @@ def learn_student(
         TicketRouterError: the teacher or the file is not suitable, or the student would not have fewer layers.
     """
     fields = tuple(field.name for field in bundle.manifest.fields)
-    asked = TrainRequest(request.file, recipe, request.base or bundle.manifest.base_model, request.store, fields)
+    asked = TrainRequest(
+        request.file,
+        recipe,
+        request.base or bundle.manifest.base_model,
+        request.store,
+        fields,
+        allow_empty=request.allow_empty,
+    )
     material = read_material(asked, say)
     if material.space != bundle.manifest.label_space():
         raise TicketRouterError(
@@ -101,7 +109,7 @@ def learn_student(
     say(f"teacher: {bundle.version} answers {len(parts['train'].rows)} training rows")
     train, validation = parts["train"], parts["validation"]
     known = with_ngrams(predict(teacher, encoder, train.encodings), taught, train.encodings)
-    soft = SoftRows(train.encodings, train.labels, known)
+    soft = SoftRows(train.encodings, train.labels, train.weights, soft=known)
     student = smaller(teacher, request.layers)
     say(f"student: {request.layers} layers, up to {recipe.epochs} epochs")
     rows = EncodedRows(validation.encodings, validation.labels)

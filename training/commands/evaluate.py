@@ -1,5 +1,7 @@
 """`training evaluate`: measures a bundle on closed tickets through onnxruntime, as the service runs it."""
 
+import csv
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from training.calibration.predictions import Scored
 from training.data.prepared import PreparedRow, label_numbers
 from training.data.source import ClosedTickets, TicketFile, digest_of, read_closed
 from training.evaluation.bundle_answers import answering, graph_here, load_graph
-from training.evaluation.measured import MeasuredRows, measured_rows
+from training.evaluation.measured import MeasuredRows, Prediction, measured_rows
 from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures, scope_figures
 from training.evaluation.record import Findings
 from training.evaluation.robustness.behavioural import behaviour
@@ -37,9 +39,17 @@ class Evaluation:
     notes: tuple[str, ...]
     figures: Mapping[str, FieldFigures]
     findings: Findings
+    measured: Mapping[str, MeasuredRows]
 
 
-def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, behave: bool = False) -> Evaluation:
+def evaluate(
+    bundle_path: Path,
+    file: TicketFile,
+    variant: Variant = "fp32",
+    *,
+    behave: bool = False,
+    slices: Sequence[str] = (),
+) -> Evaluation:
     """Figures of a bundle on a file of closed tickets. Fields without a column in the file are left out.
 
     Args:
@@ -47,13 +57,14 @@ def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, 
         file: the closed tickets.
         variant: the graph to run.
         behave: also run the behavioural tests.
+        slices: columns of the file for further slices.
 
     Raises:
         TicketRouterError: the bundle or the file is not valid, no row has text, or the bundle has no graph of the
             variant for this processor.
     """
     bundle = open_bundle(bundle_path)
-    closed = read_closed(file, [field.name for field in bundle.manifest.label_space()])
+    closed = read_closed(file, [field.name for field in bundle.manifest.label_space()], slices)
     graph = graph_here(bundle, variant)
     measured, outside = _measured(bundle, graph, closed)
     figures = {
@@ -62,7 +73,7 @@ def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, 
         if (found := field_figures(rows.logits, rows.labels, rows.scoring)) is not None
     }
     findings = Findings(
-        slices={name: measured[name].slices() for name in figures},
+        slices={name: measured[name].slices(closed.cells) for name in figures},
         worst={name: measured[name].worst() for name in figures},
         scope=scope_figures(graph.entry.fields[0], graph.scorings[0], measured[DEPARTMENT].logits, outside),
         behaviour=behaviour(answering(bundle, variant), closed.rows, SEED) if behave else (),
@@ -70,11 +81,13 @@ def evaluate(bundle_path: Path, file: TicketFile, variant: Variant = "fp32", *, 
     unknown = int((measured[DEPARTMENT].labels == UNKNOWN).sum())
     rows = len(closed.rows) + closed.empty
     notes = (*_warnings(bundle, file), *closed.notes)
-    return Evaluation(bundle, graph, rows, closed.empty, unknown, notes, figures, findings)
+    return Evaluation(bundle, graph, rows, closed.empty, unknown, notes, figures, findings, measured)
 
 
 def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
-    if bundle.manifest.provenance.get("data", {}).get("sha256") != digest_of(file.path):
+    provenance = bundle.manifest.provenance
+    known = [entry.get("data", {}).get("sha256") for entry in (provenance, provenance.get("recalibration", {}))]
+    if digest_of(file.path) not in known:
         return ()
     return ("warning: the bundle learned from this very file, so these figures flatter; give later tickets",)
 
@@ -109,6 +122,28 @@ def write_report(found: Evaluation, path: Path) -> None:
         path.write_text(page, "utf-8")
     except OSError as error:
         raise TicketRouterError(f"{path}: cannot write the report there ({error.strerror})") from error
+
+
+def write_predictions(found: Evaluation, path: Path) -> None:
+    """Write one line for each row and field: CSV, or JSONL if the name ends so. It holds no ticket text.
+
+    Raises:
+        TicketRouterError: the name ends otherwise, or the file cannot be written.
+    """
+    kind = path.suffix.lower()
+    if kind not in (".csv", ".jsonl"):
+        raise TicketRouterError(f"{path}: predictions are written as .csv or .jsonl")
+    rows = [row.model_dump() for measured in found.measured.values() for row in measured.predictions()]
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            if kind == ".csv":
+                writer = csv.DictWriter(file, list(Prediction.model_fields))
+                writer.writeheader()
+                writer.writerows(rows)
+            else:
+                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    except OSError as error:
+        raise TicketRouterError(f"{path}: cannot write the predictions there ({error.strerror})") from error
 
 
 def summary(found: Evaluation) -> dict[str, Any]:

@@ -16,9 +16,11 @@ from models.fields import DEPARTMENT
 from models.processor import instructions
 from models.text.prepare import prepare
 from models.ticket import Ticket
+from training.commands.cases import Case, failures, failures_line, load_cases
 from training.commands.compare import Comparison, compare_bundles
+from training.data.labels import NO_RULES, LabelRules, load_rules
 from training.data.source import TicketFile, read_closed
-from training.evaluation.bundle_answers import graph_here, load_graph
+from training.evaluation.bundle_answers import answering, graph_here, load_graph
 from training.evaluation.latency import Cost, costs
 from training.registry import Gate, Promotion, current_version, locked, move, previous_version
 
@@ -50,6 +52,10 @@ class PromoteRequest:
     reason: str | None = None
     force: bool = False
     limits: Limits = Limits()
+    allow_empty: bool = False
+    """Also a bundle that routes nothing."""
+    cases: Path | None = None
+    """Must-route cases, as a gate."""
 
 
 def promote(request: PromoteRequest) -> Promotion:
@@ -64,11 +70,17 @@ def promote(request: PromoteRequest) -> Promotion:
     if bundle.path.parent != request.store.resolve():
         raise TicketRouterError(f"{request.bundle}: is not in the store {request.store}; name its store with --store")
     metrics = _read_metrics(bundle)
+    cases = load_cases(request.cases) if request.cases else ()
     with locked(request.store):
         if current_version(request.store) == bundle.version:
             raise TicketRouterError(f"{request.bundle}: is the current bundle of {request.store} already")
         gates = [_intact(bundle), _beats_baseline(metrics), _keeps_promise(bundle, metrics), *_replays(bundle)]
-        gates += [*_floor(metrics, request.limits), *_against_champion(bundle, request)]
+        gates += [
+            _routes(bundle, allow_empty=request.allow_empty),
+            *_floor(metrics, request.limits),
+            *_answers_cases(bundle, cases, request.limits),
+            *_against_champion(bundle, request),
+        ]
         _refuse(gates, request)
         return move(request.store, bundle.version, "promote", request.reason, gates)
 
@@ -146,6 +158,22 @@ def _keeps_promise(bundle: Bundle, metrics: Mapping[str, Any]) -> Gate:
     return Gate(name="promise", passed=high >= promised, figure=figure)
 
 
+def _routes(bundle: Bundle, *, allow_empty: bool) -> Gate:
+    """A bundle that routes nothing in place of one that routes would end the automation."""
+    labels = bundle.manifest.fields[0].labels
+    count = sum(label.route is not None for label in labels)
+    figure = f"{count} of {len(labels)} departments are routed above a threshold"
+    if not count:
+        figure = f"routes nothing, {'as allowed' if allow_empty else '--allow-empty promotes it for its suggestions'}"
+    return Gate(name="automation", passed=bool(count) or allow_empty, figure=figure)
+
+
+def _answers_cases(bundle: Bundle, cases: Sequence[Case], limits: Limits) -> Iterator[Gate]:
+    if cases:
+        found = list(failures(cases, answering(bundle, limits.variant)))
+        yield Gate(name="cases", passed=not found, figure=failures_line(found, len(cases)))
+
+
 def _floor(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Gate]:
     if limits.macro_f1 is not None:
         found = _on_measured_part(metrics)
@@ -186,10 +214,11 @@ def _against_champion(bundle: Bundle, request: PromoteRequest) -> Iterator[Gate]
         yield from _cost_gates(before, after, limits)
     else:
         rows = read_closed(request.file).rows
-        found = compare_bundles(champion, bundle, rows, limits.variant)
+        aliases = load_rules(request.file.rules).of(DEPARTMENT).aliases
+        found = compare_bundles(champion, bundle, rows, limits.variant, aliases)
         yield _not_worse(found)
         yield from _cost_gates(found.champion_cost, found.challenger_cost, limits)
-    yield _keeps_labels(champion, bundle, limits)
+    yield _keeps_labels(champion, bundle, limits, NO_RULES if request.file is None else load_rules(request.file.rules))
 
 
 def _not_worse(found: Comparison) -> Gate:
@@ -219,9 +248,18 @@ def _cost_gates(champion: Cost, challenger: Cost, limits: Limits) -> Iterator[Ga
     )
 
 
-def _keeps_labels(champion: Bundle, challenger: Bundle, limits: Limits) -> Gate:
-    """Clients of the service depend on the labels of the champion, so the new bundle must know them."""
-    before, after = (set(bundle.manifest.label_space().flat_labels) for bundle in (champion, challenger))
+def _keeps_labels(champion: Bundle, challenger: Bundle, limits: Limits, rules: LabelRules) -> Gate:
+    """Clients of the service depend on the labels of the champion, so the new bundle must know them, or their aliases,
+    unless the labels file retires them."""
+    before, after = (
+        {
+            f"{field.name}={rules.of(field.name).aliases.get(label, label)}"
+            for field in bundle.manifest.label_space()
+            for label in field.labels
+            if label not in rules.of(field.name).retire
+        }
+        for bundle in (champion, challenger)
+    )
     lost = sorted(before - after - set(limits.retired))
     named = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
     return Gate(name="labels", passed=not lost, figure=f"no longer known: {named}" if lost else "none is lost")

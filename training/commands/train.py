@@ -70,7 +70,8 @@ def learn(
     if request.quick and folds:
         return learn_in_folds(request, base, model, encoder, material, folds, say)
     parts = encode_parts(material, encoder, recipe)
-    train, validation = (EncodedRows(parts[name].encodings, parts[name].labels) for name in ("train", "validation"))
+    train = EncodedRows(parts["train"].encodings, parts["train"].labels, parts["train"].weights)
+    validation = EncodedRows(parts["validation"].encodings, parts["validation"].labels)
 
     started = time.monotonic()
     stages: list[StageFigures] = []
@@ -83,7 +84,7 @@ def learn(
         add_stage("n-grams", ngram_figures(ngrams, parts, space))
     say(f"quick: a linear head on {request.base} as it is, and the n-grams")
     vectors = pooled(model, encoder, train.encodings)
-    head = fit_linear_head(space, vectors, train.labels)
+    head = fit_linear_head(space, vectors, train.labels, train.weights)
     head.put_into(model)
     quick = candidate_of(model, encoder, space, ngrams, parts)
     add_stage("frozen encoder", quick.alone)

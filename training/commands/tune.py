@@ -174,7 +174,7 @@ def tried(start: Recipe, values: dict[str, Any]) -> Recipe:
 
 
 def _rows(part: Part) -> EncodedRows:
-    return EncodedRows(part.encodings, part.labels)
+    return EncodedRows(part.encodings, part.labels, part.weights)
 
 
 def _width(base: Path) -> int:

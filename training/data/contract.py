@@ -14,11 +14,12 @@ import pandas as pd
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
+from models.label_source import LabelSource
 from models.ticket import ContentType, Ticket
 from training.data.columns import find_columns
 from training.data.dates import Moment, read_dates
 from training.data.labels import NO_RULES, LabelRules, one_spaced, spellings
-from training.data.schema import SPLITS, Fault, find_faults
+from training.data.schema import SOURCES, SPLITS, Fault, find_faults
 from training.data.table import Table
 
 _DATES = ("created_at", "closed_at")
@@ -27,7 +28,6 @@ _CLOSED = frozenset(
     ("closed", "solved", "resolved", "done", "completed", "geschlossen", "gelöst", "erledigt", "abgeschlossen",
      "fermé", "résolu", "cerrado", "resuelto", "chiuso", "risolto")
 )  # fmt: skip
-_UNCHECKED = frozenset(("router", "auto", "automatic", "model", "prediction", "predicted"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class TicketRow:
     thread: str = ""
     """Id of the conversation; empty: not given. The requester is `ticket.sender`."""
     language: str = ""
-    label_source: str = ""
-    """Source of the department, in the file's own word: empty, `close`, `agent`, `import`…"""
+    label_source: LabelSource | None = None
+    """Source of the department; None: not given, a person's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,6 @@ class Checked:
     outside: tuple[TicketRow, ...] = ()
     """Good rows with a label that the labels file declares out of scope; their department is None."""
     not_closed: int = 0
-    unchecked: int = 0
-    """Rows whose department the router set and no person checked."""
     retired: int = 0
     aliases: Mapping[str, Mapping[str, str]] = dataclass_field(default_factory=dict)
     """By field: labels that differ from another label only by case or blanks → that label."""
@@ -72,7 +70,6 @@ class _Fate(Enum):
     KEPT = "kept"
     OUTSIDE = "outside"
     NOT_CLOSED = "not closed"
-    UNCHECKED = "unchecked"
     RETIRED = "retired"
 
 
@@ -88,6 +85,9 @@ class _Row:
 
     def split(self) -> str:
         return self.cells.get("split", "").strip().lower()
+
+    def source(self) -> str:
+        return self.cells.get("label_source", "").strip().casefold()
 
     def media_type(self) -> str:
         """The content type without parameters (`text/html; charset=utf-8` → `text/html`)."""
@@ -111,7 +111,7 @@ def check_table(
         date_format: see `read_dates`.
 
     Raises:
-        TicketRouterError: a needed column is missing, the date format is not valid, or no row is closed and checked.
+        TicketRouterError: a needed column is missing, the date format is not valid, or no row is closed.
     """
     columns = find_columns(table, fields, mapping)
     every = _rows(table, columns, fields, rules, date_format)
@@ -119,7 +119,7 @@ def check_table(
     sought = [row for row in every if row.fate in (_Fate.KEPT, _Fate.OUTSIDE)]
     if not sought:
         raise TicketRouterError(f"{table.path}: no row to learn from: {_left_out(fates, columns)}")
-    settled = [row for row in every if row.fate not in (_Fate.NOT_CLOSED, _Fate.UNCHECKED)]
+    settled = [row for row in every if row.fate is not _Fate.NOT_CLOSED]
     counts = {field: Counter(row.labels[field] for row in settled if row.labels[field]) for field in fields}
     aliases = {field: found for field, labels in counts.items() if (found := spellings(labels))}
     faults = [Fault(line, what, columns[role]) for line, role, what in find_faults(_frame(sought, fields), fields)]
@@ -132,7 +132,6 @@ def check_table(
         faults=tuple(sorted(faults, key=lambda fault: fault.line)),
         outside=tuple(_ticket_row(row, rules) for row in good if row.fate is _Fate.OUTSIDE),
         not_closed=fates[_Fate.NOT_CLOSED],
-        unchecked=fates[_Fate.UNCHECKED],
         retired=fates[_Fate.RETIRED],
         aliases=aliases,
         notes=(*_unused_notes(table, columns, fields, rules), *_blank_notes(table, columns, fields)),
@@ -173,13 +172,10 @@ def _rows(
 
 
 def _fate(cells: Mapping[str, str], department: str, rules: LabelRules, closes: bool) -> _Fate:
-    """Leave out labels that the router set unchecked, and open tickets: such labels are not final, so not even a
-    fault."""
+    """Leave out open tickets: their labels are not final, so not even a fault."""
     status = cells.get("status", "").strip().casefold()
     if status not in _CLOSED if status else closes and not cells["closed_at"].strip():
         return _Fate.NOT_CLOSED
-    if cells.get("label_source", "").strip().casefold() in _UNCHECKED:
-        return _Fate.UNCHECKED
     own = rules.of(DEPARTMENT)
     if department in own.retire:
         return _Fate.RETIRED
@@ -197,6 +193,7 @@ def _frame(rows: Sequence[_Row], fields: Sequence[str]) -> pd.DataFrame:
     columns: dict[str, list[object]] = {field: [row.labels[field] for row in rows] for field in fields}
     columns["split"] = [row.split() for row in rows]
     columns["content_type"] = [row.media_type() for row in rows]
+    columns["label_source"] = [row.source() for row in rows]
     now = datetime.now(UTC)
     for role in rows[0].dates:
         columns[f"{role}:read"] = [row.dates[role].fault for row in rows]
@@ -271,5 +268,6 @@ def _ticket_row(row: _Row, rules: LabelRules) -> TicketRow:
     # Of the department only out-of-scope labels are left here: rows of retired ones are already removed.
     hidden = {field: rules.of(field).retire | rules.of(field).out_of_scope for field in row.labels}
     labels = {field: None if label in hidden[field] else label or None for field, label in row.labels.items()}
-    thread, language, source = (cells.get(role, "").strip() for role in ("thread", "language", "label_source"))
-    return TicketRow(row.line, ticket, labels, SPLITS[row.split()], created, thread, language.lower(), source.lower())
+    thread, language = (cells.get(role, "").strip() for role in ("thread", "language"))
+    source = SOURCES[row.source()]
+    return TicketRow(row.line, ticket, labels, SPLITS[row.split()], created, thread, language.lower(), source)

@@ -1,16 +1,25 @@
-"""Groups of rows → parts with the recipe's shares, stratified by department or newest first; rows → folds."""
+"""Groups of rows → parts with the recipe's shares, stratified by department or newest first; rows → folds; and which
+rows may be drawn for measuring.
+
+Once a router works, the tickets that people labelled are no sample of all mail: of what it routed they saw the wrong
+ones only. Thresholds set on such rows would be far too strict, and a few months later nothing would be routed. The
+random share that is kept for people (`audit`) is a sample, and so are the tickets from before the router worked.
+"""
 
 import random
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
 from models.fields import DEPARTMENT
+from models.label_source import LabelSource
 from training.data.prepared import PreparedRow
 from training.recipe import SplitRecipe
 
@@ -20,6 +29,9 @@ _VALIDATION = (500, 0.05, 0.10)
 _CALIBRATION = (800, 0.10, 0.20)
 """The sufficient number of rows, and the smallest and largest share of all rows."""
 _RECENT = 0.5
+FEWEST = 100
+"""With fewer such rows no usual promise can be planned and tested on them alone."""
+_DOMINATE = 0.5
 _OLDEST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -40,8 +52,18 @@ def _sized(rows: int, enough: int, least: float, largest: float) -> float:
     return min(max(enough / max(rows, 1), least), largest)
 
 
+def rows_for_calibration(rows: int, recipe: SplitRecipe) -> int:
+    """The number of rows of which a split gives at least this many to calibration."""
+    if recipe.calibration:
+        return ceil(rows / recipe.calibration)
+    enough, least, largest = _CALIBRATION
+    return ceil(rows / (largest if rows <= enough else least))
+
+
 def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: int) -> dict[str, Group]:
     """Draw each share from the groups, stratified by department; the rest is for training.
+
+    Calibration and validation take audited rows first: a sample of all mail, as people see it.
 
     A group counts for the department of most of its rows. A group larger than the rows still missing for its department
     is
@@ -58,6 +80,8 @@ def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: i
         generator.shuffle(left)
         rows = sum(map(len, left))
         for part, share in shares.items():
+            if part != "test":
+                left = sorted(left, key=lambda group: all(map(audited_first, group)))
             # Random rounding: rounding to nearest would leave small labels out of every part.
             taken, left = _fill(left, int(rows * share + generator.random()))
             drawn[part] += taken
@@ -159,3 +183,63 @@ def _newest(newest_first: Sequence[Group], rows: float) -> tuple[list[Group], li
 def _scaled(share: float, rows: int, among: int) -> float:
     """A share of all rows → a share of the rows that it is drawn from."""
     return min(share * rows / among, 1) if among else 0.0
+
+
+def is_checked(item: PreparedRow) -> bool:
+    """Whether a person chose the label, or saw it and let it stand."""
+    return item.row.label_source is not LabelSource.ROUTER_UNCHECKED
+
+
+def weighed(rows: Sequence[PreparedRow], unchecked_weight: float) -> list[PreparedRow]:
+    """The rows with their weights in training; without those of weight 0, and without unchecked ones that the file
+    wants to measure on."""
+    kept = []
+    for item in rows:
+        if is_checked(item):
+            kept.append(item)
+        elif unchecked_weight and item.row.split in ("train", ""):
+            kept.append(replace(item, weight=unchecked_weight))
+    return kept
+
+
+def sample_of_all(rows: Sequence[PreparedRow]) -> list[PreparedRow]:
+    """The rows that stand for all mail: the audited ones and those from before the router worked; all rows if none is
+    audited or unchecked. With fewer than FEWEST of these, all checked rows: the best there is."""
+    routed = [item.row.created_at for item in rows if _is_audited(item) or not is_checked(item)]
+    dates = [date for date in routed if date is not None]
+    begin = min(dates, default=None) if len(dates) == len(routed) else None
+    if not routed:
+        return list(rows)
+    chosen = [item for item in rows if is_checked(item) and (_is_audited(item) or _is_before(item, begin))]
+    return chosen if len(chosen) >= FEWEST else [item for item in rows if is_checked(item)]
+
+
+def audited_first(item: PreparedRow) -> bool:
+    """A sort key: audited rows before the others."""
+    return not _is_audited(item)
+
+
+def source_advice(rows: Sequence[PreparedRow]) -> Sequence[str]:
+    """Warnings about the sources of all rows' labels, for people."""
+    unchecked, audited = sum(not is_checked(item) for item in rows), sum(map(_is_audited, rows))
+    advice = []
+    if unchecked > _DOMINATE * len(rows):
+        advice.append(
+            f"warning: {unchecked} of {len(rows)} labels are the router's own and nobody checked them; the model "
+            "confirms itself: keep a larger random share for people, and mark those rows label_source = audit"
+        )
+    if unchecked and audited < FEWEST and len(sample_of_all(rows)) == len(rows) - unchecked:
+        advice.append(
+            f"warning: {audited} rows are audited, {FEWEST - audited} more are needed to stand for all mail; the "
+            "thresholds rest on all checked rows, which lack the right automatic routes: they are too strict"
+        )
+    return advice
+
+
+def _is_audited(item: PreparedRow) -> bool:
+    return item.row.label_source is LabelSource.AUDIT
+
+
+def _is_before(item: PreparedRow, begin: datetime | None) -> bool:
+    date = item.row.created_at
+    return begin is not None and date is not None and date < begin

@@ -80,4 +80,4 @@ def _framed(item: PreparedRow, generator: random.Random) -> PreparedRow:
     before, body, *after = parts
     lines = [before, body, *(part.format(**filled) for part in after)]
     ticket = replace(ticket, body="\n\n".join(line for line in lines if line))
-    return PreparedRow(replace(item.row, ticket=ticket), prepare(ticket).text)
+    return replace(item, row=replace(item.row, ticket=ticket), text=prepare(ticket).text)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fields import DEPARTMENT, Field
+from models.label_source import LabelSource
 from models.text.prepare import prepare
 from training.data.contract import TicketRow
 
@@ -26,6 +27,8 @@ class PreparedRow:
 
     row: TicketRow
     text: str
+    weight: float = 1.0
+    """In training."""
 
 
 def prepare_rows(rows: Iterable[TicketRow]) -> tuple[list[PreparedRow], int]:
@@ -43,11 +46,15 @@ def label_numbers(rows: Sequence[PreparedRow], field: Field, unknown: int = MISS
 
 
 def distinct_rows(rows: Sequence[PreparedRow]) -> tuple[list[PreparedRow], int]:
-    """One row per distinct text, and the number of dropped rows whose department differs from the kept row's.
+    """One row per distinct text, a checked one if there is one, and the number of dropped rows whose department differs
+    from the kept row's.
 
     The file's own test rows are all kept, including repeats: their figures stay comparable with published ones.
     """
-    ranked = sorted(rows, key=lambda item: _KEPT_FIRST.index(item.row.split))
+    ranked = sorted(
+        rows,
+        key=lambda item: (_KEPT_FIRST.index(item.row.split), item.row.label_source is LabelSource.ROUTER_UNCHECKED),
+    )
     kept: dict[bytes, PreparedRow] = {}
     result, conflicting = [], 0
     for item in ranked:

@@ -3,7 +3,7 @@
 A column of the frame is a role (`department`) or a value computed from a role (`created_at:age`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,6 +11,7 @@ from pandera.errors import SchemaErrors
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from models.fields import DEPARTMENT
+from models.label_source import LabelSource
 
 LABEL_CHARACTERS = 100
 SPLITS = {
@@ -20,6 +21,12 @@ SPLITS = {
     "test": "test", "": "",
 }  # fmt: skip
 """Usual names of the parts → parts; empty: the split decides the row's part."""
+SOURCES: Mapping[str, LabelSource | None] = {
+    "": None,
+    **{source.value: source for source in LabelSource},
+    **dict.fromkeys(("router", "auto", "automatic", "model", "prediction", "predicted"), LabelSource.ROUTER_UNCHECKED),
+}
+"""Words of exports → sources."""
 _OLDEST_DAYS = 50 * 365
 
 
@@ -42,7 +49,8 @@ def find_faults(frame: pd.DataFrame, fields: Sequence[str]) -> list[tuple[int, s
     """Check a frame against the schema.
 
     Args:
-        frame: indexed by line. By role: labels (empty: none), `split` and `content_type` as lower-case text; `ROLE:age`
+        frame: indexed by line. By role: labels (empty: none), `split`, `content_type` and
+            `label_source` as lower-case text; `ROLE:age`
             and `closed_at:wait` in days, missing without a date; `ROLE:read` the fault of a date, mostly empty;
             `id:clash` the line of the same id with another label, or 0.
         fields: the fields to learn.
@@ -67,6 +75,9 @@ def _schema(fields: Iterable[str]) -> DataFrameSchema:
             "split": _cell(Check.isin(SPLITS, error="split is none of train, validation, calibration, test")),
             "content_type": _cell(
                 Check.isin(("", "text/plain", "text/html"), error="content_type is neither text/plain nor text/html")
+            ),
+            "label_source": _cell(
+                Check.isin(SOURCES, error=f"label_source is none of {', '.join(LabelSource)}; leave it empty")
             ),
             # Export tools may write a date without a time: it reads as midnight, so it may precede the arrival.
             "closed_at:wait": _cell(Check.ge(-1, error="closed_at lies before created_at; mend one of them")),

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
+from models.label_source import LabelSource
 from training.data.columns import usual_form
 from training.data.contract import Checked, check_table, raise_faults
 from training.data.labels import load_rules
@@ -59,7 +60,7 @@ def check_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[st
 
     Raises:
         TicketRouterError: the file cannot be read, its labels file or date format is not valid, a column is missing,
-            or no row is closed and checked.
+            or no row is closed.
     """
     rules = load_rules(file.rules)
     table = read_table(file.path)
@@ -98,7 +99,8 @@ def digest_of(path: Path) -> str:
 class ClosedTickets:
     """The rows that have text, the number of rows without text, and the fields with values in the file.
 
-    `outside`: rows that the labels file declares out of scope; `notes`: entries of the labels file that match nothing.
+    `outside`: rows that the labels file declares out of scope; `notes`: entries of the labels file that match nothing,
+    and rows left out.
     """
 
     rows: tuple[PreparedRow, ...]
@@ -106,18 +108,30 @@ class ClosedTickets:
     fields: tuple[str, ...]
     outside: tuple[PreparedRow, ...]
     notes: tuple[str, ...]
+    cells: Mapping[str, Mapping[int, str]]
+    """By column that was asked for: each line's cell."""
 
 
-def read_closed(file: TicketFile, known: Sequence[str] = ()) -> ClosedTickets:
-    """Read a file of closed tickets, with those of the `known` fields that have a column.
+def read_closed(file: TicketFile, known: Sequence[str] = (), columns: Sequence[str] = ()) -> ClosedTickets:
+    """Read a file of closed tickets, with those of the `known` fields that have a column, and the cells of `columns`.
 
     Raises:
-        TicketRouterError: the file is not valid, or no row has text.
+        TicketRouterError: the file is not valid, lacks one of `columns`, or no row has text.
     """
-    checked = read_tickets(file, (DEPARTMENT,), optional=known)
-    filled, empty = prepare_rows(checked.rows)
+    table, checked = check_tickets(file, (DEPARTMENT,), optional=known)
+    raise_faults(table, checked.faults)
+    for column in columns:
+        if column not in table.columns:
+            raise TicketRouterError(f"{file.path}: no column {column!a} to slice by")
+    rows = [row for row in checked.rows if row.label_source is not LabelSource.ROUTER_UNCHECKED]
+    left_out = len(checked.rows) - len(rows)
+    if not rows:
+        raise TicketRouterError(f"{file.path}: every label is the router's own ({left_out}); nothing to measure on")
+    filled, empty = prepare_rows(rows)
     if not filled:
         raise TicketRouterError(f"{file.path}: no row has text left after cleaning")
     outside, _ = prepare_rows(checked.outside)
     fields = tuple(dict.fromkeys(name for name in (DEPARTMENT, *known) if name in checked.columns))
-    return ClosedTickets(tuple(filled), empty, fields, tuple(outside), checked.notes)
+    notes = (f"left out: {left_out} labels are the router's own and nobody checked them",) if left_out else ()
+    cells = {column: {each.line: each.cells.get(column, "") for each in table.records} for column in columns}
+    return ClosedTickets(tuple(filled), empty, fields, tuple(outside), (*checked.notes, *notes), cells)

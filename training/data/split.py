@@ -4,7 +4,7 @@ A row's own `split` is respected. Parts that the file does not assign are drawn 
 `prepared` cleans, `near_duplicates` and `groups` decide what stays together, `draw` chooses.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -12,7 +12,16 @@ from models.bundle.manifest import Frozen
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from training.data.contract import TicketRow
-from training.data.draw import Group, draw_at_random, draw_by_time, wanted_shares
+from training.data.draw import (
+    Group,
+    draw_at_random,
+    draw_by_time,
+    is_checked,
+    sample_of_all,
+    source_advice,
+    wanted_shares,
+    weighed,
+)
 from training.data.groups import Ties, largest_group, tied_groups
 from training.data.near_duplicates import near_duplicate_clusters
 from training.data.prepared import PreparedRow, distinct_rows, prepare_rows
@@ -30,7 +39,8 @@ class Removed(Frozen):
     near_duplicates: int = 0
     """Training rows that are near-duplicates of the file's own validation, calibration or test rows."""
     unchecked: int = 0
-    """Labels that the router set and no person checked (`label_source`)."""
+    """Labels that the router set and no person checked, where they may not be used: on measuring rows, with weight 0,
+    or tied to a measuring row."""
     not_closed: int = 0
     """Tickets whose status says that they are still open."""
     retired: int = 0
@@ -40,10 +50,15 @@ class Removed(Frozen):
     old: int = 0
     """Rows from before `data.months`."""
     suspects: int = 0
+    selected: int = 0
+    """Rows for a calibration alone that people labelled because the router did not route them, or routed them wrong."""
 
 
 PARTS = ("train", "validation", "calibration", "test")
 _LEARNED = ("train", "validation")
+PLANNING = 1 / 3
+"""Share of later rows that plans the tests."""
+_MOST_PLANNED, _MOST_TESTED = 0.25, 0.5
 _MONTH = timedelta(days=365.25 / 12)
 
 
@@ -76,19 +91,22 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
     filled, empty = prepare_rows(rows)
     recent = _recent(filled, recipe.data.months)
     distinct, conflicting = distinct_rows(recent)
-    pool, own, clusters = _apart(distinct, recipe.data)
-    by_time = _is_by_time(distinct, pool, recipe.split.order)
+    usable = weighed(distinct, recipe.data.unchecked_weight)
+    pool, own, clusters = _apart(usable, recipe.data)
+    by_time = _is_by_time(usable, pool, recipe.split.order)
     # Known requesters write again: keeping requesters apart would undo a split by time.
     groups = tied_groups(pool, Ties(clusters, requesters=not by_time))
     parts = _draw(groups, own, by_time, recipe, seed)
+    drawn = sum(map(len, parts.values()))
     scarce = scarce_labels(parts, recipe.data.minimum_rows)
     learned = parts | {part: without_scarce(parts[part], scarce) for part in _LEARNED}
     removed = Removed(
         empty=empty,
+        unchecked=len(distinct) - len(usable) + len(pool) + sum(map(len, own.values())) - drawn,
         old=len(filled) - len(recent),
         duplicates=len(recent) - len(distinct),
         conflicting=conflicting,
-        near_duplicates=len(distinct) - len(pool) - sum(map(len, own.values())),
+        near_duplicates=len(usable) - len(pool) - sum(map(len, own.values())),
         scarce=sum(len(parts[part]) - len(learned[part]) for part in _LEARNED),
     )
     _refuse_unlearnable(learned, removed)
@@ -97,10 +115,38 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
         removed,
         scarce,
         by_time,
-        tuple(_advice(learned, scarce, recipe.data.minimum_rows)),
+        (*source_advice(distinct), *_advice(learned, scarce, recipe.data.minimum_rows)),
         tuple(item for part in _LEARNED for item in parts[part] if item.row.labels[DEPARTMENT] in scarce[DEPARTMENT]),
         tuple(tuple(item.row.line for item in group) for group in groups),
     )
+
+
+def split_later(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
+    """Rows from after a training: a third plans (`validation`), the others test (`calibration`).
+
+    Only rows that stand for all mail; the file's own parts are kept, but its training rows are left out.
+    """
+    filled, empty = prepare_rows(row for row in rows if row.split != "train")
+    distinct, conflicting = distinct_rows(filled)
+    sample = sample_of_all(distinct)
+    pool, own, clusters = _apart(sample, recipe.data)
+    groups = tied_groups(pool, Ties(clusters, requesters=True))
+    drawn = draw_at_random(groups, {"validation": 0.0 if own["validation"] else PLANNING}, seed)
+    parts = {
+        "train": (),
+        "validation": (*own["validation"], *drawn["validation"]),
+        "calibration": (*own["calibration"], *drawn["train"]),
+        "test": tuple(own["test"]),
+    }
+    removed = Removed(
+        empty=empty,
+        duplicates=len(filled) - len(distinct),
+        conflicting=conflicting,
+        near_duplicates=len(sample) - sum(map(len, parts.values())),
+        unchecked=sum(not is_checked(item) for item in distinct),
+        selected=sum(map(is_checked, distinct)) - len(sample),
+    )
+    return Split(parts, removed, advice=tuple(source_advice(distinct)))
 
 
 def _recent(rows: Sequence[PreparedRow], months: int | None) -> list[PreparedRow]:
@@ -149,13 +195,30 @@ def _draw(
     recipe: Recipe,
     seed: int,
 ) -> dict[str, tuple[PreparedRow, ...]]:
-    # A file that assigns rows itself also decides its test; only a file without any split gets a drawn test.
+    """Parts of the pool; only rows that stand for all mail are measured, the others are for training."""
     pool = [item for group in groups for item in group]
+    sample = {item.row.line for item in sample_of_all(pool)}
+    # A file that assigns rows itself also decides its test; only a file without any split gets a drawn test.
     has_split = any(own.values()) or any(item.row.split for item in pool)
-    wanted = wanted_shares(recipe.split, len(pool))
+    wanted = _shares_of(sample, len(pool), recipe)
     shares = {part: 0.0 if own[part] or (part == "test" and has_split) else wanted[part] for part in wanted}
-    drawn = (draw_by_time if by_time else draw_at_random)(groups, shares, seed)
+    sampled = [kept for group in groups if (kept := [item for item in group if item.row.line in sample])]
+    drawn = (draw_by_time if by_time else draw_at_random)(sampled, shares, seed)
+    measured = {item.row.line for part in shares for item in drawn[part]}
+    free = (group for group in groups if measured.isdisjoint(item.row.line for item in group))
+    drawn["train"] += [item for group in free for item in group if item.row.line not in sample]
     return {part: tuple(sorted([*own.get(part, ()), *drawn[part]], key=lambda item: item.row.line)) for part in PARTS}
+
+
+def _shares_of(sample: Set[int], pool: int, recipe: Recipe) -> dict[str, float]:
+    """The measuring parts' shares of the sample. Where it is smaller than the pool, planning and tests of thresholds
+    still get as many rows as usual, up to _MOST_PLANNED and _MOST_TESTED of it."""
+    wanted = wanted_shares(recipe.split, pool)
+    scale = pool / max(len(sample), 1)
+    if scale == 1:
+        return wanted
+    most = {"validation": _MOST_PLANNED, "calibration": _MOST_TESTED, "test": 0.0}
+    return {part: max(share, min(share * scale, most[part])) for part, share in wanted.items()}
 
 
 def _advice(parts: Mapping[str, Sequence[PreparedRow]], scarce: Scarce, minimum: int) -> Iterator[str]:

@@ -30,9 +30,13 @@ class Advice(Frozen):
     text: str
 
 
-def advise(entry: FieldEntry, figures: FieldFigures, training_rows: Mapping[str, int]) -> tuple[Advice, ...]:
-    """Advice on one field's labels, from its measured figures and each label's number of training rows."""
-    return (*_confusions(entry.name, figures), *_starving(entry, training_rows), *_never_automatic(entry, figures))
+def advise(
+    entry: FieldEntry, figures: FieldFigures, training_rows: Mapping[str, int] | None = None
+) -> tuple[Advice, ...]:
+    """Advice on one field's labels, from its measured figures and each label's number of training rows (None: not
+    known)."""
+    starving = () if training_rows is None else _starving(entry, training_rows)
+    return (*_confusions(entry.name, figures), *starving, *_never_automatic(entry, figures))
 
 
 def _confusions(field: str, figures: FieldFigures) -> Iterator[Advice]:

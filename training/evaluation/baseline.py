@@ -11,7 +11,7 @@ from models.errors import TicketRouterError
 from training.evaluation.metrics import AccuracyFigures, accuracy_figures
 
 
-def train_baseline(texts: Sequence[str], labels: Sequence[str], seed: int) -> Any:
+def train_baseline(texts: Sequence[str], labels: Sequence[str], weights: Sequence[float], seed: int) -> Any:
     """Words and pairs of words, sublinear term frequency, a linear support vector machine.
 
     Raises:
@@ -20,7 +20,7 @@ def train_baseline(texts: Sequence[str], labels: Sequence[str], seed: int) -> An
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")
     model = make_pipeline(vectorizer, LinearSVC(random_state=seed))
     try:
-        model.fit(texts, labels)
+        model.fit(texts, labels, linearsvc__sample_weight=weights)
     except ValueError as error:  # scikit-learn's "empty vocabulary"
         raise TicketRouterError("the training texts hold no words; is the text column the right one?") from error
     return model

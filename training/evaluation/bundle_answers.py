@@ -1,7 +1,8 @@
 """A bundle's department answers to many rows, as arrays for comparing two bundles."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,10 +71,13 @@ def answering(bundle: Bundle, variant: Variant) -> Answer:
     return answer
 
 
-def as_arrays(verdicts: Sequence[FieldVerdict], catalogue: Sequence[str]) -> Answers:
-    """Verdicts as arrays, with labels numbered as in the catalogue."""
+def as_arrays(
+    verdicts: Sequence[FieldVerdict], catalogue: Sequence[str], aliases: Mapping[str, str] = MappingProxyType({})
+) -> Answers:
+    """Verdicts as arrays, with labels numbered as in the catalogue, each under its alias if it has one."""
     numbers = {label: number for number, label in enumerate(catalogue)}
-    best = [verdict.candidates[0].label if verdict.candidates else None for verdict in verdicts]
+    labels = [verdict.candidates[0].label if verdict.candidates else None for verdict in verdicts]
+    best = [aliases.get(label, label) if label is not None else None for label in labels]
     return Answers(
         predicted=np.array([NO_LABEL if label is None else numbers[label] for label in best], dtype=np.int64),
         confidence=np.array([verdict.confidence for verdict in verdicts], dtype=np.float64),

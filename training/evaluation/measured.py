@@ -3,8 +3,10 @@
 The worst errors are the wrong answers with the highest confidence, with the first words of their text.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from models.fields import Field
 from models.scoring import FieldScoring, Logits, Outcome, probabilities
 from training.calibration.predictions import Scored, outcomes_of
 from training.data.prepared import MISSING, PreparedRow
-from training.evaluation.slices import SliceFigures, slice_figures, slice_names
+from training.evaluation.slices import UNKNOWN, SliceFigures, slice_figures, slice_names
 
 EXCERPT = 160
 """Characters: enough to recognise a ticket's topic, too few to copy the ticket."""
@@ -28,6 +30,19 @@ class WorstError(Frozen):
     wanted: str
     predicted: str
     confidence: float
+
+
+class Prediction(Frozen):
+    """One row's answer for one field; `text_sha256` is of the text as the network reads it, in place of the text."""
+
+    line: int
+    id: str
+    text_sha256: str
+    field: str
+    expected: str
+    predicted: str
+    confidence: float
+    outcome: str
 
 
 def worst_errors(
@@ -81,8 +96,29 @@ class MeasuredRows:
     outcomes: NDArray[np.str_]
     correct: NDArray[np.bool_]
 
-    def slices(self) -> tuple[SliceFigures, ...]:
-        return slice_figures(slice_names(self.rows), self.correct, self.outcomes == Outcome.ROUTE)
+    def slices(self, cells: Mapping[str, Mapping[int, str]] = MappingProxyType({})) -> tuple[SliceFigures, ...]:
+        """By the usual kinds, and by these columns of the file: each line's cell."""
+        names = slice_names(self.rows)
+        names |= {
+            column: [values[item.row.line].strip() or UNKNOWN for item in self.rows] for column, values in cells.items()
+        }
+        return slice_figures(names, self.correct, self.outcomes == Outcome.ROUTE)
+
+    def predictions(self) -> Iterator[Prediction]:
+        """Each row's answer beside its label at close."""
+        confidences, labels = probabilities(self.logits, self.scoring), self.scoring.field.labels
+        for number, item in enumerate(self.rows):
+            best = int(confidences[number].argmax())
+            yield Prediction(
+                line=item.row.line,
+                id=item.row.ticket.id or "",
+                text_sha256=hashlib.sha256(item.text.encode("utf-8", "surrogatepass")).hexdigest(),
+                field=self.scoring.field.name,
+                expected=str(item.row.labels[self.scoring.field.name]),
+                predicted=labels[best],
+                confidence=round(float(confidences[number][best]), 6),
+                outcome=str(self.outcomes[number]),
+            )
 
     def worst(self) -> tuple[WorstError, ...]:
         return worst_errors(self.rows, probabilities(self.logits, self.scoring), self.labels, self.scoring.field)

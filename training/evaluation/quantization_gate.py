@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -97,8 +98,9 @@ class AnsweredRows:
     logits: Logits
     judge: Callable[[Outputs], Logits] = own_logits
 
-    def scored(self, logits: Logits, column: int) -> Scored:
-        return Scored(logits, self.labels[:, column])
+    def scored(self, logits: Logits) -> tuple[Scored, ...]:
+        """These rows with a graph's logits, by field."""
+        return tuple(Scored(logits, self.labels[:, column]) for column in range(self.labels.shape[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Reference:
     onnx: Path
     network: Path
     ngrams: NgramModel | None
-    novelty: Novelty
+    novelty: Novelty | None
     encoder: Encoder
     space: LabelSpace
     entries: tuple[FieldEntry, ...]
@@ -203,7 +205,8 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         candidate.write(reference.network, path)
         if reference.ngrams is not None:
             add_ngrams(path, reference.ngrams)
-        add_novelty(path, reference.novelty)
+        if reference.novelty is not None:
+            add_novelty(path, reference.novelty)
         served = OnnxModel.load(path.read_bytes(), reference.encoder)
         answers = served.outputs(reference.validation.encodings)
         validation = reference.validation.judge(answers)
@@ -212,36 +215,6 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         return _Tried(_left_out(candidate, f"cannot be made of this encoder ({type(error).__name__})"))
     if not all(np.isfinite(found).all() for found in (*answers, validation, calibration)):
         return _Tried(_left_out(candidate, "gives answers that are no numbers"))
-    loss = max(_losses(reference, validation, calibration, recipe.export.accuracy_loss), key=_severity)
-    entries = tuple(
-        calibrate_field(
-            field,
-            reference.validation.scored(validation, column),
-            reference.calibration.scored(calibration, column),
-            recipe,
-            reference.kind,
-        )
-        for column, field in enumerate(reference.space)
-    )
-    own, fp32 = scorings_of(reference.space, entries), scorings_of(reference.space, reference.entries)
-    labels = reference.validation.labels
-    errors = [field_figures(validation, labels[:, column], scoring) for column, scoring in enumerate(own)]
-    figures = VariantFigures(
-        variant=candidate.variant,
-        what=candidate.what,
-        file=candidate.file,
-        instructions=suits,
-        ships=loss.verdict != "fails",
-        why=_reason(loss, recipe.export.accuracy_loss),
-        megabytes=path.stat().st_size / 1e6,
-        loss=loss,
-        promises={entry.name: entry.promise for entry in entries},
-        agreement=agreement_of((reference.served.logits, fp32), (answers.logits, own)),
-        ece=max((found.ece for found in errors if found is not None), default=None),
-        speedup=_speedup(path, reference) if "cpu" in candidate.devices else None,
-    )
-    if not figures.ships:
-        return _Tried(figures)
     entry = ModelEntry(
         variant=candidate.variant,
         file=candidate.file,
@@ -249,9 +222,74 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         pooled_tolerance=_tolerance(reference.served.pooled, answers.pooled, POOLED_TOLERANCE),
         devices=candidate.devices,
         instructions=suits,
-        fields=entries,
+        fields=calibrate_fields(
+            reference.space,
+            reference.validation.scored(validation),
+            reference.calibration.scored(calibration),
+            recipe,
+            reference.kind,
+        ),
     )
-    return _Tried(figures, entry, Answers(answers.logits, own[0]))
+    figures = compare_graph(entry, candidate.what, path, reference, answers.logits, (validation, calibration), recipe)
+    if not figures.ships:
+        return _Tried(figures)
+    return _Tried(figures, entry, Answers(answers.logits, entry.scorings()[0]))
+
+
+def calibrate_fields(
+    space: LabelSpace,
+    validation: Sequence[Scored],
+    calibration: Sequence[Scored],
+    recipe: Recipe,
+    kind: PromiseKind,
+    kept: Mapping[str, FieldEntry] = MappingProxyType({}),
+) -> tuple[FieldEntry, ...]:
+    """Each field's entry from one graph's answers, by field; `kept`: entries of fields that are not calibrated anew."""
+    return tuple(
+        kept[field.name] if field.name in kept else calibrate_field(field, planned, tested, recipe, kind)
+        for field, planned, tested in zip(space, validation, calibration, strict=True)
+    )
+
+
+def compare_graph(
+    entry: ModelEntry,
+    what: str,
+    path: Path,
+    reference: Reference,
+    served: Logits,
+    judged: tuple[Logits, Logits],
+    recipe: Recipe,
+) -> VariantFigures:
+    """A calibrated graph compared with fp32: whether it ships, and why.
+
+    Args:
+        entry: the graph's own temperatures and thresholds.
+        what: its difference from other graphs of the variant.
+        path: its file.
+        reference: fp32's answers to the same rows.
+        served: the graph's own logits of the validation rows.
+        judged: those that calibrate it, of the validation and of the calibration rows.
+        recipe: the allowed loss.
+    """
+    validation, calibration = judged
+    loss = max(_losses(reference, validation, calibration, recipe.export.accuracy_loss), key=_severity)
+    own, fp32 = entry.scorings(), scorings_of(reference.space, reference.entries)
+    labels = reference.validation.labels
+    errors = [field_figures(validation, labels[:, column], scoring) for column, scoring in enumerate(own)]
+    return VariantFigures(
+        variant=entry.variant,
+        what=what,
+        file=entry.file,
+        instructions=entry.instructions,
+        ships=loss.verdict != "fails",
+        why=_reason(loss, recipe.export.accuracy_loss),
+        megabytes=path.stat().st_size / 1e6,
+        loss=loss,
+        promises={field.name: field.promise for field in entry.fields},
+        agreement=agreement_of((reference.served.logits, fp32), (served, own)),
+        ece=max((found.ece for found in errors if found is not None), default=None),
+        speedup=_speedup(path, reference) if "cpu" in entry.devices else None,
+    )
 
 
 def _left_out(candidate: _Candidate, why: str) -> VariantFigures:

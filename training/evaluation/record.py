@@ -5,6 +5,7 @@ from typing import Literal
 
 from models.bundle.manifest import Frozen
 from training.calibration.precision_curve import TargetFigures
+from training.calibration.remedies import Remedies
 from training.data.split import Removed
 from training.evaluation.advice import Advice
 from training.evaluation.business_impact import EffectFigures
@@ -61,6 +62,8 @@ class Findings(Frozen):
     effect: EffectFigures | None = None
     behaviour: tuple[BehaviourFigures, ...] = ()
     strangers: tuple[StrangerFigures, ...] = ()
+    remedies: Remedies | None = None
+    """What would change that no department is routed; None: some are."""
 
 
 class Record(Findings):
@@ -82,6 +85,8 @@ class Record(Findings):
     kept: StageName = "full"
     """The stage that the bundle holds."""
     ngrams: NgramFigures | None = None
+    recalibrated: str | None = None
+    """The version whose weights these are, if later rows set the thresholds anew: `rows` and figures are theirs."""
 
     @property
     def measured(self) -> str:

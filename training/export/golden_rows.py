@@ -54,6 +54,26 @@ def choose_golden(
     ]
 
 
+def rejudged(
+    golden: Sequence[GoldenRow], department: FieldScoring, variants: Sequence[Answers] = ()
+) -> list[GoldenRow]:
+    """Golden rows under other thresholds, without those that are no longer clear of every threshold in every graph.
+
+    Args:
+        golden: the rows; their logits are the reference.
+        department: the fp32 graph's scoring.
+        variants: the answers of the bundle's other graphs to these rows.
+    """
+    reference = Answers(np.array([row.logits for row in golden], dtype=np.float32), department)
+    kept = []
+    for number, row in enumerate(golden):
+        answers = [(graph.logits[number], graph.department) for graph in (reference, *variants)]
+        if len({_verdict(*answer) for answer in answers}) == 1 and all(_is_clear(*answer) for answer in answers):
+            outcome, label = _verdict(*answers[0])
+            kept.append(row.model_copy(update={"outcome": outcome, "label": label}))
+    return kept
+
+
 def _suits(row: PreparedRow, answers: Sequence[tuple[Logits, FieldScoring]]) -> bool:
     alike = len({_verdict(logits, department) for logits, department in answers}) == 1
     clear = all(_is_clear(logits, department) for logits, department in answers)

@@ -7,6 +7,7 @@ evenly spaced layers of the teacher: Sanh et al., "DistilBERT", 2019. `training.
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class SoftRows(EncodedRows):
     """Rows with the teacher's logits, [rows, labels of all fields]. A row without labels learns only from the
     logits."""
 
-    soft: Logits
+    soft: Logits = dataclass_field(kw_only=True)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         return {**super().__getitem__(index), "soft": self.soft[index]}
@@ -65,9 +66,9 @@ class DistilTrainer(TicketTrainer):
         soft = inputs.pop("soft", None)
         if soft is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        labels = inputs.pop("labels")
+        labels, weights = inputs.pop("labels"), inputs.pop("weights", None)
         logits = model(**inputs)["logits"]
-        hard, space = self._lesson.loss(logits, labels), self._lesson.loss.space
+        hard, space = self._lesson.loss(logits, labels, weights), self._lesson.loss.space
         loss = (1 - TEACHER_SHARE) * hard + TEACHER_SHARE * soft_loss(logits, soft, space)
         return (loss, {"logits": logits}) if return_outputs else loss
 

@@ -64,7 +64,9 @@ def with_general(
     labels = np.full((len(general.texts), len(space.fields) + 1), MISSING, dtype=np.int64)
     labels[:, -1] = general.numbers
     encodings = (*train.encodings, *(encoder.encode(text) for text in general.texts))
-    rows = EncodedRows(encodings, np.concatenate([train.with_field().labels, labels]))
+    ones = np.ones(len(general.texts), dtype=np.float32)
+    weights = None if train.weights is None else np.concatenate([train.weights, ones])
+    rows = EncodedRows(encodings, np.concatenate([train.with_field().labels, labels]), weights)
     return LabelSpace.of({**catalogues, _FIELD: general.labels}), rows
 
 

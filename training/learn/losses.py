@@ -39,9 +39,14 @@ class FieldsLoss:
         """The same loss without smoothing, focus and weights: validation reports this one."""
         return replace(self, smoothing=0.0, gamma=0.0, weights=None)
 
-    def __call__(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def __call__(self, logits: Tensor, labels: Tensor, row_weights: Tensor | None = None) -> Tensor:
         own = len(self.space.fields) - self.auxiliary
-        found = {column: self._field(column, logits[rows], labels[rows, column]) for column, rows in _present(labels)}
+        found = {
+            column: self._field(
+                column, logits[rows], labels[rows, column], None if row_weights is None else row_weights[rows]
+            )
+            for column, rows in _present(labels)
+        }
         losses = [loss for column, loss in found.items() if column < own]
         total = torch.stack(losses).mean() if losses else logits.sum() * 0.0
         if own in found:
@@ -49,7 +54,7 @@ class FieldsLoss:
             total = (1 - share) * total + share * found[own]
         return total
 
-    def _field(self, column: int, logits: Tensor, wanted: Tensor) -> Tensor:
+    def _field(self, column: int, logits: Tensor, wanted: Tensor, row_weights: Tensor | None) -> Tensor:
         """Mean loss of the rows that have this field."""
         sliced = logits[:, self.space.fields[column].slice].float()
         losses = nn.functional.cross_entropy(sliced, wanted, label_smoothing=self.smoothing, reduction="none")
@@ -60,6 +65,8 @@ class FieldsLoss:
             # Divided by the number of rows, not by the sum of weights: otherwise a batch of rare labels would lose its
             # weight.
             losses = losses * self.weights[column].to(losses.device)[wanted]
+        if row_weights is not None:
+            losses = losses * row_weights
         return losses.mean()
 
 

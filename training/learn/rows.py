@@ -24,21 +24,25 @@ _GROUPS = 50
 
 @dataclass(frozen=True)
 class EncodedRows(Dataset[dict[str, Any]]):
-    """Rows ready for the network: encodings, and label numbers of shape [rows, fields] (MISSING where absent)."""
+    """Rows ready for the network: encodings, and label numbers of shape [rows, fields] (MISSING where absent).
+
+    `weights` [rows] are factors of the rows' losses; None: all 1."""
 
     encodings: Sequence[Encoding]
     labels: NDArray[np.int64]
+    weights: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.encodings)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        return {"input_ids": self.encodings[index].ids, "labels": self.labels[index]}
+        weight = {} if self.weights is None else {"weight": self.weights[index]}
+        return {"input_ids": self.encodings[index].ids, "labels": self.labels[index], **weight}
 
     def with_field(self) -> "EncodedRows":
         """The same rows with one more field at the end, MISSING in all of them."""
         missing = np.full((len(self), 1), MISSING, dtype=np.int64)
-        return EncodedRows(self.encodings, np.concatenate([self.labels, missing], axis=1))
+        return EncodedRows(self.encodings, np.concatenate([self.labels, missing], axis=1), self.weights)
 
 
 class EpochSampler(Sampler[int]):
@@ -90,7 +94,10 @@ class Collator:
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         batch = self.encoder.batch([Encoding(row["input_ids"], False) for row in rows])
+        weighted = "weight" in rows[0]
+        weights = {"weights": torch.tensor(np.array([row["weight"] for row in rows]))} if weighted else {}
         return {
+            **weights,
             "input_ids": torch.from_numpy(batch.input_ids),
             "attention_mask": torch.from_numpy(batch.attention_mask),
             "labels": torch.from_numpy(np.stack([row["labels"] for row in rows])),

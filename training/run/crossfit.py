@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from models.encoding import Encoder, Encoding
 from models.errors import TicketRouterError
 from models.scoring import Outputs
-from training.data.draw import ALWAYS_TRAINED, draw_folds
+from training.data.draw import ALWAYS_TRAINED, draw_folds, sample_of_all
 from training.data.mail_noise import framed_copies
 from training.data.prepared import MISSING
 from training.data.split import PARTS
@@ -53,14 +53,16 @@ _LEAST_ROWS = 10
 class _Pool:
     """All rows but the test, and after them copies in mail frames.
 
-    `encodings` and `labels` [rows and copies, fields] are for fitting (MISSING: not learned), `folds` [rows and copies]
-    are their folds; a copy has its row's. `parts` are rows to measure, without copies: those of the planning folds
-    (validation), of the others (calibration), and all that are learned (train); `masks` [rows] choose them.
+    `encodings` and `labels` [rows and copies, fields] are for fitting (MISSING: not learned), `folds` and `weights`
+    [rows and copies] are their folds and weights; a copy has its row's. `parts` are rows to measure, without copies:
+    those of the planning folds (validation), of the others (calibration), and all that are learned (train); `masks`
+    [rows] choose them. Only rows that stand for all mail plan and test.
     """
 
     encodings: Sequence[Encoding]
     labels: NDArray[np.int64]
     folds: NDArray[np.int64]
+    weights: NDArray[np.float32]
     parts: Mapping[str, Part]
     masks: Mapping[str, NDArray[np.bool_]]
 
@@ -91,10 +93,10 @@ def learn_in_folds(
     heads, ngrams, novelties = [], [], []
     for fold in range(count):
         rows = np.flatnonzero((pool.folds != fold) & learned)
-        heads.append(fit_linear_head(space, vectors[rows], pool.labels[rows]))
+        heads.append(fit_linear_head(space, vectors[rows], pool.labels[rows], pool.weights[rows]))
         novelties.append(_novelty(model, encoder, pool, vectors, rows))
         if known is not None:
-            ngrams.append(known.fit(pool.labels, space, recipe.seed, rows))
+            ngrams.append(known.fit(pool.labels, space, recipe.seed, rows, pool.weights))
     numbers = {part: pool.folds[: len(mask)][mask] for part, mask in pool.masks.items()}
     raw = Folds(tuple(heads), tuple(ngrams), tuple(novelties), numbers)
     measured = ("validation", "calibration")
@@ -168,7 +170,9 @@ def _pool_of(material: Material, encoder: Encoder, recipe: Recipe, count: int, s
     alone = sorted({space.department.labels[label] for label in whole.labels[folds == ALWAYS_TRAINED, 0] if label >= 0})
     if alone:
         say(f"promise: all rows of one fold, so learned and not tested: {', '.join(alone)}")
-    planning, testing = (folds >= 0) & (folds < count // 3), folds >= count // 3
+    lines = {item.row.line for item in sample_of_all(rows)}
+    sampled = np.array([item.row.line in lines for item in rows])
+    planning, testing = sampled & (folds >= 0) & (folds < count // 3), sampled & (folds >= count // 3)
     say(f"promise: out-of-fold answers, {count} folds; {planning.sum()} rows plan it, {testing.sum()} test it")
     framed = framed_copies(rows, recipe.data.mail_frames, recipe.seed)
     copies = encode_rows(tuple(copy for _, copy in framed), encoder, space, UNKNOWN)
@@ -180,7 +184,8 @@ def _pool_of(material: Material, encoder: Encoder, recipe: Recipe, count: int, s
     known = replace(whole, labels=labels[: len(rows)])
     parts = {part: (whole if part == "calibration" else known).where(mask) for part, mask in masks.items()}
     encodings = (*whole.encodings, *copies.encodings)
-    return _Pool(encodings, labels, np.concatenate([folds, folds[origins]]), parts, masks)
+    weights = np.concatenate([whole.weights, copies.weights])
+    return _Pool(encodings, labels, np.concatenate([folds, folds[origins]]), weights, parts, masks)
 
 
 def _novelty(

@@ -42,6 +42,11 @@ class Part:
     encodings: tuple[Encoding, ...]
     labels: NDArray[np.int64]
 
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """The rows' weights in training, [rows]."""
+        return np.array([item.weight for item in self.rows], dtype=np.float32)
+
     def where(self, chosen: NDArray[np.bool_]) -> "Part":
         """The rows where the mask [rows] is true."""
         places = np.flatnonzero(chosen).tolist()
@@ -83,7 +88,7 @@ def _without(split: Split, suspects: Sequence[Suspect]) -> Split:
 
 def _counted(split: Split, checked: Checked) -> Split:
     """Add the rows that the contract left out before the split."""
-    counts = {"unchecked": checked.unchecked, "retired": checked.retired, "not_closed": checked.not_closed}
+    counts = {"retired": checked.retired, "not_closed": checked.not_closed}
     return replace(split, removed=split.removed.model_copy(update=counts))
 
 
@@ -127,7 +132,7 @@ def encode_rows(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpa
     return Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
 
 
-def labelled(part: Part, column: int, field: str) -> tuple[list[str], list[str]]:
-    """Texts and labels of the same rows that the encoder learns from or is measured on."""
+def labelled(part: Part, column: int, field: str) -> tuple[list[str], list[str], list[float]]:
+    """Texts, labels and weights of the same rows that the encoder learns from or is measured on."""
     rows = [row for row, number in zip(part.rows, part.labels[:, column], strict=True) if number != MISSING]
-    return [row.text for row in rows], [str(row.row.labels[field]) for row in rows]
+    return [row.text for row in rows], [str(row.row.labels[field]) for row in rows], [row.weight for row in rows]

@@ -5,26 +5,27 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 
 from models.fields import DEPARTMENT
 from models.scoring import FieldVerdict, judge
 from training.calibration.precision_curve import TargetFigures, promise_curve
+from training.calibration.remedies import find_remedies
 from training.data.prepared import MISSING
 from training.data.split import PARTS
-from training.evaluation.advice import Advice, advise
+from training.evaluation.advice import advise
 from training.evaluation.baseline import baseline_figures, train_baseline
 from training.evaluation.business_impact import effect
-from training.evaluation.measured import MeasuredRows, measured_rows
+from training.evaluation.measured import measured_rows
 from training.evaluation.metrics import AccuracyFigures, FieldFigures, accuracy_figures, field_figures, scope_figures
 from training.evaluation.quantization_gate import VariantFigures
-from training.evaluation.record import CostFigures, NgramFigures, Record, StageFigures
+from training.evaluation.record import CostFigures, Findings, NgramFigures, Record, StageFigures
 from training.evaluation.robustness.behavioural import behaviour
 from training.evaluation.robustness.strangers import stranger_figures
 from training.export.onnx import OnnxModel, Parity
 from training.learn.linear.ngrams import telling_ngrams
+from training.recipe import Recipe
 from training.run.calibrated import Judged
 from training.run.dataset import OUTSIDE, labelled
 from training.run.trained import Folds, Learned
@@ -43,16 +44,21 @@ def record_of(
 ) -> Record:
     """All findings of a run that began at `started` (of `time.monotonic`); `served` is its fp32 graph."""
     begun = time.monotonic()
-    figures, baseline = _figures(judged), _baseline(learned)
+    baseline = _baseline(learned)
     baseline_stage = StageFigures(
         name="baseline", figures=baseline[DEPARTMENT], minutes=(time.monotonic() - begun) / 60
     )
-    part = "test" if "test" in judged.logits else "validation"
-    measured = [_measured(judged, column, part) for column in range(len(judged.scorings))]
-    names = [scoring.field.name for scoring in judged.scorings]
-    answer = partial(_answers, learned, judged, served)
+    rows = {part: len(learned.material.split[part]) for part in PARTS}
+    figures = figures_of(judged)
+    training_rows = {
+        entry.name: Counter(
+            label for row in learned.material.split["train"] if (label := row.row.labels[entry.name]) is not None
+        )
+        for entry in judged.entries
+    }
     return Record(
-        rows={part: len(learned.material.split[part]) for part in PARTS},
+        **dict(findings_of(judged, figures, served, learned.request.recipe, sum(rows.values()), training_rows)),
+        rows=rows,
         removed=learned.material.split.removed,
         epochs=learned.epochs,
         baseline=baseline,
@@ -62,17 +68,64 @@ def record_of(
         suspects=learned.material.suspects,
         variants=variants,
         cost=CostFigures(seconds=time.monotonic() - started, peak_megabytes=peak_megabytes()),
-        slices={name: rows.slices() for name, rows in zip(names, measured, strict=True)},
-        worst={name: rows.worst() for name, rows in zip(names, measured, strict=True)},
-        targets={name: _targets(learned, judged, column, part) for column, name in enumerate(names)},
-        advice=_all_advice(learned, judged, figures, part),
-        scope=scope_figures(judged.entries[0], judged.scorings[0], measured[0].logits, judged.logits.get(OUTSIDE)),
-        effect=effect(measured[0].outcomes, measured[0].correct, learned.request.recipe.effect),
-        behaviour=behaviour(answer, judged.parts[part].rows, learned.request.recipe.seed, BEHAVIOUR_ROWS),
-        strangers=stranger_figures(answer, learned.request.recipe.seed),
         stages=(baseline_stage, *learned.stages),
         kept=learned.kept,
         ngrams=_ngrams(learned),
+    )
+
+
+def findings_of(
+    judged: Judged,
+    figures: Mapping[str, Mapping[str, FieldFigures]],
+    served: OnnxModel,
+    recipe: Recipe,
+    tickets: int,
+    training_rows: Mapping[str, Mapping[str, int]] | None = None,
+) -> Findings:
+    """The findings on the test rows, or on the validation rows if there is no test.
+
+    Args:
+        judged: logits and calibration.
+        figures: of `figures_of`.
+        served: the fp32 graph.
+        recipe: targets, effect and seed.
+        tickets: rows of the run.
+        training_rows: each label's number of training rows by field; None: no row trained.
+    """
+    part = "test" if "test" in judged.logits else "validation"
+    measured = {
+        scoring.field.name: measured_rows(judged.parts[part].rows, judged.scored(part, column), scoring)
+        for column, scoring in enumerate(judged.scorings)
+    }
+    department = measured[DEPARTMENT]
+
+    def answer(texts: Sequence[str]) -> list[FieldVerdict]:
+        logits = served.logits([served.encoder.encode(text) for text in texts])
+        return [judge(row, judged.scorings).department for row in logits]
+
+    return Findings(
+        slices={name: rows.slices() for name, rows in measured.items()},
+        worst={name: rows.worst() for name, rows in measured.items()},
+        targets={name: _targets(judged, column, part, recipe) for column, name in enumerate(measured)},
+        advice=tuple(
+            advice
+            for entry in judged.entries
+            if (found := figures[entry.name].get(part)) is not None
+            for advice in advise(entry, found, training_rows[entry.name] if training_rows else None)
+        ),
+        scope=scope_figures(judged.entries[0], judged.scorings[0], department.logits, judged.logits.get(OUTSIDE)),
+        effect=effect(department.outcomes, department.correct, recipe.effect),
+        behaviour=behaviour(answer, judged.parts[part].rows, recipe.seed, BEHAVIOUR_ROWS),
+        strangers=stranger_figures(answer, recipe.seed),
+        remedies=find_remedies(
+            judged.entries[0],
+            judged.scorings[0].field,
+            judged.scored("validation", 0),
+            judged.scored("calibration", 0),
+            recipe,
+            tickets,
+            later=training_rows is None,
+        ),
     )
 
 
@@ -85,11 +138,7 @@ def _ngrams(learned: Learned) -> NgramFigures | None:
     return NgramFigures(ngrams=len(ngrams.keys), shares=shares, telling=telling)
 
 
-def _measured(judged: Judged, column: int, part: str) -> MeasuredRows:
-    return measured_rows(judged.parts[part].rows, judged.scored(part, column), judged.scorings[column])
-
-
-def _figures(judged: Judged) -> dict[str, dict[str, FieldFigures]]:
+def figures_of(judged: Judged) -> dict[str, dict[str, FieldFigures]]:
     """The encoder's figures by field and part."""
     return {
         scoring.field.name: {
@@ -106,10 +155,11 @@ def _baseline(learned: Learned) -> dict[str, dict[str, AccuracyFigures]]:
     """The baseline's figures by field and part."""
     result: dict[str, dict[str, AccuracyFigures]] = {}
     for column, field in enumerate(learned.material.space):
-        texts, labels = labelled(learned.parts["train"], column, field.name)
-        model = train_baseline(texts, labels, learned.request.recipe.seed)
+        model = train_baseline(*labelled(learned.parts["train"], column, field.name), learned.request.recipe.seed)
         rows = {part: labelled(learned.parts[part], column, field.name) for part in ("validation", "test")}
-        result[field.name] = {part: baseline_figures(model, *found) for part, found in rows.items() if found[0]}
+        result[field.name] = {
+            part: baseline_figures(model, texts, labels) for part, (texts, labels, _) in rows.items() if texts
+        }
         if learned.folds is not None:
             result[field.name]["validation"] = _baseline_in_folds(learned, learned.folds, column, field.name)
     return result
@@ -122,41 +172,21 @@ def _baseline_in_folds(learned: Learned, folds: Folds, column: int, field: str) 
     for fold in np.unique(folds.numbers["validation"]):
         train = labelled(learned.parts["train"].where(folds.numbers["train"] != fold), column, field)
         model = train_baseline(*train, learned.request.recipe.seed)
-        texts, labels = labelled(learned.parts["validation"].where(folds.numbers["validation"] == fold), column, field)
+        left_out = learned.parts["validation"].where(folds.numbers["validation"] == fold)
+        texts, labels, _ = labelled(left_out, column, field)
         wanted += labels
         answers += model.predict(texts).tolist()
     return accuracy_figures(wanted, answers)
 
 
-def _targets(learned: Learned, judged: Judged, column: int, part: str) -> tuple[TargetFigures, ...]:
+def _targets(judged: Judged, column: int, part: str, recipe: Recipe) -> tuple[TargetFigures, ...]:
     """Figures of other precision targets. On the validation rows they are a little optimistic: these chose the
     tests."""
     rows = {name: judged.scored(name, column) for name in ("validation", "calibration", part)}
     if not (rows[part].labels != MISSING).any():
         return ()
     field = judged.scorings[column].field
-    return promise_curve(field, rows["validation"], rows["calibration"], rows[part], learned.request.recipe)
-
-
-def _all_advice(
-    learned: Learned, judged: Judged, figures: Mapping[str, Mapping[str, FieldFigures]], part: str
-) -> tuple[Advice, ...]:
-    return tuple(
-        advice
-        for entry in judged.entries
-        if (found := figures[entry.name].get(part)) is not None
-        for advice in advise(entry, found, _training_rows(learned, entry.name))
-    )
-
-
-def _training_rows(learned: Learned, field: str) -> Mapping[str, int]:
-    return Counter(label for row in learned.material.split["train"] if (label := row.row.labels[field]) is not None)
-
-
-def _answers(learned: Learned, judged: Judged, served: OnnxModel, texts: Sequence[str]) -> list[FieldVerdict]:
-    """The served department verdicts on prepared texts."""
-    logits = served.logits([learned.encoder.encode(text) for text in texts])
-    return [judge(row, judged.scorings).department for row in logits]
+    return promise_curve(field, rows["validation"], rows["calibration"], rows[part], recipe)
 
 
 def peak_megabytes() -> float:

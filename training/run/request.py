@@ -26,6 +26,8 @@ class TrainRequest:
     fields: tuple[str, ...] = (DEPARTMENT,)
     quick: bool = False
     """Without fine-tuning: a linear head on the frozen encoder, and the n-grams."""
+    allow_empty: bool = False
+    """Make the first bundle of a store current although it routes nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,7 @@ def learn_ngrams(
 ) -> NgramModel | None:
     """The n-gram model of the training rows; None as in `known_ngrams`."""
     known = known_ngrams(model, encoder, space, train.encodings, recipe, say)
-    return None if known is None else known.fit(train.labels, space, recipe.seed)
+    return None if known is None else known.fit(train.labels, space, recipe.seed, row_weights=train.weights)
 
 
 def candidate_of(

@@ -49,13 +49,19 @@ class LinearHead:
             model.head.bias.copy_(torch.from_numpy(self.bias))
 
 
-def fit_linear_head(space: LabelSpace, vectors: NDArray[np.float32], labels: NDArray[np.int64]) -> LinearHead:
+def fit_linear_head(
+    space: LabelSpace,
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    row_weights: NDArray[np.float32] | None = None,
+) -> LinearHead:
     """A multinomial logistic regression on the base encoder's vectors.
 
     Args:
         space: the fields.
         vectors: pooled vectors of the training rows, [rows, width].
         labels: label numbers, [rows, fields]; MISSING where a row has none. Every label needs a row.
+        row_weights: [rows]; None: all 1.
     """
     middle = vectors.mean(axis=0)
     centred = vectors - middle
@@ -64,7 +70,8 @@ def fit_linear_head(space: LabelSpace, vectors: NDArray[np.float32], labels: NDA
     for column, field in enumerate(space):
         present = labels[:, column] != MISSING
         learner = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_ITERATIONS, tol=_FINE_ENOUGH)
-        learner.fit(centred[present] / length, labels[present, column])
+        given = None if row_weights is None else row_weights[present]
+        learner.fit(centred[present] / length, labels[present, column], sample_weight=given)
         weight, bias = learner.coef_ / length, learner.intercept_
         if len(field.labels) == 2:  # scikit-learn has one row for two labels
             weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

@@ -76,7 +76,12 @@ class NgramRows:
     vectors: Any
 
     def fit(
-        self, labels: NDArray[np.int64], space: LabelSpace, seed: int, rows: NDArray[np.int64] | slice = slice(None)
+        self,
+        labels: NDArray[np.int64],
+        space: LabelSpace,
+        seed: int,
+        rows: NDArray[np.int64] | slice = slice(None),
+        row_weights: NDArray[np.float32] | None = None,
     ) -> NgramModel:
         """The model fitted on all or some of the rows.
 
@@ -86,10 +91,13 @@ class NgramRows:
             space: the fields.
             seed: of the learner.
             rows: the numbers of these rows.
+            row_weights: of all rows, [rows]; None: all 1.
         """
         vectors = self.vectors[rows]
+        given = np.ones(len(labels), dtype=np.float32) if row_weights is None else row_weights
         fitted = [
-            _fit_field(vectors, labels[rows, column], len(field.labels), seed) for column, field in enumerate(space)
+            _fit_field(vectors, labels[rows, column], given[rows], len(field.labels), seed)
+            for column, field in enumerate(space)
         ]
         idf = np.sqrt(self.table.squares)
         weights = np.concatenate([weight for weight, _ in fitted]).T * idf[:, None]
@@ -144,11 +152,12 @@ def _features(model: NgramModel, encodings: Sequence[Encoding], idf: NDArray[np.
 
 
 def _fit_field(
-    features: Any, labels: NDArray[np.int64], size: int, seed: int
+    features: Any, labels: NDArray[np.int64], row_weights: NDArray[np.float32], size: int, seed: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """One field's weights [labels, n-grams] and bias [labels]."""
     present = labels != MISSING
-    learner = LinearSVC(random_state=seed).fit(features[present], labels[present])
+    learner = LinearSVC(random_state=seed)
+    learner.fit(features[present], labels[present], sample_weight=row_weights[present])
     weights, bias = learner.coef_, learner.intercept_
     if size == 2:  # scikit-learn has one row for two labels
         weights, bias = np.concatenate([-weights, weights]), np.concatenate([-bias, bias])

@@ -160,14 +160,18 @@ def test_slices_and_what_is_left_out_are_counted(tmp_path: Path) -> None:
     rules = "[department]\nretire = ['fax']\nout_of_scope = ['spam']"
     rows = [("x", "a", "EN", "closed", ""), ("y " * 40, "a", "de", "closed", ""), ("z", "fax", "", "closed", ""),
             ("z", "spam", "", "closed", ""), ("z", "a", "", "open", ""),
-            ("z", "a", "", "closed", "router")]  # fmt: skip
+            ("w", "a", "", "closed", "router")]  # fmt: skip
     header = ("subject", "department", "language", "status", "label_source")
     found = assessed(tmp_path, *rows, header=header, rules=rules)
-    assert found.slices == {"language": {"de": 1, "en": 1}, "length": {"  1-32 words": 1, " 33-64 words": 1}}
+    assert found.slices == {
+        "language": {"de": 1, "en": 1},
+        "label source": {"router_unchecked": 1},
+        "length": {"  1-32 words": 2, " 33-64 words": 1},
+    }
     assert found.left_out.model_dump() == {
-        "not_closed": 1, "unchecked": 1, "retired": 1, "out_of_scope": 1, "empty": 0, "duplicates": 0
+        "not_closed": 1, "retired": 1, "out_of_scope": 1, "empty": 0, "duplicates": 0
     }  # fmt: skip
-    assert "  left out: 1 not closed, 1 unchecked, 1 retired, 1 out of scope" in check_lines(found)
+    assert "  left out: 1 not closed, 1 retired, 1 out of scope" in check_lines(found)
 
 
 def test_one_bad_column_does_not_hide_the_others(tmp_path: Path) -> None:

@@ -183,11 +183,18 @@ def test_a_ticket_without_its_closing_date_is_open() -> None:
     assert checked(["text", "label", "closed_at"], ["a", "x", ""], ["b", "y", ""]).not_closed == 0
 
 
-@pytest.mark.parametrize("source", ["router", "Auto", " model ", "prediction"])
-def test_what_the_router_set_itself_is_not_learned(source: str) -> None:
-    """A department that the router set and nobody checked is counted, and teaches nothing."""
+@pytest.mark.parametrize("source", ["router_unchecked", "router", "Auto", " model ", "prediction"])
+def test_a_label_of_the_router_is_read_as_such(source: str) -> None:
+    """Under the usual words of exports too; the row is a row as any other, its weight is decided later."""
     found = checked(["text", "label", "label_source"], ["a", "x", source], ["b", "y", "agent"], ["c", "y", ""])
-    assert ([row.line for row in found.rows], found.unchecked) == ([3, 4], 1)
+    assert [row.label_source for row in found.rows] == ["router_unchecked", "agent", None]
+
+
+def test_a_source_outside_the_closed_set_is_a_fault() -> None:
+    found = checked(["text", "label", "label_source"], ["a", "x", "hearsay"], ["b", "y", "audit"])
+    assert [(fault.line, fault.column) for fault in found.faults] == [(2, "label_source")]
+    assert "agent, close, import, audit, router_unchecked" in str(found.faults[0])
+    assert "hearsay" not in str(found.faults[0])
 
 
 def test_a_file_without_a_closed_ticket_is_refused() -> None:

@@ -31,6 +31,12 @@ def test_copies_stand_behind_the_rows_and_keep_text_and_label() -> None:
     assert sum(len(copy.text) > len(originals[copy.row.line].text) for copy in copies) >= 6
 
 
+def test_a_copy_counts_as_much_as_its_row() -> None:
+    """A label that nobody checked is no better in a frame."""
+    found = with_mail_frames([replace(item, weight=0.5) for item in rows()], 0.2, seed=1)
+    assert {item.weight for item in found} == {0.5}
+
+
 def test_html_becomes_text_first() -> None:
     """Words before a tag would make the tags words."""
     item = prepared(1, "the printer is not working", "it")

@@ -82,7 +82,7 @@ def reference(
     logits = served(whole, encoder).logits(encodings)
     rows = AnsweredRows(encodings, labels, logits)
     entries = tuple(
-        calibrate_field(field, rows.scored(logits, column), rows.scored(logits, column), Recipe(), "exact")
+        calibrate_field(field, rows.scored(logits)[column], rows.scored(logits)[column], Recipe(), "exact")
         for column, field in enumerate(SPACE)
     )
     return Reference(whole, fp32, None, novelty, encoder, SPACE, entries, rows, rows, Outputs(logits, pooled), "exact")
@@ -180,7 +180,7 @@ def test_every_graph_has_thresholds_of_its_own(reference: Reference, tmp_path: P
     labels[::5] = 1 - labels[::5]  # a temperature is fitted where some answers are wrong
     flat = AnsweredRows(rows.encodings, labels, logits)
     entries = tuple(
-        calibrate_field(field, flat.scored(logits, column), flat.scored(logits, column), Recipe(), "exact")
+        calibrate_field(field, flat.scored(logits)[column], flat.scored(logits)[column], Recipe(), "exact")
         for column, field in enumerate(SPACE)
     )
     other = replace(reference, validation=flat, calibration=flat, entries=entries)

@@ -103,7 +103,7 @@ def test_teaching_ends_as_fine_tuning_does(tiny_base: Path, tmp_path: Path) -> N
     """The best epoch's weights are kept, in evaluation mode, and the common work of torchrun's processes is over."""
     teacher, encoder = learning.fresh(tiny_base, learning.RECIPE)
     train, validation = learning.rows(encoder, 46), learning.rows(encoder, 21, 200)
-    soft = SoftRows(train.encodings, train.labels, predict(teacher, encoder, train.encodings))
+    soft = SoftRows(train.encodings, train.labels, soft=predict(teacher, encoder, train.encodings))
     student = smaller(teacher, 1)
     figures = teach(student, encoder, learning.SPACE, soft, validation, learning.RECIPE, tmp_path / "run")
     assert not dist.is_initialized()

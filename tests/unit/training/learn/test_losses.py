@@ -30,6 +30,14 @@ def test_the_loss_is_the_mean_over_the_fields() -> None:
     assert FieldsLoss(SPACE)(values, labels).item() == pytest.approx(((department + priority) / 2).item())
 
 
+def test_a_row_of_half_weight_pulls_half_as_hard() -> None:
+    """Its own gradient is halved, the other rows' are what they were."""
+    whole, half, labels = logits(2), logits(2), torch.tensor([[0, 1], [1, 0]])
+    FieldsLoss(SPACE)(whole, labels).backward()  # type: ignore[no-untyped-call]
+    FieldsLoss(SPACE)(half, labels, torch.tensor([1.0, 0.5])).backward()  # type: ignore[no-untyped-call]
+    assert torch.allclose(gradient(half), gradient(whole) * torch.tensor([[1.0], [0.5]]))
+
+
 @pytest.mark.parametrize(
     "loss",
     [

@@ -51,6 +51,16 @@ def test_a_text_without_a_known_ngram_gets_the_bias() -> None:
     assert model.logits([row(40, 41)])[0] == pytest.approx(model.bias)
 
 
+def test_a_row_without_weight_teaches_nothing() -> None:
+    """Rows of weight 0 and a wrong label change no answer."""
+    wrong = np.concatenate([LABELS, np.roll(LABELS, 1, axis=0)])
+    weights = np.array([1.0] * 12 + [0.0] * 12, dtype=np.float32)
+    known = ngram_rows([*ROWS, *ROWS], SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=10**6)
+    assert known is not None
+    model = known.fit(wrong, SPACE, seed=1, row_weights=weights)
+    assert model.logits(ROWS) == pytest.approx(fitted().logits(ROWS), abs=0.05)
+
+
 def test_order_counts_in_pairs() -> None:
     """The pair (first, second) has another key than (second, first), and than any wordpiece."""
     keys = {*ngram_keys(row(10, 11), VOCABULARY).tolist()}
