@@ -49,6 +49,7 @@ def record_of(
         name="baseline", figures=baseline[DEPARTMENT], minutes=(time.monotonic() - begun) / 60
     )
     rows = {part: len(learned.material.split[part]) for part in PARTS}
+    tickets = len({item.row.line for part in PARTS for item in learned.material.split[part]})  # in folds, rows do both
     figures = figures_of(judged)
     training_rows = {
         entry.name: Counter(
@@ -57,7 +58,7 @@ def record_of(
         for entry in judged.entries
     }
     return Record(
-        **dict(findings_of(judged, figures, served, learned.request.recipe, sum(rows.values()), training_rows)),
+        **dict(findings_of(judged, figures, served, learned.request.recipe, tickets, training_rows)),
         rows=rows,
         removed=learned.material.split.removed,
         epochs=learned.epochs,
