@@ -10,6 +10,7 @@ from training.toml_files import load_toml
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Precision = Annotated[float, Field(gt=0.5, lt=1)]
+Contradictions = Literal["first", "majority", "leave_out"]
 
 
 class DataRecipe(Frozen):
@@ -24,6 +25,9 @@ class DataRecipe(Frozen):
     mail_frames: Share = 0.2
     """Copies of this share of the training rows get greeting, signature and disclaimer around them, so that the model
     learns to ignore these. 0: off, e.g. if all tickets come from mailboxes."""
+    contradictions: Contradictions = "first"
+    """What to do with a text that stands under several departments: keep its first row, one of its most frequent
+    department, or none."""
     exclude_suspects: bool = False
     """Leave out training rows whose label looks wrong. Off by default: a person should review the list first."""
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from models.bundle.manifest import Variant
-from training.cli.root import Column, Data, DateFormat, Json, Labels, Store, app, show, ticket_file
+from training.cli.root import Column, Data, DateFormat, Json, Labels, Mapping, SkipFaulty, Store, app, show, ticket_file
 
 _STORE = Path("models/bundles")
 
@@ -35,10 +35,12 @@ def evaluate(
     column: Column = [],  # noqa: B006 typer reads the default, no code changes it
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Measure a bundle on closed tickets it was not trained on."""
-    file = ticket_file(data, column, labels, date_format)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
     from training.cli.show import evaluation_lines
     from training.cli.show_judge import behaviour_lines
     from training.commands.evaluate import evaluate as run
@@ -71,10 +73,12 @@ def compare(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Compare two bundles on the same closed tickets."""
-    file = ticket_file(data, column, labels, date_format)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
     from training.cli.show_judge import comparison_lines
     from training.commands.compare import compare as run
     from training.commands.compare import write_comparison
@@ -100,8 +104,8 @@ def promote(
     bundle: Annotated[Path, typer.Option(metavar="FOLDER", help="Bundle folder inside the store.")],
     store: Store = _STORE,
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Closed tickets to compare it with the current bundle on.")
-    ] = None,
+        list[Path], typer.Option(metavar="FILE", help="Closed tickets to compare it with the current bundle on.")
+    ] = [],  # noqa: B006
     reason: Why = None,
     force: Annotated[bool, typer.Option("--force", help="Promote though gates fail; needs --reason.")] = False,
     macro_f1: Annotated[
@@ -118,6 +122,8 @@ def promote(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Make a bundle the one that serves.
@@ -125,7 +131,7 @@ def promote(
     Checks it whole, holds it against its gates and the current bundle, then moves the store's `current` pointer and
     puts it on record in the store's promotions.jsonl. The bundle that served before is kept: see `rollback`.
     """
-    file = None if data is None else ticket_file(data, column, labels, date_format)
+    file = None if not data else ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
     from training.cli.show_judge import promotion_lines
     from training.commands.promote import Limits, PromoteRequest
     from training.commands.promote import promote as run

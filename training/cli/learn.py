@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, show, ticket_file
+from training.cli.root import (
+    Closed,
+    Column,
+    Data,
+    DateFormat,
+    Fields,
+    Json,
+    LabelLevel,
+    Labels,
+    Mapping,
+    SkipFaulty,
+    app,
+    fields_of,
+    show,
+    ticket_file,
+)
 from training.learn.base import DEFAULT_BASE
 
 
@@ -38,6 +53,10 @@ def train(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    closed: Closed = [],  # noqa: B006
+    label_level: LabelLevel = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Train, calibrate, export and write a bundle.
@@ -47,7 +66,8 @@ def train(
     from training.recipe import load_recipe
 
     # Check everything that needs no torch before importing torch.
-    settings, fields, file = load_recipe(recipe), fields_of(field), ticket_file(data, column, labels, date_format)
+    settings, fields = load_recipe(recipe), fields_of(field)
+    file = ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
     from training.cli.progress import EpochProgress, quiet_libraries, say
 
     with quiet_libraries():

@@ -144,7 +144,7 @@ class RowReader:
         if self.leaked.total() > max(5, _MOST_NAMED * self.read):
             yield (
                 f"subject: {self.leaked.total()} rows name their department in brackets, such as "
-                f"[{self.leaked.most_common(1)[0][0]}]: the model would learn that instead of the words, and new mail has none"
+                f"[{self.leaked.most_common(1)[0][0]}]: the model would learn that instead of the words"
             )
 
     def _row(self, file: FilePlan, record: Record) -> tuple[TicketRow, bool] | None:
@@ -218,9 +218,7 @@ class RowReader:
                 where = self.plan.where(first[1])
                 yield "id", f"id is that of {where} too, which has another label; keep the right one"
 
-    def _ticket_row(
-        self, file: FilePlan, cells: Mapping[str, str], labels: Mapping[str, str], line: int
-    ) -> TicketRow:
+    def _ticket_row(self, file: FilePlan, cells: Mapping[str, str], labels: Mapping[str, str], line: int) -> TicketRow:
         media = cells.get("content_type", "").partition(";")[0].strip().lower()
         if media not in _CONTENT_TYPES:
             self._see("content_type: {} rows have neither text/plain nor text/html, read as plain (first: {})", line)
@@ -246,7 +244,9 @@ class RowReader:
 
     def _text(self, role: str, cell: str, line: int) -> str:
         if is_null(cell):
-            self._see(f"{role}: {{}} rows have a program's word for nothing, such as nan, read as empty (first: {{}})", line)
+            self._see(
+                f"{role}: {{}} rows have a program's word for nothing, such as nan, read as empty (first: {{}})", line
+            )
             return ""
         text = with_line_breaks(cell)
         if text is not cell:
@@ -263,7 +263,9 @@ class RowReader:
             self._see(f"{created.fault}: {{}} rows, read without a date (first: {{}})", line)
         at = created.at
         if at is not None and (at > self._now + timedelta(days=1) or at < self._now - _OLDEST):
-            self._see("created_at: {} rows lie in the future or over fifty years back, read without it (first: {})", line)
+            self._see(
+                "created_at: {} rows lie in the future or over fifty years back, read without it (first: {})", line
+            )
             return None
         closed = moments["closed_at"].at if "closed_at" in moments else None
         # Export tools may write a date without a time: it reads as midnight, so it may precede the arrival.
@@ -287,7 +289,9 @@ class RowReader:
     def _left_out(self) -> str:
         counts = ", ".join(f"{count} are {fate.value}" for fate, count in self.fates.items())
         column = self.plan.files[0].columns.get("status")
-        return f"of its rows {counts}" + (f"; --column status= if {column[:40]!a} is no ticket's status" if column else "")
+        return f"of its rows {counts}" + (
+            f"; --column status= if {column[:40]!a} is no ticket's status" if column else ""
+        )
 
     def _spelling_faults(self) -> Iterator[Fault]:
         """One fault for each spelling, at its first row: the network would learn two labels that mean the same."""
@@ -337,7 +341,8 @@ def check_tables(
         TicketRouterError: also if no row is closed and checked.
     """
     reader = RowReader(make_plan(tables, fields, options or ReadOptions(), optional), rules)
-    rows, outside = [], []
+    rows: list[TicketRow] = []
+    outside: list[TicketRow] = []
     for row, is_outside in reader:
         (outside if is_outside else rows).append(row)
     return Checked(

@@ -2,8 +2,8 @@
 `TicketFile`."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from training.data.contract import Checked, Fault, RowReader, check_tables
 from training.data.formats.registry import open_table
-from training.data.formats.table import Table
+from training.data.formats.table import Table, Watched
 from training.data.importing.plan import ReadOptions, make_plan
 from training.data.labels import load_rules
 from training.data.prepared import PreparedRow, prepare_rows
@@ -34,6 +34,8 @@ class TicketFile:
     closed: tuple[str, ...] = ()
     label_level: int | None = None
     skip_faulty: bool = False
+    remembered: Mapping[str, str] = field(default_factory=dict)
+    """Columns of last month's mapping: see `ReadOptions`."""
 
     @property
     def tables(self) -> tuple[Path, ...]:
@@ -46,14 +48,14 @@ class TicketFile:
 
     @property
     def options(self) -> ReadOptions:
-        return ReadOptions(self.columns, self.date_format, self.closed, self.label_level)
+        return ReadOptions(self.columns, self.date_format, self.closed, self.label_level, self.remembered)
 
     @property
     def reading(self) -> dict[str, Any]:
         """The reading options, as plain values; those of their default are left out."""
         further = {"closed": self.closed, "label_level": self.label_level, "skip_faulty": self.skip_faulty}
         return {
-            "columns": dict(self.columns),
+            "columns": {**self.remembered, **self.columns},
             "date_format": self.date_format,
             **{name: value for name, value in further.items() if value not in ((), None, False)},
         }
@@ -69,10 +71,17 @@ class TicketFile:
         return {**_named(self.path), **more, **labels}
 
 
-def open_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[str] = ()) -> RowReader:
-    """The files, planned and ready to be read row by row. Arguments and errors as in `check_tickets`."""
-    plan = make_plan(_tables(file), fields, file.options, optional)
-    return RowReader(plan, load_rules(file.rules))
+def open_tickets(file: TicketFile, fields: Sequence[str], watch: Callable[[int], None] | None = None) -> RowReader:
+    """The files, planned and ready to be read row by row; `watch` is told the rows that the plan has seen.
+
+    Arguments and errors as in `read_tickets`.
+    """
+    rules = load_rules(file.rules)
+    tables = _tables(file)
+    watched = [replace(table, records=Watched(table.records, watch)) for table in tables] if watch else tables
+    plan = make_plan(watched, fields, file.options)
+    files = tuple(replace(planned, table=table) for planned, table in zip(plan.files, tables, strict=True))
+    return RowReader(replace(plan, files=files), rules)
 
 
 def read_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[str] = ()) -> Checked:
@@ -84,8 +93,8 @@ def read_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[str
         optional: fields that are read too if the files have a column for them.
 
     Raises:
-        TicketRouterError: a file cannot be read, its labels file or date format is not valid, a column is missing or two
-            could be it, no row is closed and checked; or a row breaks the contract and is not to be skipped.
+        TicketRouterError: a file cannot be read, its labels file or date format is not valid, a column is missing or
+            two could be it, no row is closed and checked; or a row breaks the contract and is not to be skipped.
     """
     checked = check_tables(_tables(file), fields, file.options, load_rules(file.rules), optional)
     _raise_faults(file, checked)

@@ -30,12 +30,11 @@ class _Dialect:
     quoting: str = "doubled"
 
     def reader(self, text: Any) -> Any:
-        options: dict[str, Any] = {
-            "doubled": {"strict": True},
-            "backslash": {"doublequote": False, "escapechar": "\\", "strict": True},
-            "none": {"quoting": csv.QUOTE_NONE},
-        }[self.quoting]
-        return csv.reader(text, delimiter=self.separator, **options)
+        if self.quoting == "none":
+            return csv.reader(text, delimiter=self.separator, quoting=csv.QUOTE_NONE)
+        if self.quoting == "backslash":
+            return csv.reader(text, delimiter=self.separator, doublequote=False, escapechar="\\", strict=True)
+        return csv.reader(text, delimiter=self.separator, strict=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +189,9 @@ def _open_column(raw: RawFile, encoding: Encoding, layout: _Layout, line: int) -
         for _ in range(line - 1):
             text.readline()
         begun = text.read(1 << 16)
-    counts = Counter(csv.reader([begun.split("\n")[0].rstrip("\r") + '"'], delimiter=layout.dialect.separator).__next__())
+    counts = Counter(
+        csv.reader([begun.split("\n")[0].rstrip("\r") + '"'], delimiter=layout.dialect.separator).__next__()
+    )
     place = sum(counts.values()) - 1
     return f" (in column {layout.header[place][:40]!a})" if place < len(layout.header) else ""
 

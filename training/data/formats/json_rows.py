@@ -22,7 +22,13 @@ def open_json(raw: RawFile) -> Table:
     notes = (*raw.notes, *([encoding.note] if encoding.note else []))
     if _is_lines(raw, encoding):
         skipped = Skipped()
-        return Table(raw.path, (), Rereadable(lambda: _lines(raw, encoding, skipped)), (*notes, "read as JSON, one object a line"), skipped=skipped)
+        return Table(
+            raw.path,
+            (),
+            Rereadable(lambda: _lines(raw, encoding, skipped)),
+            (*notes, "read as JSON, one object a line"),
+            skipped=skipped,
+        )
     prefix = _list_prefix(raw, encoding)
     where = "a JSON list" if prefix == "item" else f"the JSON list {prefix.removesuffix('.item')!a}"
     note = where if prefix else "JSON objects one after the other"
@@ -33,7 +39,9 @@ def _is_lines(raw: RawFile, encoding: Encoding) -> bool:
     """Whether the first line that is not blank is a whole object, and not one that holds the list of tickets."""
     with unpacking(raw.path), raw.open() as file:
         text = io.TextIOWrapper(file, encoding.codec, "replace", newline="\n")
-        line = next((found for found in iter(lambda: text.readline(_LONGEST_LINE), "") if found.strip("\ufeff \t\r\n")), "")
+        line = next(
+            (found for found in iter(lambda: text.readline(_LONGEST_LINE), "") if found.strip("\ufeff \t\r\n")), ""
+        )
         more = bool(text.read(1 << 16).strip())
     try:
         first = json.loads(line.lstrip("\ufeff"))
@@ -102,7 +110,7 @@ def _list_prefix(raw: RawFile, encoding: Encoding) -> str:
             previous, depth = "", 0
             for prefix, event, _ in ijson.parse(_utf8(file, encoding), multiple_values=True):
                 if event == "start_map" and previous == "start_array" and prefix.endswith("item"):
-                    return prefix
+                    return str(prefix)
                 depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
                 previous = event
                 if depth == 0 or depth > _DEEPEST_LIST:

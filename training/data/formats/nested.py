@@ -5,7 +5,18 @@ from typing import Any
 
 from training.data.formats.table import sound
 
-_NAMING = ("display_value", "displayname", "display_name", "name", "title", "label", "value", "login", "email", "address")
+_NAMING = (
+    "display_value",
+    "displayname",
+    "display_name",
+    "name",
+    "title",
+    "label",
+    "value",
+    "login",
+    "email",
+    "address",
+)
 """Keys under which tools give the readable form of an object: a team is {"id": 7, "name": "Billing"}."""
 _DEEPEST = 4
 

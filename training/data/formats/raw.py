@@ -6,16 +6,17 @@ import lzma
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from models.errors import TicketRouterError
 
 HEAD = 1 << 18
-_PACKED: dict[bytes, tuple[str, Callable[[Path], IO[bytes]]]] = {
-    b"\x1f\x8b": ("gzip", lambda path: gzip.open(path, "rb")),
-    b"BZh": ("bzip2", lambda path: bz2.open(path, "rb")),
-    b"\xfd7zXZ\0": ("xz", lambda path: lzma.open(path, "rb")),
+_PACKED: dict[bytes, tuple[str, Callable[[Path], Any]]] = {
+    b"\x1f\x8b": ("gzip", gzip.open),
+    b"BZh": ("bzip2", bz2.open),
+    b"\xfd7zXZ\0": ("xz", lzma.open),
 }
 DAMAGED = (EOFError, zipfile.BadZipFile, lzma.LZMAError, gzip.BadGzipFile, RuntimeError, NotImplementedError)
 """What damaged or encrypted archives raise; zlib.error is an Exception of its own."""
@@ -46,7 +47,7 @@ def open_raw(path: Path) -> RawFile:
         start = file.read(8)
     for magic, (kind, opener) in _PACKED.items():
         if start.startswith(magic):
-            return _packed(path, path.stem if path.suffix else path.name, lambda: opener(path), f"unpacked ({kind})")
+            return _packed(path, path.stem if path.suffix else path.name, partial(opener, path), f"unpacked ({kind})")
     if start.startswith(b"PK\x03\x04") and (member := _only_member(path)) is not None:
         # The archive's object must live as long as the member's stream, which keeps it.
         return _packed(path, member, lambda: zipfile.ZipFile(path).open(member), f"unpacked (zip of {member[:60]})")
@@ -59,7 +60,7 @@ def _packed(path: Path, name: str, opener: Callable[[], IO[bytes]], note: str) -
         return RawFile(path, name, opener, file.read(HEAD), (note,))
 
 
-class unpacking:  # noqa: N801 reads as a statement: `with unpacking(path)`
+class unpacking:
     """Turns the errors of damaged archives into one line."""
 
     def __init__(self, path: Path) -> None:

@@ -40,7 +40,7 @@ FORMATS = (
     Format("mbox", lambda raw: mails.is_mbox(raw.head), mails.open_mbox),
     Format("e-mail (eml)", _is_eml, mails.open_eml),
     Format("JSON, JSON lines", _is_json, json_rows.open_json),
-    Format("CSV, TSV, text", lambda raw: True, delimited.open_delimited),
+    Format("CSV, TSV, text", lambda _: True, delimited.open_delimited),
 )
 KINDS = ", ".join(each.name for each in FORMATS) + ", a folder of .eml files; also as .gz, or a .zip of one file"
 

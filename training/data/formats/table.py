@@ -58,6 +58,20 @@ class Rereadable:
         return self.read()
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Records that report how many of them have been read, every few thousand."""
+
+    records: Iterable[Record]
+    watch: Callable[[int], None]
+
+    def __iter__(self) -> Iterator[Record]:
+        for number, record in enumerate(self.records, start=1):
+            if number % 5_000 == 0:
+                self.watch(number)
+            yield record
+
+
 def sound(text: str) -> str:
     """Half a surrogate pair (an emoji cut in two) cannot be encoded as UTF-8: it becomes the replacement character."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,6 +1,7 @@
 """Which column plays which role: by `--column`, otherwise by its name and what it holds. Where two could, it asks."""
 
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,9 +20,9 @@ SPLITS = {
 """Usual names of the parts → parts; empty: the split decides the row's part."""
 DATES = ("created_at", "closed_at")
 _TICKET_TYPES = frozenset(
-    ("incident", "question", "problem", "task", "request", "service request", "bug", "change", "feature request", "story",
-     "epic", "subtask", "complaint", "enquiry", "inquiry", "feature", "issue", "feedback", "störung", "anfrage",
-     "demande", "incidente", "solicitud", "solicitação", "incidência", "refund", "other")
+    ("incident", "question", "problem", "task", "request", "service request", "bug", "change", "feature request",
+     "story", "epic", "subtask", "complaint", "enquiry", "inquiry", "feature", "issue", "feedback", "störung",
+     "anfrage", "demande", "incidente", "solicitud", "solicitação", "incidência", "refund", "other")
 )  # fmt: skip
 
 
@@ -48,8 +49,8 @@ def find_columns(
         closed: states that the user calls closed.
 
     Raises:
-        TicketRouterError: the text, the department, a field's column or a mapped column is missing, or two columns could
-            be the department.
+        TicketRouterError: the text, the department, a field's column or a mapped column is missing, or two columns
+            could be the department.
     """
     _refuse_unknown(found, fields, mapping)
     choices = {role: Choice(column, "as --column or the mapping says") for role, column in mapping.items() if column}
@@ -58,16 +59,16 @@ def find_columns(
         if role in mapping or role in choices:
             continue
         taken = [*mapping.values(), *(each.column for each in choices.values())]
-        if role == DEPARTMENT:
-            choice = _department(found, taken, notes)
-        else:
-            choice = _by_name(found, role, taken, notes, closed)
+        is_department = role == DEPARTMENT
+        choice = _department(found, taken, notes) if is_department else _by_name(found, role, taken, notes, closed)
         if choice is not None:
             choices[role] = choice
     if "subject" not in choices and "body" not in choices:
         longest = max(found.profiles.values(), key=lambda profile: profile.characters)
         hint = f"; if {longest.name[:40]!a} holds the text: --column body={shlex.quote(longest.name[:60])}"
-        raise TicketRouterError(f"{found.table.path}: no column with text (subject, body or text); {_there(found)}{hint}")
+        raise TicketRouterError(
+            f"{found.table.path}: no column with text (subject, body or text); {_there(found)}{hint}"
+        )
     for field in fields:
         if field not in choices:
             usual = " or ".join(names_of(field)[:2])
@@ -76,9 +77,7 @@ def find_columns(
     return choices, notes
 
 
-def _by_name(
-    found: Survey, role: str, taken: Sequence[str], notes: list[str], closed: Sequence[str]
-) -> Choice | None:
+def _by_name(found: Survey, role: str, taken: Sequence[str], notes: list[str], closed: Sequence[str]) -> Choice | None:
     """The first column of one of the role's names that holds what the role needs."""
     named = [name for name in columns_named(role, found.columns) if name not in taken or role in ("id", "thread")]
     longest = max((_mean_length(found.profiles[name]) for name in named), default=0.0)
@@ -105,7 +104,7 @@ def _unfit(found: Survey, role: str, profile: ColumnProfile, closed: Sequence[st
         return "its values come again and again"
     if role == "status" and len(columns_named("status", found.columns)) > 1:
         known = states_of(found.columns, closed)
-        values = profile.values or {}
+        values = profile.values or Counter()
         if values and not any(known.get(plain_name(value)) == CLOSED for value in values):
             return "none of its values is a closed ticket's state"
     return ""
@@ -116,7 +115,7 @@ def _mean_length(profile: ColumnProfile) -> float:
 
 
 def _are_splits(profile: ColumnProfile) -> bool:
-    values = profile.values or {}
+    values = profile.values or Counter()
     right = sum(count for value, count in values.items() if value.strip().lower() in SPLITS)
     return right > 0 or not values
 
@@ -136,7 +135,9 @@ def _department(found: Survey, taken: Sequence[str], notes: list[str]) -> Choice
         if rivals:
             raise TicketRouterError(_question(found, [likely[0], *rivals]))
         return Choice(likely[0].name, _why(likely[0], tier))
-    named = [found.profiles[name] for names in (DEPARTMENT, TOPIC, KIND) for name in columns_named(names, found.columns)]
+    named = [
+        found.profiles[name] for names in (DEPARTMENT, TOPIC, KIND) for name in columns_named(names, found.columns)
+    ]
     named = sorted((each for each in named if each.name not in taken), key=lambda each: not each.filled)
     return Choice(named[0].name, "by its name, though hardly a value comes twice") if named else None
 
@@ -155,7 +156,11 @@ def _are_types(profile: ColumnProfile) -> bool:
 
 
 def _why(profile: ColumnProfile, tier: int) -> str:
-    kind = ("a team's name", "a topic's name; no column has a team's", "a kind's name; no column has a team's or a topic's")
+    kind = (
+        "a team's name",
+        "a topic's name; no column has a team's",
+        "a kind's name; no column has a team's or a topic's",
+    )
     return f"by its name, {kind[tier]}; {len(profile.labels)} labels"
 
 

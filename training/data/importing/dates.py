@@ -2,18 +2,22 @@
 whole column, and asked if the column does not show it. Dates without a time zone are UTC."""
 
 import re
+import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from models.errors import TicketRouterError
 
 DAY_FIRST, MONTH_FIRST = "DD/MM/YYYY", "MM/DD/YYYY"
 _CLOCK = re.compile(
-    r"(?:^|[T ,]\s*|\s)(?:(?:at|um|a las|a|as)\s+)?(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?"
+    r"(?:^|[T ,]\s*|\s)(?:(?:at|um|a las|a|as)\s+)?"
+    r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?"
     r"(?:\s?(?P<half>[AaPp])\.?\s?[Mm]\b\.?)?(?:\s*uhr\b)?"
     r"(?:\s*(?P<zone>(?:(?:GMT|UTC)?(?P<sign>[+-])(?P<ahead>\d\d?):?(?P<more>[0-5]\d)?(?!\d|[-/]))|Z\b|(?!Uhr)[A-Z]{2,5}(?![a-zA-Z])))?"
     r"(?:\s*[(\[][^()\[\]]{0,60}[)\]])?",
@@ -21,35 +25,14 @@ _CLOCK = re.compile(
 _NUMBERS = re.compile(r"(?P<first>\d{1,4})(?P<mark>[-/.])(?P<second>\d{1,2})(?P=mark)(?P<third>\d{1,4})", re.ASCII)
 _EPOCH = re.compile(r"(?P<seconds>\d{9,10})(?P<fraction>\d{3}|\d{6}|\d{9})?(?:\.\d*)?", re.ASCII)
 _SERIAL = re.compile(r"(?P<days>[2-7]\d{4})(?P<fraction>[.,]\d+)?", re.ASCII)
-_COMPACT = re.compile(r"(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>[0-3]\d)(?:T?(?P<clock>\d{4}(?:\d\d)?))?Z?")
+_COMPACT = re.compile(
+    r"(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>[0-3]\d)(?:T?(?P<clock>\d{4}(?:\d\d)?))?Z?"
+)
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _SERIAL_START = datetime(1899, 12, 30, tzinfo=UTC)
 _LONGEST = 100
 _FEW = 0.01
 """Of an ambiguous column: contradicting cells up to this share are faults of their own, not doubts about all."""
-
-_MONTHS = (
-    "jan januar january janvier enero janeiro ene gennaio jänner", "feb februar february fevrier fev febrero fevereiro fevr febbraio",
-    "mar maerz marz march mars marzo marco mrz", "apr april avril avr abril abr aprile", "may mai mayo maio maj maggio mag",
-    "jun juni june juin junio junho giugno giu", "jul juli july juillet juil julio julho luglio lug",
-    "aug august aout agosto ago", "sep sept september septembre septiembre setembro set settembre",
-    "oct oktober october octobre octubre outubro okt out ottobre ott", "nov november novembre noviembre novembro",
-    "dec dezember december decembre diciembre dezembro dez dic dicembre",
-)  # fmt: skip
-_FILLERS = frozenset(
-    "de of del den der le el em at um o a st nd rd th er ere uhr heure h "
-    "mon monday mo montag lundi lun lunes segunda feira tue tues tuesday di dienstag mardi mar martes terca "
-    "wed wednesday mi mittwoch mercredi mer miercoles mie quarta qua thu thur thurs thursday do donnerstag jeudi jeu "
-    "jueves jue quinta qui fri friday fr freitag vendredi ven viernes vie sexta sex sat saturday sa samstag sonnabend "
-    "samedi sam sabado sab sun sunday so sonntag dimanche dim domingo dom seg ter".split()
-)
-_ZONES = {
-    "Z": 0, "UTC": 0, "GMT": 0, "UT": 0, "WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "MET": 1,
-    "MEST": 2, "EET": 2, "EEST": 3, "MSK": 3, "IST": 5.5, "SGT": 8, "HKT": 8, "JST": 9, "KST": 9, "AWST": 8, "AEST": 10,
-    "AEDT": 11, "ACST": 9.5, "NZST": 12, "NZDT": 13, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6,
-    "PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10, "BRT": -3, "BRST": -2, "ART": -3, "AST": -4, "ADT": -3, "SAST": 2,
-}  # fmt: skip
-"""Hours ahead of UTC; another name is read as UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +45,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """A cell that looks like a date. `open`: two numbers that could both be the day, written as if the day came first."""
+    """A cell that looks like a date. `open`: which number is the day is not shown; written as if the day came first."""
 
     form: str
     year: int = 0
@@ -226,9 +209,11 @@ def _clock_parts(found: re.Match[str] | None) -> tuple[tuple[int, int, int], tim
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + 12 * (found["half"] in "pP")
-    ahead = timedelta(hours=_ZONES.get(found["zone"] or "", 0))
+    ahead = timedelta(hours=_zones().get((found["zone"] or "").casefold(), 0))
     if found["sign"]:
-        ahead = timedelta(hours=int(found["ahead"]), minutes=int(found["more"] or 0)) * (-1 if found["sign"] == "-" else 1)
+        ahead = timedelta(hours=int(found["ahead"]), minutes=int(found["more"] or 0)) * (
+            -1 if found["sign"] == "-" else 1
+        )
     if abs(ahead) >= timedelta(days=1):
         return None
     return (hour, int(found["minute"]), int(found["second"] or 0)), ahead
@@ -240,7 +225,7 @@ def _numbers(rest: str, clock: tuple[int, int, int], ahead: timedelta) -> _Shape
     if found is None:
         return None
     around = _WORD.findall(_plain(rest[: found.start()] + " " + rest[found.end() :]))
-    if any(word not in _FILLERS for word in around):
+    if any(word not in _fillers() for word in around):
         return None
     first, second, third = int(found["first"]), int(found["second"]), int(found["third"])
     mark = found["mark"]
@@ -259,8 +244,9 @@ def _words(rest: str, clock: tuple[int, int, int], ahead: timedelta) -> _Shape |
     # "mar" is also the day of the week in French, Spanish and Italian.
     months = [place for place in months if words[place] != "mar" or len(months) == 1]
     numbers = [place for place, word in enumerate(words) if word.isdigit()]
-    others = [word for word in words if not word.isdigit() and word not in _month_names() and word not in _FILLERS]
-    if len(months) != 1 or len(numbers) != 2 or any(word not in _ZONE_WORDS for word in others):
+    # In asctime a zone may stand between the time and the year, apart from the time.
+    others = [word for word in words if not word.isdigit() and word not in _month_names() and word not in _fillers()]
+    if len(months) != 1 or len(numbers) != 2 or any(word not in _zones() for word in others):
         return None
     first, second = (words[place] for place in numbers)
     if len(first) == 4:
@@ -275,16 +261,29 @@ def _year(digits: str) -> int:
 
 
 def _plain(text: str) -> str:
-    return "".join(letter for letter in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(letter))
+    return "".join(
+        letter for letter in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(letter)
+    )
 
 
-_ZONE_WORDS = frozenset(zone.casefold() for zone in _ZONES)
-"""In asctime a zone may stand between the time and the year, apart from the time."""
+@cache
+def _words_of() -> Mapping[str, Any]:
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
 
 
 @cache
 def _month_names() -> Mapping[str, int]:
-    return {_plain(name): month for month, names in enumerate(_MONTHS, start=1) for name in names.split()}
+    return {name: month for month, names in enumerate(_words_of()["months"], start=1) for name in names.split()}
+
+
+@cache
+def _fillers() -> frozenset[str]:
+    return frozenset(_words_of()["fillers"].split())
+
+
+@cache
+def _zones() -> Mapping[str, float]:
+    return {zone.casefold(): hours for zone, hours in _words_of()["zones"].items()}
 
 
 def _shows_itself(pattern: str) -> bool:

@@ -29,6 +29,8 @@ class ReadOptions:
     date_format: str | None = None
     closed: tuple[str, ...] = ()
     label_level: int | None = None
+    remembered: Mapping[str, str] = field(default_factory=dict)
+    """Like `columns`, from last month's export: a column that is gone is a note, not an error, unless it is learned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,9 @@ def make_plan(
             format is not valid, or no state is known as closed.
     """
     checked_format(options.date_format)
-    dated = [column for role, column in options.columns.items() if role in DATES and column]
-    ids = [column for role, column in options.columns.items() if role == "id" and column]
+    mapped = [*options.columns.items(), *options.remembered.items()]
+    dated = [column for role, column in mapped if role in DATES and column]
+    ids = [column for role, column in mapped if role == "id" and column]
     surveys = [survey(table, dated, ids) for table in tables]
     there = [name for name in optional if all(_has(found, name, options) for found in surveys)]
     wanted = tuple(dict.fromkeys((*fields, *there)))
@@ -109,12 +112,20 @@ def _repeated_ids(files: Sequence[FilePlan]) -> frozenset[int]:
 
 
 def _has(found: Survey, name: str, options: ReadOptions) -> bool:
-    return bool(options.columns.get(name)) or bool(columns_named(name, found.columns))
+    return (
+        bool(options.columns.get(name))
+        or options.remembered.get(name) in found.profiles
+        or bool(columns_named(name, found.columns))
+    )
 
 
 def _file_plan(found: Survey, fields: Sequence[str], options: ReadOptions, offset: int) -> tuple[FilePlan, list[str]]:
-    choices, notes = find_columns(found, fields, options.columns, options.closed)
-    nested = [column for column in found.columns if "." in column and column.partition(".")[0] not in found.table.columns]
+    mapping, gone = _with_remembered(found, fields, options)
+    choices, notes = find_columns(found, fields, mapping, options.closed)
+    notes += gone
+    nested = [
+        column for column in found.columns if "." in column and column.partition(".")[0] not in found.table.columns
+    ]
     if nested and not found.table.columns:
         notes.append(f"nested values are read by their path, such as {nested[0][:40]!a}")
     dates = {}
@@ -138,6 +149,16 @@ def _file_plan(found: Survey, fields: Sequence[str], options: ReadOptions, offse
     return FilePlan(found.table, found, choices, dates, states, closes, offset), notes
 
 
+def _with_remembered(found: Survey, fields: Sequence[str], options: ReadOptions) -> tuple[Mapping[str, str], list[str]]:
+    remembered, gone = {}, []
+    for role, column in options.remembered.items():
+        if not column or column in found.profiles or role in (*fields, "subject", "body"):
+            remembered[role] = column
+        elif role not in options.columns:
+            gone.append(f"column {column[:40]!a} (for {role}), which the mapping names, is gone")
+    return {**remembered, **options.columns}, gone
+
+
 def _date_question(found: Survey, column: str) -> str:
     evidence = found.profiles[column].dates
     assert evidence is not None
@@ -159,8 +180,8 @@ def _state_notes(found: Survey, column: str, states: Mapping[str, str], closes: 
     is_any_closed = any(states.get(plain_name(value)) == CLOSED for value in profile.values or {})
     if not is_any_closed and not closes and len(unknown) == len(profile.values or {}):
         raise TicketRouterError(
-            f"{found.table.path}: column {column[:40]!a} has no state that is known as closed: {named}; say which are with "
-            f"--closed {first}, or --column status= if it is no ticket's state"
+            f"{found.table.path}: column {column[:40]!a} has no state that is known as closed: {named}; say which is "
+            f"with --closed {first}, or --column status= if it is no ticket's state"
         )
     told = "taken by their closing date" if closes else "not learned from"
     yield f"unknown states in {column[:40]!a}, {told}: {named}; if one means closed: --closed {first}"
@@ -182,8 +203,9 @@ def _path_notes(files: Sequence[FilePlan], paths: Mapping[str, Paths]) -> Iterat
             counts.update(file.found.profiles[file.choices[name].column].labels)
         taken = len({cut.cut(label) for label in counts})
         example = next(label for label in counts if cut.separator in label)
-        how = f"cut to {cut.level} level(s), {taken} labels; --label-level 0 keeps them whole" if cut.level else (
-            f"kept whole, {taken} labels; --label-level 1 keeps the first level only")
+        how = (
+            f"cut to {cut.level} level(s), {taken} labels; --label-level 0 keeps them whole"
+            if cut.level
+            else (f"kept whole, {taken} labels; --label-level 1 keeps the first level only")
+        )
         yield f"{name}: the labels are paths, such as {example[:50]!r}: {how}"
-
-

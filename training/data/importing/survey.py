@@ -44,7 +44,10 @@ class ColumnProfile:
                 self.values[cell] += 1
                 if len(self.values) > _MOST_VALUES:
                     self.values = None
-        if len(self.examples) < _EXAMPLES and (short := " ".join(cell.split())[:_EXAMPLE_CHARACTERS]) not in self.examples:
+        if (
+            len(self.examples) < _EXAMPLES
+            and (short := " ".join(cell.split())[:_EXAMPLE_CHARACTERS]) not in self.examples
+        ):
             self.examples.append(short)
         if self.dates is not None:
             self.dates.see(cell, line)

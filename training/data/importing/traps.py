@@ -1,18 +1,21 @@
-"""The traps of exports: values that only look like labels or texts, and labels that no network should learn as they are."""
+"""The traps of exports: values that only look like labels or texts, and labels that nobody wants learned as they are."""
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_NULLS = frozenset(("nan", "null", "<na>", "#n/a", "n/a", "na", "none", "(null)", "\\n", "nat", "#ref!", "#value!", "undefined"))
+_NULLS = frozenset(
+    ("nan", "null", "<na>", "#n/a", "n/a", "na", "none", "(null)", "\\n", "nat", "#ref!", "#value!", "undefined")
+)
 """What programs write for a missing value."""
 _NO_LABEL = _NULLS | frozenset(
-    ("-", "--", "---", "–", "—", ".", "?", "x", "unassigned", "not assigned", "(unassigned)", "[unassigned]", "no team",
-     "no group", "(blank)", "(empty)", "(none)", "[none]", "blank", "empty", "tbd", "todo", "to be determined", "not set",
+    ("-", "--", "---", "–", "—", ".", "?", "unassigned", "not assigned", "(unassigned)", "[unassigned]", "no team",
+     "no group", "(blank)", "(empty)", "(none)", "[none]", "blank", "empty", "tbd", "to be determined", "not set",
      "unset", "no value", "unknown", "unbekannt", "nicht zugewiesen", "nicht zugeordnet", "keine", "kein", "ohne",
-     "keine gruppe", "non attribué", "non assigné", "aucun", "aucune", "inconnu", "sin asignar", "no asignado", "ninguno",
-     "ninguna", "desconocido", "não atribuído", "nao atribuido", "nenhum", "nenhuma", "desconhecido", "non assegnato")
+     "keine gruppe", "non attribué", "non assigné", "aucun", "aucune", "inconnu", "sin asignar", "no asignado",
+     "ninguno", "ninguna", "desconocido", "não atribuído", "nao atribuido", "nenhum", "nenhuma", "desconhecido",
+     "non assegnato")
 )  # fmt: skip
 _LITERAL_BREAK = re.compile(r"(?<![A-Za-z]:)(?:\\r)?\\n")
 _BRACKETS = re.compile(r"[\[({<]\s*([^\[\](){}<>]{2,100}?)\s*[\])}>]")
@@ -92,13 +95,13 @@ def label_traps(field: str, counts: Mapping[str, int]) -> Iterator[str]:
         return
     label, most = max(counts.items(), key=lambda item: item[1])
     if len(counts) > 1 and most >= DOMINANT * total:
-        yield f"{field}: {label!r} has {most / total:.0%} of all rows: is it the right column, or a default that was left?"
+        yield f"{field}: {label!r} has {most / total:.0%} of all rows: the right column, or a default that was left?"
     lists = {each: count for each, count in counts.items() if _is_list(each, counts)}
     if sum(lists.values()) >= 0.02 * total:
         example = max(lists, key=lambda each: lists[each])
         yield (
-            f"{field}: {sum(lists.values())} rows have a list for a label, such as {example!r}: learned as labels of their "
-            "own; merge them in the labels file, or export the one team that closed the ticket"
+            f"{field}: {sum(lists.values())} rows have a list for a label, such as {example!r}: learned as labels of "
+            "their own; merge them in the labels file, or export the one team that closed the ticket"
         )
     numbers = sum(count for each, count in counts.items() if each.isdigit())
     if numbers >= 0.9 * total:
