@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 from models.errors import TicketRouterError
 from training.data.formats.encodings import Encoding, bad_bytes, encoding_of
 from training.data.formats.grid import Row, grid_records, header_names, header_place, twice_named
-from training.data.formats.raw import HEAD, RawFile, unpacking
+from training.data.formats.raw import HEAD, RawFile
 from training.data.formats.table import CELL_CHARACTERS, Record, Rereadable, Skipped, Table
 from training.data.names import known_names
 
@@ -99,7 +98,8 @@ def _layout(text: str, separator: str | None, whole: bool) -> _Layout:
     """The dialect under which the head looks most like a table; at equal looks the more usual one."""
     best: _Layout | None = None
     for quoting in ("doubled", "backslash", "none"):
-        for each in separator or _SEPARATORS:
+        # Programs that separate by commas quote; a stray quote among them is a fault, not a style.
+        for each in (separator or _SEPARATORS) if quoting != "none" else "\t|":
             found = _tried(_Dialect(each, quoting), text, whole)
             if best is None or found.score > best.score:
                 best = found
@@ -140,8 +140,7 @@ def _records(raw: RawFile, encoding: Encoding, layout: _Layout, above: int, skip
 
 def _rows(raw: RawFile, encoding: Encoding, layout: _Layout, above: int) -> Iterator[Row]:
     """The rows below the header. A broken row is a fault with its line; a quote that never closes ends the reading."""
-    with unpacking(raw.path), raw.open() as file, _long_cells() as limit:
-        text = io.TextIOWrapper(file, encoding.codec, encoding.errors, newline="")
+    with raw.text(encoding.codec, encoding.errors) as text, _long_cells() as limit:
         for _ in range(above):
             text.readline()
         reader = layout.dialect.reader(text)
@@ -184,15 +183,12 @@ def _quote_fault(why: str) -> str:
 
 def _open_column(raw: RawFile, encoding: Encoding, layout: _Layout, line: int) -> str:
     """The column of the cell that begins in this line and does not end."""
-    with raw.open() as file:
-        text = io.TextIOWrapper(file, encoding.codec, encoding.errors, newline="")
+    with raw.text(encoding.codec, encoding.errors) as text:
         for _ in range(line - 1):
             text.readline()
         begun = text.read(1 << 16)
-    counts = Counter(
-        csv.reader([begun.split("\n")[0].rstrip("\r") + '"'], delimiter=layout.dialect.separator).__next__()
-    )
-    place = sum(counts.values()) - 1
+    begun = begun.split("\n")[0].rstrip("\r") + '"'
+    place = len(next(csv.reader([begun], delimiter=layout.dialect.separator))) - 1
     return f" (in column {layout.header[place][:40]!a})" if place < len(layout.header) else ""
 
 

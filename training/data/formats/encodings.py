@@ -80,7 +80,7 @@ def _counted(chunk: bytes, sample: bytes) -> tuple[tuple[int, int], bytes]:
 def _guess(sample: bytes) -> str:
     found = chardet.detect(sample, encoding_era=chardet.EncodingEra.MODERN_WEB)
     name = (found["encoding"] or "").lower()
-    if not name or name in _WESTERN or (found["confidence"] or 0) < 0.5:
+    if not name or name in _WESTERN or (found["confidence"] or 0) < 0.2:
         return "cp1252"
     try:
         sample.decode(name, "replace")

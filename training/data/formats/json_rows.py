@@ -12,9 +12,12 @@ from training.data.formats.encodings import Encoding, bad_bytes, encoding_of
 from training.data.formats.nested import plain_cells
 from training.data.formats.raw import RawFile, unpacking
 from training.data.formats.table import CELL_CHARACTERS, Record, Rereadable, Skipped, Table
+from training.data.names import known_names
 
 _LONGEST_LINE = 64 << 20
 _DEEPEST_LIST = 3
+_TICKET_NAMES = 2
+"""Keys of an object that tickets have: with so many it is a ticket, not what lists tickets."""
 
 
 def open_json(raw: RawFile) -> Table:
@@ -37,8 +40,7 @@ def open_json(raw: RawFile) -> Table:
 
 def _is_lines(raw: RawFile, encoding: Encoding) -> bool:
     """Whether the first line that is not blank is a whole object, and not one that holds the list of tickets."""
-    with unpacking(raw.path), raw.open() as file:
-        text = io.TextIOWrapper(file, encoding.codec, "replace", newline="\n")
+    with raw.text(encoding.codec, "replace", "\n") as text:
         line = next(
             (found for found in iter(lambda: text.readline(_LONGEST_LINE), "") if found.strip("\ufeff \t\r\n")), ""
         )
@@ -49,14 +51,19 @@ def _is_lines(raw: RawFile, encoding: Encoding) -> bool:
         return more and line.lstrip("\ufeff").lstrip().startswith("{") and len(line.strip()) > 1
     if not isinstance(first, dict):
         return not isinstance(first, list)
-    return more or not any(isinstance(value, list) and value and isinstance(value[0], dict) for value in first.values())
+    is_ticket = known_names(list(first)) >= _TICKET_NAMES
+    return (
+        more
+        or is_ticket
+        or not any(isinstance(value, list) and value and isinstance(value[0], dict) for value in first.values())
+    )
 
 
 def _lines(raw: RawFile, encoding: Encoding, skipped: Skipped) -> Iterator[Record]:
     skipped.blank = 0
-    with unpacking(raw.path), raw.open() as file:
-        # newline="\n": mails hold form feeds and U+2028, which end no line of JSON.
-        for line, text in enumerate(io.TextIOWrapper(file, encoding.codec, encoding.errors, newline="\n"), start=1):
+    # A line ends at \n alone: mails hold form feeds and U+2028, which end no line of JSON.
+    with raw.text(encoding.codec, encoding.errors, "\n") as file:
+        for line, text in enumerate(file, start=1):
             if not text.strip("\ufeff \t\r\n"):
                 skipped.blank += 1
                 continue
@@ -108,9 +115,12 @@ def _list_prefix(raw: RawFile, encoding: Encoding) -> str:
     try:
         with unpacking(raw.path), raw.open() as file:
             previous, depth = "", 0
-            for prefix, event, _ in ijson.parse(_utf8(file, encoding), multiple_values=True):
+            keys: list[str] = []
+            for prefix, event, value in ijson.parse(_utf8(file, encoding), multiple_values=True):
                 if event == "start_map" and previous == "start_array" and prefix.endswith("item"):
-                    return str(prefix)
+                    return "" if known_names(keys) >= _TICKET_NAMES else str(prefix)
+                if event == "map_key" and depth == 1:
+                    keys.append(value)
                 depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
                 previous = event
                 if depth == 0 or depth > _DEEPEST_LIST:

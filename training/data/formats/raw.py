@@ -2,13 +2,15 @@
 
 import bz2
 import gzip
+import io
 import lzma
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TextIO
 
 from models.errors import TicketRouterError
 
@@ -31,6 +33,12 @@ class RawFile:
     open: Callable[[], IO[bytes]]
     head: bytes
     notes: tuple[str, ...] = ()
+
+    @contextmanager
+    def text(self, codec: str, errors: str, newline: str = "") -> Iterator[TextIO]:
+        """The file as text; errors of a damaged archive are one line."""
+        with unpacking(self.path), self.open() as file, io.TextIOWrapper(file, codec, errors, newline=newline) as text:
+            yield text
 
     @property
     def suffix(self) -> str:

@@ -1,6 +1,5 @@
 """Which column plays which role: by `--column`, otherwise by its name and what it holds. Where two could, it asks."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from training.data.importing.states import CLOSED, UNKNOWN, states_of
-from training.data.importing.survey import ColumnProfile, Survey, value_shares
+from training.data.importing.survey import ColumnProfile, Survey, typed, value_shares
 from training.data.names import KIND, TOPIC, columns_named, is_own_name, names_of, plain_name, roles
 
 SPLITS = {
@@ -65,7 +64,7 @@ def find_columns(
             choices[role] = choice
     if "subject" not in choices and "body" not in choices:
         longest = max(found.profiles.values(), key=lambda profile: profile.characters)
-        hint = f"; if {longest.name[:40]!a} holds the text: --column body={shlex.quote(longest.name[:60])}"
+        hint = f"; if {longest.name[:40]!a} holds the text: --column body={typed(longest.name)}"
         raise TicketRouterError(
             f"{found.table.path}: no column with text (subject, body or text); {_there(found)}{hint}"
         )
@@ -165,7 +164,7 @@ def _why(profile: ColumnProfile, tier: int) -> str:
 
 
 def _question(found: Survey, profiles: Sequence[ColumnProfile]) -> str:
-    options = " or ".join(f"--column department={shlex.quote(profile.name[:60])}" for profile in profiles[:4])
+    options = " or ".join(f"--column department={typed(profile.name)}" for profile in profiles[:4])
     count = {2: "two", 3: "three", 4: "four"}.get(len(profiles), str(len(profiles)))
     return f"{found.table.path}: {count} columns could be the department: {value_shares(profiles[:4])}; say {options}"
 
@@ -174,7 +173,7 @@ def _label_hint(found: Survey, field: str, used: Sequence[str]) -> str:
     likely = [each for each in found.profiles.values() if each.is_label_like() and each.name not in used]
     if not likely:
         return ""
-    return f"; these look like labels: {value_shares(likely[:3])}: --column {field}={shlex.quote(likely[0].name[:60])}"
+    return f"; these look like labels: {value_shares(likely[:3])}: --column {field}={typed(likely[0].name)}"
 
 
 def _refuse_unknown(found: Survey, fields: Sequence[str], mapping: Mapping[str, str]) -> None:

@@ -1,6 +1,5 @@
 """How the files are read, decided before their rows are: columns, dates, states, and labels that are paths."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from training.data.formats.table import Table
 from training.data.importing.columns import DATES, Choice, find_columns, unknown_states
 from training.data.importing.dates import DAY_FIRST, MONTH_FIRST, DateReader, checked_format, date_reader
 from training.data.importing.states import CLOSED, states_of
-from training.data.importing.survey import Survey, survey
+from training.data.importing.survey import Survey, survey, typed
 from training.data.importing.traps import Paths, paths_of
 from training.data.names import columns_named, plain_name
 
@@ -176,7 +175,7 @@ def _state_notes(found: Survey, column: str, states: Mapping[str, str], closes: 
     if not unknown:
         return
     named = ", ".join(f"{value[:30]!a} ({count})" for value, count in list(unknown.items())[:_NAMED])
-    first = shlex.quote(next(iter(unknown))[:30])
+    first = typed(next(iter(unknown)))
     is_any_closed = any(states.get(plain_name(value)) == CLOSED for value in profile.values or {})
     if not is_any_closed and not closes and len(unknown) == len(profile.values or {}):
         raise TicketRouterError(

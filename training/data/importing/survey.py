@@ -1,5 +1,6 @@
 """One pass over a file: what each column holds. Every later choice (roles, dates, states, labels) rests on it."""
 
+import shlex
 from array import array
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -124,9 +125,14 @@ def survey(table: Table, dated: Collection[str] = (), ids: Collection[str] = ())
     return Survey(table, rows, broken, last, profiles)
 
 
+def typed(text: str) -> str:
+    """A column or value as it is typed into a command line; control characters are escaped."""
+    return shlex.quote(repr(text[:60])[1:-1])
+
+
 def value_shares(profiles: Sequence[ColumnProfile]) -> str:
     """The columns with their most frequent values, for a question to the user."""
+    shown = {profile.name: [value for value, _ in profile.labels.most_common(_EXAMPLES)] for profile in profiles}
     return " and ".join(
-        f"{profile.name[:40]!a} ({', '.join(value[:30] for value, _ in profile.labels.most_common(_EXAMPLES))})"
-        for profile in profiles
+        f"{name[:40]!r} ({', '.join(repr(value[:30])[1:-1] for value in values)})" for name, values in shown.items()
     )

@@ -1,4 +1,4 @@
-"""The traps of exports: values that only look like labels or texts, and labels that nobody wants learned as they are."""
+"""Traps of exports: values that look like labels or texts but are none, and labels that should not be learned."""
 
 import re
 from collections import Counter
