@@ -98,6 +98,8 @@ def _layout(text: str, separator: str | None, whole: bool) -> _Layout:
     """The dialect under which the head looks most like a table; at equal looks the more usual one."""
     best: _Layout | None = None
     for quoting in ("doubled", "backslash", "none"):
+        if quoting == "backslash" and '\\"' not in text:
+            continue
         # Programs that separate by commas quote; a stray quote among them is a fault, not a style.
         for each in (separator or _SEPARATORS) if quoting != "none" else "\t|":
             found = _tried(_Dialect(each, quoting), text, whole)
