@@ -253,14 +253,14 @@ def _needed(scored: Scored, target: float, recipe: Recipe) -> int | None:
     shares = accepted / len(right)
     total = 100.0
     while total <= _MOST_TICKETS:
-        tested = np.floor(shares * total * wanted_shares(recipe.split, int(total))["calibration"])
+        tested = (shares * total * wanted_shares(recipe.split, int(total))["calibration"]).astype(np.int64)
         if _power(tested, errors, target, 1 - recipe.promise.confidence).max() >= _POWER:
             return round(total, -2 if total >= 1000 else -1)  # type: ignore[return-value]  # a float without decimals
         total *= 1.05
     return None
 
 
-def _power(rows: NDArray[np.float64], errors: NDArray[np.float64], target: float, doubt: float) -> NDArray[np.float64]:
+def _power(rows: NDArray[np.int64], errors: NDArray[np.float64], target: float, doubt: float) -> NDArray[np.float64]:
     allowed = binom.ppf(doubt, rows, 1 - target)
     allowed = np.where(bdtr(allowed, rows, 1 - target) > doubt, allowed - 1, allowed)
     return np.asarray(np.where(allowed < 0, 0.0, bdtr(np.maximum(allowed, 0), rows, errors)))

@@ -142,7 +142,7 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, end: str, mark: bytes, 
 def test_other_encodings_are_recognised_and_told(tmp_path: Path, encoding: str, note: str) -> None:
     """By the byte order mark, by the zeros, or by a guess that is told in one line."""
     text = "Замените, пожалуйста, мой компьютер" if encoding == "cp1251" else "Grüße, der Drucker für Müller ist weg"
-    path = put(tmp_path, (f"subject;body;department\n" + f"a;{text};x\n" * 30).encode(encoding))
+    path = put(tmp_path, ("subject;body;department\n" + f"a;{text};x\n" * 30).encode(encoding))
     assert rows_of(path)[7] == {"subject": "a", "body": text, "department": "x"}
     assert note in " ".join(open_table(path).notes)
 
@@ -159,7 +159,7 @@ def test_a_title_a_sep_line_a_footer_and_blank_rows_are_no_tickets(tmp_path: Pat
 
 
 def test_all_broken_rows_are_faults_with_their_lines(tmp_path: Path) -> None:
-    """Cells too few or too many, text beside a quote, bytes that are no UTF-8: each is named, and the others are read."""
+    """Cells too few or too many, text beside a quote, bytes that are no UTF-8: each is named, the others are read."""
     text = (
         f'subject,department\nä,x\n{CANARY},x,{CANARY}\n{CANARY}\n"{CANARY}"{CANARY},x\nb,y\nü,z\né,z\nö,z\n'.encode()
     )
@@ -280,7 +280,7 @@ def test_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
 
 
 def test_parquets_own_types_are_read(tmp_path: Path) -> None:
-    """Dates to the nanosecond, categories and numbers, as data tools write them, all become text; bytes are left out."""
+    """Dates to the nanosecond, categories and numbers, as data tools write them, become text; bytes are left out."""
     table = pa.table(
         {
             "when": pa.array([1_700_000_000_123_456_789], pa.timestamp("ns", tz="UTC")),
