@@ -104,7 +104,7 @@ class GeneralRecipe(Frozen):
     """General labelled texts, learned beside the company's own, against overfitting on small data."""
 
     data: Path
-    """CSV, JSONL or Parquet with `text` and `label`; any labels: their head is removed after training."""
+    """A file with `text` and `label`, in any known format; any labels: their head is removed after training."""
     share: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     """Share of the rows of an epoch."""
 

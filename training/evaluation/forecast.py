@@ -40,6 +40,7 @@ _USEFUL = 0.25
 """Routing fewer of the tickets than this is not worth the wait for more."""
 _MOST_TICKETS = 200_000
 _PRIOR_ROWS = 20
+_SCOPE = 0.3
 _SUSPECTS = 50
 _ERROR_LEFT = ((8.0, 0.38), (150.0, 0.85))
 """By words of a text, from quick runs of banking77, clinc150 and cfpb7 (docs/results.md); between them by logarithm."""
@@ -189,7 +190,9 @@ def _routed(
 ) -> RoutedShare:
     """Validation and calibration rows as a run of `total` tickets has them, dealt many times; the rest measures."""
     field = Field(DEPARTMENT, tuple(known), 0)
-    promise = recipe.promise.model_copy(update={"aim": "precision", "route_precision": target})
+    # The cheap model's values say less of strange mail than the encoder's, so it would refuse more of its own.
+    scope = recipe.promise.scope_refused * _SCOPE
+    promise = recipe.promise.model_copy(update={"aim": "precision", "route_precision": target, "scope_refused": scope})
     settings = recipe.model_copy(update={"promise": promise})
     shares = wanted_shares(recipe.split, total)
     generator = np.random.default_rng(recipe.seed)
