@@ -10,6 +10,7 @@ from training.toml_files import load_toml
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Precision = Annotated[float, Field(gt=0.5, lt=1)]
+Contradictions = Literal["first", "majority", "leave_out"]
 
 
 class DataRecipe(Frozen):
@@ -26,6 +27,9 @@ class DataRecipe(Frozen):
     learns to ignore these. 0: off, e.g. if all tickets come from mailboxes."""
     unchecked_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight in training of a row whose label the router set and nobody checked (`router_unchecked`); 0: left out."""
+    contradictions: Contradictions = "first"
+    """What to do with a text that stands under several departments: keep its first row, one of its most frequent
+    department, or none."""
     exclude_suspects: bool = False
     """Leave out training rows whose label looks wrong. Off by default: a person should review the list first."""
 
@@ -106,7 +110,7 @@ class GeneralRecipe(Frozen):
     """General labelled texts, learned beside the company's own, against overfitting on small data."""
 
     data: Path
-    """CSV, JSONL or Parquet with `text` and `label`; any labels: their head is removed after training."""
+    """A file with `text` and `label`, in any known format; any labels: their head is removed after training."""
     share: Annotated[float, Field(gt=0, le=0.5)] = 0.2
     """Share of the rows of an epoch."""
 

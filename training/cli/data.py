@@ -7,12 +7,16 @@ import typer
 
 from training.cli.root import (
     BAD_USAGE,
+    Closed,
     Column,
     Data,
     DateFormat,
     Fields,
     Json,
+    LabelLevel,
     Labels,
+    Mapping,
+    SkipFaulty,
     app,
     fields_of,
     show,
@@ -41,7 +45,9 @@ def sample(
 @app.command(
     epilog="""\b
     Examples:
-      python -m training check --data export.csv
+      python -m training check --data export.xlsx --explain
+      python -m training check --data export.csv --report check.html --save-mapping mapping.toml
+      python -m training check --data december.csv --mapping mapping.toml
       python -m training check --data export.jsonl --column department=assigned_team --field priority
       python -m training check --data export.csv --labels labels.toml --date-format DD/MM/YYYY"""
 )
@@ -51,16 +57,43 @@ def check(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    save_mapping: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep how the export was read, for --mapping next month.")
+    ] = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show each role's column, why, and examples; and how to change it.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write an HTML page, for the owner of the data.")
+    ] = None,
+    closed: Closed = [],  # noqa: B006
+    label_level: LabelLevel = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
-    """Say what is wrong in a file, line by line.
+    """Say what is wrong in an export, line by line, and what a first bundle trained on it will route.
 
-    Holds it against the data contract and says whether it is enough to start.
+    Holds it against the data contract, and stops with a question where two readings are possible.
     """
-    from training.cli.show import check_lines
-    from training.commands.check import assess
+    file = ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
+    fields = fields_of(field)
+    from training.cli.watch import watching
 
-    found = assess(ticket_file(data, column, labels, date_format), fields_of(field))
-    show(*(found.model_dump_json(indent=1).split("\n") if as_json else check_lines(found)))
+    with watching() as watch:
+        from training.cli.show_check import check_lines, explain_lines
+        from training.commands.check import assess, write_mapping, write_page
+        from training.data.importing.mapping import load_mapping
+
+        found = assess(file, fields, load_mapping(mapping) if mapping else None, watch)
+    if save_mapping is not None:
+        write_mapping(found, file, save_mapping)
+    if report is not None:
+        write_page(found, report)
+    if as_json:
+        show(*found.model_dump_json(indent=1).split("\n"))
+    else:
+        show(*(explain_lines(found, data) if explain else ()), *check_lines(found))
+        show(*(f"{name}: {path}" for name, path in (("mapping", save_mapping), ("report", report)) if path is not None))
     if not found.ready:
         raise typer.Exit(BAD_USAGE)

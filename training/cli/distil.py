@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import AllowEmpty, Column, Data, DateFormat, Json, Labels, app, show, ticket_file
+from training.cli.root import (
+    AllowEmpty,
+    Column,
+    Data,
+    DateFormat,
+    Json,
+    Labels,
+    Mapping,
+    SkipFaulty,
+    app,
+    show,
+    ticket_file,
+)
 
 
 @app.command(
@@ -30,13 +42,15 @@ def distil(
     column: Column = [],  # noqa: B006 typer reads the default, no code changes it
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Teach a smaller, faster model what a bundle knows.
 
     The student is split, calibrated, exported and gated as the teacher was, on the very file that it learned from.
     """
-    file = ticket_file(data, column, labels, date_format)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
     from training.cli.progress import EpochProgress, quiet_libraries, say
 
     with quiet_libraries():

@@ -18,6 +18,8 @@ from training.cli.root import (
     DateFormat,
     Json,
     Labels,
+    Mapping,
+    SkipFaulty,
     Store,
     app,
     fields_of,
@@ -59,10 +61,12 @@ def evaluate(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Measure a bundle on closed tickets it was not trained on."""
-    file = ticket_file(data, column, labels, date_format)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
     from training.cli.show import evaluation_lines
     from training.cli.show_judge import behaviour_lines
     from training.commands.evaluate import evaluate as run
@@ -97,10 +101,12 @@ def compare(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Compare two bundles on the same closed tickets."""
-    file = ticket_file(data, column, labels, date_format)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
     from training.cli.show_judge import comparison_lines
     from training.commands.compare import compare as run
     from training.commands.compare import write_comparison
@@ -126,8 +132,8 @@ def promote(
     bundle: Annotated[Path, typer.Option(metavar="FOLDER", help="Bundle folder inside the store.")],
     store: Store = _STORE,
     data: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Closed tickets to compare it with the current bundle on.")
-    ] = None,
+        list[Path], typer.Option(metavar="FILE", help="Closed tickets to compare it with the current bundle on.")
+    ] = [],  # noqa: B006
     cases: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file of tickets with the answers that they must get.")
     ] = None,
@@ -148,6 +154,8 @@ def promote(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Make a bundle the one that serves.
@@ -155,7 +163,7 @@ def promote(
     Checks it whole, holds it against its gates and the current bundle, then moves the store's `current` pointer and
     puts it on record in the store's promotions.jsonl. The bundle that served before is kept: see `rollback`.
     """
-    file = None if data is None else ticket_file(data, column, labels, date_format)
+    file = None if not data else ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
     from training.cli.show_judge import promotion_lines
     from training.commands.promote import Limits, PromoteRequest
     from training.commands.promote import promote as run
@@ -196,7 +204,8 @@ def rollback(
 def recalibrate(
     bundle: Bundle,
     data: Annotated[
-        Path, typer.Option(metavar="FILE", help="Closed tickets that came after the training: CSV, JSONL or Parquet.")
+        list[Path],
+        typer.Option(metavar="FILE", help="Closed tickets that came after the training; again for more files."),
     ],
     precision: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Of the routed tickets, at least this share is right.")
@@ -213,6 +222,8 @@ def recalibrate(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Set thresholds and promises anew from later tickets.
@@ -221,7 +232,7 @@ def recalibrate(
     """
     if precision is not None and not 0.5 < precision < 1:
         raise TicketRouterError("--precision wants a share above 0.5 and below 1, for instance .92")
-    file = ticket_file(data, column, labels, date_format)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
     from training.cli.progress import quiet_libraries, say
 
     with quiet_libraries():

@@ -8,12 +8,16 @@ import typer
 
 from training.cli.root import (
     AllowEmpty,
+    Closed,
     Column,
     Data,
     DateFormat,
     Fields,
     Json,
+    LabelLevel,
     Labels,
+    Mapping,
+    SkipFaulty,
     app,
     fields_of,
     show,
@@ -51,6 +55,10 @@ def train(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    closed: Closed = [],  # noqa: B006
+    label_level: LabelLevel = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Train, calibrate, export and write a bundle.
@@ -60,7 +68,8 @@ def train(
     from training.recipe import load_recipe
 
     # Check everything that needs no torch before importing torch.
-    settings, fields, file = load_recipe(recipe), fields_of(field), ticket_file(data, column, labels, date_format)
+    settings, fields = load_recipe(recipe), fields_of(field)
+    file = ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
     from training.cli.progress import EpochProgress, quiet_libraries, say
 
     with quiet_libraries():

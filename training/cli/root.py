@@ -1,6 +1,7 @@
 """The typer application of all command modules, and the options that commands share."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, FIELD_NAME
 from models.printable import printed
 
-if TYPE_CHECKING:  # imports pandas, too slow for `--help`
+if TYPE_CHECKING:  # imports numpy, too slow for `--help`
     from training.data.source import TicketFile
 
 BAD_USAGE = 2
@@ -28,9 +29,30 @@ app = typer.Typer(
     context_settings={"max_content_width": 110},
 )
 
-Data = Annotated[Path, typer.Option(metavar="FILE", help="Closed tickets: CSV, JSONL or Parquet.")]
+Data = Annotated[
+    list[Path],
+    typer.Option(
+        metavar="FILE", help="Closed tickets: CSV, Excel, JSON, Parquet, mbox, a folder of .eml; may be given again."
+    ),
+]
 Column = Annotated[
-    list[str], typer.Option(metavar="ROLE=COLUMN", help="A column with an unusual name, e.g. department=assigned_team.")
+    list[str],
+    typer.Option(
+        metavar="ROLE=COLUMN", help="A column's role, e.g. department=assigned_team; 'thread=' leaves a role out."
+    ),
+]
+Mapping = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="How the last export was read, from check --save-mapping.")
+]
+Closed = Annotated[
+    list[str], typer.Option(metavar="STATE", help="A further state of the status column that means closed.")
+]
+LabelLevel = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=0, max=20, help="Of labels that are paths ('hardware > laptop') the first N parts."),
+]
+SkipFaulty = Annotated[
+    bool, typer.Option("--skip-faulty", help="Leave rows out that break the contract, instead of refusing the file.")
 ]
 Fields = Annotated[
     list[str], typer.Option("--field", metavar="NAME", help="A column to predict; department always is.")
@@ -72,17 +94,38 @@ def fields_of(names: list[str]) -> tuple[str, ...]:
     return (DEPARTMENT, *dict.fromkeys(name for name in names if name != DEPARTMENT))
 
 
-def ticket_file(data: Path, column: list[str], labels: Path | None, date_format: str | None) -> "TicketFile":
-    """The options of a ticket file as one value, built without importing heavy libraries.
+def ticket_file(
+    data: list[Path],
+    column: list[str],
+    labels: Path | None,
+    date_format: str | None,
+    mapping: Path | None = None,
+    closed: Sequence[str] = (),
+    label_level: int | None = None,
+    skip_faulty: bool = False,
+) -> "TicketFile":
+    """The options of ticket files as one value, built without importing heavy libraries. Options win over the mapping.
 
     Raises:
-        TicketRouterError: a column option is no pair, or the labels file is not valid.
+        TicketRouterError: a column option is no pair, or the labels or mapping file is not valid.
     """
+    from training.data.importing.mapping import MappingFile, load_mapping
     from training.data.labels import load_rules
     from training.data.source import TicketFile
 
     load_rules(labels)
-    return TicketFile(data, _mapping_of(column), labels, date_format)
+    kept = load_mapping(mapping) if mapping else MappingFile()
+    return TicketFile(
+        data[0],
+        _mapping_of(column),
+        labels,
+        date_format or kept.date_format,
+        more=tuple(data[1:]),
+        closed=(*kept.closed, *closed),
+        label_level=kept.label_level if label_level is None else label_level,
+        skip_faulty=skip_faulty,
+        remembered=kept.columns,
+    )
 
 
 def _mapping_of(pairs: list[str]) -> dict[str, str]:
@@ -92,6 +135,6 @@ def _mapping_of(pairs: list[str]) -> dict[str, str]:
         TicketRouterError: one has no equals sign.
     """
     split = [pair.partition("=") for pair in pairs]
-    if not all(role and column for role, _, column in split):
+    if not all(role and equals for role, equals, _ in split):
         raise TicketRouterError("--column wants ROLE=COLUMN, for instance --column department=assigned_team")
     return {role: column for role, _, column in split}

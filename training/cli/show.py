@@ -4,47 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # they import torch, too slow for `check`
-    from training.commands.check import Readiness
     from training.commands.evaluate import Evaluation
     from training.evaluation.metrics import FieldFigures, OutcomeFigures
     from training.run.request import TrainResult
 
-_MOST_FAULTS = 20
-_FEW_LINES = 5
 _FEW_ROWS = 50
 """With fewer validation rows, an accuracy is uncertain by over ten points in either direction."""
-
-
-def check_lines(found: "Readiness") -> Iterator[str]:
-    """The contract's verdict: columns, faults by line, what is left out, labels, and whether it is enough."""
-    yield f"{found.file}: {found.rows} rows; columns: " + ", ".join(f"{r}={c}" for r, c in found.columns.items())
-    yield from _fault_lines(found)
-    left_out = [f"{count} {reason.replace('_', ' ')}" for reason, count in found.left_out if count]
-    if left_out:
-        yield f"  left out: {', '.join(left_out)}"
-    if found.empty_lines:
-        more = " …" if len(found.empty_lines) > _FEW_LINES else ""
-        yield f"  rows without text: line {', '.join(map(str, found.empty_lines[:_FEW_LINES]))}{more}"
-    for field in found.fields:
-        yield f"{field.name}: {len(field.counts)} labels{f', {field.missing} rows without one' * bool(field.missing)}"
-        for label, count in field.counts.items():
-            yield f"  {count:>6}  {label}{'   (too few)' if label in field.scarce else ''}"
-    for kind, counts in found.slices.items():
-        yield f"rows by {kind}: " + ", ".join(f"{name.strip()} {count}" for name, count in counts.items())
-    yield found.verdict
-    yield from found.advice
-
-
-def _fault_lines(found: "Readiness") -> Iterator[str]:
-    """The first few faults of each column: one bad column must not hide the others."""
-    columns: dict[str, list[str]] = {}
-    for fault in found.faults:
-        columns.setdefault(fault.column, []).append(fault.text)
-    most = max(_FEW_LINES, _MOST_FAULTS // max(len(columns), 1))
-    for column, faults in columns.items():
-        yield from (f"  {fault}" for fault in faults[:most])
-        if len(faults) > most:
-            yield f"  … and {len(faults) - most} more faults in column {column!a}"
 
 
 def train_lines(result: "TrainResult") -> Iterator[str]:

@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import Column, Data, DateFormat, Fields, Json, Labels, app, fields_of, show, ticket_file
+from training.cli.root import (
+    Column,
+    Data,
+    DateFormat,
+    Fields,
+    Json,
+    Labels,
+    Mapping,
+    SkipFaulty,
+    app,
+    fields_of,
+    show,
+    ticket_file,
+)
 from training.learn.base import DEFAULT_BASE
 
 
@@ -34,6 +47,8 @@ def tune(
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
+    mapping: Mapping = None,
+    skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
     """Search for a better recipe.
@@ -43,7 +58,11 @@ def tune(
     """
     from training.recipe import load_recipe
 
-    settings, fields, file = load_recipe(recipe), fields_of(field), ticket_file(data, column, labels, date_format)
+    settings, fields, file = (
+        load_recipe(recipe),
+        fields_of(field),
+        ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty),
+    )
     from training.cli.progress import quiet_libraries, say
 
     with quiet_libraries():

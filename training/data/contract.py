@@ -1,33 +1,59 @@
-"""The data contract: a table's records → `TicketRow`s, and all faults with their lines.
+"""The data contract: the planned files' records → `TicketRow`s, one by one, with every fault and every row left out.
 
-`columns` finds the columns, `dates` and `labels` parse theirs, `schema` checks the cells.
+`importing.plan` decides how the files are read; here each row is read and judged.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
-
-import pandas as pd
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
 from models.ticket import ContentType, Ticket
-from training.data.columns import find_columns
-from training.data.dates import Moment, read_dates
+from training.data.formats.table import Record, Table
+from training.data.importing.columns import DATES, SPLITS
+from training.data.importing.plan import FilePlan, Plan, ReadOptions, make_plan
+from training.data.importing.states import CLOSED, OPEN, UNKNOWN
+from training.data.importing.traps import is_null, is_placeholder, label_traps, names_label, with_line_breaks
 from training.data.labels import NO_RULES, LabelRules, one_spaced, spellings
-from training.data.schema import SOURCES, SPLITS, Fault, find_faults
-from training.data.table import Table
+from training.data.names import plain_name
 
-_DATES = ("created_at", "closed_at")
+LABEL_CHARACTERS = 100
+MOST_FAULTS = 10_000
+"""Faults that are kept word for word; the others are counted."""
 _CONTENT_TYPES: Mapping[str, ContentType] = {"": "text/plain", "text/plain": "text/plain", "text/html": "text/html"}
-_CLOSED = frozenset(
-    ("closed", "solved", "resolved", "done", "completed", "geschlossen", "gelöst", "erledigt", "abgeschlossen",
-     "fermé", "résolu", "cerrado", "resuelto", "chiuso", "risolto")
-)  # fmt: skip
+SOURCES: Mapping[str, LabelSource | None] = {
+    "": None,
+    **{source.value: source for source in LabelSource},
+    **dict.fromkeys(("router", "auto", "automatic", "model", "prediction", "predicted"), LabelSource.ROUTER_UNCHECKED),
+}
+"""Words of exports → sources."""
+_OLDEST = timedelta(days=50 * 365)
+_MOST_NAMED = 0.05
+"""Subjects that name their label: below this share they are chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault in one cell, or in one row if `column` is empty. `what` never repeats a cell's content."""
+
+    line: int
+    """Over all files: each file's numbers go on where the previous file's ended."""
+    what: str
+    column: str = ""
+    """The column's name in the file."""
+    where: str = ""
+    """The place in words; empty: `line`, the number."""
+
+    def __str__(self) -> str:
+        # If the column's name equals the role's, `what` already contains it.
+        named = not self.column or self.what.lower().startswith(self.column.lower())
+        where = self.where or f"line {self.line}"
+        return f"{where}{'' if named else f', column {self.column[:40]!a}'}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +73,246 @@ class TicketRow:
     """Source of the department; None: not given, a person's."""
 
 
+class Fate(Enum):
+    """Why a row is read, or left out before its cells are checked."""
+
+    KEPT = "kept"
+    OUTSIDE = "outside"
+    NOT_CLOSED = "not closed"
+    RETIRED = "retired"
+    UNLABELLED = "without a department"
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Rows with one trait, and the first of them."""
+
+    count: int = 0
+    first: int = 0
+
+    def add(self, line: int) -> None:
+        self.count += 1
+        self.first = self.first or line
+
+
+class RowReader:
+    """The rows of the planned files. Iterate once; afterwards it knows the faults and what was left out."""
+
+    def __init__(self, plan: Plan, rules: LabelRules = NO_RULES) -> None:
+        self.plan = plan
+        self.rules = rules
+        self.read = 0
+        self.fates: Counter[Fate] = Counter()
+        self.faults: list[Fault] = []
+        self.faulty = 0
+        """Rows with faults, also those beyond MOST_FAULTS."""
+        self.leaked: Counter[str] = Counter()
+        """Subjects that name their label, by label."""
+        self._settled: dict[str, Counter[str]] = {field: Counter() for field in plan.fields}
+        self._first: dict[str, dict[str, int]] = {field: {} for field in plan.fields}
+        self._raw: dict[str, set[str]] = {field: set() for field in plan.fields}
+        self._traits: dict[str, _Tally] = {}
+        self._ids: dict[int, tuple[str, int]] = {}
+        self._now = datetime.now(UTC)
+
+    def __iter__(self) -> Iterator[tuple[TicketRow, bool]]:
+        """Each good row, and whether the labels file declares it out of scope (then its department is None)."""
+        for file in self.plan.files:
+            for record in file.table.records:
+                self.read += 1
+                row = self._row(file, record)
+                if row is not None:
+                    yield row
+        if not self.fates[Fate.KEPT] and not self.fates[Fate.OUTSIDE] and not self.faulty:
+            raise TicketRouterError(f"{self.plan.files[0].table.path}: no row to learn from: {self._left_out()}")
+        self.faults += self._spelling_faults()
+        self.faults.sort(key=lambda fault: fault.line)
+
+    @property
+    def aliases(self) -> dict[str, dict[str, str]]:
+        """By field: labels that differ from another label only by case or blanks → that label."""
+        return {field: found for field, labels in self._settled.items() if (found := spellings(labels))}
+
+    @property
+    def label_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """By field: the settled rows' labels."""
+        return self._settled
+
+    def notes(self) -> Iterator[str]:
+        """What the reading took for granted, and traps: one line each, with the first row."""
+        yield from self.plan.notes
+        yield from self.rules.unused(self._raw)
+        for trait, tally in self._traits.items():
+            yield trait.format(tally.count, self.plan.where(tally.first))
+        for field, counts in self._settled.items():
+            yield from label_traps(field, counts)
+        if self.leaked.total() > max(5, _MOST_NAMED * self.read):
+            yield (
+                f"subject: {self.leaked.total()} rows name their department in brackets, such as "
+                f"[{self.leaked.most_common(1)[0][0]}]: the model would learn that instead of the words"
+            )
+
+    def _row(self, file: FilePlan, record: Record) -> tuple[TicketRow, bool] | None:
+        line = record.line + file.offset
+        if record.fault:
+            self._add_fault(line, record.fault)
+            self.faulty += 1
+            return None
+        cells = {role: record.cells.get(choice.column, "") for role, choice in file.choices.items()}
+        labels = {field: self._label(field, cells[field], line) for field in self.plan.fields}
+        fate = self._fate(file, cells, labels[DEPARTMENT])
+        if fate is not Fate.NOT_CLOSED:
+            for field, label in labels.items():
+                if label:
+                    self._settled[field][label] += 1
+                    self._first[field].setdefault(label, line)
+        if fate not in (Fate.KEPT, Fate.OUTSIDE):
+            self.fates[fate] += 1
+            return None
+        if faults := list(self._faults(cells, labels, line)):
+            self.faulty += 1
+            for role, what in faults:
+                self._add_fault(line, what, file.choices[role].column)
+            return None
+        self.fates[fate] += 1
+        return self._ticket_row(file, cells, labels, line), fate is Fate.OUTSIDE
+
+    def _label(self, field: str, cell: str, line: int) -> str:
+        """The label to learn: without placeholders and doubled blanks, after the aliases, paths cut."""
+        label = one_spaced(cell)
+        if label and len(self._raw[field]) < 10 * LABEL_CHARACTERS * LABEL_CHARACTERS:
+            self._raw[field].add(label)
+        if label != cell:
+            self._see(f"{field}: {{}} rows have blanks too many, read without them (first: {{}})", line)
+        aliases = self.rules.of(field).aliases
+        if label in aliases:
+            return aliases[label]
+        if is_placeholder(label) and label not in self.rules.of(field).names():
+            self._see(f"{field}: {{}} rows have a placeholder such as {label!r}, read as no label (first: {{}})", line)
+            return ""
+        if field in self.plan.paths:
+            label = self.plan.paths[field].cut(label)
+        return aliases.get(label, label)
+
+    def _fate(self, file: FilePlan, cells: Mapping[str, str], department: str) -> Fate:
+        """Leave out open tickets: their labels are not final, so not even a fault."""
+        state = file.states.get(plain_name(cells["status"]), UNKNOWN) if cells.get("status", "").strip() else ""
+        has_end = bool(cells.get("closed_at", "").strip())
+        if state == OPEN or (state != CLOSED and (not has_end if file.closes else state == UNKNOWN)):
+            return Fate.NOT_CLOSED
+        own = self.rules.of(DEPARTMENT)
+        if department in own.retire:
+            return Fate.RETIRED
+        if department in own.out_of_scope:
+            return Fate.OUTSIDE
+        return Fate.KEPT if department else Fate.UNLABELLED
+
+    def _faults(self, cells: Mapping[str, str], labels: Mapping[str, str], line: int) -> Iterator[tuple[str, str]]:
+        for field, label in labels.items():
+            if len(label) > LABEL_CHARACTERS:
+                yield field, f"a label has over {LABEL_CHARACTERS} characters; is the column the right one?"
+        if cells.get("split", "").strip().lower() not in SPLITS:
+            yield "split", "split is none of train, validation, calibration, test"
+        if cells.get("label_source", "").strip().casefold() not in SOURCES:
+            yield "label_source", f"label_source is none of {', '.join(LabelSource)}; leave it empty"
+        name = cells.get("id", "").strip()
+        if name and hash(name) in self.plan.repeated and not is_placeholder(name):
+            first = self._ids.setdefault(hash(name), (labels[DEPARTMENT], line))
+            if first[0] != labels[DEPARTMENT]:
+                where = self.plan.where(first[1])
+                yield "id", f"id is that of {where} too, which has another label; keep the right one"
+
+    def _ticket_row(self, file: FilePlan, cells: Mapping[str, str], labels: Mapping[str, str], line: int) -> TicketRow:
+        media = cells.get("content_type", "").partition(";")[0].strip().lower()
+        if media not in _CONTENT_TYPES:
+            self._see("content_type: {} rows have neither text/plain nor text/html, read as plain (first: {})", line)
+        subject, body = (self._text(role, cells.get(role, ""), line) for role in ("subject", "body"))
+        if labels[DEPARTMENT] and names_label(subject, labels[DEPARTMENT]):
+            self.leaked[labels[DEPARTMENT]] += 1
+        ticket = Ticket(
+            subject=subject,
+            body=body,
+            content_type=_CONTENT_TYPES.get(media, "text/plain"),
+            id=cells.get("id") or None,
+            sender=cells.get("requester", ""),
+        )
+        # Of the department only out-of-scope labels are left here: rows of retired ones are already removed.
+        learned: dict[str, str | None] = {}
+        for field, label in labels.items():
+            own = self.rules.of(field)
+            learned[field] = None if not label or label in own.retire or label in own.out_of_scope else label
+        thread, language, source = (cells.get(role, "").strip() for role in ("thread", "language", "label_source"))
+        split = SPLITS[cells.get("split", "").strip().lower()]
+        created = self._date(file, cells, line)
+        return TicketRow(line, ticket, learned, split, created, thread, language.lower(), SOURCES[source.casefold()])
+
+    def _text(self, role: str, cell: str, line: int) -> str:
+        if is_null(cell):
+            self._see(
+                f"{role}: {{}} rows have a program's word for nothing, such as nan, read as empty (first: {{}})", line
+            )
+            return ""
+        text = with_line_breaks(cell)
+        if text is not cell:
+            self._see(f"{role}: {{}} rows have \\n in letters, read as line breaks (first: {{}})", line)
+        return text
+
+    def _date(self, file: FilePlan, cells: Mapping[str, str], line: int) -> datetime | None:
+        """The time of arrival. A date that cannot be is told and left out: the ticket is good without it."""
+        moments = {role: file.dates[role].read(cells[role]) for role in DATES if role in file.dates}
+        created = moments.get("created_at")
+        if created is None:
+            return None
+        if created.fault:
+            self._see(f"{created.fault}: {{}} rows, read without a date (first: {{}})", line)
+        at = created.at
+        if at is not None and (at > self._now + timedelta(days=1) or at < self._now - _OLDEST):
+            self._see(
+                "created_at: {} rows lie in the future or over fifty years back, read without it (first: {})", line
+            )
+            return None
+        closed = moments["closed_at"].at if "closed_at" in moments else None
+        # Export tools may write a date without a time: it reads as midnight, so it may precede the arrival.
+        if at and closed and closed < at - timedelta(days=1):
+            self._see("closed_at lies before created_at in {} rows (first: {})", line)
+        return at
+
+    def _see(self, trait: str, line: int) -> None:
+        tally = self._traits.get(trait)
+        if tally is None:
+            # One line for all placeholders of a field: the first one is the example.
+            kind = trait.split(" such as ")[0]
+            known = next((name for name in self._traits if name.split(" such as ")[0] == kind), None)
+            tally = self._traits.setdefault(known or trait, _Tally())
+        tally.add(line)
+
+    def _add_fault(self, line: int, what: str, column: str = "") -> None:
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append(Fault(line, what, column, self.plan.where(line)))
+
+    def _left_out(self) -> str:
+        counts = ", ".join(f"{count} are {fate.value}" for fate, count in self.fates.items())
+        column = self.plan.files[0].columns.get("status")
+        return f"of its rows {counts}" + (
+            f"; --column status= if {column[:40]!a} is no ticket's status" if column else ""
+        )
+
+    def _spelling_faults(self) -> Iterator[Fault]:
+        """One fault for each spelling, at its first row: the network would learn two labels that mean the same."""
+        for field, found in self.aliases.items():
+            counts, first = self._settled[field], self._first[field]
+            for label, kept in found.items():
+                what = (
+                    f"{field} differs by case or blanks only from that of {self.plan.where(first[kept])} "
+                    f"({counts[label]} rows against {counts[kept]}); merge them in the labels file"
+                )
+                column = self.plan.files[0].columns[field]
+                yield Fault(first[label], what, column, self.plan.where(first[label]))
+
+
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A checked table: the good rows, the faults of the others, and the rows left out before the check."""
+    """All files, checked: the good rows, the faults of the others, and the rows left out before the check."""
 
     columns: Mapping[str, str]
     rows: tuple[TicketRow, ...]
@@ -58,216 +321,45 @@ class Checked:
     """Good rows with a label that the labels file declares out of scope; their department is None."""
     not_closed: int = 0
     retired: int = 0
+    unlabelled: int = 0
+    """Rows without a department, or with a placeholder for one."""
+    faulty: int = 0
     aliases: Mapping[str, Mapping[str, str]] = dataclass_field(default_factory=dict)
     """By field: labels that differ from another label only by case or blanks → that label."""
     notes: tuple[str, ...] = ()
-    """Entries of the labels file that match nothing."""
+    """What the reading took for granted, and traps."""
 
 
-class _Fate(Enum):
-    """The fate of a row, decided before its cells are checked."""
-
-    KEPT = "kept"
-    OUTSIDE = "outside"
-    NOT_CLOSED = "not closed"
-    RETIRED = "retired"
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A record by role, its labels after the labels file's aliases (empty: none), and its dates."""
-
-    line: int
-    cells: Mapping[str, str]
-    labels: Mapping[str, str]
-    dates: Mapping[str, Moment]
-    fate: _Fate
-
-    def split(self) -> str:
-        return self.cells.get("split", "").strip().lower()
-
-    def source(self) -> str:
-        return self.cells.get("label_source", "").strip().casefold()
-
-    def media_type(self) -> str:
-        """The content type without parameters (`text/html; charset=utf-8` → `text/html`)."""
-        return self.cells.get("content_type", "").partition(";")[0].strip().lower()
-
-
-def check_table(
-    table: Table,
+def check_tables(
+    tables: Sequence[Table],
     fields: Sequence[str],
-    mapping: Mapping[str, str],
+    options: ReadOptions | None = None,
     rules: LabelRules = NO_RULES,
-    date_format: str | None = None,
+    optional: Sequence[str] = (),
 ) -> Checked:
-    """Check every row against the contract.
-
-    Args:
-        table: the file's records.
-        fields: the fields to learn, `department` first.
-        mapping: role → column, for columns without a usual name.
-        rules: the labels file.
-        date_format: see `read_dates`.
+    """Check every row against the contract, and keep the good ones. Arguments and errors as in `make_plan`.
 
     Raises:
-        TicketRouterError: a needed column is missing, the date format is not valid, or no row is closed.
+        TicketRouterError: also if no row is closed and checked.
     """
-    columns = find_columns(table, fields, mapping)
-    every = _rows(table, columns, fields, rules, date_format)
-    fates = Counter(row.fate for row in every)
-    sought = [row for row in every if row.fate in (_Fate.KEPT, _Fate.OUTSIDE)]
-    if not sought:
-        raise TicketRouterError(f"{table.path}: no row to learn from: {_left_out(fates, columns)}")
-    settled = [row for row in every if row.fate is not _Fate.NOT_CLOSED]
-    counts = {field: Counter(row.labels[field] for row in settled if row.labels[field]) for field in fields}
-    aliases = {field: found for field, labels in counts.items() if (found := spellings(labels))}
-    faults = [Fault(line, what, columns[role]) for line, role, what in find_faults(_frame(sought, fields), fields)]
-    broken = {fault.line for fault in faults}
-    good = [row for row in sought if row.line not in broken]
-    faults += _spelling_faults(settled, counts, aliases, columns)
+    reader = RowReader(make_plan(tables, fields, options or ReadOptions(), optional), rules)
+    rows: list[TicketRow] = []
+    outside: list[TicketRow] = []
+    for row, is_outside in reader:
+        (outside if is_outside else rows).append(row)
     return Checked(
-        columns=columns,
-        rows=tuple(_ticket_row(row, rules) for row in good if row.fate is _Fate.KEPT),
-        faults=tuple(sorted(faults, key=lambda fault: fault.line)),
-        outside=tuple(_ticket_row(row, rules) for row in good if row.fate is _Fate.OUTSIDE),
-        not_closed=fates[_Fate.NOT_CLOSED],
-        retired=fates[_Fate.RETIRED],
-        aliases=aliases,
-        notes=(*_unused_notes(table, columns, fields, rules), *_blank_notes(table, columns, fields)),
+        columns=reader.plan.files[0].columns,
+        rows=tuple(rows),
+        faults=tuple(reader.faults),
+        outside=tuple(outside),
+        not_closed=reader.fates[Fate.NOT_CLOSED],
+        retired=reader.fates[Fate.RETIRED],
+        unlabelled=reader.fates[Fate.UNLABELLED],
+        faulty=reader.faulty,
+        aliases=reader.aliases,
+        notes=tuple(reader.notes()),
     )
-
-
-def raise_faults(table: Table, faults: Sequence[Fault]) -> None:
-    """Raise one error for all faults: the first fault, and the number of the others.
-
-    Raises:
-        TicketRouterError: there is at least one fault.
-    """
-    if faults:
-        others = len({fault.line for fault in faults}) - 1
-        more = f" (and {others} more rows; training check lists them)" if others else ""
-        raise TicketRouterError(f"{table.path}: {faults[0]}{more}")
 
 
 def label_counts(rows: Iterable[TicketRow], field: str) -> Counter[str]:
     return Counter(label for row in rows if (label := row.labels[field]) is not None)
-
-
-def _rows(
-    table: Table, columns: Mapping[str, str], fields: Sequence[str], rules: LabelRules, date_format: str | None
-) -> list[_Row]:
-    cells = [{role: record.cells.get(column, "") for role, column in columns.items()} for record in table.records]
-    dates = {role: read_dates([row[role] for row in cells], role, date_format) for role in _DATES if role in columns}
-    # If the `closed_at` column is empty throughout, the export does not use it: the tickets are not all open.
-    closes = any(row.get("closed_at", "").strip() for row in cells)
-    aliases = {field: rules.of(field).aliases for field in fields}
-    rows = []
-    for number, (record, row) in enumerate(zip(table.records, cells, strict=True)):
-        read = {field: one_spaced(row[field]) for field in fields}
-        labels = {field: aliases[field].get(label, label) for field, label in read.items()}
-        own_dates = {role: moments[number] for role, moments in dates.items()}
-        rows.append(_Row(record.line, row, labels, own_dates, _fate(row, labels[DEPARTMENT], rules, closes)))
-    return rows
-
-
-def _fate(cells: Mapping[str, str], department: str, rules: LabelRules, closes: bool) -> _Fate:
-    """Leave out open tickets: their labels are not final, so not even a fault."""
-    status = cells.get("status", "").strip().casefold()
-    if status not in _CLOSED if status else closes and not cells["closed_at"].strip():
-        return _Fate.NOT_CLOSED
-    own = rules.of(DEPARTMENT)
-    if department in own.retire:
-        return _Fate.RETIRED
-    return _Fate.OUTSIDE if department in own.out_of_scope else _Fate.KEPT
-
-
-def _left_out(fates: Mapping[_Fate, int], columns: Mapping[str, str]) -> str:
-    counts = ", ".join(f"{count} are {fate.value}" for fate, count in fates.items())
-    status = f"; rename column {columns['status'][:40]!a} if it is no ticket's status" if "status" in columns else ""
-    return f"of its rows {counts}{status}"
-
-
-def _frame(rows: Sequence[_Row], fields: Sequence[str]) -> pd.DataFrame:
-    """The frame for the schema, indexed by line: see `find_faults`."""
-    columns: dict[str, list[object]] = {field: [row.labels[field] for row in rows] for field in fields}
-    columns["split"] = [row.split() for row in rows]
-    columns["content_type"] = [row.media_type() for row in rows]
-    columns["label_source"] = [row.source() for row in rows]
-    now = datetime.now(UTC)
-    for role in rows[0].dates:
-        columns[f"{role}:read"] = [row.dates[role].fault for row in rows]
-        columns[f"{role}:age"] = [_days(row.dates[role].at, now) for row in rows]
-    if len(rows[0].dates) == len(_DATES):
-        columns["closed_at:wait"] = [_days(*(row.dates[role].at for role in _DATES)) for row in rows]
-    columns["id:clash"] = list(_clashes(rows))
-    return pd.DataFrame(columns, index=[row.line for row in rows])
-
-
-def _days(first: datetime | None, then: datetime | None) -> float:
-    return (then - first).total_seconds() / 86400 if first and then else float("nan")
-
-
-def _clashes(rows: Iterable[_Row]) -> Iterable[int]:
-    """For each row: the line of an earlier row with the same id and another label, or 0."""
-    first: dict[tuple[str, str], tuple[str, int]] = {}
-    for row in rows:
-        clash = 0
-        name = row.cells.get("id", "").strip()
-        for field, label in row.labels.items() if name else ():
-            if label:
-                there, line = first.setdefault((name, field), (label, row.line))
-                clash = clash or (line if there != label else 0)
-        yield clash
-
-
-def _spelling_faults(
-    rows: Sequence[_Row],
-    counts: Mapping[str, Counter[str]],
-    aliases: Mapping[str, Mapping[str, str]],
-    columns: Mapping[str, str],
-) -> Iterable[Fault]:
-    """One fault for each spelling, at its first row: the network would learn two labels that mean the same."""
-    for field, found in aliases.items():
-        first: dict[str, int] = {}
-        for row in rows:
-            first.setdefault(row.labels[field], row.line)
-        for label, kept in found.items():
-            what = (
-                f"{field} differs by case or blanks only from that of line {first[kept]} "
-                f"({counts[field][label]} rows against {counts[field][kept]}); merge them in the labels file"
-            )
-            yield Fault(first[label], what, columns[field])
-
-
-def _unused_notes(table: Table, columns: Mapping[str, str], fields: Sequence[str], rules: LabelRules) -> Iterable[str]:
-    cells = {field: [record.cells.get(columns[field], "") for record in table.records] for field in fields}
-    return rules.unused({field: {one_spaced(cell) for cell in found} for field, found in cells.items()})
-
-
-def _blank_notes(table: Table, columns: Mapping[str, str], fields: Sequence[str]) -> Iterable[str]:
-    """Notes on labels with extra blanks: the blanks are removed, so the label is the same, but the export is
-    careless."""
-    for field in fields:
-        cells = [(record.line, record.cells.get(columns[field], "")) for record in table.records]
-        lines = [line for line, label in cells if label != one_spaced(label)]
-        if lines:
-            yield f"{field}: {len(lines)} rows have blanks too many, read without them (first: line {lines[0]})"
-
-
-def _ticket_row(row: _Row, rules: LabelRules) -> TicketRow:
-    cells = row.cells
-    ticket = Ticket(
-        subject=cells.get("subject", ""),
-        body=cells.get("body", ""),
-        content_type=_CONTENT_TYPES[row.media_type()],
-        id=cells.get("id") or None,
-        sender=cells.get("requester", ""),
-    )
-    created = row.dates.get("created_at", Moment()).at
-    # Of the department only out-of-scope labels are left here: rows of retired ones are already removed.
-    hidden = {field: rules.of(field).retire | rules.of(field).out_of_scope for field in row.labels}
-    labels = {field: None if label in hidden[field] else label or None for field, label in row.labels.items()}
-    thread, language = (cells.get(role, "").strip() for role in ("thread", "language"))
-    source = SOURCES[row.source()]
-    return TicketRow(row.line, ticket, labels, SPLITS[row.split()], created, thread, language.lower(), source)

@@ -219,15 +219,20 @@ def audited_first(item: PreparedRow) -> bool:
     return not _is_audited(item)
 
 
+def unchecked_advice(unchecked: int, rows: int) -> list[str]:
+    """A warning if labels that the router set unchecked dominate."""
+    if unchecked <= _DOMINATE * rows:
+        return []
+    return [
+        f"warning: {unchecked} of {rows} labels are the router's own and nobody checked them; the model confirms "
+        "itself: keep a larger random share for people, and mark those rows label_source = audit"
+    ]
+
+
 def source_advice(rows: Sequence[PreparedRow]) -> Sequence[str]:
     """Warnings about the sources of all rows' labels, for people."""
     unchecked, audited = sum(not is_checked(item) for item in rows), sum(map(_is_audited, rows))
-    advice = []
-    if unchecked > _DOMINATE * len(rows):
-        advice.append(
-            f"warning: {unchecked} of {len(rows)} labels are the router's own and nobody checked them; the model "
-            "confirms itself: keep a larger random share for people, and mark those rows label_source = audit"
-        )
+    advice = unchecked_advice(unchecked, len(rows))
     if unchecked and audited < FEWEST and len(sample_of_all(rows)) == len(rows) - unchecked:
         advice.append(
             f"warning: {audited} rows are audited, {FEWEST - audited} more are needed to stand for all mail; the "

@@ -44,10 +44,15 @@ def framed_copies(rows: Sequence[PreparedRow], share: float, seed: int) -> list[
 
 def likely_language(item: PreparedRow) -> str:
     """The row's own language if frames of it are known, otherwise the known language with the most common words."""
-    known = _common_words()
     named = item.row.language[:2].lower()
-    words = re.findall(r"\w+", item.text.lower())
-    return named if named in known else max(known, key=lambda name: sum(word in known[name] for word in words))
+    return named if named in _common_words() else common_word_language(item.text)[0]
+
+
+def common_word_language(text: str) -> tuple[str, int]:
+    """The known language with the most common words of the text, and their number."""
+    known = _common_words()
+    words = re.findall(r"\w+", text.lower())
+    return max(((name, sum(word in known[name] for word in words)) for name in known), key=lambda item: item[1])
 
 
 @cache

@@ -16,7 +16,7 @@ _WORDS = 3
 _ROUNDING = 1e-9
 _UNSPACED = "\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Scripts without spaces (Thai, Lao, kana, Han): each character counts as a word."""
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
+WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 
 
 def near_duplicate_clusters(texts: Sequence[str], jaccard: float, largest: int) -> list[list[int]]:
@@ -47,7 +47,7 @@ def near_duplicate_clusters(texts: Sequence[str], jaccard: float, largest: int) 
 
 def _shingles(text: str) -> set[str]:
     """The text's word 3-grams; for a shorter text, all its words as one; for a text without words, the text itself."""
-    words = _WORD.findall(text.casefold())
+    words = WORD.findall(text.casefold())
     if len(words) < _WORDS:
         return {" ".join(words) or text}
     return {" ".join(words[start : start + _WORDS]) for start in range(len(words) - _WORDS + 1)}

@@ -1,6 +1,7 @@
 """`TicketRow`s with the network's input text, each text once. `split` divides them; `evaluate` measures on them."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from models.fields import DEPARTMENT, Field
 from models.label_source import LabelSource
 from models.text.prepare import prepare
 from training.data.contract import TicketRow
+from training.recipe import Contradictions
 
 MISSING = -100
 """The value of a missing label: masked in the loss (torch's own `ignore_index`)."""
@@ -19,6 +21,7 @@ _KEPT_FIRST = ("test", "calibration", "validation", "train", "")
 training."""
 
 _LENGTHS = (32, 64, 128, 256)
+LENGTHS = ("  1-32 words", " 33-64 words", " 65-128 words", "129-256 words", "over 256 words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,37 +48,57 @@ def label_numbers(rows: Sequence[PreparedRow], field: Field, unknown: int = MISS
     return np.array([MISSING if value is None else known.get(value, unknown) for value in values], dtype=np.int64)
 
 
-def distinct_rows(rows: Sequence[PreparedRow]) -> tuple[list[PreparedRow], int]:
+def distinct_rows(
+    rows: Sequence[PreparedRow], contradictions: Contradictions = "first"
+) -> tuple[list[PreparedRow], int]:
     """One row per distinct text, a checked one if there is one, and the number of dropped rows whose department differs
     from the kept row's.
 
     The file's own test rows are all kept, including repeats: their figures stay comparable with published ones.
+
+    Args:
+        rows: any rows.
+        contradictions: of a text under several departments: keep its first row, one of the most frequent department,
+            or none (its test rows stay).
     """
     ranked = sorted(
         rows,
         key=lambda item: (_KEPT_FIRST.index(item.row.split), item.row.label_source is LabelSource.ROUTER_UNCHECKED),
     )
-    kept: dict[bytes, PreparedRow] = {}
-    result, conflicting = [], 0
+    texts: dict[int, list[PreparedRow]] = {}
     for item in ranked:
-        first = kept.setdefault(_text_key(item.text), item)
-        if first is item or item.row.split == "test":
-            result.append(item)
-        else:
-            conflicting += first.row.labels[DEPARTMENT] != item.row.labels[DEPARTMENT]
+        texts.setdefault(text_key(item.text), []).append(item)
+    result, conflicting = [], 0
+    for same in texts.values():
+        counts = Counter(item.row.labels[DEPARTMENT] for item in same)
+        kept = same[0]
+        if contradictions == "majority":
+            most = max(counts, key=lambda label: counts[label])  # on a tie the first
+            kept = next(item for item in same if item.row.labels[DEPARTMENT] == most)
+        for item in same:
+            is_kept = item is kept and (len(counts) == 1 or contradictions != "leave_out")
+            if is_kept or item.row.split == "test":
+                result.append(item)
+            else:
+                conflicting += len(counts) > 1 and (
+                    contradictions == "leave_out" or item.row.labels[DEPARTMENT] != kept.row.labels[DEPARTMENT]
+                )
     return sorted(result, key=lambda item: item.row.line), conflicting
 
 
-def _text_key(text: str) -> bytes:
-    return hashlib.sha256(" ".join(text.casefold().split()).encode("utf-8", "surrogatepass")).digest()
+def text_key(text: str) -> int:
+    """Equal for texts that differ by case or blanks only: 64 bits, of which two million texts share one by a chance of
+    one in ten million."""
+    plain = " ".join(text.casefold().split()).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(plain, digest_size=8).digest(), "little")
+
+
+def length_of(text: str) -> int:
+    """The number of a text's slice in LENGTHS."""
+    words = len(text.split())
+    return next((number for number, most in enumerate(_LENGTHS) if words <= most), len(_LENGTHS))
 
 
 def length_slice(text: str) -> str:
-    """A text's slice by its number of words, with names that sort by length: `  1-32 words` … `over 256 words`."""
-    words = len(text.split())
-    below = 0
-    for most in _LENGTHS:
-        if words <= most:
-            return f"{below + 1:>3}-{most} words"
-        below = most
-    return f"over {below} words"
+    """A text's slice by its number of words, with names that sort by length."""
+    return LENGTHS[length_of(text)]

@@ -1,44 +1,65 @@
-"""A file of closed tickets, its reading options, and its rows: every command that reads tickets takes a
+"""Files of closed tickets, their reading options, and their rows: every command that reads tickets takes a
 `TicketFile`."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
-from training.data.columns import usual_form
-from training.data.contract import Checked, check_table, raise_faults
+from training.data.contract import Checked, Fault, RowReader, check_tables
+from training.data.formats.registry import open_table
+from training.data.formats.table import Table, Watched
+from training.data.importing.plan import ReadOptions, make_plan
 from training.data.labels import load_rules
 from training.data.prepared import PreparedRow, prepare_rows
-from training.data.table import Table, read_table
 
 
 @dataclass(frozen=True, slots=True)
 class TicketFile:
-    """A file of closed tickets: CSV, JSONL or Parquet.
+    """One or more files of closed tickets, in any known format.
 
     `columns` maps roles to columns without a usual name; `rules` is the labels file; `date_format` is for ambiguous
-    dates.
+    dates; `more` are further files; `closed` and `label_level` as in `ReadOptions`; `skip_faulty`: rows with faults are
+    left out instead of refused.
     """
 
     path: Path
     columns: Mapping[str, str] = field(default_factory=dict)
     rules: Path | None = None
     date_format: str | None = None
+    more: tuple[Path, ...] = ()
+    closed: tuple[str, ...] = ()
+    label_level: int | None = None
+    skip_faulty: bool = False
+    remembered: Mapping[str, str] = field(default_factory=dict)
+    """Columns of last month's mapping: see `ReadOptions`."""
+
+    @property
+    def tables(self) -> tuple[Path, ...]:
+        return (self.path, *self.more)
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files whose content decides the rows."""
-        return (self.path, self.rules) if self.rules else (self.path,)
+        return (*self.tables, self.rules) if self.rules else self.tables
+
+    @property
+    def options(self) -> ReadOptions:
+        return ReadOptions(self.columns, self.date_format, self.closed, self.label_level, self.remembered)
 
     @property
     def reading(self) -> dict[str, Any]:
-        """The reading options, as plain values."""
-        return {"columns": dict(self.columns), "date_format": self.date_format}
+        """The reading options, as plain values; those of their default are left out."""
+        further = {"closed": self.closed, "label_level": self.label_level, "skip_faulty": self.skip_faulty}
+        return {
+            "columns": {**self.remembered, **self.columns},
+            "date_format": self.date_format,
+            **{name: value for name, value in further.items() if value not in ((), None, False)},
+        }
 
     def origin(self) -> dict[str, Any]:
         """Name and digest of each file, for the provenance.
@@ -47,38 +68,53 @@ class TicketFile:
             OSError: a file cannot be read.
         """
         labels = {"labels": _named(self.rules)} if self.rules else {}
-        return {**_named(self.path), **labels}
+        more = {"more": [_named(path) for path in self.more]} if self.more else {}
+        return {**_named(self.path), **more, **labels}
 
 
-def check_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[str] = ()) -> tuple[Table, Checked]:
-    """The file as a table, and the result of the contract check, with all faults.
+def open_tickets(file: TicketFile, fields: Sequence[str], watch: Callable[[int], None] | None = None) -> RowReader:
+    """The files, planned and ready to be read row by row; `watch` is told the rows that the plan has seen.
 
-    Args:
-        file: the file to read.
-        fields: the fields that it must have, `department` first.
-        optional: fields that are read too if the file has a column for them.
-
-    Raises:
-        TicketRouterError: the file cannot be read, its labels file or date format is not valid, a column is missing,
-            or no row is closed.
+    Arguments and errors as in `read_tickets`.
     """
     rules = load_rules(file.rules)
-    table = read_table(file.path)
-    columns = {usual_form(column) for column in table.columns}
-    there = [name for name in optional if name in columns or name in file.columns]
-    wanted = tuple(dict.fromkeys((*fields, *there)))
-    return table, check_table(table, wanted, file.columns, rules, file.date_format)
+    tables = _tables(file)
+    watched = [replace(table, records=Watched(table.records, watch)) for table in tables] if watch else tables
+    plan = make_plan(watched, fields, file.options)
+    files = tuple(replace(planned, table=table) for planned, table in zip(plan.files, tables, strict=True))
+    return RowReader(replace(plan, files=files), rules)
 
 
 def read_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[str] = ()) -> Checked:
-    """The file's rows, all of them good. Arguments as in `check_tickets`.
+    """The files' rows, all of them good.
+
+    Args:
+        file: the files to read.
+        fields: the fields that they must have, `department` first.
+        optional: fields that are read too if the files have a column for them.
 
     Raises:
-        TicketRouterError: as in `check_tickets`; or a row breaks the contract.
+        TicketRouterError: a file cannot be read, its labels file or date format is not valid, a column is missing or
+            two could be it, no row is closed and checked; or a row breaks the contract and is not to be skipped.
     """
-    table, checked = check_tickets(file, fields, optional)
-    raise_faults(table, checked.faults)
+    checked = check_tables(_tables(file), fields, file.options, load_rules(file.rules), optional)
+    _raise_faults(file, checked)
     return checked
+
+
+def _raise_faults(file: TicketFile, checked: Checked) -> None:
+    """One error for all faults: the first fault, and the number of the others."""
+    # Two spellings of a label are a question about all of its rows: to skip one row would not answer it.
+    spellings = [fault for fault in checked.faults if "differs by case or blanks" in fault.what]
+    faults: Sequence[Fault] = spellings if file.skip_faulty else checked.faults
+    if faults:
+        others = max(checked.faulty, len({fault.line for fault in faults})) - 1
+        more = f" (and {others} more rows; training check lists them, --skip-faulty leaves them out)" if others else ""
+        raise TicketRouterError(f"{file.path}: {faults[0]}{more}")
+
+
+def _tables(file: TicketFile) -> list[Table]:
+    return [open_table(path) for path in file.tables]
 
 
 def _named(path: Path) -> dict[str, str]:
@@ -86,11 +122,15 @@ def _named(path: Path) -> dict[str, str]:
 
 
 def digest_of(path: Path) -> str:
-    """The SHA-256 of a file's content, 64 hex digits.
+    """The SHA-256 of a file's content, 64 hex digits; of a folder, that of its files' names and digests.
 
     Raises:
         OSError: the file cannot be read.
     """
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        named = (f"{file.relative_to(path).as_posix()} {digest_of(file)}\n" for file in files)
+        return hashlib.sha256("".join(named).encode("utf-8", "surrogateescape")).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -99,7 +139,7 @@ def digest_of(path: Path) -> str:
 class ClosedTickets:
     """The rows that have text, the number of rows without text, and the fields with values in the file.
 
-    `outside`: rows that the labels file declares out of scope; `notes`: entries of the labels file that match nothing,
+    `outside`: rows that the labels file declares out of scope; `notes`: what the reading took for granted,
     and rows left out.
     """
 
@@ -118,11 +158,7 @@ def read_closed(file: TicketFile, known: Sequence[str] = (), columns: Sequence[s
     Raises:
         TicketRouterError: the file is not valid, lacks one of `columns`, or no row has text.
     """
-    table, checked = check_tickets(file, (DEPARTMENT,), optional=known)
-    raise_faults(table, checked.faults)
-    for column in columns:
-        if column not in table.columns:
-            raise TicketRouterError(f"{file.path}: no column {column!a} to slice by")
+    checked = read_tickets(file, (DEPARTMENT,), optional=known)
     rows = [row for row in checked.rows if row.label_source is not LabelSource.ROUTER_UNCHECKED]
     left_out = len(checked.rows) - len(rows)
     if not rows:
@@ -133,5 +169,19 @@ def read_closed(file: TicketFile, known: Sequence[str] = (), columns: Sequence[s
     outside, _ = prepare_rows(checked.outside)
     fields = tuple(dict.fromkeys(name for name in (DEPARTMENT, *known) if name in checked.columns))
     notes = (f"left out: {left_out} labels are the router's own and nobody checked them",) if left_out else ()
-    cells = {column: {each.line: each.cells.get(column, "") for each in table.records} for column in columns}
+    cells = _cells(file, columns) if columns else {}
     return ClosedTickets(tuple(filled), empty, fields, tuple(outside), (*checked.notes, *notes), cells)
+
+
+def _cells(file: TicketFile, columns: Sequence[str]) -> dict[str, dict[int, str]]:
+    """By column: each line's cell, over all files."""
+    plan = make_plan(_tables(file), (DEPARTMENT,), file.options)
+    found: dict[str, dict[int, str]] = {column: {} for column in columns}
+    for planned in plan.files:
+        for column in columns:
+            if column not in planned.found.profiles:
+                raise TicketRouterError(f"{planned.table.path}: no column {column!a} to slice by")
+        for record in planned.table.records:
+            for column in columns:
+                found[column][record.line + planned.offset] = record.cells.get(column, "")
+    return found

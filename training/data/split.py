@@ -35,7 +35,7 @@ class Removed(Frozen):
     empty: int = 0
     duplicates: int = 0
     conflicting: int = 0
-    """Duplicates whose department differs from the kept row's."""
+    """Duplicates whose department differs from the kept row's, or all of them (`data.contradictions`)."""
     near_duplicates: int = 0
     """Training rows that are near-duplicates of the file's own validation, calibration or test rows."""
     unchecked: int = 0
@@ -43,6 +43,10 @@ class Removed(Frozen):
     or tied to a measuring row."""
     not_closed: int = 0
     """Tickets whose status says that they are still open."""
+    unlabelled: int = 0
+    """Rows without a department, or with a placeholder such as nan for one."""
+    faulty: int = 0
+    """Rows that break the contract, with `--skip-faulty`."""
     retired: int = 0
     """Rows with a label that the labels file retires."""
     scarce: int = 0
@@ -90,7 +94,7 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
     """
     filled, empty = prepare_rows(rows)
     recent = _recent(filled, recipe.data.months)
-    distinct, conflicting = distinct_rows(recent)
+    distinct, conflicting = distinct_rows(recent, recipe.data.contradictions)
     usable = weighed(distinct, recipe.data.unchecked_weight)
     pool, own, clusters = _apart(usable, recipe.data)
     by_time = _is_by_time(usable, pool, recipe.split.order)

@@ -88,7 +88,7 @@ def _without(split: Split, suspects: Sequence[Suspect]) -> Split:
 
 def _counted(split: Split, checked: Checked) -> Split:
     """Add the rows that the contract left out before the split."""
-    counts = {"retired": checked.retired, "not_closed": checked.not_closed}
+    counts = {name: getattr(checked, name) for name in ("retired", "not_closed", "unlabelled", "faulty")}
     return replace(split, removed=split.removed.model_copy(update=counts))
 
 

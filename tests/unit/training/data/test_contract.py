@@ -1,16 +1,19 @@
 """The data contract: columns, cells and their faults."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from models.errors import TicketRouterError
-from tests.support.rows import CANARY
-from training.data.contract import Checked, check_table, label_counts, raise_faults
+from tests.support.rows import CANARY, write_csv
+from training.data.contract import Checked, check_tables, label_counts
+from training.data.formats.table import Record, Table
+from training.data.importing.plan import ReadOptions
 from training.data.labels import NO_RULES, LabelRules
-from training.data.table import Record, Table
+from training.data.source import TicketFile, read_tickets
 
 
 def table(columns: Sequence[str], *rows: Sequence[str]) -> Table:
@@ -25,7 +28,7 @@ def checked(
     mapping: Mapping[str, str] | None = None,
     rules: LabelRules = NO_RULES,
 ) -> Checked:
-    return check_table(table(columns, *rows), fields, mapping or {}, rules)
+    return check_tables([table(columns, *rows)], fields, ReadOptions(mapping or {}), rules)
 
 
 def refusal(columns: Sequence[str], **options: object) -> str:
@@ -35,10 +38,10 @@ def refusal(columns: Sequence[str], **options: object) -> str:
     return str(caught.value)
 
 
-def only_fault(columns: Sequence[str], cells: Sequence[str], **options: object) -> str:
-    found = checked(columns, cells, **options)  # type: ignore[arg-type]
-    assert found.rows == ()
-    assert [fault.line for fault in found.faults] == [2]
+def only_fault(columns: Sequence[str], good: Sequence[str], bad: Sequence[str], **options: object) -> str:
+    found = checked(columns, good, bad, **options)  # type: ignore[arg-type]
+    assert [row.line for row in found.rows] == [2]
+    assert [fault.line for fault in found.faults] == [3]
     assert CANARY not in str(found.faults[0])
     return found.faults[0].what
 
@@ -80,7 +83,7 @@ def test_further_fields_are_read_and_may_be_missing() -> None:
     ("columns", "options", "why"),
     [
         (["label"], {}, "no column with text"),
-        (["text"], {}, "no column department or label"),
+        (["text", "floor"], {}, "no column department or label"),
         (["text", "label"], {"fields": ("department", "priority")}, "no column priority"),
         (["text", "label"], {"mapping": {"department": "desk"}}, "no column 'desk'"),
         (["text", "label"], {"mapping": {"departement": "text"}}, "'departement'"),
@@ -105,19 +108,18 @@ def test_names_of_columns_cannot_break_the_line() -> None:
 @pytest.mark.parametrize(
     ("column", "cell", "why"),
     [
-        ("label", "  ", "department is empty"),
         ("label", CANARY + "x" * 100, "over 100 characters"),
         ("priority", CANARY + "x" * 100, "over 100 characters"),
         ("split", CANARY, "split is none of"),
-        ("content_type", CANARY, "neither text/plain nor text/html"),
     ],
 )
 def test_a_bad_cell_is_a_fault_of_its_row(column: str, cell: str, why: str) -> None:
     """What is wrong is said without repeating the cell."""
     columns = ["text", "label", *({column} - {"label"})]
-    cells = {"text": "a", "label": "x"} | {column: cell}
+    good = {"text": "a", "label": "x", "split": "train", "priority": "high"}
     fields = ("department", "priority") if column == "priority" else ("department",)
-    assert why in only_fault(columns, [cells[name] for name in columns], fields=fields)
+    rows = [[cells[name] for name in columns] for cells in (good, good | {column: cell})]
+    assert why in only_fault(columns, *rows, fields=fields)
 
 
 @pytest.mark.parametrize("value", ["text/html; charset=utf-8", "TEXT/PLAIN;charset=us-ascii", " text/html ", ""])
@@ -129,14 +131,18 @@ def test_a_content_type_may_carry_parameters(value: str) -> None:
 
 def test_all_faults_are_kept_with_their_lines() -> None:
     """One bad row hides neither the next one nor the good ones."""
-    found = checked(["text", "label"], ["a", "x"], ["b", ""], ["c", "y"], ["d", "z" * 101])
+    found = checked(["text", "label"], ["a", "x"], ["b", "y" * 101], ["c", "y"], ["d", "z" * 101])
     assert [fault.line for fault in found.faults] == [3, 5]
-    assert [row.line for row in found.rows] == [2, 4]
-    with pytest.raises(TicketRouterError, match=r"t\.csv: line 3, column 'label': department is .*and 1 more rows"):
-        raise_faults(table(["text", "label"]), found.faults)
-    with pytest.raises(TicketRouterError, match=r"remove the row$"):
-        raise_faults(table(["text", "label"]), found.faults[:1])
-    raise_faults(table(["text", "label"]), ())
+    assert ([row.line for row in found.rows], found.faulty) == ([2, 4], 2)
+
+
+def test_faults_stop_a_run_unless_they_are_to_be_skipped(tmp_path: Path) -> None:
+    """The first fault and the number of the others; with `skip_faulty` the good rows, and how many were left out."""
+    path = write_csv(tmp_path / "t.csv", [("a", "x"), ("b", "y" * 101), ("c", "y"), ("d", "z" * 101)])
+    with pytest.raises(TicketRouterError, match=r"t\.csv: line 3, column 'department': a label has .*and 1 more rows"):
+        read_tickets(TicketFile(path), ("department",))
+    skipped = read_tickets(TicketFile(path, skip_faulty=True), ("department",))
+    assert ([row.line for row in skipped.rows], skipped.faulty) == ([2, 4], 2)
 
 
 @pytest.mark.parametrize(
@@ -151,15 +157,14 @@ def test_usual_names_of_the_parts_are_understood(cell: str, part: str) -> None:
 
 def test_a_fault_names_its_column_as_the_file_has_it() -> None:
     """A person looks for `Desk`, not for the role that it plays; where both are one, it is said once."""
-    found = checked(["text", "Desk"], ["a", ""], ["b", "x"], mapping={"department": "Desk"})
+    found = checked(["text", "Desk"], ["a", "z" * 101], ["b", "x"], mapping={"department": "Desk"})
     assert (found.faults[0].line, found.faults[0].column) == (2, "Desk")
-    assert str(found.faults[0]).startswith("line 2, column 'Desk': department is empty")
-    assert str(checked(["text", "Department"], ["a", ""]).faults[0]).startswith("line 2: department is empty")
+    assert str(found.faults[0]).startswith("line 2, column 'Desk': a label has over")
 
 
 def test_every_fault_of_a_row_is_kept() -> None:
     """Two bad cells of a row are two faults, so that one round of mending is enough."""
-    found = checked(["text", "label", "split"], ["a", "", "x"], ["b", "y", ""])
+    found = checked(["text", "label", "split"], ["a", "z" * 101, "x"], ["b", "y", "train"])
     assert [(fault.line, fault.column) for fault in found.faults] == [(2, "label"), (2, "split")]
 
 
@@ -200,11 +205,24 @@ def test_a_source_outside_the_closed_set_is_a_fault() -> None:
 def test_a_file_without_a_closed_ticket_is_refused() -> None:
     """The counts say why nothing is left, and the status's column is named: it may be something else."""
     with pytest.raises(TicketRouterError, match=r"no row to learn from: of its rows 2 are not closed; .*'Status'"):
-        checked(["text", "label", "Status"], ["a", "x", "gold"], ["b", "y", "silver"])
+        checked(["text", "label", "Status"], ["a", "x", "open"], ["b", "y", "new"])
 
 
-def test_faults_of_dates_are_named() -> None:
-    """A future date, one of another age, one that cannot be read, and a closing before the opening: row and column."""
+def test_a_status_without_a_known_closed_state_is_asked_about() -> None:
+    """What means closed is not guessed; the user's word for it, or leaving the column out, settles it."""
+    columns, rows = ["text", "label", "Status"], [["a", "x", "gold"], ["b", "y", "silver"]]
+    with pytest.raises(
+        TicketRouterError, match=r"no state that is known as closed: .*--closed gold, or --column status="
+    ):
+        checked(columns, *rows)
+    assert len(checked(columns, *rows, mapping={"status": ""}).rows) == 2
+    found = check_tables([table(columns, *rows)], ("department",), ReadOptions(closed=("gold",)))
+    assert [row.line for row in found.rows] == [2]
+    assert "unknown states in 'Status', not learned from: 'silver' (1)" in found.notes[0]
+
+
+def test_dates_that_cannot_be_cost_no_row() -> None:
+    """A future date, one of another age, one that cannot be read: told with the first row, and the row has no date."""
     rows = [
         ["a", "x", "2026-01-03", "2026-01-01"],
         ["b", "x", "2999-01-01", "2999-01-02"],
@@ -213,14 +231,63 @@ def test_faults_of_dates_are_named() -> None:
         ["e", "x", "2026-01-01 10:00", "2026-01-01"],
     ]
     found = checked(["text", "label", "created", "closed_at"], *rows)
-    assert [row.line for row in found.rows] == [6]  # a closing day without its hour is no fault
-    told = [(fault.line, fault.column, fault.what) for fault in found.faults]
-    assert [(line, column) for line, column, _ in told] == [
-        (2, "closed_at"), (3, "closed_at"), (3, "created"), (4, "created"), (5, "created")
-    ]  # fmt: skip
-    words = ("before created_at", "in the future", "in the future", "over fifty years back", "no date of a known form")
-    assert all(word in what for word, (_, _, what) in zip(words, told, strict=True))
-    assert CANARY not in str(told)
+    assert [row.created_at is None for row in found.rows] == [False, True, True, True, False]
+    notes = "\n".join(found.notes)
+    assert "closed_at lies before created_at in 1 rows (first: line 2)" in notes
+    assert "created_at: 2 rows lie in the future or over fifty years back, read without it (first: line 3)" in notes
+    assert "created_at is no date of a known form: 1 rows, read without a date (first: line 5)" in notes
+    assert CANARY not in notes
+
+
+def test_day_and_month_that_cannot_be_told_apart_are_asked_about() -> None:
+    """The cell, its line and the options that settle it; or doing without dates."""
+    rows = [["a", "x", "2026-01-02"], ["b", "y", "1/2/26"]]
+    with pytest.raises(
+        TicketRouterError, match=r"day or month stand first in '1/2/26' \(line 3\)\? .*--column created_at="
+    ):
+        checked(["text", "label", "created_at"], *rows)
+    assert checked(["text", "label", "created_at"], *rows, mapping={"created_at": ""}).rows[0].created_at is None
+
+
+def test_rows_without_a_label_are_left_out_and_counted() -> None:
+    """An empty cell or a placeholder is no department; the placeholder is named."""
+    found = checked(["text", "label"], ["a", "x"], ["b", " "], ["c", "N/A"], ["d", "Unassigned"], ["e", "y"])
+    assert ([row.line for row in found.rows], found.unlabelled, found.faults) == ([2, 6], 3, ())
+    assert "department: 2 rows have a placeholder such as 'N/A', read as no label (first: line 4)" in found.notes
+
+
+def test_a_content_type_of_another_kind_is_told_and_read_as_plain() -> None:
+    """An optional column costs no row."""
+    found = checked(["text", "label", "content_type"], ["a", "x", "application/pdf"], ["b", "y", ""])
+    assert found.rows[0].ticket.content_type == "text/plain"
+    assert "content_type: 1 rows have neither" in found.notes[0]
+
+
+def test_literal_line_breaks_and_programs_words_for_nothing_are_read() -> None:
+    r"""`\n` in letters is a line break, but not in a path; `nan` is an empty text."""
+    rows = [["nan", r"Hello,\n\nit broke", "x"], ["paths", r"see C:\new and D:\notes", "y"]]
+    found = checked(["subject", "body", "label"], *rows)
+    assert [row.ticket.subject for row in found.rows] == ["", "paths"]
+    assert [row.ticket.body for row in found.rows] == ["Hello,\n\nit broke", r"see C:\new and D:\notes"]
+
+
+def test_a_subject_that_names_its_label_is_told() -> None:
+    """Where many subjects carry [Billing], the model would learn the brackets."""
+    rows = [[f"[Billing] charge {number}", "billing"] for number in range(8)] + [["printer", "hardware"]] * 8
+    assert "subject: 8 rows name their department in brackets" in "\n".join(checked(["subject", "team"], *rows).notes)
+
+
+def test_several_files_are_read_as_one() -> None:
+    """Rows keep numbers of their own, and a fault names its file."""
+    first, second = (
+        table(["text", "label"], ["a", "x"], ["b", "y"]),
+        table(["body", "team"], ["c", "z" * 101], ["d", "x"]),
+    )
+    found = check_tables([first, replace(second, path=Path("b.csv"))], ("department",))
+    assert [row.line for row in found.rows] == [2, 3, 6]
+    assert [str(fault) for fault in found.faults] == [
+        "b.csv line 2, column 'team': a label has over 100 characters; is the column the right one?"
+    ] or "b.csv line 2" in str(found.faults[0])
 
 
 def test_an_id_with_two_labels_is_a_fault_that_names_both_lines() -> None:

@@ -1,0 +1,295 @@
+"""Files of any format → records."""
+
+import contextlib
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.errors import TicketRouterError
+from tests.support.rows import CANARY, write_csv, write_jsonl
+from training.data.formats.registry import open_table
+from training.data.formats.table import CELL_CHARACTERS, Record
+
+SAME_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=30).filter(
+    lambda text: text.strip() != ""
+)
+
+
+def put(tmp_path: Path, content: bytes, suffix: str = ".csv") -> Path:
+    path = tmp_path / f"table{suffix}"
+    path.write_bytes(content)
+    return path
+
+
+def records_of(path: Path) -> list[Record]:
+    return list(open_table(path).records)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return [record.cells for record in records_of(path) if not record.fault]
+
+
+def faults_of(path: Path) -> list[tuple[int, str]]:
+    found = [(record.line, record.fault) for record in records_of(path) if record.fault]
+    assert all(fault.isprintable() and CANARY not in fault for _, fault in found)
+    return found
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(TicketRouterError) as caught:
+        records_of(path)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert CANARY not in message
+    assert message.startswith(str(path))
+    return message
+
+
+SUFFIXES = st.sampled_from([".csv", ".jsonl", ".json", ".parquet", ".xlsx", ".mbox", ".eml", ".gz", ".zip", ".txt", ""])
+MAGICS = st.sampled_from(
+    [b"", b"PK\x03\x04", b"PAR1", b"\x1f\x8b\x08", b"[{", b"{", b"From a 10:00\n", b"\xff\xfe", b"BZh"]
+)
+
+
+@SAME_FOLDER
+@given(MAGICS, st.binary(max_size=300), SUFFIXES)
+def test_any_bytes_are_a_table_or_one_clear_error(tmp_path: Path, magic: bytes, content: bytes, suffix: str) -> None:
+    """Whatever stands in a file, reading it gives records or a TicketRouterError, never anything else."""
+    with contextlib.suppress(TicketRouterError):
+        records_of(put(tmp_path, magic + content, suffix))
+
+
+@SAME_FOLDER
+@given(st.text('"\n\r,;\t{}[]:\\aé0 \u2028\x85\x0c', max_size=60), st.sampled_from([".csv", ".jsonl", ".json"]))
+def test_any_punctuation_is_a_table_or_one_clear_error(tmp_path: Path, content: str, suffix: str) -> None:
+    """The same for texts made of the letters that matter to text formats."""
+    with contextlib.suppress(TicketRouterError):
+        records_of(put(tmp_path, content.encode(), suffix))
+
+
+@SAME_FOLDER
+@given(st.data())
+def test_a_damaged_parquet_file_is_one_clear_error(tmp_path: Path, data: st.DataObject) -> None:
+    """A Parquet file with bytes changed anywhere reads or is refused with one line."""
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"subject": ["a", "ü", None], "department": ["x", "y", "z"]}), sink)
+    raw = bytearray(sink.getvalue())
+    for place in data.draw(st.lists(st.integers(0, len(raw) - 1), min_size=1, max_size=4)):
+        raw[place] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(TicketRouterError):
+        records_of(put(tmp_path, bytes(raw), ".parquet"))
+
+
+@SAME_FOLDER
+@given(st.lists(st.tuples(cells, cells), min_size=1, max_size=5))
+def test_the_text_formats_agree(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
+    """One table gives the same cells as CSV, as JSON lines, as a JSON list, inside an object, and as Parquet."""
+    dicts = [{"subject": subject, "department": department} for subject, department in rows]
+    pq.write_table(pa.Table.from_pylist(dicts), tmp_path / "t.parquet")
+    (tmp_path / "list.json").write_text(json.dumps(dicts, indent=1))
+    (tmp_path / "inside.json").write_text(json.dumps({"count": len(dicts), "tickets": dicts}))
+    for path in (
+        write_csv(tmp_path / "t.csv", rows),
+        write_jsonl(tmp_path / "t.jsonl", dicts),
+        tmp_path / "t.parquet",
+        tmp_path / "list.json",
+        tmp_path / "inside.json",
+    ):
+        if path.suffix != ".csv" or ("subject", "department") not in rows:  # a repeated header is skipped
+            assert rows_of(path) == dicts
+
+
+@pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e"])
+@pytest.mark.parametrize("quoted", [True, False])
+def test_only_line_breaks_end_a_line(tmp_path: Path, separator: str, quoted: bool) -> None:
+    """A form feed or a Unicode separator inside a cell, as mails have them, is text and does not break the row."""
+    cell = f'"a{separator}b"' if quoted else f"a{separator}b"
+    path = put(tmp_path, f"subject,department\n{cell},x\nc,y\n".encode())
+    assert rows_of(path) == [{"subject": f"a{separator}b", "department": "x"}, {"subject": "c", "department": "y"}]
+    assert [record.line for record in records_of(path)] == [2, 3]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_what_spreadsheets_write_is_read(tmp_path: Path, end: str, mark: bytes, delimiter: str) -> None:
+    """Byte order mark, Windows line ends, any separator, blank lines: all are taken as meant."""
+    lines = ["subject ,department", '"two', 'lines, and ""more""",x', "", "last,y", ""]
+    text = lines[0].replace(",", delimiter) + end + end.join(lines[1:3]).replace('",x', f'"{delimiter}x')
+    text += end + end + f"last{delimiter}y" + end
+    path = put(tmp_path, mark + text.encode())
+    assert open_table(path).columns == ("subject", "department")
+    assert rows_of(path) == [
+        {"subject": f'two{end}lines, and "more"', "department": "x"},
+        {"subject": "last", "department": "y"},
+    ]
+    assert [record.line for record in records_of(path)] == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "note"),
+    [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16-LE"), ("cp1252", "cp1252"), ("utf-32", "UTF-32"), ("cp1251", "1251")],
+)
+def test_other_encodings_are_recognised_and_told(tmp_path: Path, encoding: str, note: str) -> None:
+    """By the byte order mark, by the zeros, or by a guess that is told in one line."""
+    text = "Замените, пожалуйста, мой компьютер" if encoding == "cp1251" else "Grüße, der Drucker für Müller ist weg"
+    path = put(tmp_path, ("subject;body;department\n" + f"a;{text};x\n" * 30).encode(encoding))
+    assert rows_of(path)[7] == {"subject": "a", "body": text, "department": "x"}
+    assert note in " ".join(open_table(path).notes)
+
+
+def test_a_title_a_sep_line_a_footer_and_blank_rows_are_no_tickets(tmp_path: Path) -> None:
+    """What a report has around its table is skipped and told; the lines are still the file's own."""
+    text = (
+        "sep=;\nTickets of 2024\n\nsubject;body;department\na;b;x\n;;\nc;d;y\nsubject;body;department\n;;\nTotal: 2\n"
+    )
+    table = open_table(put(tmp_path, text.encode()))
+    assert [record.line for record in table.records] == [5, 7]
+    assert [table.skipped.blank, table.skipped.header, table.skipped.footer] == [2, 1, (10,)]
+    assert "the header is in line 4; the lines above it are a title, skipped" in table.notes
+
+
+def test_all_broken_rows_are_faults_with_their_lines(tmp_path: Path) -> None:
+    """Cells too few or too many, text beside a quote, bytes that are no UTF-8: each is named, the others are read."""
+    text = (
+        f'subject,department\nä,x\n{CANARY},x,{CANARY}\n{CANARY}\n"{CANARY}"{CANARY},x\nb,y\nü,z\né,z\nö,z\n'.encode()
+    )
+    path = put(tmp_path, text + CANARY.encode() + b"\xfc,x\nc,z\n")
+    assert [row["subject"] for row in rows_of(path)] == ["ä", "b", "ü", "é", "ö", "c"]
+    words = ("3 cells, the header has 2", "1 cells", "quote", "column 'subject' is not UTF-8")
+    assert all(word in what for word, (_, what) in zip(words, faults_of(path), strict=True))
+    assert [line for line, _ in faults_of(path)] == [3, 4, 5, 10]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "no column names"),
+        (b"\n\n", "no column names"),
+        (f'subject,department\na,x\n"{CANARY},x\nb,y\nc,z\n'.encode(), "line 3: a quote is not closed"),
+        (b"subject,department\nab\0c,x\n", "line 2: a NUL byte"),
+    ],
+)
+def test_a_file_that_cannot_be_read_on_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
+    """What is wrong, the line where it begins, and nothing of the content."""
+    assert why in refusal(put(tmp_path, content))
+
+
+def test_quotes_with_a_backslash_and_quotes_as_text_are_read(tmp_path: Path) -> None:
+    """As databases write them: the quoting is found by trying, and told."""
+    path = put(
+        tmp_path, b"subject,body,department\n" + rb'"a","say \"hi\", please","x"' + b"\n" + rb'"b","c","y"' + b"\n"
+    )
+    assert rows_of(path)[0]["body"] == 'say "hi", please'
+    path = put(tmp_path, b'subject\tbody\tdepartment\n"5 inch\ta "big" one\tx\nb\tc\ty\n', ".tsv")
+    assert rows_of(path)[0] == {"subject": '"5 inch', "body": 'a "big" one', "department": "x"}
+
+
+def test_a_column_that_stands_twice_keeps_its_first_name(tmp_path: Path) -> None:
+    """Trackers write one column per comment; the first counts, and it is told."""
+    table = open_table(put(tmp_path, b"Summary,Comment,Comment,Component/s,\na,b,c,x,\n"))
+    assert table.columns == ("Summary", "Comment", "Comment (2)", "Component/s")
+    assert "columns that stand twice: Comment; the first one counts" in table.notes
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (f'{{"subject": "{CANARY}"'.encode(), "not valid JSON"),
+        (f'"{CANARY}"'.encode(), "not a JSON object"),
+        (b"[1]", "not a JSON object"),
+        (b'{"a":' * 50_000, "not valid JSON"),
+        (b'{"subject": ' + b"9" * 5000 + b"}", "not valid JSON"),
+    ],
+)
+def test_a_broken_json_line_is_a_fault(tmp_path: Path, raw: bytes, why: str) -> None:
+    """The second line's fault is named with its number, and the others are read."""
+    path = put(tmp_path, b'{"subject": "a"}\n' + raw + b'\n{"subject": "b"}\n', ".jsonl")
+    assert [(line, why in what) for line, what in faults_of(path)] == [(2, True)]
+    assert len(rows_of(path)) == 2
+
+
+def test_nested_values_become_cells(tmp_path: Path) -> None:
+    """By their path; an object with a name also under its own; a list as its values; a list of lists not at all."""
+    ticket = {"subject": "a", "group": {"id": 7, "name": "Billing"}, "tags": ["x", "y"], "labels": [{"name": "bug"}],
+              "fields": {"summary": "s"}, "log": [[1], [2]], "open": None, "votes": 3}  # fmt: skip
+    (found,) = rows_of(write_jsonl(tmp_path / "t.jsonl", [ticket]))
+    assert found == {"subject": "a", "group": "Billing", "group.id": "7", "group.name": "Billing", "tags": "x, y",
+                     "labels": "bug", "fields.summary": "s", "open": "", "votes": "3"}  # fmt: skip
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_a_cell_of_fifty_megabytes_is_a_fault(tmp_path: Path, suffix: str) -> None:
+    """A cell no mail could fill is named with its line, quickly and without being shown."""
+    huge = CANARY + "x" * 50_000_000
+    rows = [{"subject": "a", "department": "x"}, {"subject": huge, "department": "y"}]
+    path = tmp_path / f"t{suffix}"
+    if suffix == ".csv":
+        path.write_text(f'subject,department\na,x\n"{huge}",y\n')
+        assert "line 3: a cell of over a million characters" in refusal(path)
+        return
+    if suffix == ".jsonl":
+        write_jsonl(path, rows)
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    ((line, fault),) = faults_of(path)
+    assert (line, "over a million characters" in fault) == (2, True)
+
+
+def test_a_cell_just_within_the_limit_is_read(tmp_path: Path) -> None:
+    """A million characters are a long mail and still one, and the process's own csv limit is left as it was."""
+    before = csv.field_size_limit()
+    (found,) = rows_of(write_csv(tmp_path / "t.csv", [("x" * CELL_CHARACTERS, "a")]))
+    assert len(found["subject"]) == CELL_CHARACTERS
+    assert csv.field_size_limit() == before
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """A missing file, or a folder without mails, is refused by its path."""
+    assert "cannot be read" in refusal(tmp_path / "missing.csv")
+    (tmp_path / "folder").mkdir()
+    assert "cannot be read" in refusal(tmp_path / "folder")
+    assert "unknown kind of file; give Parquet, Excel" in refusal(put(tmp_path, b"%PDF-1.7 ...", ".pdf"))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, ""), (float("nan"), ""), (True, "True"), (3, "3"), (2.5, "2.5"), ("", ""), (" a ", " a ")],
+)
+def test_plain_values_become_text(tmp_path: Path, value: Any, text: str) -> None:
+    """Numbers and booleans are taken as their text; null and NaN, as data tools write a missing value, are empty."""
+    assert rows_of(write_jsonl(tmp_path / "t.jsonl", [{"subject": "a", "priority": value}]))[0]["priority"] == text
+    pq.write_table(pa.table({"subject": ["a"], "priority": [value]}), tmp_path / "t.parquet")
+    assert rows_of(tmp_path / "t.parquet")[0]["priority"] == text
+
+
+def test_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
+    """An emoji cut in half by an export, which no UTF-8 can hold, becomes the replacement character everywhere."""
+    (found,) = rows_of(put(tmp_path, rb'{"subject": "a \ud83d b \ud83d\ude00", "k\ud83d": "x"}', ".jsonl"))
+    assert found["subject"] == "a \ufffd b \N{GRINNING FACE}"
+    assert json.dumps(found, ensure_ascii=False).encode()
+
+
+def test_parquets_own_types_are_read(tmp_path: Path) -> None:
+    """Dates to the nanosecond, categories and numbers, as data tools write them, become text; bytes are left out."""
+    table = pa.table(
+        {
+            "when": pa.array([1_700_000_000_123_456_789], pa.timestamp("ns", tz="UTC")),
+            "department": pa.array(["x"]).dictionary_encode(),
+            "id": pa.array([7], pa.int64()),
+            "raw": pa.array([b"x"]),
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    (found,) = rows_of(tmp_path / "t.parquet")
+    assert (found["department"], found["id"], "raw" in found) == ("x", "7", False)
+    assert found["when"].startswith("2023-11-14 22:13:20")

@@ -1,0 +1,82 @@
+"""Archives, workbooks and mails → records."""
+
+import bz2
+import gzip
+import lzma
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from models.errors import TicketRouterError
+from tests.support.workbooks import write_workbook
+from training.data.formats.registry import open_table
+
+TEXT = b"subject,department\na,x\nb,y\n"
+ROWS = [{"subject": "a", "department": "x"}, {"subject": "b", "department": "y"}]
+MAIL = b"From: ann@a.example\nTo: help@b.example\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nX-Team: billing\n\nIt fails.\n"
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return [record.cells for record in open_table(path).records]
+
+
+@pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, ".gz"), (bz2.compress, ".bz2"), (lzma.compress, ".xz")])
+def test_packed_files_are_unpacked(tmp_path: Path, pack: object, suffix: str) -> None:
+    """By their first bytes, whatever they are called."""
+    for name in (f"t.csv{suffix}", "t.csv"):
+        (tmp_path / name).write_bytes(pack(TEXT))  # type: ignore[operator]
+        assert rows_of(tmp_path / name) == ROWS
+    (tmp_path / "cut.gz").write_bytes(pack(TEXT * 900)[:60])  # type: ignore[operator]
+    with pytest.raises(TicketRouterError, match="damaged or encrypted archive"):
+        rows_of(tmp_path / "cut.gz")
+
+
+def test_a_zip_of_one_file_is_unpacked(tmp_path: Path) -> None:
+    """What macOS adds does not count; of several files the user chooses."""
+    with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
+        archive.writestr("export/t.csv", TEXT)
+        archive.writestr("__MACOSX/._t.csv", b"x")
+    assert rows_of(tmp_path / "t.zip") == ROWS
+    with zipfile.ZipFile(tmp_path / "t.zip", "a") as archive:
+        archive.writestr("more.csv", TEXT)
+    with pytest.raises(TicketRouterError, match="a zip of 2 files; unpack it"):
+        rows_of(tmp_path / "t.zip")
+
+
+def test_a_workbook_is_read(tmp_path: Path) -> None:
+    """The sheet with tickets, below its title; whole numbers have no point; blank rows and other sheets are skipped."""
+    rows = [["Report"], ["subject", "department", "number"], ["a", "x", 7], ["", "", ""], ["b", "y", 8.5]]
+    table = open_table(write_workbook(tmp_path / "t.xlsx", {"Cover": [["hello"]], "Data": rows}))
+    assert [record.cells for record in table.records] == [
+        {"subject": "a", "department": "x", "number": "7"}, {"subject": "b", "department": "y", "number": "8.5"}
+    ]  # fmt: skip
+    assert [record.line for record in table.records] == [3, 5]
+    assert "sheet 'Data' is read; not read: Cover" in table.notes
+
+
+def test_two_sheets_of_tickets_are_asked_about(tmp_path: Path) -> None:
+    """Which one is meant is not guessed."""
+    rows = [["subject", "department"], ["a", "x"]]
+    path = write_workbook(tmp_path / "t.xlsx", {"May": rows, "June": rows})
+    with pytest.raises(TicketRouterError, match="the sheets 'May' and 'June' could both be the tickets"):
+        open_table(path)
+
+
+def test_an_mbox_is_read(tmp_path: Path) -> None:
+    """Each mail once, with its headers as columns; a quoted `From ` line in a mail begins no mail."""
+    line = b"From ann@a.example Mon Jan  1 10:00:00 2024\n"
+    (tmp_path / "export").write_bytes(line + MAIL + b"\n>From here on it fails\n\n" + line + MAIL)
+    first, second = rows_of(tmp_path / "export")
+    assert (first["subject"], first["from"], first["x-team"]) == ("Grüße", "ann@a.example", "billing")
+    assert first["body"].rstrip().endswith("From here on it fails")
+    assert second["body"].strip() == "It fails."
+
+
+def test_a_folder_of_mails_is_read(tmp_path: Path) -> None:
+    """The subfolder is a column, so that a folder per team is an export."""
+    for name in ("billing/1.eml", "sales/2.EML"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(MAIL)
+    assert [row["folder"] for row in rows_of(tmp_path)] == ["billing", "sales"]
+    assert len(rows_of(tmp_path / "billing/1.eml")) == 1

@@ -1,0 +1,76 @@
+"""The formats, in the order in which they are tried: a file is what its first bytes say, whatever its name is."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.errors import TicketRouterError
+from training.data.formats import delimited, json_rows, mails, parquet, workbook
+from training.data.formats.raw import RawFile, open_raw
+from training.data.formats.table import Record, Rereadable, Table
+
+_SPACE = b" \t\r\n\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A kind of file: how it is told by its first bytes and its name, and how it is opened."""
+
+    name: str
+    fits: Callable[[RawFile], bool]
+    open: Callable[[RawFile], Table]
+
+
+def _is_workbook(raw: RawFile) -> bool:
+    return raw.head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"))
+
+
+def _is_json(raw: RawFile) -> bool:
+    head = raw.head[:200].replace(b"\0", b"").lstrip(_SPACE + b"\xff\xfe")
+    return head.startswith((b"{", b"[{", b"[ ", b"[\n", b"[\r", b"[]")) or raw.suffix in (".json", ".jsonl", ".ndjson")
+
+
+def _is_eml(raw: RawFile) -> bool:
+    return raw.suffix == ".eml"
+
+
+FORMATS = (
+    Format("Parquet", lambda raw: raw.head.startswith(b"PAR1") or raw.suffix == ".parquet", parquet.open_parquet),
+    Format("Excel (xlsx, xls) or OpenDocument", _is_workbook, workbook.open_workbook),
+    Format("mbox", lambda raw: mails.is_mbox(raw.head), mails.open_mbox),
+    Format("e-mail (eml)", _is_eml, mails.open_eml),
+    Format("JSON, JSON lines", _is_json, json_rows.open_json),
+    Format("CSV, TSV, text", lambda _: True, delimited.open_delimited),
+)
+KINDS = ", ".join(each.name for each in FORMATS) + ", a folder of .eml files; also as .gz, or a .zip of one file"
+
+
+def open_table(path: Path) -> Table:
+    """The file's records, whatever tool wrote it.
+
+    Raises:
+        TicketRouterError: missing, unreadable or of no known format; iterating raises it for a file that ends too soon.
+    """
+    try:
+        if path.is_dir():
+            if not mails.is_mail_folder(path):
+                raise TicketRouterError(f"{path}: cannot be read (a folder without .eml files)")
+            return mails.open_mail_folder(path)
+        raw = open_raw(path)
+        if raw.head.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"SQLite", b"Rar!", b"7z\xbc\xaf")):
+            raise TicketRouterError(f"{path}: unknown kind of file; give {KINDS}")
+        found = next(each for each in FORMATS if each.fits(raw)).open(raw)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return Table(found.path, found.columns, Rereadable(lambda: _read(found)), found.notes, found.unit, found.skipped)
+
+
+def _read(table: Table) -> Iterator[Record]:
+    try:
+        yield from table.records
+    except OSError as error:
+        raise _unreadable(table.path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> TicketRouterError:
+    return TicketRouterError(f"{path}: cannot be read ({error.strerror or 'not such a file'})")

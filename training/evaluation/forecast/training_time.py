@@ -1,0 +1,54 @@
+"""How long training takes here: the machine's speed is measured with a matrix product, the work counted in tokens."""
+
+import os
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from training.recipe import Recipe
+
+_TOKENS_PER_WORD = 1.35
+_FRAME_TOKENS = 50
+_ENCODER = 2 * 10.6e6
+"""Operations per token through the embedded base: two per weight outside the embeddings."""
+_BACKWARD = 2.0
+_EFFICIENCY = 0.74
+"""Of the matrix product's speed, by three runs whose minutes are in docs/results.md."""
+_SUSPECTS = 1.3e-4
+"""Seconds per training row and label for the list of suspect labels."""
+_FIXED = 30.0
+_SECONDS = 0.3
+_ROWS, _WIDTH = 128, 384
+
+
+def training_minutes(texts: Sequence[str], rows: int, labels: int, recipe: Recipe) -> tuple[float, float]:
+    """Minutes of a quick run and of a full one, from the embedded base.
+
+    Args:
+        texts: a sample of the cleaned texts.
+        rows: rows of the file.
+        labels: departments.
+        recipe: of the run.
+    """
+    words = np.array([len(text.split()) for text in texts[:5_000]] or [0])
+    tokens = rows * float(np.minimum(words * _TOKENS_PER_WORD + 2, recipe.max_tokens).mean())
+    framed = 0.7 * (tokens + recipe.data.mail_frames * rows * _FRAME_TOKENS)
+    seconds = _FIXED + _SUSPECTS * 0.7 * rows * labels + (framed + 0.3 * tokens) * _ENCODER / _speed()
+    epochs = recipe.epochs * framed * _ENCODER * (1 + _BACKWARD) / _speed()
+    return seconds / 60, (seconds + epochs) / 60
+
+
+def _speed() -> float:
+    """Operations per second that training reaches here: one core's, measured in moments without other work, times the
+    cores."""
+    generator = np.random.default_rng(0)
+    left, right = (generator.random(shape, dtype=np.float32) for shape in ((_ROWS, _WIDTH), (_WIDTH, _WIDTH)))
+    best, ends = float("inf"), time.perf_counter() + _SECONDS
+    with threadpool_limits(1):
+        while best == float("inf") or time.perf_counter() < ends:
+            started = time.perf_counter()
+            left @ right
+            best = min(best, time.perf_counter() - started)
+    return _EFFICIENCY * 2 * _ROWS * _WIDTH**2 / best * len(os.sched_getaffinity(0))
