@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.admin.cgroup_memory import memory_limit_bytes, memory_used_bytes
+from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.admin.gauges import ServingGauges
 from service.api.schemas import ModelOut, PlanOut, ServingOut
 
@@ -27,6 +27,7 @@ SERVING = ServingOut(
     cache_entries=5,
     golden_rows=9,
     golden_largest_difference=0.0,
+    expected_route_ratios={"department": 0.7, "priority": 0.4},
 )
 
 
