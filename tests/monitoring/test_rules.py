@@ -1,5 +1,6 @@
 """Alert and recording rules: promtool takes them, every alert fires and clears, and each has its runbook section."""
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -22,30 +23,38 @@ def test_promtool_finds_nothing_wrong(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_an_alert_does_as_it_should(case: Case, tmp_path: Path) -> None:
-    """It fires when it should, is over when that is over, and wakes nobody for too little."""
-    content = {
-        "rule_files": [write_rules_of(tmp_path, case.alert)],
-        "evaluation_interval": f"{case.every}m",
-        "tests": [_test_of(case)],
-    }
-    file = tmp_path / "test.json"
-    file.write_text(json.dumps(content))
-    run = promtool("test", "rules", str(file))
+def test_every_alert_does_as_its_cases_say(tmp_path: Path) -> None:
+    """It fires when it should, is over when that is over, and is silent about too little. promtool names what fails."""
+    files = []
+    for (alert, every), cases in itertools.groupby(
+        sorted(CASES, key=lambda case: (case.alert, case.every)), lambda case: (case.alert, case.every)
+    ):
+        content = {
+            "rule_files": [write_rules_of(tmp_path, alert)],
+            "evaluation_interval": f"{every}m",
+            "tests": [_test_of(case) for case in cases],
+        }
+        files.append(tmp_path / f"{alert}.{every}.json")
+        files[-1].write_text(json.dumps(content))
+    run = promtool("test", "rules", *map(str, files))
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 def _test_of(case: Case) -> dict[str, Any]:
     only = f", {case.only}" if case.only else ""
     firing = f'(count(ALERTS{{alertname="{case.alert}", alertstate="firing"{only}}}) > bool 0) or vector(0)'
+    named = f'label_replace({firing}, "case", "{case.why}", "", "")'  # promtool names no test that fails
     moments = [(minute, 1) for minute in case.fires] + [(minute, 0) for minute in case.quiet]
     return {
         "name": case.name,
         "interval": f"{case.every}m",
         "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
         "promql_expr_test": [
-            {"expr": firing, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": value}]}
+            {
+                "expr": named,
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": f'{{case="{case.why}"}}', "value": value}],
+            }
             for minute, value in moments
         ],
     }
