@@ -35,8 +35,8 @@ class KeyMetrics:
 
 
 class KeyGauges(Collector):
-    """`read` returns the callers' names with the end of their keys (Unix seconds, None: no end), and whether the file in
-    its current state could be loaded."""
+    """`read` returns the callers' names with the end of their keys (Unix seconds, None: no end), and whether the file
+    could be loaded last."""
 
     def __init__(self, read: Callable[[], tuple[Mapping[str, float | None], bool]]) -> None:
         self._read = read

@@ -86,7 +86,7 @@ def test_a_decision_is_counted_once_everywhere(service: Service) -> None:
     assert [service.counts(name) - had for name, had in zip(names, before, strict=True)] == [1] * len(names)
 
 
-def test_the_code_that_runs_names_itself_everywhere(service: Service, tiny_bundle_path: Path) -> None:
+def test_the_code_that_runs_names_itself_everywhere(service: Service) -> None:
     """The same version and commit in the first log line, the metrics, the status and on the terminal."""
     code = build()
     assert len(code.revision) == 40
