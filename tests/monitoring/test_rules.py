@@ -3,17 +3,20 @@
 import itertools
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.manifests.render import render
 from tests.monitoring.cases import CASES
 from tests.monitoring.cases.case import Case
-from tests.monitoring.rules import alert_names, promtool, rules, write_rules, write_rules_of
+from tests.monitoring.rules import FOLDER, alert_names, promtool, rules, write_rules, write_rules_of
 from tests.support.process import ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text()
 PER_ALERT = ("Meaning", "Impact", "First look", "Likely causes", "Remedy", "Escalate")
 
 
@@ -74,6 +77,34 @@ def test_an_alert_says_all_that_a_person_needs(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
     assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+
+
+def test_the_links_to_the_runbook_follow_one_setting(tmp_path: Path) -> None:
+    """`runbook.env` holds the page's address; every alert's link is that and its section, and rules keep the rest."""
+    folder = Path(shutil.copytree(FOLDER, tmp_path / "monitoring"))
+    (folder / "runbook.env").write_text("url=https://wiki.example.com/runbook\n")
+    (tmp_path / "kustomization.yaml").write_text("components: [monitoring]\n")
+    groups = [group for each in render(tmp_path).all("PrometheusRule") for group in each["spec"]["groups"]]
+    links = [rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"] if "alert" in rule]
+    assert sorted(links) == sorted(
+        f"https://wiki.example.com/runbook#{rule['alert'].lower()}" for rule in rules("alert")
+    )
+    assert not any("annotations" in rule for group in groups for rule in group["rules"] if "record" in rule)
+
+
+def test_the_retention_that_the_rules_need_is_stated() -> None:
+    """The furthest that any expression looks back: its range and its offset together."""
+    seconds = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+    spans = [
+        sum(int(number) * seconds[unit] for number, unit in (match for match in found if match[0]))
+        for rule in rules("alert") + rules("record")
+        for found in (
+            [part[:2], part[2:]]
+            for part in re.findall(r"(?:\[(\d+)([mhdw])\])?(?: offset (\d+)([mhdw]))?", rule["expr"])
+        )
+    ]
+    days, rest = divmod(max(spans), 86_400)
+    assert f"The rules look back **{days} days and {rest // 3600} hours**" in " ".join(METRICS_PAGE.split())
 
 
 def test_the_runbook_has_a_section_for_each_alert_and_no_other() -> None:

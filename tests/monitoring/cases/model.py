@@ -240,7 +240,7 @@ MODEL = (
     Case(
         "TicketRouterDepartmentShift",
         "of few tickets, as chance has it",
-        _departments({"a": 0.7, "b": 8.3}, {"a": 1.3, "b": 7.7}),
+        _departments({"a": 0.7, "b": 8.3}, {"a": 1.2, "b": 7.8}),
         quiet=(_SINCE + 400,),
         every=10,
     ),
