@@ -1,9 +1,9 @@
 """Every alert rule over a replayed quarter and twelve faults: false pages, and how soon each fault is told of.
 
 The rules are the committed ones, evaluated by promtool every five minutes. The traffic is that of the autoscaling
-simulation (`tests/benchmarks/autoscaling/traffic.py`): 13 weeks, on every fourth Monday with its mailing and its outage,
-replayed against the committed autoscaler for what is slow and refused then. One Monday is a holiday with a Sunday's mail,
-and once a week a stranger tries 200 keys in a night. The same seed gives the same figures.
+simulation (`tests/benchmarks/autoscaling/traffic.py`): 13 weeks. Every fourth Monday has its mailing and its outage,
+replayed against the committed autoscaler for what is slow and refused then. One Monday is a holiday with a Sunday's
+mail, and once a week a stranger tries 200 keys in a night. The same seed gives the same figures.
 
 Examples:
   python -m tests.benchmarks.alerting
@@ -132,8 +132,8 @@ def quarter(per_week: float, weeks: int, seed: int) -> Counters:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is expected: an alert with a severity, at most so many minutes after it began. `gauges` are series that are no
-    counters of tickets: values before it and after it."""
+    """What is expected: an alert with a severity, at most so many minutes after it began. `gauges`: series that do not
+    count tickets, with their values before it and after it."""
 
     name: str
     alert: str
