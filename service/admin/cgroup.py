@@ -57,6 +57,8 @@ def cpu_throttling(cgroup: Path = _CGROUP) -> Throttling | None:
     for file, spent, per_second in (("cpu.stat", "throttled_usec", 1e6), ("cpu/cpu.stat", "throttled_time", 1e9)):
         try:
             counts = dict(line.split() for line in (cgroup / file).read_text().splitlines())
+            if not int(counts["nr_periods"]):
+                return None
             return Throttling(int(counts["nr_periods"]), int(counts["nr_throttled"]), int(counts[spent]) / per_second)
         except (OSError, ValueError, KeyError):
             continue

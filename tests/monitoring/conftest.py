@@ -13,6 +13,7 @@ from tests.monitoring.prometheus import Prometheus, prometheus
 from tests.monitoring.traffic import traffic
 from tests.support.keys import Known
 from tests.support.process import Service, serving
+from tests.support.waiting import wait_until
 
 LOAD_SECONDS = float(os.environ.get("MONITORING_LOAD_SECONDS", "10"))
 """How long the load lasts before the first question; `make monitoring-test` takes two minutes."""
@@ -50,4 +51,5 @@ def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
         ) as watch,
     ):
         time.sleep(LOAD_SECONDS)
+        wait_until(lambda: watch.ask("job_department:ticket_router_predictions:ratio_rate6h"), seconds=120)
         yield Watched(small, with_keys, watch)

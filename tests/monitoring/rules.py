@@ -66,4 +66,4 @@ def write_rules_of(folder: Path, alert: str) -> str:
 
 
 def promtool(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True, timeout=240)
+    return subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True, timeout=280)

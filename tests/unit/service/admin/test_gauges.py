@@ -87,6 +87,8 @@ def test_throttling_is_read_from_the_cgroup(tmp_path: Path, file: str, content: 
     """Of either version; without a quota the kernel counts none."""
     assert cpu_throttling(tmp_path) is None
     (tmp_path / "cpu").mkdir()
+    (tmp_path / file).write_text(content.replace("40", "0").replace("10", "0"))
+    assert cpu_throttling(tmp_path) is None
     (tmp_path / file).write_text(content)
     assert cpu_throttling(tmp_path) == (40, 10, 2.5)
 
