@@ -62,10 +62,13 @@ RUN python3 -m compileall -q -j 0 -x py312_intrinsics --invalidation-mode unchec
 
 FROM python AS service-code
 # models/*.py: bundles may lie beside them.
-COPY LICENSE /app/
+COPY LICENSE pyproject.toml /app/
 COPY models/*.py /app/models/
 COPY service /app/service
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
+# For --version, the first log line and the metrics.
+ARG REVISION=unknown
+RUN echo "${REVISION}" > /app/REVISION \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash /app
 
 FROM python AS training-code
 COPY LICENSE /app/
@@ -116,7 +119,7 @@ RUN if [ "${BUNDLE}" != LICENSE ]; then \
 
 FROM service-unbundled AS service
 COPY --from=bundle /bundles /bundles
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="ticket-router-service" \
       org.opencontainers.image.description="Routes support e-mails to departments over REST; onnxruntime on CPU" \
@@ -132,7 +135,7 @@ ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
 COPY --from=service-gpu-packages /venv /venv
 COPY --from=service-code /app /app
 COPY --from=bundle /bundles /bundles
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="ticket-router-service-gpu" \
       org.opencontainers.image.description="Routes support e-mails to departments over REST; onnxruntime on CUDA" \
@@ -144,7 +147,7 @@ FROM runtime AS training
 COPY --from=training-packages /venv /venv
 COPY --from=training-code /app /app
 ENTRYPOINT ["python", "-m", "training"]
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="ticket-router-training" \
       org.opencontainers.image.description="Trains the ticket router's bundles from closed tickets" \

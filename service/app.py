@@ -135,7 +135,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     access = Access(settings.keys_file, metrics.registry)
     api = Api(router, metrics, telemetry, cpu_pool, bodies, access, settings)
     documented, public = _public(api, metrics, traces)
-    admin = AdminService(router, reloader, metrics, lifecycle)
+    admin = AdminService(router, reloader, metrics, lifecycle, exemplars=settings.traces)
 
     def document() -> Document:
         return api.document(documented)

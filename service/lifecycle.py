@@ -55,6 +55,10 @@ class Lifecycle:
     def clear_fault(self) -> None:
         self._fault = None
 
+    def record_unchanged(self) -> None:
+        """A reload named the model that serves."""
+        self.last_reload = Reload(time.time(), None)
+
     def record_reload(self, cause: str | None = None) -> None:
         """A reload ended. `cause`: why it was refused; None: another model serves now."""
         self.last_reload = Reload(time.time(), cause)

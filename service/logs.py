@@ -32,6 +32,9 @@ WRITE_TIMEOUT_SECONDS = 0.1
 NO_WAIT_SECONDS = 10.0
 """After a write timeout no line waits for this time: a hung reader must not delay every request."""
 
+_lost = {"audit": 0, "other": 0}
+_AUDIT = '"event":"audit"'
+
 # pydantic's serialiser takes a third of the time of Python's json module.
 _RENDERER = structlog.processors.JSONRenderer(lambda event, **_options: to_json(event, fallback=repr).decode())
 
@@ -67,6 +70,11 @@ def configure_logging(level: str) -> None:
     uvicorn.setLevel(max(number, logging.ERROR))
     uvicorn.filters = [lambda record: _downgrade_drain_error(record, number)]
     _configure_opentelemetry(limited, number)
+
+
+def lost_lines() -> dict[str, int]:
+    """How many lines this process has lost, by kind: an audit line that is lost is a record that is missing."""
+    return dict(_lost)
 
 
 def add_log_fields(scope: MutableMapping[str, Any], **fields: str | int) -> None:
@@ -169,6 +177,7 @@ class LogStream:
                 self._lost_lines = 0
             if self._lost_lines or not self._write_line(text.encode(errors="backslashreplace")):
                 self._lost_lines += 1
+                _lost["audit" if _AUDIT in text else "other"] += 1
         return len(text)
 
     def flush(self) -> None:

@@ -8,7 +8,7 @@ swapped through a symlink, and a copied file may keep its date.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,8 +132,9 @@ class Access:
             self._limiter.set_callers(self._ring.callers)
             self._metrics.create_series(self._ring.entries)
 
-    def _state(self) -> tuple[int, bool]:
-        return len(self._ring.entries) if self._ring else 0, self._reading.cause is None
+    def _state(self) -> tuple[Mapping[str, float | None], bool]:
+        callers = self._ring.callers if self._ring else []
+        return {caller.name: caller.expires for caller in callers}, self._reading.cause is None
 
 
 def _read(path: Path, previous: _Reading) -> _Reading:

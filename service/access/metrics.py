@@ -4,7 +4,7 @@ Label values are the names in the keys file. A removed name keeps its series unt
 disappears looks like a reset.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter
@@ -35,14 +35,22 @@ class KeyMetrics:
 
 
 class KeyGauges(Collector):
-    """`read` returns the number of callers, and whether the file in its current state could be loaded."""
+    """`read` returns the callers' names with the end of their keys (Unix seconds, None: no end), and whether the file
+    could be loaded last."""
 
-    def __init__(self, read: Callable[[], tuple[int, bool]]) -> None:
+    def __init__(self, read: Callable[[], tuple[Mapping[str, float | None], bool]]) -> None:
         self._read = read
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        names, successful = self._read()
-        yield GaugeMetricFamily(f"{PREFIX}_keys", "Callers that the keys file names.", value=names)
+        expiries, successful = self._read()
+        yield GaugeMetricFamily(f"{PREFIX}_keys", "Callers that the keys file names.", value=len(expiries))
+        expires = GaugeMetricFamily(
+            f"{PREFIX}_key_expires_timestamp_seconds", "When the caller's keys end.", labels=["key"]
+        )
+        for name, end in expiries.items():
+            if end is not None:
+                expires.add_metric([name], end)
+        yield expires
         yield GaugeMetricFamily(
             f"{PREFIX}_keys_last_reload_successful",
             "Whether the keys file could be read last.",

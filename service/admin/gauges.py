@@ -7,14 +7,17 @@ import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from service.admin.cgroup_memory import memory_limit_bytes, memory_used_bytes
+from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
+from service.build import build
 from service.lifecycle import Lifecycle
+from service.logs import lost_lines
 from service.metrics.metrics import PREFIX
 
+_THROTTLING = {"periods": "periods", "throttled": "throttled_periods", "seconds": "throttled_seconds"}
 _MODEL_LABELS = ("version", "variant", "provider", "text_version")
 _PLAN_LABELS = ("variant", "runners", "intra_op_threads", "lone_threads", "max_batch_tokens")
 
@@ -37,21 +40,37 @@ class ServingGauges(Collector):
         created = GaugeMetricFamily(
             f"{PREFIX}_model_created_timestamp_seconds", "When it was made.", labels=["version"]
         )
+        expected = GaugeMetricFamily(
+            f"{PREFIX}_expected_route_ratio", "Share of tickets the bundle expects to route.", labels=["field"]
+        )
         if serving is not None:
+            for field, ratio in serving.expected_route_ratios.items():
+                expected.add_metric([field], ratio)
             plan.add_metric(_plan_values(serving), 1)
             model.add_metric(_model_values(serving), 1)
             with contextlib.suppress(ValueError):  # an invalid date in the manifest must not remove the other metrics
                 created.add_metric([serving.model.version], datetime.fromisoformat(serving.created_at).timestamp())
-        yield from (plan, model, created)
+        yield from (plan, model, created, expected)
 
 
 class StateGauges(Collector):
-    """Readiness, the result of the last reload, and memory."""
+    """The code that runs, readiness, the result of the last reload, lost log lines, and what the cgroup allows."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
+        code = GaugeMetricFamily(f"{PREFIX}_build_info", "The code that runs.", labels=build()._fields)
+        code.add_metric(build(), 1)
+        lost = CounterMetricFamily(f"{PREFIX}_log_lines_lost", "Log lines that could not be written.", labels=["kind"])
+        for kind, lines in lost_lines().items():
+            lost.add_metric([kind], lines)
+        yield from (code, lost)
+        if (throttling := cpu_throttling()) is not None:
+            for name, value in throttling._asdict().items():
+                yield CounterMetricFamily(
+                    f"{PREFIX}_cpu_{_THROTTLING[name]}", "Of the cgroup's CPU quota.", value=value
+                )
         yield _gauge("ready", "Whether tickets should be sent here.", self._lifecycle.why_not_ready is None)
         yield _gauge("memory_limit_bytes", "Memory that may be used.", memory_limit_bytes())
         if (used := memory_used_bytes()) is not None:

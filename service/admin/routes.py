@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from fastapi import FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
-from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -67,8 +66,9 @@ class Management:
         app.add_api_route("/admin/reload", reload, methods=["POST"], response_model=None)
         app.mount(ASSETS, Assets(packages=[("fastapi_offline", "static")]))
 
-    async def metrics(self) -> Response:
-        return Response(self._admin.metrics(), media_type=CONTENT_TYPE_LATEST)
+    async def metrics(self, request: Request) -> Response:
+        content, media_type = self._admin.metrics(request.headers.get("accept", ""))
+        return Response(content, media_type=media_type)
 
     async def live(self) -> Response:
         """The event loop responds. Load or a missing model must not restart the process, so they are not checked."""

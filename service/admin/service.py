@@ -1,11 +1,14 @@
 """The functions of the management port: metrics, status, reload. `routes.py` maps them to paths."""
 
-from prometheus_client import generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from service.access.audit import audit
 from service.admin.gauges import ServingGauges, StateGauges
+from service.admin.gpu import GpuGauges
 from service.api.convert import last_reload_out, serving_out
-from service.api.schemas import ReloadOut, ServingOut, StatusOut
+from service.api.schemas import BuildOut, ReloadOut, ServingOut, StatusOut
+from service.build import build
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
@@ -14,20 +17,29 @@ from service.routing.router import Router
 
 
 class AdminService:
-    def __init__(self, router: Router, reloader: ModelReloader, metrics: Metrics, lifecycle: Lifecycle) -> None:
+    """`exemplars`: requests may have traces."""
+
+    def __init__(
+        self, router: Router, reloader: ModelReloader, metrics: Metrics, lifecycle: Lifecycle, *, exemplars: bool
+    ) -> None:
         self.lifecycle = lifecycle
+        self._exemplars = exemplars
         self._router = router
         self._reloader = reloader
         self._metrics = metrics
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
+        metrics.registry.register(GpuGauges())
 
-    def metrics(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self._metrics.registry)
+    def metrics(self, accept: str) -> tuple[bytes, str]:
+        """All metrics in Prometheus' text format, and its media type; with traces, in OpenMetrics if `accept` names it:
+        only OpenMetrics has exemplars."""
+        encode, media_type = choose_encoder(accept) if self._exemplars else (generate_latest, CONTENT_TYPE_LATEST)
+        return encode(self._metrics.registry), media_type
 
     def status(self) -> StatusOut:
         return StatusOut(
+            build=BuildOut(**build()._asdict()),
             phase=self.lifecycle.phase,
             not_ready=self.lifecycle.why_not_ready,
             uptime_seconds=round(self.lifecycle.uptime_seconds, 3),

@@ -95,6 +95,11 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
         cache_entries=len(engine.answers),
         golden_rows=engine.golden_replay.rows,
         golden_largest_difference=engine.golden_replay.largest_difference,
+        expected_route_ratios={
+            field.name: field.promise.achieved_coverage
+            for field in engine.graph.entry.fields
+            if field.promise.achieved_coverage is not None
+        },
     )
 
 

@@ -1,5 +1,6 @@
 """The schemas of the REST API. Inputs forbid unknown fields; outputs have no defaults."""
 
+from collections.abc import Mapping
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -176,7 +177,8 @@ class PlanOut(Output):
 
 class ServingOut(Output):
     """The model being served. `created_at`: of the bundle. `golden_largest_difference`: the largest difference between
-    a logit at export and here."""
+    a logit at export and here. `expected_route_ratios`: the share of tickets that the bundle expects to route, by
+    field."""
 
     bundle: str
     model: ModelOut
@@ -189,6 +191,7 @@ class ServingOut(Output):
     cache_entries: int
     golden_rows: int
     golden_largest_difference: float
+    expected_route_ratios: Mapping[str, float]
 
 
 class LastReloadOut(Output):
@@ -202,12 +205,20 @@ class LastReloadOut(Output):
     cause: str | None
 
 
+class BuildOut(Output):
+    """Which code runs. `revision`: the commit; `unknown` if the build did not record it."""
+
+    version: str
+    revision: str
+
+
 class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
     `not_ready`: why the instance takes no tickets now; null if ready. `last_reload` is null before the first reload.
     """
 
+    build: BuildOut
     phase: Phase
     not_ready: str | None
     uptime_seconds: float

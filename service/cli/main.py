@@ -13,6 +13,7 @@ from models.printable import printable, printed
 from models.ticket import Ticket
 from service.api.convert import decision_out
 from service.app import create_app
+from service.build import build
 from service.cli.fetch import deliver
 from service.cli.flags import REMOVED, Given, flag, settings_from, with_flags
 from service.cli.keys import keys
@@ -57,7 +58,13 @@ def main(arguments: list[str]) -> int:
 
 @app.callback(invoke_without_command=True)
 @with_flags()
-def serve(context: typer.Context, given: Given) -> None:
+def serve(
+    context: typer.Context,
+    given: Given,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print which code this is: its version and commit.")
+    ] = False,
+) -> None:
     """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `fetch` downloads a bundle,
     `keys` creates API keys.
 
@@ -70,6 +77,8 @@ def serve(context: typer.Context, given: Given) -> None:
       python -m service --device cuda --variant fp16
       python -m service route --subject "Invoice" --body "I was charged twice."
     """
+    if version:
+        return typer.echo(" ".join(build()))
     if context.invoked_subcommand is not None:
         return _refuse_flags_before_command(context.invoked_subcommand, given)
     settings = settings_from(given)

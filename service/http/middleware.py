@@ -65,6 +65,7 @@ class Observe:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started, code, recording = time.perf_counter(), INTERNAL.status, self._traces.begin(scope)
+        self._metrics.request_began()
 
         async def send_observed(message: Message) -> None:
             nonlocal code
@@ -75,6 +76,7 @@ class Observe:
         try:
             return await self._app(scope, receive, send_observed)
         finally:
+            self._metrics.request_ended()
             self._record(scope, code, started, recording)
 
     def _record(self, scope: Scope, code: int, started: float, recording: Recording | None) -> None:
@@ -82,7 +84,8 @@ class Observe:
         template = str(scope.get(TEMPLATE) or getattr(scope.get("route"), "path", ""))
         route = template if template in self._routes else UNMATCHED
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
-        self._metrics.record_request(route, method, code, now - scope.get(BODY_ENDED, started))
+        trace_id = None if recording is None else recording.trace_id
+        self._metrics.record_request(route, method, code, now - scope.get(BODY_ENDED, started), trace_id)
         fields = log_fields(scope)
         _log.info("request", route=route, method=method, code=code, seconds=round(now - started, 4), **fields)
         if recording is not None:

@@ -6,13 +6,14 @@ Metric names are a contract: docs and alerts use them. Gauges that are read at s
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     PlatformCollector,
     ProcessCollector,
@@ -34,9 +35,12 @@ AnswerSource = Literal["model", "cache", "shared"]
 """Computed for this ticket, read from the cache, or computed for another ticket with the same text."""
 ReloadOutcome = Literal["done", "refused", "repaired"]
 
-REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5)
-# From the parsing of a short text (some 20 µs) to the longest wait of a request.
-STAGE_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# Both up to the longest time that a request may take, that of a batch.
+REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60)
+# From the parsing of a short text, some 20 µs.
+STAGE_SECONDS = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+# A loop that is late by 10 ms delays every request by as much.
+LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 BATCH_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 RATIOS = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75)
 TOKENS = (8, 16, 32, 64, 128, 192, 256, 384, 512, 1024)
@@ -57,6 +61,12 @@ class Metrics:
         self._truncated = self._counter("truncated_inputs_total", "Tickets too long for the model.")
         self._invalid = self._counter("invalid_scores_total", "Tickets whose scores were no numbers, left to people.")
         self._evicted = self._counter("connections_evicted_total", "Connections that made way for new ones.")
+        self._in_flight = Gauge(f"{PREFIX}_http_requests_in_flight", "Requests at work.", registry=self.registry)
+        self._connections = Gauge(
+            f"{PREFIX}_connections_open", "Connections of the public port.", registry=self.registry
+        )
+        self._connections_limit = Gauge(f"{PREFIX}_connections_limit", "Most of them.", registry=self.registry)
+        self._lag = self._histogram("event_loop_lag_seconds", LAG_SECONDS, "How late the event loop runs a timer.")
         answers = self._counter("answers_total", "Answers, by where from: shares are hit rates.", "source")
         reloads = self._counter("model_reloads_total", "Reloads of the model.", "outcome")
         self._load_seconds = Summary(
@@ -64,6 +74,10 @@ class Metrics:
         )
         reviews = self._counter("reviews_total", "Tickets left to people, by cause.", "reason")
         self._decisions = self._counter("decisions_total", "Decisions.", "department", "outcome")
+        self._review_candidates = self._counter(
+            "review_candidates_total", "Tickets left to people, by the most likely department.", "department"
+        )
+        self._field_decisions = self._counter("field_decisions_total", "Of further fields.", "field", "outcome")
         self._request_seconds = self._histogram("http_request_duration_seconds", REQUEST_SECONDS, "Answering.", "route")
         stage_seconds = self._histogram("stage_duration_seconds", STAGE_SECONDS, "Time in a stage.", "stage")
         self._batch_size = self._histogram("batch_size", BATCH_ROWS, "Tickets run together.")
@@ -88,27 +102,49 @@ class Metrics:
         for reason in reasons:
             self._rejected.labels(reason)
 
-    def expect_decisions(self, departments: Iterable[str]) -> None:
-        """Create the series of a new model with these departments at zero."""
+    def expect_decisions(self, departments: Iterable[str], further_fields: Iterable[str]) -> None:
+        """Create the series of a new model with these departments and further fields at zero."""
         self._decisions.labels(NO_DEPARTMENT, Outcome.REVIEW.value)
         for department in departments:
             self._decisions.labels(department, Outcome.ROUTE.value)
             self._decisions.labels(department, Outcome.SUGGEST.value)
+            self._review_candidates.labels(department)
+        for field in further_fields:
+            for outcome in Outcome:
+                self._field_decisions.labels(field, outcome.value)
 
-    def record_request(self, route: str, method: str, code: int, seconds: float | None) -> None:
+    def request_began(self) -> None:
+        self._in_flight.inc()
+
+    def request_ended(self) -> None:
+        self._in_flight.dec()
+
+    def record_request(
+        self, route: str, method: str, code: int, seconds: float | None, trace_id: str | None = None
+    ) -> None:
         """One response, `seconds` after the request arrived; None for bytes that are no request, which have no start.
 
-        Client errors are counted and not timed: their time does not show how fast the service is.
+        Client errors are counted and not timed: their time does not show how fast the service is. `trace_id`: of a
+        recorded trace, which becomes an exemplar.
         """
         self._requests.labels(route, method, str(code)).inc()
         if seconds is not None and not _is_the_clients(code):
-            self._request_seconds.labels(route).observe(seconds)
+            exemplar = None if trace_id is None else {"trace_id": trace_id}
+            self._request_seconds.labels(route).observe(seconds, exemplar)
 
     def count_rejection(self, reason: str) -> None:
         self._rejected.labels(reason).inc()
 
     def connection_evicted(self) -> None:
         self._evicted.inc()
+
+    def watch_connections(self, count: Callable[[], int], limit: int) -> None:
+        """`count` is called when Prometheus scrapes."""
+        self._connections.set_function(count)
+        self._connections_limit.set(limit)
+
+    def record_loop_lag(self, seconds: float) -> None:
+        self._lag.observe(seconds)
 
     def stage(self, stage: Stage) -> "Timed":
         """Time a stage, also when it raises."""
@@ -143,8 +179,12 @@ class Metrics:
         self._decisions.labels(department.predicted or NO_DEPARTMENT, department.outcome.value).inc()
         if department.outcome is Outcome.REVIEW:
             self._reviews[department.reason].inc()
+            if department.candidates:
+                self._review_candidates.labels(department.candidates[0].label).inc()
         if department.candidates:  # without a model run there is no confidence, which differs from a confidence of zero
             self._confidences[department.outcome].observe(department.confidence)
+        for name, field in decision.verdict.fields.items():
+            self._field_decisions.labels(name, field.outcome.value).inc()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)

@@ -71,18 +71,24 @@ class ModelReloader:
         try:
             return _find_bundle(self._settings.bundle, version)
         except ReloadRefused as error:
-            self._record_refusal(error)
+            if version is None:  # a mistyped version is the caller's fault: no bundle was refused
+                self._record_refusal(error)
             raise
 
     async def reload(self, path: Path) -> tuple[ModelIdentity, ModelIdentity]:
         """Verify, load and replay a bundle while the old one serves, then serve the new one. Returns the old and the
-        new model.
+        new model, which are the same if the bundle is the one that serves: its folder is not read again.
 
         Raises:
             NotReady: the service is starting or stopping.
             ReloadRunning: another reload is in progress.
             ReloadRefused: this bundle must not or cannot serve here; the message says why.
         """
+        if self._lifecycle.phase == "ready" and not self._loading and self._serves(path):
+            model = self._router.engine.model
+            _log.info("reload not needed", version=model.version)
+            self._lifecycle.record_unchanged()
+            return model, model
         models = await self._replace(path, RELOAD_PAUSE_RATIO)
         self._metrics.count_reload("done")
         self._lifecycle.record_reload()
@@ -100,6 +106,11 @@ class ModelReloader:
         self._stop.set()
         if self._repair is not None:
             self._repair.cancel()
+
+    def _serves(self, path: Path) -> bool:
+        """A folder that is named by its version always holds that version; of another folder the content may differ."""
+        bundle = self._router.engine.bundle
+        return path.name == bundle.version and path == bundle.path.resolve()
 
     async def _replace(self, path: Path, pause_ratio: float) -> tuple[ModelIdentity, ModelIdentity]:
         if self._lifecycle.phase != "ready":

@@ -69,8 +69,8 @@ class Router:
     def use(self, engine: Engine) -> EngineLease | None:
         """Decide with this engine from now on. Returns the previous one, which its current requests continue to use."""
         previous, self._current = self._current, EngineLease(engine)
-        labels = engine.graph.scorings[0].field.labels
-        self._metrics.expect_decisions(labels)
+        department, *further = (scoring.field for scoring in engine.graph.scorings)
+        self._metrics.expect_decisions(department.labels, [field.name for field in further])
         if previous is not None:
             self._replaced.add(previous)
             previous.replaced = True

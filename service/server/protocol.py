@@ -30,12 +30,14 @@ class Port:
             client.
         on_refusal: called with the error and the request id of a request that is refused before the application.
         on_evict: called for each connection that is closed to make room.
+        on_lag: called ten times a second with the seconds by which the event loop was late.
     """
 
     limits: Limits
     max_connections: int
     on_refusal: Callable[[errors.ServiceError, str], None]
     on_evict: Callable[[], None]
+    on_lag: Callable[[float], None]
     waiting: "dict[LimitedProtocol, None]" = field(default_factory=dict)
     """Connections that wait for their client, the longest waiting first."""
 

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from service.access.access import watch_keys_file
 from service.app import App, create_app
+from service.build import build
 from service.http.browsers import NOSNIFF
 from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
 from service.server.malloc import fix_mmap_threshold
@@ -38,6 +39,8 @@ BODY_GRACE_SECONDS = 2
 """Time after the signal for bodies that are still being received; then their clients get a 503, and can try another
 instance."""
 MANAGEMENT_DRAIN_SECONDS = 1
+TICK_SECONDS = 0.1
+"""uvicorn's, between two calls of `on_tick`."""
 POLL_SECONDS = 0.01
 
 _log = structlog.get_logger()
@@ -49,6 +52,7 @@ def run(settings: Settings) -> None:
     Raises:
         TicketRouterError: the service cannot start.
     """
+    _log.info("starting", **build()._asdict())
     fix_mmap_threshold()
     with contextlib.ExitStack() as stack:
         public = stack.enter_context(bind(settings.host, settings.port))
@@ -86,6 +90,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, port: Port) -> None:
         super().__init__(config)
         self._port = port
+        self._ticked: float | None = None
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -93,7 +98,11 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn calls this method ten times a second."""
-        self._port.close_late(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        self._port.close_late(now)
+        if self._ticked is not None:
+            self._port.on_lag(max(0.0, now - self._ticked - TICK_SECONDS))
+        self._ticked = now
         return await super().on_tick(counter)
 
     def close_after_response(self) -> None:
@@ -108,7 +117,9 @@ async def serve_public(
 ) -> None:
     """Serve until `stop` is set, then drain. `on_listening` is called as soon as the port accepts connections."""
     drain_seconds = app.settings.drain_seconds
-    server = _server(app.public, public_port(app), drain_seconds)
+    port = public_port(app)
+    server = _server(app.public, port, drain_seconds)
+    app.metrics.watch_connections(lambda: len(server.server_state.connections), port.max_connections)
     async with run_server(server, listener, stop):
         on_listening()
         await stop.wait()
@@ -159,12 +170,15 @@ def public_port(app: App) -> Port:
     wanted = app.settings.max_connections
     if (allowed := allowed_connections(wanted)) < wanted:
         _log.warning("fewer connections allowed", allowed=allowed, max_connections=wanted, cause="limit of open files")
-    return Port(PUBLIC, allowed, app.record_port_refusal, app.metrics.connection_evicted)
+    metrics = app.metrics
+    return Port(PUBLIC, allowed, app.record_port_refusal, metrics.connection_evicted, metrics.record_loop_lag)
 
 
 def management_server(app: FastAPI) -> Server:
     """Has its own connection limit: probes and metrics work also during a flood on the public port."""
-    port = Port(MANAGEMENT, MANAGEMENT_CONNECTIONS, lambda _error, _request_id: None, lambda: None)
+    port = Port(
+        MANAGEMENT, MANAGEMENT_CONNECTIONS, lambda _error, _request_id: None, lambda: None, lambda _seconds: None
+    )
     return _server(app, port, MANAGEMENT_DRAIN_SECONDS)
 
 

@@ -15,6 +15,10 @@ Attributes = Mapping[str, str | int | bool]
 class Recording(Protocol):
     """A span being recorded. Use from one event loop only; times are from `time.perf_counter`."""
 
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits."""
+
     def add_stage(self, name: str, started: float, ended: float, attributes: Attributes | None = None) -> None:
         """Add a finished stage, which becomes a child span."""
 

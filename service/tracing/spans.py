@@ -17,7 +17,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_span_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import Scope
 
-from service import VERSION
+from service.build import build
 from service.tracing.recording import Attributes
 
 MAX_TICKET_SPANS = 64
@@ -56,6 +56,10 @@ class SpanRecording:
         self._clock = clock
         self._tickets_left = tickets_left
         self._stages: list[tuple[str, float, float, Attributes | None]] = []
+
+    @property
+    def trace_id(self) -> str:
+        return format_trace_id(self._span.get_span_context().trace_id)
 
     def add_stage(self, name: str, started: float, ended: float, attributes: Attributes | None = None) -> None:
         self._stages.append((name, started, ended, attributes))
@@ -96,11 +100,11 @@ class Spans:
             Exception: OpenTelemetry refuses an OTEL_* variable, with an error of any class.
         """
         # `close` stops the provider: its own exit handler has no time limit.
-        resource = Resource.create({SERVICE_NAME: _NAME, SERVICE_VERSION: VERSION})
+        resource = Resource.create({SERVICE_NAME: _NAME, SERVICE_VERSION: build().version})
         resource = resource.merge(OTELResourceDetector().detect())  # the OTEL_* variables take precedence
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self._tracer = self._provider.get_tracer(_NAME, VERSION)
+        self._tracer = self._provider.get_tracer(_NAME, build().version)
         self._propagator = TraceContextTextMapPropagator()
 
     def begin(self, scope: Scope) -> tuple[SpanRecording | None, Mapping[str, str]]:

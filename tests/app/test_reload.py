@@ -111,23 +111,14 @@ def test_a_pointer_that_is_watched_is_followed(shelf: Shelf, tiny_bundle_path: P
 Make = Callable[[Path, Path], Path]
 
 
-def named(name: str) -> Make:
-    return lambda _bundle, store: store / name
-
-
 @pytest.mark.parametrize(
     ("make", "cause"),
     [
-        (named("0123456789abcdef"), "holds no bundle"),
-        (named("nonsense"), "version id"),
-        (named("0123456789ABCDEF"), "version id"),
-        (named(""), "version id"),
         (spoiled.damaged, "model.onnx: its digest"),
         (spoiled.changed_weights, "golden row"),
         (spoiled.foreign, "text cleaning version 999"),
         (spoiled.first_schema, "train it again from its closed tickets: python -m training train --data"),
         (spoiled.no_graph, "cannot load"),
-        (spoiled.deleted, "holds no bundle"),
     ],
 )
 def test_unusable_bundle_is_refused(
@@ -136,7 +127,7 @@ def test_unusable_bundle_is_refused(
     """409 with one line that says why; the old model goes on, the process stays ready, and the refusal is counted."""
     made = make(tiny_bundle_path, shelf.store)
     refusals, done = running.counts(REFUSED), running.counts(DONE)
-    answer = reload(running, "" if made == shelf.store else made.name)
+    answer = reload(running, made.name)
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (409, "reload_refused")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -146,7 +137,33 @@ def test_unusable_bundle_is_refused(
     assert (version_of(ask(running)), is_ready(running)) == (shelf.first, True)
 
 
-@pytest.mark.parametrize("version", ["../x", "..", "/etc", "current", "%2e%2e", "\x00", "x" * 5000])
+def test_a_version_that_is_not_there_is_refused_and_trips_no_alert(running: Service) -> None:
+    """A slip of the caller's: no bundle was refused, so neither the counter nor the gauge of the last reload moves."""
+    assert reload(running).status_code == 200
+    refusals = running.counts(REFUSED)
+    answer = reload(running, "0123456789abcdef")
+    assert (answer.status_code, answer.json()["code"]) == (409, "reload_refused")
+    assert "holds no bundle" in answer.json()["detail"]
+    assert (running.counts(REFUSED), running.counts("model_last_reload_successful")) == (refusals, 1)
+
+
+def test_reloading_the_bundle_that_serves_does_nothing(running: Service, shelf: Shelf) -> None:
+    """Its folder is not read again; the last reload is good again, which ends the alert on a refused one."""
+    shelf.current.unlink()
+    assert reload(running).status_code == 409
+    point_current(shelf.store, shelf.first)
+    assert running.counts("model_last_reload_successful") == 0
+    loads, since = running.counts("load_duration_seconds_count"), running.counts("success_timestamp_seconds")
+    answer = reload(running, shelf.first)
+    assert answer.json() == {"version": shelf.first, "variant": "fp32", "previous": shelf.first}
+    assert running.counts("model_last_reload_successful") == 1
+    assert (running.counts("load_duration_seconds_count"), running.counts("success_timestamp_seconds")) == (
+        loads,
+        since,
+    )
+
+
+@pytest.mark.parametrize("version", ["", "nonsense", "../x", "..", "/etc", "current", "%2e%2e", "\x00", "x" * 5000])
 def test_malformed_version_is_refused(running: Service, version: str) -> None:
     """No other name reaches the file system, and none is repeated in the answer."""
     answer = reload(running, version)

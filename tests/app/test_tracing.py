@@ -97,6 +97,18 @@ def test_a_ticket_is_one_span_with_a_span_for_each_stage(traced: Service, collec
     assert run["ticket_router.batch.tokens"] >= tokens
 
 
+def test_a_recorded_request_is_an_exemplar(traced: Service, collector: Collector) -> None:
+    """Of its bucket, where the scraper accepts OpenMetrics, which alone has exemplars."""
+    _, spans = traced_post(traced, collector, "/v1/route", {"body": "a text for its exemplar"})
+    url = traced.management_url + "/metrics"
+    found = httpx.get(url, headers={"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert found.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert f'trace_id="{root_of(spans).trace_id}"' in found.text
+    plain = httpx.get(url)
+    assert plain.headers["content-type"].startswith("text/plain")
+    assert "trace_id" not in plain.text
+
+
 def test_cached_answer_has_neither_queue_nor_infer_span(traced: Service, collector: Collector) -> None:
     """Its source says why."""
     traced_post(traced, collector, "/v1/route", {"body": "said twice"})

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service import VERSION
+from service.build import build
 from service.tracing.traces import Traces
 from tests.app.test_overload import ask_all
 from tests.support.collector import Manner, collecting
@@ -45,7 +45,7 @@ def test_a_stop_sends_the_spans_that_wait(tiny_bundle_path: Path) -> None:
     assert {span.resource["service.name"] for span in spans} == {"pair"}
     assert len(spans) == 40
     assert len({span.resource["service.instance.id"] for span in spans}) == 1
-    assert {(span.resource["zone"], span.resource["service.version"]) for span in spans} == {("a", VERSION)}
+    assert {(span.resource["zone"], span.resource["service.version"]) for span in spans} == {("a", build().version)}
 
 
 def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> None:

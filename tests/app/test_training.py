@@ -23,9 +23,13 @@ from training.export.ngram_nodes import read_ngrams
 from training.sample import make_tickets
 
 
-def test_a_first_training_is_quiet_in_a_pipe_and_says_what_it_made(place: Place) -> None:
-    """Figures of both fields, the baseline, the bundle and that it is current; nothing on standard error."""
+def test_a_first_training_says_what_it_does_and_what_it_made(place: Place) -> None:
+    """Figures of both fields, the baseline, the bundle and that it is current; in a pipe too, a line of progress for
+    each stage and epoch on standard error."""
     assert place.run.err == ""
+    stages = [line for line in place.run.progress if line.startswith("• ")]
+    assert len(stages) > 3
+    assert [line.split(":")[0] for line in place.run.progress if line not in stages] == ["  epoch 1"]
     assert place.run.out.startswith("routes nothing: ")
     assert "\ndepartment on " in place.run.out
     assert "priority on " in place.run.out

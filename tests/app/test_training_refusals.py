@@ -17,7 +17,7 @@ import pytest
 from models.bundle.golden import GoldenRow
 from tests.support.process import ROOT
 from tests.support.rows import CANARY, write_csv
-from tests.support.training import RECIPE, Invoke, Place, refused
+from tests.support.training import RECIPE, Invoke, Place, Run, refused
 
 HEAVY = ("torch", "transformers", "sklearn", "onnxruntime", "optimum", "matplotlib", "scipy")
 
@@ -195,12 +195,12 @@ def test_a_terminated_training_goes_on(place: Place, tmp_path: Path) -> None:
         finally:
             process.kill()
     assert (process.returncode, out) == (143, "")
-    assert err.splitlines() == ["stopped; the same command goes on from the last checkpoint"]
+    assert Run(143, out, err).err == "stopped; the same command goes on from the last checkpoint\n"
     (run,) = store.iterdir()
     assert len(list(run.glob("checkpoint-*"))) == 1
     assert not list(scratch.glob("ticket-router-*"))
     again = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200)
-    assert (again.returncode, again.stderr) == (0, "")
+    assert (again.returncode, Run(0, "", again.stderr).err) == (0, "")
     metrics = json.loads((store / "current" / "metrics.json").read_text())
     assert [epoch["epoch"] for epoch in metrics["epochs"]] == list(range(1, 13))
     assert not run.exists()

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.logs import ATOMIC_BYTES, LogStream
+from service.logs import ATOMIC_BYTES, LogStream, lost_lines
 from tests.benchmarks.serving.servers import free_port
 from tests.benchmarks.start import is_ready
 from tests.faults.stock import started
@@ -95,6 +95,14 @@ def test_lines_are_whole_or_not_there() -> None:
     assert json.loads(last)["number"] == 20
     os.close(reader)
     os.close(writer)
+
+
+def test_lost_audit_lines_are_counted_apart() -> None:
+    """A record that is missing is another matter than a request's line."""
+    before, stream = lost_lines(), LogStream(None)
+    for line in ('{"who":"ops","event":"audit"}\n', '{"event":"request"}\n', '{"event":"request"}\n'):
+        stream.write(line)
+    assert {kind: count - before[kind] for kind, count in lost_lines().items()} == {"audit": 1, "other": 2}
 
 
 def test_a_closed_standard_output_drops_what_is_written() -> None:

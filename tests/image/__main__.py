@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.errors import BundleError
+from service import build as code
 from tests.image.baking import STORE, baking_context, build_baked
 from tests.image.base import ensure_base
 from tests.image.build import build, config_of, megabytes, mounted, revision
@@ -56,7 +57,7 @@ def run(targets: Sequence[str], bundle: Path | None, context: Path) -> None:
     print("building", flush=True)
     base = ensure_base()
     for target in targets:
-        build(target, TAGS[target], REVISION=revision())
+        build(target, TAGS[target], VERSION=code.build().version, REVISION=revision())
         step(target, TAGS[target])
     store = baking_context(bundle, context) / STORE
     if "service" in targets:

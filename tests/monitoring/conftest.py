@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.monitoring.kube_state import kube_state_metrics
 from tests.monitoring.prometheus import Prometheus, prometheus
 from tests.monitoring.traffic import traffic
 from tests.support.keys import Known
 from tests.support.process import Service, serving
+from tests.support.waiting import wait_until
 
 LOAD_SECONDS = float(os.environ.get("MONITORING_LOAD_SECONDS", "10"))
 """How long the load lasts before the first question; `make monitoring-test` takes two minutes."""
@@ -20,7 +22,7 @@ SMALL_QUEUE = ("--queue-tokens", "64", "--max-batch-tokens", "64", "--runners", 
 
 PODS = ("ticket-router-1", "ticket-router-2")
 """What Prometheus takes the two services for."""
-CALLER = Known("zendesk", ("route", "admin"))
+CALLER = Known("zendesk", ("route", "admin"), further="expires = 2999-01-01")
 """Who calls; the one without keys does not look at its key."""
 
 
@@ -41,10 +43,13 @@ def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
         serving(tiny_bundle_path, *SMALL_QUEUE) as small,
         serving(tiny_bundle_path, "--keys-file", str(keys_file)) as with_keys,
         traffic((small, with_keys), CALLER.header),
+        kube_state_metrics() as kube_state,
         prometheus(
             folder,
             {name: f"127.0.0.1:{each.management_port}" for name, each in zip(PODS, (small, with_keys), strict=True)},
+            kube_state,
         ) as watch,
     ):
         time.sleep(LOAD_SECONDS)
+        wait_until(lambda: watch.ask("job_department:ticket_router_predictions:ratio_rate6h"), seconds=120)
         yield Watched(small, with_keys, watch)

@@ -17,6 +17,14 @@ from tests.monitoring.rules import relabelings, tool, write_rules
 from tests.support.waiting import wait_until
 
 NAMESPACE = "test"
+USUAL = {
+    "decisions:rate_usual": "decisions:rate2h",
+    "decisions:ratio_usual": "decisions:ratio_rate2h",
+    "predictions:rate_usual": "predictions:rate6h",
+    "predictions:ratio_usual": "predictions:ratio_rate6h",
+    "confidence:mean_usual": "confidence:mean_rate6h",
+}
+"""Recordings of days that a test does not have."""
 WINDOWS = {"$__rate_interval": "10s", "$__range": "1m"}
 VARIABLES = {"$namespace": ".*", "$job": ".*", "$instance": ".*"}
 """What Grafana puts in for "All"."""
@@ -41,6 +49,16 @@ class Prometheus:
         series: list[dict[str, Any]] = answer["data"]["result"]
         return series
 
+    def over(self, query: str, start: float, end: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """The series of a range query, a point each second: labels, and moments with their values."""
+        parameters = {"query": query, "start": start, "end": end, "step": 1}
+        answer = self.client.get("/api/v1/query_range", params=parameters).json()
+        assert answer["status"] == "success", (query, answer)
+        return [
+            (series["metric"], [(float(moment), float(value)) for moment, value in series["values"]])
+            for series in answer["data"]["result"]
+        ]
+
     def rules(self) -> list[dict[str, Any]]:
         """Every rule as it stands here; `health` says whether it can be evaluated."""
         groups = self.client.get("/api/v1/rules").json()["data"]["groups"]
@@ -62,19 +80,23 @@ def as_grafana_asks(query: str) -> str:
 def telling(query: str) -> str:
     """An alert's query such that it gives data also when nothing is wrong.
 
-    Comparisons say 0 or 1 instead of hiding what they don't hold for; what must be absent is asked for; and the past is
-    a second ago.
+    Comparisons say 0 or 1 instead of hiding what they don't hold for; what must be absent is asked for; the past is a
+    second ago, and the usual is what is now.
     """
+    for usual, now in USUAL.items():
+        query = query.replace(usual, now)
     query = re.sub(r" (==|>=|<=|>|<) (?!bool)", r" \1 bool ", query)
-    query = re.sub(r"^absent\((.*)\)$", r"\1", query.strip())
-    return re.sub(r"offset 1[wd]", "offset 1s", query)
+    query = re.sub(r"\bunless\b(?! on \(namespace, job\) ALERTS)", "and", query)
+    query = re.sub(r"\bunless on \(namespace, job\) ALERTS.*", "", query)
+    return re.sub(r"offset (1[wdh]|2d)", "offset 1s", re.sub(r">= (100|300) / \d+", ">= bool 0", query))
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, pods: Mapping[str, str]) -> Iterator[Prometheus]:
-    """Scrapes these pods, `host:port` by name, under the committed rules, until the end of the block."""
+def prometheus(folder: Path, pods: Mapping[str, str], kube_state: str) -> Iterator[Prometheus]:
+    """Scrapes these pods and a kube-state-metrics, `host:port`, under the committed rules, until the end of the
+    block."""
     config = folder / "prometheus.json"
-    config.write_text(json.dumps(_config(write_rules(folder), pods)))
+    config.write_text(json.dumps(_config(write_rules(folder), pods, kube_state)))
     command = [tool("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     with running(command, folder) as found:
         yield found
@@ -95,7 +117,7 @@ def running(command: Sequence[str], folder: Path) -> Iterator[Prometheus]:
             process.wait()
 
 
-def _config(rule_files: list[str], pods: Mapping[str, str]) -> dict[str, Any]:
+def _config(rule_files: list[str], pods: Mapping[str, str], kube_state: str) -> dict[str, Any]:
     """With the labels that the operator puts on what a ServiceMonitor finds."""
     scraped = [
         {"targets": [address], "labels": {"namespace": NAMESPACE, "pod": name, "__meta_kubernetes_pod_name": name}}
@@ -105,7 +127,14 @@ def _config(rule_files: list[str], pods: Mapping[str, str]) -> dict[str, Any]:
     return {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": rule_files,
-        "scrape_configs": [job],
+        "scrape_configs": [
+            job,
+            {
+                "job_name": "kube-state-metrics",
+                "honor_labels": True,
+                "static_configs": [{"targets": [kube_state]}],
+            },
+        ],
     }
 
 

@@ -56,12 +56,14 @@ def write_rules(folder: Path) -> list[str]:
 
 def write_rules_of(folder: Path, alert: str) -> str:
     """One alert's rules and the recordings they read: promtool evaluates all it gets, each minute of a week."""
-    own = [rule for rule in rules("alert") if rule["alert"] == alert]
-    read = [rule for rule in rules("record") if any(rule["record"] in each["expr"] for each in own)]
-    path = folder / "rules.json"
-    path.write_text(json.dumps({"groups": [{"name": alert, "rules": [*read, *own]}]}))
+    needed = [rule for rule in rules("alert") if rule["alert"] == alert]
+    for record in reversed(rules("record")):  # a recording stands before the rules that read it
+        if any(record["record"] in each["expr"] for each in needed):
+            needed.insert(0, record)
+    path = folder / f"{alert}.rules.json"
+    path.write_text(json.dumps({"groups": [{"name": alert, "rules": needed}]}))
     return str(path)
 
 
 def promtool(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True, timeout=120)
+    return subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True, timeout=280)

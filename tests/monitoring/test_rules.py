@@ -1,18 +1,22 @@
 """Alert and recording rules: promtool takes them, every alert fires and clears, and each has its runbook section."""
 
+import itertools
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.manifests.render import render
 from tests.monitoring.cases import CASES
 from tests.monitoring.cases.case import Case
-from tests.monitoring.rules import alert_names, promtool, rules, write_rules, write_rules_of
+from tests.monitoring.rules import FOLDER, alert_names, promtool, rules, write_rules, write_rules_of
 from tests.support.process import ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text()
 PER_ALERT = ("Meaning", "Impact", "First look", "Likely causes", "Remedy", "Escalate")
 
 
@@ -22,30 +26,38 @@ def test_promtool_finds_nothing_wrong(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_an_alert_does_as_it_should(case: Case, tmp_path: Path) -> None:
-    """It fires when it should, is over when that is over, and wakes nobody for too little."""
-    content = {
-        "rule_files": [write_rules_of(tmp_path, case.alert)],
-        "evaluation_interval": f"{case.every}m",
-        "tests": [_test_of(case)],
-    }
-    file = tmp_path / "test.json"
-    file.write_text(json.dumps(content))
-    run = promtool("test", "rules", str(file))
+def test_every_alert_does_as_its_cases_say(tmp_path: Path) -> None:
+    """It fires when it should, is over when that is over, and is silent about too little. promtool names what fails."""
+    files = []
+    for (alert, every), cases in itertools.groupby(
+        sorted(CASES, key=lambda case: (case.alert, case.every)), lambda case: (case.alert, case.every)
+    ):
+        content = {
+            "rule_files": [write_rules_of(tmp_path, alert)],
+            "evaluation_interval": f"{every}m",
+            "tests": [_test_of(case) for case in cases],
+        }
+        files.append(tmp_path / f"{alert}.{every}.json")
+        files[-1].write_text(json.dumps(content))
+    run = promtool("test", "rules", *map(str, files))
     assert run.returncode == 0, run.stdout + run.stderr
 
 
 def _test_of(case: Case) -> dict[str, Any]:
     only = f", {case.only}" if case.only else ""
     firing = f'(count(ALERTS{{alertname="{case.alert}", alertstate="firing"{only}}}) > bool 0) or vector(0)'
+    named = f'label_replace({firing}, "case", "{case.why}", "", "")'  # promtool names no test that fails
     moments = [(minute, 1) for minute in case.fires] + [(minute, 0) for minute in case.quiet]
     return {
         "name": case.name,
         "interval": f"{case.every}m",
         "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
         "promql_expr_test": [
-            {"expr": firing, "eval_time": f"{minute}m", "exp_samples": [{"labels": "{}", "value": value}]}
+            {
+                "expr": named,
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": f'{{case="{case.why}"}}', "value": value}],
+            }
             for minute, value in moments
         ],
     }
@@ -65,6 +77,34 @@ def test_an_alert_says_all_that_a_person_needs(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
     assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+
+
+def test_the_links_to_the_runbook_follow_one_setting(tmp_path: Path) -> None:
+    """`runbook.env` holds the page's address; every alert's link is that and its section, and rules keep the rest."""
+    folder = Path(shutil.copytree(FOLDER, tmp_path / "monitoring"))
+    (folder / "runbook.env").write_text("url=https://wiki.example.com/runbook\n")
+    (tmp_path / "kustomization.yaml").write_text("components: [monitoring]\n")
+    groups = [group for each in render(tmp_path).all("PrometheusRule") for group in each["spec"]["groups"]]
+    links = [rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"] if "alert" in rule]
+    assert sorted(links) == sorted(
+        f"https://wiki.example.com/runbook#{rule['alert'].lower()}" for rule in rules("alert")
+    )
+    assert not any("annotations" in rule for group in groups for rule in group["rules"] if "record" in rule)
+
+
+def test_the_retention_that_the_rules_need_is_stated() -> None:
+    """The furthest that any expression looks back: its range and its offset together."""
+    seconds = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+    spans = [
+        sum(int(number) * seconds[unit] for number, unit in (match for match in found if match[0]))
+        for rule in rules("alert") + rules("record")
+        for found in (
+            [part[:2], part[2:]]
+            for part in re.findall(r"(?:\[(\d+)([mhdw])\])?(?: offset (\d+)([mhdw]))?", rule["expr"])
+        )
+    ]
+    days, rest = divmod(max(spans), 86_400)
+    assert f"The rules look back **{days} days and {rest // 3600} hours**" in " ".join(METRICS_PAGE.split())
 
 
 def test_the_runbook_has_a_section_for_each_alert_and_no_other() -> None:

@@ -155,7 +155,12 @@ def _model(variant: str, file: str, expected: Outputs, found: Outputs) -> dict[s
             {
                 "name": field.name,
                 "temperature": 1.0,
-                "promise": {"route_precision": 0.95, "suggest_precision": 0.8, "confidence": 0.9},
+                "promise": {
+                    "route_precision": 0.95,
+                    "suggest_precision": 0.8,
+                    "confidence": 0.9,
+                    "achieved_coverage": 0.6,
+                },
                 "labels": [{"name": each, **label} for each in field.labels],
             }
         )

@@ -23,13 +23,24 @@ minimum_rows = 2
 """
 
 
+PROGRESS = ("• ", "  epoch ")
+
+
 @dataclass(frozen=True)
 class Run:
-    """How a command ended."""
+    """How a command ended. `err`: standard error without the lines of progress, which are in `progress`."""
 
     code: int
     out: str
-    err: str
+    stderr: str
+
+    @property
+    def err(self) -> str:
+        return "".join(line for line in self.stderr.splitlines(keepends=True) if not line.startswith(PROGRESS))
+
+    @property
+    def progress(self) -> list[str]:
+        return [line for line in self.stderr.splitlines() if line.startswith(PROGRESS)]
 
 
 Invoke = Callable[..., Run]

@@ -1,4 +1,4 @@
-"""Progress on standard error: lines and a bar on a terminal, nothing in a pipe."""
+"""Progress on standard error: a line per stage and epoch, and on a terminal a bar."""
 
 import contextlib
 import logging
@@ -15,13 +15,11 @@ from models.printable import printable
 from training.learn.distributed import is_main
 
 _console = Console(stderr=True, highlight=False)
-_speaks = _console.is_terminal and is_main()
-"""Only torchrun's main process prints."""
 
 
 def say(line: str) -> None:
-    """Print one line on the current step, on a terminal only."""
-    if _speaks:
+    """Print one line on the current step. Only torchrun's main process prints."""
+    if is_main():
         _console.print(f"• {printable(line)}", soft_wrap=True, markup=False)
 
 
@@ -38,7 +36,7 @@ class EpochProgress(TrainerCallback):
             TimeRemainingColumn(),
             console=_console,
             transient=True,
-            disable=not _speaks,
+            disable=not (_console.is_terminal and is_main()),
         )
         self._task: TaskID | None = None
 
@@ -63,9 +61,9 @@ class EpochProgress(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl,
         metrics: dict[str, float] | None = None, **kwargs: Any,
     ) -> None:  # fmt: skip
-        if metrics and _speaks:
+        if metrics and is_main():
             line = f"  epoch {state.epoch or 0:.0f}: validation macro-F1 {metrics['eval_macro_f1']:.3f}"
-            self._bar.console.print(line, markup=False)
+            self._bar.console.print(line, markup=False, soft_wrap=True)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -29,6 +29,15 @@ class Case:
         return f"{self.alert}: {self.why}"
 
 
+def counter(*parts: tuple[float, int]) -> str:
+    """A counter that rises by so much for so many samples, one part after another."""
+    values, value = ["0"], 0.0
+    for step, samples in parts:
+        values.append(f"{value + step:g}{'+' if step >= 0 else ''}{step:g}x{samples - 1}")
+        value += step * samples
+    return " ".join(values)
+
+
 def pod(metric: str, which: str = POD, labels: str = "") -> str:
     return f"ticket_router_{metric}{{{which}{labels}}}"
 
@@ -37,5 +46,5 @@ def rejected(reason: str, which: str = POD) -> str:
     return pod("rejected_total", which, f', reason="{reason}"')
 
 
-def decided(outcome: str = "route") -> str:
-    return pod("decisions_total", labels=f', department="d", outcome="{outcome}"')
+def decided(outcome: str = "route", department: str = "d") -> str:
+    return pod("decisions_total", labels=f', department="{department}", outcome="{outcome}"')

@@ -15,8 +15,24 @@ def _replicas(current: str, name: str = "ticket-router") -> Mapping[str, str]:
     }
 
 
-def _failed(job_name: str, values: str) -> Mapping[str, str]:
-    return {f'kube_job_failed{{{_STATE}, job_name="{job_name}", condition="true"}}': values}
+def _failed(job_name: str, values: str, cronjob: str = "ticket-router-retraining") -> Mapping[str, str]:
+    job = f'{_STATE}, job_name="{job_name}"'
+    return {
+        f'kube_job_failed{{{job}, condition="true"}}': values,
+        f'kube_job_owner{{{job}, owner_kind="CronJob", owner_name="{cronjob}"}}': "1x60",
+    }
+
+
+def _deployment(wanted: str, available: str) -> Mapping[str, str]:
+    deployment = f'{_STATE}, deployment="ticket-router"'
+    return {
+        f"kube_deployment_spec_replicas{{{deployment}}}": wanted,
+        f"kube_deployment_status_replicas_available{{{deployment}}}": available,
+    }
+
+
+def _due(values: str, cronjob: str = "ticket-router-retraining") -> Mapping[str, str]:
+    return {f'kube_cronjob_next_schedule_time{{{_STATE}, cronjob="{cronjob}"}}': values}
 
 
 CLUSTER = (
@@ -27,7 +43,38 @@ CLUSTER = (
         fires=(15, 35),
         quiet=(5, 8, 42),
     ),
-    Case("TicketRouterRetrainingFailed", "another's job", _failed("backup-29392020", "1x30"), quiet=(15, 30)),
+    Case(
+        "TicketRouterRetrainingFailed",
+        "one that was started by hand, and deleted",
+        _failed("retraining-now", "_x5 1x30 _x9"),
+        fires=(15, 35),
+        quiet=(5, 8, 42),
+    ),
+    Case(
+        "TicketRouterRetrainingFailed",
+        "another's job",
+        _failed("backup-29392020", "1x30", "backup"),
+        quiet=(15, 30),
+    ),
+    Case(
+        "TicketRouterRetrainingOverdue",
+        "an hour and more late, then started",
+        _due("1800x110 604800x20"),
+        fires=(108, 110),
+        quiet=(29, 89, 103, 115),
+    ),
+    Case("TicketRouterRetrainingOverdue", "another's", _due("1800x130", "backup"), quiet=(110, 130)),
+    Case(
+        "TicketRouterPodsMissing",
+        "one of three is gone, and back",
+        _deployment("3x60", "3x10 2x30 3x20"),
+        fires=(28, 40),
+        quiet=(10, 25, 43),
+    ),
+    Case(
+        "TicketRouterPodsMissing", "the autoscaler takes one away", _deployment("3x10 2x50", "3x12 2x48"), quiet=(40,)
+    ),
+    Case("TicketRouterPodsMissing", "a roll-out has one more", _deployment("3x60", "3x10 4x50"), quiet=(40,)),
     Case(
         "TicketRouterRetrainingFailed",
         "an attempt failed, and the next goes on",

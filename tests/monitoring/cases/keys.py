@@ -1,6 +1,6 @@
 """Callers' keys: a file that cannot be used, a key that is not taken, a key beyond its rate."""
 
-from tests.monitoring.cases.case import OTHER, Case, pod, rejected
+from tests.monitoring.cases.case import OTHER, POD, Case, pod, rejected
 
 
 def _not_taken(values: str, reason: str = "unauthenticated") -> dict[str, str]:
@@ -14,7 +14,59 @@ def _of_key(admitted: str, limited: str, key: str = "zendesk") -> dict[str, str]
     }
 
 
+def _ends(at_hours: float, until: int, then: str = "") -> dict[str, str]:
+    """A key that ends so many hours after the Thursday midnight at which promtool's clock starts, every ten minutes."""
+    return {
+        pod("key_expires_timestamp_seconds", which, ', key="zendesk"'): f"{at_hours * 3600:g}x{until} {then}".strip()
+        for which in (POD, OTHER)
+    }
+
+
+_DAY = 24
 KEYS = (
+    Case(
+        "TicketRouterKeyExpires",
+        "in two weeks, and given more time",
+        _ends(15 * _DAY, 300, f"{400 * _DAY * 3600}x20"),
+        fires=(24 * 60 + 30, 3000),
+        quiet=(23 * 60 + 50, 3030),
+        only='severity="ticket"',
+        every=10,
+    ),
+    Case(
+        "TicketRouterKeyExpires",
+        "in two days: in business hours, and until it ends",
+        _ends(3.5 * _DAY, 520),  # Sunday at noon
+        fires=(60 * 37, 60 * 39),
+        quiet=(60 * 10, 60 * 31, 60 * 43, 60 * 85),
+        only='severity="page"',
+        every=10,
+    ),
+    Case(
+        "TicketRouterKeyExpires",
+        "on Tuesday: Friday is not the last chance",
+        _ends(5.5 * _DAY, 820),
+        fires=(60 * (96 + 10),),
+        quiet=(60 * 34, 60 * 85),
+        only='severity="page"',
+        every=10,
+    ),
+    Case(
+        "TicketRouterKeyExpires",
+        "on Monday at eight: told on Friday",
+        _ends(4 * _DAY + 8, 620),
+        fires=(60 * 34,),
+        quiet=(60 * 16, 60 * 60),
+        only='severity="page"',
+        every=10,
+    ),
+    Case(
+        "TicketRouterKeyExpires",
+        "one that has ended, and was kept in the file",
+        _ends(1, 60),
+        quiet=(70, 600),
+        every=10,
+    ),
     Case(
         "TicketRouterKeysRefused",
         "refused by one pod, and mended",

@@ -4,6 +4,25 @@ from tests.monitoring.cases.case import OTHER, POD, Case, pod
 
 PODS = (
     Case("TicketRouterAbsent", "nothing, then a pod", {pod("ready"): "_x10 1x10"}, fires=(6, 9), quiet=(3, 15)),
+    Case(
+        "TicketRouterAbsent",
+        "all pods of a namespace vanish beside another's, and one comes back",
+        {
+            pod("ready"): "1x60 _x60 1x20",
+            'ticket_router_ready{namespace="m", job="ticket-router", instance="c"}': "1x140",
+        },
+        fires=(72, 120),
+        quiet=(60, 64, 130),
+    ),
+    Case(
+        "TicketRouterAbsent",
+        "a namespace that was removed is forgotten after a day",
+        {pod("ready"): "1x6 _x300", 'ticket_router_ready{namespace="m", job="ticket-router", instance="c"}': "1x310"},
+        fires=(120, 1400),
+        quiet=(30, 1530),
+        every=5,
+    ),
+    Case("TicketRouterAbsent", "one pod of two", {pod("ready"): "1x10 _x60", pod("ready", OTHER): "1x70"}, quiet=(40,)),
     Case("TicketRouterAbsent", "a pod that is not ready is there", {pod("ready"): "0x20"}, quiet=(6, 20)),
     Case(
         "TicketRouterNoneReady",

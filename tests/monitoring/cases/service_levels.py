@@ -1,6 +1,6 @@
 """Budgets that burn: `tests/monitoring/cases/case.py` says how to read them."""
 
-from tests.monitoring.cases.case import POD, Case
+from tests.monitoring.cases.case import POD, Case, counter
 
 
 def _answers(code: int, route: str = "/v1/route", method: str = "POST") -> str:
@@ -10,6 +10,14 @@ def _answers(code: int, route: str = "/v1/route", method: str = "POST") -> str:
 def _took(below: str) -> str:
     name, le = ("bucket", f', le="{below}"') if below else ("count", "")
     return f'ticket_router_http_request_duration_seconds_{name}{{{POD}, route="/v1/route"{le}}}'
+
+
+def _slow(hour: int, slow: int, of: int) -> dict[str, str]:
+    """So many of so many in a minute, for half an hour from that hour of the day on."""
+    return {
+        _took(""): counter((of, 780)),
+        _took("0.5"): counter((of, 60 * hour), (of - slow, 30), (of, 750 - 60 * hour)),
+    }
 
 
 FAST, SLOW, SLOWEST = 'long="1h"', 'long="6h"', 'long="3d"'
@@ -124,11 +132,39 @@ SERVICE_LEVELS = (
     ),
     Case(
         L,
-        "half is slow for half an hour, and no more",
-        {_took(""): "0+90x180", _took("0.5"): "0+90x60 5445+45x30 6885+90x89"},
-        fires=(85, 90),
-        quiet=(60, 62, 79, 100, 170),
+        "half is slow for half an hour of business hours, and no more",
+        _slow(10, 45, of=90),
+        fires=(625, 630),
+        quiet=(600, 602, 619, 640, 710),
         only=FAST,
+    ),
+    Case(
+        L,
+        "half is slow for half an hour of the night: nobody is woken",
+        _slow(1, 45, of=90),
+        quiet=(65, 85, 90),
+        only='severity="page"',
+    ),
+    Case(
+        L,
+        "half of a small helpdesk's is slow for half an hour: nobody is called",
+        _slow(10, 3, of=6),
+        quiet=(605, 625, 640),
+        only='severity="page"',
+    ),
+    Case(
+        L,
+        "one slow mail a minute at night is a ticket",
+        {_took(""): counter((1, 400)), _took("0.5"): counter((0, 400))},
+        fires=(180,),
+        only='severity="ticket"',
+    ),
+    Case(
+        L,
+        "one slow mail a minute at night: nobody is woken",
+        {_took(""): counter((1, 400)), _took("0.5"): counter((0, 400))},
+        quiet=(30, 180, 400),
+        only='severity="page"',
     ),
     Case(
         L,
@@ -139,8 +175,8 @@ SERVICE_LEVELS = (
     Case(
         L,
         "a stream of clients' faults does not thin slow tickets out",
-        {_answers(422): "0+9000x60", _took(""): "0+10x60", _took("0.5"): "0+5x60"},
-        fires=(30,),
+        {_answers(422): counter((9000, 640))} | _slow(10, 5, of=10),
+        fires=(630,),
         only=FAST,
     ),
     Case(
@@ -178,8 +214,8 @@ SERVICE_LEVELS = (
     Case(
         L,
         "two slow minutes in a good hour",
-        {_took(""): "0+90x80", _took("0.5"): "0+90x60 5450+50x1 5590+90x18"},
-        quiet=(62, 64, 66),
+        {_took(""): counter((90, 680)), _took("0.5"): counter((90, 600), (50, 2), (90, 78))},
+        quiet=(602, 604, 606),
         only=FAST,
     ),
     Case(

@@ -2,11 +2,20 @@
 
 import random
 
-from tests.monitoring.cases.case import OTHER, Case, decided, pod, rejected
+from tests.monitoring.cases.case import OTHER, Case, counter, decided, pod, rejected
 
 
 def _refused(refusals: str, decisions: str, reason: str = "overloaded") -> dict[str, str]:
     return {rejected(reason): refusals, decided(): decisions}
+
+
+def _locked_out(reason: str) -> dict[str, str]:
+    """Ten a minute; from ten o'clock of the second day on they are refused for three hours. A sample every three
+    minutes."""
+    return {
+        rejected(reason): counter((0, 680), (30, 60), (0, 60)),
+        decided(): counter((30, 680), (0, 60), (30, 60)),
+    }
 
 
 _NEXT_WEEK = 7 * 1440
@@ -37,14 +46,54 @@ TRAFFIC = (
         _refused("0+90x40 3600x40", "0+10x80"),
         fires=(18, 40),
         quiet=(14, 50),
+        only='window="5m"',
+    ),
+    Case(
+        "TicketRouterRefusing",
+        "nearly half is refused for two hours, then none",
+        _refused(counter((0, 60), (45, 120), (0, 120)), counter((100, 60), (55, 240))),
+        fires=(150, 180),
+        quiet=(60, 130, 215),
+        only='window="30m"',
+    ),
+    Case(
+        "TicketRouterRefusing",
+        "half of a small helpdesk's mail, twelve an hour, is refused",
+        _refused(counter((0, 12), (1, 24), (0, 24)), counter((2, 12), (1, 48))),
+        fires=(150, 180),
+        quiet=(60, 100, 270),
+        only='window="30m"',
+        every=5,
+    ),
+    Case(
+        "TicketRouterRefusing",
+        "a third is refused for half an hour",
+        _refused(counter((0, 60), (40, 30), (0, 90)), counter((60, 180))),
+        quiet=(90, 120, 150),
         only='severity="page"',
+    ),
+    Case(
+        "TicketRouterRefusing",
+        "one in four for hours: a ticket",
+        _refused(counter((25, 240)), counter((75, 240))),
+        quiet=(90, 239),
+        only='severity="page"',
+    ),
+    Case(
+        "TicketRouterRefusing",
+        "one in ten of a small helpdesk's: a ticket",
+        _refused(counter((0, 12), (1, 24), (0, 24)), counter((9, 60))),
+        fires=(120, 180),
+        quiet=(60, 72, 270),
+        only='severity="ticket"',
+        every=5,
     ),
     Case(
         "TicketRouterRefusing",
         "one in ten is refused: a ticket",
         _refused("0+10x40 400x40", "0+90x80"),
         fires=(18, 40),
-        quiet=(14, 50),
+        quiet=(14, 75),
         only='severity="ticket"',
     ),
     Case(
@@ -56,7 +105,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterRefusing",
-        "now less, now more than half is refused: a ticket, all the while",
+        "now less, now more than half is refused: a ticket, for the first hour",
         _refused("0+30x9 300+80x9 1100+30x9 1400+80x9 2200+30x9", "0+50x60"),
         fires=(18, 24, 30, 40, 49),
         only='severity="ticket"',
@@ -74,7 +123,7 @@ TRAFFIC = (
         _refused("0+90x40 3600x40", "0+10x80", "too_many_bodies"),
         fires=(18, 40),
         quiet=(14, 50),
-        only='severity="page"',
+        only='window="5m"',
     ),
     Case(
         "TicketRouterRefusing",
@@ -83,7 +132,51 @@ TRAFFIC = (
         quiet=(18, 40),
     ),
     Case("TicketRouterRefusing", "one in a hundred is refused", _refused("0+10x40", "0+990x40"), quiet=(18, 40)),
-    Case("TicketRouterRefusing", "one a minute at night", _refused("0+1x40", "0x40"), quiet=(18, 40)),
+    Case("TicketRouterRefusing", "four of a night", _refused("0 1 2 3 4x60", "0x60"), quiet=(18, 40, 60)),
+    Case(
+        "TicketRouterLockedOut",
+        "a helpdesk's key ends in the night, and it has another after three hours",
+        _locked_out("unauthenticated"),
+        fires=(2070, 2160, 2220),
+        quiet=(2040, 2052, 2255),
+        every=3,
+    ),
+    Case(
+        "TicketRouterLockedOut",
+        "what a client sends is not accepted any more",
+        _locked_out("invalid_request"),
+        fires=(2070,),
+        quiet=(2040,),
+        every=3,
+    ),
+    Case(
+        "TicketRouterLockedOut",
+        "a full queue has an alert of its own",
+        _locked_out("overloaded"),
+        quiet=(2070, 2160),
+        every=3,
+    ),
+    Case(
+        "TicketRouterLockedOut",
+        "a stranger tries keys beside the usual traffic",
+        {rejected("unauthenticated"): counter((0, 200), (100, 100)), decided(): counter((3, 300))},
+        quiet=(630, 720, 840),
+        every=3,
+    ),
+    Case(
+        "TicketRouterLockedOut",
+        "a stranger tries keys in a night without mail",
+        {rejected("unauthenticated"): counter((0, 200), (100, 100)), decided(): counter((0, 170), (0.1, 130))},
+        quiet=(630, 720, 840),
+        every=3,
+    ),
+    Case(
+        "TicketRouterLockedOut",
+        "nine of a small helpdesk's in a quarter of an hour",
+        {rejected("unauthenticated"): counter((0, 200), (1.6, 100)), decided(): counter((1.6, 200), (0, 100))},
+        quiet=(630, 720, 840),
+        every=3,
+    ),
     Case(
         "TicketRouterQueueFilling",
         "two thirds full, and empty again",

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,9 +262,13 @@ def test_a_key_ends_when_its_time_is_over(tmp_path: Path) -> None:
     """Refused with its name for the log; a key that expires later still works."""
     path = tmp_path / "keys"
     over, later = Known("over", further="expires = 2020-01-01"), Known("later", further="expires = 2999-01-01")
-    path.write_text(file_of(over, later))
-    access = opened(path)
+    path.write_text(file_of(over, later, Known("endless")))
+    registry = CollectorRegistry()
+    access = Access(path, registry)
+    access.open()
     assert knows(access, later)
+    gauges = re.findall(r'key_expires_timestamp_seconds{key="(\w+)"} (\S+)', generate_latest(registry).decode())
+    assert [(name, float(moment)) for name, moment in gauges] == [("over", 1577836800), ("later", 32472144000)]
     with pytest.raises(Unauthenticated) as refusal:
         access.authenticate(over.key.encode())
     assert refusal.value.name == "over"

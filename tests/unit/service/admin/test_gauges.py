@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from service.admin.cgroup_memory import memory_limit_bytes, memory_used_bytes
+from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.admin.gauges import ServingGauges
+from service.admin.gpu import GpuGauges
 from service.api.schemas import ModelOut, PlanOut, ServingOut
 
 SERVING = ServingOut(
@@ -27,6 +28,7 @@ SERVING = ServingOut(
     cache_entries=5,
     golden_rows=9,
     golden_largest_difference=0.0,
+    expected_route_ratios={"department": 0.7, "priority": 0.4},
 )
 
 
@@ -40,6 +42,7 @@ def test_queue_plan_and_model_are_gauges() -> None:
     told = values(SERVING)
     assert (told["runners"], told["queue_tokens"], told["queue_tokens_limit"]) == ([3], [10], [100])
     assert told["model_info"] == told["plan_info"] == [1]
+    assert told["expected_route_ratio"] == [0.7, 0.4]
     assert told["model_created_timestamp_seconds"] == [1795305600]
 
 
@@ -70,6 +73,29 @@ def test_without_a_limit_it_is_the_memory_of_the_machine(tmp_path: Path, content
     nowhere = memory_limit_bytes(tmp_path / "nowhere")
     (tmp_path / "memory.max").write_text(content)
     assert memory_limit_bytes(tmp_path) == nowhere > 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("cpu.stat", "usage_usec 9\nnr_periods 40\nnr_throttled 10\nthrottled_usec 2500000\n"),
+        ("cpu/cpu.stat", "nr_periods 40\nnr_throttled 10\nthrottled_time 2500000000\n"),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_throttling_is_read_from_the_cgroup(tmp_path: Path, file: str, content: str) -> None:
+    """Of either version; without a quota the kernel counts none."""
+    assert cpu_throttling(tmp_path) is None
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / file).write_text(content.replace("40", "0").replace("10", "0"))
+    assert cpu_throttling(tmp_path) is None
+    (tmp_path / file).write_text(content)
+    assert cpu_throttling(tmp_path) == (40, 10, 2.5)
+
+
+def test_without_a_gpu_there_are_no_metrics_of_one() -> None:
+    """The library is there, and finds no driver."""
+    assert list(GpuGauges().collect()) == []
 
 
 VERSIONS = [

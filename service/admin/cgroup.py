@@ -1,6 +1,6 @@
-"""The memory limit and usage of this process's cgroup, as the kernel's out-of-memory killer counts them.
+"""The memory and the throttling of this process's cgroup, as the kernel counts them.
 
-`gauges.py` exports both, so that an alert on high usage needs no metrics from the cluster.
+`gauges.py` exports them, so that alerts and the dashboard need no metrics from the cluster.
 """
 
 import os
@@ -8,6 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 _CGROUP = Path("/sys/fs/cgroup")
+
+
+class Throttling(NamedTuple):
+    """`periods`: scheduler periods in which the cgroup ran; in `throttled` of them its quota was used up, and it waited
+    for `seconds` in all."""
+
+    periods: int
+    throttled: int
+    seconds: float
 
 
 class _Files(NamedTuple):
@@ -40,6 +49,19 @@ def memory_used_bytes(cgroup: Path = _CGROUP) -> int | None:
         limit, usage = _number(cgroup / each.limit), _number(cgroup / each.usage)
         if limit is not None and usage is not None and limit < _machine_bytes():
             return max(0, usage - _inactive(cgroup / each.statistics, each.inactive))
+    return None
+
+
+def cpu_throttling(cgroup: Path = _CGROUP) -> Throttling | None:
+    """None without a CPU quota: the kernel then counts no periods."""
+    for file, spent, per_second in (("cpu.stat", "throttled_usec", 1e6), ("cpu/cpu.stat", "throttled_time", 1e9)):
+        try:
+            counts = dict(line.split() for line in (cgroup / file).read_text().splitlines())
+            if not int(counts["nr_periods"]):
+                return None
+            return Throttling(int(counts["nr_periods"]), int(counts["nr_throttled"]), int(counts[spent]) / per_second)
+        except (OSError, ValueError, KeyError):
+            continue
     return None
 
 

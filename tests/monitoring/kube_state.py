@@ -1,0 +1,48 @@
+"""kube-state-metrics' answer as a cluster gave it, cut to what rules and dashboard ask of it."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+RECORDED = b"""\
+# TYPE kube_deployment_spec_replicas gauge
+kube_deployment_spec_replicas{namespace="test",deployment="ticket-router"} 2
+# TYPE kube_deployment_status_replicas_available gauge
+kube_deployment_status_replicas_available{namespace="test",deployment="ticket-router"} 2
+# TYPE kube_horizontalpodautoscaler_status_current_replicas gauge
+kube_horizontalpodautoscaler_status_current_replicas{namespace="test",horizontalpodautoscaler="ticket-router"} 2
+# TYPE kube_horizontalpodautoscaler_spec_max_replicas gauge
+kube_horizontalpodautoscaler_spec_max_replicas{namespace="test",horizontalpodautoscaler="ticket-router"} 12
+# TYPE kube_cronjob_next_schedule_time gauge
+kube_cronjob_next_schedule_time{namespace="test",cronjob="ticket-router-retraining"} 4.1e+09
+# TYPE kube_job_owner gauge
+kube_job_owner{namespace="test",job_name="ticket-router-retraining-29392020",owner_kind="CronJob",\
+owner_name="ticket-router-retraining",owner_is_controller="true"} 1
+# TYPE kube_job_failed gauge
+kube_job_failed{namespace="test",job_name="ticket-router-retraining-29392020",condition="true"} 0
+kube_job_failed{namespace="test",job_name="ticket-router-retraining-29392020",condition="false"} 1
+"""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.end_headers()
+        with contextlib.suppress(BrokenPipeError):  # a scrape that took too long
+            self.wfile.write(RECORDED)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Nothing: the tests' output is theirs."""
+
+
+@contextlib.contextmanager
+def kube_state_metrics() -> Iterator[str]:
+    """Served on loopback until the end of the block; gives `host:port`."""
+    with HTTPServer(("127.0.0.1", 0), _Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
