@@ -164,9 +164,9 @@ def closed_rows(path: Path) -> tuple[TicketRow, ...]:
 
 
 def validation_bodies(path: Path) -> set[str]:
-    from training.data.table import read_table
+    from training.data.formats.registry import open_table
 
-    return {record.cells["body"] for record in read_table(path).records if record.cells["split"] == "validation"}
+    return {record.cells["body"] for record in open_table(path).records if record.cells["split"] == "validation"}
 
 
 def with_metrics(place: Place, store: Path, **metrics: object) -> Path:
