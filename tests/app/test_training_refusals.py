@@ -53,7 +53,8 @@ def fifty_megabytes(folder: Path) -> Path:
 
 BAD_TABLES: dict[str, tuple[Put, Sequence[str], str]] = {
     "missing file": (lambda folder: folder / "none.csv", (), "cannot be read"),
-    "unknown suffix": (suffixed(".xlsx", b"x"), (), "unknown kind of file"),
+    "unknown kind": (suffixed(".csv", b"%PDF-1.7"), (), "unknown kind of file"),
+    "no workbook": (suffixed(".xlsx", b"PK\x03\x04"), (), "a damaged or encrypted archive"),
     "folder": (parquet_folder, (), "cannot be read"),
     "no text column": (csv_of("department", CANARY), (), "no column with text"),
     "no department column": (csv_of("subject", CANARY), (), "no column department or label"),
@@ -62,7 +63,18 @@ BAD_TABLES: dict[str, tuple[Put, Sequence[str], str]] = {
     "mapped column": (csv_of("subject,department", f"{CANARY},x"), ("--column", "department=desk"), "'desk'"),
     "mapped role": (csv_of("subject,department", f"{CANARY},x"), ("--column", "team=subject"), "'team'"),
     "mapping": (csv_of("subject,department", f"{CANARY},x"), ("--column", "department"), "ROLE=COLUMN"),
-    "empty label": (csv_of("subject,department", f"{CANARY},x", f"{CANARY},"), (), "line 3: department is empty"),
+    "no labels": (csv_of("subject,department", f"{CANARY},-", f"{CANARY},"), (), "2 are without a department"),
+    "two departments": (
+        csv_of("subject,team,category", *(f"{CANARY} {n},d{n % 2},c{n % 3}" for n in range(40))),
+        (),
+        "two columns could be the department: 'team' (d0, d1) and 'category' (c0, c1, c2)",
+    ),
+    "day or month": (
+        csv_of("subject,department,created_at", *(f"{CANARY} {n},d{n % 2},1/2/26" for n in range(40))),
+        (),
+        "--date-format DD/MM/YYYY or --date-format MM/DD/YYYY",
+    ),
+    "broken row": (csv_of("subject,department", f"{CANARY},x", f"{CANARY},y,{CANARY}", "b,y"), (), "line 3: 3 cells"),
     "one label": (csv_of("subject,department", *(f"{CANARY} {n},x" for n in range(40))), (), "empty texts: 1; routing"),
     "one value": (
         csv_of("subject,department,mood", *(f"{CANARY} {n},d{n % 2},fine" for n in range(80))),
@@ -71,13 +83,10 @@ BAD_TABLES: dict[str, tuple[Put, Sequence[str], str]] = {
     ),
     "no text": (csv_of("subject,department", *(f" ,d{n % 2}" for n in range(40))), (), "40 empty texts: 0; routing"),
     "too few": (csv_of("subject,department", f"{CANARY},x", "b,y"), (), "2 of departments with too few: 0;"),
-    "latin-1": (csv_of("subject,department", f"{CANARY} ü,x", encoding="latin-1"), (), "line 2: not UTF-8"),
-    "utf-16": (csv_of("subject,department", f"{CANARY},x", encoding="utf-16"), (), "is UTF-16"),
     "huge cell": (fifty_megabytes, (), "line 3: a cell of over a million characters"),
     "open quote": (csv_of("subject,department", f'"{CANARY},x', "b,y"), (), "line 2: "),
     "too many cells": (csv_of("subject,department", f"{CANARY},x,{CANARY}"), (), "line 2: 3 cells"),
     "broken json": (suffixed(".jsonl", f'{{"subject": "{CANARY}'.encode()), (), "line 1: not valid JSON"),
-    "nested json": (suffixed(".jsonl", f'{{"subject": ["{CANARY}"]}}'.encode()), (), "no plain value"),
     "no parquet": (suffixed(".parquet", CANARY.encode()), (), "not a readable Parquet file"),
     "empty file": (suffixed(".csv", b""), (), "no column names"),
     "headless": (csv_of(*(f"{CANARY[:9]}\x1b[31m {n},x" for n in range(3))), (), "no column with text"),

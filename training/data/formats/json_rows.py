@@ -48,7 +48,8 @@ def _is_lines(raw: RawFile, encoding: Encoding) -> bool:
     try:
         first = json.loads(line.lstrip("\ufeff"))
     except (ValueError, RecursionError):
-        return more and line.lstrip("\ufeff").lstrip().startswith("{") and len(line.strip()) > 1
+        by_name = more or raw.suffix in (".jsonl", ".ndjson")
+        return by_name and line.lstrip("\ufeff").lstrip().startswith("{") and len(line.strip()) > 1
     if not isinstance(first, dict):
         return not isinstance(first, list)
     is_ticket = known_names(list(first)) >= _TICKET_NAMES
