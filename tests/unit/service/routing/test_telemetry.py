@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import tomllib
 from contextvars import copy_context
 
 import numpy as np
@@ -13,7 +12,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from models.scoring import Logits
-from service import VERSION
 from service.errors import DeadlinePassed
 from service.inference.batcher import Batcher, Limits
 from service.inference.packing import Packing
@@ -22,7 +20,6 @@ from service.metrics.batch_report import BatchReport
 from service.tracing.recording import set_current_recording
 from service.tracing.spans import Clock, SpanRecording
 from tests.support.batching import MAX_TOKENS, BusyBatcher, encoding, in_loop, soon
-from tests.support.process import ROOT
 
 
 @pytest.fixture
@@ -123,8 +120,3 @@ def test_equal_messages_are_logged_once_per_interval() -> None:
     assert [passes("retry in %s", 1), passes("retry in %s", 2), passes("lost %s", 1)] == [True, False, True]
     now[0] = 60.0
     assert passes("retry in %s", 3)
-
-
-def test_version_equals_that_of_pyproject() -> None:
-    """The image has no pyproject.toml, so it stands in two places."""
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
