@@ -315,6 +315,38 @@ MODEL = (
         quiet=(35, 90),
     ),
     Case(
+        "TicketRouterStrangeMail",
+        "an eighth in another language for eight hours",
+        {
+            decided(): counter((100, _HISTORY + 8 * _HOUR + _DAY)),
+            pod("reviews_total", labels=', reason="language"'): counter((2, _HISTORY), (12.5, 8 * _HOUR), (2, _DAY)),
+            pod("reviews_total", labels=', reason="below_threshold"'): counter((30, _HISTORY + 8 * _HOUR + _DAY)),
+        },
+        fires=(_SINCE + 420, _SINCE + 480),
+        quiet=(_SINCE, _SINCE + 60, _SINCE + 480 + 420),
+        every=10,
+    ),
+    Case(
+        "TicketRouterStrangeMail",
+        "a twelfth out of scope is no news",
+        {
+            decided(): counter((100, _HISTORY + 8 * _HOUR)),
+            pod("reviews_total", labels=', reason="out_of_scope"'): counter((2, _HISTORY), (8, 8 * _HOUR)),
+        },
+        quiet=(_SINCE + 420, _SINCE + 480),
+        every=10,
+    ),
+    Case(
+        "TicketRouterStrangeMail",
+        "half of a few tickets says nothing",
+        {
+            decided(): counter((8, _HISTORY + 8 * _HOUR)),
+            pod("reviews_total", labels=', reason="language"'): counter((0, _HISTORY), (4, 8 * _HOUR)),
+        },
+        quiet=(_SINCE + 420, _SINCE + 480),
+        every=10,
+    ),
+    Case(
         "TicketRouterOldModel",
         "made 180 days ago, then replaced",
         {pod("model_created_timestamp_seconds"): "-15552000x90 0x60"},
