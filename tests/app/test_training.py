@@ -283,11 +283,13 @@ def test_check_says_whether_it_is_enough(place: Place, tmp_path: Path) -> None:
     found = json.loads(good.out)
     assert (found["rows"], found["faults"], good.err) == (150, [], "")
     assert good.code == (0 if found["ready"] else 2)
-    bad = command("check", "--data", write_csv(tmp_path / "t.csv", [(CANARY, "x"), (CANARY, ""), (CANARY, "")]))
+    bad = command(
+        "check", "--data", write_csv(tmp_path / "t.csv", [("a", "x"), (CANARY, "z" * 101), (CANARY, "z" * 101)])
+    )
     assert bad.code == 2
     assert bad.err == ""
-    assert "line 3: department is empty" in bad.out
-    assert "line 4: department is empty" in bad.out
+    assert "line 3, column 'department': a label has over 100 characters" in bad.out
+    assert "line 4, column 'department': a label has over 100 characters" in bad.out
     assert "not ready: rows that break the contract: 2" in bad.out
     assert CANARY not in bad.out
 
