@@ -10,6 +10,7 @@ import pytest
 from models.bundle.bundle import open_bundle
 from models.bundle.golden import replay
 from tests.support.rows import write_csv
+from tests.support.tiny import rewritten
 from tests.support.training import RECIPE, Invoke, Place, refused
 from training.evaluation.bundle_answers import load_graph
 
@@ -38,7 +39,7 @@ def test_train_follows_the_labels_file(place: Place, invoke: Invoke, tmp_path: P
     among them alone), and the bundle says which labels file it was."""
     data, rules = ruled
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(f"{RECIPE}[promise]\nscope_refused = 0.3")  # 0.03 takes more validation rows than there are
+    recipe.write_text(f"promise.scope_refused = 0.3\n{RECIPE}")
     run = invoke(*place.arguments(tmp_path / "store", data=data, labels=rules, recipe=recipe))
     assert (run.code, run.err) == (0, "")
     bundle = open_bundle(tmp_path / "store" / "current")
@@ -82,3 +83,8 @@ def test_a_student_that_cannot_be_is_refused(place: Place, invoke: Invoke, tmp_p
     assert "not the file that" in refused(invoke(*taught, "--data", other, "--layers", 1), store=store)
     given = (*taught, "--data", place.data, "--labels", rules, "--layers", 1)
     assert "learned without one; leave it out" in refused(invoke(*given), store=store)
+    fields = json.loads((place.bundle / "manifest.json").read_text())["models"][0]["fields"]
+    fields[0]["promise"]["kind"] = "measured"
+    quick = rewritten(place.bundle, tmp_path / "quick", fields=fields)
+    given = ("distil", "--teacher", quick, "--out", store, "--data", place.data, "--layers", 1)
+    assert "is a quick bundle: it learned from all rows" in refused(invoke(*given), store=store)

@@ -88,7 +88,7 @@ def test_a_taken_port_is_one_line(service: Service, flag: str) -> None:
     """Either port in use: reported before the bundle is opened, exit status 2, no traceback."""
     taken = service.port if flag == "--port" else service.management_port
     done = run_cli("--port", "0", "--management-port", "0", flag, str(taken), "--bundle", "nowhere")
-    assert (done.returncode, done.stdout) == (2, "")
+    assert (done.returncode, [json.loads(line)["event"] for line in done.stdout.splitlines()]) == (2, ["starting"])
     assert ONE_LINE.fullmatch(done.stderr)
     assert str(taken) in done.stderr
 

@@ -4,6 +4,7 @@ Short, for every run. `make rollout` is the long form: three services, more move
 """
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -134,7 +135,8 @@ def test_a_new_text_version_is_changed_over_without_an_outage(tiny_bundle_path: 
         with notes.phase("new alone"):
             some_more(traffic)
         phases = met(traffic, notes)
-    assert (refused_at_start.returncode, refused_at_start.stdout) == (2, "")
+    assert refused_at_start.returncode == 2
+    assert [json.loads(line)["event"] for line in refused_at_start.stdout.splitlines()] == ["starting"]
     assert refused_at_start.stderr.count("\n") == 1
     assert (refused_by_old.status_code, refused_by_new.status_code) == (409, 409)
     for line in (refused_at_start.stderr, refused_by_old.json()["detail"], refused_by_new.json()["detail"]):

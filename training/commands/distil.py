@@ -21,6 +21,7 @@ from models.scoring import Outputs
 from training.data.source import TicketFile
 from training.evaluation.record import StageFigures
 from training.export.ngram_nodes import read_ngrams
+from training.export.novelty_nodes import read_novelty
 from training.export.weights import restore_weights
 from training.learn.arguments import refuse_untrainable
 from training.learn.base import resolve_base
@@ -34,7 +35,7 @@ from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
-from training.run.trained import Learned, candidate_of, learn_ngrams, learn_novelty, with_ngrams
+from training.run.trained import Learned, candidate_of, learn_ngrams, learn_novelty, with_ngrams, with_novelty
 from training.run.write_bundle import deliver
 
 
@@ -63,6 +64,11 @@ def distil(request: DistilRequest, say: Say, callbacks: Sequence[TrainerCallback
     started = time.monotonic()
     refuse_unwritable(request.store)
     bundle = open_bundle(request.teacher)
+    if bundle.manifest.fields[0].promise.kind == "measured":
+        raise TicketRouterError(
+            f"{bundle.version} is a quick bundle: it learned from all rows, so none are left to measure a student on; "
+            "train the teacher without --quick"
+        )
     recipe = recipe_of(bundle, request.epochs)
     refuse_untrainable(recipe)
     refuse_other_data(bundle, request.file)
@@ -179,7 +185,7 @@ def load_teacher(
     teacher = load_classifier(base, material.space, recipe)
     graph = bundle.read(bundle.fp32.entry.file)
     restore_weights(graph, teacher)
-    ngrams = read_ngrams(graph)
+    ngrams, novelty = read_ngrams(graph), read_novelty(graph)
 
     def infer(batch: Batch) -> Outputs:
         with torch.inference_mode():
@@ -188,7 +194,8 @@ def load_teacher(
             Encoding(tuple(ids[mask == 1].tolist()), False)
             for ids, mask in zip(batch.input_ids, batch.attention_mask, strict=True)
         ]
-        return Outputs(with_ngrams(found["logits"].numpy(), ngrams, rows), found["pooled"].numpy())
+        outputs = Outputs(with_ngrams(found["logits"].numpy(), ngrams, rows), found["pooled"].numpy())
+        return outputs if novelty is None else with_novelty(outputs, novelty, rows)
 
     replay(bundle, bundle.fp32, infer)
     return teacher, ngrams

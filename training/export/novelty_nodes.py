@@ -8,6 +8,7 @@ from onnx import helper, numpy_helper
 
 from training.learn.linear.novelty import SMALLEST_LENGTH, Novelty
 
+_SHARES, _CENTRES = "novelty.shares", "novelty.centres"
 _LOGITS = "logits"
 _LABELS = "label_logits"
 
@@ -28,7 +29,7 @@ def add_novelty(path: Path, novelty: Novelty) -> None:
     node = helper.make_node
     graph.node.extend(
         [
-            node("Gather", ["novelty.shares", "input_ids"], ["novelty.found"]),
+            node("Gather", [_SHARES, "input_ids"], ["novelty.found"]),
             node("ReduceSum", ["novelty.found", "novelty.tokens_axis"], ["novelty.sums"], keepdims=0),
             node("Split", ["novelty.sums", "novelty.widths"], ["novelty.total", "novelty.counted"], axis=1),
             node("Max", ["novelty.counted", "novelty.one"], ["novelty.at_least_one"]),
@@ -36,14 +37,14 @@ def add_novelty(path: Path, novelty: Novelty) -> None:
             node("ReduceL2", ["pooled", "novelty.last_axis"], ["novelty.length"], keepdims=1),
             node("Max", ["novelty.length", "novelty.least"], ["novelty.some_length"]),
             node("Div", ["pooled", "novelty.some_length"], ["novelty.unit"]),
-            node("MatMul", ["novelty.unit", "novelty.centres"], ["novelty.cosines"]),
+            node("MatMul", ["novelty.unit", _CENTRES], ["novelty.cosines"]),
             node("ReduceMax", ["novelty.cosines", "novelty.last_axis"], ["novelty.similarity"], keepdims=1),
             node("Concat", [_LABELS, "novelty.familiarity", "novelty.similarity"], [_LOGITS], axis=1),
         ]
     )
     constants = {
-        "novelty.shares": novelty.shares,
-        "novelty.centres": np.ascontiguousarray(novelty.centres.T),
+        _SHARES: novelty.shares,
+        _CENTRES: np.ascontiguousarray(novelty.centres.T),
         "novelty.tokens_axis": np.array([1], np.int64),
         "novelty.last_axis": np.array([-1], np.int64),
         "novelty.widths": np.array([1, 1], np.int64),
@@ -55,3 +56,12 @@ def add_novelty(path: Path, novelty: Novelty) -> None:
     if width.HasField("dim_value"):
         width.dim_value += 2
     onnx.save(graph_model, str(path))
+
+
+def read_novelty(graph_bytes: bytes) -> Novelty | None:
+    """The scores' tables of a graph written by `add_novelty`; None if it has none."""
+    stored = {each.name: each for each in onnx.load_from_string(graph_bytes).graph.initializer}
+    if _SHARES not in stored:
+        return None
+    shares, centres = (numpy_helper.to_array(stored[name]) for name in (_SHARES, _CENTRES))
+    return Novelty(shares.copy(), np.ascontiguousarray(centres.T))
