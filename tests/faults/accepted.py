@@ -17,7 +17,7 @@ async def accepted(app: ASGIApp, limits: Limits = PUBLIC) -> tuple[LimitedProtoc
     """A connection to this application, the only one of its port, and its client's end."""
     ours, theirs = socket.socketpair()
     config = uvicorn.Config(app, log_config=None, ws="none", lifespan="off")
-    port = Port(limits, 1, lambda _error, _request_id: None, lambda: None)
+    port = Port(limits, 1, lambda _error, _request_id: None, lambda: None, lambda _seconds: None)
     protocol = LimitedProtocol(port, config=config, server_state=ServerState(), app_state={})
     transport, _ = await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, ours)
     return protocol, transport, theirs

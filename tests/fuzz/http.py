@@ -77,7 +77,7 @@ async def _feed(data: bytes) -> None:
     errors: list[BaseException] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
     config = uvicorn.Config(RequestId(Problems(application(_echo))), log_config=None, ws="none", lifespan="off")
-    port = Port(PUBLIC, 1, lambda _error, _request_id: None, lambda: None)
+    port = Port(PUBLIC, 1, lambda _error, _request_id: None, lambda: None, lambda _seconds: None)
     protocol = LimitedProtocol(port, config=config, server_state=ServerState(), app_state={})
     transport = _Transport()
     protocol.connection_made(transport)
