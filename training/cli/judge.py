@@ -70,8 +70,10 @@ def evaluate(
     from training.cli.show import evaluation_lines
     from training.cli.show_judge import behaviour_lines
     from training.commands.evaluate import evaluate as run
-    from training.commands.evaluate import summary, write_predictions, write_report
+    from training.commands.evaluate import refuse_format, summary, write_predictions, write_report
 
+    if predictions is not None:
+        refuse_format(predictions)
     found = run(bundle, file, variant, behave=behaviour, slices=by)
     if report is not None:
         write_report(found, report)

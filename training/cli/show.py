@@ -75,7 +75,7 @@ def _quality(figures: "FieldFigures") -> str:
 def _outcomes(outcomes: "OutcomeFigures") -> str:
     precision = outcomes.route_precision
     right = "" if precision is None else f" ({precision:.1%} of them right)"
-    refused = f", {outcomes.refused:.1%} of these as out of scope" if outcomes.refused else ""
+    refused = f" ({outcomes.refused:.1%} as strange)" if outcomes.refused else ""
     return (
         f"routed {outcomes.routed:.1%}{right}, suggested {outcomes.suggested:.1%}, "
         f"left to people {outcomes.reviewed:.1%}{refused}"

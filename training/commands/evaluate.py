@@ -14,7 +14,7 @@ from models.fields import DEPARTMENT
 from models.scoring import Logits
 from training.calibration.predictions import Scored
 from training.data.prepared import PreparedRow, label_numbers
-from training.data.source import ClosedTickets, TicketFile, digest_of, read_closed
+from training.data.source import ClosedTickets, TicketFile, learned_from, read_closed
 from training.evaluation.bundle_answers import answering, graph_here, load_graph
 from training.evaluation.measured import MeasuredRows, Prediction, measured_rows
 from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures, scope_figures
@@ -86,10 +86,11 @@ def evaluate(
 
 def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
     provenance = bundle.manifest.provenance
-    known = [entry.get("data", {}).get("sha256") for entry in (provenance, provenance.get("recalibration", {}))]
-    if digest_of(file.path) not in known:
+    origins = [entry.get("data", {}) for entry in (provenance, provenance.get("recalibration", {}))]
+    path = learned_from(file, origins)
+    if path is None:
         return ()
-    return ("warning: the bundle learned from this very file, so these figures flatter; give later tickets",)
+    return (f"warning: {path}: the bundle learned from this very file, so these figures flatter; give later tickets",)
 
 
 def _measured(bundle: Bundle, graph: Graph, closed: ClosedTickets) -> tuple[dict[str, MeasuredRows], Logits | None]:
@@ -124,19 +125,23 @@ def write_report(found: Evaluation, path: Path) -> None:
         raise TicketRouterError(f"{path}: cannot write the report there ({error.strerror})") from error
 
 
+def refuse_format(predictions: Path) -> None:
+    """Raise TicketRouterError unless the name ends in .csv or .jsonl. Before an evaluation: it takes minutes."""
+    if predictions.suffix.lower() not in (".csv", ".jsonl"):
+        raise TicketRouterError(f"{predictions}: predictions are written as .csv or .jsonl")
+
+
 def write_predictions(found: Evaluation, path: Path) -> None:
     """Write one line for each row and field: CSV, or JSONL if the name ends so. It holds no ticket text.
 
     Raises:
         TicketRouterError: the name ends otherwise, or the file cannot be written.
     """
-    kind = path.suffix.lower()
-    if kind not in (".csv", ".jsonl"):
-        raise TicketRouterError(f"{path}: predictions are written as .csv or .jsonl")
+    refuse_format(path)
     rows = [row.model_dump() for measured in found.measured.values() for row in measured.predictions()]
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
-            if kind == ".csv":
+            if path.suffix.lower() == ".csv":
                 writer = csv.DictWriter(file, list(Prediction.model_fields))
                 writer.writeheader()
                 writer.writerows(rows)

@@ -26,7 +26,7 @@ from training.calibration.predictions import outcomes_of
 from training.calibration.sample_size import fewest_start
 from training.data.contract import Checked, TicketRow
 from training.data.prepared import MISSING
-from training.data.source import TicketFile, digest_of, read_tickets
+from training.data.source import TicketFile, learned_from, read_tickets
 from training.data.split import PLANNING, Split, split_later
 from training.evaluation.bundle_answers import load_graph
 from training.evaluation.metrics import UNKNOWN
@@ -197,8 +197,8 @@ def _read_later(bundle: Bundle, request: RecalibrateRequest) -> Checked:
         if name not in known:
             raise TicketRouterError(f"--field {name}: the bundle has no such field; it has {', '.join(known)}")
     checked = read_tickets(request.file, (DEPARTMENT, *request.fields), optional=known)
-    if bundle.manifest.provenance.get("data", {}).get("sha256") == digest_of(path):
-        raise TicketRouterError(f"{path}: the bundle learned from this very file; give tickets that came after it")
+    if (learned := learned_from(request.file, [bundle.manifest.provenance.get("data", {})])) is not None:
+        raise TicketRouterError(f"{learned}: the bundle learned from this very file; give tickets that came after it")
     if not request.allow_unknown:
         for field in space:
             labels = Counter(row.labels[field.name] for row in checked.rows if row.labels.get(field.name))

@@ -2,7 +2,7 @@
 `TicketFile`."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,12 @@ def _raise_faults(file: TicketFile, checked: Checked) -> None:
 
 def _tables(file: TicketFile) -> list[Table]:
     return [open_table(path) for path in file.tables]
+
+
+def learned_from(file: TicketFile, origins: Iterable[Mapping[str, Any]]) -> Path | None:
+    """The first of the file's tables that one of these bundle origins (`TicketFile.origin`) names; None: none does."""
+    known = {each.get("sha256") for origin in origins for each in (origin, *origin.get("more", ()))}
+    return next((path for path in file.tables if digest_of(path) in known), None)
 
 
 def _named(path: Path) -> dict[str, str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import Frozen
 from models.fields import Field
-from models.scoring import FieldScoring, Logits, Outcome, probabilities
+from models.scoring import FieldScoring, Logits, Outcome, in_scope, probabilities
 from training.calibration.predictions import Scored, outcomes_of
 from training.data.prepared import MISSING, PreparedRow
 from training.evaluation.slices import UNKNOWN, SliceFigures, slice_figures, slice_names
@@ -102,7 +102,8 @@ class MeasuredRows:
         names |= {
             column: [values[item.row.line].strip() or UNKNOWN for item in self.rows] for column, values in cells.items()
         }
-        return slice_figures(names, self.correct, self.outcomes == Outcome.ROUTE)
+        refused = ~in_scope(self.logits, self.scoring)
+        return slice_figures(names, self.correct, self.outcomes == Outcome.ROUTE, refused)
 
     def predictions(self) -> Iterator[Prediction]:
         """Each row's answer beside its label at close."""

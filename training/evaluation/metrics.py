@@ -31,13 +31,14 @@ class AccuracyFigures(Frozen):
 
 
 class LabelFigures(Frozen):
-    """One label's precision, recall and F1, and its number of rows."""
+    """One label's precision, recall and F1, its number of rows, and the share of them that is refused as strange."""
 
     label: str
     precision: float
     recall: float
     f1: float
     rows: int
+    refused: float = 0.0
 
 
 class OutcomeFigures(Frozen):
@@ -47,7 +48,7 @@ class OutcomeFigures(Frozen):
     suggested: float
     reviewed: float
     refused: float = 0.0
-    """The out-of-scope part of `reviewed`."""
+    """The part of `reviewed` that is strange (`language` and `out_of_scope`)."""
     route_precision: float | None
     route_precision_low: float | None
     """Lower 95 % bound (Clopper-Pearson) of the precision of the routed rows."""
@@ -105,7 +106,7 @@ def field_figures(logits: Logits, labels: NDArray[np.int64], scoring: FieldScori
         macro_f1=macro_f1(wanted, predicted),
         ece=sum(abs(b.confidence - b.accuracy) * b.rows for b in bins) / len(wanted),
         outcomes=outcome_figures(logits[present], predicted, wanted, scoring),
-        labels=_label_figures(wanted, predicted, scoring.field),
+        labels=_label_figures(wanted, predicted, ~in_scope(logits[present], scoring), scoring.field),
         confused=_confused(wanted, predicted, scoring.field),
         curve=coverage_curve(confidence, predicted == wanted),
         reliability=bins,
@@ -173,12 +174,15 @@ def outcome_figures(
     )
 
 
-def _label_figures(wanted: NDArray[np.int64], predicted: NDArray[np.int64], field: Field) -> tuple[LabelFigures, ...]:
+def _label_figures(
+    wanted: NDArray[np.int64], predicted: NDArray[np.int64], refused: NDArray[np.bool_], field: Field
+) -> tuple[LabelFigures, ...]:
     numbers = list(range(len(field.labels)))
     columns = precision_recall_fscore_support(wanted, predicted, labels=numbers, zero_division=0)
+    strange = [float(refused[wanted == number].mean()) if (wanted == number).any() else 0.0 for number in numbers]
     return tuple(
-        LabelFigures(label=label, precision=float(p), recall=float(r), f1=float(f), rows=int(n))
-        for label, p, r, f, n in zip(field.labels, *columns, strict=True)
+        LabelFigures(label=label, precision=float(p), recall=float(r), f1=float(f), rows=int(n), refused=s)
+        for label, p, r, f, n, s in zip(field.labels, *columns, strange, strict=True)
     )
 
 

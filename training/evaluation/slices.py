@@ -27,10 +27,15 @@ class SliceFigures(Frozen):
     high: float
     routed: float
     route_precision: float | None
+    refused: float = 0.0
+    """Share of its rows that are refused as strange."""
 
 
 def slice_figures(
-    names: Mapping[str, Sequence[str]], correct: NDArray[np.bool_], routed: NDArray[np.bool_]
+    names: Mapping[str, Sequence[str]],
+    correct: NDArray[np.bool_],
+    routed: NDArray[np.bool_],
+    refused: NDArray[np.bool_],
 ) -> tuple[SliceFigures, ...]:
     """Figures of every slice, sorted by name within its kind.
 
@@ -38,6 +43,7 @@ def slice_figures(
         names: by kind, the slice of each row, [rows].
         correct: whether each prediction is right, [rows].
         routed: whether each row is routed without a person, [rows].
+        refused: whether each row is refused as strange, [rows].
     """
     found = []
     for kind, of_rows in names.items():
@@ -45,7 +51,7 @@ def slice_figures(
         for name in sorted(set(slices), key=lambda name: (name == OTHER, name)):
             rows = slices == name
             if rows.sum() >= FEWEST:
-                found.append(_slice(kind, name.strip(), correct[rows], routed[rows]))
+                found.append(_slice(kind, name.strip(), correct[rows], routed[rows], refused[rows]))
     return tuple(found)
 
 
@@ -68,7 +74,9 @@ def _merged(names: Sequence[str]) -> list[str]:
     return [name if counts[name] >= FEWEST else OTHER for name in names]
 
 
-def _slice(kind: str, name: str, correct: NDArray[np.bool_], routed: NDArray[np.bool_]) -> SliceFigures:
+def _slice(
+    kind: str, name: str, correct: NDArray[np.bool_], routed: NDArray[np.bool_], refused: NDArray[np.bool_]
+) -> SliceFigures:
     accuracy = share(int(correct.sum()), len(correct))
     assert accuracy is not None  # a slice has rows
     return SliceFigures(
@@ -80,4 +88,5 @@ def _slice(kind: str, name: str, correct: NDArray[np.bool_], routed: NDArray[np.
         high=accuracy.high,
         routed=float(routed.mean()),
         route_precision=float(correct[routed].mean()) if routed.any() else None,
+        refused=float(refused.mean()),
     )

@@ -27,6 +27,7 @@ class LabelRow:
     route: float | None
     whose: Whose
     calibration_rows: int
+    refused: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def _label_row(label: LabelEntry, found: LabelFigures) -> LabelRow:
         route=label.route,
         whose="never" if label.route is None else "pooled" if label.pooled else "own",
         calibration_rows=label.calibration_rows,
+        refused=found.refused if found.rows else None,
     )
 
 

@@ -313,3 +313,18 @@ def test_variants_show_their_own_promise_and_the_gates_words() -> None:
     for page in (words(report(variants=variants)), model_card("base", [entry()], record(variants=variants))):
         for said in ("62.5% routed", "-0.95% to 1.23%", "not enough rows to tell", "98.00%", "cannot be made of this"):
             assert said in page
+
+
+def test_the_card_of_a_quick_bundle_claims_no_fine_tuning() -> None:
+    """The encoder of a quick bundle is the base's own."""
+    card = model_card("some/base", [entry()], record(kept="quick"))
+    assert "A linear model on `some/base`" in card
+    assert "Fine-tuned" not in card
+
+
+def test_the_card_names_the_strange_mail_that_is_routed() -> None:
+    """For each kind of made-up mail, what is refused and what is routed all the same."""
+    strangers = [{"kind": "Arabic", "rows": 4, "refused": 3, "routed": 1}]
+    assert "refused, and routed all the same: Arabic 75%, 1." in model_card(
+        "some/base", [entry()], record(strangers=strangers)
+    )
