@@ -85,7 +85,7 @@ def telling(query: str) -> str:
     """
     for usual, now in USUAL.items():
         query = query.replace(usual, now)
-    query = re.sub(r" (==|>=|<=|>|<) (?!bool)", r" \1 bool ", query)
+    query = re.sub(r"(?<=\s)(==|>=|<=|>|<) (?!bool)", r"\1 bool ", query)
     query = re.sub(r"\bunless\b(?! on \(namespace, job\) ALERTS)", "and", query)
     query = re.sub(r"\bunless on \(namespace, job\) ALERTS.*", "", query)
     return re.sub(r"offset (1[wdh]|2d)", "offset 1s", re.sub(r">= (100|300) / \d+", ">= bool 0", query))
