@@ -175,9 +175,16 @@ def in_scope(logits: Logits, scoring: FieldScoring) -> NDArray[np.bool_]:
 
 
 def judge(logits: Logits, scorings: Sequence[FieldScoring]) -> Verdict:
-    """One ticket's verdict on every field from its logits, shape [labels]. The first scoring is the department's."""
+    """One ticket's verdict on every field from its logits, shape [labels]. The first scoring is the department's.
+
+    Strange mail is left to people in every field: no field's rows were like it.
+    """
     verdicts = {scoring.field.name: _judge_field(logits, scoring) for scoring in scorings}
     department = verdicts.pop(scorings[0].field.name)
+    if department.reason in (Reason.LANGUAGE, Reason.OUT_OF_SCOPE):
+        verdicts = {
+            name: FieldVerdict(Outcome.REVIEW, department.reason, field.candidates) for name, field in verdicts.items()
+        }
     return Verdict(department, verdicts)
 
 

@@ -22,7 +22,7 @@ REASONS = {
     "invalid_scores": "the model gave no valid scores",
     "too_complex": "reading it takes too long, so a person should",
     "out_of_scope": "unlike the tickets that this model knows",
-    "language": "in a script or language that this model was not trained on",
+    "language": "in words that this model hardly knows: another language, or names alone",
 }
 
 

@@ -19,7 +19,7 @@ from training.recipe import PromiseRecipe
 
 _STEP = 1.05
 """Each next threshold accepts this many times more validation rows: fewer tests, with no visible loss of coverage."""
-LIKELY = 0.98
+LIKELY = 0.999
 """A label gets a test of its own if its chance to pass is at least this: after a failed test it is never automatic."""
 MOST = 0.8
 """… and if at least this share of the label's answers is routed: otherwise the pooled threshold routes more."""
