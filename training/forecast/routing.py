@@ -2,7 +2,7 @@
 again into the parts of a run, with the thresholds that the run would set.
 
 The cheap model is the TF-IDF baseline, five-fold. What the encoder knows beyond it is added as evidence for the right
-labels, by a rule from measured runs, with its doubt in the interval (docs/results.md has the check against bundles).
+labels, by a rule from measured runs, with its doubt in the interval (docs/results.md has the check).
 """
 
 import math
@@ -26,7 +26,7 @@ from training.calibration.predictions import Scored, outcomes_of
 from training.data.draw import wanted_shares
 from training.evaluation.intervals import Estimate, share
 from training.evaluation.metrics import UNKNOWN
-from training.evaluation.training_time import training_minutes
+from training.forecast.duration import training_minutes
 from training.recipe import Recipe
 
 TARGETS = (0.90, 0.95)
