@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # it imports scipy
     from training.commands.check import Readiness
-    from training.evaluation.forecast.routing import Forecast
+    from training.forecast.routing import Forecast
 
 _MOST_FAULTS = 20
 _FEW_LINES = 5

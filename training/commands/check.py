@@ -25,7 +25,7 @@ from training.data.minhash import near_copies
 from training.data.prepared import LENGTHS
 from training.data.source import TicketFile, open_tickets
 from training.data.tally import SOURCE, Tally
-from training.evaluation.forecast.routing import Forecast, Suspicious, forecast, missing
+from training.forecast.routing import Forecast, Suspicious, forecast, missing
 from training.recipe import Recipe
 
 _NAMED = 8

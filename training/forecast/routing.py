@@ -24,9 +24,9 @@ from models.scoring import Outcome
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored, outcomes_of
 from training.data.draw import wanted_shares
-from training.evaluation.forecast.training_time import training_minutes
 from training.evaluation.intervals import Estimate, share
 from training.evaluation.metrics import UNKNOWN
+from training.forecast.duration import training_minutes
 from training.recipe import Recipe
 
 TARGETS = (0.90, 0.95)

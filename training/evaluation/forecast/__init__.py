@@ -1,1 +1,0 @@
-"""What a run will give, and how long it takes, before anything is trained."""
