@@ -54,3 +54,12 @@ def test_ties_are_kept(scores: list[float]) -> None:
     logits = np.zeros((len(scores), 4), np.float32)
     logits[:, 2] = logits[:, 3] = scores
     assert refused(logits, 0.03) <= 0.03
+
+
+def test_a_handful_of_foreign_rows_does_not_make_their_language_known() -> None:
+    """Four of a thousand rows: they lie below the bound themselves, and so does mail like them."""
+    logits = np.random.default_rng(4).normal(size=(1000, 4)).astype(np.float32)
+    logits[:4, 2] = -20
+    entry = fit_scope(logits, FIELD, 0.02)
+    assert entry is not None
+    assert entry.language > -19
