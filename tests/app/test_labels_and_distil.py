@@ -39,7 +39,7 @@ def test_train_follows_the_labels_file(place: Place, invoke: Invoke, tmp_path: P
     among them alone), and the bundle says which labels file it was."""
     data, rules = ruled
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(f"promise.scope_refused = 0.3\n{RECIPE}")
+    recipe.write_text(f"promise.scope_refused = 0.3\npromise.folds = 0\n{RECIPE}")
     run = invoke(*place.arguments(tmp_path / "store", data=data, labels=rules, recipe=recipe))
     assert (run.code, run.err) == (0, "")
     bundle = open_bundle(tmp_path / "store" / "current")
@@ -61,12 +61,13 @@ def test_train_follows_the_labels_file(place: Place, invoke: Invoke, tmp_path: P
 def test_a_student_has_fewer_layers_and_replays(place: Place, invoke: Invoke, tmp_path: Path) -> None:
     """One of the teacher's two layers: a smaller bundle beside the teacher's, split alike, sound, and waiting."""
     store = Path(shutil.copytree(place.store, tmp_path / "store", symlinks=True))
-    run = invoke("distil", "--teacher", place.bundle, "--data", place.data, "--layers", 1, "--out", store, "--json")
+    taught = with_promise(place, tmp_path / "teacher", "exact")
+    run = invoke("distil", "--teacher", taught, "--data", place.data, "--layers", 1, "--out", store, "--json")
     assert (run.code, run.err) == (0, "")
     summary = json.loads(run.out)
-    student, teacher = open_bundle(Path(summary["bundle"])), open_bundle(place.bundle)
+    student, teacher = open_bundle(Path(summary["bundle"])), open_bundle(taught)
     assert not summary["current"]
-    assert summary["metrics"]["rows"] == json.loads(teacher.read("metrics.json"))["rows"]
+    assert summary["metrics"]["rows"]["test"] == json.loads(teacher.read("metrics.json"))["rows"]["test"]
     assert student.manifest.label_space() == teacher.manifest.label_space()
     assert student.manifest.files["model.onnx"].size < teacher.manifest.files["model.onnx"].size
     assert replay(student, student.fp32, load_graph(student, student.fp32).infer).rows > 0
@@ -78,13 +79,19 @@ def test_a_student_that_cannot_be_is_refused(place: Place, invoke: Invoke, tmp_p
     store, other, rules = tmp_path / "store", tmp_path / "other.csv", tmp_path / "labels.toml"
     other.write_bytes(place.data.read_bytes() + b"\n")
     rules.write_text("")
-    taught = ("distil", "--teacher", place.bundle, "--out", store)
+    taught = ("distil", "--teacher", with_promise(place, tmp_path / "exact", "exact"), "--out", store)
     assert "the teacher has 2 layers" in refused(invoke(*taught, "--data", place.data, "--layers", 2), store=store)
     assert "not the file that" in refused(invoke(*taught, "--data", other, "--layers", 1), store=store)
     given = (*taught, "--data", place.data, "--labels", rules, "--layers", 1)
     assert "learned without one; leave it out" in refused(invoke(*given), store=store)
-    fields = json.loads((place.bundle / "manifest.json").read_text())["models"][0]["fields"]
-    fields[0]["promise"]["kind"] = "measured"
-    quick = rewritten(place.bundle, tmp_path / "quick", fields=fields)
+    quick = with_promise(place, tmp_path / "quick", "measured")
     given = ("distil", "--teacher", quick, "--out", store, "--data", place.data, "--layers", 1)
     assert "is a quick bundle: it learned from all rows" in refused(invoke(*given), store=store)
+
+
+def with_promise(place: Place, store: Path, kind: str) -> Path:
+    """The trained bundle with another kind of promise, in a store of its own."""
+    fields = json.loads((place.bundle / "manifest.json").read_text())["models"][0]["fields"]
+    for field in fields:
+        field["promise"]["kind"] = kind
+    return rewritten(place.bundle, store, fields=fields)

@@ -11,7 +11,6 @@ from tests.support.process import ROOT
 from tests.support.rows import CANARY
 
 RECIPE = """
-promise.folds = 0
 epochs = 1
 batch_size = 16
 max_tokens = 32
