@@ -143,7 +143,9 @@ def test_a_second_bundle_waits_to_be_promoted(place: Place, invoke: Invoke, tmp_
     """The file's split is kept, missing values do not hinder, and the store's current bundle stays what it was."""
     store = Path(shutil.copytree(place.store, tmp_path / "store", symlinks=True))
     split_table(place, tmp_path / "tickets.csv")
-    run = invoke(*place.arguments(store, data=tmp_path / "tickets.csv"), "--field", "priority")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f"promise.folds = 0\n{place.recipe.read_text()}")  # one split, also if the quick network is kept
+    run = invoke(*place.arguments(store, data=tmp_path / "tickets.csv", recipe=recipe), "--field", "priority")
     assert run.code == 0, run.err
     made = next(path for path in store.iterdir() if path.is_dir() and path.name not in (place.bundle.name, "current"))
     assert (store / "current").resolve().name == place.bundle.name
@@ -151,16 +153,14 @@ def test_a_second_bundle_waits_to_be_promoted(place: Place, invoke: Invoke, tmp_
     metrics = json.loads((made / "metrics.json").read_text())
     removed = sum(count for reason, count in metrics["removed"].items() if reason != "conflicting")
     counts = metrics["rows"]
-    in_folds = open_bundle(made).manifest.fields[0].promise.kind == "measured"  # there, what measures also trains
-    assert (counts["train"] + counts["test"] if in_folds else sum(counts.values())) + removed == 150
+    assert sum(counts.values()) + removed == 150
     test = [row for row in closed_rows(tmp_path / "tickets.csv") if row.split == "test"]
     assert metrics["rows"]["test"] == sum(bool(prepare(row.ticket).text) for row in test)
     assert metrics["encoder"]["department"]["test"]["rows"] == metrics["rows"]["test"]
     assert metrics["baseline"]["department"]["test"]["rows"] == metrics["rows"]["test"]
     assert "(not in the bundle)" in json.dumps(metrics["encoder"]["department"]["test"]["confused"])
-    measured = {"calibration", "validation"} if in_folds else {"calibration"}  # no validation row has a priority
-    assert set(metrics["encoder"]["priority"]) == measured
-    assert set(metrics["baseline"]["priority"]) == measured - {"calibration"}  # on the same rows as the encoder
+    assert set(metrics["encoder"]["priority"]) == {"calibration"}
+    assert metrics["baseline"]["priority"] == {}  # measured on the same rows as the encoder: here on none
     assert "department" in (made / "report.html").read_text()
     texts = {row.body for row in load_rows(open_bundle(made))}
     assert texts <= validation_bodies(tmp_path / "tickets.csv")
