@@ -6,14 +6,13 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
-from scipy.stats import binom
 
 from models.bundle.manifest import FieldEntry, Frozen
 from models.fields import Field
 from training.calibration.calibrate import calibrate_field, route_level
 from training.calibration.precision_curve import TARGETS
 from training.calibration.predictions import Graded, Scored, grade
+from training.calibration.threshold_tests import allowed_errors, chance_to_pass
 from training.data.draw import rows_for_calibration
 from training.data.split import PLANNING
 from training.recipe import Recipe
@@ -150,13 +149,11 @@ def accepted_rows(precision: float, errors: float, doubt: float, power: float = 
     """
     if errors >= 1 - precision:
         return None
-    allowed = _allowed(precision, doubt)
-    passes = np.where(allowed < 0, 0.0, bdtr(np.maximum(allowed, 0), _SIZES, errors)) >= power
+    passes = chance_to_pass(_SIZES, _allowed(precision, doubt), errors) >= power
     return int(_SIZES[passes.argmax()]) if passes.any() else None
 
 
 @cache
 def _allowed(precision: float, doubt: float) -> NDArray[np.float64]:
-    """The most errors with which a test on each of _SIZES rows passes; -1: none does."""
-    allowed = binom.ppf(doubt, _SIZES, 1 - precision)
-    return np.asarray(np.where(bdtr(np.maximum(allowed, 0), _SIZES, 1 - precision) > doubt, allowed - 1, allowed))
+    """`allowed_errors` of _SIZES: asked for many error rates."""
+    return allowed_errors(_SIZES, precision, doubt)

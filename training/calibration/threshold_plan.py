@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
-from scipy.stats import binom
 
 from training.calibration.predictions import Graded
 from training.calibration.sample_size import fewest_rows
-from training.calibration.threshold_tests import TestSequence
+from training.calibration.threshold_tests import TestSequence, allowed_errors, chance_to_pass
 from training.recipe import PromiseRecipe
 
 _STEP = 1.05
@@ -49,9 +47,7 @@ class _Outlook:
 
     def power(self, precision: float, doubt: float) -> NDArray[np.float64]:
         """The probability that each threshold's test passes, [thresholds]."""
-        allowed = binom.ppf(doubt, self.rows, 1 - precision)
-        allowed = np.where(bdtr(allowed, self.rows, 1 - precision) > doubt, allowed - 1, allowed)
-        return np.where(allowed < 0, 0.0, bdtr(np.maximum(allowed, 0), self.rows, self.errors))
+        return chance_to_pass(self.rows, allowed_errors(self.rows, precision, doubt), self.errors)
 
 
 def plan_routes(labels: int, validation: Graded, rows: int, recipe: PromiseRecipe) -> tuple[TestSequence, ...]:

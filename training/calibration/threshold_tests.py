@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc
-from scipy.stats import beta
+from scipy.special import bdtr, betainc
+from scipy.stats import beta, binom
 
 from training.calibration.predictions import Graded
 
@@ -45,13 +45,25 @@ def p_value(right: int, rows: int, precision: float) -> float:
     return 1.0 if right == 0 else float(betainc(right, rows - right + 1, precision))
 
 
+def allowed_errors(rows: NDArray[np.int64], precision: float, doubt: float) -> NDArray[np.float64]:
+    """The most errors among these numbers of rows with which a test passes, like `rows`; -1: none passes."""
+    allowed = binom.ppf(doubt, rows, 1 - precision)
+    return np.asarray(np.where(bdtr(np.maximum(allowed, 0), rows, 1 - precision) > doubt, allowed - 1, allowed))
+
+
+def chance_to_pass(
+    rows: NDArray[np.int64], allowed: NDArray[np.float64], errors: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The probability that at most `allowed` of these numbers of rows are wrong, at this true error rate."""
+    return np.asarray(np.where(allowed < 0, 0.0, bdtr(np.maximum(allowed, 0), rows, errors)))
+
+
 def lowest_passed(sequences: Sequence[TestSequence], rows: Graded, precision: float) -> list[float | None]:
     """For each group the lowest threshold that is proven to reach `precision`; None: no threshold is.
 
     All results hold together with probability 1 - the sum of all `doubts`, over the draw of the rows (fallback
-    procedure:
-    Wiens, Pharmaceutical Statistics 2003). A passed test hands its error probability on to the next; a failed one loses
-    it.
+    procedure: Wiens, Pharmaceutical Statistics 2003). A passed test hands its error probability on to the next; a
+    failed one loses it.
     """
     found: list[float | None] = []
     level = 0.0

@@ -15,14 +15,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr
-from scipy.stats import binom
 
 from models.bundle.manifest import Frozen
 from models.fields import DEPARTMENT, Field
 from models.scoring import Outcome
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored, outcomes_of
+from training.calibration.threshold_tests import allowed_errors, chance_to_pass
 from training.data.draw import wanted_shares
 from training.evaluation.intervals import Estimate, share
 from training.evaluation.metrics import UNKNOWN
@@ -255,16 +254,11 @@ def _needed(scored: Scored, target: float, recipe: Recipe) -> int | None:
     total = 100.0
     while total <= _MOST_TICKETS:
         tested = (shares * total * (1 - recipe.split.test) * 2 / 3).astype(np.int64)
-        if _power(tested, errors, target, 1 - recipe.promise.confidence).max() >= _POWER:
+        allowed = allowed_errors(tested, target, 1 - recipe.promise.confidence)
+        if chance_to_pass(tested, allowed, errors).max() >= _POWER:
             return round(total, -2 if total >= 1000 else -1)  # type: ignore[return-value]  # a float without decimals
         total *= 1.05
     return None
-
-
-def _power(rows: NDArray[np.int64], errors: NDArray[np.float64], target: float, doubt: float) -> NDArray[np.float64]:
-    allowed = binom.ppf(doubt, rows, 1 - target)
-    allowed = np.where(bdtr(allowed, rows, 1 - target) > doubt, allowed - 1, allowed)
-    return np.asarray(np.where(allowed < 0, 0.0, bdtr(np.maximum(allowed, 0), rows, errors)))
 
 
 def missing(needed: int | None, there: int) -> int | None:
