@@ -250,10 +250,10 @@ def _largest(groups: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
 
 
 def _roles(plan: Plan) -> Iterator[RoleEntry]:
-    for file in plan.files[:1]:
-        for role, choice in file.choices.items():
-            examples = tuple(file.found.profiles[choice.column].examples)
-            yield RoleEntry(role=role, column=choice.column, why=choice.why, examples=examples)
+    file = plan.files[0]
+    for role, choice in file.choices.items():
+        examples = tuple(file.found.profiles[choice.column].examples)
+        yield RoleEntry(role=role, column=choice.column, why=choice.why, examples=examples)
 
 
 def _counts(tally: Tally, field: str) -> FieldCounts:

@@ -13,9 +13,9 @@ from training.evaluation.record import StageFigures, StageName
 from training.learn.arguments import refuse_untrainable
 from training.learn.base import resolve_base
 from training.learn.checkpoints import run_folder, run_key
-from training.learn.classifier import load_classifier, load_encoder, seeded
+from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
-from training.learn.finetune import finetune
+from training.learn.finetune import EpochFigures, finetune
 from training.learn.general import read_general
 from training.learn.linear.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.optimizer import encoder_weights
@@ -23,7 +23,15 @@ from training.learn.rows import EncodedRows
 from training.run.crossfit import QUICK_FOLDS, learn_in_folds
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
-from training.run.trained import Learned, candidate_of, learn_ngrams, learn_novelty, ngram_figures, settle_base_share
+from training.run.trained import (
+    Candidate,
+    Learned,
+    candidate_of,
+    learn_ngrams,
+    learn_novelty,
+    ngram_figures,
+    settle_base_share,
+)
 from training.run.write_bundle import deliver
 
 
@@ -79,6 +87,12 @@ def learn(
     def add_stage(name: StageName, figures: Mapping[str, AccuracyFigures]) -> None:
         stages.append(StageFigures(name=name, figures=figures, minutes=(time.monotonic() - started) / 60))
 
+    def learned(
+        kept: TicketClassifier, candidate: Candidate, name: StageName, epochs: tuple[EpochFigures, ...] = ()
+    ) -> Learned:
+        novelty = learn_novelty(kept, encoder, parts["train"])
+        return Learned(request, base, kept, encoder, material, parts, epochs, candidate, name, tuple(stages), novelty)
+
     ngrams = learn_ngrams(model, encoder, space, parts["train"], recipe, say)
     if ngrams is not None:
         add_stage("n-grams", ngram_figures(ngrams, parts, space))
@@ -90,19 +104,7 @@ def learn(
     add_stage("frozen encoder", quick.alone)
     add_stage("quick", quick.together)
     if request.quick:
-        return Learned(
-            request,
-            base,
-            model,
-            encoder,
-            material,
-            parts,
-            (),
-            quick,
-            "quick",
-            tuple(stages),
-            learn_novelty(model, encoder, parts["train"]),
-        )
+        return learned(model, quick, "quick")
 
     if recipe.head_start == "centroids":
         start_at_centroids(model, space, vectors, train)
@@ -117,38 +119,14 @@ def learn(
     add_stage("encoder", full.alone)
     add_stage("full", full.together)
     if full.macro_f1 > quick.macro_f1:
-        return Learned(
-            request,
-            base,
-            model,
-            encoder,
-            material,
-            parts,
-            epochs,
-            full,
-            "full",
-            tuple(stages),
-            learn_novelty(model, encoder, parts["train"]),
-        )
+        return learned(model, full, "full", epochs)
     say("the fine-tuned network does not beat the quick one on the validation rows: the quick one is kept")
     model = load_classifier(base, space, recipe)
     if folds:
-        learned = learn_in_folds(request, base, model, encoder, material, folds, say)
-        return replace(learned, epochs=epochs, stages=(*learned.stages, *stages[-2:]))
+        found = learn_in_folds(request, base, model, encoder, material, folds, say)
+        return replace(found, epochs=epochs, stages=(*found.stages, *stages[-2:]))
     head.put_into(model)
-    return Learned(
-        request,
-        base,
-        model,
-        encoder,
-        material,
-        parts,
-        epochs,
-        quick,
-        "quick",
-        tuple(stages),
-        learn_novelty(model, encoder, parts["train"]),
-    )
+    return learned(model, quick, "quick", epochs)
 
 
 def _key(request: TrainRequest, base: Path) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.bundle.manifest import FieldEntry, PromiseKind, scorings_of
+from models.bundle.manifest import FieldEntry, scorings_of
 from models.scoring import FieldScoring, Logits, Outputs
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored
@@ -49,11 +49,12 @@ def judge_learned(learned: Learned) -> Judged:
         encodings = learned.parts["validation"].encodings
         network = with_ngrams(mean_head(folds.heads).logits(served.pooled), learned.candidate.ngrams, encodings)
         served = with_novelty(served._replace(logits=network), learned.novelty, encodings)
-    kind: PromiseKind = "exact" if folds is None else "measured"
     raw = Judged((), (), logits, learned.parts, served)
     space, recipe = learned.material.space, learned.request.recipe
     entries = tuple(
-        calibrate_field(field, raw.scored("validation", column), raw.scored("calibration", column), recipe, kind)
+        calibrate_field(
+            field, raw.scored("validation", column), raw.scored("calibration", column), recipe, learned.promise_kind
+        )
         for column, field in enumerate(space)
     )
     return Judged(entries, scorings_of(space, entries), logits, learned.parts, served)

@@ -29,7 +29,7 @@ from training.learn.linear.head import fit_linear_head, mean_head, pooled
 from training.learn.linear.ngrams import mean_ngrams
 from training.learn.linear.novelty import Novelty
 from training.recipe import Recipe
-from training.run.dataset import OUTSIDE, Material, Part, encode_parts, encode_rows
+from training.run.dataset import OUTSIDE, Material, Part, encode_rows
 from training.run.request import Say, TrainRequest
 from training.run.trained import (
     Candidate,
@@ -115,8 +115,9 @@ def learn_in_folds(
     served = mean_ngrams(folds.ngrams) if folds.ngrams else None
     mean_head(raw.heads).put_into(model)
 
-    encoded = encode_parts(material, encoder, recipe)
-    parts = {**{part: encoded[part] for part in ("test", OUTSIDE) if part in encoded}, **pool.parts}
+    parts = {**pool.parts, "test": encode_rows(material.split["test"], encoder, space, UNKNOWN)}
+    if material.outside:
+        parts[OUTSIDE] = encode_rows(material.outside, encoder, space, MISSING)
     outputs = {part: Outputs(network[part] + factors * words[part], inside[part]) for part in measured}
     stages = {"n-grams": words, "frozen encoder": network}
     if parts["test"].rows:

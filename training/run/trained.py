@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.bundle.manifest import PromiseKind
 from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from models.scoring import Logits, Outputs
@@ -53,6 +54,10 @@ class Learned:
     folds: "Folds | None" = None
     """With out-of-fold answers: `candidate.outputs` of validation and calibration rows are these; the model and the
     n-grams are the folds' mean."""
+
+    @property
+    def promise_kind(self) -> PromiseKind:
+        return "exact" if self.folds is None else "measured"
 
     def outputs(self, encodings: Sequence[Encoding]) -> Outputs:
         """Logits and pooled vectors of the rows: the reference of every exported graph."""
@@ -196,7 +201,9 @@ def candidate_of(
     alone = {name: department_figures(found.logits, measured[name], space) for name, found in network.items()}
     if ngrams is None:
         return Candidate(None, {}, alone, alone, network)
-    fitted = ngram_shares(network["validation"].logits, ngrams, measured["validation"], space)
+    validation = measured["validation"]
+    raw = ngrams.logits(validation.encodings)
+    fitted = shares_of(network["validation"].logits, raw, validation.labels, space)
     shares = {name: share.factor for name, share in fitted.items()}
     factors = factors_of(shares, space)
     if not factors.any():
@@ -237,25 +244,19 @@ def settle_base_share(
         towards_base(model, base, recipe.base_share)
         return recipe.base_share
     learned = encoder_weights(model)
+    raw = None if ngrams is None else ngrams.logits(validation.encodings)
     best, lowest = 0.0, np.inf
     for share in BASE_SHARES:
         model.encoder.load_state_dict(learned, strict=False)
         towards_base(model, base, share)
         logits = predict(model, encoder, validation.encodings)
-        loss = sum(share.loss for share in ngram_shares(logits, ngrams, validation, space).values())
+        fitted = shares_of(logits, np.zeros_like(logits) if raw is None else raw, validation.labels, space)
+        loss = sum(field.loss for field in fitted.values())
         if loss < lowest:
             best, lowest = share, loss
     model.encoder.load_state_dict(learned, strict=False)
     towards_base(model, base, best)
     return best
-
-
-def ngram_shares(
-    network: Logits, ngrams: NgramModel | None, validation: Part, space: LabelSpace
-) -> dict[str, NgramShare]:
-    """Each field's share of the n-grams beside the network's logits [rows, labels], from the validation rows."""
-    raw = np.zeros_like(network) if ngrams is None else ngrams.logits(validation.encodings)
-    return shares_of(network, raw, validation.labels, space)
 
 
 def shares_of(network: Logits, ngrams: Logits, labels: NDArray[np.int64], space: LabelSpace) -> dict[str, NgramShare]:

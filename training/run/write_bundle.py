@@ -87,7 +87,7 @@ def _reference(learned: Learned, judged: Judged, onnx: Path, network: Path) -> R
         validation=answered("validation"),
         calibration=answered("calibration"),
         served=judged.served,
-        kind="exact" if learned.folds is None else "measured",
+        kind=learned.promise_kind,
     )
 
 
