@@ -104,18 +104,7 @@ def test_promote_shows_every_gate(shelf: Shelf, invoke: Invoke) -> None:
 def test_promote_names_every_gate_that_fails(shelf: Shelf, invoke: Invoke) -> None:
     """All of them in one line; the pointer and the record stay as they were."""
     before = sorted(os.listdir(shelf.store))
-    run = invoke(
-        "promote",
-        "--allow-empty",
-        "--bundle",
-        shelf.challenger,
-        "--store",
-        shelf.store,
-        "--larger",
-        "0.5",
-        "--macro-f1",
-        "1",
-    )
+    run = invoke(*PROMOTE, shelf.challenger, "--store", shelf.store, "--larger", "0.5", "--macro-f1", "1")
     line = refused(run)
     assert "size: " in line
     assert "macro-F1: " in line
@@ -135,17 +124,7 @@ def test_what_does_not_replay_cannot_be_forced(shelf: Shelf, invoke: Invoke) -> 
 
 def test_force_wants_a_reason_and_is_on_record(shelf: Shelf, invoke: Invoke) -> None:
     """Without a reason nothing moves; with one it does, and the record shows the gate that was overridden."""
-    command = (
-        "promote",
-        "--allow-empty",
-        "--bundle",
-        shelf.challenger,
-        "--store",
-        shelf.store,
-        "--larger",
-        "0.5",
-        "--force",
-    )
+    command = (*PROMOTE, shelf.challenger, "--store", shelf.store, "--larger", "0.5", "--force")
     assert "--force needs --reason" in refused(invoke(*command))
     run = invoke(*command, "--reason", "the old one misroutes")
     assert run.code == 0, run.err

@@ -86,8 +86,7 @@ def _promise(
     routed = tested.confidence >= levels[tested.predicted]
     right, count = int(tested.correct[routed].sum()), int(routed.sum())
     # A tested threshold is proven for the target only. Thresholds of cost mode are fixed before the calibration rows
-    # are
-    # used, so there the bound itself is valid.
+    # are used, so there the bound itself is valid.
     proven = precision_bound(right, count, 1 - recipe.confidence) if recipe.aim == "cost" else recipe.route_precision
     return Promise(
         kind=kind,

@@ -66,8 +66,7 @@ def draw_at_random(groups: Sequence[Group], shares: Mapping[str, float], seed: i
     Calibration and validation take audited rows first: a sample of all mail, as people see it.
 
     A group counts for the department of most of its rows. A group larger than the rows still missing for its department
-    is
-    skipped, so that no single thread or requester dominates a measuring part. Each department keeps a group for
+    is skipped, so that no single thread or requester dominates a measuring part. Each department keeps a group for
     training.
     """
     generator = random.Random(seed)

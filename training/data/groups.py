@@ -30,8 +30,7 @@ def tied_groups(rows: Sequence[PreparedRow], ties: Ties) -> list[list[PreparedRo
     """Every row in one group, in the rows' order; most groups are single rows.
 
     Rows are joined by the strongest reason first: thread, near-duplicates, requester. A join that would make a group
-    too
-    large is skipped: the sender of alerts or forms, a thread column with a single value, a long chain.
+    too large is skipped: the sender of alerts or forms, a thread column with a single value, a long chain.
     """
     largest = largest_group(len(rows))
     groups = DisjointSet(range(len(rows)))

@@ -24,8 +24,7 @@ class Kept:
     routed: int
     standing: Standing
     """kept: the interval's low end reaches the target; likely: the value does; unlucky: only the high end does, so
-    chance
-    may be the cause; broken: even the high end does not; silent: nothing was routed."""
+    chance may be the cause; broken: even the high end does not; silent: nothing was routed."""
 
 
 def held(entry: FieldEntry, figures: FieldFigures) -> Kept:

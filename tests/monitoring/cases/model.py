@@ -76,7 +76,7 @@ MODEL = (
     ),
     Case(
         "TicketRouterReviewJump",
-        "half of the tickets, and some are routed: nobody is called",
+        "half of the tickets, and some are routed: no page",
         _outcomes(_HISTORY, _USUAL, {"route": 45, "suggest": 5, "review": 50}),
         quiet=(_SINCE + 150, _SINCE + 300),
         only='severity="page"',
@@ -84,7 +84,7 @@ MODEL = (
     ),
     Case(
         "TicketRouterReviewJump",
-        "all tickets: someone is called in business hours",
+        "all tickets: a page in business hours",
         _outcomes(_HISTORY, _USUAL, {"review": 100}),
         fires=(_SINCE + 180, _SINCE + 300),
         quiet=(_SINCE, _SINCE + 100, _SINCE + 420),
@@ -166,7 +166,7 @@ MODEL = (
     ),
     Case(
         "TicketRouterAutomationFall",
-        "half of what was routed is suggested: nobody is called",
+        "half of what was routed is suggested: no page",
         _outcomes(_HISTORY, _USUAL, {"route": 35, "suggest": 45, "review": 20}),
         quiet=(_SINCE + 180, _SINCE + 300),
         only='severity="page"',

@@ -59,7 +59,7 @@ SERVICE_LEVELS = (
     ),
     Case(
         A,
-        "one in five hundred fails for ten hours: nobody is woken",
+        "one in five hundred fails for ten hours: no page",
         {_answers(200): "0+500x240", _answers(504): "0+1x120 120x120"},
         quiet=(180, 600),
         only='severity="page"',
@@ -140,14 +140,14 @@ SERVICE_LEVELS = (
     ),
     Case(
         L,
-        "half is slow for half an hour of the night: nobody is woken",
+        "half is slow for half an hour of the night: no page",
         _slow(1, 45, of=90),
         quiet=(65, 85, 90),
         only='severity="page"',
     ),
     Case(
         L,
-        "half of a small helpdesk's is slow for half an hour: nobody is called",
+        "half of a small helpdesk's is slow for half an hour: no page",
         _slow(10, 3, of=6),
         quiet=(605, 625, 640),
         only='severity="page"',
@@ -161,7 +161,7 @@ SERVICE_LEVELS = (
     ),
     Case(
         L,
-        "one slow mail a minute at night: nobody is woken",
+        "one slow mail a minute at night: no page",
         {_took(""): counter((1, 400)), _took("0.5"): counter((0, 400))},
         quiet=(30, 180, 400),
         only='severity="page"',
@@ -199,7 +199,7 @@ SERVICE_LEVELS = (
     ),
     Case(
         L,
-        "one in fifty is slow for ten hours: nobody is woken",
+        "one in fifty is slow for ten hours: no page",
         {_took(""): "0+500x240", _took("0.5"): "0+490x240"},
         quiet=(180, 600),
         only='severity="page"',

@@ -112,7 +112,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterRefusing",
-        "one in ten is refused: nobody is woken",
+        "one in ten is refused: no page",
         _refused("0+10x40", "0+90x40"),
         quiet=(18, 40),
         only='severity="page"',
@@ -242,7 +242,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterNoDecisions",
-        "none from 9:30 on: someone is woken after two hours",
+        "none from 9:30 on: a page after two hours",
         {decided(): _none_between(9.5, 24)},
         fires=(_NEXT_WEEK + 700, _NEXT_WEEK + 1010),
         quiet=(_NEXT_WEEK + 680, _NEXT_WEEK + 1030),
