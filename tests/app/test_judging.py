@@ -253,6 +253,15 @@ def test_must_route_cases_are_a_gate(shelf: Shelf, invoke: Invoke, tmp_path: Pat
     assert "✓ cases: all 1 answered as wanted" in run.out
 
 
+def test_a_mistyped_department_of_a_case_is_named(shelf: Shelf, invoke: Invoke, tmp_path: Path) -> None:
+    """With the bundle's department that it resembles."""
+    cases = tmp_path / "cases.toml"
+    name = sorted(label.name for label in open_bundle(shelf.champion).manifest.fields[0].labels)[0]
+    cases.write_text(f'[[case]]\nbody = "hello"\ndepartment = "{name}s"\n')
+    line = refused(invoke(*PROMOTE, shelf.challenger, "--store", shelf.store, "--slower", "20", "--cases", cases))
+    assert f"case 1: the bundle has no department {name}s; it knows {name}" in line
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [

@@ -81,12 +81,15 @@ def test_a_student_that_cannot_be_is_refused(place: Place, invoke: Invoke, tmp_p
     rules.write_text("")
     taught = ("distil", "--teacher", with_promise(place, tmp_path / "exact", "exact"), "--out", store)
     assert "the teacher has 2 layers" in refused(invoke(*taught, "--data", place.data, "--layers", 2), store=store)
-    assert "not the file that" in refused(invoke(*taught, "--data", other, "--layers", 1), store=store)
+    assert "not the file or files that" in refused(invoke(*taught, "--data", other, "--layers", 1), store=store)
+    assert "not the file or files that" in refused(
+        invoke(*taught, "--data", place.data, "--data", other, "--layers", 1), store=store
+    )
     given = (*taught, "--data", place.data, "--labels", rules, "--layers", 1)
     assert "learned without one; leave it out" in refused(invoke(*given), store=store)
     quick = with_promise(place, tmp_path / "quick", "measured")
     given = ("distil", "--teacher", quick, "--out", store, "--data", place.data, "--layers", 1)
-    assert "is a quick bundle: it learned from all rows" in refused(invoke(*given), store=store)
+    assert "learned from all rows, in folds" in refused(invoke(*given), store=store)
 
 
 def with_promise(place: Place, store: Path, kind: str) -> Path:

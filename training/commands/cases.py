@@ -1,5 +1,6 @@
 """Must-route cases: tickets whose answer is fixed by people, as a gate of a promotion. From `cases.toml`."""
 
+import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Self
@@ -60,10 +61,15 @@ def load_cases(path: Path) -> tuple[Case, ...]:
     return cases
 
 
-def failures(cases: Sequence[Case], answer: Answer) -> Iterator[str]:
-    """A line for each case that the bundle answers otherwise."""
+def failures(cases: Sequence[Case], answer: Answer, departments: Sequence[str]) -> Iterator[str]:
+    """A line for each case that the bundle answers otherwise; `departments` are those it knows."""
     verdicts = answer([case.text for case in cases])
     for number, (case, verdict) in enumerate(zip(cases, verdicts, strict=True), start=1):
+        if case.department not in (None, *departments):
+            similar = difflib.get_close_matches(str(case.department), departments, 1)
+            hint = f"; it knows {similar[0]}" if similar else ""
+            yield f"{case.name or f'case {number}'}: the bundle has no department {case.department}{hint}"
+            continue
         label = verdict.candidates[0].label if verdict.candidates else None
         if case.department not in (None, label) or case.outcome not in (None, verdict.outcome):
             wanted = " ".join(each for each in (case.outcome, case.department) if each)

@@ -5,9 +5,10 @@ neither model learned from.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -66,8 +67,8 @@ def distil(request: DistilRequest, say: Say, callbacks: Sequence[TrainerCallback
     bundle = open_bundle(request.teacher)
     if bundle.manifest.fields[0].promise.kind == "measured":
         raise TicketRouterError(
-            f"{bundle.version} is a quick bundle: it learned from all rows, so none are left to measure a student on; "
-            "train the teacher without --quick"
+            f"{bundle.version} learned from all rows, in folds, so none are left to measure a student on; train the "
+            "teacher without --quick and promise.folds"
         )
     recipe = recipe_of(bundle, request.epochs)
     refuse_untrainable(recipe)
@@ -104,7 +105,7 @@ def learn_student(
     material = read_material(asked, say)
     if material.space != bundle.manifest.label_space():
         raise TicketRouterError(
-            f"{request.file.path}: its labels are not the teacher's; distil from the file it learned from"
+            "--data: its labels are not the teacher's; distil from the file or files that it learned from"
         )
     base = resolve_base(asked.base)
     seeded(recipe.seed)
@@ -164,14 +165,19 @@ def refuse_other_data(bundle: Bundle, file: TicketFile) -> None:
     except OSError as error:
         raise TicketRouterError(f"{error.filename}: cannot be read ({error.strerror})") from error
     learned = bundle.manifest.provenance.get("data", {})
-    if learned.get("sha256") != given["sha256"]:
+    if _digests(learned) != _digests(given):
         raise TicketRouterError(
-            f"{file.path}: not the file that {bundle.version} learned from; give that one, unchanged"
+            f"--data: not the file or files that {bundle.version} learned from; give the same, unchanged"
         )
     rules = learned.get("labels", {})
     if rules.get("sha256") != given.get("labels", {}).get("sha256"):
         wanted = f"with {rules['file']}; give that one, unchanged" if rules else "without one; leave it out"
         raise TicketRouterError(f"--labels: {bundle.version} learned {wanted}")
+
+
+def _digests(origin: Mapping[str, Any]) -> list[str]:
+    """Of all files of a provenance entry, in their order."""
+    return [each.get("sha256", "") for each in (origin, *origin.get("more", ()))]
 
 
 def load_teacher(

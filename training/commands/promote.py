@@ -170,7 +170,8 @@ def _routes(bundle: Bundle, *, allow_empty: bool) -> Gate:
 
 def _answers_cases(bundle: Bundle, cases: Sequence[Case], limits: Limits) -> Iterator[Gate]:
     if cases:
-        found = list(failures(cases, answering(bundle, limits.variant)))
+        departments = bundle.manifest.label_space().department.labels
+        found = list(failures(cases, answering(bundle, limits.variant), departments))
         yield Gate(name="cases", passed=not found, figure=failures_line(found, len(cases)))
 
 

@@ -20,7 +20,7 @@ from training.learn.general import read_general
 from training.learn.linear.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.optimizer import encoder_weights
 from training.learn.rows import EncodedRows
-from training.run.crossfit import QUICK_FOLDS, learn_in_folds
+from training.run.crossfit import QUICK_FOLDS, FoldRun
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
 from training.run.trained import (
@@ -66,17 +66,18 @@ def learn(
     The fine-tuned network is kept if it beats the quick one on the validation rows.
     """
     recipe, space = request.recipe, material.space
-    folds = QUICK_FOLDS if recipe.promise.folds is None else recipe.promise.folds
-    if recipe.promise.folds and not request.quick:
-        raise TicketRouterError(
-            "recipe: promise.folds: fine-tuning has one split and an exact promise; add --quick, or leave it out"
-        )
+    wanted = recipe.promise.folds
+    # A fold's head needs the mean: that is the graph's pooled vector.
+    folds = wanted if wanted is not None else QUICK_FOLDS if recipe.pooling == "mean" else 0
+    if folds and recipe.pooling != "mean":
+        raise TicketRouterError(f'recipe: promise.folds = {folds} needs pooling = "mean"')
     general = read_general(recipe)  # before the model: report its errors before the model loads
     seeded(recipe.seed)
     model = load_classifier(base, space, recipe)
     encoder = load_encoder(base, model.config, recipe)
-    if request.quick and folds:
-        return learn_in_folds(request, base, model, encoder, material, folds, say)
+    in_folds = FoldRun(request, base, encoder, material, folds, say)
+    if folds and (request.quick or wanted):
+        return in_folds.learn(folder, callbacks)
     parts = encode_parts(material, encoder, recipe)
     train = EncodedRows(parts["train"].encodings, parts["train"].labels, parts["train"].weights)
     validation = EncodedRows(parts["validation"].encodings, parts["validation"].labels)
@@ -113,7 +114,7 @@ def learn(
     say(f"encoder: fine-tuning {request.base}, up to {recipe.epochs} epochs; to beat: macro-F1 {quick.macro_f1:.3f}")
     weights = encoder_weights(model)
     epochs = finetune(model, encoder, space, train, validation, recipe, folder, callbacks, general=general)
-    share = settle_base_share(model, weights, encoder, space, ngrams, parts["validation"], recipe)
+    share = settle_base_share(model, weights, encoder, space, ngrams, validation, recipe)
     say(f"encoder: {share:.0%} of its weights from {request.base}, {1 - share:.0%} fine-tuned")
     full = candidate_of(model, encoder, space, ngrams, parts)
     add_stage("encoder", full.alone)
@@ -121,10 +122,10 @@ def learn(
     if full.macro_f1 > quick.macro_f1:
         return learned(model, full, "full", epochs)
     say("the fine-tuned network does not beat the quick one on the validation rows: the quick one is kept")
-    model = load_classifier(base, space, recipe)
     if folds:
-        found = learn_in_folds(request, base, model, encoder, material, folds, say)
-        return replace(found, epochs=epochs, stages=(*found.stages, *stages[-2:]))
+        found = replace(in_folds, request=replace(request, quick=True)).learn(folder)
+        return replace(found, request=request, epochs=epochs, stages=(*found.stages, *stages[-2:]))
+    model = load_classifier(base, space, recipe)
     head.put_into(model)
     return learned(model, quick, "quick", epochs)
 

@@ -159,8 +159,8 @@ class _Objective:
                 checkpoint_seconds=math.inf,  # a killed trial is never resumed
             )
         ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe, _silent)
+        settle_base_share(model, weights, encoder, self.material.space, ngrams, _rows(parts["validation"]), recipe)
         validation = {"validation": parts["validation"]}
-        settle_base_share(model, weights, encoder, self.material.space, ngrams, parts["validation"], recipe)
         return candidate_of(model, encoder, self.material.space, ngrams, validation).macro_f1
 
 

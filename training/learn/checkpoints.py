@@ -23,6 +23,8 @@ from training.learn.distributed import is_main, processes
 from training.recipe import Recipe
 
 PREFIX = ".run-"
+FOLD = "fold-"
+"""Start of the name of a subfolder: the checkpoints of one fold's network."""
 _MARKER = "complete.json"
 _AGAIN = "the same command goes on from the last checkpoint"
 
@@ -74,13 +76,11 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
         return
     made = not store.exists()
     with _locked(folder):
-        _remove_all_but(folder, newest_checkpoint(folder))
+        _remove_old_checkpoints(folder)
         try:
             yield folder
         except BaseException as error:
-            last = newest_checkpoint(folder)
-            _remove_all_but(folder, last)
-            if last is None:
+            if not _remove_old_checkpoints(folder):
                 shutil.rmtree(folder, ignore_errors=True)
                 _remove_if_empty(store, made)
             else:
@@ -125,6 +125,15 @@ def unwritable(folder: Path, error: Exception) -> TicketRouterError:
     """The error for a checkpoint that could not be written."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else "writing failed; is the disk full?"
     return TicketRouterError(f"{folder}: no room for a checkpoint ({reason}); free some space and start again")
+
+
+def _remove_old_checkpoints(folder: Path) -> bool:
+    """Leave the newest complete checkpoint of the run, and of each of its folds; whether there is any."""
+    places = [folder, *folder.glob(f"{FOLD}*")]
+    newest = [(place, newest_checkpoint(place)) for place in places]
+    for place, kept in newest:
+        _remove_all_but(place, kept)
+    return any(kept is not None for _, kept in newest)
 
 
 def _remove_all_but(folder: Path, kept: Checkpoint | None) -> None:

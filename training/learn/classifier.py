@@ -27,13 +27,15 @@ class TicketClassifier(nn.Module):
     pooling. Every encoder has the same inputs and outputs, so every exported graph is called in the same way.
     """
 
-    def __init__(self, encoder: nn.Module, config: PretrainedConfig, labels: int, pooling: str) -> None:
+    def __init__(
+        self, encoder: nn.Module, config: PretrainedConfig, labels: int, pooling: str, width: int | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.encoder = encoder
         self.pooling = pooling
         self.dropout = nn.Dropout(_hidden_dropout(config))
-        self.head = nn.Linear(config.hidden_size, labels)
+        self.head = nn.Linear(width or config.hidden_size, labels)
         self.reset_head()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> dict[str, Tensor]:

@@ -22,6 +22,7 @@ from training.learn.linear.head import LinearHead
 from training.learn.linear.ngrams import NgramModel, NgramRows, ngram_rows
 from training.learn.linear.novelty import Novelty, fit_novelty
 from training.learn.optimizer import encoder_weights, towards_base
+from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 from training.run.dataset import Material, Part
 from training.run.request import Say, TrainRequest
@@ -223,7 +224,7 @@ def settle_base_share(
     encoder: Encoder,
     space: LabelSpace,
     ngrams: NgramModel | None,
-    validation: Part,
+    validation: EncodedRows,
     recipe: Recipe,
 ) -> float:
     """Move the fine-tuned encoder a share of the way back to the base encoder, and return the share.

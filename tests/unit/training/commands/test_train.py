@@ -110,10 +110,14 @@ def test_folds_of_too_few_rows_are_refused(request_of: TrainRequest) -> None:
         learned(replace(request_of, quick=True, recipe=recipe), "run")
 
 
-def test_folds_without_quick_are_refused(request_of: TrainRequest) -> None:
-    recipe = RUN.model_copy(update={"promise": PromiseRecipe(folds=3)})
-    with pytest.raises(TicketRouterError, match="add --quick, or leave it out"):
-        learned(replace(request_of, recipe=recipe), "run")
+@pytest.mark.parametrize("quick", [True, False])
+def test_folds_need_mean_pooling(request_of: TrainRequest, quick: bool) -> None:
+    """Asked for, they are refused; a quick run without them has one split."""
+    recipe = RUN.model_copy(update={"promise": PromiseRecipe(folds=3), "pooling": "cls"})
+    with pytest.raises(TicketRouterError, match='folds = 3 needs pooling = "mean"'):
+        learned(replace(request_of, quick=quick, recipe=recipe), "run")
+    found = learned(replace(request_of, quick=True, recipe=RUN.model_copy(update={"pooling": "cls"})), "run")
+    assert found.promise_kind == "exact"
 
 
 @pytest.mark.parametrize(("full", "kept"), [(1.0, "full"), (0.0, "quick")])
