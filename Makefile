@@ -38,8 +38,11 @@ programs: ## the programs that the tests run the service beside; installed by ap
 demo: env ## from made-up tickets to routed e-mails, in minutes; leaves nothing running
 	@$(BIN)/python -m training.commands.demo
 
+# First two at a time, then one by one what depends on times, floods and stops of a whole service.
+SIDE_BY_SIDE := tests/unit tests/commands tests/contract tests/docs tests/manifests
 test: env service-env programs ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE:%=--ignore=%)
 
 slow: env service-env ## the slow checks: ten kills of a training, the guarantee re-split hundreds of times, a killed search
 	$(BIN)/python -m pytest -m slow --timeout 3600

@@ -1,5 +1,6 @@
 """Fixtures of the whole suite. The tiny bundle is made once: it costs some ten seconds, most of it importing torch."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from hypothesis import settings
 
 from tests.support.process import Service, serving
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny models: torch's threads would only wait for each other
 settings.register_profile("suite", deadline=None)  # no test measures time: the machine may be busy
 settings.load_profile("suite")
 
