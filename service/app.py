@@ -27,7 +27,7 @@ from service.http.authorize import Authorizer
 from service.http.body import BodyReader
 from service.http.browsers import BrowserPolicy
 from service.http.fast_path import FastPath, application
-from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observe, Problems, RequestId, translate
+from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observer, RequestMiddleware, translate
 from service.http.problems import CLIENT_CLOSED, PORT_REFUSALS, kind_of, kind_of_class, reasons
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
@@ -140,9 +140,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     def document() -> Document:
         return api.document(documented)
 
-    management = _application(
-        "Ticket router, management", [Middleware(RequestId), Middleware(BrowserPolicy), Middleware(Problems)]
-    )
+    management = _application("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
     Management(document, admin, Authorizer(access), bodies).add_to(management)
     return App(
         public,
@@ -162,14 +160,17 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
 
 
 def _public(api: Api, metrics: Metrics, traces: Traces) -> tuple[FastAPI, ASGIApp]:
-    """The documented application, and the application that serves: our middleware, then the fast path or FastAPI."""
-    documented = _application("Ticket router", [Middleware(Problems, on_error=metrics.count_rejection)])
+    """The documented application, and the application that serves: the fast path, else FastAPI. Both have the same
+    middleware; FastAPI's own must be outside it, or it would answer errors first."""
+    documented = _application("Ticket router", [])
     api.add_to(documented)
     statuses = documented_statuses(documented)
     metrics.expect_requests(_expected_requests(statuses))
     metrics.expect_rejections(reasons())
-    direct = {path: Problems(application(end), on_error=metrics.count_rejection) for path, end in api.direct.items()}
-    return documented, RequestId(Observe(FastPath(documented, direct), metrics, traces, frozenset(statuses)))
+    observer = Observer(metrics, traces, frozenset(statuses))
+    documented.add_middleware(RequestMiddleware, observer)
+    direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
+    return documented, FastPath(documented, direct)
 
 
 def _application(title: str, middleware: list[Middleware]) -> FastAPI:
@@ -177,7 +178,7 @@ def _application(title: str, middleware: list[Middleware]) -> FastAPI:
         title=title,
         telemetry=_NO_TELEMETRY,
         middleware=middleware,
-        # `Problems` handles these as well: one place for all errors.
+        # `RequestMiddleware` handles these as well: one place for all errors.
         exception_handlers={HTTPException: translate},
         docs_url=None,
         redoc_url=None,

@@ -1,6 +1,7 @@
 """The public routes under `/v1`. Each parses the request, calls `Router`, and serialises the response."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -24,7 +25,6 @@ from service.errors import InvalidRequest, ServiceError
 from service.http.authorize import REFUSALS as ACCESS_REFUSALS
 from service.http.authorize import Authorizer, caller_of, secured
 from service.http.body import BodyReader, Content
-from service.http.disconnect import while_connected
 from service.http.fast_path import Endpoint
 from service.http.headers import JSON, MAIL, media_type, timeout_seconds
 from service.http.problems import documented, kind_of, problem_of
@@ -138,8 +138,7 @@ class Api:
         context = self._admit(ROUTE, request)
         is_mail = media_type(request, JSON, MAIL) == MAIL
         ticket = await (self._mail_ticket(request, context) if is_mail else self._json_ticket(request, context))
-        with while_connected(request.scope):
-            decision = await self._router.decide(ticket, context)
+        decision = await self._router.decide(ticket, context)
         add_log_fields(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
         return _json_response(decision_out(decision))
 
@@ -148,13 +147,15 @@ class Api:
         context = self._admit(BATCH, request)
         media_type(request, JSON)
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, context.deadline)
-        with while_connected(request.scope):
-            tickets = await self._parse(body, lambda raw: tickets_of(self._batches.parse(raw)), context)
-            self._access.take_rest_of_batch(caller_of(request.scope), len(tickets) - 1)
-            add_log_fields(request.scope, tickets=len(tickets))
-            context = replace(context, allowance=Allowance(BATCH_SECONDS))
-            with self._router.lease_engine() as engine:  # one model for the whole batch, also during a reload
-                results = await self._decide_all(engine, tickets, context)
+        tickets = await self._parse(body, lambda raw: tickets_of(self._batches.parse(raw)), context)
+        self._access.take_rest_of_batch(caller_of(request.scope), len(tickets) - 1)
+        add_log_fields(request.scope, tickets=len(tickets))
+        context = replace(context, allowance=Allowance(BATCH_SECONDS))
+        lease = self._router.lease_engine()  # one model for the whole batch, also during a reload
+        try:
+            results = await self._decide_all(lease.engine, tickets, context)
+        finally:
+            lease.release()
         return _json_response(self._batch_out(results, request.state.request_id))
 
     async def model(self, _request: Request) -> Response:
@@ -163,15 +164,17 @@ class Api:
 
     async def _json_ticket(self, request: Request, context: RequestContext) -> Ticket:
         body = await self._bodies.read(request, self._settings.max_body_bytes, context.deadline)
-        with while_connected(request.scope):
-            return await self._parse(body, lambda raw: ticket_of(parse_route(raw)), context)
+        return await self._parse(body, lambda raw: ticket_of(parse_route(raw)), context)
 
     async def _mail_ticket(self, request: Request, context: RequestContext) -> Ticket:
         limit = self._settings.max_mail_bytes
         mail = MailReader(limit)
         await self._bodies.collect(mail, request, limit, context.deadline)
-        with while_connected(request.scope), self._telemetry.stage("parse"):
+        started = time.perf_counter()
+        try:
             return await read_mail(self._cpu_pool, mail.kept(), context)
+        finally:
+            self._telemetry.end_stage("parse", started)
 
     def _admit(self, path: str, request: Request) -> RequestContext:
         """Check that the service can take a ticket of this caller now, and return the context of the request.
@@ -188,8 +191,11 @@ class Api:
         return context
 
     async def _parse(self, body: Content, parse: Callable[[Content], T], context: RequestContext) -> T:
-        with self._telemetry.stage("parse"):
+        started = time.perf_counter()
+        try:
             return await self._cpu_pool.run(len(body), lambda: parse(body), context)
+        finally:
+            self._telemetry.end_stage("parse", started)
 
     async def _decide_all(
         self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], context: RequestContext

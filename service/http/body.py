@@ -18,6 +18,7 @@ from service.errors import (
     TooManyBodies,
     UnsupportedEncoding,
 )
+from service.http.disconnect import connection_of
 
 Content = bytes | bytearray
 """A body of several chunks stays a bytearray: copying 4 MB would block the event loop for a millisecond."""
@@ -72,6 +73,9 @@ class BodyReader:
             TooManyBodies: the memory limit for all bodies is reached.
         """
         _refuse_early(request, limit_bytes)
+        if not connection_of(request.scope).receiving:  # usual for a ticket: no timer is needed
+            await self._receive(collector, request, limit_bytes)
+            return
         deadline = min(deadline, asyncio.get_running_loop().time() + self._body_seconds)
         try:
             async with asyncio.timeout_at(min(deadline, self._latest)) as timeout:
@@ -80,7 +84,6 @@ class BodyReader:
                     await self._receive(collector, request, limit_bytes)
                 finally:
                     self._open.discard(timeout)
-                    request.scope[BODY_ENDED] = time.perf_counter()
         except TimeoutError:
             raise (RequestTimeout() if deadline <= self._latest else ShuttingDown()) from None
 
@@ -103,6 +106,7 @@ class BodyReader:
                     raise TooManyBodies
         finally:
             self._in_flight -= counted
+            request.scope[BODY_ENDED] = time.perf_counter()
 
     def finish_by(self, latest: float) -> None:
         """Set the latest deadline for all bodies, now and later. `latest`: the event loop's clock, in seconds."""

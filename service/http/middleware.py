@@ -1,11 +1,11 @@
-"""ASGI middleware, outermost first: request id; metrics, log line and trace; errors as problems.
+"""The one ASGI middleware: request id; metrics, log line, trace; errors as problems; an end when the client has left.
 
 Not Starlette's BaseHTTPMiddleware: it runs every request in an extra task and hides the client's disconnect.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Mapping, Set
 from typing import Any
 
 import structlog
@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import MethodNotAllowed, NoSuchRoute, ShuttingDown
+from service.errors import ClientGone, MethodNotAllowed, NoSuchRoute, ShuttingDown
 from service.http.body import BODY_ENDED
+from service.http.disconnect import connection_of
 from service.http.fast_path import TEMPLATE
 from service.http.problems import INTERNAL, kind_of, problem_response
 from service.http.request_id import HEADER, request_id_of
@@ -30,61 +31,29 @@ UNMATCHED = "unmatched"
 _log = structlog.get_logger()
 
 
-class RequestId:
-    """Takes the client's `X-Request-ID` if well-formed, else a new id; adds it to the response and the log lines."""
+class Observer:
+    """Counts, times, logs and traces every response by its route. `routes`: the paths that are label values."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        request_id = request_id_of(scope["headers"])
-        scope.setdefault("state", {})["request_id"] = request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        header = (HEADER, request_id.encode())
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", ()), header]}
-            await send(message)
-
-        return await self._app(scope, receive, send_with_id)
-
-
-class Observe:
-    """Counts, times, logs and traces every response by its route."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, traces: Traces, routes: Set[str]) -> None:
-        self._app = app
+    def __init__(self, metrics: Metrics, traces: Traces, routes: Set[str]) -> None:
         self._metrics = metrics
         self._traces = traces
         self._routes = routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        started, code, recording = time.perf_counter(), INTERNAL.status, self._traces.begin(scope)
+    def begin(self, scope: Scope) -> Recording | None:
         self._metrics.request_began()
+        return self._traces.begin(scope)
 
-        async def send_observed(message: Message) -> None:
-            nonlocal code
-            if message["type"] == "http.response.start":
-                code = message["status"]
-            await send(message)
+    def count_rejection(self, reason: str) -> None:
+        self._metrics.count_rejection(reason)
 
-        try:
-            return await self._app(scope, receive, send_observed)
-        finally:
-            self._metrics.request_ended()
-            self._record(scope, code, started, recording)
-
-    def _record(self, scope: Scope, code: int, started: float, recording: Recording | None) -> None:
+    def end(self, scope: Scope, code: int, started: float, recording: Recording | None) -> None:
+        """`started`: seconds of `perf_counter`."""
         now = time.perf_counter()
         template = str(scope.get(TEMPLATE) or getattr(scope.get("route"), "path", ""))
         route = template if template in self._routes else UNMATCHED
         method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
         trace_id = None if recording is None else recording.trace_id
+        self._metrics.request_ended()
         self._metrics.record_request(route, method, code, now - scope.get(BODY_ENDED, started), trace_id)
         fields = log_fields(scope)
         _log.info("request", route=route, method=method, code=code, seconds=round(now - started, 4), **fields)
@@ -92,43 +61,79 @@ class Observe:
             _end_trace(recording, route, method, code, fields)
 
 
-class Problems:
-    """Responds to every error with a problem from `problems.TABLE`. An unknown error is raised again, to be logged."""
+class RequestMiddleware:
+    """Takes the client's `X-Request-ID` if well-formed, else a new id; adds it to the response and the log lines.
+    Responds to every error with a problem from `problems.TABLE`; an unknown error is raised again, to be logged.
 
-    def __init__(self, app: ASGIApp, on_error: Callable[[str], None] = lambda _reason: None) -> None:
+    Args:
+        app: answers the request.
+        observer: of the public port's requests; None on the management port.
+        cancel: cancel the application when the client disconnects.
+    """
+
+    def __init__(self, app: ASGIApp, observer: Observer | None = None, *, cancel: bool = False) -> None:
         self._app = app
-        self._on_error = on_error
+        self._observer = observer
+        self._cancel = cancel
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        started = False
-
-        async def send_tracked(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        request_id = request_id_of(scope["headers"])
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        response = _Response(send, request_id)
+        started, observer = time.perf_counter(), self._observer
+        recording = None if observer is None else observer.begin(scope)
+        connection = connection_of(scope)
+        task = asyncio.current_task() if self._cancel else None
         try:
-            return await self._app(scope, receive, send_tracked)
+            if connection.lost and self._cancel:
+                raise ClientGone
+            connection.task = task
+            await self._app(scope, receive, response)
         except asyncio.CancelledError:
-            # Only the server cancels a request: when the drain time is over.
-            await self._respond(ShuttingDown(), started, scope, receive, send)
+            # Without a lost connection, or if the server has cancelled the task too: the drain time is over.
+            gone = task is not None and connection.lost and task.uncancel() == 0
+            await self._respond(ClientGone() if gone else ShuttingDown(), scope, receive, response)
         except Exception as error:
-            await self._respond(error, started, scope, receive, send)
+            await self._respond(error, scope, receive, response)
             if kind_of(error) is INTERNAL:
                 raise
+        finally:
+            connection.task = None
+            if observer is not None:
+                observer.end(scope, response.code or INTERNAL.status, started, recording)
 
-    async def _respond(self, error: Exception, started: bool, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, error: Exception, scope: Scope, receive: Receive, response: "_Response") -> None:
         code = kind_of(error).code
-        self._on_error(code)
+        if self._observer is not None:
+            self._observer.count_rejection(code)
         add_log_fields(scope, problem=code)
-        if not started:
-            await problem_response(error, scope)(scope, receive, send)
+        if not response.code:
+            await problem_response(error, scope)(scope, receive, response)
+
+
+class _Response:
+    """Sends a response with the header of the request id. `code`: its status; 0 before its start."""
+
+    __slots__ = ("_request_id", "_send", "code")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.code = 0
+
+    def __call__(self, message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            self.code = message["status"]
+            header = (HEADER, self._request_id.encode())
+            message = {**message, "headers": [*message.get("headers", ()), header]}
+        return self._send(message)
 
 
 async def translate(_request: Request, error: Exception) -> Response:
-    """An exception handler that converts Starlette's errors to service errors; `Problems` responds to them."""
+    """An exception handler that converts Starlette's errors to service errors; `RequestMiddleware` responds to them."""
     status = getattr(error, "status_code", None)
     if status == 404:
         raise NoSuchRoute

@@ -82,8 +82,8 @@ class WaitingEntries(Generic[E]):
         # The arrival number keeps the entries of one caller in order and makes every position unique.
         position = (self._fair_queue.add(caller, entry.length), next(self._numbers))
         self._slots[id(entry)] = _Slot(position, caller)
-        insort(self._order, (position, entry), key=_position_of)
-        insort(self._by_length.setdefault(entry.length, []), (position, entry), key=_position_of)
+        insort(self._order, (position, entry))  # no two positions are equal, so entries are never compared
+        insort(self._by_length.setdefault(entry.length, []), (position, entry))
 
     def discard(self, entry: E) -> bool:
         """Remove an entry; False if it does not wait."""
@@ -92,7 +92,7 @@ class WaitingEntries(Generic[E]):
             return False
         same_length = self._by_length[entry.length]
         for entries in (self._order, same_length):
-            del entries[bisect_left(entries, slot.position, key=_position_of)]
+            del entries[bisect_left(entries, (slot.position,))]
         if not same_length:
             del self._by_length[entry.length]
         self._fair_queue.remove(slot.caller, entry.length)
@@ -135,7 +135,3 @@ class WaitingEntries(Generic[E]):
 class _Slot:
     position: _Position
     caller: str | None
-
-
-def _position_of(item: tuple[_Position, object]) -> _Position:
-    return item[0]

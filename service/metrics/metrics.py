@@ -5,7 +5,6 @@ Metric names are a contract: docs and alerts use them. Gauges that are read at s
 `admin/gauges.py`.
 """
 
-import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Literal, get_args
@@ -24,6 +23,7 @@ from prometheus_client import (
 from models.scoring import Outcome, Reason
 from service.decision import Decision
 from service.metrics.batch_report import BatchReport
+from service.metrics.histogram import FastHistogram
 
 PREFIX = "ticket_router"
 NO_DEPARTMENT = "none"
@@ -61,7 +61,9 @@ class Metrics:
         self._truncated = self._counter("truncated_inputs_total", "Tickets too long for the model.")
         self._invalid = self._counter("invalid_scores_total", "Tickets whose scores were no numbers, left to people.")
         self._evicted = self._counter("connections_evicted_total", "Connections that made way for new ones.")
-        self._in_flight = Gauge(f"{PREFIX}_http_requests_in_flight", "Requests at work.", registry=self.registry)
+        self._at_work = 0
+        in_flight = Gauge(f"{PREFIX}_http_requests_in_flight", "Requests at work.", registry=self.registry)
+        in_flight.set_function(lambda: self._at_work)
         self._connections = Gauge(
             f"{PREFIX}_connections_open", "Connections of the public port.", registry=self.registry
         )
@@ -79,17 +81,16 @@ class Metrics:
         )
         self._field_decisions = self._counter("field_decisions_total", "Of further fields.", "field", "outcome")
         self._request_seconds = self._histogram("http_request_duration_seconds", REQUEST_SECONDS, "Answering.", "route")
-        stage_seconds = self._histogram("stage_duration_seconds", STAGE_SECONDS, "Time in a stage.", "stage")
-        self._batch_size = self._histogram("batch_size", BATCH_ROWS, "Tickets run together.")
-        self._padding = self._histogram("batch_padding_ratio", RATIOS, "Share of a batch's tokens that is padding.")
-        self._input_tokens = self._histogram("input_tokens", TOKENS, "Tokens of a ticket, as the model saw it.")
-        confidence = self._histogram("confidence", CONFIDENCES, "Best candidate's confidence.", "outcome")
+        self._stages = self._fast("stage_duration_seconds", STAGE_SECONDS, "Time in a stage.", "stage", STAGES)
+        self._batch_size = self._fast("batch_size", BATCH_ROWS, "Tickets run together.")
+        self._padding = self._fast("batch_padding_ratio", RATIOS, "Share of a batch's tokens that is padding.")
+        self._input_tokens = self._fast("input_tokens", TOKENS, "Tokens of a ticket, as the model saw it.")
+        outcomes = [outcome.value for outcome in Outcome]
+        self._confidences = self._fast("confidence", CONFIDENCES, "Best candidate's confidence.", "outcome", outcomes)
         self._answers = {source: answers.labels(source) for source in get_args(AnswerSource)}
         self._reloads = {outcome: reloads.labels(outcome) for outcome in get_args(ReloadOutcome)}
         causes: list[Reason] = [reason for reason in Reason if reason is not Reason.CONFIDENT]
         self._reviews = {reason: reviews.labels(reason.value) for reason in causes}
-        self._stages = {stage: stage_seconds.labels(stage) for stage in STAGES}
-        self._confidences = {outcome: confidence.labels(outcome.value) for outcome in Outcome}
 
     def expect_requests(self, series: Iterable[tuple[str, str, int]]) -> None:
         """Create these (route, method, code) series at zero: without a zero, the first error has no rate."""
@@ -114,10 +115,10 @@ class Metrics:
                 self._field_decisions.labels(field, outcome.value)
 
     def request_began(self) -> None:
-        self._in_flight.inc()
+        self._at_work += 1
 
     def request_ended(self) -> None:
-        self._in_flight.dec()
+        self._at_work -= 1
 
     def record_request(
         self, route: str, method: str, code: int, seconds: float | None, trace_id: str | None = None
@@ -146,9 +147,8 @@ class Metrics:
     def record_loop_lag(self, seconds: float) -> None:
         self._lag.observe(seconds)
 
-    def stage(self, stage: Stage) -> "Timed":
-        """Time a stage, also when it raises."""
-        return Timed(self._stages[stage])
+    def record_stage(self, stage: Stage, seconds: float) -> None:
+        self._stages.observe(seconds, stage)
 
     def record_answer(self, source: AnswerSource, tokens: int, truncated: bool) -> None:
         self._answers[source].inc()
@@ -167,10 +167,9 @@ class Metrics:
         self._reloads[outcome].inc()
 
     def record_batch(self, report: BatchReport) -> None:
-        queue = self._stages["queue"]
         for wait in report.waits:
-            queue.observe(wait)
-        self._stages["infer"].observe(report.seconds)
+            self._stages.observe(wait, "queue")
+        self._stages.observe(report.seconds, "infer")
         self._batch_size.observe(report.rows)
         self._padding.observe(1 - report.own_tokens / report.padded_tokens)
 
@@ -182,30 +181,20 @@ class Metrics:
             if department.candidates:
                 self._review_candidates.labels(department.candidates[0].label).inc()
         if department.candidates:  # without a model run there is no confidence, which differs from a confidence of zero
-            self._confidences[department.outcome].observe(department.confidence)
+            self._confidences.observe(department.confidence, department.outcome)
         for name, field in decision.verdict.fields.items():
             self._field_decisions.labels(name, field.outcome.value).inc()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
 
+    def _fast(
+        self, name: str, bounds: tuple[float, ...], text: str, label: str = "", values: Iterable[str] = ("",)
+    ) -> FastHistogram:
+        return FastHistogram(self.registry, f"{PREFIX}_{name}", text, bounds, label, values)
+
     def _histogram(self, name: str, buckets: tuple[float, ...], text: str, *labels: str) -> Histogram:
         return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
-
-
-class Timed:
-    """Context manager that observes the time spent inside."""
-
-    __slots__ = ("_histogram", "_started")
-
-    def __init__(self, histogram: Histogram) -> None:
-        self._histogram = histogram
-
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __exit__(self, *_error: object) -> None:
-        self._histogram.observe(time.perf_counter() - self._started)
 
 
 def _is_the_clients(code: int) -> bool:

@@ -7,9 +7,8 @@ Waiting work is queued fairly by caller, as before the model.
 import asyncio
 import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -106,10 +105,13 @@ class CpuPool:
             Overloaded: the queue, or the caller's part of it, is full; or the work would start too late.
             DeadlinePassed: the deadline passed in the queue.
         """
-        if self._fits_inline(size):
-            with self._charge_inline_budget():
-                return work()
-        return await self._in_thread(size, work, context)
+        if not self._fits_inline(size):
+            return await self._in_thread(size, work, context)
+        started = time.thread_time()
+        try:
+            return work()
+        finally:
+            self._inline_budget.spend(time.thread_time() - started)
 
     async def run_within(self, seconds: float, size: int, work: Callable[[Budget], T], context: RequestContext) -> T:
         """Like `run`, for work with a budget of CPU seconds, taken from the allowance of its request.
@@ -119,29 +121,23 @@ class CpuPool:
             Overloaded, DeadlinePassed: as `run`.
         """
         if self._fits_inline(size) and not context.allowance.costly:
+            started = time.thread_time()
             try:
-                with self._charge_inline_budget():
-                    return _run_with_budget(context, self._inline_budget.left, work)
+                return context.allowance.run(self._inline_budget.left, work)
             except TooComplex:
                 context.allowance.mark_costly()
                 # Start again in a thread, where no other request waits for it, unless the allowance is used up.
                 if not context.allowance.has(INLINE_SECONDS):
                     raise
-        return await self._in_thread(size, lambda: _run_with_budget(context, seconds, work), context)
+            finally:
+                self._inline_budget.spend(time.thread_time() - started)
+        return await self._in_thread(size, lambda: context.allowance.run(seconds, work), context)
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _fits_inline(self, size: int) -> bool:
         return size <= INLINE_BYTES and self._inline_budget.left >= LEAST_INLINE_SECONDS
-
-    @contextmanager
-    def _charge_inline_budget(self) -> Iterator[None]:
-        started = time.thread_time()
-        try:
-            yield
-        finally:
-            self._inline_budget.spend(time.thread_time() - started)
 
     async def _in_thread(self, size: int, work: Callable[[], T], context: RequestContext) -> T:
         wait = self._throughput.seconds_for(self._fair_queue.cost_ahead(context.caller, size))
@@ -193,8 +189,3 @@ def _measure(work: Callable[[], T], seconds: list[float]) -> T:
         return work()
     finally:
         seconds.append(time.perf_counter() - started)
-
-
-def _run_with_budget(context: RequestContext, seconds: float, work: Callable[[Budget], T]) -> T:
-    with context.allowance.budget(seconds) as budget:
-        return work(budget)

@@ -1,8 +1,7 @@
 """`Router.decide`: from a ticket to its decision, step by step."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass, field, replace
 
 from ulid import ULID
@@ -16,7 +15,7 @@ from service.inference.cache import Answer, digest
 from service.inference.engine import Engine
 from service.lifecycle import WHY_NOT_READY
 from service.metrics.metrics import Metrics
-from service.routing.cpu_pool import CpuPool
+from service.routing.cpu_pool import INLINE_BYTES, CpuPool
 from service.routing.read import read_text
 from service.routing.telemetry import Telemetry
 
@@ -105,20 +104,16 @@ class Router:
         """
         self.engine.batcher.check(context)
 
-    @contextmanager
-    def lease_engine(self) -> Iterator[Engine]:
-        """The current engine, which stays open inside: all its decisions name one model version.
+    def lease_engine(self) -> EngineLease:
+        """The current engine, which stays open until `release`: all its decisions name one model version.
 
         Raises:
             NotReady: there is none yet.
         """
-        engine, lease = self.engine, self._current
-        assert lease is not None
-        lease.users += 1
-        try:
-            yield engine
-        finally:
-            lease.release()
+        if self._current is None:
+            raise NotReady(WHY_NOT_READY["starting"])
+        self._current.users += 1
+        return self._current
 
     async def decide(self, ticket: Ticket, context: RequestContext) -> Decision:
         """The decision for a ticket.
@@ -126,22 +121,29 @@ class Router:
         Raises:
             ServiceError: there is no decision; the class says why.
         """
-        with self.lease_engine() as engine:
-            return await self.decide_with(engine, ticket, context)
+        lease = self.lease_engine()
+        try:
+            return await self.decide_with(lease.engine, ticket, context)
+        finally:
+            lease.release()
 
     async def decide_with(self, engine: Engine, ticket: Ticket, context: RequestContext) -> Decision:
         """Like `decide`, with an engine from `lease_engine`, for requests of many tickets."""
         if not self._untrusted.isdisjoint(ticket.facts):
             ticket = replace(ticket, facts=ticket.facts - self._untrusted)
-        with self._telemetry.stage("prepare"):
+        started = time.perf_counter()
+        try:
             ticket, text = await read_text(self._cpu_pool, ticket, context)
+        finally:
+            self._telemetry.end_stage("prepare", started)
         verdict = verdict_without_model(ticket, text.text, engine.graph.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
             answer = await self._answer(engine, text.text, context)
             flags.update(("truncated",) if answer.truncated else ())
-            with self._telemetry.stage("decide"):
-                verdict = engine.graph.judge(answer.logits)
+            started = time.perf_counter()
+            verdict = engine.graph.judge(answer.logits)
+            self._telemetry.end_stage("decide", started)
             if any(field.reason is Reason.INVALID_SCORES for field in (verdict.department, *verdict.fields.values())):
                 self._metrics.count_invalid_scores()
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)
@@ -160,10 +162,13 @@ class Router:
                 answer = await engine.batcher.join(key, context)
                 self._telemetry.record_answer("shared", answer)
                 return answer
-        # Check here: after the cache, which answers even if the queue is full, and before the cost of encoding.
-        engine.batcher.check(context)
-        with self._telemetry.stage("encode"):
+        if len(text) > INLINE_BYTES:  # encoding a short text costs less than to ask first
+            engine.batcher.check(context)
+        started = time.perf_counter()
+        try:
             encoding = await self._cpu_pool.run(len(text), lambda: engine.bundle.encode(text), context)
+        finally:
+            self._telemetry.end_stage("encode", started)
         answer = await engine.batcher.submit(encoding, context, key)
         self._telemetry.record_answer("model", answer)
         return answer

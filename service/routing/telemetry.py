@@ -5,24 +5,26 @@ Called by the API and the router. The batcher records the stages of the queue an
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from service.decision import Decision
 from service.errors import ServiceError
 from service.http.problems import INTERNAL, kind_of
 from service.inference.cache import Answer
 from service.metrics.metrics import NO_DEPARTMENT, AnswerSource, Metrics, Stage
-from service.tracing.recording import Recording, current_recording, set_current_recording
+from service.tracing.recording import current_recording, set_current_recording
 
 
 class Telemetry:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
 
-    def stage(self, stage: Stage) -> AbstractContextManager[None]:
-        """Time a stage, also when it raises."""
-        timer, recording = self._metrics.stage(stage), current_recording()
-        return timer if recording is None else _record_stage(timer, recording, stage)
+    def end_stage(self, stage: Stage, started: float) -> None:
+        """Record the time of a stage until now; `started` in seconds of `perf_counter`."""
+        ended = time.perf_counter()
+        self._metrics.record_stage(stage, ended - started)
+        if (recording := current_recording()) is not None:
+            recording.add_stage(stage, started, ended)
 
     @contextmanager
     def ticket(self) -> Iterator[None]:
@@ -66,13 +68,3 @@ class Telemetry:
                     "ticket_router.model.variant": decision.model.variant,
                 }
             )
-
-
-@contextmanager
-def _record_stage(timer: AbstractContextManager[None], recording: Recording, stage: Stage) -> Iterator[None]:
-    started = time.perf_counter()
-    try:
-        with timer:
-            yield
-    finally:
-        recording.add_stage(stage, started, time.perf_counter())

@@ -117,6 +117,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {EXTENSION: self._state}  # type: ignore[dict-item] # ASGI lets servers add theirs
         self._reading, self._content = "head", 0
+        self._state.receiving = True
         if len(self.pipeline) >= self._limits.pipelined:
             self._fail(errors.MalformedHttp("too many requests in a row; read their responses before sending more"))
 
@@ -150,6 +151,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._reading, self._received = "nothing", 0
+        self._state.receiving = False
         if self._in_progress():
             self._port.waiting.pop(self, None)
         else:

@@ -63,12 +63,13 @@ def test_a_stop_refuses_what_waits_with_a_replaced_engine_too(store: Path) -> No
     """A request that began before a reload is given back at the end of the drain time like any other."""
 
     async def test(app: App) -> None:
-        with app.router.lease_engine() as before:
-            await app.reloader.reload(store / "current")
-            app.router.refuse()
-            for engine in (before, app.router.engine):
-                with pytest.raises(ShuttingDown):
-                    engine.batcher.check(RequestContext(deadline_in(10)))
+        lease = app.router.lease_engine()
+        await app.reloader.reload(store / "current")
+        app.router.refuse()
+        for engine in (lease.engine, app.router.engine):
+            with pytest.raises(ShuttingDown):
+                engine.batcher.check(RequestContext(deadline_in(10)))
+        lease.release()
 
     in_app(store, test)
 

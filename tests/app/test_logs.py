@@ -107,7 +107,7 @@ def test_an_unexpected_error_is_logged_with_its_request_id() -> None:
     code = """if True:
         import asyncio, socket
         import httpx, uvicorn
-        from service.http.middleware import Problems, RequestId
+        from service.http.middleware import RequestMiddleware
         from service.logs import configure_logging
 
         async def broken(scope, receive, send):
@@ -116,7 +116,7 @@ def test_an_unexpected_error_is_logged_with_its_request_id() -> None:
         async def play():
             configure_logging("info")
             listener = socket.create_server(("127.0.0.1", 0))
-            server = uvicorn.Server(uvicorn.Config(RequestId(Problems(broken)), log_config=None, lifespan="off"))
+            server = uvicorn.Server(uvicorn.Config(RequestMiddleware(broken), log_config=None, lifespan="off"))
             serving = asyncio.create_task(server.serve([listener]))
             async with httpx.AsyncClient() as client:
                 port = listener.getsockname()[1]

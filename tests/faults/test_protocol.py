@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 
 from service.http.body import BodyReader
 from service.http.fast_path import application
-from service.http.middleware import Problems, RequestId
+from service.http.middleware import RequestMiddleware
 from service.server.limits import PUBLIC
 from service.server.protocol import LimitedProtocol
 from tests.faults.accepted import accepted
@@ -39,7 +39,7 @@ async def echo(request: Request) -> PlainTextResponse:
 
 async def exchange(*parts: bytes) -> bytes:
     """What comes back for these parts, sent one after another, until the connection is closed."""
-    protocol, _, theirs = await accepted(RequestId(Problems(application(echo))), LIMITS)
+    protocol, _, theirs = await accepted(RequestMiddleware(application(echo)), LIMITS)
     reader, writer = await asyncio.open_connection(sock=theirs)
     for part in parts:
         writer.write(part)
@@ -139,7 +139,7 @@ def test_a_reset_connection_leaves_no_timer() -> None:
     """uvicorn cancels its keep-alive timer after an orderly end only: else it keeps the request in memory."""
 
     async def play() -> bool:
-        protocol, transport, theirs = await accepted(RequestId(Problems(application(echo))))
+        protocol, transport, theirs = await accepted(RequestMiddleware(application(echo)))
         theirs.sendall(get())
         while protocol.timeout_keep_alive_task is None:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
@@ -167,7 +167,7 @@ def test_a_client_that_leaves_leaves_no_reference_cycles(sent: bytes) -> None:
             await gate.wait()
             return PlainTextResponse(await BodyReader().read(request, len(GOOD), math.inf))
 
-        protocol, _, theirs = await accepted(RequestId(Problems(application(late))))
+        protocol, _, theirs = await accepted(RequestMiddleware(application(late)))
         theirs.sendall(sent)
         await asyncio.sleep(0.02)
         theirs.close()

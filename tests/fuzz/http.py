@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from service.http.body import BodyReader
 from service.http.fast_path import application
-from service.http.middleware import Problems, RequestId
+from service.http.middleware import RequestMiddleware
 from service.server.limits import PUBLIC
 from service.server.protocol import LimitedProtocol, Port
 
@@ -76,7 +76,7 @@ def http(data: bytes) -> None:
 async def _feed(data: bytes) -> None:
     errors: list[BaseException] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: errors.append(context["exception"]))
-    config = uvicorn.Config(RequestId(Problems(application(_echo))), log_config=None, ws="none", lifespan="off")
+    config = uvicorn.Config(RequestMiddleware(application(_echo)), log_config=None, ws="none", lifespan="off")
     port = Port(PUBLIC, 1, lambda _error, _request_id: None, lambda: None, lambda _seconds: None)
     protocol = LimitedProtocol(port, config=config, server_state=ServerState(), app_state={})
     transport = _Transport()

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from prometheus_client import CollectorRegistry, generate_latest
 from starlette.routing import Mount
 from structlog.testing import capture_logs
@@ -44,12 +43,10 @@ ROLES: dict[str, Role | None] = {
 
 def routes_of(app: App) -> Iterator[tuple[str, Any]]:
     """Path and endpoint of every reachable route: the fast path, both FastAPI applications, mounts."""
-    layer: Any = app.public
-    while not isinstance(layer, FastAPI):
-        if isinstance(layer, FastPath):
-            yield from ((path, wrapped._app.__closure__[0].cell_contents) for path, wrapped in layer._direct.items())
-        layer = layer._app
-    for route in (*layer.routes, *app.management.routes):
+    public: Any = app.public
+    assert isinstance(public, FastPath)
+    yield from ((path, layer._app.__closure__[0].cell_contents) for path, layer in public._direct.items())  # type: ignore[attr-defined]
+    for route in (*public._app.routes, *app.management.routes):
         yield route.path, None if isinstance(route, Mount) else route.endpoint
 
 

@@ -220,12 +220,12 @@ def test_prepared_entry_without_callers_is_not_run() -> None:
 
     async def test() -> None:
         async with BusyBatcher(tokens=24) as busy:
-            (late,) = await busy.submit(1, seconds=0.03)
+            (late,) = await busy.submit(1, seconds=0.2)
             (gone,) = await busy.submit(2)
             (patient,) = await busy.submit(3)
             assert busy.batcher.depth == 0
             gone.cancel()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
             busy.unblock()
             assert number_of(await patient) == 3
             with pytest.raises(DeadlinePassed):
