@@ -81,6 +81,10 @@ class Metrics:
         )
         self._field_decisions = self._counter("field_decisions_total", "Of further fields.", "field", "outcome")
         self._request_seconds = self._histogram("http_request_duration_seconds", REQUEST_SECONDS, "Answering.", "route")
+        # `labels` takes longer than the count itself.
+        self._request_counts: dict[tuple[str, str, int], Counter] = {}
+        self._route_seconds: dict[str, Histogram] = {}
+        self._decision_counts: dict[tuple[str, Outcome], Counter] = {}
         self._stages = self._fast("stage_duration_seconds", STAGE_SECONDS, "Time in a stage.", "stage", STAGES)
         self._batch_size = self._fast("batch_size", BATCH_ROWS, "Tickets run together.")
         self._padding = self._fast("batch_padding_ratio", RATIOS, "Share of a batch's tokens that is padding.")
@@ -95,9 +99,9 @@ class Metrics:
     def expect_requests(self, series: Iterable[tuple[str, str, int]]) -> None:
         """Create these (route, method, code) series at zero: without a zero, the first error has no rate."""
         for route, method, code in series:
-            self._requests.labels(route, method, str(code))
+            self._request_counts[route, method, code] = self._requests.labels(route, method, str(code))
             if not _is_the_clients(code):
-                self._request_seconds.labels(route)
+                self._route_seconds[route] = self._request_seconds.labels(route)
 
     def expect_rejections(self, reasons: Iterable[str]) -> None:
         for reason in reasons:
@@ -105,11 +109,11 @@ class Metrics:
 
     def expect_decisions(self, departments: Iterable[str], further_fields: Iterable[str]) -> None:
         """Create the series of a new model with these departments and further fields at zero."""
-        self._decisions.labels(NO_DEPARTMENT, Outcome.REVIEW.value)
+        wanted = [(NO_DEPARTMENT, Outcome.REVIEW)]
         for department in departments:
-            self._decisions.labels(department, Outcome.ROUTE.value)
-            self._decisions.labels(department, Outcome.SUGGEST.value)
+            wanted += [(department, Outcome.ROUTE), (department, Outcome.SUGGEST)]
             self._review_candidates.labels(department)
+        self._decision_counts.update({each: self._decisions.labels(each[0], each[1].value) for each in wanted})
         for field in further_fields:
             for outcome in Outcome:
                 self._field_decisions.labels(field, outcome.value)
@@ -128,10 +132,11 @@ class Metrics:
         Client errors are counted and not timed: their time does not show how fast the service is. `trace_id`: of a
         recorded trace, which becomes an exemplar.
         """
-        self._requests.labels(route, method, str(code)).inc()
+        count = self._request_counts.get((route, method, code)) or self._requests.labels(route, method, str(code))
+        count.inc()
         if seconds is not None and not _is_the_clients(code):
             exemplar = None if trace_id is None else {"trace_id": trace_id}
-            self._request_seconds.labels(route).observe(seconds, exemplar)
+            self._route_seconds[route].observe(seconds, exemplar)
 
     def count_rejection(self, reason: str) -> None:
         self._rejected.labels(reason).inc()
@@ -175,7 +180,7 @@ class Metrics:
 
     def record_decision(self, decision: Decision) -> None:
         department = decision.verdict.department
-        self._decisions.labels(department.predicted or NO_DEPARTMENT, department.outcome.value).inc()
+        self._decision_counts[department.predicted or NO_DEPARTMENT, department.outcome].inc()
         if department.outcome is Outcome.REVIEW:
             self._reviews[department.reason].inc()
             if department.candidates:

@@ -86,6 +86,9 @@ class Plain:
         self._graph = bundle.fp32
         self._runners = Runners(runner.run, bundle.encoder.batch)
         self._metrics = Metrics(CollectorRegistry())
+        self._metrics.expect_requests([("/v1/route", "POST", 200)])
+        department, *further = bundle.manifest.label_space()
+        self._metrics.expect_decisions(department.labels, [field.name for field in further])
         self._model = ModelIdentity(bundle.version, "fp32", bundle.manifest.text_version)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
