@@ -62,7 +62,7 @@ def split(counts: Counts, share: float, rng: np.random.Generator) -> Counts:
     return rng.binomial(counts.astype(np.int64), share).astype(np.float64)
 
 
-def counters(tickets: Counts, rng: np.random.Generator) -> Counters:
+def counters(tickets: Counts, rng: np.random.Generator, departments: dict[str, float]) -> Counters:
     """What the service counts of these tickets, as increases in each step."""
     series: Counters = {}
     left, rest = tickets.copy(), 1.0
@@ -70,7 +70,7 @@ def counters(tickets: Counts, rng: np.random.Generator) -> Counters:
         part = left if outcome == "review" else split(left, share / rest, rng)
         left, rest = left - part, rest - share
         among, others = part.copy(), 1.0
-        for department, portion in DEPARTMENTS.items():
+        for department, portion in departments.items():
             own = among if others - portion < 1e-9 else split(among, portion / others, rng)
             among, others = among - own, others - portion
             name = (
@@ -122,7 +122,7 @@ def quarter(per_week: float, weeks: int, seed: int) -> Counters:
         played = day(per_week, seed)
         tickets[part] = np.histogram(played.moments, np.arange(0, DAY + 1, STEP))[0]
         slow[part], refused[part] = event_day(per_week, seed)
-    series = counters(tickets, rng)
+    series = counters(tickets, rng, {"all": 1})  # no rule that pages looks at departments
     series['http_request_duration_seconds_bucket{route="/v1/route",le="0.5"}'] -= np.floor(slow * tickets * (1 - SLOW))
     series['rejected_total{reason="overloaded"}'] = refused
     night = np.arange(len(tickets)) % (7 * A_DAY)
@@ -279,7 +279,7 @@ def told(per_week: float, seed: int) -> Iterator[tuple[Fault, dict[str, float]]]
     series = []
     for number, fault in enumerate(FAULTS):
         rng = np.random.default_rng(seed + number)
-        found = counters(mail(per_week, 2, rng, None), rng) | {"up": np.zeros(steps)}
+        found = counters(mail(per_week, 2, rng, None), rng, DEPARTMENTS) | {"up": np.zeros(steps)}
         fault.change(found, slice(fault.begin, None), rng)
         del found["up"]
         series += series_of(f"f{number}", found)

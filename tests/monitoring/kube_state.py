@@ -1,4 +1,4 @@
-"""What the machine of the tests lacks: kube-state-metrics, as a cluster gave it, and a pod with a GPU and a CPU limit."""
+"""What this machine lacks: kube-state-metrics, as a cluster gave it, and a pod with a GPU and a CPU limit."""
 
 import contextlib
 import threading
