@@ -173,12 +173,18 @@ TRAFFIC = (
         quiet=(2040,),
         every=3,
     ),
-    Case(
-        "TicketRouterLockedOut",
-        "a full queue has an alert of its own",
-        _locked_out("overloaded"),
-        quiet=(2070, 2160),
-        every=3,
+    *(
+        Case(
+            "TicketRouterLockedOut",
+            f"{reason} is the service's own, with alerts of its own",
+            _locked_out(reason),
+            quiet=(2070, 2160),
+            every=3,
+        )
+        for reason in (
+            *("overloaded", "too_many_bodies", "internal_error", "inference_failed"),
+            *("not_ready", "shutting_down", "too_many_connections", "deadline_passed"),
+        )
     ),
     Case(
         "TicketRouterLockedOut",
