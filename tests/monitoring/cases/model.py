@@ -359,7 +359,7 @@ MODEL = (
     Case(
         "TicketRouterLogLinesLost",
         "a reader that stopped, and reads again",
-        {pod("log_lines_lost_total", labels=', kind="audit"'): "0x9 3x40"},
+        {pod("log_lines_lost_total", labels=', kind="audit"'): "0x9 1x40"},
         fires=(10, 20),
         quiet=(9, 30),
     ),
@@ -390,7 +390,7 @@ MODEL = (
         "TicketRouterReloadFailed",
         "refused, and mended",
         {pod("model_last_reload_successful"): "1x4 0x5 1x9"},
-        fires=(7, 9),
+        fires=(6, 9),
         quiet=(4, 5, 12),
     ),
     Case(

@@ -167,6 +167,13 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterLockedOut",
+        "told of twenty minutes after it began",
+        {rejected("unauthenticated"): counter((0, 180), (10, 60)), decided(): counter((10, 180), (0, 60))},
+        fires=(201,),
+        quiet=(196,),
+    ),
+    Case(
+        "TicketRouterLockedOut",
         "what a client sends is not accepted any more",
         _locked_out("invalid_request"),
         fires=(2070,),
