@@ -144,17 +144,23 @@ TRAFFIC = (
     *(
         Case(
             "TicketRouterRefusing",
-            f"{refused:g} and no other in {window}",
-            _refused(counter((refused / minutes, 180)), counter((refused / minutes / 2, 180))),
+            f"{refused:g} of {of:g} in {window}, half of them large bodies",
+            {
+                rejected("overloaded"): counter((refused / minutes / 2, 180)),
+                rejected("too_many_bodies"): counter((refused / minutes / 2, 180)),
+                decided(): counter(((of - refused) / minutes, 180)),
+            },
             fires=(170,) if fires else (),
             quiet=() if fires else (170,),
             only=f'window="{window}"',
         )
-        for window, minutes, refused, fires in (
-            ("5m", 5, 8, False),
-            ("5m", 5, 12, True),
-            ("30m", 30, 4, False),
-            ("30m", 30, 6, True),
+        for window, minutes, refused, of, fires in (
+            ("5m", 5, 8, 12, False),
+            ("5m", 5, 12, 18, True),
+            ("5m", 5, 45, 100, False),
+            ("30m", 30, 4, 8, False),
+            ("30m", 30, 6, 12, True),
+            ("30m", 30, 30, 100, False),
         )
     ),
     Case(
