@@ -20,10 +20,12 @@ def _outcomes(
     }
 
 
-def _departments(of: dict[str, float], then: dict[str, float], left: str = "") -> dict[str, str]:
+def _departments(
+    of: dict[str, float], then: dict[str, float], left: str = "", history: int = _HISTORY
+) -> dict[str, str]:
     """The same by department for eight hours. `left`: the one whose tickets are left to people."""
-    counters = {name: counter((rate, _HISTORY), (then[name], 8 * _HOUR), (rate, _DAY)) for name, rate in of.items()}
-    together = counter((sum(of.values()), _HISTORY), (sum(then.values()), 8 * _HOUR), (sum(of.values()), _DAY))
+    counters = {name: counter((rate, history), (then[name], 8 * _HOUR), (rate, _DAY)) for name, rate in of.items()}
+    together = counter((sum(of.values()), history), (sum(then.values()), 8 * _HOUR), (sum(of.values()), _DAY))
     return {
         pod("review_candidates_total", labels=f', department="{name}"')
         if name == left
@@ -32,11 +34,11 @@ def _departments(of: dict[str, float], then: dict[str, float], left: str = "") -
     } | {pod("confidence_count", labels=', outcome="route"'): together}
 
 
-def _confidence(mean: float, usual: float = 20, then: float = 20) -> dict[str, str]:
+def _confidence(mean: float, usual: float = 20, then: float = 20, history: int = _HISTORY) -> dict[str, str]:
     """A mean of 0.8, then another for eight hours; `usual` and `then`: tickets in ten minutes."""
     return {
         pod(f"confidence_{name}", labels=', outcome="route"'): counter(
-            (before * usual, _HISTORY), (during * then, 8 * _HOUR), (before * usual, _DAY)
+            (before * usual, history), (during * then, 8 * _HOUR), (before * usual, _DAY)
         )
         for name, before, during in (("count", 1, 1), ("sum", 0.8, mean))
     }
@@ -412,6 +414,23 @@ MODEL = (
             pod("model_info", OTHER, ', version="1", variant="fp32"'): "1x90",
         },
         quiet=(35, 90),
+    ),
+    *(
+        Case(
+            alert,
+            "432 tickets in the same hours a day, two days and a week ago, together",
+            series,
+            fires=(7 * 1440 + 1000,),
+            quiet=(7 * 1440 + 600,),
+            every=10,
+        )
+        for alert, series in (
+            (
+                "TicketRouterDepartmentShift",
+                _departments({"a": 1, "b": 3}, {"a": 9, "b": 3}, history=_WEEK + 10 * _HOUR),
+            ),
+            ("TicketRouterConfidenceShift", _confidence(0.5, 4, 20, history=_WEEK + 10 * _HOUR)),
+        )
     ),
     *(
         Case(
