@@ -102,6 +102,7 @@ _NEAR_A_BOUND: tuple[
     (_JUMP, "ticket", "of 108 in two hours", {"route": 7, "review": 2}, {"route": 4, "review": 5}, (240,), ()),
     (_JUMP, "ticket", "of 84 after many", {"route": 16, "review": 4}, {"route": 2, "review": 5}, (), (240,)),
     (_JUMP, "ticket", "of many after 84", {"route": 5, "review": 2}, {"route": 8, "review": 12}, (), (240,)),
+    (_JUMP, "ticket", "all tickets, of which the page tells", _USUAL, {"review": 100}, (), (200, 300)),
     (_NONE, "ticket", "25 points less", {"route": 60, "review": 40}, {"route": 85, "review": 15}, (140,), (120,)),
     (_NONE, "ticket", "15 points less", {"route": 60, "review": 40}, {"route": 75, "review": 25}, (), (240,)),
     (
