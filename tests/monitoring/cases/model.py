@@ -146,6 +146,7 @@ _NEAR_A_BOUND: tuple[
         (140,),
         (120,),
     ),
+    (_FALL, "ticket", "no route, of which the page tells", _USUAL, {"suggest": 80, "review": 20}, (), (200, 300)),
     (_FALL, "ticket", "15 points less", _USUAL, {"route": 55, "suggest": 25, "review": 20}, (), (240,)),
     (_FALL, "ticket", "25 more reviews", _USUAL, {"suggest": 55, "review": 45}, (), (240,)),
 )
