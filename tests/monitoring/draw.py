@@ -21,6 +21,7 @@ def draw(panels: list[dict[str, Any]], prometheus: Prometheus, path: Path) -> di
     found: dict[str, int] = {}
     with matplotlib.rc_context({"font.size": 6}):
         picture = Figure((4 * COLUMNS, 2.2 * rows), layout="constrained")
+        panels = sorted(panels, key=lambda panel: (panel["gridPos"]["y"], panel["gridPos"]["x"]))
         for axes, panel in zip(picture.subplots(rows, COLUMNS).flat, panels, strict=False):
             axes.set_title(f"{panel['title']} [{panel['fieldConfig']['defaults']['unit']}]", fontsize=7)
             found[panel["title"]] = sum(

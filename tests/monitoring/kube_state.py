@@ -1,7 +1,8 @@
-"""kube-state-metrics' answer as a cluster gave it, cut to what rules and dashboard ask of it."""
+"""What this machine lacks: kube-state-metrics, as a cluster gave it, and a pod with a GPU and a CPU limit."""
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -23,6 +24,19 @@ owner_name="ticket-router-retraining",owner_is_controller="true"} 1
 kube_job_failed{namespace="test",job_name="ticket-router-retraining-29392020",condition="true"} 0
 kube_job_failed{namespace="test",job_name="ticket-router-retraining-29392020",condition="false"} 1
 """
+POD = """\
+# TYPE ticket_router_gpu_memory_used_bytes gauge
+ticket_router_gpu_memory_used_bytes{{{labels},gpu="0"}} 3e+09
+# TYPE ticket_router_gpu_memory_total_bytes gauge
+ticket_router_gpu_memory_total_bytes{{{labels},gpu="0"}} 8e+10
+# TYPE ticket_router_gpu_utilization_ratio gauge
+ticket_router_gpu_utilization_ratio{{{labels},gpu="0"}} 0.4
+# TYPE ticket_router_cpu_periods_total counter
+ticket_router_cpu_periods_total{{{labels}}} {periods}
+# TYPE ticket_router_cpu_throttled_periods_total counter
+ticket_router_cpu_throttled_periods_total{{{labels}}} {throttled}
+"""
+LABELS = 'namespace="test",job="ticket-router",instance="made-up"'
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -31,7 +45,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.end_headers()
         with contextlib.suppress(BrokenPipeError):  # a scrape that took too long
-            self.wfile.write(RECORDED)
+            periods = int(10 * time.monotonic())
+            made_up = POD.format(labels=LABELS, periods=periods, throttled=periods // 10)
+            self.wfile.write(RECORDED + made_up.encode())
 
     def log_message(self, *_arguments: object) -> None:
         """Nothing: the tests' output is theirs."""

@@ -17,6 +17,10 @@ from tests.support.process import ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text()
+PAGES = (
+    *("Absent", "NoneReady", "NoDecisions", "LockedOut", "ReviewJump", "AutomationFall", "KeyExpires", "LatencyBurn"),
+    *("Refusing", "Refusing", "AvailabilityBurn", "AvailabilityBurn"),
+)
 PER_ALERT = ("Meaning", "Impact", "First look", "Likely causes", "Remedy", "Escalate")
 
 
@@ -77,6 +81,12 @@ def test_an_alert_says_all_that_a_person_needs(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
     assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+
+
+def test_only_what_cannot_wait_calls_a_person() -> None:
+    """The alerts that page, once for each of their rules; all others are tickets."""
+    paging = [rule["alert"] for rule in rules("alert") if rule["labels"]["severity"] == "page"]
+    assert sorted(paging) == sorted(f"TicketRouter{name}" for name in PAGES)
 
 
 def test_the_links_to_the_runbook_follow_one_setting(tmp_path: Path) -> None:

@@ -40,14 +40,14 @@ CLUSTER = (
         "TicketRouterRetrainingFailed",
         "given up, and deleted",
         _failed("ticket-router-retraining-29392020", "_x5 1x30 _x9"),
-        fires=(15, 35),
+        fires=(12, 35),
         quiet=(5, 8, 42),
     ),
     Case(
         "TicketRouterRetrainingFailed",
         "one that was started by hand, and deleted",
         _failed("retraining-now", "_x5 1x30 _x9"),
-        fires=(15, 35),
+        fires=(12, 35),
         quiet=(5, 8, 42),
     ),
     Case(

@@ -1,6 +1,6 @@
 """Callers' keys: a file that cannot be used, a key that is not taken, a key beyond its rate."""
 
-from tests.monitoring.cases.case import OTHER, POD, Case, pod, rejected
+from tests.monitoring.cases.case import OTHER, POD, Case, counter, pod, rejected
 
 
 def _not_taken(values: str, reason: str = "unauthenticated") -> dict[str, str]:
@@ -38,27 +38,41 @@ KEYS = (
         "in two days: in business hours, and until it ends",
         _ends(3.5 * _DAY, 520),  # Sunday at noon
         fires=(60 * 37, 60 * 39),
-        quiet=(60 * 10, 60 * 31, 60 * 43, 60 * 85),
+        quiet=(60 * 10, 60 * 31, 60 * 43, 60 * 58, 60 * 82, 60 * 85),
         only='severity="page"',
         every=10,
     ),
     Case(
         "TicketRouterKeyExpires",
-        "on Tuesday: Friday is not the last chance",
-        _ends(5.5 * _DAY, 820),
-        fires=(60 * (96 + 10),),
-        quiet=(60 * 34, 60 * 85),
+        "on Wednesday at noon: Friday is not the last chance",
+        _ends(6.5 * _DAY, 820),
+        fires=(60 * (96 + 14),),
+        quiet=(60 * 34, 60 * 40, 60 * 85, 60 * (96 + 9)),
         only='severity="page"',
         every=10,
     ),
     Case(
         "TicketRouterKeyExpires",
-        "on Monday at eight: told on Friday",
-        _ends(4 * _DAY + 8, 620),
+        "on Tuesday at eight: told on Friday",
+        _ends(5 * _DAY + 8, 620),
         fires=(60 * 34,),
         quiet=(60 * 16, 60 * 60),
         only='severity="page"',
         every=10,
+    ),
+    *(
+        Case(
+            "TicketRouterKeyExpires",
+            why,
+            _ends(_DAY, 500),
+            fires=(begin + 7,),
+            quiet=(begin + 3,),
+            only=f'severity="{severity}"',
+        )
+        for why, begin, severity in (
+            ("a ticket after five minutes", 0, "ticket"),
+            ("a page five minutes after eight", 480, "page"),
+        )
     ),
     Case(
         "TicketRouterKeyExpires",
@@ -117,17 +131,21 @@ KEYS = (
         fires=(40,),
         quiet=(20,),
     ),
-    Case("TicketRouterKeyLimited", "an import at its limit", _of_key("0+1200x60", "0+400x60"), quiet=(40, 60)),
+    Case("TicketRouterKeyLimited", "an import at its limit", _of_key("0+1200x60", "0+800x60"), quiet=(40, 60)),
     Case(
         "TicketRouterKeyLimited",
         "a mass mailing's twenty minutes",
         _of_key("0+10x60", "0x9 20+20x19 400x30"),
         quiet=(28, 45),
     ),
-    Case(
-        "TicketRouterKeyLimited",
-        "three refused of four at night",
-        _of_key("0x30 1x60", "0x30 1 2 3x60"),
-        quiet=(45, 60),
+    *(
+        Case(
+            "TicketRouterKeyLimited",
+            f"{refused} refused of few in a quarter of an hour",
+            _of_key(counter((0.1, 60)), counter((refused / 15, 60))),
+            fires=(55,) if refused > 10 else (),
+            quiet=() if refused > 10 else (55,),
+        )
+        for refused in (8, 12)
     ),
 )

@@ -20,10 +20,12 @@ def _outcomes(
     }
 
 
-def _departments(of: dict[str, float], then: dict[str, float], left: str = "") -> dict[str, str]:
+def _departments(
+    of: dict[str, float], then: dict[str, float], left: str = "", history: int = _HISTORY
+) -> dict[str, str]:
     """The same by department for eight hours. `left`: the one whose tickets are left to people."""
-    counters = {name: counter((rate, _HISTORY), (then[name], 8 * _HOUR), (rate, _DAY)) for name, rate in of.items()}
-    together = counter((sum(of.values()), _HISTORY), (sum(then.values()), 8 * _HOUR), (sum(of.values()), _DAY))
+    counters = {name: counter((rate, history), (then[name], 8 * _HOUR), (rate, _DAY)) for name, rate in of.items()}
+    together = counter((sum(of.values()), history), (sum(then.values()), 8 * _HOUR), (sum(of.values()), _DAY))
     return {
         pod("review_candidates_total", labels=f', department="{name}"')
         if name == left
@@ -32,13 +34,13 @@ def _departments(of: dict[str, float], then: dict[str, float], left: str = "") -
     } | {pod("confidence_count", labels=', outcome="route"'): together}
 
 
-def _confidence(then: float, a_sample: float = 20) -> dict[str, str]:
-    """A mean of 0.8, then another for eight hours."""
+def _confidence(mean: float, usual: float = 20, then: float = 20, history: int = _HISTORY) -> dict[str, str]:
+    """A mean of 0.8, then another for eight hours; `usual` and `then`: tickets in ten minutes."""
     return {
-        pod("confidence_count", labels=', outcome="route"'): counter((a_sample, _HISTORY + 8 * _HOUR + _DAY)),
-        pod("confidence_sum", labels=', outcome="route"'): counter(
-            (0.8 * a_sample, _HISTORY), (then * a_sample, 8 * _HOUR), (0.8 * a_sample, _DAY)
-        ),
+        pod(f"confidence_{name}", labels=', outcome="route"'): counter(
+            (before * usual, history), (during * then, 8 * _HOUR), (before * usual, _DAY)
+        )
+        for name, before, during in (("count", 1, 1), ("sum", 0.8, mean))
     }
 
 
@@ -63,6 +65,92 @@ def _of_field(share: float, field: str = "department") -> dict[str, str]:
 _USUAL = {"route": 70.0, "suggest": 10.0, "review": 20.0}
 _SMALL = {"route": 7.0, "suggest": 1.0, "review": 2.0}
 _MIX = {"a": 20.0, "b": 40.0, "c": 40.0}
+
+_FALL, _JUMP, _NONE = "TicketRouterAutomationFall", "TicketRouterReviewJump", "TicketRouterReviewFall"
+_NEAR_A_BOUND: tuple[
+    tuple[str, str, str, dict[str, float], dict[str, float], tuple[int, ...], tuple[int, ...]], ...
+] = (
+    (
+        _JUMP,
+        "page",
+        "25 points more, 8 % of the routes",
+        _USUAL,
+        {"route": 5.6, "suggest": 49.4, "review": 45},
+        (160,),
+        (140,),
+    ),
+    (
+        _JUMP,
+        "page",
+        "25 points more, 12 % of the routes",
+        _USUAL,
+        {"route": 8.4, "suggest": 46.6, "review": 45},
+        (),
+        (240,),
+    ),
+    (
+        _JUMP,
+        "ticket",
+        "25 points more, some routes",
+        _USUAL,
+        {"route": 40, "suggest": 15, "review": 45},
+        (140,),
+        (120,),
+    ),
+    (_JUMP, "page", "15 points more, no route", _USUAL, {"suggest": 65, "review": 35}, (), (240,)),
+    (_JUMP, "ticket", "15 points more", _USUAL, {"suggest": 65, "review": 35}, (), (240,)),
+    (_JUMP, "ticket", "of 108 in two hours", {"route": 7, "review": 2}, {"route": 4, "review": 5}, (240,), ()),
+    (_JUMP, "ticket", "of 84 after many", {"route": 16, "review": 4}, {"route": 2, "review": 5}, (), (240,)),
+    (_JUMP, "ticket", "of many after 84", {"route": 5, "review": 2}, {"route": 8, "review": 12}, (), (240,)),
+    (_JUMP, "ticket", "all tickets, of which the page tells", _USUAL, {"review": 100}, (), (200, 300)),
+    (_NONE, "ticket", "25 points less", {"route": 60, "review": 40}, {"route": 85, "review": 15}, (140,), (120,)),
+    (_NONE, "ticket", "15 points less", {"route": 60, "review": 40}, {"route": 75, "review": 25}, (), (240,)),
+    (
+        _NONE,
+        "ticket",
+        "a fifth of the usual tenth",
+        {"route": 90, "review": 10},
+        {"route": 98, "review": 2},
+        (240,),
+        (),
+    ),
+    (
+        _NONE,
+        "ticket",
+        "a third of the usual tenth",
+        {"route": 90, "review": 10},
+        {"route": 97, "review": 3},
+        (),
+        (240,),
+    ),
+    (_NONE, "ticket", "none of an expected 25", {"route": 18.9, "review": 2.1}, {"route": 21}, (240,), ()),
+    (
+        _FALL,
+        "page",
+        "8 % of the routes, 15 more reviews",
+        _USUAL,
+        {"route": 5.6, "suggest": 59.4, "review": 35},
+        (160,),
+        (140,),
+    ),
+    (_FALL, "page", "12 % of the routes", _USUAL, {"route": 8.4, "suggest": 71.6, "review": 20}, (), (240,)),
+    (_FALL, "page", "none of an eighth that was routed", {"route": 12, "suggest": 88}, {"suggest": 100}, (240,), ()),
+    (_FALL, "page", "none of a twelfth", {"route": 8, "suggest": 92}, {"suggest": 100}, (), (240,)),
+    (_FALL, "page", "25 more reviews", _USUAL, {"suggest": 55, "review": 45}, (), (240,)),
+    (
+        _FALL,
+        "ticket",
+        "25 points less, 15 more reviews",
+        _USUAL,
+        {"route": 45, "suggest": 20, "review": 35},
+        (140,),
+        (120,),
+    ),
+    (_FALL, "ticket", "no route, of which the page tells", _USUAL, {"suggest": 80, "review": 20}, (), (200, 300)),
+    (_FALL, "ticket", "15 points less", _USUAL, {"route": 55, "suggest": 25, "review": 20}, (), (240,)),
+    (_FALL, "ticket", "25 more reviews", _USUAL, {"suggest": 55, "review": 45}, (), (240,)),
+)
+"""Just beyond and just before a bound: usual decisions in ten minutes, those then, and minutes after the change."""
 
 MODEL = (
     Case(
@@ -125,14 +213,6 @@ MODEL = (
     ),
     Case(
         "TicketRouterReviewFall",
-        "from four tenths to one and a half",
-        _outcomes(_HISTORY, {"route": 60, "review": 40}, {"route": 85, "review": 15}),
-        fires=(_SINCE + 180,),
-        quiet=(_SINCE + 60,),
-        every=10,
-    ),
-    Case(
-        "TicketRouterReviewFall",
         "none of a small helpdesk's, of which 17 were to be expected",
         _outcomes(_HISTORY, {"route": 7.6, "review": 1.4}, {"route": 9}),
         quiet=(_SINCE + 180, _SINCE + 300),
@@ -174,13 +254,6 @@ MODEL = (
     ),
     Case(
         "TicketRouterAutomationFall",
-        "a tenth less, and a bundle that never routed much",
-        _outcomes(_HISTORY, {"route": 8, "suggest": 92}, {"route": 0, "suggest": 100}),
-        quiet=(_SINCE + 180, _SINCE + 300),
-        every=10,
-    ),
-    Case(
-        "TicketRouterAutomationFall",
         "what is left to people has an alert of its own",
         _outcomes(_HISTORY, _USUAL, {"review": 100}),
         quiet=(_SINCE + 180, _SINCE + 300),
@@ -188,15 +261,27 @@ MODEL = (
     ),
     *(
         Case(
+            alert,
+            f"{why}: {severity}",
+            _outcomes(_HISTORY, usual, then),
+            fires=tuple(_SINCE + minute for minute in fires),
+            quiet=tuple(_SINCE + minute for minute in quiet),
+            only=f'severity="{severity}"',
+            every=10,
+        )
+        for alert, severity, why, usual, then, fires, quiet in _NEAR_A_BOUND
+    ),
+    *(
+        Case(
             "TicketRouterRouteShareUnexpected",
             f"{why}, of {field}, then what was expected",
             _of_field(share, field),
-            fires=(1440,),
-            quiet=(100, 2800),
+            fires=(270, 1440),
+            quiet=(250, 2800),
             every=10,
         )
         for field in ("department", "priority")
-        for why, share in (("a quarter", 0.25), ("nine tenths", 0.9))
+        for why, share in (("a quarter", 0.25), ("85 %", 0.85))
     ),
     *(
         Case(
@@ -206,7 +291,7 @@ MODEL = (
             quiet=(1440,),
             every=10,
         )
-        for share in (0.35, 0.75)
+        for share in (0.4, 0.75)
     ),
     *(
         Case(
@@ -223,25 +308,33 @@ MODEL = (
             ("halve", 0.5, ""),
         )
     ),
-    Case(
-        "TicketRouterDepartmentShift",
-        "a third more",
-        _departments(_MIX, _MIX | {"a": 27}),
-        quiet=(_SINCE + 400,),
-        every=10,
+    *(
+        Case(
+            "TicketRouterDepartmentShift",
+            why,
+            _departments({"a": usual[0], "b": usual[1]}, {"a": then[0], "b": then[1]}),
+            fires=(_SINCE + 400,) if fires else (),
+            quiet=() if fires else (_SINCE + 400,),
+            every=10,
+        )
+        for why, usual, then, fires in (
+            ("a fourth more", (20, 80), (25, 75), False),
+            ("a fourth less", (20, 80), (15, 85), False),
+            ("half as much again, 5 points", (10, 90), (15, 85), True),
+            ("half as much again, 3 points", (7, 93), (10.3, 89.7), False),
+            ("half as much again of 640 tickets, as chance has it", (1.78, 16.02), (2.58, 15.22), False),
+            ("half as much again of 990 tickets", (2.74, 24.66), (3.97, 23.43), True),
+            ("most of 360 tickets", (2, 8), (8, 2), True),
+            ("most of 252 tickets after many", (4, 16), (5.6, 1.4), False),
+            ("most of many after 252", (1.4, 5.6), (16, 4), False),
+        )
     ),
     Case(
         "TicketRouterDepartmentShift",
-        "a department of two in a hundred doubles",
-        _departments({"a": 2, "b": 98}, {"a": 4, "b": 98}),
-        quiet=(_SINCE + 400,),
-        every=10,
-    ),
-    Case(
-        "TicketRouterDepartmentShift",
-        "of few tickets, as chance has it",
-        _departments({"a": 0.7, "b": 8.3}, {"a": 1.2, "b": 7.8}),
-        quiet=(_SINCE + 400,),
+        "doubled, for half an hour after it shows",
+        _departments(_MIX, _MIX | {"a": 40}),
+        fires=(_SINCE + 250,),
+        quiet=(_SINCE + 220,),
         every=10,
     ),
     *(
@@ -249,19 +342,29 @@ MODEL = (
             "TicketRouterConfidenceShift",
             f"from 0.80 to {mean:.2f} and back",
             _confidence(mean),
-            fires=(_SINCE + 400, _SINCE + 480),
-            quiet=(_SINCE, _SINCE + 60, _SINCE + 900),
+            fires=(_SINCE + 350, _SINCE + 480),
+            quiet=(_SINCE, _SINCE + 320, _SINCE + 900),
             every=10,
         )
-        for mean in (0.7, 0.9)
+        for mean in (0.74, 0.86)
     ),
     Case("TicketRouterConfidenceShift", "a little less sure", _confidence(0.76), quiet=(_SINCE + 400,), every=10),
-    Case("TicketRouterConfidenceShift", "of few", _confidence(0.5, 8), quiet=(_SINCE + 400,), every=10),
+    *(
+        Case(
+            "TicketRouterConfidenceShift",
+            f"{then * 36} tickets after {usual * 36}",
+            _confidence(0.5, usual, then),
+            fires=(_SINCE + 400,) if usual == then else (),
+            quiet=() if usual == then else (_SINCE + 400,),
+            every=10,
+        )
+        for usual, then in ((20, 7), (7, 20), (10, 10))
+    ),
     Case(
         "TicketRouterLogLinesLost",
         "a reader that stopped, and reads again",
-        {pod("log_lines_lost_total", labels=', kind="audit"'): "0x9 3x40"},
-        fires=(11, 20),
+        {pod("log_lines_lost_total", labels=', kind="audit"'): "0x9 1x40"},
+        fires=(10, 20),
         quiet=(9, 30),
     ),
     *(
@@ -269,7 +372,7 @@ MODEL = (
             "TicketRouterModelRunFailed",
             why,
             {pod(counter, labels=labels): "0x9 1x30"},
-            fires=(11, 15),
+            fires=(10, 15),
             quiet=(9, 25),
         )
         for why, counter, labels in (
@@ -286,12 +389,12 @@ MODEL = (
         },
         quiet=(11, 30),
     ),
-    Case("TicketRouterInvalidScores", "one", {pod("invalid_scores_total"): "0x9 1x90"}, fires=(11, 60), quiet=(9, 80)),
+    Case("TicketRouterInvalidScores", "one", {pod("invalid_scores_total"): "0x9 1x90"}, fires=(10, 60), quiet=(9, 80)),
     Case(
         "TicketRouterReloadFailed",
         "refused, and mended",
         {pod("model_last_reload_successful"): "1x4 0x5 1x9"},
-        fires=(7, 9),
+        fires=(6, 9),
         quiet=(4, 5, 12),
     ),
     Case(
@@ -314,17 +417,39 @@ MODEL = (
         },
         quiet=(35, 90),
     ),
-    Case(
-        "TicketRouterStrangeMail",
-        "an eighth in another language for eight hours",
-        {
-            decided(): counter((100, _HISTORY + 8 * _HOUR + _DAY)),
-            pod("reviews_total", labels=', reason="language"'): counter((2, _HISTORY), (12.5, 8 * _HOUR), (2, _DAY)),
-            pod("reviews_total", labels=', reason="below_threshold"'): counter((30, _HISTORY + 8 * _HOUR + _DAY)),
-        },
-        fires=(_SINCE + 420, _SINCE + 480),
-        quiet=(_SINCE, _SINCE + 60, _SINCE + 480 + 420),
-        every=10,
+    *(
+        Case(
+            alert,
+            "432 tickets in the same hours a day, two days and a week ago, together",
+            series,
+            fires=(7 * 1440 + 1000,),
+            quiet=(7 * 1440 + 600,),
+            every=10,
+        )
+        for alert, series in (
+            (
+                "TicketRouterDepartmentShift",
+                _departments({"a": 1, "b": 3}, {"a": 9, "b": 3}, history=_WEEK + 10 * _HOUR),
+            ),
+            ("TicketRouterConfidenceShift", _confidence(0.5, 4, 20, history=_WEEK + 10 * _HOUR)),
+        )
+    ),
+    *(
+        Case(
+            "TicketRouterStrangeMail",
+            f"an eighth {why} for eight hours",
+            {
+                decided(): counter((10, _HISTORY + 8 * _HOUR + _DAY)),
+                pod("reviews_total", labels=f', reason="{reason}"'): counter(
+                    (0.2, _HISTORY), (1.25, 8 * _HOUR), (0.2, _DAY)
+                ),
+                pod("reviews_total", labels=', reason="below_threshold"'): counter((3, _HISTORY + 8 * _HOUR + _DAY)),
+            },
+            fires=(_SINCE + 320, _SINCE + 480),
+            quiet=(_SINCE, _SINCE + 300, _SINCE + 480 + 420),
+            every=10,
+        )
+        for why, reason in (("in another language", "language"), ("of another desk", "out_of_scope"))
     ),
     Case(
         "TicketRouterStrangeMail",
@@ -352,5 +477,11 @@ MODEL = (
         {pod("model_created_timestamp_seconds"): "-15552000x90 0x60"},
         fires=(65, 90),
         quiet=(50, 95),
+    ),
+    Case(
+        "TicketRouterOldModel",
+        "made 130 days ago",
+        {pod("model_created_timestamp_seconds"): "-11232000x90"},
+        quiet=(65, 90),
     ),
 )

@@ -83,6 +83,12 @@ PODS = (
     ),
     Case(
         "TicketRouterMemoryNearLimit",
+        "85 % used",
+        {pod("memory_used_bytes"): "85x30", pod("memory_limit_bytes"): "100x30"},
+        quiet=(25,),
+    ),
+    Case(
+        "TicketRouterMemoryNearLimit",
         "two models for the minutes of a reload",
         {f"process_resident_memory_bytes{{{POD}}}": "60x5 95x5 60x20", pod("memory_limit_bytes"): "100x30"},
         quiet=(7, 10, 30),

@@ -234,4 +234,20 @@ SERVICE_LEVELS = (
         only=SLOWEST,
         every=10,
     ),
+    *(
+        Case(
+            alert,
+            f"{share:.2%} for ten hours",
+            {_answers(200): counter((1000 - 1000 * share, 120)), _answers(500): counter((1000 * share, 120))}
+            if alert == A
+            else {_took(""): counter((1000, 120)), _took("0.5"): counter((1000 - 1000 * share, 120))},
+            fires=(590,) if fires else (),
+            quiet=() if fires else (590,),
+            only=rule,
+            every=5,
+        )
+        for alert, budget in ((A, 0.001), (L, 0.01))
+        for rule, times in ((FAST, 14.4), (SLOW, 6), (SLOWEST, 1))
+        for share, fires in ((1.3 * times * budget, True), (0.8 * times * budget, False))
+    ),
 )

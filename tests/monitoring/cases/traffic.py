@@ -22,10 +22,9 @@ _NEXT_WEEK = 7 * 1440
 """The minute at which the second Thursday begins."""
 
 
-def _none_between(start: float, end: float) -> str:
-    """Twenty every ten minutes, but for these hours of the second Thursday and on; a sample every ten minutes."""
-    first, gap = int(_NEXT_WEEK / 10 + 6 * start), int(6 * (end - start))
-    return f"0+20x{first} {20 * first}x{gap} {20 * first}+20x150"
+def _none_between(start: float, end: float, usual: float = 20) -> str:
+    """So many every ten minutes, but for these hours of the second Thursday and on; a sample every ten minutes."""
+    return counter((usual, int(_NEXT_WEEK / 10 + 6 * start)), (0, int(6 * (end - start))), (usual, 150))
 
 
 def _by_chance(an_hour: float, minutes: int) -> str:
@@ -43,7 +42,7 @@ TRAFFIC = (
     Case(
         "TicketRouterRefusing",
         "most are refused, then none",
-        _refused("0+90x40 3600x40", "0+10x80"),
+        _refused(counter((60, 40), (0, 40)), counter((40, 80))),
         fires=(18, 40),
         quiet=(14, 50),
         only='window="5m"',
@@ -91,10 +90,21 @@ TRAFFIC = (
     Case(
         "TicketRouterRefusing",
         "one in ten is refused: a ticket",
-        _refused("0+10x40 400x40", "0+90x80"),
+        _refused(counter((10, 40), (0, 60)), counter((90, 100))),
         fires=(18, 40),
         quiet=(14, 75),
         only='severity="ticket"',
+    ),
+    *(
+        Case(
+            "TicketRouterRefusing",
+            f"{share} in a hundred are refused",
+            _refused(counter((share, 60)), counter((100 - share, 60))),
+            fires=(40,) if share > 5 else (),
+            quiet=() if share > 5 else (40,),
+            only='severity="ticket"',
+        )
+        for share in (4, 6)
     ),
     Case(
         "TicketRouterRefusing",
@@ -131,8 +141,28 @@ TRAFFIC = (
         _refused("0+90x40", "0+10x40", "rate_limited"),
         quiet=(18, 40),
     ),
-    Case("TicketRouterRefusing", "one in a hundred is refused", _refused("0+10x40", "0+990x40"), quiet=(18, 40)),
-    Case("TicketRouterRefusing", "four of a night", _refused("0 1 2 3 4x60", "0x60"), quiet=(18, 40, 60)),
+    *(
+        Case(
+            "TicketRouterRefusing",
+            f"{refused:g} of {of:g} in {window}, half of them large bodies",
+            {
+                rejected("overloaded"): counter((refused / minutes / 2, 180)),
+                rejected("too_many_bodies"): counter((refused / minutes / 2, 180)),
+                decided(): counter(((of - refused) / minutes, 180)),
+            },
+            fires=(170,) if fires else (),
+            quiet=() if fires else (170,),
+            only=f'window="{window}"',
+        )
+        for window, minutes, refused, of, fires in (
+            ("5m", 5, 8, 12, False),
+            ("5m", 5, 12, 18, True),
+            ("5m", 5, 45, 100, False),
+            ("30m", 30, 4, 8, False),
+            ("30m", 30, 6, 12, True),
+            ("30m", 30, 30, 100, False),
+        )
+    ),
     Case(
         "TicketRouterLockedOut",
         "a helpdesk's key ends in the night, and it has another after three hours",
@@ -143,18 +173,31 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterLockedOut",
+        "told of twenty minutes after it began",
+        {rejected("unauthenticated"): counter((0, 180), (10, 60)), decided(): counter((10, 180), (0, 60))},
+        fires=(201,),
+        quiet=(196,),
+    ),
+    Case(
+        "TicketRouterLockedOut",
         "what a client sends is not accepted any more",
         _locked_out("invalid_request"),
         fires=(2070,),
         quiet=(2040,),
         every=3,
     ),
-    Case(
-        "TicketRouterLockedOut",
-        "a full queue has an alert of its own",
-        _locked_out("overloaded"),
-        quiet=(2070, 2160),
-        every=3,
+    *(
+        Case(
+            "TicketRouterLockedOut",
+            f"{reason} is the service's own, with alerts of its own",
+            _locked_out(reason),
+            quiet=(2070, 2160),
+            every=3,
+        )
+        for reason in (
+            *("overloaded", "too_many_bodies", "internal_error", "inference_failed"),
+            *("not_ready", "shutting_down", "too_many_connections", "deadline_passed"),
+        )
     ),
     Case(
         "TicketRouterLockedOut",
@@ -170,12 +213,52 @@ TRAFFIC = (
         quiet=(630, 720, 840),
         every=3,
     ),
+    *(
+        Case(
+            "TicketRouterLockedOut",
+            why,
+            {
+                rejected("unauthenticated"): counter((0, 200), (refused, 100)),
+                decided(): counter((usual, 200), (then, 100)),
+            },
+            fires=(630,) if fires else (),
+            quiet=() if fires else (630, 660, 720, 840),
+            every=3,
+        )
+        for why, usual, then, refused, fires in (
+            ("eight in a quarter of an hour", 3, 0, 1.6, False),
+            ("twelve in a quarter of an hour", 3, 0, 2.4, True),
+            ("of thirty an hour none comes through", 1.5, 0, 10, False),
+            ("of fifty an hour none comes through", 2.5, 0, 10, True),
+            ("an eighth of the usual comes through", 30, 3.75, 60, False),
+            ("a twelfth of the usual comes through", 30, 2.5, 60, True),
+        )
+    ),
     Case(
         "TicketRouterLockedOut",
-        "nine of a small helpdesk's in a quarter of an hour",
-        {rejected("unauthenticated"): counter((0, 200), (1.6, 100)), decided(): counter((1.6, 200), (0, 100))},
-        quiet=(630, 720, 840),
+        "three refused of four for a key, one for its body",
+        {
+            rejected("unauthenticated"): counter((0, 200), (30, 100)),
+            rejected("invalid_request"): counter((0, 200), (10, 100)),
+            decided(): counter((40, 200), (0, 100)),
+        },
+        quiet=(630, 720),
         every=3,
+    ),
+    *(
+        Case(
+            "TicketRouterLockedOut",
+            f"for three hours, of {usual * 12:g} an hour {ago} days ago",
+            {
+                rejected("unauthenticated"): counter((0, 288 * ago), (10, 48)),
+                decided(): counter((usual, 288), (0, 288 * ago - 240)),
+            },
+            fires=(1440 * ago + 180,) if fires else (),
+            quiet=() if fires else (1440 * ago + 180,),
+            every=5,
+        )
+        for ago in (1, 7)
+        for usual, fires in ((2.5, False), (4, True))
     ),
     Case(
         "TicketRouterQueueFilling",
@@ -185,10 +268,16 @@ TRAFFIC = (
         quiet=(4, 11),
     ),
     Case(
+        "TicketRouterQueueFilling",
+        "two fifths full",
+        {pod("queue_tokens"): "40x20", pod("queue_tokens_limit"): "100x20"},
+        quiet=(9, 20),
+    ),
+    Case(
         "TicketRouterConnectionsFull",
         "all have a request at work for half an hour, and no more",
-        {rejected("too_many_connections"): "0x9 10+10x29 300x30"},
-        fires=(25, 40),
+        {rejected("too_many_connections"): counter((0, 9), (2.4, 30), (0, 30))},
+        fires=(30, 38),
         quiet=(9, 15, 50),
     ),
     Case(
@@ -208,7 +297,7 @@ TRAFFIC = (
         "TicketRouterConnectionsFull",
         "a few are turned away, a few make way",
         {
-            rejected("too_many_connections"): "0x9 4x60",
+            rejected("too_many_connections"): counter((0, 9), (1.6, 60)),
             pod("connections_evicted_total"): "0+10x60",
         },
         quiet=(15, 30, 60),
@@ -227,16 +316,16 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterSaturated",
-        "half busy",
-        {pod("stage_duration_seconds_sum", labels=', stage="infer"'): "0+60x60", pod("runners"): "2x60"},
+        "busy for four fifths of the time",
+        {pod("stage_duration_seconds_sum", labels=', stage="infer"'): "0+96x60", pod("runners"): "2x60"},
         quiet=(40, 60),
     ),
     Case(
         "TicketRouterNoDecisions",
         "none from 9:30 on, after a week of traffic; evening ends it",
         {decided(): _none_between(9.5, 24)},
-        fires=(_NEXT_WEEK + 640, _NEXT_WEEK + 680),
-        quiet=(_NEXT_WEEK + 610, _NEXT_WEEK + 720, _NEXT_WEEK + 1030),
+        fires=(_NEXT_WEEK + 630, _NEXT_WEEK + 680),
+        quiet=(_NEXT_WEEK + 620, _NEXT_WEEK + 720, _NEXT_WEEK + 1030),
         only='severity="ticket"',
         every=10,
     ),
@@ -244,7 +333,7 @@ TRAFFIC = (
         "TicketRouterNoDecisions",
         "none from 9:30 on: a page after two hours",
         {decided(): _none_between(9.5, 24)},
-        fires=(_NEXT_WEEK + 700, _NEXT_WEEK + 1010),
+        fires=(_NEXT_WEEK + 690, _NEXT_WEEK + 1010),
         quiet=(_NEXT_WEEK + 680, _NEXT_WEEK + 1030),
         only='severity="page"',
         every=10,
@@ -256,6 +345,23 @@ TRAFFIC = (
         quiet=(_NEXT_WEEK + 640, _NEXT_WEEK + 700),
         only='severity="page"',
         every=10,
+    ),
+    *(
+        Case(
+            "TicketRouterNoDecisions",
+            f"none from 9:30 on, of {usual * 6:g} an hour: {severity}",
+            {decided(): _none_between(9.5, 24, usual)},
+            fires=(_NEXT_WEEK + 60 * hours + 570,) if fires else (),
+            quiet=() if fires else (_NEXT_WEEK + 60 * hours + 570,),
+            only=f'severity="{severity}"',
+            every=10,
+        )
+        for severity, hours, usual, fires in (
+            ("ticket", 1, 2, True),
+            ("ticket", 1, 1.4, False),
+            ("page", 2, 1, True),
+            ("page", 2, 0.7, False),
+        )
     ),
     Case(
         "TicketRouterNoDecisions",
