@@ -115,7 +115,7 @@ class Management:
             refuse_browser_request(request)
             body = await self._bodies.read(request, ADMIN_BODY_BYTES, deadline_in(ADMIN_BODY_SECONDS))
             if body:
-                media_type(request, JSON)
+                media_type(request.scope["headers"], JSON)
                 version = parse_reload(body).bundle
         except ServiceError as error:
             audit(caller, "reload", kind_of(error).code)

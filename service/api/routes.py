@@ -136,7 +136,7 @@ class Api:
         """Decide one ticket: the department, the confidence, and whether to route, to suggest, or to leave it to
         people."""
         context = self._admit(ROUTE, request)
-        is_mail = media_type(request, JSON, MAIL) == MAIL
+        is_mail = media_type(request.scope["headers"], JSON, MAIL) == MAIL
         ticket = await (self._mail_ticket(request, context) if is_mail else self._json_ticket(request, context))
         decision = await self._router.decide(ticket, context)
         add_log_fields(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
@@ -145,7 +145,7 @@ class Api:
     async def batch(self, request: Request) -> Response:
         """Decide many tickets: one result or one error for each, in their order."""
         context = self._admit(BATCH, request)
-        media_type(request, JSON)
+        media_type(request.scope["headers"], JSON)
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, context.deadline)
         tickets = await self._parse(body, lambda raw: tickets_of(self._batches.parse(raw)), context)
         self._access.take_rest_of_batch(caller_of(request.scope), len(tickets) - 1)
@@ -184,7 +184,7 @@ class Api:
             NotReady, ShuttingDown, DeadlinePassed, Overloaded, RateLimited: the ticket cannot be taken.
         """
         caller = caller_of(request.scope)
-        deadline = deadline_in(timeout_seconds(request.headers.raw, self._longest_seconds[path]))
+        deadline = deadline_in(timeout_seconds(request.scope["headers"], self._longest_seconds[path]))
         context = RequestContext(deadline, caller.name if self._access.keys_required else None)
         self._router.check(context)
         self._access.take_ticket(caller)

@@ -19,6 +19,7 @@ from service.errors import (
     UnsupportedEncoding,
 )
 from service.http.disconnect import connection_of
+from service.http.headers import values_of
 
 Content = bytes | bytearray
 """A body of several chunks stays a bytearray: copying 4 MB would block the event loop for a millisecond."""
@@ -137,8 +138,10 @@ class _Whole:
 
 
 def _refuse_early(request: Request, limit_bytes: int) -> None:
-    if any(coding.strip().lower() != "identity" for coding in request.headers.getlist("content-encoding")):
-        raise UnsupportedEncoding
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and len(declared) < 20 and int(declared) > limit_bytes:
-        raise BodyTooLarge(limit_bytes)
+    headers = request.scope["headers"]
+    for coding in values_of(headers, b"content-encoding"):
+        if coding.strip().lower() != b"identity":
+            raise UnsupportedEncoding
+    for declared in values_of(headers, b"content-length"):
+        if declared.isdigit() and len(declared) < 20 and int(declared) > limit_bytes:
+            raise BodyTooLarge(limit_bytes)

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterable
 
-from starlette.requests import Request
-
 from service.errors import InvalidHeader, UnsupportedMediaType
 
 JSON = "application/json"
 MAIL = "message/rfc822"
+RawHeaders = Iterable[tuple[bytes, bytes]]
+"""As in the scope: names in lower case."""
 TIMEOUT_HEADER = "X-Request-Timeout"
 _TIMEOUT = TIMEOUT_HEADER.lower().encode()
 
@@ -18,16 +18,21 @@ _SECONDS = re.compile(SECONDS.encode())
 _UTF8 = frozenset({"utf-8", "utf8", "us-ascii"})
 
 
-def media_type(request: Request, *accepted: str) -> str:
+def values_of(headers: RawHeaders, name: bytes) -> list[bytes]:
+    """The values of all headers with this name, which is in lower case."""
+    return [value for each, value in headers if each == name]
+
+
+def media_type(headers: RawHeaders, *accepted: str) -> str:
     """The body's media type.
 
     Raises:
         UnsupportedMediaType: not an accepted type, several headers, or JSON in a charset other than UTF-8.
     """
-    values = request.headers.getlist("content-type")
+    values = values_of(headers, b"content-type")
     if len(values) > 1:
         raise UnsupportedMediaType("send one Content-Type header, not several")
-    media, _, parameters = "".join(values).partition(";")
+    media, _, parameters = b"".join(values).decode("latin-1").partition(";")
     media = media.strip().lower()
     if media not in accepted:
         raise UnsupportedMediaType(f"Content-Type must be {' or '.join(accepted)}")
@@ -36,13 +41,13 @@ def media_type(request: Request, *accepted: str) -> str:
     return media
 
 
-def timeout_seconds(headers: Iterable[tuple[bytes, bytes]], cap: float) -> float:
-    """The client's `X-Request-Timeout`, at most `cap`; without the header, `cap`. Header names are in lower case.
+def timeout_seconds(headers: RawHeaders, cap: float) -> float:
+    """The client's `X-Request-Timeout`, at most `cap`; without the header, `cap`.
 
     Raises:
         InvalidHeader: the value is not a positive number of seconds.
     """
-    values = [value for name, value in headers if name == _TIMEOUT]
+    values = values_of(headers, _TIMEOUT)
     if not values:
         return cap
     if len(values) > 1 or not _SECONDS.fullmatch(values[0]):

@@ -98,8 +98,14 @@ class CpuPool:
         self._throughput = _Throughput()
         self._inline_budget = _InlineBudget(INLINE_SECONDS)
 
-    async def run(self, size: int, work: Callable[[], T], context: RequestContext) -> T:
-        """Run the work and return its result. `size`: of its input, in bytes or characters.
+    async def run(self, size: int, work: Callable[[], T], context: RequestContext, *, seconds_each: float = 0.0) -> T:
+        """Run the work and return its result.
+
+        Args:
+            size: of its input, in bytes or characters.
+            work: takes no longer than its size allows, so no clock is read around it.
+            context: of the request.
+            seconds_each: its estimated CPU time per byte or character, charged to the inline budget.
 
         Raises:
             Overloaded: the queue, or the caller's part of it, is full; or the work would start too late.
@@ -107,11 +113,9 @@ class CpuPool:
         """
         if not self._fits_inline(size):
             return await self._in_thread(size, work, context)
-        started = time.thread_time()
-        try:
-            return work()
-        finally:
-            self._inline_budget.spend(time.thread_time() - started)
+        if seconds_each:
+            self._inline_budget.spend(size * seconds_each)
+        return work()
 
     async def run_within(self, seconds: float, size: int, work: Callable[[Budget], T], context: RequestContext) -> T:
         """Like `run`, for work with a budget of CPU seconds, taken from the allowance of its request.

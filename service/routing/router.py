@@ -19,6 +19,9 @@ from service.routing.cpu_pool import INLINE_BYTES, CpuPool
 from service.routing.read import read_text
 from service.routing.telemetry import Telemetry
 
+ENCODE_SECONDS = 1e-6
+"""CPU time of the tokenizer per character, for the costliest texts of INLINE_BYTES."""
+
 
 @dataclass(eq=False, slots=True)
 class EngineLease:
@@ -166,7 +169,9 @@ class Router:
             engine.batcher.check(context)
         started = time.perf_counter()
         try:
-            encoding = await self._cpu_pool.run(len(text), lambda: engine.bundle.encode(text), context)
+            encoding = await self._cpu_pool.run(
+                len(text), lambda: engine.bundle.encode(text), context, seconds_each=ENCODE_SECONDS
+            )
         finally:
             self._telemetry.end_stage("encode", started)
         answer = await engine.batcher.submit(encoding, context, key)
