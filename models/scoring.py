@@ -3,7 +3,6 @@
 Everything a verdict rests on (temperature, thresholds) comes from the bundle, never from an environment variable.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -124,6 +123,12 @@ class Verdict:
     department: FieldVerdict
     fields: Mapping[str, FieldVerdict]
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether the model's scores were numbers in every field."""
+        invalid = Reason.INVALID_SCORES
+        return self.department.reason is not invalid and all(f.reason is not invalid for f in self.fields.values())
+
 
 def probabilities(logits: Logits, scoring: FieldScoring) -> NDArray[np.float64]:
     """Calibrated probabilities of one field, shape [..., labels of the field]; each row sums to 1.
@@ -175,17 +180,26 @@ def in_scope(logits: Logits, scoring: FieldScoring) -> NDArray[np.bool_]:
 
 
 def judge(logits: Logits, scorings: Sequence[FieldScoring]) -> Verdict:
-    """One ticket's verdict on every field from its logits, shape [labels]. The first scoring is the department's.
+    """One ticket's verdict on every field from its logits, shape [labels]. The first scoring is the department's."""
+    return judge_batch(logits[None], scorings)[0]
+
+
+def judge_batch(logits: Logits, scorings: Sequence[FieldScoring]) -> list[Verdict]:
+    """The tickets' verdicts on every field from their logits, shape [tickets, labels]; each as `judge` gives it.
 
     Strange mail is left to people in every field: no field's rows were like it.
     """
-    verdicts = {scoring.field.name: _judge_field(logits, scoring) for scoring in scorings}
-    department = verdicts.pop(scorings[0].field.name)
-    if department.reason in (Reason.LANGUAGE, Reason.OUT_OF_SCOPE):
-        verdicts = {
-            name: FieldVerdict(Outcome.REVIEW, department.reason, field.candidates) for name, field in verdicts.items()
-        }
-    return Verdict(department, verdicts)
+    first, *further = scorings
+    fields = {scoring.field.name: _judge_field(logits, scoring) for scoring in further}
+    verdicts = []
+    for row, department in enumerate(_judge_field(logits, first)):
+        found = {name: verdicts_of[row] for name, verdicts_of in fields.items()}
+        if department.reason in (Reason.LANGUAGE, Reason.OUT_OF_SCOPE):
+            found = {
+                name: FieldVerdict(Outcome.REVIEW, department.reason, field.candidates) for name, field in found.items()
+            }
+        verdicts.append(Verdict(department, found))
+    return verdicts
 
 
 def verdict_without_model(ticket: Ticket, text: str, scorings: Sequence[FieldScoring]) -> Verdict | None:
@@ -213,19 +227,30 @@ def _refusal(ticket: Ticket, text: str) -> Reason | None:
     return None if text else Reason.EMPTY
 
 
-def _judge_field(logits: Logits, scoring: FieldScoring) -> FieldVerdict:
-    if not math.isfinite(np.add.reduce(logits[scoring.field.slice], dtype=np.float64)):  # one that isn't spoils the sum
-        return FieldVerdict(Outcome.REVIEW, Reason.INVALID_SCORES, ())
+def _judge_field(logits: Logits, scoring: FieldScoring) -> list[FieldVerdict]:
+    # One score that is no number spoils the sum.
+    valid = np.isfinite(np.add.reduce(logits[:, scoring.field.slice], axis=-1, dtype=np.float64))
+    if not valid.all():
+        logits = np.where(valid[:, None], logits, np.float32(0))
     confidences = probabilities(logits, scoring)
     # A stable sort of the negated values: equal confidences keep the catalogue's order, on every machine.
-    ranked = (-confidences).argsort(kind="stable")[:CANDIDATES].tolist()
-    candidates = tuple(Candidate(scoring.field.labels[i], float(confidences[i])) for i in ranked)
-    if not in_scope(logits, scoring):
-        assert scoring.scope is not None
-        foreign = float(familiarities(logits)) < scoring.scope.language
-        return FieldVerdict(Outcome.REVIEW, Reason.LANGUAGE if foreign else Reason.OUT_OF_SCOPE, candidates)
-    outcome, reason = outcome_at(candidates[0].confidence, scoring.thresholds[ranked[0]])
-    return FieldVerdict(outcome, reason, candidates)
+    ranked = (-confidences).argsort(axis=-1, kind="stable")[:, :CANDIDATES]
+    best = np.take_along_axis(confidences, ranked, axis=-1)
+    ordinary, labels = in_scope(logits, scoring).tolist(), scoring.field.labels
+    verdicts = []
+    for row, (numbers, values) in enumerate(zip(ranked.tolist(), best.tolist(), strict=True)):
+        if not valid[row]:
+            verdicts.append(FieldVerdict(Outcome.REVIEW, Reason.INVALID_SCORES, ()))
+            continue
+        candidates = tuple([Candidate(labels[number], value) for number, value in zip(numbers, values, strict=True)])
+        if ordinary[row]:
+            outcome, reason = outcome_at(candidates[0].confidence, scoring.thresholds[numbers[0]])
+        else:
+            assert scoring.scope is not None
+            foreign = float(familiarities(logits[row])) < scoring.scope.language
+            outcome, reason = Outcome.REVIEW, Reason.LANGUAGE if foreign else Reason.OUT_OF_SCOPE
+        verdicts.append(FieldVerdict(outcome, reason, candidates))
+    return verdicts
 
 
 def outcome_at(confidence: float, threshold: Threshold) -> tuple[Outcome, Reason]:

@@ -21,7 +21,7 @@ from models.bundle.manifest import SCHEMA_VERSION, FileEntry, Manifest, ModelEnt
 from models.bundle.signature import SIGNATURE_BYTES, read_keys, verify
 from models.encoding import Encoder, Encoding
 from models.errors import BundleError
-from models.scoring import FieldScoring, Logits, Verdict, judge
+from models.scoring import FieldScoring, Logits, Verdict, judge, judge_batch
 from models.text.prepare import TEXT_VERSION
 
 MANIFEST = "manifest.json"
@@ -41,6 +41,10 @@ class Graph:
     def judge(self, logits: Logits) -> Verdict:
         """One ticket's verdict from this graph's logits, shape [labels]."""
         return judge(logits, self.scorings)
+
+    def judge_batch(self, logits: Logits) -> list[Verdict]:
+        """The tickets' verdicts from this graph's logits, [tickets, labels]."""
+        return judge_batch(logits, self.scorings)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Dynamic batching without a timer: when a runner becomes free, the waiting entries form the next batch.
 
 `routing/router.py` submits, `packing.py` selects, the thread of a runner computes. All bookkeeping happens on the event
-loop, so there are no locks. Every submitted entry is settled exactly once, with its logits or with an error.
+loop, so there are no locks. Every submitted entry is settled exactly once, with its verdict or with an error.
 """
 
 import asyncio
@@ -11,10 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
-
 from models.encoding import Encoding, padded_length
-from models.scoring import Logits
+from models.scoring import Verdict
 from service.context import RequestContext
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown, within_bounds
 from service.inference.cache import Answer
@@ -24,11 +22,9 @@ from service.inference.throughput import Throughput
 from service.metrics.batch_report import BatchReport
 from service.tracing.recording import current_recording
 
-Infer = Callable[[Sequence[Encoding], bool], Logits]
-"""Maps encodings to logits, shape [rows, labels]. The flag marks a lone run, which may use all cores because nothing
-else runs. Called in the thread of a runner."""
-
-_NO_LOGITS: Logits = np.empty((0, 0), dtype=np.float32)
+Infer = Callable[[Sequence[Encoding], bool], Sequence[Verdict]]
+"""Runs the model: a verdict for each encoding. The flag marks a lone run, which may use all cores because nothing else
+runs. Called in the thread of a runner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +60,7 @@ class Batcher:
         self._waiting: WaitingEntries[Entry] = WaitingEntries(limits.packing)
         self._by_key: dict[bytes, Entry] = {}
         self._executor = ThreadPoolExecutor(limits.runners, thread_name_prefix="runner")
-        self._running: set[asyncio.Future[Logits]] = set()
+        self._running: set[asyncio.Future[Sequence[Verdict]]] = set()
         self._scheduled = False
         self._closed = False
         self._throughput = Throughput()
@@ -207,12 +203,12 @@ class Batcher:
             self._running.add(future)
             future.add_done_callback(partial(self._finish, run))
 
-    def _compute(self, run: Run) -> Logits:
+    def _compute(self, run: Run) -> Sequence[Verdict]:
         # `loop.time()` is cached per iteration and the loop may have been busy: read the same clock directly.
         encodings = run.start(time.monotonic())
-        return self._infer(encodings, run.lone) if encodings else _NO_LOGITS
+        return self._infer(encodings, run.lone) if encodings else ()
 
-    def _finish(self, run: Run, future: "asyncio.Future[Logits]") -> None:
+    def _finish(self, run: Run, future: "asyncio.Future[Sequence[Verdict]]") -> None:
         self._running.discard(future)
         for entry in run.skipped:
             if entry.is_awaited(time.monotonic()) and not self._closed:
@@ -225,7 +221,7 @@ class Batcher:
         if report is not None:
             run.entries[0].context.run(self._on_batch, report)
 
-    def _settle(self, run: Run, future: "asyncio.Future[Logits]") -> BatchReport:
+    def _settle(self, run: Run, future: "asyncio.Future[Sequence[Verdict]]") -> BatchReport:
         error = _run_error(future, len(run.entries))
         report = run.report(error)
         for entry in run.entries:
@@ -234,8 +230,8 @@ class Batcher:
         if error is None:
             # A lone run uses all cores, other runs a part of them.
             self._throughput.record_run(report.padded_tokens, report.seconds, 1 if run.lone else self._limits.runners)
-            for entry, row in zip(run.entries, future.result(), strict=True):
-                answer = entry.deliver(row)
+            for entry, verdict in zip(run.entries, future.result(), strict=True):
+                answer = entry.deliver(verdict)
                 if entry.key is not None:  # in the same step as the key's release: no caller may miss both
                     self._store_answer(entry.key, answer)
         else:
@@ -250,7 +246,7 @@ class Batcher:
         return start > self._limits.queue_seconds or (start > 0 and end > left)
 
 
-def _run_error(future: "asyncio.Future[Logits]", rows: int) -> BaseException | None:
+def _run_error(future: "asyncio.Future[Sequence[Verdict]]", rows: int) -> BaseException | None:
     if future.cancelled():
         return asyncio.CancelledError()
     error = future.exception()

@@ -8,9 +8,7 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import numpy as np
-
-from models.scoring import Logits
+from models.scoring import Verdict
 
 _DIGEST_BYTES = 32
 """As long as SHA-256: the author of a mail must not be able to create two texts with the same digest."""
@@ -18,9 +16,9 @@ _DIGEST_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The model's answer for one text: logits, shape [labels], number of tokens, and whether the text was truncated."""
+    """The model's answer for one text: the verdict, number of tokens, and whether the text was truncated."""
 
-    logits: Logits
+    verdict: Verdict
     tokens: int
     truncated: bool
 
@@ -47,11 +45,9 @@ class ResponseCache:
         return answer
 
     def put(self, key: bytes, answer: Answer) -> None:
-        """Store an answer. Logits that are not finite are not stored: the next run of that text may give finite
-        ones."""
-        if not self.limit or not np.isfinite(answer.logits).all():
+        """Store an answer, unless its scores were no numbers: the next run of that text may give some."""
+        if not self.limit or not answer.verdict.is_valid:
             return
-        # A row is a view of the array of its batch: without a copy, every row would keep its batch in memory.
-        self._answers[key] = Answer(answer.logits.copy(), answer.tokens, answer.truncated)
+        self._answers[key] = answer
         if len(self._answers) > self.limit:
             self._answers.popitem(last=False)

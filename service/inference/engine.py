@@ -18,7 +18,7 @@ from models.bundle.bundle import Bundle, Graph, open_bundle
 from models.bundle.golden import Replay, replay
 from models.encoding import Batch, Encoding
 from models.errors import TicketRouterError
-from models.scoring import Logits, Outputs
+from models.scoring import Logits, Outputs, Verdict
 from service.decision import ModelIdentity
 from service.inference.batcher import Batcher, Limits
 from service.inference.cache import ResponseCache
@@ -119,8 +119,8 @@ def open_engine(
     plan, sessions = with_cpu_fallback(settings.device, load)
     golden_replay = _replay(bundle, sessions, plan, pause_ratio, stop)
 
-    def infer(encodings: Sequence[Encoding], lone: bool) -> Logits:
-        return sessions.run(bundle.encoder.batch(encodings), lone=lone)
+    def infer(encodings: Sequence[Encoding], lone: bool) -> Sequence[Verdict]:
+        return plan.graph.judge_batch(sessions.run(bundle.encoder.batch(encodings), lone=lone))
 
     limits = Limits(
         packing=Packing(plan.max_batch_tokens, plan.max_padding),

@@ -10,7 +10,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
 from models.encoding import Encoding
-from models.scoring import Logits
+from models.scoring import Verdict
 from service.errors import ServiceError
 from service.inference.cache import Answer
 from service.metrics.batch_report import BatchReport
@@ -57,9 +57,9 @@ class Entry:
         for waiter in self.waiters:
             fail(waiter.reply, kind)
 
-    def deliver(self, logits: Logits) -> Answer:
-        """Send the logits, shape [labels], to all callers that still wait."""
-        answer = Answer(logits, len(self.encoding.ids), self.encoding.truncated)
+    def deliver(self, verdict: Verdict) -> Answer:
+        """Send the verdict to all callers that still wait."""
+        answer = Answer(verdict, len(self.encoding.ids), self.encoding.truncated)
         for waiter in self.waiters:
             if not waiter.reply.done():
                 waiter.reply.set_result(answer)

@@ -29,7 +29,7 @@ PREFIX = "ticket_router"
 NO_DEPARTMENT = "none"
 """Department label of a review, which has no department."""
 
-Stage = Literal["parse", "prepare", "encode", "queue", "infer", "decide"]
+Stage = Literal["parse", "prepare", "encode", "queue", "infer"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 AnswerSource = Literal["model", "cache", "shared"]
 """Computed for this ticket, read from the cache, or computed for another ticket with the same text."""

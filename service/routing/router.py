@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ulid import ULID
 
-from models.scoring import Reason, verdict_without_model
+from models.scoring import verdict_without_model
 from models.ticket import MailFact, Ticket
 from service.context import RequestContext
 from service.decision import Decision, Flag
@@ -143,11 +143,10 @@ class Router:
         flags: set[Flag] = set(text.flags)
         if verdict is None:
             answer = await self._answer(engine, text.text, context)
-            flags.update(("truncated",) if answer.truncated else ())
-            started = time.perf_counter()
-            verdict = engine.graph.judge(answer.logits)
-            self._telemetry.end_stage("decide", started)
-            if any(field.reason is Reason.INVALID_SCORES for field in (verdict.department, *verdict.fields.values())):
+            verdict = answer.verdict
+            if answer.truncated:
+                flags.add("truncated")
+            if not verdict.is_valid:
                 self._metrics.count_invalid_scores()
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)
         self._telemetry.record_decision(decision)

@@ -30,7 +30,7 @@ ZEROES = [
     'ticket_router_http_request_duration_seconds_count{route="/v1/route"}',
     *(
         f'ticket_router_stage_duration_seconds_count{{stage="{stage}"}}'
-        for stage in ("parse", "prepare", "encode", "queue", "infer", "decide")
+        for stage in ("parse", "prepare", "encode", "queue", "infer")
     ),
     'ticket_router_confidence_count{outcome="suggest"}',
     'ticket_router_rejected_total{reason="overloaded"}',
@@ -75,7 +75,7 @@ def test_a_decision_is_counted_once_everywhere(service: Service) -> None:
         "input_tokens_count",
         *(
             f'stage_duration_seconds_count{{stage="{stage}"}}'
-            for stage in ("parse", "prepare", "encode", "queue", "infer", "decide")
+            for stage in ("parse", "prepare", "encode", "queue", "infer")
         ),
         "batch_size_count",
         r"confidence_count",

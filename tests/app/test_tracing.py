@@ -17,7 +17,7 @@ from tests.support.collector import Collector, Seen, collecting
 from tests.support.process import Service, serving
 from tests.support.waiting import wait_until
 
-COMPUTED = ["parse", "prepare", "encode", "queue", "infer", "decide"]
+COMPUTED = ["parse", "prepare", "encode", "queue", "infer"]
 SLOWED = ("--runners", "1", "--max-batch-tokens", "64")
 """One long ticket runs at a time, so that the others of a batch wait."""
 _numbers = itertools.count(1)
@@ -113,7 +113,7 @@ def test_cached_answer_has_neither_queue_nor_infer_span(traced: Service, collect
     """Its source says why."""
     traced_post(traced, collector, "/v1/route", {"body": "said twice"})
     _, spans = traced_post(traced, collector, "/v1/route", {"body": "said twice"})
-    assert names(within(spans, root_of(spans))) == ["parse", "prepare", "decide"]
+    assert names(within(spans, root_of(spans))) == ["parse", "prepare"]
     assert root_of(spans).attributes["ticket_router.answer.source"] == "cache"
 
 
@@ -124,7 +124,7 @@ def test_shared_run_is_in_the_span_of_each_waiting_request(traced: Service, coll
     *_, first, second = [span for span in within(spans, root_of(spans)) if span.name == "decide ticket"]
     sources = [span.attributes["ticket_router.answer.source"] for span in (first, second)]
     assert sources == ["model", "shared"]
-    assert names(within(spans, second)) == ["prepare", "queue", "infer", "decide"]
+    assert names(within(spans, second)) == ["prepare", "queue", "infer"]
     runs = [next(span for span in within(spans, each) if span.name == "infer") for each in (first, second)]
     assert abs(runs[0].started - runs[1].started) <= 1
     assert abs(runs[0].ended - runs[1].ended) <= 1

@@ -21,7 +21,7 @@ from ulid import ULID
 
 from models.bundle.bundle import Bundle, open_bundle
 from models.encoding import Batch, Encoding
-from models.scoring import Logits
+from models.scoring import Verdict
 from models.text.prepare import prepare
 from service.api.convert import decision_out, ticket_of
 from service.api.parse import parse_route
@@ -37,7 +37,7 @@ _JSON = [(b"content-type", b"application/json")]
 
 _log = structlog.get_logger()
 
-Waiting = tuple[Encoding, "asyncio.Future[Logits]"]
+Waiting = tuple[Encoding, "asyncio.Future[Verdict]"]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -45,16 +45,16 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 class Runners:
     """Two threads; a free one takes the waiting tickets, at most MOST_ROWS."""
 
-    def __init__(self, infer: Callable[[Batch], Logits], pad: Callable[[list[Encoding]], Batch]) -> None:
+    def __init__(self, infer: Callable[[Batch], list[Verdict]], pad: Callable[[list[Encoding]], Batch]) -> None:
         self._infer = infer
         self._pad = pad
         self._waiting: deque[Waiting] = deque()
         self._free = RUNNERS
         self._threads = ThreadPoolExecutor(RUNNERS)
 
-    def submit(self, encoding: Encoding) -> "asyncio.Future[Logits]":
+    def submit(self, encoding: Encoding) -> "asyncio.Future[Verdict]":
         loop = asyncio.get_running_loop()
-        reply: asyncio.Future[Logits] = loop.create_future()
+        reply: asyncio.Future[Verdict] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._start)  # tickets of one iteration of the loop are run together
         self._waiting.append((encoding, reply))
@@ -67,13 +67,13 @@ class Runners:
             run = asyncio.get_running_loop().run_in_executor(self._threads, self._run, [each for each, _ in batch])
             run.add_done_callback(lambda done, batch=batch: self._finish(batch, done.result()))  # type: ignore[misc]
 
-    def _run(self, encodings: list[Encoding]) -> Logits:
+    def _run(self, encodings: list[Encoding]) -> list[Verdict]:
         return self._infer(self._pad(encodings))
 
-    def _finish(self, batch: list[Waiting], logits: Logits) -> None:
+    def _finish(self, batch: list[Waiting], verdicts: list[Verdict]) -> None:
         self._free += 1
-        for (_, reply), row in zip(batch, logits, strict=True):
-            reply.set_result(row)
+        for (_, reply), verdict in zip(batch, verdicts, strict=True):
+            reply.set_result(verdict)
         self._start()
 
 
@@ -83,8 +83,7 @@ class Plain:
     def __init__(self, bundle: Bundle) -> None:
         runner = open_runner(bundle.read(bundle.fp32.entry.file), "cpu", 1)
         self._bundle = bundle
-        self._graph = bundle.fp32
-        self._runners = Runners(runner.run, bundle.encoder.batch)
+        self._runners = Runners(lambda batch: bundle.fp32.judge_batch(runner.run(batch)), bundle.encoder.batch)
         self._metrics = Metrics(CollectorRegistry())
         self._metrics.expect_requests([("/v1/route", "POST", 200)])
         department, *further = bundle.manifest.label_space()
@@ -97,7 +96,7 @@ class Plain:
         ticket = ticket_of(parse_route(body))
         text = prepare(ticket)
         encoding = self._bundle.encode(text.text)
-        verdict = self._graph.judge(await self._runners.submit(encoding))
+        verdict = await self._runners.submit(encoding)
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(text.flags)), self._model)
         self._metrics.record_answer("model", len(encoding.ids), encoding.truncated)
         self._metrics.record_decision(decision)

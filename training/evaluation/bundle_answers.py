@@ -66,7 +66,7 @@ def answering(bundle: Bundle, variant: Variant) -> Answer:
 
     def answer(texts: Sequence[str]) -> list[FieldVerdict]:
         logits = model.logits([bundle.encode(text) for text in texts])
-        return [graph.judge(row).department for row in logits]
+        return [verdict.department for verdict in graph.judge_batch(logits)]
 
     return answer
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.fields import DEPARTMENT
-from models.scoring import FieldVerdict, judge
+from models.scoring import FieldVerdict, judge_batch
 from training.calibration.precision_curve import TargetFigures, promise_curve
 from training.calibration.remedies import find_remedies
 from training.data.prepared import MISSING
@@ -102,7 +102,7 @@ def findings_of(
 
     def answer(texts: Sequence[str]) -> list[FieldVerdict]:
         logits = served.logits([served.encoder.encode(text) for text in texts])
-        return [judge(row, judged.scorings).department for row in logits]
+        return [verdict.department for verdict in judge_batch(logits, judged.scorings)]
 
     return Findings(
         slices={name: rows.slices() for name, rows in measured.items()},

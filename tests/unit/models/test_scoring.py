@@ -16,6 +16,7 @@ from models.scoring import (
     Threshold,
     energies,
     judge,
+    judge_batch,
     outcome_at,
     probabilities,
     scope_scores,
@@ -65,6 +66,16 @@ def test_logits_that_are_no_numbers_are_left_to_people(logits: np.ndarray, place
     assert (hurt.outcome, hurt.reason, hurt.candidates) == (Outcome.REVIEW, Reason.INVALID_SCORES, ())
     assert (hurt.predicted, hurt.confidence) == (None, 0.0)
     assert sound.reason is not Reason.INVALID_SCORES
+
+
+@given(st.lists(vectors, min_size=1, max_size=5), st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), max_size=2))
+def test_a_batch_is_judged_as_its_tickets_are(rows: list[np.ndarray], bad: list[tuple[int, int]]) -> None:
+    """Whatever stands beside a ticket, also scores that are no numbers."""
+    logits = np.stack(rows)
+    for row, place in bad:
+        logits[row % len(rows), place] = math.nan
+    scorings = [scoring_of(0), scoring_of(1)]
+    assert judge_batch(logits, scorings) == [judge(row, scorings) for row in logits]
 
 
 @given(vectors)

@@ -6,14 +6,23 @@ import contextlib
 import time
 from collections.abc import Sequence
 
-import numpy as np
 import pytest
 
 from models.encoding import Encoding
-from models.scoring import Logits
+from models.scoring import Verdict
 from service.errors import RETRY_BOUNDS, DeadlinePassed, Overloaded
 from service.inference.fair_queue import FREE_SPACE_FACTOR
-from tests.support.batching import MAX_TOKENS, BusyBatcher, Runner, batcher_of, encoding, in_loop, number_of, soon
+from tests.support.batching import (
+    MAX_TOKENS,
+    BusyBatcher,
+    Runner,
+    batcher_of,
+    encoding,
+    in_loop,
+    number_of,
+    soon,
+    verdict_of,
+)
 
 NOISY, POLITE = "noisy", "polite"
 
@@ -21,9 +30,9 @@ NOISY, POLITE = "noisy", "polite"
 class Paced:
     """Takes 20 ms for every 8 tokens: 400 tokens per second with one runner."""
 
-    def __call__(self, encodings: Sequence[Encoding], _lone: bool) -> Logits:
+    def __call__(self, encodings: Sequence[Encoding], _lone: bool) -> list[Verdict]:
         time.sleep(0.02 * len(encodings))
-        return np.array([[encoding.ids[0]] for encoding in encodings], dtype=np.float32)
+        return [verdict_of(encoding.ids[0]) for encoding in encodings]
 
 
 def test_entry_that_cannot_meet_its_deadline_is_refused_at_once() -> None:

@@ -3,11 +3,20 @@
 import asyncio
 import threading
 
-import numpy as np
 import pytest
 
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown
-from tests.support.batching import POISON, BusyBatcher, Runner, batcher_of, encoding, in_loop, number_of, soon
+from tests.support.batching import (
+    POISON,
+    BusyBatcher,
+    Runner,
+    batcher_of,
+    encoding,
+    in_loop,
+    number_of,
+    soon,
+    verdict_of,
+)
 
 
 def test_waiting_entries_run_together_when_a_runner_is_free() -> None:
@@ -77,7 +86,7 @@ def test_too_few_rows_from_the_runner_fail_the_whole_batch() -> None:
     """Rows cannot be matched to callers, so none of them is handed a neighbour's answer."""
 
     async def test() -> None:
-        batcher, _ = batcher_of(lambda encodings, _lone: np.zeros((len(encodings) - 1, 1), np.float32))
+        batcher, _ = batcher_of(lambda encodings, _lone: [verdict_of(0)] * (len(encodings) - 1))
         results = await asyncio.gather(
             *(batcher.submit(encoding(number), soon()) for number in (1, 2)), return_exceptions=True
         )

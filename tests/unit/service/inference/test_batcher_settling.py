@@ -4,15 +4,14 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.encoding import Encoding, padded_length
-from models.scoring import Logits
+from models.scoring import Verdict
 from service.errors import InferenceFailed, ServiceError
 from service.inference.cache import Answer
-from tests.support.batching import MAX_TOKENS, batcher_of, encoding, in_loop, number_of, soon
+from tests.support.batching import MAX_TOKENS, batcher_of, encoding, in_loop, number_of, soon, verdict_of
 
 STEP = st.one_of(
     st.tuples(st.just("submit"), st.integers(1, MAX_TOKENS)),
@@ -121,10 +120,10 @@ class _Numbered:
         self.poisoned: set[int] = set()
         self.batches: list[list[tuple[int, int]]] = []
 
-    def __call__(self, encodings: Sequence[Encoding], _lone: bool) -> Logits:
+    def __call__(self, encodings: Sequence[Encoding], _lone: bool) -> list[Verdict]:
         batch = [(encoding.ids[0], len(encoding.ids)) for encoding in encodings]
         self.batches.append(batch)
         assert self.gate.acquire(timeout=10)
         if self.poisoned & {number for number, _ in batch}:
             raise RuntimeError("poisoned")
-        return np.array([[number] for number, _ in batch], dtype=np.float32)
+        return [verdict_of(number) for number, _ in batch]

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.scoring import FieldVerdict, Outcome, Reason, Verdict
 from service.inference.cache import Answer, ResponseCache, digest
-from tests.support.plain import logits_of
+from tests.support.batching import verdict_of
 
-ANSWER = Answer(logits_of(1, 2), tokens=5, truncated=True)
+ANSWER = Answer(verdict_of(7), tokens=5, truncated=True)
 
 
 def known(answers: ResponseCache, key: bytes) -> int | None:
@@ -34,32 +34,21 @@ def test_least_recently_used_answer_is_evicted_first(limit: int, keys: list[byte
 
 
 def test_cached_answer_is_complete() -> None:
-    """Logits, tokens and flag as they were put."""
+    """Verdict, tokens and flag as they were put."""
     answers = ResponseCache(1)
     answers.put(b"a", ANSWER)
-    found = answers.get(b"a")
-    assert found is not None
-    assert (found.logits.tolist(), found.tokens, found.truncated) == ([1, 2], 5, True)
+    assert answers.get(b"a") == ANSWER
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_non_finite_logits_are_not_stored(bad: float) -> None:
-    """Nor does it take the place of an answer that is."""
+@pytest.mark.parametrize("field", ["department", "priority"])
+def test_invalid_scores_are_not_stored(field: str) -> None:
+    """Of any field; nor does such an answer take the place of a valid one."""
+    invalid = FieldVerdict(Outcome.REVIEW, Reason.INVALID_SCORES, ())
+    valid = verdict_of(7).department
+    verdict = Verdict(invalid, {}) if field == "department" else Verdict(valid, {field: invalid})
     answers = ResponseCache(2)
-    answers.put(b"a", replace(ANSWER, logits=logits_of(0, bad)))
+    answers.put(b"a", replace(ANSWER, verdict=verdict))
     assert (len(answers), answers.get(b"a")) == (0, None)
-
-
-def test_cached_row_does_not_keep_its_batch_in_memory() -> None:
-    """A hundred rows would be kept alive for one, and what is kept may not change with what it was taken from."""
-    batch = np.ones((100, 3), dtype=np.float32)
-    answers = ResponseCache(1)
-    answers.put(b"a", replace(ANSWER, logits=batch[7]))
-    found = answers.get(b"a")
-    assert found is not None
-    assert found.logits.base is None
-    batch[:] = 0
-    assert found.logits.tolist() == [1, 1, 1]
 
 
 @given(st.text(), st.text())
