@@ -85,7 +85,7 @@ class Metrics:
         self._request_counts: dict[tuple[str, str, int], Counter] = {}
         self._route_seconds: dict[str, Histogram] = {}
         self._decision_counts: dict[tuple[str, Outcome], Counter] = {}
-        self._stages = self._fast("stage_duration_seconds", STAGE_SECONDS, "Time in a stage.", "stage", STAGES)
+        self.stages = self._fast("stage_duration_seconds", STAGE_SECONDS, "Time in a stage.", "stage", STAGES)
         self._batch_size = self._fast("batch_size", BATCH_ROWS, "Tickets run together.")
         self._padding = self._fast("batch_padding_ratio", RATIOS, "Share of a batch's tokens that is padding.")
         self._input_tokens = self._fast("input_tokens", TOKENS, "Tokens of a ticket, as the model saw it.")
@@ -152,9 +152,6 @@ class Metrics:
     def record_loop_lag(self, seconds: float) -> None:
         self._lag.observe(seconds)
 
-    def record_stage(self, stage: Stage, seconds: float) -> None:
-        self._stages.observe(seconds, stage)
-
     def record_answer(self, source: AnswerSource, tokens: int, truncated: bool) -> None:
         self._answers[source].inc()
         self._input_tokens.observe(tokens)
@@ -173,8 +170,8 @@ class Metrics:
 
     def record_batch(self, report: BatchReport) -> None:
         for wait in report.waits:
-            self._stages.observe(wait, "queue")
-        self._stages.observe(report.seconds, "infer")
+            self.stages.observe(wait, "queue")
+        self.stages.observe(report.seconds, "infer")
         self._batch_size.observe(report.rows)
         self._padding.observe(1 - report.own_tokens / report.padded_tokens)
 

@@ -35,7 +35,8 @@ class EngineLease:
 
     def release(self) -> None:
         self.users -= 1
-        self.set_if_unused()
+        if not self.users:
+            self.set_if_unused()
 
     def set_if_unused(self) -> None:
         if self.replaced and not self.users:
@@ -168,9 +169,10 @@ class Router:
             engine.batcher.check(context)
         started = time.perf_counter()
         try:
-            encoding = await self._cpu_pool.run(
-                len(text), lambda: engine.bundle.encode(text), context, seconds_each=ENCODE_SECONDS
-            )
+            if self._cpu_pool.takes_inline(len(text), ENCODE_SECONDS):
+                encoding = engine.bundle.encode(text)
+            else:
+                encoding = await self._cpu_pool.run(len(text), lambda: engine.bundle.encode(text), context)
         finally:
             self._telemetry.end_stage("encode", started)
         answer = await engine.batcher.submit(encoding, context, key)

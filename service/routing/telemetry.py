@@ -18,11 +18,12 @@ from service.tracing.recording import current_recording, set_current_recording
 class Telemetry:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self._observe_stage = metrics.stages.observe
 
     def end_stage(self, stage: Stage, started: float) -> None:
         """Record the time of a stage until now; `started` in seconds of `perf_counter`."""
         ended = time.perf_counter()
-        self._metrics.record_stage(stage, ended - started)
+        self._observe_stage(ended - started, stage)
         if (recording := current_recording()) is not None:
             recording.add_stage(stage, started, ended)
 

@@ -37,12 +37,19 @@ class Busy:
         return asyncio.create_task(self.cpu_pool.run(size, lambda: self.order.append(name), context))
 
 
-def test_small_inputs_run_inline_even_if_all_threads_are_busy() -> None:
-    """On the loop itself: handing over would cost more than doing it."""
+def test_small_inputs_are_for_the_loop_until_its_iteration_has_done_enough() -> None:
+    """Handing them over would cost more than doing them, but hundreds in one iteration would delay every request."""
 
     async def test() -> None:
         async with Busy() as busy:
-            assert await busy.cpu_pool.run(INLINE_BYTES, threading.get_ident, soon()) == threading.get_ident()
+            assert busy.cpu_pool.takes_inline(INLINE_BYTES)
+            assert not busy.cpu_pool.takes_inline(LARGE)
+            taken = [busy.cpu_pool.takes_inline(1000, 1e-6) for _ in range(50)]
+            assert taken == [True] * taken.count(True) + [False] * taken.count(False)
+            assert 15 <= taken.count(True) <= 20
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert busy.cpu_pool.takes_inline(1000, 1e-6)
 
     in_loop(test)
 
