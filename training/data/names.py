@@ -11,7 +11,7 @@ from models.fields import DEPARTMENT
 
 TOPIC, KIND = "department_topic", "department_kind"
 """Weaker tables of the department's names: what a ticket is about, and what else has few values."""
-_AGAIN = re.compile(r" \(\d+\)$")
+_AGAIN = re.compile(r" \((\d+|UTC|GMT)\)$")
 _CUSTOM = re.compile(r"^\s*custom field \((.+)\)\s*$", re.IGNORECASE)
 _NAMING = ("name", "displayname", "displayvalue", "value", "title")
 """Last parts of nested names that say nothing of their own: `ticket.group.name` is a group."""
