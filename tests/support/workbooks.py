@@ -10,9 +10,16 @@ _RELATION = "http://schemas.openxmlformats.org/officeDocument/2006/relationships
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
-def write_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[object]]]) -> Path:
+def write_workbook(
+    path: Path, sheets: Mapping[str, Sequence[Sequence[object]]], merged: str = "", hidden: str = ""
+) -> Path:
+    """`merged` is a range of each sheet (`A2:A5`), `hidden` a sheet's name."""
     numbers = range(1, len(sheets) + 1)
-    named = "".join(f'<sheet name="{n}" sheetId="{i}" r:id="r{i}"/>' for i, n in zip(numbers, sheets, strict=True))
+    states = {name: ' state="hidden"' if name == hidden else "" for name in sheets}
+    named = "".join(
+        f'<sheet name="{name}" sheetId="{i}" r:id="r{i}"{states[name]}/>'
+        for i, name in zip(numbers, sheets, strict=True)
+    )
     related = "".join(
         f'<Relationship Id="r{i}" Type="{_RELATION}/worksheet" Target="worksheets/sheet{i}.xml"/>' for i in numbers
     )
@@ -26,7 +33,10 @@ def write_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[object]]])
         "xl/workbook.xml": f'<workbook xmlns="{_MAIN}" xmlns:r="{_RELATION}"><sheets>{named}</sheets></workbook>',
         "xl/_rels/workbook.xml.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
         f"{related}</Relationships>",
-        **{f"xl/worksheets/sheet{i}.xml": _sheet(rows) for i, rows in zip(numbers, sheets.values(), strict=True)},
+        **{
+            f"xl/worksheets/sheet{i}.xml": _sheet(rows, merged)
+            for i, rows in zip(numbers, sheets.values(), strict=True)
+        },
     }
     with zipfile.ZipFile(path, "w") as archive:
         for name, text in parts.items():
@@ -34,14 +44,15 @@ def write_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[object]]])
     return path
 
 
-def _sheet(rows: Sequence[Sequence[object]]) -> str:
+def _sheet(rows: Sequence[Sequence[object]], merged: str) -> str:
     lines = [
         f'<row r="{number}">'
         + "".join(_cell(f"{chr(65 + place)}{number}", cell) for place, cell in enumerate(row))
         + "</row>"
         for number, row in enumerate(rows, start=1)
     ]
-    return f'<worksheet xmlns="{_MAIN}"><sheetData>{"".join(lines)}</sheetData></worksheet>'
+    ranges = f'<mergeCells count="1"><mergeCell ref="{merged}"/></mergeCells>' if merged else ""
+    return f'<worksheet xmlns="{_MAIN}"><sheetData>{"".join(lines)}</sheetData>{ranges}</worksheet>'
 
 
 def _cell(place: str, value: object) -> str:

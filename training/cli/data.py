@@ -1,5 +1,7 @@
 """Commands on data alone: `sample` and `check`. Heavy libraries are imported inside: `--help` answers at once."""
 
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -95,5 +97,17 @@ def check(
     else:
         show(*(explain_lines(found, data) if explain else ()), *check_lines(found))
         show(*(f"{name}: {path}" for name, path in (("mapping", save_mapping), ("report", report)) if path is not None))
+        if found.ready:
+            many: dict[str, Sequence[object]] = {
+                "--data": data,
+                "--field": field,
+                "--column": column,
+                "--closed": closed,
+            }
+            one = {"--labels": labels, "--date-format": date_format, "--mapping": mapping, "--label-level": label_level}
+            given = [(name, value) for name, values in many.items() for value in values]
+            given += [(name, value) for name, value in one.items() if value is not None]
+            typed = shlex.join(str(part) for pair in given for part in pair) + " --skip-faulty" * skip_faulty
+            show(f"next: python -m training train {typed} --base embedded --quick")
     if not found.ready:
         raise typer.Exit(BAD_USAGE)

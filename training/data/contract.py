@@ -197,7 +197,8 @@ class RowReader:
     def _fate(self, file: FilePlan, cells: Mapping[str, str], department: str) -> Fate:
         """Leave out open tickets: their labels are not final, so not even a fault."""
         state = file.states.get(plain_name(cells["status"]), UNKNOWN) if cells.get("status", "").strip() else ""
-        has_end = bool(cells.get("closed_at", "").strip())
+        # Databases write 0000-00-00, NULL or - for no date.
+        has_end = any(digit in "123456789" for digit in cells.get("closed_at", ""))
         if state == OPEN or (state != CLOSED and (not has_end if file.closes else state == UNKNOWN)):
             return Fate.NOT_CLOSED
         own = self.rules.of(DEPARTMENT)

@@ -11,12 +11,23 @@ from models.fields import DEPARTMENT
 
 TOPIC, KIND = "department_topic", "department_kind"
 """Weaker tables of the department's names: what a ticket is about, and what else has few values."""
-_AGAIN = re.compile(r" \(\d+\)$")
+_AGAIN = re.compile(r" \((\d+|UTC|GMT)\)$")
+_CUSTOM = re.compile(r"^\s*custom field \((.+)\)\s*$", re.IGNORECASE)
+_NAMING = ("name", "displayname", "displayvalue", "value", "title")
+"""Last parts of nested names that say nothing of their own: `ticket.group.name` is a group."""
+_TEAM = re.compile(
+    "(team|teams|group|groups|gruppe|queue|queues|department|departments|dept|abteilung|equipe|equipo|grupo|setor|"
+    "departamento|departement|warteschlange|fila|cola|bereich|groupe|gruppo|reparto|afdeling|team name)"
+)
+_NO_TEAM = re.compile(
+    "(customer|user|requester|requestor|caller|contact|client|kunde|kunden|age|email|reporter|id|size)"
+)
 
 
 @cache
 def plain_name(column: str) -> str:
     """A header name without case, accents and marks: `Created At`, `created_at` and `createdAt` are equal."""
+    column = _CUSTOM.sub(r"\1", column)
     plain = unicodedata.normalize("NFKD", _AGAIN.sub("", column).casefold())
     letters = "".join(letter for letter in plain if letter.isalnum())
     return letters or column.strip()
@@ -40,12 +51,24 @@ def columns_named(role: str, columns: Sequence[str]) -> list[str]:
     places = {name: place for place, name in enumerate(names_of(role))}
     found = []
     for order, column in enumerate(columns):
-        last = plain_name(re.split(r"[./]", column)[-1])
+        parts = [plain_name(part) for part in re.split(r"[./]", column)]
+        last = parts[-2] if len(parts) > 1 and parts[-1] in _NAMING else parts[-1]
         for nested, name in enumerate((plain_name(column), last)):
             if name in places:
                 found.append((nested, places[name], order, column))
                 break
     return [column for *_, column in sorted(found)]
+
+
+def with_team_word(columns: Sequence[str]) -> list[str]:
+    """The columns that name a team among other words, as in `Last resolver queue`; not the customer's team."""
+    found = []
+    for column in columns:
+        spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column)
+        words = [plain_name(word) for word in re.split(r"[\W_]+", spaced) if word]
+        if any(map(_TEAM.fullmatch, words)) and not any(map(_NO_TEAM.fullmatch, words)):
+            found.append(column)
+    return found
 
 
 def known_names(cells: Sequence[str]) -> int:

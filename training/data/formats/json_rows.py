@@ -1,8 +1,10 @@
 """JSON → records: one object a line, a list of objects, or a list inside an object (`{"tickets": [...]}`)."""
 
-import io
+import codecs
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import IO, Any
 
 import ijson
@@ -15,7 +17,9 @@ from training.data.formats.table import CELL_CHARACTERS, Record, Rereadable, Ski
 from training.data.names import known_names
 
 _LONGEST_LINE = 64 << 20
-_DEEPEST_LIST = 3
+_DEEPEST_LIST = 8
+_MOST_EVENTS = 20_000
+_DEEP = re.compile(rb"""(?:[\[{](?:\s|"[^"]{0,60}"\s*:)*){60}""")
 _TICKET_NAMES = 2
 """Keys of an object that tickets have: with so many it is a ticket, not what lists tickets."""
 
@@ -53,11 +57,13 @@ def _is_lines(raw: RawFile, encoding: Encoding) -> bool:
     if not isinstance(first, dict):
         return not isinstance(first, list)
     is_ticket = known_names(list(first)) >= _TICKET_NAMES
-    return (
-        more
-        or is_ticket
-        or not any(isinstance(value, list) and value and isinstance(value[0], dict) for value in first.values())
-    )
+    lists = any(isinstance(value, list) and value and isinstance(value[0], dict) for value in first.values())
+    return more or (not _only_holds(first) and (is_ticket or not lists))
+
+
+def _only_holds(values: Mapping[str, object]) -> bool:
+    """Whether an object holds nothing but lists and objects: it has tickets or columns, and is none."""
+    return all(isinstance(value, list | dict) for value in values.values())
 
 
 def _lines(raw: RawFile, encoding: Encoding, skipped: Skipped) -> Iterator[Record]:
@@ -93,42 +99,49 @@ def _checked(line: int, values: dict[str, Any]) -> Record:
     return Record(line, cells)
 
 
-def _utf8(file: IO[bytes], encoding: Encoding) -> IO[bytes]:
-    """ijson reads bytes of UTF-8."""
-    if encoding.codec in ("utf-8", "utf-8-sig"):
-        if encoding.codec == "utf-8-sig":
-            file.read(3)
-        return file
-    text = io.TextIOWrapper(file, encoding.codec, "replace")
+class _Utf8:
+    """What ijson reads: UTF-8, and not nested deeply, for which its memory grows with the square of the depth."""
 
-    class _Recoded(io.RawIOBase):
-        def readable(self) -> bool:
-            return True
+    def __init__(self, file: IO[bytes], encoding: Encoding) -> None:
+        self._file = file
+        self._decode = codecs.getincrementaldecoder(encoding.codec)("replace").decode
 
-        def read(self, size: int = -1) -> bytes:
-            return text.read(size if size >= 0 else 1 << 20).encode("utf-8", "replace")
-
-    return _Recoded()  # type: ignore[return-value]  # ijson only calls read
+    def read(self, size: int) -> bytes:
+        if not size:  # ijson's first call, to see whether text or bytes come
+            return b""
+        found = self._file.read(max(size, 64))
+        found = self._decode(found, final=not found).encode("utf-8", "replace")
+        if _DEEP.search(found):
+            raise ValueError
+        return found
 
 
 def _list_prefix(raw: RawFile, encoding: Encoding) -> str:
-    """ijson's name of the first list of objects that is not inside a ticket; empty: the file is objects in turn."""
+    """ijson's name of the first list of objects with a ticket's keys, or of the first list of objects, that is not
+    inside a ticket; empty: the file is objects in turn."""
+    first = ""
     try:
         with unpacking(raw.path), raw.open() as file:
             previous, depth = "", 0
-            keys: list[str] = []
-            for prefix, event, value in ijson.parse(_utf8(file, encoding), multiple_values=True):
+            keys: dict[str, list[str]] = {"": []}
+            events = ijson.parse(_Utf8(file, encoding), multiple_values=True)
+            for prefix, event, value in islice(events, _MOST_EVENTS):
                 if event == "start_map" and previous == "start_array" and prefix.endswith("item"):
-                    return "" if known_names(keys) >= _TICKET_NAMES else str(prefix)
-                if event == "map_key" and depth == 1:
-                    keys.append(value)
+                    if known_names(keys[""]) >= _TICKET_NAMES:
+                        return ""
+                    first = first or str(prefix)
+                    keys[str(prefix)] = []
+                if event == "map_key" and prefix in keys:
+                    keys[prefix].append(value)
+                if event == "end_map" and prefix and known_names(keys.get(prefix, [])) >= _TICKET_NAMES:
+                    return str(prefix)
                 depth += (event in ("start_map", "start_array")) - (event in ("end_map", "end_array"))
                 previous = event
                 if depth == 0 or depth > _DEEPEST_LIST:
                     break
-    except (ijson.JSONError, UnicodeDecodeError, RecursionError) as error:
+    except (ijson.JSONError, RecursionError, ValueError) as error:
         raise TicketRouterError(f"{raw.path}: not valid JSON; give a list of objects, or one object a line") from error
-    return ""
+    return first
 
 
 def _items(raw: RawFile, encoding: Encoding, prefix: str) -> Iterator[Record]:
@@ -136,11 +149,16 @@ def _items(raw: RawFile, encoding: Encoding, prefix: str) -> Iterator[Record]:
     with unpacking(raw.path), raw.open() as file:
         try:
             for row, values in enumerate(
-                ijson.items(_utf8(file, encoding), prefix, multiple_values=True, use_float=True), start=1
+                ijson.items(_Utf8(file, encoding), prefix, multiple_values=True, use_float=True), start=1
             ):
+                if row == 1 and not prefix and isinstance(values, dict) and _only_holds(values):
+                    raise TicketRouterError(
+                        f"{raw.path}: one JSON object of columns or ids, not tickets; give a list of objects "
+                        "(pandas: orient='records') or one object a line"
+                    )
                 if isinstance(values, dict):
                     yield _checked(row, values)
                 else:
                     yield Record(row, {}, "not a JSON object")
-        except (ijson.JSONError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        except (ijson.JSONError, RecursionError, ValueError) as error:
             raise TicketRouterError(f"{raw.path}: not valid JSON after row {row}; the file may be cut off") from error

@@ -15,6 +15,8 @@ from typing import IO, Any, TextIO
 from models.errors import TicketRouterError
 
 HEAD = 1 << 18
+_MOST_PACKED, _LEAST_BOMB = 200, 100 << 20
+"""Texts are packed to a third or a tenth of their size."""
 _PACKED: dict[bytes, tuple[str, Callable[[Path], Any]]] = {
     b"\x1f\x8b": ("gzip", gzip.open),
     b"BZh": ("bzip2", bz2.open),
@@ -56,6 +58,8 @@ def open_raw(path: Path) -> RawFile:
     for magic, (kind, opener) in _PACKED.items():
         if start.startswith(magic):
             return _packed(path, path.stem if path.suffix else path.name, partial(opener, path), f"unpacked ({kind})")
+    if start.startswith(b"PK\x05\x06"):
+        raise TicketRouterError(f"{path}: a zip without files")
     if start.startswith(b"PK\x03\x04") and (member := _only_member(path)) is not None:
         # The archive's object must live as long as the member's stream, which keeps it.
         return _packed(path, member, lambda: zipfile.ZipFile(path).open(member), f"unpacked (zip of {member[:60]})")
@@ -64,8 +68,37 @@ def open_raw(path: Path) -> RawFile:
 
 
 def _packed(path: Path, name: str, opener: Callable[[], IO[bytes]], note: str) -> RawFile:
-    with unpacking(path), opener() as file:
-        return RawFile(path, name, opener, file.read(HEAD), (note,))
+    def unpacked() -> IO[bytes]:
+        return io.BufferedReader(_Bounded(path, opener()))
+
+    with unpacking(path), unpacked() as file:
+        head = file.read(HEAD)
+    if head.startswith(tuple(_PACKED)):
+        raise TicketRouterError(f"{path}: packed twice; unpack it once")
+    return RawFile(path, name, unpacked, head, (note,))
+
+
+class _Bounded(io.RawIOBase):
+    """An unpacked file; one that grows beyond all texts is an error, not hours of reading."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path, self._file, self._read = path, file, 0
+        self._most = max(_LEAST_BOMB, _MOST_PACKED * path.stat().st_size)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._file.read(len(buffer))
+        buffer[: len(found)] = found
+        self._read += len(found)
+        if self._read > self._most:
+            raise TicketRouterError(f"{self._path}: unpacks to over {_MOST_PACKED} times its size; that is no export")
+        return len(found)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class unpacking:

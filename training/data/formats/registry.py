@@ -59,6 +59,10 @@ def open_table(path: Path) -> Table:
         raw = open_raw(path)
         if raw.head.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"SQLite", b"Rar!", b"7z\xbc\xaf")):
             raise TicketRouterError(f"{path}: unknown kind of file; give {KINDS}")
+        if not raw.head.strip(_SPACE + b"\0\xff\xfe"):
+            raise TicketRouterError(f"{path}: the file is empty")
+        if raw.head[:400].lstrip(_SPACE).lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<table", b"<tickets")):
+            raise TicketRouterError(f"{path}: a web page or XML, whatever its name says; export as xlsx, CSV or JSON")
         found = next(each for each in FORMATS if each.fits(raw)).open(raw)
     except OSError as error:
         raise _unreadable(path, error) from error

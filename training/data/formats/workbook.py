@@ -19,12 +19,13 @@ def open_workbook(raw: RawFile) -> Table:
     Raises:
         TicketRouterError: not a readable workbook, or two sheets could be the tickets.
     """
-    from python_calamine import CalamineWorkbook
+    from python_calamine import CalamineWorkbook, SheetVisibleEnum
 
     try:
         with unpacking(raw.path), raw.open() as file:
             book = CalamineWorkbook.from_filelike(io.BytesIO(file.read()))
-            heads = {name: _sheet_head(book, name) for name in book.sheet_names}
+            shown = [sheet.name for sheet in book.sheets_metadata if sheet.visible == SheetVisibleEnum.Visible]
+            heads = {name: _sheet_head(book, name) for name in shown or book.sheet_names}
     except TicketRouterError:
         raise
     except Exception as error:  # the library has a dozen types of its own
@@ -40,7 +41,11 @@ def open_workbook(raw: RawFile) -> Table:
     place = header_place(sheets[sheet])
     header = header_names(sheets[sheet][place])
     skipped = Skipped()
-    notes = [*raw.notes, *_notes(sheet, list(sheets), place, header)]
+    notes = [*raw.notes, *_notes(sheet, list(book.sheet_names), place, header)]
+    if any(
+        bottom > max(top, place + 1) for (top, _), (bottom, _) in book.get_sheet_by_name(sheet).merged_cell_ranges or ()
+    ):
+        notes.append("cells merged over several rows count in each of them")
     rows = Rereadable(lambda: grid_records(_rows(book, sheet, place), header, skipped, "row"))
     return Table(raw.path, header, rows, tuple(notes), "row", skipped)
 
@@ -64,9 +69,21 @@ def _sheet_head(book: Any, name: str) -> list[list[str]]:
 
 
 def _rows(book: Any, sheet: str, place: int) -> Iterator[Row]:
-    for number, cells in enumerate(book.get_sheet_by_name(sheet).iter_rows(), start=1):
-        if number > place + 1:
-            yield number, [_text(cell) for cell in cells], ""
+    """The rows below the header; a cell merged over several rows counts in each."""
+    found = book.get_sheet_by_name(sheet)
+    above: dict[int, list[int]] = {}
+    for (top, column), (bottom, _) in found.merged_cell_ranges or ():
+        for row in range(max(top, place + 1) + 1, bottom + 1):
+            above.setdefault(row, []).append(column)
+    before: list[str] = []
+    for row, values in enumerate(found.iter_rows()):
+        cells = [_text(cell) for cell in values]
+        for column in above.get(row, ()):
+            if column < len(cells):
+                cells[column] = before[column]
+        before = cells
+        if row > place:
+            yield row + 1, cells, ""
 
 
 def _text(cell: Any) -> str:

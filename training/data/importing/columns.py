@@ -8,7 +8,7 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from training.data.importing.states import CLOSED, UNKNOWN, states_of
 from training.data.importing.survey import ColumnProfile, Survey, typed, value_shares
-from training.data.names import KIND, TOPIC, columns_named, is_own_name, names_of, plain_name, roles
+from training.data.names import KIND, TOPIC, columns_named, is_own_name, names_of, plain_name, roles, with_team_word
 
 SPLITS = {
     "train": "train", "training": "train",
@@ -18,6 +18,8 @@ SPLITS = {
 }  # fmt: skip
 """Usual names of the parts → parts; empty: the split decides the row's part."""
 DATES = ("created_at", "closed_at")
+_LEAST_TEXT = 25
+"""Characters of a mean cell that may be a message."""
 _TICKET_TYPES = frozenset(
     ("incident", "question", "problem", "task", "request", "service request", "bug", "change", "feature request",
      "story", "epic", "subtask", "complaint", "enquiry", "inquiry", "feature", "issue", "feedback", "störung",
@@ -63,17 +65,31 @@ def find_columns(
         if choice is not None:
             choices[role] = choice
     if "subject" not in choices and "body" not in choices:
+        if not found.profiles:
+            raise TicketRouterError(f"{found.table.path}: its rows hold no plain values")
         longest = max(found.profiles.values(), key=lambda profile: profile.characters)
         hint = f"; if {longest.name[:40]!a} holds the text: --column body={typed(longest.name)}"
         raise TicketRouterError(
             f"{found.table.path}: no column with text (subject, body or text); {_there(found)}{hint}"
         )
+    if "body" not in choices and "body" not in mapping:
+        notes += _unread_text(found, choices)
     for field in fields:
         if field not in choices:
             usual = " or ".join(names_of(field)[:2])
             hint = _label_hint(found, field, [each.column for each in choices.values()])
             raise TicketRouterError(f"{found.table.path}: no column {usual}; {_there(found)}{hint}")
     return choices, notes
+
+
+def _unread_text(found: Survey, choices: Mapping[str, Choice]) -> Iterator[str]:
+    """A column that nothing names as the body, and that could be: to take it could learn from an agent's answer."""
+    used = [choice.column for choice in choices.values()]
+    texts = [each for each in found.profiles.values() if each.name not in used and not each.is_label_like()]
+    longest = max(texts, key=_mean_length, default=None)
+    if longest and _mean_length(longest) > max(_LEAST_TEXT, _mean_length(found.profiles[choices["subject"].column])):
+        name = typed(longest.name)
+        yield f"only the subject is read; if {longest.name[:40]!a} is the customer's text: --column body={name}"
 
 
 def _by_name(found: Survey, role: str, taken: Sequence[str], notes: list[str], closed: Sequence[str]) -> Choice | None:
@@ -122,7 +138,10 @@ def _are_splits(profile: ColumnProfile) -> bool:
 def _department(found: Survey, taken: Sequence[str], notes: list[str]) -> Choice | None:
     """The team's column. Another team's column, or a topic's beside it, leaves two readings: the user decides."""
     for tier, names in enumerate((DEPARTMENT, TOPIC, KIND)):
-        named = [found.profiles[name] for name in columns_named(names, found.columns) if name not in taken]
+        by_name = columns_named(names, found.columns)
+        if tier == 0 and not any(found.profiles[name].is_label_like() for name in by_name):
+            by_name += [name for name in with_team_word(found.columns) if name not in by_name]
+        named = [found.profiles[name] for name in by_name if name not in taken]
         likely = [each for each in named if each.is_label_like() or (each.filled and is_own_name(each.name))]
         if not likely:
             continue
@@ -138,6 +157,9 @@ def _department(found: Survey, taken: Sequence[str], notes: list[str]) -> Choice
         found.profiles[name] for names in (DEPARTMENT, TOPIC, KIND) for name in columns_named(names, found.columns)
     ]
     named = sorted((each for each in named if each.name not in taken), key=lambda each: not each.filled)
+    others = [each for each in found.profiles.values() if each.is_label_like() and each.name not in taken]
+    if not any(is_own_name(each.name) for each in named) and others:
+        return None
     return Choice(named[0].name, "by its name, though hardly a value comes twice") if named else None
 
 

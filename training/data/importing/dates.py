@@ -6,7 +6,7 @@ import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
@@ -16,11 +16,11 @@ from models.errors import TicketRouterError
 
 DAY_FIRST, MONTH_FIRST = "DD/MM/YYYY", "MM/DD/YYYY"
 _CLOCK = re.compile(
-    r"(?:^|[T ,]\s*|\s)(?:(?:at|um|a las|a|as)\s+)?"
-    r"(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?"
+    r"(?:^|[T ,]\s*|\s)(?:(?:at|um|a las|a|à|as|às)\s+)?"
+    r"(?P<hour>[01]?\d|2[0-3])[:h](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d)(?:[.,]\d+)?)?"
     r"(?:\s?(?P<half>[AaPp])\.?\s?[Mm]\b\.?)?(?:\s*uhr\b)?"
     r"(?:\s*(?P<zone>(?:(?:GMT|UTC)?(?P<sign>[+-])(?P<ahead>\d\d?):?(?P<more>[0-5]\d)?(?!\d|[-/]))|Z\b|(?!Uhr)[A-Z]{2,5}(?![a-zA-Z])))?"
-    r"(?:\s*[(\[][^()\[\]]{0,60}[)\]])?",
+    r"(?:\s*[(\[][^()\[\]]{0,60}[)\]]|\s+UTC\b)?",
 )
 _NUMBERS = re.compile(r"(?P<first>\d{1,4})(?P<mark>[-/.])(?P<second>\d{1,2})(?P=mark)(?P<third>\d{1,4})", re.ASCII)
 _EPOCH = re.compile(r"(?P<seconds>\d{9,10})(?P<fraction>\d{3}|\d{6}|\d{9})?(?:\.\d*)?", re.ASCII)
@@ -28,6 +28,7 @@ _SERIAL = re.compile(r"(?P<days>[2-7]\d{4})(?P<fraction>[.,]\d+)?", re.ASCII)
 _COMPACT = re.compile(
     r"(?P<year>(?:19|20)\d\d)(?P<month>0[1-9]|1[0-2])(?P<day>[0-3]\d)(?:T?(?P<clock>\d{4}(?:\d\d)?))?Z?"
 )
+_CHINESE = str.maketrans({"年": "-", "月": "-", "日": " "})
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _SERIAL_START = datetime(1899, 12, 30, tzinfo=UTC)
 _LONGEST = 100
@@ -54,11 +55,15 @@ class _Shape:
     clock: tuple[int, int, int] = (0, 0, 0)
     ahead: timedelta = timedelta(0)
     open: bool = False
+    short: bool = False
+    """All three numbers have two digits: the year may stand first."""
     at: datetime | None = None
 
-    def moment(self, month_first: bool) -> datetime | None:
+    def moment(self, month_first: bool, year_first: bool = False) -> datetime | None:
         if self.at is not None:
             return self.at
+        if self.short and year_first:
+            return replace(self, year=2000 + self.day, day=self.year - 2000, open=False).moment(False)
         month, day = (self.day, self.month) if self.open and month_first else (self.month, self.day)
         try:
             return datetime(self.year, month, day, *self.clock, tzinfo=timezone(self.ahead)).astimezone(UTC)
@@ -75,6 +80,9 @@ class DateEvidence:
     first_over: int = 0
     """Ambiguous forms whose first number is over twelve, so it is the day."""
     second_over: int = 0
+    no_years: int = 0
+    """Cells of short numbers whose last one is a year to come, and the first one is not."""
+    shorts: int = 0
     first_open: tuple[int, str] | None = None
     """The first cell that could be read both ways: its line and text."""
 
@@ -87,6 +95,9 @@ class DateEvidence:
             self.unreadable += 1
             return
         self.forms[shape.form] += 1
+        if shape.short:
+            self.shorts += 1
+            self.no_years += shape.day <= _newest_year() < shape.year - 2000
         if shape.open:
             self.first_over += shape.day > 12
             self.second_over += shape.month > 12
@@ -97,9 +108,13 @@ class DateEvidence:
     def filled(self) -> int:
         return self.forms.total() + self.unreadable
 
+    def year_first(self) -> bool:
+        """Whether short dates begin with the year: days of a month are years to come in a tenth of a column, or so."""
+        return self.no_years > self.shorts * _FEW
+
     def month_first(self) -> bool | None:
         """Whether the month stands first where both could; None: the column does not show it."""
-        if self.first_open is None:
+        if self.first_open is None or (self.year_first() and self.shorts == self.forms.total()):
             return self.second_over > self.first_over
         most, least = max(self.first_over, self.second_over), min(self.first_over, self.second_over)
         if not most or least > most * _FEW:
@@ -114,6 +129,7 @@ class DateReader:
     name: str
     month_first: bool = False
     pattern: str = ""
+    year_first: bool = False
 
     def read(self, cell: str) -> Moment:
         cell = cell.strip()
@@ -125,7 +141,7 @@ class DateReader:
         shape = shape_of(cell)
         if shape is None:
             return Moment(fault=f"{self.name} is no date of a known form")
-        at = shape.moment(self.month_first)
+        at = shape.moment(self.month_first, self.year_first)
         if at is None:
             order = (MONTH_FIRST if self.month_first else DAY_FIRST) if shape.open else shape.form
             return Moment(fault=f"{self.name} is no day that exists, read as {order}")
@@ -151,7 +167,8 @@ def date_reader(evidence: DateEvidence, name: str, date_format: str | None) -> D
     if date_format and date_format not in (DAY_FIRST, MONTH_FIRST):
         return DateReader(name, pattern=date_format)
     month_first = evidence.month_first() if date_format is None else date_format == MONTH_FIRST
-    return None if month_first is None else DateReader(name, month_first)
+    year_first = date_format is None and evidence.year_first()
+    return None if month_first is None else DateReader(name, month_first, year_first=year_first)
 
 
 def read_dates(cells: Iterable[str], name: str, date_format: str | None = None) -> list[Moment] | None:
@@ -167,6 +184,8 @@ def shape_of(cell: str) -> _Shape | None:
     """A cell's date in one of the forms that tools write; None: it is none."""
     if len(cell) > _LONGEST or not any(letter.isdigit() for letter in cell):
         return None
+    if "年" in cell:
+        cell = cell.translate(_CHINESE)
     if cell[0].isdigit():
         if cell[4:5] == "-" and (at := _iso(cell)):
             return _Shape("YYYY-MM-DD", at=at)
@@ -233,8 +252,9 @@ def _numbers(rest: str, clock: tuple[int, int, int], ahead: timedelta) -> _Shape
         return _Shape(f"YYYY{mark}MM{mark}DD", first, second, third, clock, ahead)
     if len(found["first"]) > 2 or len(found["third"]) not in (2, 4):
         return None
+    short = len(found["first"]) == len(found["third"]) == 2
     # With dots the day comes first everywhere.
-    return _Shape(f"DD{mark}MM{mark}YYYY", _year(found["third"]), second, first, clock, ahead, open=mark != ".")
+    return _Shape(f"DD{mark}MM{mark}YYYY", _year(found["third"]), second, first, clock, ahead, mark != ".", short)
 
 
 def _words(rest: str, clock: tuple[int, int, int], ahead: timedelta) -> _Shape | None:
@@ -258,6 +278,11 @@ def _words(rest: str, clock: tuple[int, int, int], ahead: timedelta) -> _Shape |
 
 def _year(digits: str) -> int:
     return int(digits) + (2000 if len(digits) == 2 else 0)
+
+
+@cache
+def _newest_year() -> int:
+    return datetime.now(UTC).year - 2000
 
 
 def _plain(text: str) -> str:

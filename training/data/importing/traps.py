@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 _NULLS = frozenset(
@@ -15,7 +15,10 @@ _NO_LABEL = _NULLS | frozenset(
      "unset", "no value", "unknown", "unbekannt", "nicht zugewiesen", "nicht zugeordnet", "keine", "kein", "ohne",
      "keine gruppe", "non attribué", "non assigné", "aucun", "aucune", "inconnu", "sin asignar", "no asignado",
      "ninguno", "ninguna", "desconocido", "não atribuído", "nao atribuido", "nenhum", "nenhuma", "desconhecido",
-     "non assegnato")
+     "non assegnato", "nil", "", "n.a.", "k.a.", "not available", "not applicable", "no group assigned",
+     "no team assigned", "no queue", "no department", "no assignment group", "not specified", "unspecified",
+     "to be assigned", "pending assignment", "non affecté", "sans groupe", "sem grupo", "sem equipe", "sin grupo",
+     "sin equipo", "ohne zuordnung", "keine zuordnung", "keine angabe", "nicht gesetzt")
 )  # fmt: skip
 _LITERAL_BREAK = re.compile(r"(?<![A-Za-z]:)(?:\\r)?\\n")
 _BRACKETS = re.compile(r"[\[({<]\s*([^\[\](){}<>]{2,100}?)\s*[\])}>]")
@@ -28,7 +31,9 @@ ENOUGH_ROWS = 30
 
 
 def is_placeholder(label: str) -> bool:
-    return label.strip().casefold() in _NO_LABEL
+    plain = label.strip().casefold()
+    forms = {plain, plain.replace(" ", ""), plain.strip("-–—()[]<>{}*_. ")}
+    return bool(plain) and not forms.isdisjoint(_NO_LABEL)
 
 
 def is_null(cell: str) -> bool:
@@ -96,20 +101,22 @@ def label_traps(field: str, counts: Mapping[str, int]) -> Iterator[str]:
     label, most = max(counts.items(), key=lambda item: item[1])
     if len(counts) > 1 and most >= DOMINANT * total:
         yield f"{field}: {label!r} has {most / total:.0%} of all rows: the right column, or a default that was left?"
-    lists = {each: count for each, count in counts.items() if _is_list(each, counts)}
+    parts = Counter(part for each in counts for part in set(_LIST_SEPARATORS.split(each)))
+    shared = {part for part, times in parts.items() if times > 1 or part in counts}
+    lists = {each: count for each, count in counts.items() if _is_list(each, shared)}
     if sum(lists.values()) >= 0.02 * total:
         example = max(lists, key=lambda each: lists[each])
         yield (
             f"{field}: {sum(lists.values())} rows have a list for a label, such as {example!r}: learned as labels of "
             "their own; merge them in the labels file, or export the one team that closed the ticket"
         )
-    numbers = sum(count for each, count in counts.items() if each.isdigit())
+    numbers = sum(count for each, count in counts.items() if each.removesuffix(".0").isdigit())
     if numbers >= 0.9 * total:
         yield f"{field}: the labels are numbers, probably ids: export the names, or name them in the labels file"
 
 
-def _is_list(label: str, counts: Mapping[str, int]) -> bool:
+def _is_list(label: str, shared: Collection[str]) -> bool:
     if label.startswith(("[", "{")) and label.endswith(("]", "}")):
         return True
     parts = [part for part in _LIST_SEPARATORS.split(label) if part]
-    return len(parts) > 1 and sum(part in counts for part in parts) >= min(2, len(parts))
+    return len(parts) > 1 and sum(part in shared for part in parts) >= 2

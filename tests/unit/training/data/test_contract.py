@@ -249,6 +249,11 @@ def test_day_and_month_that_cannot_be_told_apart_are_asked_about() -> None:
     assert checked(["text", "label", "created_at"], *rows, mapping={"created_at": ""}).rows[0].created_at is None
 
 
+@pytest.mark.parametrize("nothing", ["0000-00-00 00:00:00", "NULL", "-"])
+def test_what_programs_write_for_no_closing_date_closes_no_ticket(nothing: str) -> None:
+    assert checked(["text", "label", "closed_at"], ["a", "x", "2026-01-02"], ["b", "y", nothing]).not_closed == 1
+
+
 def test_rows_without_a_label_are_left_out_and_counted() -> None:
     """An empty cell or a placeholder is no department; the placeholder is named."""
     found = checked(["text", "label"], ["a", "x"], ["b", " "], ["c", "N/A"], ["d", "Unassigned"], ["e", "y"])

@@ -173,8 +173,8 @@ def test_all_broken_rows_are_faults_with_their_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "no column names"),
-        (b"\n\n", "no column names"),
+        (b"", "is empty"),
+        (b"\n\n", "is empty"),
         (f'subject,department\na,x\n"{CANARY},x\nb,y\nc,z\n'.encode(), "line 3: a quote is not closed"),
         (b"subject,department\nab\0c,x\n", "line 2: a NUL byte"),
     ],
@@ -293,3 +293,46 @@ def test_parquets_own_types_are_read(tmp_path: Path) -> None:
     (found,) = rows_of(tmp_path / "t.parquet")
     assert (found["department"], found["id"], "raw" in found) == ("x", "7", False)
     assert found["when"].startswith("2023-11-14 22:13:20")
+
+
+def test_json_nested_deeply_is_refused_without_filling_the_memory(tmp_path: Path) -> None:
+    assert "not valid JSON" in refusal(put(tmp_path, b"[" * 100_000 + b"]" * 100_000, "deep.json"))
+
+
+def test_a_json_list_in_utf_16_is_read(tmp_path: Path) -> None:
+    listed = json.dumps([{"subject": "ü", "department": "x"}] * 3, ensure_ascii=False).encode("utf-16")
+    assert [record.cells["subject"] for record in open_table(put(tmp_path, listed, "t.json")).records] == ["ü"] * 3
+
+
+def test_of_several_json_lists_the_one_with_tickets_is_read(tmp_path: Path) -> None:
+    whole = {"meta": {"fields": [{"name": "a"}]}, "data": {"tickets": [{"subject": "s", "department": "x"}]}}
+    table = open_table(put(tmp_path, json.dumps(whole).encode(), "t.json"))
+    assert [record.cells["subject"] for record in table.records] == ["s"]
+
+
+@pytest.mark.parametrize(
+    "whole", [{"subject": {"0": "s"}, "department": {"0": "x"}}, {"7": {"subject": "s", "department": "x"}}]
+)
+def test_a_json_object_of_columns_or_ids_is_refused_with_what_to_give(tmp_path: Path, whole: dict[str, object]) -> None:
+    assert "orient='records'" in refusal(put(tmp_path, json.dumps(whole).encode(), "t.json"))
+
+
+def test_a_description_in_atlassians_document_format_is_text(tmp_path: Path) -> None:
+    paragraph = {
+        "type": "paragraph",
+        "content": [{"type": "text", "text": "no paper"}, {"type": "text", "text": " left"}],
+    }
+    ticket = {"summary": "s", "description": {"type": "doc", "version": 1, "content": [paragraph, paragraph]}}
+    (record,) = open_table(put(tmp_path, json.dumps(ticket).encode() + b"\n", "t.jsonl")).records
+    assert record.cells["description"] == "no paper left\nno paper left"
+
+
+def test_of_listed_messages_the_first_is_read(tmp_path: Path) -> None:
+    ticket = {"subject": "s", "comments": [{"body": "the request"}, {"body": "an answer"}]}
+    record, _ = rows_of(write_jsonl(tmp_path / "t.jsonl", [ticket, ticket]))
+    assert record["comments.body"] == "the request"
+
+
+@pytest.mark.parametrize("content", [b"<html><table><tr><td>a</td></tr></table></html>", b'<?xml version="1.0"?><a/>'])
+def test_a_web_page_with_a_spreadsheets_name_is_named(tmp_path: Path, content: bytes) -> None:
+    assert "web page or XML" in refusal(put(tmp_path, content, "report.xls"))

@@ -63,6 +63,19 @@ def test_two_sheets_of_tickets_are_asked_about(tmp_path: Path) -> None:
         open_table(path)
 
 
+def test_a_cell_merged_over_rows_counts_in_each_of_them(tmp_path: Path) -> None:
+    rows = [["subject", "department"], ["a", "x"], ["b", ""], ["c", ""]]
+    table = open_table(write_workbook(tmp_path / "t.xlsx", {"May": rows}, merged="B2:B3"))
+    assert [record.cells["department"] for record in table.records] == ["x", "x", ""]
+    assert "cells merged over several rows count in each of them" in table.notes
+
+
+def test_a_hidden_sheet_is_not_read(tmp_path: Path) -> None:
+    rows = [["subject", "department"], ["a", "x"]]
+    table = open_table(write_workbook(tmp_path / "t.xlsx", {"May": rows, "Lists": rows}, hidden="Lists"))
+    assert len(list(table.records)) == 1
+
+
 def test_an_mbox_is_read(tmp_path: Path) -> None:
     """Each mail once, with its headers as columns; a quoted `From ` line in a mail begins no mail."""
     line = b"From ann@a.example Mon Jan  1 10:00:00 2024\n"
@@ -80,3 +93,17 @@ def test_a_folder_of_mails_is_read(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(MAIL)
     assert [row["folder"] for row in rows_of(tmp_path)] == ["billing", "sales"]
     assert len(rows_of(tmp_path / "billing/1.eml")) == 1
+
+
+def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(TEXT + b"a" * (120 << 20)))
+    with pytest.raises(TicketRouterError, match="over 200 times its size"):
+        rows_of(tmp_path / "t.csv.gz")
+
+
+def test_a_file_packed_twice_or_a_zip_without_files_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(gzip.compress(TEXT)))
+    zipfile.ZipFile(tmp_path / "t.zip", "w").close()
+    for name, why in (("t.csv.gz", "packed twice"), ("t.zip", "without files")):
+        with pytest.raises(TicketRouterError, match=why):
+            rows_of(tmp_path / name)

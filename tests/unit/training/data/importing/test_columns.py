@@ -138,3 +138,23 @@ def test_a_header_is_told_from_a_row() -> None:
     assert known_names(["Subject", "Created at", "Floor"]) == 2
     assert known_names(["printer is broken", "2026-01-02", "hardware"]) == 0
     assert columns_named("subject", ["Short description", "Title"]) == ["Title", "Short description"]
+
+
+@pytest.mark.parametrize(
+    "name", ["Last resolver queue", "ticket.group.name", "Custom field (Team)", "currentSupportTeam"]
+)
+def test_a_column_with_a_teams_word_in_its_name_is_the_department(name: str) -> None:
+    assert export(f"subject,body,{name}", "text", "text", "team").columns["department"] == name
+
+
+def test_a_teams_word_beside_a_topic_is_asked_and_the_customers_group_is_none() -> None:
+    assert "two columns" in question("subject,body,Last resolver queue,category", "text", "text", "team", "kind")
+    assert (
+        export("subject,body,customer group,category", "text", "text", "kind", "team").columns["department"]
+        == "category"
+    )
+
+
+def test_a_text_that_no_name_tells_is_offered_and_not_read() -> None:
+    found = export("subject,Antwort,team", "s", "a longer text that nothing names as the body", "team")
+    assert found.columns == {"subject": "subject", "department": "team"}

@@ -148,3 +148,11 @@ def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
     with pytest.raises(TicketRouterError, match=r"--date-format .*: give DD/MM/YYYY") as caught:
         read_dates(["1.2.2026"], "created_at", pattern)
     assert str(caught.value).isprintable()
+
+
+def test_short_dates_that_begin_with_the_year_are_told_by_their_days() -> None:
+    """Days of the month are years to come, so the last number is the day; without such a day it is the year."""
+    cells = [f"24-01-{day:02d} 06:30" for day in range(1, 32)]
+    assert [moment.at.day for moment in read_dates(cells, "created_at") or () if moment.at] == [*range(1, 32)]
+    (moment,) = read_dates(["13-01-24"], "created_at") or ()
+    assert moment.at == datetime(2024, 1, 13, tzinfo=UTC)

@@ -1,5 +1,6 @@
 """Traps of exports."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,3 +61,13 @@ def test_line_breaks_are_only_added_to_texts_without_one(text: str) -> None:
     """A text with a real line break stays as it is."""
     found = with_line_breaks(text)
     assert found == text or ("\n" not in text and "\\n" in text)
+
+
+@pytest.mark.parametrize("label", ["-None-", "(not set)", "<unassigned>", "N. A.", "***", "Sem grupo"])
+def test_placeholders_in_brackets_and_dashes_are_none(label: str) -> None:
+    assert is_placeholder(label)
+
+
+def test_tags_whose_parts_come_again_are_lists() -> None:
+    counts = {f"{team},vip,{kind}": 10 for team in ("hardware", "network") for kind in "ab"}
+    assert any("list for a label" in note for note in label_traps("department", counts))

@@ -1,0 +1,20 @@
+"""What a first bundle will route, from a cheap model's answers."""
+
+import numpy as np
+import pytest
+
+from training.calibration.predictions import Scored
+from training.forecast.routing import _with_encoder
+
+
+@pytest.mark.parametrize("left", [0.2, 0.4, 0.8])
+def test_the_encoders_evidence_leaves_the_share_of_errors_that_it_should(left: float) -> None:
+    """Also where few answers are wrong: evidence against right ones must not outweigh what it mends."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 10, 4_000)
+    logits = generator.normal(0, 0.35, (4_000, 10)).astype(np.float32)
+    logits[np.arange(4_000), labels] += 1.1
+    wrong = float((logits.argmax(axis=1) != labels).mean())
+    assert 0.05 < wrong < 0.2
+    helped = _with_encoder(Scored(logits, labels), left, generator)
+    assert (helped.logits.argmax(axis=1) != labels).mean() == pytest.approx(left * wrong, rel=0.1)
