@@ -88,7 +88,7 @@ BAD_TABLES: dict[str, tuple[Put, Sequence[str], str]] = {
     "too many cells": (csv_of("subject,department", f"{CANARY},x,{CANARY}"), (), "line 2: 3 cells"),
     "broken json": (suffixed(".jsonl", f'{{"subject": "{CANARY}'.encode()), (), "line 1: not valid JSON"),
     "no parquet": (suffixed(".parquet", CANARY.encode()), (), "not a readable Parquet file"),
-    "empty file": (suffixed(".csv", b""), (), "no column names"),
+    "empty file": (suffixed(".csv", b""), (), "the file is empty"),
     "headless": (csv_of(*(f"{CANARY[:9]}\x1b[31m {n},x" for n in range(3))), (), "no column with text"),
 }
 
