@@ -193,8 +193,6 @@ class Api:
     async def _parse(self, body: Content, parse: Callable[[Content], T], context: RequestContext) -> T:
         started = time.perf_counter()
         try:
-            if self._cpu_pool.takes_inline(len(body)):
-                return parse(body)
             return await self._cpu_pool.run(len(body), lambda: parse(body), context)
         finally:
             self._telemetry.end_stage("parse", started)

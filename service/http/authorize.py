@@ -71,9 +71,6 @@ class Authorizer:
         Raises:
             KeyInQuery, Unauthenticated, Forbidden: the request is refused.
         """
-        if not self._access.keys_required and not scope["query_string"]:
-            scope["state"][_CALLER] = ANONYMOUS
-            return
         actor = UNKNOWN
         try:
             refuse_key_in_query(scope["query_string"])

@@ -59,8 +59,6 @@ class BodyReader:
 
     async def read(self, request: Request, limit_bytes: int, deadline: float) -> Content:
         """The whole body. Parameters and errors as for `collect`."""
-        if not connection_of(request.scope).receiving:
-            return await self._received(request, limit_bytes)
         whole = _Whole()
         await self.collect(whole, request, limit_bytes, deadline)
         return whole.content
@@ -76,6 +74,9 @@ class BodyReader:
             TooManyBodies: the memory limit for all bodies is reached.
         """
         _refuse_early(request, limit_bytes)
+        if not connection_of(request.scope).receiving:  # as most tickets: the server has all of it, nothing to wait for
+            await self._receive(collector, request, limit_bytes)
+            return
         deadline = min(deadline, asyncio.get_running_loop().time() + self._body_seconds)
         try:
             async with asyncio.timeout_at(min(deadline, self._latest)) as timeout:
@@ -84,21 +85,8 @@ class BodyReader:
                     await self._receive(collector, request, limit_bytes)
                 finally:
                     self._open.discard(timeout)
-                    request.scope[BODY_ENDED] = time.perf_counter()
         except TimeoutError:
             raise (RequestTimeout() if deadline <= self._latest else ShuttingDown()) from None
-
-    async def _received(self, request: Request, limit_bytes: int) -> Content:
-        """A body that the server already has, as most tickets: no timer, and nothing more of it to count."""
-        _refuse_early(request, limit_bytes)
-        message = await request.receive()
-        request.scope[BODY_ENDED] = time.perf_counter()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        body: bytes = message.get("body", b"")
-        if len(body) > limit_bytes:
-            raise BodyTooLarge(limit_bytes)
-        return body
 
     async def _receive(self, collector: Collector, request: Request, limit_bytes: int) -> None:
         more, received, counted = True, 0, 0
@@ -119,6 +107,7 @@ class BodyReader:
                     raise TooManyBodies
         finally:
             self._in_flight -= counted
+            request.scope[BODY_ENDED] = time.perf_counter()
 
     def finish_by(self, latest: float) -> None:
         """Set the latest deadline for all bodies, now and later. `latest`: the event loop's clock, in seconds."""

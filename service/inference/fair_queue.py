@@ -65,7 +65,5 @@ class FairQueue:
         """Cost served before new work of this caller with this cost: all work of the caller, and about the same cost
         (with the new work) of each other caller."""
         own = self._waiting[caller]
-        if own == self.total:
-            return own
         others = sum(min(own + cost, waiting) for name, waiting in self._waiting.items() if name != caller)
         return own + others

@@ -1,7 +1,7 @@
 """A histogram for what is observed several times per ticket.
 
-prometheus_client's own takes five calls and two locks for each value: for the stages of a short ticket, a tenth of all
-that the service spends on it. This one counts without locks, on the event loop, where it is also read.
+prometheus_client's own takes five calls and two locks for each value: a tenth of the Python calls of a short ticket.
+This one counts without locks, on the event loop, where it is also read.
 """
 
 from bisect import bisect_left

@@ -98,39 +98,24 @@ class CpuPool:
         self._throughput = _Throughput()
         self._inline_budget = _InlineBudget(INLINE_SECONDS)
 
-    def takes_inline(self, size: int, seconds_each: float = 0.0) -> bool:
-        """Whether work whose time is bounded by its size is to be done right here, without `run` and without a clock.
+    async def run(self, size: int, work: Callable[[], T], context: RequestContext, *, seconds_each: float = 0.0) -> T:
+        """Run the work and return its result.
 
         Args:
             size: of its input, in bytes or characters.
+            work: takes no longer than its size allows, so no clock is read around it.
+            context: of the request.
             seconds_each: its estimated CPU time per byte or character, charged to the inline budget.
-        """
-        inline = self._fits_inline(size)
-        if inline and seconds_each:
-            self._inline_budget.spend(size * seconds_each)
-        return inline
-
-    async def run(self, size: int, work: Callable[[], T], context: RequestContext) -> T:
-        """Run the work in a thread and return its result. `size`: of its input, in bytes or characters.
 
         Raises:
             Overloaded: the queue, or the caller's part of it, is full; or the work would start too late.
             DeadlinePassed: the deadline passed in the queue.
         """
-        wait = self._throughput.seconds_for(self._fair_queue.cost_ahead(context.caller, size))
-        max_wait = MAX_WAIT_SHARE * (context.deadline - asyncio.get_running_loop().time())
-        if self._fair_queue.is_full(context.caller, MAX_PENDING_BYTES) or 0 < max_wait < wait:
-            raise Overloaded(within_bounds(max(wait / 2, _RETRY_SECONDS)))
-        job = _Job(size, work, context, asyncio.get_running_loop().create_future())
-        heapq.heappush(self._waiting, (self._fair_queue.add(context.caller, size), next(self._numbers), job))
-        self._start_jobs()
-        try:
-            result: T = await job.done
-            return result
-        finally:
-            # An exception refers to this frame, and the frame to the job with the exception: this cycle would keep a
-            # refused body of megabytes in memory until the next garbage collection, which an idle service never runs.
-            del job
+        if not self._fits_inline(size):
+            return await self._in_thread(size, work, context)
+        if seconds_each:
+            self._inline_budget.spend(size * seconds_each)
+        return work()
 
     async def run_within(self, seconds: float, size: int, work: Callable[[Budget], T], context: RequestContext) -> T:
         """Like `run`, for work with a budget of CPU seconds, taken from the allowance of its request.
@@ -150,13 +135,29 @@ class CpuPool:
                     raise
             finally:
                 self._inline_budget.spend(time.thread_time() - started)
-        return await self.run(size, lambda: context.allowance.run(seconds, work), context)
+        return await self._in_thread(size, lambda: context.allowance.run(seconds, work), context)
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _fits_inline(self, size: int) -> bool:
         return size <= INLINE_BYTES and self._inline_budget.left >= LEAST_INLINE_SECONDS
+
+    async def _in_thread(self, size: int, work: Callable[[], T], context: RequestContext) -> T:
+        wait = self._throughput.seconds_for(self._fair_queue.cost_ahead(context.caller, size))
+        max_wait = MAX_WAIT_SHARE * (context.deadline - asyncio.get_running_loop().time())
+        if self._fair_queue.is_full(context.caller, MAX_PENDING_BYTES) or 0 < max_wait < wait:
+            raise Overloaded(within_bounds(max(wait / 2, _RETRY_SECONDS)))
+        job = _Job(size, work, context, asyncio.get_running_loop().create_future())
+        heapq.heappush(self._waiting, (self._fair_queue.add(context.caller, size), next(self._numbers), job))
+        self._start_jobs()
+        try:
+            result: T = await job.done
+            return result
+        finally:
+            # An exception refers to this frame, and the frame to the job with the exception: this cycle would keep a
+            # refused body of megabytes in memory until the next garbage collection, which an idle service never runs.
+            del job
 
     def _start_jobs(self) -> None:
         while self._waiting and self._running < THREADS:

@@ -169,10 +169,9 @@ class Router:
             engine.batcher.check(context)
         started = time.perf_counter()
         try:
-            if self._cpu_pool.takes_inline(len(text), ENCODE_SECONDS):
-                encoding = engine.bundle.encode(text)
-            else:
-                encoding = await self._cpu_pool.run(len(text), lambda: engine.bundle.encode(text), context)
+            encoding = await self._cpu_pool.run(
+                len(text), lambda: engine.bundle.encode(text), context, seconds_each=ENCODE_SECONDS
+            )
         finally:
             self._telemetry.end_stage("encode", started)
         answer = await engine.batcher.submit(encoding, context, key)

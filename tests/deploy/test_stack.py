@@ -10,7 +10,6 @@ import socket
 import socketserver
 import ssl
 import subprocess
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,6 +29,7 @@ from tests.benchmarks.rollout.proxy import Proxy, haproxy
 from tests.deploy.compose import mounted, services, substituted
 from tests.monitoring.prometheus import running
 from tests.monitoring.rules import rules, tool
+from tests.support.local_server import answering
 from tests.support.process import post_head
 from tests.support.waiting import wait_until
 
@@ -253,11 +253,8 @@ def _dying() -> Iterator[list[Any]]:
             if b"/readyz" in self.request.recv(65536):
                 self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Ready) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        port = server.server_address[1]
+    with answering(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Ready)) as port:
         yield [SimpleNamespace(name=f"router-{n}", port=port, management_port=port) for n in (1, 2, 3)]
-        server.shutdown()
 
 
 def test_routers_are_found_by_name_as_in_compose(stack: Stack, tmp_path: Path) -> None:
@@ -288,10 +285,8 @@ def _dns(known: set[str]) -> Iterator[str]:
             head = query[:2] + flags + b"\0\1" + (b"\0\1" if records else b"\0\0") + b"\0\0\0\0"
             sender.sendto(head + query[12:end] + records, self.client_address)
 
-    with socketserver.ThreadingUDPServer(("127.0.0.1", 0), Answer) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with answering(socketserver.ThreadingUDPServer(("127.0.0.1", 0), Answer)) as port:
+        yield f"127.0.0.1:{port}"
 
 
 def test_prometheus_scrapes_all_routers_and_the_proxy_under_the_rules(stack: Stack, tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 """A Kubernetes API on loopback, as far as the runbook's kubectl commands ask it: one deployment, its pod, its jobs."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.local_server import answering
 
 Object = dict[str, Any]
 
@@ -212,9 +213,5 @@ def cluster(known: dict[str, Object], changes: dict[str, Any]) -> Iterator[str]:
         def log_message(self, *_arguments: object) -> None:
             """Nothing: the tests' output is theirs."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}"

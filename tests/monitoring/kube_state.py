@@ -1,10 +1,11 @@
 """What this machine lacks: kube-state-metrics, as a cluster gave it, and a pod with a GPU and a CPU limit."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+
+from tests.support.local_server import answering
 
 RECORDED = b"""\
 # TYPE kube_deployment_spec_replicas gauge
@@ -56,9 +57,5 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def kube_state_metrics() -> Iterator[str]:
     """Served on loopback until the end of the block; gives `host:port`."""
-    with HTTPServer(("127.0.0.1", 0), _Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
+    with answering(HTTPServer(("127.0.0.1", 0), _Handler)) as port:
+        yield f"127.0.0.1:{port}"

@@ -16,8 +16,11 @@ from transformers import TrainerCallback, TrainerState
 
 from models.encoding import Encoder
 from models.fields import LabelSpace
+from tests.support.rows import write_csv
 from tests.support.tiny import SAMPLES
+from training.commands import train
 from training.data.prepared import MISSING
+from training.data.source import TicketFile
 from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
@@ -25,6 +28,9 @@ from training.learn.finetune import EpochFigures, finetune
 from training.learn.general import GeneralTexts
 from training.learn.rows import EncodedRows
 from training.recipe import Recipe
+from training.run.dataset import read_material
+from training.run.request import TrainRequest
+from training.run.trained import Learned
 
 SPACE = LabelSpace.of({"department": ["a", "b", "c"], "priority": ["x", "y"]})
 RECIPE = Recipe(epochs=3, batch_size=4, max_tokens=32, arithmetic="fp32", averaging=0.9, patience=10)
@@ -66,6 +72,21 @@ def learn(
 
 def weights(model: TicketClassifier) -> dict[str, Tensor]:
     return {name: value.detach().clone().contiguous() for name, value in model.state_dict().items()}
+
+
+WORDS = {"billing": "invoice", "technical": "crash", "sales": "offer"}
+
+
+def request_of_words(base: Path, place: Path, recipe: Recipe) -> TrainRequest:
+    """A run on 90 short texts, thirty a department, whose first word tells it."""
+    texts = [(f"{word} number {n}", name) for n in range(30) for name, word in WORDS.items()]
+    return TrainRequest(TicketFile(write_csv(place / "tickets.csv", texts)), recipe, str(base), place / "store")
+
+
+def learned(request: TrainRequest, folder: str, *callbacks: TrainerCallback) -> Learned:
+    """What a run learns, with its checkpoints in this folder beside the store; nothing is written into the store."""
+    material = read_material(request, print)
+    return train.learn(request, Path(request.base), material, request.store.parent / folder, print, callbacks)
 
 
 class StopAt(TrainerCallback):

@@ -144,6 +144,7 @@ class _Objective:
         model = load_classifier(self.base, self.material.space, recipe)
         encoder = load_encoder(self.base, model.config, recipe)
         parts = encode_parts(self.material, encoder, recipe)
+        validation = _rows(parts["validation"])
         weights = encoder_weights(model)
         with tempfile.TemporaryDirectory(prefix="ticket-router-") as folder:
             finetune(
@@ -151,7 +152,7 @@ class _Objective:
                 encoder,
                 self.material.space,
                 _rows(parts["train"]),
-                _rows(parts["validation"]),
+                validation,
                 recipe,
                 Path(folder),
                 [Pruning(trial, recipe.epochs), *self.callbacks],
@@ -159,9 +160,9 @@ class _Objective:
                 checkpoint_seconds=math.inf,  # a killed trial is never resumed
             )
         ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe, _silent)
-        settle_base_share(model, weights, encoder, self.material.space, ngrams, _rows(parts["validation"]), recipe)
-        validation = {"validation": parts["validation"]}
-        return candidate_of(model, encoder, self.material.space, ngrams, validation).macro_f1
+        settle_base_share(model, weights, encoder, self.material.space, ngrams, validation, recipe)
+        measured = {"validation": parts["validation"]}
+        return candidate_of(model, encoder, self.material.space, ngrams, measured).macro_f1
 
 
 def _silent(_: str) -> None:

@@ -339,8 +339,8 @@ _Judged = tuple[Logits, Sequence[FieldScoring]]
 def agreement_of(one: _Judged, other: _Judged) -> float:
     """Share of the rows with the same outcome and answer, each graph judged by its own scorings, in the field with the
     lowest share."""
-    pairs = zip(one[0], other[0], strict=True)
-    same = [[a == b for a, b in zip(outcomes(x, one[1]), outcomes(y, other[1]), strict=True)] for x, y in pairs]
+    pairs = zip(outcomes(*one), outcomes(*other), strict=True)
+    same = [[a == b for a, b in zip(x, y, strict=True)] for x, y in pairs]
     return float(np.mean(same, axis=0).min())
 
 

@@ -14,7 +14,7 @@ import onnxruntime as ort
 from models.bundle.manifest import Frozen
 from models.encoding import Batch, Encoder, Encoding
 from models.errors import TicketRouterError
-from models.scoring import FieldScoring, Logits, Outputs, judge
+from models.scoring import FieldScoring, Logits, Outputs, judge_batch
 from training.learn.classifier import TicketClassifier
 from training.learn.rows import outputs_through
 
@@ -118,8 +118,8 @@ def check_parity(torch: Outputs, onnx: Outputs, scorings: Sequence[FieldScoring]
     rows = len(torch.logits)
     difference = float(np.abs(torch.logits - onnx.logits).max())
     pooled = float(np.abs(torch.pooled - onnx.pooled).max())
-    pairs = zip(torch.logits, onnx.logits, strict=True)
-    different = sum(outcomes(a, scorings) != outcomes(b, scorings) for a, b in pairs)
+    pairs = zip(outcomes(torch.logits, scorings), outcomes(onnx.logits, scorings), strict=True)
+    different = sum(one != other for one, other in pairs)
     # `not … <=` instead of `>`, so that NaN fails too.
     if different or not difference <= PARITY_TOLERANCE or not pooled <= POOLED_TOLERANCE:
         raise TicketRouterError(
@@ -132,11 +132,13 @@ def check_parity(torch: Outputs, onnx: Outputs, scorings: Sequence[FieldScoring]
     )
 
 
-def outcomes(logits: Logits, scorings: Sequence[FieldScoring]) -> list[tuple[str, str | None]]:
-    """Each field's outcome and answer on one row's logits, [labels]: small differences of logits must not change
-    them."""
-    verdict = judge(logits, scorings)
-    return [(field.outcome, field.predicted) for field in (verdict.department, *verdict.fields.values())]
+def outcomes(logits: Logits, scorings: Sequence[FieldScoring]) -> list[list[tuple[str, str | None]]]:
+    """Each row's outcome and answer by field from the logits, [rows, labels]: small differences of logits must not
+    change them."""
+    return [
+        [(field.outcome, field.predicted) for field in (verdict.department, *verdict.fields.values())]
+        for verdict in judge_batch(logits, scorings)
+    ]
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """The images' health check, and what in their files must agree with the rest of the repository."""
 
 import re
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,6 +8,7 @@ import pytest
 
 from service.cli import healthcheck
 from service.settings import Settings
+from tests.support.local_server import answering as answering_server
 from tests.support.process import ROOT
 
 
@@ -24,11 +24,9 @@ def answering(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         def log_message(self, *_: object) -> None:
             """Nothing on the tests' output."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Probe) as server:
-        monkeypatch.setenv("TICKET_ROUTER_MANAGEMENT_PORT", str(server.server_address[1]))
-        threading.Thread(target=server.serve_forever).start()
+    with answering_server(ThreadingHTTPServer(("127.0.0.1", 0), Probe)) as port:
+        monkeypatch.setenv("TICKET_ROUTER_MANAGEMENT_PORT", str(port))
         yield
-        server.shutdown()
 
 
 @pytest.mark.usefixtures("answering")

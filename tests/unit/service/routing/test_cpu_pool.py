@@ -42,14 +42,21 @@ def test_small_inputs_are_for_the_loop_until_its_iteration_has_done_enough() -> 
 
     async def test() -> None:
         async with Busy() as busy:
-            assert busy.cpu_pool.takes_inline(INLINE_BYTES)
-            assert not busy.cpu_pool.takes_inline(LARGE)
-            taken = [busy.cpu_pool.takes_inline(1000, 1e-6) for _ in range(50)]
-            assert taken == [True] * taken.count(True) + [False] * taken.count(False)
-            assert 15 <= taken.count(True) <= 20
+            assert await busy.cpu_pool.run(INLINE_BYTES, threading.get_ident, soon()) == threading.get_ident()
+            waiting = [
+                asyncio.create_task(busy.cpu_pool.run(1000, threading.get_ident, soon(), seconds_each=1e-6))
+                for _ in range(50)
+            ]
             await asyncio.sleep(0)
+            assert 15 <= sum(each.done() for each in waiting) <= 20
             await asyncio.sleep(0)
-            assert busy.cpu_pool.takes_inline(1000, 1e-6)
+            assert (
+                await busy.cpu_pool.run(1000, threading.get_ident, soon(), seconds_each=1e-6) == threading.get_ident()
+            )
+            busy.gate.set()
+            numbers = [await each for each in waiting]
+            inline = numbers.count(threading.get_ident())
+            assert numbers[:inline] == [threading.get_ident()] * inline
 
     in_loop(test)
 

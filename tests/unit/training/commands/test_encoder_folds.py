@@ -14,29 +14,22 @@ from transformers import TrainerCallback, TrainerState
 import training.run.crossfit
 from models.encoding import Encoding
 from models.errors import TicketRouterError
-from tests.support.learning import RECIPE, weights
+from tests.support import learning
+from tests.support.learning import RECIPE, learned, weights
 from tests.support.rows import write_csv
-from training.commands.train import learn
 from training.data.source import TicketFile
 from training.learn.checkpoints import run_folder
 from training.recipe import PromiseRecipe
 from training.run.calibrated import judge_learned
-from training.run.dataset import read_material
 from training.run.request import TrainRequest
-from training.run.trained import Candidate, Learned
+from training.run.trained import Candidate
 
-WORDS = {"billing": "invoice", "technical": "crash", "sales": "offer"}
 RUN = RECIPE.model_copy(update={"epochs": 2, "promise": PromiseRecipe(folds=3)})
-
-
-def request_of(rows: list[tuple[str, str]], base: Path, place: Path) -> TrainRequest:
-    return TrainRequest(TicketFile(write_csv(place / "tickets.csv", rows)), RUN, str(base), place / "store")
 
 
 @pytest.fixture
 def request_of_words(tiny_base: Path, tmp_path: Path) -> TrainRequest:
-    rows = [(f"{word} number {n}", name) for n in range(30) for name, word in WORDS.items()]
-    return request_of(rows, tiny_base, tmp_path)
+    return learning.request_of_words(tiny_base, tmp_path, RUN)
 
 
 @pytest.fixture
@@ -46,20 +39,15 @@ def encoders_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Candidate, "macro_f1", width)
 
 
-def learned(request: TrainRequest, folder: str, *callbacks: TrainerCallback) -> Learned:
-    material = read_material(request, print)
-    return learn(request, Path(request.base), material, request.store.parent / folder, print, callbacks)
-
-
 @pytest.mark.usefixtures("encoders_win")
 def test_out_of_fold_answers_do_not_know_their_rows(tiny_base: Path, tmp_path: Path) -> None:
     """Labels that nothing in the text tells: the served mean has learned them by heart, the answers that set the
     thresholds have not."""
     generator = random.Random(3)
     rows = [(f"{number} {generator.random()}", generator.choice("ab")) for number in range(80)]
-    request = request_of(rows, tiny_base, tmp_path)
+    file = TicketFile(write_csv(tmp_path / "tickets.csv", rows))
     recipe = RUN.model_copy(update={"epochs": 12, "base_share": 0.0, "learning_rate": 2e-3})
-    found = learned(replace(request, recipe=recipe), "run")
+    found = learned(TrainRequest(file, recipe, str(tiny_base), tmp_path / "store"), "run")
     part = found.parts["calibration"]
     answers = found.outputs(part.encodings).logits, found.candidate.outputs["calibration"].logits
     served, apart = (float((logits[:, :2].argmax(axis=1) == part.labels[:, 0]).mean()) for logits in answers)

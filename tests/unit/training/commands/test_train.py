@@ -9,36 +9,25 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import TrainerCallback
 
 import training.commands.train
 from models.errors import TicketRouterError
-from tests.support.learning import RECIPE, StopAt, weights
+from tests.support.learning import RECIPE, StopAt, learned, request_of_words, weights
 from tests.support.rows import write_csv
 from training.data.source import TicketFile
 from training.evaluation.metrics import AccuracyFigures
 from training.learn.classifier import load_classifier
 from training.recipe import PromiseRecipe
 from training.run.calibrated import judge_learned
-from training.run.dataset import read_material
 from training.run.request import TrainRequest
-from training.run.trained import Candidate, Learned, candidate_of
+from training.run.trained import Candidate, candidate_of
 
-WORDS = {"billing": "invoice", "technical": "crash", "sales": "offer"}
 RUN = RECIPE.model_copy(update={"epochs": 2})
 
 
 @pytest.fixture
 def request_of(tiny_base: Path, tmp_path: Path) -> TrainRequest:
-    rows = [(f"{word} number {n}", name) for n in range(30) for name, word in WORDS.items()]
-    file = TicketFile(write_csv(tmp_path / "tickets.csv", rows))
-    return TrainRequest(file, RUN, str(tiny_base), tmp_path / "store")
-
-
-def learned(request: TrainRequest, folder: str, *callbacks: TrainerCallback) -> Learned:
-    material = read_material(request, print)
-    place = request.store.parent / folder
-    return training.commands.train.learn(request, Path(request.base), material, place, print, callbacks)
+    return request_of_words(tiny_base, tmp_path, RUN)
 
 
 def test_a_resumed_run_ends_as_the_unbroken_one(request_of: TrainRequest) -> None:
