@@ -92,7 +92,7 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
         queue_depth=engine.batcher.depth,
         queue_tokens=engine.batcher.tokens,
         queue_tokens_limit=engine.batcher.capacity,
-        cache_entries=len(engine.answers),
+        cache_entries=len(engine.cache),
         golden_rows=engine.golden_replay.rows,
         golden_largest_difference=engine.golden_replay.largest_difference,
         expected_route_ratios={

@@ -31,7 +31,7 @@ NO_DEPARTMENT = "none"
 
 Stage = Literal["parse", "prepare", "encode", "queue", "infer"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-AnswerSource = Literal["model", "cache", "shared"]
+ResultSource = Literal["model", "cache", "shared"]
 """Computed for this ticket, read from the cache, or computed for another ticket with the same text."""
 ReloadOutcome = Literal["done", "refused", "repaired"]
 
@@ -91,7 +91,7 @@ class Metrics:
         self._input_tokens = self._fast("input_tokens", TOKENS, "Tokens of a ticket, as the model saw it.")
         outcomes = [outcome.value for outcome in Outcome]
         self._confidences = self._fast("confidence", CONFIDENCES, "Best candidate's confidence.", "outcome", outcomes)
-        self._answers = {source: answers.labels(source) for source in get_args(AnswerSource)}
+        self._answers = {source: answers.labels(source) for source in get_args(ResultSource)}
         self._reloads = {outcome: reloads.labels(outcome) for outcome in get_args(ReloadOutcome)}
         causes: list[Reason] = [reason for reason in Reason if reason is not Reason.CONFIDENT]
         self._reviews = {reason: reviews.labels(reason.value) for reason in causes}
@@ -152,7 +152,7 @@ class Metrics:
     def record_loop_lag(self, seconds: float) -> None:
         self._lag.observe(seconds)
 
-    def record_answer(self, source: AnswerSource, tokens: int, truncated: bool) -> None:
+    def record_result(self, source: ResultSource, tokens: int, truncated: bool) -> None:
         self._answers[source].inc()
         self._input_tokens.observe(tokens)
         if truncated:

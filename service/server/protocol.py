@@ -16,7 +16,7 @@ from service import errors
 from service.http.disconnect import EXTENSION, Connection
 from service.http.problems import raw_response
 from service.http.request_id import new_request_id
-from service.server.limits import Limits
+from service.server.limits import ConnectionLimits
 
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
@@ -33,7 +33,7 @@ class Port:
         on_lag: called ten times a second with the seconds by which the event loop was late.
     """
 
-    limits: Limits
+    limits: ConnectionLimits
     max_connections: int
     on_refusal: Callable[[errors.ServiceError, str], None]
     on_evict: Callable[[], None]

@@ -98,7 +98,7 @@ class Plain:
         encoding = self._bundle.encode(text.text)
         verdict = await self._runners.submit(encoding)
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(text.flags)), self._model)
-        self._metrics.record_answer("model", len(encoding.ids), encoding.truncated)
+        self._metrics.record_result("model", len(encoding.ids), encoding.truncated)
         self._metrics.record_decision(decision)
         await _answer(send, decision_out(decision).model_dump_json().encode())
         seconds, route = loop.time() - started, scope["path"]
