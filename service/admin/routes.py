@@ -40,7 +40,7 @@ class Assets(StaticFiles):
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
-class Management:
+class AdminRoutes:
     """`document` returns the OpenAPI document of the public API."""
 
     def __init__(
@@ -59,10 +59,10 @@ class Management:
             ("/startupz", self.started),
             ("/docs", self.docs),
             ("/openapi.json", self.openapi),
-            ("/admin/status", self._authorizer.needs(Role.ADMIN, self.status)),
+            ("/admin/status", self._authorizer.require(Role.ADMIN, self.status)),
         ):
             app.add_api_route(path, endpoint, methods=["GET", "HEAD"], response_model=None)
-        reload = self._authorizer.needs(Role.ADMIN, self.reload)
+        reload = self._authorizer.require(Role.ADMIN, self.reload)
         app.add_api_route("/admin/reload", reload, methods=["POST"], response_model=None)
         app.mount(ASSETS, Assets(packages=[("fastapi_offline", "static")]))
 

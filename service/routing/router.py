@@ -76,7 +76,7 @@ class Router:
         """Decide with this engine from now on. Returns the previous one, which its current requests continue to use."""
         previous, self._current = self._current, EngineLease(engine)
         department, *further = (scoring.field for scoring in engine.graph.scorings)
-        self._metrics.expect_decisions(department.labels, [field.name for field in further])
+        self._metrics.create_decision_series(department.labels, [field.name for field in further])
         if previous is not None:
             self._replaced.add(previous)
             previous.replaced = True

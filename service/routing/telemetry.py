@@ -55,6 +55,10 @@ class Telemetry:
                 }
             )
 
+    def count_rejection(self, error: ServiceError) -> None:
+        """Count a ticket of a batch that got this error instead of a decision."""
+        self._metrics.count_rejection(kind_of(error).code)
+
     def record_decision(self, decision: Decision) -> None:
         self._metrics.record_decision(decision)
         if (recording := current_recording()) is not None:
