@@ -21,7 +21,7 @@ from service.http.body import BodyReader
 from service.http.browsers import page_policy, refuse_browser_request
 from service.http.headers import JSON, media_type
 from service.http.problems import kind_of
-from service.lifecycle import WHY_NOT_READY
+from service.lifecycle import NOT_READY_REASONS
 from service.routing.router import deadline_in
 
 ASSETS = "/docs/assets"
@@ -77,14 +77,14 @@ class AdminRoutes:
     async def ready(self) -> Response:
         """The bundle is loaded, its golden rows were reproduced, and the process is not stopping. Load is not
         checked."""
-        reason = self._admin.lifecycle.why_not_ready
+        reason = self._admin.lifecycle.not_ready_reason
         if reason is not None:
             raise NotReady(reason)
         return JSONResponse({"status": "ready"})
 
     async def started(self) -> Response:
         if self._admin.lifecycle.phase == "starting":
-            raise NotReady(WHY_NOT_READY["starting"])
+            raise NotReady(NOT_READY_REASONS["starting"])
         return JSONResponse({"status": "started"})
 
     async def docs(self) -> Response:

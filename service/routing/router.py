@@ -16,7 +16,7 @@ from service.decision import Decision, Flag
 from service.errors import NotReady
 from service.inference.cache import InferenceResult, digest
 from service.inference.engine import Engine
-from service.lifecycle import WHY_NOT_READY
+from service.lifecycle import NOT_READY_REASONS
 from service.metrics.metrics import Metrics
 from service.routing.cpu_pool import INLINE_BYTES, CpuPool
 from service.routing.read import read_text
@@ -69,7 +69,7 @@ class Router:
             NotReady: there is none yet.
         """
         if self._current is None:
-            raise NotReady(WHY_NOT_READY["starting"])
+            raise NotReady(NOT_READY_REASONS["starting"])
         return self._current.engine
 
     def use(self, engine: Engine) -> EngineLease | None:
@@ -118,7 +118,7 @@ class Router:
             NotReady: there is none yet.
         """
         if self._current is None:
-            raise NotReady(WHY_NOT_READY["starting"])
+            raise NotReady(NOT_READY_REASONS["starting"])
         self._current.users += 1
         return self._current
 
