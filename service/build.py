@@ -34,14 +34,14 @@ def _head_commit(git: Path) -> str | None:
     try:
         if git.is_file():  # a worktree: the file names its folder; the branches are in the common folder
             git = git.parent / git.read_text().removeprefix("gitdir:").strip()
-        shared = git / (git / "commondir").read_text().strip() if (git / "commondir").exists() else git
+        common = git / (git / "commondir").read_text().strip() if (git / "commondir").exists() else git
         head = (git / "HEAD").read_text().strip()
         if not head.startswith("ref: "):
             return head
         reference = head.removeprefix("ref: ")
-        if (shared / reference).exists():
-            return (shared / reference).read_text().strip()
-        packed = (line.split() for line in (shared / "packed-refs").read_text().splitlines())
+        if (common / reference).exists():
+            return (common / reference).read_text().strip()
+        packed = (line.split() for line in (common / "packed-refs").read_text().splitlines())
         return next((words[0] for words in packed if words[-1] == reference), None)
     except OSError:
         return None
