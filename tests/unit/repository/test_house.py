@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from service.settings import Settings
 from training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,20 +17,6 @@ def test_a_top_level_name_resolves_under_the_repository(name: str) -> None:
     """A stray `models` in site-packages does not win over ours."""
     module = importlib.import_module(name)
     assert Path(str(module.__file__)).is_relative_to(ROOT)
-
-
-@pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_every_setting_stands_in_the_readme(name: str) -> None:
-    """A setting that nobody can read about does not exist."""
-    assert f"`{name}`" in (ROOT / "README.md").read_text()
-
-
-@pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_the_readme_gives_a_settings_default(name: str) -> None:
-    """The default in the README's table is the one in the code."""
-    row = next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| `{name}` "))
-    default = Settings.model_fields[name].default
-    assert ("unset" if default is None else str(default)) in row.split("|")[2]
 
 
 def _recipe_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, object]]:
