@@ -22,9 +22,7 @@ class Family(NamedTuple):
 
 
 def documented() -> set[Family]:
-    return {
-        Family(name, kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in ROW.findall(PAGE)
-    }
+    return {Family(name, kind, frozenset(re.findall(r"`(\w+)`", labels))) for name, kind, labels in ROW.findall(PAGE)}
 
 
 def scraped(texts: Iterable[str]) -> set[Family]:
