@@ -1,4 +1,4 @@
-# The ticket router as images: `service` (CPU, no torch), `service-gpu` and `training`. docs/images.md says how to build
+# The ticket router as images: `service` (CPU, no torch), `service-gpu` and `training`. docs/deploy.md says how to build
 # and run them, tests/image/ does both. Each target's packages are installed by pip in a stage of their own and copied,
 # so that no image holds pip. Layers lie in the order of how seldom they change: Debian, packages, code, bundle.
 

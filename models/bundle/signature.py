@@ -1,7 +1,7 @@
 """Who vouches for a bundle: minisign's signatures, Ed25519 over the manifest's bytes, whose digests pin every file.
 
 `bundle.py` asks it before anything is parsed, where a public key is given. Keys are made and manifests signed with
-minisign's own tool, for nothing here ever holds a private key: docs/bundles.md says how.
+minisign's own tool, for nothing here ever holds a private key: docs/deploy.md says how.
 """
 
 import base64

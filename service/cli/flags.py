@@ -20,7 +20,7 @@ _METAVARS = {bool: "true|false", Path: "PATH", str: "TEXT", int: "NUMBER", float
 
 REMOVED = {
     "--workers": "one process serves one model; run more replicas on Kubernetes, or several services behind the proxy "
-    "in deploy/ (docs/scale-out.md)",
+    "in deploy/ (docs/sizing.md)",
     **dict.fromkeys(
         ("--plan", "--tune-at-start"),
         "nothing is measured any more: the default plan is as fast; --runners, --intra-op-threads and "

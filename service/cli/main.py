@@ -133,7 +133,7 @@ def fetch(
 ) -> None:
     """Fetch a bundle, packed as .tar or .tar.gz, verify it, and make FOLDER/current point at it.
 
-    A bundle that is already in the folder is verified and kept. docs/bundles.md says how to pack and publish one.
+    A bundle that is already in the folder is verified and kept. docs/deploy.md says how to pack and publish one.
 
     \b
     Examples:

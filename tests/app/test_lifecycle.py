@@ -21,7 +21,7 @@ from tests.support.waiting import refused, wait_until
 ONE_LINE = re.compile(r"error: [^\n]+\n")
 ONE_PROCESS = (
     "one process serves one model; run more replicas on Kubernetes, or several services behind the proxy in deploy/ "
-    "(docs/scale-out.md)"
+    "(docs/sizing.md)"
 )
 
 

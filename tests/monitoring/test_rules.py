@@ -16,7 +16,7 @@ from tests.monitoring.rules import FOLDER, alert_names, promtool, rules, write_r
 from tests.support.process import ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
-METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text()
+METRICS_PAGE = (ROOT / "docs" / "observe.md").read_text()
 PAGES = (
     *("Absent", "NoneReady", "NoDecisions", "LockedOut", "ReviewJump", "AutomationFall", "KeyExpires", "LatencyBurn"),
     *("Refusing", "Refusing", "AvailabilityBurn", "AvailabilityBurn"),
