@@ -151,22 +151,22 @@ def assess(
     tally = Tally(fields, recipe.seed)
     empty: list[int] = []
     emptied = outside = 0
-    for number, (row, is_outside) in enumerate(reader, start=1):
+    for number, example in enumerate(reader, start=1):
         if watch and number % 2000 == 0:
             watch("tickets", number)
-        if is_outside:
+        if example.out_of_scope:
             outside += 1
             continue
-        text = prepare(row.ticket).text
+        text = prepare(example.ticket).text
         if not text:
             emptied += 1
             if len(empty) < _LISTED:
-                empty.append(row.line)
+                empty.append(example.line)
             continue
-        for column, cell in (("subject", row.ticket.subject), ("body", row.ticket.body)):
+        for column, cell in (("subject", example.ticket.subject), ("body", example.ticket.body)):
             if not cell.isascii() and _MISREAD.search(cell):
-                tally.misread[column].append(row.line)
-        tally.add(row, text)
+                tally.misread[column].append(example.line)
+        tally.add(example, text)
     counts = tuple(_counts(tally, field) for field in fields)
     refusal = _refusal(reader, counts, file.skip_faulty)
     ahead = _Ahead(tally, recipe, reader.plan, watch) if look_ahead and len(tally) else None

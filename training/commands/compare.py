@@ -11,8 +11,8 @@ from models.bundle.bundle import Bundle, open_bundle
 from models.bundle.manifest import Frozen, Variant
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
+from training.data.example import Example
 from training.data.labels import load_rules
-from training.data.prepared import PreparedRow
 from training.data.source import TicketFile, read_closed
 from training.evaluation.bundle_answers import Answers, answering, as_arrays
 from training.evaluation.latency import Cost, costs
@@ -107,7 +107,7 @@ def compare(champion: Path, challenger: Path, file: TicketFile, variant: Variant
 def compare_bundles(
     champion: Bundle,
     challenger: Bundle,
-    rows: Sequence[PreparedRow],
+    rows: Sequence[Example],
     variant: Variant = "fp32",
     aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
@@ -120,7 +120,7 @@ def compare_bundles(
         TicketRouterError: a bundle lacks the variant, or onnxruntime cannot load it.
     """
     bundles = (champion, challenger)
-    wanted = [str(row.row.labels[DEPARTMENT]) for row in rows]
+    wanted = [str(row.labels[DEPARTMENT]) for row in rows]
     known = [
         {aliases.get(label, label) for label in bundle.manifest.label_space().department.labels} for bundle in bundles
     ]
@@ -162,8 +162,8 @@ def _regressions(found: Sequence[Regression]) -> tuple[Regression, ...]:
     return tuple(sorted(fallen, key=lambda one: one.fall.difference or 0.0))
 
 
-def _changes(before: Answers, after: Answers, rows: Sequence[PreparedRow], catalogue: Sequence[str]) -> Changes:
-    wanted = np.array([str(row.row.labels[DEPARTMENT]) for row in rows])
+def _changes(before: Answers, after: Answers, rows: Sequence[Example], catalogue: Sequence[str]) -> Changes:
+    wanted = np.array([str(row.labels[DEPARTMENT]) for row in rows])
     names = np.array([*catalogue, "no answer"])  # index -1: the scores were NaN
     old, new = names[before.predicted], names[after.predicted]
     moved = old != new
@@ -176,7 +176,7 @@ def _changes(before: Answers, after: Answers, rows: Sequence[PreparedRow], catal
         broken=int((moved & (old == wanted)).sum()),
         examples=tuple(
             Change(
-                line=rows[i].row.line,
+                line=rows[i].line,
                 champion=f"{before.outcome[i]} {old[i]}",
                 challenger=f"{after.outcome[i]} {new[i]}",
                 wanted=str(wanted[i]),

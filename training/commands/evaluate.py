@@ -13,7 +13,8 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.scoring import Logits
 from training.calibration.predictions import Scored
-from training.data.prepared import PreparedRow, label_numbers
+from training.data.example import Example
+from training.data.prepared import label_numbers
 from training.data.source import ClosedTickets, TicketFile, learned_from, read_closed
 from training.evaluation.bundle_answers import answering, graph_here, load_graph
 from training.evaluation.measured import MeasuredRows, Prediction, measured_rows
@@ -97,7 +98,7 @@ def _measured(bundle: Bundle, graph: Graph, closed: ClosedTickets) -> tuple[dict
     """The graph's answers to the rows, by field; and its logits of the out-of-scope rows, if there are any."""
     model = load_graph(bundle, graph)
 
-    def logits_of(rows: Sequence[PreparedRow]) -> Logits:
+    def logits_of(rows: Sequence[Example]) -> Logits:
         return model.logits([bundle.encode(row.text) for row in rows])
 
     logits = logits_of(closed.rows)

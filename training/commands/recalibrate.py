@@ -24,7 +24,8 @@ from models.processor import instructions
 from models.scoring import Logits, Outcome, Outputs
 from training.calibration.predictions import outcomes_of
 from training.calibration.sample_size import fewest_start
-from training.data.contract import Checked, TicketRow
+from training.data.contract import Checked
+from training.data.example import Example
 from training.data.prepared import MISSING
 from training.data.source import TicketFile, learned_from, read_tickets
 from training.data.split import PLANNING, Split, split_later
@@ -216,7 +217,7 @@ def _refuse_unknown(path: Path, field: str, unknown: Mapping[str | None, int]) -
         )
 
 
-def _filled(rows: Sequence[TicketRow], fields: Sequence[str]) -> tuple[TicketRow, ...]:
+def _filled(rows: Sequence[Example], fields: Sequence[str]) -> tuple[Example, ...]:
     return tuple(replace(row, labels={name: row.labels.get(name) for name in fields}) for row in rows)
 
 
@@ -238,7 +239,7 @@ def _notes(bundle: Bundle, split: Split) -> Iterator[str]:
     left_out = [f"{count} {name.replace('_', ' ')}" for name, count in split.removed if count and name != "conflicting"]
     yield f"data: {counts}; left out: {', '.join(left_out) or 'none'}"
     made = datetime.fromisoformat(bundle.manifest.created_at)
-    rows = [item.row for part in split.parts.values() for item in part]
+    rows = [item for part in split.parts.values() for item in part]
     early = sum(row.created_at is not None and row.created_at < made for row in rows)
     if early and RECALIBRATION not in bundle.manifest.provenance:
         yield (

@@ -7,7 +7,7 @@ from email.utils import parseaddr
 
 from scipy.cluster.hierarchy import DisjointSet
 
-from training.data.prepared import PreparedRow
+from training.data.example import Example
 
 _LARGEST_SHARE = 0.05
 _LARGEST_ROWS = 20
@@ -26,7 +26,7 @@ def largest_group(rows: int) -> int:
     return max(_LARGEST_ROWS, int(rows * _LARGEST_SHARE))
 
 
-def tied_groups(rows: Sequence[PreparedRow], ties: Ties) -> list[list[PreparedRow]]:
+def tied_groups(rows: Sequence[Example], ties: Ties) -> list[list[Example]]:
     """Every row in one group, in the rows' order; most groups are single rows.
 
     Rows are joined by the strongest reason first: thread, near-duplicates, requester. A join that would make a group
@@ -34,19 +34,19 @@ def tied_groups(rows: Sequence[PreparedRow], ties: Ties) -> list[list[PreparedRo
     """
     largest = largest_group(len(rows))
     groups = DisjointSet(range(len(rows)))
-    tied = [*_same(rows, lambda item: item.row.thread), *ties.near_duplicates]
+    tied = [*_same(rows, lambda item: item.thread), *ties.near_duplicates]
     for members in [*tied, *(_same(rows, _requester) if ties.requesters else ())]:
         roots = {groups[member] for member in members}
         if sum(groups.subset_size(root) for root in roots) <= largest:
             for root in roots:
                 groups.merge(members[0], root)
-    found: dict[int, list[PreparedRow]] = defaultdict(list)
+    found: dict[int, list[Example]] = defaultdict(list)
     for number, item in enumerate(rows):
         found[groups[number]].append(item)
     return list(found.values())
 
 
-def _same(rows: Sequence[PreparedRow], key: Callable[[PreparedRow], str]) -> Iterable[list[int]]:
+def _same(rows: Sequence[Example], key: Callable[[Example], str]) -> Iterable[list[int]]:
     """Indices of the rows that share a key; an empty key joins nothing."""
     found: dict[str, list[int]] = defaultdict(list)
     for number, item in enumerate(rows):
@@ -55,7 +55,7 @@ def _same(rows: Sequence[PreparedRow], key: Callable[[PreparedRow], str]) -> Ite
     return [members for members in found.values() if len(members) > 1]
 
 
-def _requester(item: PreparedRow) -> str:
+def _requester(item: Example) -> str:
     """The sender's address, if there is one; otherwise the whole sender."""
-    sender = item.row.ticket.sender
+    sender = item.ticket.sender
     return (parseaddr(sender)[1] or sender).strip().casefold()

@@ -11,11 +11,12 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
 from training.data.contract import Checked, Fault, RowReader, check_tables
+from training.data.example import Example
 from training.data.formats.registry import open_table
 from training.data.formats.table import Table, Watched
 from training.data.importing.plan import ReadOptions, make_plan
 from training.data.labels import load_rules
-from training.data.prepared import PreparedRow, prepare_rows
+from training.data.prepared import prepare_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +150,10 @@ class ClosedTickets:
     and rows left out.
     """
 
-    rows: tuple[PreparedRow, ...]
+    rows: tuple[Example, ...]
     empty: int
     fields: tuple[str, ...]
-    outside: tuple[PreparedRow, ...]
+    outside: tuple[Example, ...]
     notes: tuple[str, ...]
     cells: Mapping[str, Mapping[int, str]]
     """By column that was asked for: each line's cell."""

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.contract import TicketRow
+from training.data.example import Example
 from training.data.prepared import length_of, text_key
 
 SAMPLE = 200_000
@@ -48,16 +48,16 @@ class Tally:
         self._room = SAMPLE
         self._characters = 0
 
-    def add(self, row: TicketRow, text: str) -> None:
-        self._lines.append(row.line)
+    def add(self, example: Example, text: str) -> None:
+        self._lines.append(example.line)
         self._keys.append(text_key(text))
-        self._dates.append(row.created_at.timestamp() if row.created_at else float("nan"))
+        self._dates.append(example.created_at.timestamp() if example.created_at else float("nan"))
         self._lengths.append(length_of(text))
-        self._splits.append(_SPLITS.index(row.split))
+        self._splits.append(_SPLITS.index(example.split))
         for name in self.fields:
-            self._number(name, row.labels[name])
-        self._number(LANGUAGE, row.language or None)
-        self._number(SOURCE, row.label_source and row.label_source.value)
+            self._number(name, example.labels[name])
+        self._number(LANGUAGE, example.language or None)
+        self._number(SOURCE, example.label_source and example.label_source.value)
         self._keep(text)
 
     def _number(self, name: str, value: str | None) -> None:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import Frozen
 from models.fields import DEPARTMENT
+from training.data.example import Example
 from training.data.groups import Ties, largest_group, tied_groups
 from training.data.near_duplicates import near_duplicate_clusters
-from training.data.prepared import PreparedRow
 
 FOLDS = 5
 MOST = 200
@@ -38,7 +38,7 @@ class Suspect(Frozen):
 
 
 def find_suspects(
-    parts: Mapping[str, Sequence[PreparedRow]], near_duplicates: float, seed: int, field: str = DEPARTMENT
+    parts: Mapping[str, Sequence[Example]], near_duplicates: float, seed: int, field: str = DEPARTMENT
 ) -> tuple[Suspect, ...]:
     """At most MOST rows of all parts, most probable mistakes first; none if there are too few rows.
 
@@ -50,9 +50,9 @@ def find_suspects(
         seed: seed of the folds.
         field: the field to check.
     """
-    counts = Counter(item.row.labels[field] for item in parts["train"])
+    counts = Counter(item.labels[field] for item in parts["train"])
     known = sorted(label for label, count in counts.items() if label is not None and count >= FOLDS)
-    judged = {part: [item for item in rows if item.row.labels[field] in known] for part, rows in parts.items()}
+    judged = {part: [item for item in rows if item.labels[field] in known] for part, rows in parts.items()}
     if len(known) < 2:
         return ()
     folds = _folds(judged["train"], near_duplicates, seed, field)
@@ -65,24 +65,24 @@ def find_suspects(
     return _listed(placed, np.concatenate(found), known, field)
 
 
-def without_suspects(rows: Sequence[PreparedRow], suspects: Sequence[Suspect]) -> tuple[PreparedRow, ...]:
+def without_suspects(rows: Sequence[Example], suspects: Sequence[Suspect]) -> tuple[Example, ...]:
     """The training rows without the suspects."""
     lines = {suspect.line for suspect in suspects if suspect.part == "train"}
-    return tuple(item for item in rows if item.row.line not in lines)
+    return tuple(item for item in rows if item.line not in lines)
 
 
-def _folds(rows: Sequence[PreparedRow], near_duplicates: float, seed: int, field: str) -> NDArray[np.int64]:
+def _folds(rows: Sequence[Example], near_duplicates: float, seed: int, field: str) -> NDArray[np.int64]:
     """Each row's fold, [rows]: dealt out in turn label by label; related rows share a fold."""
     clusters = near_duplicate_clusters([item.text for item in rows], near_duplicates, largest_group(len(rows)))
     groups = tied_groups(rows, Ties(clusters, requesters=True))
     random.Random(seed).shuffle(groups)
-    groups.sort(key=lambda group: str(group[0].row.labels[field]))
-    fold = {item.row.line: number % FOLDS for number, group in enumerate(groups) for item in group}
-    return np.array([fold[item.row.line] for item in rows])
+    groups.sort(key=lambda group: str(group[0].labels[field]))
+    fold = {item.line: number % FOLDS for number, group in enumerate(groups) for item in group}
+    return np.array([fold[item.line] for item in rows])
 
 
 def _out_of_fold(
-    rows: Sequence[PreparedRow], folds: NDArray[np.int64], known: Sequence[str], field: str
+    rows: Sequence[Example], folds: NDArray[np.int64], known: Sequence[str], field: str
 ) -> NDArray[np.float64]:
     """Each row's probabilities by a model trained without the row's fold, [rows, known]."""
     found = np.zeros((len(rows), len(known)))
@@ -93,17 +93,17 @@ def _out_of_fold(
     return found
 
 
-def _fitted(rows: Sequence[PreparedRow], field: str) -> Any:
+def _fitted(rows: Sequence[Example], field: str) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, strip_accents="unicode")
     model = make_pipeline(vectorizer, LogisticRegression(C=_SHARPNESS, max_iter=200))
-    return model.fit([item.text for item in rows], [item.row.labels[field] for item in rows])
+    return model.fit([item.text for item in rows], [item.labels[field] for item in rows])
 
 
-def _aligned(model: Any, rows: Sequence[PreparedRow], known: Sequence[str]) -> NDArray[np.float64]:
+def _aligned(model: Any, rows: Sequence[Example], known: Sequence[str]) -> NDArray[np.float64]:
     """The model's probabilities over the known labels, [rows, known]; 0 for a label that was missing in its rows."""
     found = np.zeros((len(rows), len(known)))
     found[:, np.searchsorted(known, model.classes_)] = model.predict_proba([item.text for item in rows])
@@ -111,19 +111,19 @@ def _aligned(model: Any, rows: Sequence[PreparedRow], known: Sequence[str]) -> N
 
 
 def _listed(
-    placed: Sequence[tuple[str, PreparedRow]], probabilities: NDArray[np.float64], known: Sequence[str], field: str
+    placed: Sequence[tuple[str, Example]], probabilities: NDArray[np.float64], known: Sequence[str], field: str
 ) -> tuple[Suspect, ...]:
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    labels = np.searchsorted(known, [str(item.row.labels[field]) for _, item in placed])
+    labels = np.searchsorted(known, [str(item.labels[field]) for _, item in placed])
     quality = get_label_quality_scores(labels, probabilities, method="self_confidence")
     # Confident learning estimates the number of wrong labels; the label quality selects them better than its own rules.
     doubtful = find_label_issues(labels, probabilities, filter_by="low_self_confidence", n_jobs=1)
     ranked = [number for number in np.argsort(quality, kind="stable") if doubtful[number]][:MOST]
     return tuple(
         Suspect(
-            line=placed[number][1].row.line,
+            line=placed[number][1].line,
             part=placed[number][0],
             label=known[labels[number]],
             suggested=known[int(probabilities[number].argmax())],

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import Frozen
-from training.data.prepared import PreparedRow, length_slice
+from training.data.example import Example
+from training.data.prepared import length_slice
 from training.evaluation.intervals import share
 
 FEWEST = 20
@@ -55,16 +56,16 @@ def slice_figures(
     return tuple(found)
 
 
-def slice_names(rows: Sequence[PreparedRow]) -> dict[str, list[str]]:
+def slice_names(rows: Sequence[Example]) -> dict[str, list[str]]:
     """By kind, the slice of each row, [rows]. A kind without values in the file is left out.
 
     The language is the file's own value: language detectors are unreliable on short mails.
     """
     kinds = {
         "length": [length_slice(item.text) for item in rows],
-        "language": [item.row.language for item in rows],
-        "month": [f"{date:%Y-%m}" if (date := item.row.created_at) else "" for item in rows],
-        "mailbox": [next(iter(item.row.ticket.recipients), "").casefold() for item in rows],
+        "language": [item.language for item in rows],
+        "month": [f"{date:%Y-%m}" if (date := item.created_at) else "" for item in rows],
+        "mailbox": [next(iter(item.ticket.recipients), "").casefold() for item in rows],
     }
     return {kind: [name or UNKNOWN for name in names] for kind, names in kinds.items() if any(names)}
 

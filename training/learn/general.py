@@ -47,7 +47,7 @@ def read_general(recipe: Recipe) -> GeneralTexts | None:
         return None
     path = recipe.general.data
     rows, _ = prepare_rows(read_tickets(TicketFile(path), (DEPARTMENT,)).rows)
-    wanted = [str(row.row.labels[DEPARTMENT]) for row in rows]
+    wanted = [str(row.labels[DEPARTMENT]) for row in rows]
     labels = tuple(sorted(set(wanted)))
     if len(labels) < 2:
         raise TicketRouterError(f"{path}: {len(labels)} label(s); general data needs at least two")

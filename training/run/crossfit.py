@@ -297,12 +297,12 @@ def _pool_of(material: Material, encoder: Encoder, recipe: Recipe, count: int, s
         raise TicketRouterError(
             f"promise.folds: no department has {count} rows, one for each fold: add closed tickets, or set it to 0"
         )
-    folds = draw_folds([item.row.line for item in rows], whole.labels, split.groups, count, recipe.seed)
+    folds = draw_folds([item.line for item in rows], whole.labels, split.groups, count, recipe.seed)
     alone = sorted({space.department.labels[label] for label in whole.labels[folds == ALWAYS_TRAINED, 0] if label >= 0})
     if alone:
         say(f"promise: all rows of one fold, so learned and not tested: {', '.join(alone)}")
-    lines = {item.row.line for item in sample_of_all(rows)}
-    sampled = np.array([item.row.line in lines for item in rows])
+    lines = {item.line for item in sample_of_all(rows)}
+    sampled = np.array([item.line in lines for item in rows])
     planning, testing = sampled & (folds >= 0) & (folds < count // 3), sampled & (folds >= count // 3)
     say(f"promise: all rows but the test's answer in {count} folds; {planning.sum()} plan it, {testing.sum()} test it")
     framed = framed_copies(rows, recipe.data.mail_frames, recipe.seed)

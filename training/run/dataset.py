@@ -10,8 +10,9 @@ from models.encoding import Encoder, Encoding
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from training.data.contract import Checked
+from training.data.example import Example
 from training.data.mail_noise import with_mail_frames
-from training.data.prepared import MISSING, PreparedRow, label_numbers, prepare_rows
+from training.data.prepared import MISSING, label_numbers, prepare_rows
 from training.data.source import read_tickets
 from training.data.split import PARTS, Split, split_rows
 from training.evaluation.label_errors import Suspect, find_suspects, without_suspects
@@ -30,7 +31,7 @@ class Material:
 
     split: Split
     space: LabelSpace
-    outside: tuple[PreparedRow, ...]
+    outside: tuple[Example, ...]
     suspects: tuple[Suspect, ...]
 
 
@@ -38,7 +39,7 @@ class Material:
 class Part:
     """One part of the rows as network input; labels [rows, fields], MISSING if a row has none."""
 
-    rows: tuple[PreparedRow, ...]
+    rows: tuple[Example, ...]
     encodings: tuple[Encoding, ...]
     labels: NDArray[np.int64]
 
@@ -74,10 +75,10 @@ def read_material(request: TrainRequest, say: Say) -> Material:
     return Material(split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
 
 
-def outside_rows(checked: Checked) -> tuple[PreparedRow, ...]:
+def outside_rows(checked: Checked) -> tuple[Example, ...]:
     """The out-of-scope rows to measure on: the file's own test rows among them; all of them if there are none."""
     filled, _ = prepare_rows(checked.outside)
-    return tuple(row for row in filled if row.row.split == "test") or tuple(filled)
+    return tuple(row for row in filled if row.split == "test") or tuple(filled)
 
 
 def _without(split: Split, suspects: Sequence[Suspect]) -> Split:
@@ -100,13 +101,13 @@ def _summary_lines(split: Split, suspects: Sequence[Suspect]) -> list[str]:
     return [f"data: {counts} ({order}); left out: {', '.join(left_out) or 'none'}{listed}", *split.advice]
 
 
-def label_space(rows: Sequence[PreparedRow], fields: Sequence[str]) -> LabelSpace:
+def label_space(rows: Sequence[Example], fields: Sequence[str]) -> LabelSpace:
     """Each field's labels among these rows, in alphabetical order.
 
     Raises:
         TicketRouterError: a field has fewer than two.
     """
-    values = {field: sorted({label for row in rows if (label := row.row.labels[field])}) for field in fields}
+    values = {field: sorted({label for row in rows if (label := row.labels[field])}) for field in fields}
     for field, labels in values.items():
         if len(labels) < 2:
             raise TicketRouterError(f"field {field} has {len(labels)} value(s) in the training rows; it needs two")
@@ -126,7 +127,7 @@ def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mappin
     }
 
 
-def encode_rows(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
+def encode_rows(rows: tuple[Example, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
     """One part's token ids and label numbers; `unknown` is the number of a label that the space lacks."""
     labels = np.stack([label_numbers(rows, field, unknown) for field in space], axis=1)
     return Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
@@ -135,4 +136,4 @@ def encode_rows(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpa
 def labelled(part: Part, column: int, field: str) -> tuple[list[str], list[str], list[float]]:
     """Texts, labels and weights of the same rows that the encoder learns from or is measured on."""
     rows = [row for row, number in zip(part.rows, part.labels[:, column], strict=True) if number != MISSING]
-    return [row.text for row in rows], [str(row.row.labels[field]) for row in rows], [row.weight for row in rows]
+    return [row.text for row in rows], [str(row.labels[field]) for row in rows], [row.weight for row in rows]

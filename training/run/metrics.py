@@ -49,11 +49,11 @@ def record_of(
         name="baseline", figures=baseline[DEPARTMENT], minutes=(time.monotonic() - begun) / 60
     )
     rows = {part: len(learned.material.split[part]) for part in PARTS}
-    tickets = len({item.row.line for part in PARTS for item in learned.material.split[part]})  # in folds, rows do both
+    tickets = len({item.line for part in PARTS for item in learned.material.split[part]})  # in folds, rows do both
     figures = figures_of(judged)
     training_rows = {
         entry.name: Counter(
-            label for row in learned.material.split["train"] if (label := row.row.labels[entry.name]) is not None
+            label for row in learned.material.split["train"] if (label := row.labels[entry.name]) is not None
         )
         for entry in judged.entries
     }

@@ -18,8 +18,8 @@ from models.bundle.manifest import Frozen
 from models.scoring import FieldVerdict, Outcome
 from models.text.prepare import prepare
 from models.ticket import Ticket
+from training.data.example import Example
 from training.data.mail_noise import likely_language, plain_ticket
-from training.data.prepared import PreparedRow
 from training.evaluation.bundle_answers import Answer
 
 LIMIT = 500
@@ -70,9 +70,7 @@ class _Case:
 Change = Callable[[_Case], Ticket]
 
 
-def behaviour(
-    answer: Answer, rows: Sequence[PreparedRow], seed: int, limit: int = LIMIT
-) -> tuple[BehaviourFigures, ...]:
+def behaviour(answer: Answer, rows: Sequence[Example], seed: int, limit: int = LIMIT) -> tuple[BehaviourFigures, ...]:
     """Try every change on up to `limit` of the rows.
 
     Args:
@@ -82,7 +80,7 @@ def behaviour(
         limit: rows at most, drawn at random.
     """
     chosen = random.Random(seed).sample(list(rows), min(limit, len(rows)))
-    tickets = [plain_ticket(row.row.ticket) for row in chosen]
+    tickets = [plain_ticket(row.ticket) for row in chosen]
     texts = [prepare(ticket).text for ticket in tickets]
     filled = [(row, ticket, text) for row, ticket, text in zip(chosen, tickets, texts, strict=True) if text]
     before = answer([text for _, _, text in filled]) if filled else []
@@ -90,7 +88,7 @@ def behaviour(
     for name, change in CHANGES.items():
         tried = []
         for (row, ticket, text), verdict in zip(filled, before, strict=True):
-            case = _Case(ticket, random.Random(f"{seed} {name} {row.row.line}"), _phrases()[likely_language(row)])
+            case = _Case(ticket, random.Random(f"{seed} {name} {row.line}"), _phrases()[likely_language(row)])
             altered = change(case)
             if altered != ticket:
                 tried.append((text, verdict, prepare(altered).text))
