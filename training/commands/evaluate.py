@@ -17,7 +17,7 @@ from training.data.example import Example
 from training.data.prepared import label_numbers
 from training.data.source import ClosedTickets, TicketFile, learned_from, read_closed
 from training.evaluation.bundle_answers import answering, graph_here, load_graph
-from training.evaluation.measured import MeasuredRows, Prediction, measured_rows
+from training.evaluation.measured import Prediction, Predictions, predictions_of
 from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures, scope_figures
 from training.evaluation.record import Findings
 from training.evaluation.robustness.behavioural import behaviour
@@ -40,7 +40,7 @@ class Evaluation:
     notes: tuple[str, ...]
     figures: Mapping[str, FieldFigures]
     findings: Findings
-    measured: Mapping[str, MeasuredRows]
+    measured: Mapping[str, Predictions]
 
 
 def evaluate(
@@ -94,7 +94,7 @@ def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
     return (f"warning: {path}: the bundle learned from this very file, so these figures flatter; give later tickets",)
 
 
-def _measured(bundle: Bundle, graph: Graph, closed: ClosedTickets) -> tuple[dict[str, MeasuredRows], Logits | None]:
+def _measured(bundle: Bundle, graph: Graph, closed: ClosedTickets) -> tuple[dict[str, Predictions], Logits | None]:
     """The graph's answers to the rows, by field; and its logits of the out-of-scope rows, if there are any."""
     model = load_graph(bundle, graph)
 
@@ -103,7 +103,7 @@ def _measured(bundle: Bundle, graph: Graph, closed: ClosedTickets) -> tuple[dict
 
     logits = logits_of(closed.rows)
     measured = {
-        scoring.field.name: measured_rows(
+        scoring.field.name: predictions_of(
             closed.rows, Scored(logits, label_numbers(closed.rows, scoring.field, unknown=UNKNOWN)), scoring
         )
         for scoring in graph.scorings
@@ -139,7 +139,7 @@ def write_predictions(found: Evaluation, path: Path) -> None:
         TicketRouterError: the name ends otherwise, or the file cannot be written.
     """
     refuse_format(path)
-    rows = [row.model_dump() for measured in found.measured.values() for row in measured.predictions()]
+    rows = [row.model_dump() for predictions in found.measured.values() for row in predictions.rows()]
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             if path.suffix.lower() == ".csv":

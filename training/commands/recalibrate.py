@@ -21,7 +21,7 @@ from models.encoding import Encoding
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.processor import instructions
-from models.scoring import Logits, Outcome, Outputs
+from models.scoring import Outcome, Outputs
 from training.calibration.predictions import outcomes_of
 from training.calibration.sample_size import fewest_start
 from training.data.contract import Checked
@@ -32,7 +32,6 @@ from training.data.split import PLANNING, Split, split_later
 from training.evaluation.bundle_answers import load_graph
 from training.evaluation.metrics import UNKNOWN
 from training.evaluation.quantization_gate import (
-    AnsweredRows,
     Reference,
     VariantFigures,
     calibrate_fields,
@@ -42,10 +41,11 @@ from training.evaluation.record import CostFigures, Record
 from training.export.golden_rows import Answers, rejudged
 from training.export.onnx import OnnxModel
 from training.export.provenance import code_revision
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 from training.report import model_card, render_report
 from training.run.calibrated import Judged
-from training.run.dataset import OUTSIDE, Part, encode_rows, outside_rows
+from training.run.dataset import OUTSIDE, encode_rows, outside_rows
 from training.run.metrics import figures_of, findings_of, peak_megabytes
 from training.run.request import Say, refuse_unwritable
 
@@ -248,7 +248,7 @@ def _notes(bundle: Bundle, split: Split) -> Iterator[str]:
         )
 
 
-def _calibrated(bundle: Bundle, graph: Graph, parts: Mapping[str, Part], recipe: Recipe) -> _Calibrated:
+def _calibrated(bundle: Bundle, graph: Graph, parts: Mapping[str, EncodedExamples], recipe: Recipe) -> _Calibrated:
     """A graph with thresholds from these rows; a field without labels in them keeps its own."""
     model = load_graph(bundle, graph)
     outputs = {name: model.outputs(part.encodings) for name, part in parts.items()}
@@ -260,17 +260,13 @@ def _calibrated(bundle: Bundle, graph: Graph, parts: Mapping[str, Part], recipe:
     }
     fields = calibrate_fields(
         bundle.manifest.label_space(),
-        _answered(planned, outputs["validation"].logits).scored(outputs["validation"].logits),
-        _answered(tested, outputs["calibration"].logits).scored(outputs["calibration"].logits),
+        parts,
+        {name: found.logits for name, found in outputs.items()},
         recipe,
         "exact",
         kept,
     )
     return _Calibrated(model, graph.entry.model_copy(update={"fields": fields}), outputs)
-
-
-def _answered(part: Part, logits: Logits) -> AnsweredRows:
-    return AnsweredRows(part.encodings, part.labels, logits)
 
 
 def _variants(
@@ -285,10 +281,11 @@ def _variants(
         encoder=bundle.encoder,
         space=bundle.manifest.label_space(),
         entries=judged.entries,
-        validation=_answered(judged.parts["validation"], judged.logits["validation"]),
-        calibration=_answered(judged.parts["calibration"], judged.logits["calibration"]),
+        rows={part: judged.parts[part] for part in ("validation", "calibration")},
+        logits=judged.logits,
         served=judged.served,
         kind="exact",
+        recipe=recipe,
     )
     known = {each.file: each for each in before.variants}
     kept, figures, here = [], [], instructions()
@@ -302,10 +299,9 @@ def _variants(
             figures.append(old.model_copy(update={"ships": False, "why": why, "promises": {}}))
             continue
         found = _calibrated(bundle, graph, judged.parts, recipe)
-        logits = found.outputs["validation"].logits, found.outputs["calibration"].logits
-        figures.append(
-            compare_graph(found.entry, old.what, bundle.path / entry.file, reference, logits[0], logits, recipe)
-        )
+        logits = {part: outputs.logits for part, outputs in found.outputs.items()}
+        path = bundle.path / entry.file
+        figures.append(compare_graph(found.entry, old.what, path, reference, logits["validation"], logits))
         if figures[-1].ships:
             kept.append(found)
     return kept, tuple(figures)

@@ -19,7 +19,6 @@ from training.learn.finetune import EpochFigures, finetune
 from training.learn.general import read_general
 from training.learn.linear.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.optimizer import encoder_weights
-from training.learn.rows import EncodedRows
 from training.run.crossfit import QUICK_FOLDS, FoldRun
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
@@ -79,8 +78,7 @@ def learn(
     if folds and (request.quick or wanted):
         return in_folds.learn(folder, callbacks)
     parts = encode_parts(material, encoder, recipe)
-    train = EncodedRows(parts["train"].encodings, parts["train"].labels, parts["train"].weights)
-    validation = EncodedRows(parts["validation"].encodings, parts["validation"].labels)
+    train, validation = parts["train"], parts["validation"]
 
     started = time.monotonic()
     stages: list[StageFigures] = []
@@ -91,10 +89,10 @@ def learn(
     def learned(
         kept: TicketClassifier, candidate: Candidate, name: StageName, epochs: tuple[EpochFigures, ...] = ()
     ) -> Learned:
-        novelty = learn_novelty(kept, encoder, parts["train"])
+        novelty = learn_novelty(kept, encoder, train)
         return Learned(request, base, kept, encoder, material, parts, epochs, candidate, name, tuple(stages), novelty)
 
-    ngrams = learn_ngrams(model, encoder, space, parts["train"], recipe, say)
+    ngrams = learn_ngrams(model, encoder, space, train, recipe, say)
     if ngrams is not None:
         add_stage("n-grams", ngram_figures(ngrams, parts, space))
     say(f"quick: a linear head on {request.base} as it is, and the n-grams")

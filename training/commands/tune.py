@@ -26,11 +26,10 @@ from training.data.source import digest_of
 from training.learn.base import resolve_base
 from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.finetune import finetune
-from training.learn.general import GeneralTexts, read_general
+from training.learn.general import GeneralExamples, read_general
 from training.learn.optimizer import encoder_weights, learning_rate
-from training.learn.rows import EncodedRows
 from training.recipe import Recipe
-from training.run.dataset import Material, Part, encode_parts, read_material
+from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest
 from training.run.trained import candidate_of, learn_ngrams, settle_base_share
 from training.toml_files import toml_text
@@ -135,7 +134,7 @@ class _Objective:
     space: tuple[Dimension, ...]
     base: Path
     material: Material
-    general: GeneralTexts | None
+    general: GeneralExamples | None
     callbacks: tuple[TrainerCallback, ...]
 
     def __call__(self, trial: optuna.Trial) -> float:
@@ -144,14 +143,14 @@ class _Objective:
         model = load_classifier(self.base, self.material.space, recipe)
         encoder = load_encoder(self.base, model.config, recipe)
         parts = encode_parts(self.material, encoder, recipe)
-        validation = _rows(parts["validation"])
+        train, validation = parts["train"], parts["validation"]
         weights = encoder_weights(model)
         with tempfile.TemporaryDirectory(prefix="ticket-router-") as folder:
             finetune(
                 model,
                 encoder,
                 self.material.space,
-                _rows(parts["train"]),
+                train,
                 validation,
                 recipe,
                 Path(folder),
@@ -159,10 +158,9 @@ class _Objective:
                 general=self.general,
                 checkpoint_seconds=math.inf,  # a killed trial is never resumed
             )
-        ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe, _silent)
+        ngrams = learn_ngrams(model, encoder, self.material.space, train, recipe, _silent)
         settle_base_share(model, weights, encoder, self.material.space, ngrams, validation, recipe)
-        measured = {"validation": parts["validation"]}
-        return candidate_of(model, encoder, self.material.space, ngrams, measured).macro_f1
+        return candidate_of(model, encoder, self.material.space, ngrams, {"validation": validation}).macro_f1
 
 
 def _silent(_: str) -> None:
@@ -172,10 +170,6 @@ def _silent(_: str) -> None:
 def tried(start: Recipe, values: dict[str, Any]) -> Recipe:
     """The recipe of a trial: the start recipe with these values."""
     return Recipe.model_validate({**start.model_dump(), **values})
-
-
-def _rows(part: Part) -> EncodedRows:
-    return EncodedRows(part.encodings, part.labels, part.weights)
 
 
 def _width(base: Path) -> int:

@@ -5,9 +5,7 @@ evenly spaced layers of the teacher: Sanh et al., "DistilBERT", 2019. `training.
 """
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +16,10 @@ from transformers import TrainerCallback
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
-from models.scoring import Logits
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, EpochFigures, train_to_the_end
 from training.learn.losses import training_loss
-from training.learn.rows import Collator, EncodedRows
+from training.learn.rows import Collator, EncodedExamples
 from training.learn.trainer import Lesson, TicketTrainer
 from training.recipe import Recipe
 
@@ -30,27 +27,6 @@ SOFTNESS = 2.0
 """Temperature of both probabilities: above 1, the teacher's probabilities of the less likely labels count more."""
 TEACHER_SHARE = 0.7
 """Weight of the teacher's logits in the loss; the labels at close have the rest."""
-
-
-@dataclass(frozen=True)
-class SoftRows(EncodedRows):
-    """Rows with the teacher's logits, [rows, labels of all fields]. A row without labels learns only from the
-    logits."""
-
-    soft: Logits = dataclass_field(kw_only=True)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {**super().__getitem__(index), "soft": self.soft[index]}
-
-
-@dataclass(frozen=True)
-class SoftCollator(Collator):
-    """Rows → a padded batch of tensors, with the teacher's logits if the rows have them."""
-
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        batch = super().__call__(rows)
-        soft = {"soft": torch.stack([torch.from_numpy(row["soft"]) for row in rows])} if "soft" in rows[0] else {}
-        return {**batch, **soft}
 
 
 class DistilTrainer(TicketTrainer):
@@ -111,13 +87,15 @@ def teach(
     student: TicketClassifier,
     encoder: Encoder,
     space: LabelSpace,
-    train: SoftRows,
-    validation: EncodedRows,
+    train: EncodedExamples,
+    validation: EncodedExamples,
     recipe: Recipe,
     run_folder: Path,
     callbacks: Iterable[TrainerCallback] = (),
 ) -> tuple[EpochFigures, ...]:
-    """Train `student` in place, as in `finetune`, with the teacher's logits in the loss. Returns the epochs' figures.
+    """Train `student` in place, as in `finetune`, with the teacher's logits (`train.soft`) in the loss.
+
+    Returns the epochs' figures.
 
     Raises:
         TicketRouterError: the recipe needs what this machine does not support, or the disk is full.
@@ -131,7 +109,7 @@ def teach(
         CHECKPOINT_SECONDS,
         callbacks,
         eval_dataset=validation,
-        data_collator=SoftCollator(encoder),
+        data_collator=Collator(encoder),
         compute_metrics=DepartmentF1(space),
     )
     return train_to_the_end(trainer, student, space, run_folder)

@@ -21,10 +21,10 @@ from models.scoring import Logits, Outputs
 from training.learn.checkpoints import newest_checkpoint
 from training.learn.classifier import TicketClassifier
 from training.learn.distributed import leave, wait_for_all
-from training.learn.general import GeneralTexts, resize_head, with_general
+from training.learn.general import GeneralExamples, resize_head, with_general
 from training.learn.losses import training_loss
 from training.learn.optimizer import freeze
-from training.learn.rows import Collator, EncodedRows, outputs_through
+from training.learn.rows import Collator, EncodedExamples, outputs_through
 from training.learn.trainer import BEST, Lesson, TicketTrainer
 from training.recipe import Recipe
 
@@ -63,13 +63,13 @@ def finetune(
     model: TicketClassifier,
     encoder: Encoder,
     space: LabelSpace,
-    train: EncodedRows,
-    validation: EncodedRows,
+    train: EncodedExamples,
+    validation: EncodedExamples,
     recipe: Recipe,
     run_folder: Path,
     callbacks: Iterable[TrainerCallback] = (),
     *,
-    general: GeneralTexts | None = None,
+    general: GeneralExamples | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> tuple[EpochFigures, ...]:
     """Train `model` in place. Returns the epochs' figures.
@@ -100,7 +100,7 @@ def finetune(
 
 
 def _lesson(
-    space: LabelSpace, train: EncodedRows, general: GeneralTexts | None, encoder: Encoder, recipe: Recipe
+    space: LabelSpace, train: EncodedExamples, general: GeneralExamples | None, encoder: Encoder, recipe: Recipe
 ) -> tuple[LabelSpace, Lesson]:
     if general is None:
         loss = training_loss(space, train.labels, recipe, auxiliary=False)

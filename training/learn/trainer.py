@@ -27,7 +27,7 @@ from training.learn.classifier import TicketClassifier
 from training.learn.distributed import agreed, processes, wait_for_all
 from training.learn.losses import FieldsLoss, divergence, twice
 from training.learn.optimizer import WeightAverage, adamw
-from training.learn.rows import EncodedRows, EpochSampler
+from training.learn.rows import EncodedExamples, EpochSampler
 from training.recipe import Recipe
 
 BEST = "best.safetensors"
@@ -39,7 +39,7 @@ _AVERAGE = "average.safetensors"
 class Lesson:
     """The content of an epoch: the rows (the company's own first), the number of general rows drawn, and the loss."""
 
-    rows: EncodedRows
+    rows: EncodedExamples
     own: int
     drawn: int
     loss: FieldsLoss

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.encoding import Encoder, Encoding
+from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from training.data.contract import Checked
@@ -17,6 +16,7 @@ from training.data.source import read_tickets
 from training.data.split import PARTS, Split, split_rows
 from training.evaluation.label_errors import Suspect, find_suspects, without_suspects
 from training.evaluation.metrics import UNKNOWN
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 from training.run.request import Say, TrainRequest
 
@@ -33,29 +33,6 @@ class Material:
     space: LabelSpace
     outside: tuple[Example, ...]
     suspects: tuple[Suspect, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of the rows as network input; labels [rows, fields], MISSING if a row has none."""
-
-    rows: tuple[Example, ...]
-    encodings: tuple[Encoding, ...]
-    labels: NDArray[np.int64]
-
-    @property
-    def weights(self) -> NDArray[np.float32]:
-        """The rows' weights in training, [rows]."""
-        return np.array([item.weight for item in self.rows], dtype=np.float32)
-
-    def where(self, chosen: NDArray[np.bool_]) -> "Part":
-        """The rows where the mask [rows] is true."""
-        places = np.flatnonzero(chosen).tolist()
-        return Part(
-            tuple(self.rows[place] for place in places),
-            tuple(self.encodings[place] for place in places),
-            self.labels[places],
-        )
 
 
 def read_material(request: TrainRequest, say: Say) -> Material:
@@ -114,7 +91,7 @@ def label_space(rows: Sequence[Example], fields: Sequence[str]) -> LabelSpace:
     return LabelSpace.of(values)
 
 
-def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mapping[str, Part]:
+def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mapping[str, EncodedExamples]:
     """Every part's token ids and label numbers; out-of-scope rows, if there are any, are a separate part.
 
     Training rows get copies inside the frame of a mail. Labels without training rows count as wrong in calibration and
@@ -127,13 +104,12 @@ def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mappin
     }
 
 
-def encode_rows(rows: tuple[Example, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
-    """One part's token ids and label numbers; `unknown` is the number of a label that the space lacks."""
-    labels = np.stack([label_numbers(rows, field, unknown) for field in space], axis=1)
-    return Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
+def encode_rows(examples: tuple[Example, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> EncodedExamples:
+    """Token ids and label numbers; `unknown` is the number of a label that the space lacks."""
+    labels = np.stack([label_numbers(examples, field, unknown) for field in space], axis=1)
+    return EncodedExamples(examples, tuple(encoder.encode(example.text) for example in examples), labels)
 
 
-def labelled(part: Part, column: int, field: str) -> tuple[list[str], list[str], list[float]]:
-    """Texts, labels and weights of the same rows that the encoder learns from or is measured on."""
-    rows = [row for row, number in zip(part.rows, part.labels[:, column], strict=True) if number != MISSING]
-    return [row.text for row in rows], [str(row.labels[field]) for row in rows], [row.weight for row in rows]
+def labelled(rows: EncodedExamples, column: int) -> tuple[Example, ...]:
+    """The rows that have a value of a field, by the field's number."""
+    return rows.where(rows.labels[:, column] != MISSING).examples

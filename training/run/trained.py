@@ -22,9 +22,9 @@ from training.learn.linear.head import LinearHead
 from training.learn.linear.ngrams import NgramModel, NgramRows, ngram_rows
 from training.learn.linear.novelty import Novelty, fit_novelty
 from training.learn.optimizer import encoder_weights, towards_base
-from training.learn.rows import EncodedRows
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
-from training.run.dataset import Material, Part
+from training.run.dataset import Material
 from training.run.request import Say, TrainRequest
 
 BASE_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -46,7 +46,7 @@ class Learned:
     model: TicketClassifier
     encoder: Encoder
     material: Material
-    parts: Mapping[str, Part]
+    parts: Mapping[str, EncodedExamples]
     epochs: tuple[EpochFigures, ...]
     candidate: "Candidate"
     kept: StageName
@@ -141,7 +141,7 @@ def with_novelty(outputs: Outputs, novelty: Novelty, encodings: Sequence[Encodin
     return outputs._replace(logits=np.concatenate([outputs.logits, scores], axis=1))
 
 
-def learn_novelty(model: TicketClassifier, encoder: Encoder, train: Part) -> Novelty:
+def learn_novelty(model: TicketClassifier, encoder: Encoder, train: EncodedExamples) -> Novelty:
     """The novelty scores of a trained network; the labels' mean vectors are those of _CENTRE_ROWS rows each."""
     labels = train.labels[:, 0]  # the department is the first field
     chosen = [np.flatnonzero(labels == label)[:_CENTRE_ROWS] for label in range(int(labels.max()) + 1)]
@@ -186,7 +186,7 @@ def known_ngrams(
 
 
 def learn_ngrams(
-    model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: Part, recipe: Recipe, say: Say
+    model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: EncodedExamples, recipe: Recipe, say: Say
 ) -> NgramModel | None:
     """The n-gram model of the training rows; None as in `known_ngrams`."""
     known = known_ngrams(model, encoder, space, train.encodings, recipe, say)
@@ -194,7 +194,11 @@ def learn_ngrams(
 
 
 def candidate_of(
-    model: TicketClassifier, encoder: Encoder, space: LabelSpace, ngrams: NgramModel | None, parts: Mapping[str, Part]
+    model: TicketClassifier,
+    encoder: Encoder,
+    space: LabelSpace,
+    ngrams: NgramModel | None,
+    parts: Mapping[str, EncodedExamples],
 ) -> Candidate:
     """Scale the n-grams to the network by the validation rows, and measure both on validation and test rows."""
     measured = _measured(parts)
@@ -224,7 +228,7 @@ def settle_base_share(
     encoder: Encoder,
     space: LabelSpace,
     ngrams: NgramModel | None,
-    validation: EncodedRows,
+    validation: EncodedExamples,
     recipe: Recipe,
 ) -> float:
     """Move the fine-tuned encoder a share of the way back to the base encoder, and return the share.
@@ -273,7 +277,7 @@ def factors_of(shares: Mapping[str, float], space: LabelSpace) -> NDArray[np.flo
     return np.concatenate([np.full(len(field.labels), shares[field.name], np.float32) for field in space])
 
 
-def department_figures(logits: Logits, part: Part, space: LabelSpace) -> AccuracyFigures:
+def department_figures(logits: Logits, part: EncodedExamples, space: LabelSpace) -> AccuracyFigures:
     """Accuracy and macro-F1 of the department on the rows that have one."""
     labels = part.labels[:, 0]  # the department is the first field
     present = labels != MISSING
@@ -281,12 +285,14 @@ def department_figures(logits: Logits, part: Part, space: LabelSpace) -> Accurac
     return accuracy_figures(labels[present], predicted[present])
 
 
-def ngram_figures(ngrams: NgramModel, parts: Mapping[str, Part], space: LabelSpace) -> dict[str, AccuracyFigures]:
+def ngram_figures(
+    ngrams: NgramModel, parts: Mapping[str, EncodedExamples], space: LabelSpace
+) -> dict[str, AccuracyFigures]:
     """The n-grams' own department figures by part."""
     return {
         name: department_figures(ngrams.logits(part.encodings), part, space) for name, part in _measured(parts).items()
     }
 
 
-def _measured(parts: Mapping[str, Part]) -> dict[str, Part]:
-    return {name: part for name, part in parts.items() if name in ("validation", "test") and part.rows}
+def _measured(parts: Mapping[str, EncodedExamples]) -> dict[str, EncodedExamples]:
+    return {name: part for name, part in parts.items() if name in ("validation", "test") and len(part)}

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
-from tests.support.learning import SPACE
+from tests.support.learning import SPACE, encoded
 from tests.support.rows import write_csv
 from training.data.prepared import MISSING
 from training.learn.classifier import load_classifier
 from training.learn.general import read_general, resize_head, with_general
-from training.learn.rows import Collator, EncodedRows, EpochSampler
+from training.learn.rows import Collator, EpochSampler
 from training.recipe import GeneralRecipe, Recipe
 
 
@@ -73,15 +73,16 @@ def test_an_epoch_draws_its_share_of_general_rows_anew() -> None:
 
 
 def test_the_collator_pads_rows_and_stacks_labels(encoder: Encoder) -> None:
-    """A batch has the ids, their mask and one label per field for each row."""
+    """A batch has the ids, their mask, one label per field and a weight for each row."""
     rows = [
-        {"input_ids": (0, 5, 2), "labels": np.array([1, MISSING])},
-        {"input_ids": (0, 2), "labels": np.array([0, 1])},
+        {"input_ids": (0, 5, 2), "labels": np.array([1, MISSING]), "weight": np.float32(1)},
+        {"input_ids": (0, 2), "labels": np.array([0, 1]), "weight": np.float32(0.5)},
     ]
     batch = Collator(encoder)(rows)
     assert batch["input_ids"].shape == (2, 8)
     assert batch["attention_mask"].sum(dim=1).tolist() == [3, 2]
     assert batch["labels"].tolist() == [[1, MISSING], [0, 1]]
+    assert batch["weights"].tolist() == [1, 0.5]
 
 
 def general_recipe(tmp_path: Path, *labels: str, share: float = 0.2) -> Recipe:
@@ -94,7 +95,7 @@ def test_general_rows_stand_behind_the_own_ones_under_a_field_of_their_own(encod
     """Own rows miss the auxiliary field, general rows miss all others; the own fields keep their places."""
     general = read_general(general_recipe(tmp_path, "joy", "anger", "joy"))
     assert general is not None
-    own = EncodedRows([encoder.encode("a"), encoder.encode("b")], np.array([[0, 1], [2, MISSING]]))
+    own = encoded([encoder.encode("a"), encoder.encode("b")], np.array([[0, 1], [2, MISSING]]))
     space, rows = with_general(SPACE, own, general, encoder)
     assert space.fields[:2] == SPACE.fields
     assert space.fields[2].labels == ("anger", "joy")
