@@ -22,11 +22,10 @@ from training.data.draw import (
     weighed,
 )
 from training.data.example import Example
-from training.data.groups import Ties, largest_group, tied_groups
-from training.data.near_duplicates import near_duplicate_clusters
+from training.data.groups import near_duplicates, tied_groups
 from training.data.prepared import distinct_rows, prepare_rows
 from training.data.rare_labels import Scarce, scarce_advice, scarce_labels, without_scarce
-from training.recipe import DataRecipe, Recipe
+from training.recipe import Recipe
 
 
 class Removed(Frozen):
@@ -60,6 +59,7 @@ class Removed(Frozen):
 
 PARTS = ("train", "validation", "calibration", "test")
 _LEARNED = ("train", "validation")
+_MEASURING = ("validation", "calibration", "test")
 PLANNING = 1 / 3
 """Share of later rows that plans the tests."""
 _MOST_PLANNED, _MOST_TESTED = 0.25, 0.5
@@ -96,21 +96,22 @@ def split_rows(rows: Iterable[Example], recipe: Recipe, seed: int) -> Split:
     recent = _recent(filled, recipe.data.months)
     distinct, conflicting = distinct_rows(recent, recipe.data.contradictions)
     usable = weighed(distinct, recipe.data.unchecked_weight)
-    pool, own, clusters = _apart(usable, recipe.data)
+    own, copies = own_parts(usable), near_duplicates(usable, recipe.data.near_duplicates)
+    pool = pool_of(usable, copies)
     by_time = _is_by_time(usable, pool, recipe.split.order)
     # Known requesters write again: keeping requesters apart would undo a split by time.
-    groups = tied_groups(pool, Ties(clusters, requesters=not by_time))
+    groups = tied_groups(pool, copies, requesters=not by_time)
     parts = _draw(groups, own, by_time, recipe, seed)
-    drawn = sum(map(len, parts.values()))
+    drawable, drawn = len(pool) + sum(map(len, own.values())), sum(map(len, parts.values()))
     scarce = scarce_labels(parts, recipe.data.minimum_rows)
     learned = parts | {part: without_scarce(parts[part], scarce) for part in _LEARNED}
     removed = Removed(
         empty=empty,
-        unchecked=len(distinct) - len(usable) + len(pool) + sum(map(len, own.values())) - drawn,
+        unchecked=len(distinct) - len(usable) + drawable - drawn,
         old=len(filled) - len(recent),
         duplicates=len(recent) - len(distinct),
         conflicting=conflicting,
-        near_duplicates=len(usable) - len(pool) - sum(map(len, own.values())),
+        near_duplicates=len(usable) - drawable,
         scarce=sum(len(parts[part]) - len(learned[part]) for part in _LEARNED),
     )
     _refuse_unlearnable(learned, removed)
@@ -133,8 +134,8 @@ def split_later(rows: Iterable[Example], recipe: Recipe, seed: int) -> Split:
     filled, empty = prepare_rows(row for row in rows if row.split != "train")
     distinct, conflicting = distinct_rows(filled)
     sample = sample_of_all(distinct)
-    pool, own, clusters = _apart(sample, recipe.data)
-    groups = tied_groups(pool, Ties(clusters, requesters=True))
+    own, copies = own_parts(sample), near_duplicates(sample, recipe.data.near_duplicates)
+    groups = tied_groups(pool_of(sample, copies), copies, requesters=True)
     drawn = draw_at_random(groups, {"validation": 0.0 if own["validation"] else PLANNING}, seed)
     parts = {
         "train": (),
@@ -164,23 +165,15 @@ def _recent(rows: Sequence[Example], months: int | None) -> list[Example]:
     return [item for item in rows if item.split == "test" or (item.created_at or first) >= first]
 
 
-def _apart(
-    rows: Sequence[Example], recipe: DataRecipe
-) -> tuple[list[Example], dict[str, list[Example]], list[list[int]]]:
-    """The pool to draw from, the file's own measuring rows by part, and the pool's clusters of near-duplicates.
+def own_parts(rows: Sequence[Example]) -> dict[str, list[Example]]:
+    """The rows that the file itself assigns to a measuring part, by part."""
+    return {part: [item for item in rows if item.split == part] for part in _MEASURING}
 
-    Near-duplicates of a measuring row are removed from the pool.
-    """
-    clusters = near_duplicate_clusters(
-        [item.text for item in rows], recipe.near_duplicates, largest_group(len(rows))
-    )  # fmt: skip
-    own = {part: [item for item in rows if item.split == part] for part in PARTS if part != "train"}
-    measuring = [cluster for cluster in clusters if any(rows[number].split in own for number in cluster)]
-    near = {number for cluster in measuring for number in cluster}
-    numbers = [n for n, item in enumerate(rows) if item.split not in own and n not in near]
-    place = {number: index for index, number in enumerate(numbers)}
-    inside = [[place[number] for number in cluster] for cluster in clusters if cluster[0] not in near]
-    return [rows[number] for number in numbers], own, inside
+
+def pool_of(rows: Sequence[Example], copies: Sequence[Sequence[Example]]) -> list[Example]:
+    """The rows to draw from: all but the file's own measuring rows and their near-duplicates."""
+    near = {item.line for cluster in copies if any(item.split in _MEASURING for item in cluster) for item in cluster}
+    return [item for item in rows if item.split not in _MEASURING and item.line not in near]
 
 
 def _is_by_time(rows: Sequence[Example], pool: Sequence[Example], order: str) -> bool:

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from models.bundle.manifest import Frozen
 from models.fields import DEPARTMENT
 from training.data.example import Example
-from training.data.groups import Ties, largest_group, tied_groups
-from training.data.near_duplicates import near_duplicate_clusters
+from training.data.groups import near_duplicates, tied_groups
 
 FOLDS = 5
 MOST = 200
@@ -38,7 +37,7 @@ class Suspect(Frozen):
 
 
 def find_suspects(
-    parts: Mapping[str, Sequence[Example]], near_duplicates: float, seed: int, field: str = DEPARTMENT
+    parts: Mapping[str, Sequence[Example]], similarity: float, seed: int, field: str = DEPARTMENT
 ) -> tuple[Suspect, ...]:
     """At most MOST rows of all parts, most probable mistakes first; none if there are too few rows.
 
@@ -46,7 +45,8 @@ def find_suspects(
 
     Args:
         parts: a split's rows by part.
-        near_duplicates: the recipe's threshold; copies share a fold, otherwise a repeated mistake would confirm itself.
+        similarity: the recipe's threshold of near-duplicates; copies share a fold, otherwise a repeated mistake would
+            confirm itself.
         seed: seed of the folds.
         field: the field to check.
     """
@@ -55,7 +55,7 @@ def find_suspects(
     judged = {part: [item for item in rows if item.labels[field] in known] for part, rows in parts.items()}
     if len(known) < 2:
         return ()
-    folds = _folds(judged["train"], near_duplicates, seed, field)
+    folds = _folds(judged["train"], similarity, seed, field)
     found = [_out_of_fold(judged["train"], folds, known, field)]
     model = _fitted(judged["train"], field)
     others = [(part, item) for part, rows in judged.items() if part != "train" for item in rows]
@@ -71,10 +71,9 @@ def without_suspects(rows: Sequence[Example], suspects: Sequence[Suspect]) -> tu
     return tuple(item for item in rows if item.line not in lines)
 
 
-def _folds(rows: Sequence[Example], near_duplicates: float, seed: int, field: str) -> NDArray[np.int64]:
+def _folds(rows: Sequence[Example], similarity: float, seed: int, field: str) -> NDArray[np.int64]:
     """Each row's fold, [rows]: dealt out in turn label by label; related rows share a fold."""
-    clusters = near_duplicate_clusters([item.text for item in rows], near_duplicates, largest_group(len(rows)))
-    groups = tied_groups(rows, Ties(clusters, requesters=True))
+    groups = tied_groups(rows, near_duplicates(rows, similarity), requesters=True)
     random.Random(seed).shuffle(groups)
     groups.sort(key=lambda group: str(group[0].labels[field]))
     fold = {item.line: number % FOLDS for number, group in enumerate(groups) for item in group}
