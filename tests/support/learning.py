@@ -27,7 +27,7 @@ from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
 from training.learn.finetune import EpochFigures, finetune
-from training.learn.general import GeneralExamples
+from training.learn.general import GeneralExamples, TrainingData
 from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 from training.run.dataset import read_material
@@ -71,10 +71,8 @@ def learn(
 ) -> tuple[TicketClassifier, tuple[EpochFigures, ...]]:
     """Fine-tune on 46 rows, in this process: 12 steps an epoch at a batch of 4."""
     model, encoder = fresh(base, recipe)
-    train, validation = rows(encoder, 46), rows(encoder, 21, 200)
-    figures = finetune(
-        model, encoder, SPACE, train, validation, recipe, folder, callbacks, general=general, checkpoint_seconds=EAGER
-    )
+    data = TrainingData(encoder, SPACE, rows(encoder, 46), rows(encoder, 21, 200), general)
+    figures = finetune(model, data, recipe, folder, callbacks, checkpoint_seconds=EAGER)
     return model, figures
 
 

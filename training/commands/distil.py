@@ -31,6 +31,7 @@ from training.learn.classifier import TicketClassifier, load_classifier, load_en
 from training.learn.distillation import smaller, teach
 from training.learn.distributed import is_main
 from training.learn.finetune import predict
+from training.learn.general import TrainingData
 from training.learn.linear.ngrams import NgramModel
 from training.recipe import Recipe
 from training.run.dataset import Material, encode_parts, read_material
@@ -113,12 +114,12 @@ def learn_student(
     encoder = load_encoder(base, teacher.config, recipe)
     parts = encode_parts(material, encoder, recipe)
     say(f"teacher: {bundle.version} answers {len(parts['train'])} training rows")
-    train, validation = parts["train"], parts["validation"]
+    train = parts["train"]
     known = with_ngrams(predict(teacher, encoder, train.encodings), taught, train.encodings)
     student = smaller(teacher, request.layers)
     say(f"student: {request.layers} layers, up to {recipe.epochs} epochs")
-    soft = replace(train, soft=known)
-    epochs = teach(student, encoder, material.space, soft, validation, recipe, folder, callbacks)
+    data = TrainingData(encoder, material.space, replace(train, soft=known), parts["validation"])
+    epochs = teach(student, data, recipe, folder, callbacks)
     ngrams = learn_ngrams(student, encoder, material.space, train, recipe, say)
     found = candidate_of(student, encoder, material.space, ngrams, parts)
     minutes = (time.monotonic() - started) / 60

@@ -118,8 +118,7 @@ def recalibrate(request: RecalibrateRequest, say: Say) -> Recalibration:
     """
     started = time.monotonic()
     bundle = open_bundle(request.bundle)
-    store = bundle.path.parent if request.store is None else request.store
-    refuse_unwritable(store)
+    refuse_unwritable(request.store or bundle.path.parent)
     recipe, before = _recipe(bundle, request.precision), _read_record(bundle)
     checked = _read_later(bundle, request)
     split = split_later(checked.rows, recipe, recipe.seed)
@@ -157,7 +156,7 @@ def recalibrate(request: RecalibrateRequest, say: Say) -> Recalibration:
             "recalibrated": bundle.version,
         }
     )
-    folder = _write(bundle, store, request, recipe, record, [fp32, *graphs], golden)
+    folder = _write(bundle, request, recipe, record, [fp32, *graphs], golden)
     routed = {
         entry.name: _routed_share(judged, bundle.fp32, column)
         for column, entry in enumerate(judged.entries)
@@ -324,7 +323,6 @@ def _golden(bundle: Bundle, judged: Judged, graphs: Sequence[_Calibrated]) -> li
 
 def _write(
     bundle: Bundle,
-    store: Path,
     request: RecalibrateRequest,
     recipe: Recipe,
     record: Record,
@@ -353,7 +351,7 @@ def _write(
         "MODEL_CARD.md": model_card(manifest.base_model, entries, record, provenance).encode(),
         "report.html": render_report(title, entries, record, provenance).encode(),
     }
-    return write_bundle(store, draft, files)
+    return write_bundle(request.store or bundle.path.parent, draft, files)
 
 
 def _routed_share(judged: Judged, old: Graph, column: int) -> RoutedShare:

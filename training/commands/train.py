@@ -16,7 +16,7 @@ from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
 from training.learn.finetune import EpochFigures, finetune
-from training.learn.general import read_general
+from training.learn.general import TrainingData, read_general
 from training.learn.linear.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.optimizer import encoder_weights
 from training.run.crossfit import QUICK_FOLDS, FoldRun
@@ -78,7 +78,7 @@ def learn(
     if folds and (request.quick or wanted):
         return in_folds.learn(folder, callbacks)
     parts = encode_parts(material, encoder, recipe)
-    train, validation = parts["train"], parts["validation"]
+    train = parts["train"]
 
     started = time.monotonic()
     stages: list[StageFigures] = []
@@ -111,8 +111,9 @@ def learn(
         model.reset_head()
     say(f"encoder: fine-tuning {request.base}, up to {recipe.epochs} epochs; to beat: macro-F1 {quick.macro_f1:.3f}")
     weights = encoder_weights(model)
-    epochs = finetune(model, encoder, space, train, validation, recipe, folder, callbacks, general=general)
-    share = settle_base_share(model, weights, encoder, space, ngrams, validation, recipe)
+    data = TrainingData(encoder, space, train, parts["validation"], general)
+    epochs = finetune(model, data, recipe, folder, callbacks)
+    share = settle_base_share(model, weights, data, ngrams, recipe)
     say(f"encoder: {share:.0%} of its weights from {request.base}, {1 - share:.0%} fine-tuned")
     full = candidate_of(model, encoder, space, ngrams, parts)
     add_stage("encoder", full.alone)

@@ -26,7 +26,7 @@ from training.data.source import digest_of
 from training.learn.base import resolve_base
 from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.finetune import finetune
-from training.learn.general import GeneralExamples, read_general
+from training.learn.general import GeneralExamples, TrainingData, read_general
 from training.learn.optimizer import encoder_weights, learning_rate
 from training.recipe import Recipe
 from training.run.dataset import Material, encode_parts, read_material
@@ -143,28 +143,15 @@ class _Objective:
         model = load_classifier(self.base, self.material.space, recipe)
         encoder = load_encoder(self.base, model.config, recipe)
         parts = encode_parts(self.material, encoder, recipe)
-        train, validation = parts["train"], parts["validation"]
+        data = TrainingData(encoder, self.material.space, parts["train"], parts["validation"], self.general)
         weights = encoder_weights(model)
+        pruning = Pruning(trial, recipe.epochs)
         with tempfile.TemporaryDirectory(prefix="ticket-router-") as folder:
-            finetune(
-                model,
-                encoder,
-                self.material.space,
-                train,
-                validation,
-                recipe,
-                Path(folder),
-                [Pruning(trial, recipe.epochs), *self.callbacks],
-                general=self.general,
-                checkpoint_seconds=math.inf,  # a killed trial is never resumed
-            )
-        ngrams = learn_ngrams(model, encoder, self.material.space, train, recipe, _silent)
-        settle_base_share(model, weights, encoder, self.material.space, ngrams, validation, recipe)
-        return candidate_of(model, encoder, self.material.space, ngrams, {"validation": validation}).macro_f1
-
-
-def _silent(_: str) -> None:
-    """A trial has its own line."""
+            # A killed trial is never resumed, so it needs no checkpoints.
+            finetune(model, data, recipe, Path(folder), [pruning, *self.callbacks], checkpoint_seconds=math.inf)
+        ngrams = learn_ngrams(model, encoder, self.material.space, data.train, recipe, lambda _: None)
+        settle_base_share(model, weights, data, ngrams, recipe)
+        return candidate_of(model, encoder, self.material.space, ngrams, {"validation": data.validation}).macro_f1
 
 
 def tried(start: Recipe, values: dict[str, Any]) -> Recipe:

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, EpochFigures, train_to_the_end
+from training.learn.general import TrainingData
 from training.learn.losses import training_loss
-from training.learn.rows import Collator, EncodedExamples
+from training.learn.rows import Collator
 from training.learn.trainer import Lesson, TicketTrainer
 from training.recipe import Recipe
 
@@ -85,21 +85,19 @@ def smaller(teacher: TicketClassifier, layers: int) -> TicketClassifier:
 
 def teach(
     student: TicketClassifier,
-    encoder: Encoder,
-    space: LabelSpace,
-    train: EncodedExamples,
-    validation: EncodedExamples,
+    data: TrainingData,
     recipe: Recipe,
     run_folder: Path,
     callbacks: Iterable[TrainerCallback] = (),
 ) -> tuple[EpochFigures, ...]:
-    """Train `student` in place, as in `finetune`, with the teacher's logits (`train.soft`) in the loss.
+    """Train `student` in place, as in `finetune`, with the teacher's logits (`data.train.soft`) in the loss.
 
     Returns the epochs' figures.
 
     Raises:
         TicketRouterError: the recipe needs what this machine does not support, or the disk is full.
     """
+    train, space = data.train, data.space
     loss = training_loss(space, train.labels, recipe, auxiliary=False)
     trainer = DistilTrainer(
         student,
@@ -108,8 +106,8 @@ def teach(
         run_folder,
         CHECKPOINT_SECONDS,
         callbacks,
-        eval_dataset=validation,
-        data_collator=Collator(encoder),
+        eval_dataset=data.validation,
+        data_collator=Collator(data.encoder),
         compute_metrics=DepartmentF1(space),
     )
     return train_to_the_end(trainer, student, space, run_folder)

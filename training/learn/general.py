@@ -37,6 +37,17 @@ class GeneralExamples:
         return min(len(self.examples), round(own * self.share / (1 - self.share)))
 
 
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a network learns (`train`, and `general` beside it), and the rows that measure it."""
+
+    encoder: Encoder
+    space: LabelSpace
+    train: EncodedExamples
+    validation: EncodedExamples
+    general: GeneralExamples | None = None
+
+
 def read_general(recipe: Recipe) -> GeneralExamples | None:
     """The recipe's general texts; None: it names none.
 

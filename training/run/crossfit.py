@@ -29,7 +29,7 @@ from training.learn.classifier import TicketClassifier, load_classifier, seeded
 from training.learn.distributed import processes
 from training.learn.ensemble import ensemble_of
 from training.learn.finetune import EpochFigures, finetune, predict_with_pooled
-from training.learn.general import read_general
+from training.learn.general import TrainingData, read_general
 from training.learn.linear.head import LinearHead, fit_linear_head, mean_head, pooled, start_at_centroids
 from training.learn.linear.ngrams import NgramModel, mean_ngrams
 from training.learn.linear.novelty import Novelty
@@ -197,10 +197,9 @@ class FoldRun:
                 start_at_centroids(network, space, vectors[rows], train)
             weights = encoder_weights(network)
             place = folder / f"{FOLD}{fold}"
-            epochs.append(
-                finetune(network, self.encoder, space, train, validation, recipe, place, callbacks, general=general)
-            )
-            settle_base_share(network, weights, self.encoder, space, None, validation, recipe)
+            data = TrainingData(self.encoder, space, train, validation, general)
+            epochs.append(finetune(network, data, recipe, place, callbacks))
+            settle_base_share(network, weights, data, None, recipe)
             networks.append(network)
         model, heads = ensemble_of(networks)
         views = np.repeat(np.eye(self.count, dtype=np.float32), vectors.shape[1], axis=1)

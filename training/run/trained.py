@@ -18,6 +18,7 @@ from training.evaluation.metrics import AccuracyFigures, accuracy_figures
 from training.evaluation.record import StageFigures, StageName
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import EpochFigures, predict, predict_with_pooled
+from training.learn.general import TrainingData
 from training.learn.linear.head import LinearHead
 from training.learn.linear.ngrams import NgramModel, NgramRows, ngram_rows
 from training.learn.linear.novelty import Novelty, fit_novelty
@@ -225,10 +226,8 @@ def candidate_of(
 def settle_base_share(
     model: TicketClassifier,
     base: Mapping[str, Tensor],
-    encoder: Encoder,
-    space: LabelSpace,
+    data: TrainingData,
     ngrams: NgramModel | None,
-    validation: EncodedExamples,
     recipe: Recipe,
 ) -> float:
     """Move the fine-tuned encoder a share of the way back to the base encoder, and return the share.
@@ -239,23 +238,21 @@ def settle_base_share(
     Args:
         model: the fine-tuned network; its encoder is changed in place.
         base: the encoder's weights before the fine-tuning, by name.
-        encoder: texts to ids.
-        space: the fields.
+        data: has the validation rows.
         ngrams: the n-gram model beside the network, unscaled; None without one.
-        validation: the validation rows.
         recipe: has the share, or None.
     """
     if recipe.base_share is not None:
         towards_base(model, base, recipe.base_share)
         return recipe.base_share
-    learned = encoder_weights(model)
+    learned, validation = encoder_weights(model), data.validation
     raw = None if ngrams is None else ngrams.logits(validation.encodings)
     best, lowest = 0.0, np.inf
     for share in BASE_SHARES:
         model.encoder.load_state_dict(learned, strict=False)
         towards_base(model, base, share)
-        logits = predict(model, encoder, validation.encodings)
-        fitted = shares_of(logits, np.zeros_like(logits) if raw is None else raw, validation.labels, space)
+        logits = predict(model, data.encoder, validation.encodings)
+        fitted = shares_of(logits, np.zeros_like(logits) if raw is None else raw, validation.labels, data.space)
         loss = sum(field.loss for field in fitted.values())
         if loss < lowest:
             best, lowest = share, loss

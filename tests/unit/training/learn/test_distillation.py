@@ -21,6 +21,7 @@ from training.export.weights import restore_weights
 from training.learn.classifier import TicketClassifier, load_classifier
 from training.learn.distillation import SOFTNESS, smaller, soft_loss, teach
 from training.learn.finetune import DepartmentF1, predict
+from training.learn.general import TrainingData
 from training.recipe import Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y", "z"]})
@@ -106,7 +107,8 @@ def test_teaching_ends_as_fine_tuning_does(tiny_base: Path, tmp_path: Path) -> N
     train, validation = learning.rows(encoder, 46), learning.rows(encoder, 21, 200)
     soft = replace(train, soft=predict(teacher, encoder, train.encodings))
     student = smaller(teacher, 1)
-    figures = teach(student, encoder, learning.SPACE, soft, validation, learning.RECIPE, tmp_path / "run")
+    data = TrainingData(encoder, learning.SPACE, soft, validation)
+    figures = teach(student, data, learning.RECIPE, tmp_path / "run")
     assert not dist.is_initialized()
     assert not student.training
     logits = predict(student, encoder, validation.encodings)
