@@ -1,7 +1,7 @@
 """`training compare`: champion and challenger answer the same closed tickets, through onnxruntime."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,7 +16,7 @@ from training.data.labels import load_rules
 from training.data.source import TicketFile, read_closed
 from training.evaluation.bundle_answers import Answers, answering, as_arrays
 from training.evaluation.latency import Cost, costs
-from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Difference, Paired, pair
+from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Difference, pair
 
 SEED = 13
 FEWEST_ROWS = 30
@@ -129,7 +129,15 @@ def compare_bundles(
     before, after = (as_arrays(answering(bundle, variant)(texts), catalogue, aliases) for bundle in bundles)
     numbers = np.array([catalogue.index(label) for label in wanted], dtype=np.int64)
     paired = pair(before, after, numbers, len(catalogue), SEED)
-    found = [*_label_falls(paired, catalogue, known[0] & known[1], Counter(wanted))]
+    # The differences of each label that both bundles know, for each figure that has a value in both.
+    counts = Counter(wanted)
+    found = [
+        Regression(label=label, figure=name, rows=counts[label], fall=difference)
+        for name, figure in LABEL_FIGURES.items()
+        for label, difference in zip(catalogue, paired.differences(figure), strict=True)
+        if label in known[0] & known[1] and difference.difference is not None
+    ]
+    fallen = [one for one in found if one.fall.sign < 0]
     champion_cost, challenger_cost = costs(bundles, variant, texts)
     return Comparison(
         champion=champion.version,
@@ -138,28 +146,13 @@ def compare_bundles(
         rows=len(rows),
         figures={name: paired.differences(figure)[0] for name, figure in FIGURES.items()},
         compared=len(found),
-        regressions=_regressions(found),
+        regressions=tuple(sorted(fallen, key=lambda one: one.fall.difference or 0.0)),
         changes=_changes(before, after, rows, catalogue),
         only_champion=tuple(sorted(known[0] - known[1])),
         only_challenger=tuple(sorted(known[1] - known[0])),
         champion_cost=champion_cost,
         challenger_cost=challenger_cost,
     )
-
-
-def _label_falls(
-    paired: Paired, catalogue: Sequence[str], shared: set[str], counts: Mapping[str, int]
-) -> Iterator[Regression]:
-    """The differences of each label that both bundles know, for each figure that has a value in both."""
-    for name, figure in LABEL_FIGURES.items():
-        for label, difference in zip(catalogue, paired.differences(figure), strict=True):
-            if label in shared and difference.difference is not None:
-                yield Regression(label=label, figure=name, rows=counts.get(label, 0), fall=difference)
-
-
-def _regressions(found: Sequence[Regression]) -> tuple[Regression, ...]:
-    fallen = [one for one in found if one.fall.sign < 0]
-    return tuple(sorted(fallen, key=lambda one: one.fall.difference or 0.0))
 
 
 def _changes(before: Answers, after: Answers, rows: Sequence[Example], catalogue: Sequence[str]) -> Changes:

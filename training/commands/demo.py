@@ -87,7 +87,11 @@ def _demo() -> None:
         _heading(f"4. {MAILS} e-mails, routed")
         _show_decisions(service, make_mails(MAILS, seed=2))
         _heading("5. What Prometheus would see")
-        _show_metrics(service)
+        with urllib.request.urlopen(f"{service.management}/metrics", timeout=10) as answer:  # noqa: S310 loopback
+            lines = answer.read().decode().splitlines()
+        for line in lines:
+            if line.startswith(_METRICS) and not line.endswith(" 0.0"):
+                _console.print(f"  {line}", soft_wrap=True, markup=False)
     finally:
         _stop(service)
     _console.print(f"\nStopped cleanly after {time.monotonic() - started:.0f} s. The report on the model:")
@@ -168,14 +172,6 @@ def _route(service: Service, raw: bytes) -> dict[str, Any]:
             return dict(json.load(answer))
     except urllib.error.HTTPError as error:
         raise DemoError(f"the service answered {error.code}") from error
-
-
-def _show_metrics(service: Service) -> None:
-    with urllib.request.urlopen(f"{service.management}/metrics", timeout=10) as answer:  # noqa: S310 loopback
-        lines = answer.read().decode().splitlines()
-    for line in lines:
-        if line.startswith(_METRICS) and not line.endswith(" 0.0"):
-            _console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def _stop(service: Service) -> None:

@@ -15,7 +15,7 @@ from models.scoring import Logits
 from training.calibration.predictions import Scored
 from training.data.example import Example
 from training.data.prepared import label_numbers
-from training.data.source import ClosedTickets, TicketFile, learned_from, read_closed
+from training.data.source import TicketFile, learned_from, read_closed
 from training.evaluation.bundle_answers import answering, graph_here, load_graph
 from training.evaluation.measured import Prediction, Predictions, predictions_of
 from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures, scope_figures
@@ -67,35 +67,6 @@ def evaluate(
     bundle = open_bundle(bundle_path)
     closed = read_closed(file, [field.name for field in bundle.manifest.label_space()], slices)
     graph = graph_here(bundle, variant)
-    measured, outside = _measured(bundle, graph, closed)
-    figures = {
-        name: found
-        for name, rows in measured.items()
-        if (found := field_figures(rows.logits, rows.labels, rows.scoring)) is not None
-    }
-    findings = Findings(
-        slices={name: measured[name].slices(closed.cells) for name in figures},
-        worst={name: measured[name].worst() for name in figures},
-        scope=scope_figures(graph.entry.fields[0], graph.scorings[0], measured[DEPARTMENT].logits, outside),
-        behaviour=behaviour(answering(bundle, variant), closed.rows, SEED) if behave else (),
-    )
-    unknown = int((measured[DEPARTMENT].labels == UNKNOWN).sum())
-    rows = len(closed.rows) + closed.empty
-    notes = (*_warnings(bundle, file), *closed.notes)
-    return Evaluation(bundle, graph, rows, closed.empty, unknown, notes, figures, findings, measured)
-
-
-def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
-    provenance = bundle.manifest.provenance
-    origins = [entry.get("data", {}) for entry in (provenance, provenance.get("recalibration", {}))]
-    path = learned_from(file, origins)
-    if path is None:
-        return ()
-    return (f"warning: {path}: the bundle learned from this very file, so these figures flatter; give later tickets",)
-
-
-def _measured(bundle: Bundle, graph: Graph, closed: ClosedTickets) -> tuple[dict[str, Predictions], Logits | None]:
-    """The graph's answers to the rows, by field; and its logits of the out-of-scope rows, if there are any."""
     model = load_graph(bundle, graph)
 
     def logits_of(rows: Sequence[Example]) -> Logits:
@@ -109,7 +80,27 @@ def _measured(bundle: Bundle, graph: Graph, closed: ClosedTickets) -> tuple[dict
         for scoring in graph.scorings
         if scoring.field.name in closed.fields
     }
-    return measured, logits_of(closed.outside) if closed.outside else None
+    outside = logits_of(closed.outside) if closed.outside else None
+    figures = {
+        name: found
+        for name, rows in measured.items()
+        if (found := field_figures(rows.logits, rows.labels, rows.scoring)) is not None
+    }
+    findings = Findings(
+        slices={name: measured[name].slices(closed.cells) for name in figures},
+        worst={name: measured[name].worst() for name in figures},
+        scope=scope_figures(graph.entry.fields[0], graph.scorings[0], measured[DEPARTMENT].logits, outside),
+        behaviour=behaviour(answering(bundle, variant), closed.rows, SEED) if behave else (),
+    )
+    unknown = int((measured[DEPARTMENT].labels == UNKNOWN).sum())
+    rows = len(closed.rows) + closed.empty
+    notes = list(closed.notes)
+    provenance = bundle.manifest.provenance
+    origins = [entry.get("data", {}) for entry in (provenance, provenance.get("recalibration", {}))]
+    if (path := learned_from(file, origins)) is not None:
+        flatter = "the bundle learned from this very file, so these figures flatter; give later tickets"
+        notes.insert(0, f"warning: {path}: {flatter}")
+    return Evaluation(bundle, graph, rows, closed.empty, unknown, tuple(notes), figures, findings, measured)
 
 
 def write_report(found: Evaluation, path: Path) -> None:

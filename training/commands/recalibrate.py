@@ -119,7 +119,11 @@ def recalibrate(request: RecalibrateRequest, say: Say) -> Recalibration:
     started = time.monotonic()
     bundle = open_bundle(request.bundle)
     refuse_unwritable(request.store or bundle.path.parent)
-    recipe, before = _recipe(bundle, request.precision), _read_record(bundle)
+    recipe = _recipe(bundle, request.precision)
+    try:
+        before = Record.model_validate_json(bundle.read("metrics.json"))
+    except ValidationError as error:
+        raise TicketRouterError(f"{bundle.path}: its metrics.json is not of this release; train it anew") from error
     checked = _read_later(bundle, request)
     split = split_later(checked.rows, recipe, recipe.seed)
     _refuse_too_few(request.file.path, split, recipe)
@@ -138,7 +142,13 @@ def recalibrate(request: RecalibrateRequest, say: Say) -> Recalibration:
         served=fp32.outputs["validation"],
     )
     graphs, variants = _variants(bundle, before, judged, recipe)
-    golden = _golden(bundle, judged, graphs)
+    # The bundle's golden rows under the new thresholds: no later ticket becomes a part of the bundle.
+    old = load_rows(bundle)
+    encodings = [Encoding(row.ids, False) for row in old]
+    answers = [Answers(graph.model.logits(encodings), graph.entry.scorings()[0]) for graph in graphs]
+    golden = rejudged(old, judged.scorings[0], answers)
+    if not golden:
+        raise TicketRouterError(f"{bundle.path}: no golden row is clear of the new thresholds; train it anew")
     say("report: slices, behaviour, what other promises would give")
     figures = figures_of(judged)
     record = before.model_copy(
@@ -177,13 +187,6 @@ def _recipe(bundle: Bundle, precision: float | None) -> Recipe:
     return recipe.model_copy(update={"promise": promise})
 
 
-def _read_record(bundle: Bundle) -> Record:
-    try:
-        return Record.model_validate_json(bundle.read("metrics.json"))
-    except ValidationError as error:
-        raise TicketRouterError(f"{bundle.path}: its metrics.json is not of this release; train it anew") from error
-
-
 def _read_later(bundle: Bundle, request: RecalibrateRequest) -> Checked:
     """The file's rows with a value, or None, for each field of the bundle.
 
@@ -202,18 +205,15 @@ def _read_later(bundle: Bundle, request: RecalibrateRequest) -> Checked:
     if not request.allow_unknown:
         for field in space:
             labels = Counter(row.labels[field.name] for row in checked.rows if row.labels.get(field.name))
-            _refuse_unknown(path, field.name, {name: labels[name] for name in labels if name not in field.labels})
+            unknown = {name: count for name, count in labels.items() if name not in field.labels}
+            if unknown:
+                named = ", ".join(f"{name} ({count})" for name, count in list(unknown.items())[:_NAMED])
+                more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+                raise TicketRouterError(
+                    f"{path}: {sum(unknown.values())} rows have a {field.name} that the bundle lacks: {named}{more}; "
+                    "give them an alias in the labels file, train anew, or count them as wrong with --allow-unknown"
+                )
     return replace(checked, rows=_filled(checked.rows, known), outside=_filled(checked.outside, known))
-
-
-def _refuse_unknown(path: Path, field: str, unknown: Mapping[str | None, int]) -> None:
-    if unknown:
-        named = ", ".join(f"{name} ({count})" for name, count in list(unknown.items())[:_NAMED])
-        more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-        raise TicketRouterError(
-            f"{path}: {sum(unknown.values())} rows have a {field} that the bundle lacks: {named}{more}; give them an "
-            "alias in the labels file, train anew, or count them as wrong with --allow-unknown"
-        )
 
 
 def _filled(rows: Sequence[Example], fields: Sequence[str]) -> tuple[Example, ...]:
@@ -304,21 +304,6 @@ def _variants(
         if figures[-1].ships:
             kept.append(found)
     return kept, tuple(figures)
-
-
-def _golden(bundle: Bundle, judged: Judged, graphs: Sequence[_Calibrated]) -> list[GoldenRow]:
-    """The bundle's golden rows under the new thresholds: no later ticket becomes a part of the bundle.
-
-    Raises:
-        TicketRouterError: none is clear of the thresholds.
-    """
-    rows = load_rows(bundle)
-    encodings = [Encoding(row.ids, False) for row in rows]
-    variants = [Answers(graph.model.logits(encodings), graph.entry.scorings()[0]) for graph in graphs]
-    golden = rejudged(rows, judged.scorings[0], variants)
-    if not golden:
-        raise TicketRouterError(f"{bundle.path}: no golden row is clear of the new thresholds; train it anew")
-    return golden
 
 
 def _write(

@@ -47,7 +47,9 @@ def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] 
     refuse_untrainable(request.recipe)
     material = read_material(request, say)
     base = resolve_base(request.base)  # after the table: report its errors before a download
-    with run_folder(request.store, _key(request, base)) as folder:
+    model = [base / name for name in ("config.json", "model.safetensors", "tokenizer.json")]
+    key = run_key(request.recipe, [*request.file.paths, *model], fields=request.fields, **request.file.reading)
+    with run_folder(request.store, key) as folder:
         learned = learn(request, base, material, folder, say, callbacks)
         return deliver(learned, say, started) if is_main() else None
 
@@ -127,8 +129,3 @@ def learn(
     model = load_classifier(base, space, recipe)
     head.put_into(model)
     return learned(model, quick, "quick", epochs)
-
-
-def _key(request: TrainRequest, base: Path) -> str:
-    model = [base / name for name in ("config.json", "model.safetensors", "tokenizer.json")]
-    return run_key(request.recipe, [*request.file.paths, *model], fields=request.fields, **request.file.reading)

@@ -74,7 +74,12 @@ def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = 
     rate = learning_rate(_width(base), start)
     space = dimensions(start, rate)
     with open_study(request.study, _about(request.train), start.seed) as study:
-        _begin_with(study, start_values(space, start, rate))
+        # The start recipe is the first trial, and again if an interruption ended its trial.
+        values = start_values(space, start, rate)
+        waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+        known = [trial.params for trial in finished(study)] + [each.system_attrs["fixed_params"] for each in waiting]
+        if values not in known:
+            study.enqueue_trial(values)
         missing = request.trials - len(finished(study))
         if missing > 0:
             study.optimize(
@@ -175,14 +180,6 @@ def _about(request: TrainRequest) -> dict[str, Any]:
         "recipe": request.recipe.model_dump(mode="json"),
         "fields": list(request.fields),
     }
-
-
-def _begin_with(study: optuna.Study, values: dict[str, Any]) -> None:
-    """Put the start recipe first in the study, and again if an interruption ended its trial."""
-    waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-    known = [trial.params for trial in finished(study)] + [trial.system_attrs["fixed_params"] for trial in waiting]
-    if values not in known:
-        study.enqueue_trial(values)
 
 
 def _trial_reporter(request: TuneRequest, say: Say) -> Callable[[optuna.Study, optuna.trial.FrozenTrial], None]:

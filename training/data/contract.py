@@ -108,8 +108,21 @@ class RowReader:
                 if example is not None:
                     yield example
         if not self.fates[Fate.KEPT] and not self.fates[Fate.OUTSIDE] and not self.faulty:
-            raise TicketRouterError(f"{self.plan.files[0].table.path}: no row to learn from: {self._left_out()}")
-        self.faults += self._spelling_faults()
+            counts = ", ".join(f"{count} are {fate.value}" for fate, count in self.fates.items())
+            column = self.plan.files[0].columns.get("status")
+            hint = f"; --column status= if {column[:40]!a} is no ticket's status" if column else ""
+            left_out = f"of its rows {counts}{hint}"
+            raise TicketRouterError(f"{self.plan.files[0].table.path}: no row to learn from: {left_out}")
+        # One fault for each spelling, at its first row: the network would learn two labels that mean the same.
+        for field, found in self.aliases.items():
+            settled, first = self._settled[field], self._first[field]
+            for label, kept in found.items():
+                what = (
+                    f"{field} differs by case or blanks only from that of {self.plan.where(first[kept])} "
+                    f"({settled[label]} rows against {settled[kept]}); merge them in the labels file"
+                )
+                column = self.plan.files[0].columns[field]
+                self.faults.append(Fault(first[label], what, column, self.plan.where(first[label])))
         self.faults.sort(key=lambda fault: fault.line)
 
     @property
@@ -286,25 +299,6 @@ class RowReader:
     def _add_fault(self, line: int, what: str, column: str = "") -> None:
         if len(self.faults) < MOST_FAULTS:
             self.faults.append(Fault(line, what, column, self.plan.where(line)))
-
-    def _left_out(self) -> str:
-        counts = ", ".join(f"{count} are {fate.value}" for fate, count in self.fates.items())
-        column = self.plan.files[0].columns.get("status")
-        return f"of its rows {counts}" + (
-            f"; --column status= if {column[:40]!a} is no ticket's status" if column else ""
-        )
-
-    def _spelling_faults(self) -> Iterator[Fault]:
-        """One fault for each spelling, at its first row: the network would learn two labels that mean the same."""
-        for field, found in self.aliases.items():
-            counts, first = self._settled[field], self._first[field]
-            for label, kept in found.items():
-                what = (
-                    f"{field} differs by case or blanks only from that of {self.plan.where(first[kept])} "
-                    f"({counts[label]} rows against {counts[kept]}); merge them in the labels file"
-                )
-                column = self.plan.files[0].columns[field]
-                yield Fault(first[label], what, column, self.plan.where(first[label]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,17 +133,12 @@ def draw_folds(
         warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than folds: some folds lack it
         for number, (_, fold) in enumerate(splitter.split(np.zeros(len(lines)), labels[:, 0], ties)):
             folds[fold] = number
-    return np.where(_in_one_fold(folds, labels), ALWAYS_TRAINED, folds)
-
-
-def _in_one_fold(folds: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether a row's label, of any field, lies in one fold only, [rows]."""
     lonely = np.zeros(len(folds), bool)
     for column in range(labels.shape[1]):
         for label in np.unique(labels[labels[:, column] >= 0, column]):
             rows = labels[:, column] == label
             lonely |= rows & (len(np.unique(folds[rows])) < 2)
-    return lonely
+    return np.where(lonely, ALWAYS_TRAINED, folds)
 
 
 def _department(group: Group) -> str:
@@ -209,7 +204,12 @@ def sample_of_all(rows: Sequence[Example]) -> list[Example]:
     begin = min(dates, default=None) if len(dates) == len(routed) else None
     if not routed:
         return list(rows)
-    chosen = [item for item in rows if is_checked(item) and (_is_audited(item) or _is_before(item, begin))]
+    chosen = [
+        item
+        for item in rows
+        if is_checked(item)
+        and (_is_audited(item) or (begin is not None and item.created_at is not None and item.created_at < begin))
+    ]
     return chosen if len(chosen) >= FEWEST else [item for item in rows if is_checked(item)]
 
 
@@ -242,8 +242,3 @@ def source_advice(rows: Sequence[Example]) -> Sequence[str]:
 
 def _is_audited(item: Example) -> bool:
     return item.label_source is LabelSource.AUDIT
-
-
-def _is_before(item: Example, begin: datetime | None) -> bool:
-    date = item.created_at
-    return begin is not None and date is not None and date < begin

@@ -25,8 +25,13 @@ def scarce_labels(parts: Mapping[str, Sequence[Example]], minimum: int) -> Scarc
 
 def without_scarce(rows: Sequence[Example], scarce: Scarce) -> tuple[Example, ...]:
     """The rows of learned departments; in other fields a scarce value becomes missing."""
-    kept = (item for item in rows if item.labels[DEPARTMENT] not in scarce.get(DEPARTMENT, ()))
-    return tuple(_masked(item, scarce) for item in kept)
+    kept = []
+    for item in rows:
+        if item.labels[DEPARTMENT] in scarce.get(DEPARTMENT, ()):
+            continue
+        labels = {field: None if value in scarce.get(field, ()) else value for field, value in item.labels.items()}
+        kept.append(item if labels == item.labels else replace(item, labels=labels))
+    return tuple(kept)
 
 
 def scarce_advice(scarce: Scarce, minimum: int) -> Iterator[str]:
@@ -37,8 +42,3 @@ def scarce_advice(scarce: Scarce, minimum: int) -> Iterator[str]:
                 f"{field}: not learned, with fewer than {minimum} training rows: {named}; collect more, merge them, "
                 "or leave them to people"
             )
-
-
-def _masked(item: Example, scarce: Scarce) -> Example:
-    labels = {field: None if value in scarce.get(field, ()) else value for field, value in item.labels.items()}
-    return item if labels == item.labels else replace(item, labels=labels)

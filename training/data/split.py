@@ -4,7 +4,7 @@ A row's own `split` is respected. Parts that the file does not assign are drawn 
 `prepared` cleans, `near_duplicates` and `groups` decide what stays together, `draw` chooses.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -115,12 +115,16 @@ def split_rows(rows: Iterable[Example], recipe: Recipe, seed: int) -> Split:
         scarce=sum(len(parts[part]) - len(learned[part]) for part in _LEARNED),
     )
     _refuse_unlearnable(learned, removed)
+    advice = [*source_advice(distinct), *scarce_advice(scarce, recipe.data.minimum_rows)]
+    unseen = _departments(learned["train"]) - _departments(learned["test"])
+    if learned["test"] and unseen:
+        advice.append(f"no test row of {', '.join(sorted(unseen))}: how well these are routed, no figure says")
     return Split(
         learned,
         removed,
         scarce,
         by_time,
-        (*source_advice(distinct), *_advice(learned, scarce, recipe.data.minimum_rows)),
+        tuple(advice),
         tuple(item for part in _LEARNED for item in parts[part] if item.labels[DEPARTMENT] in scarce[DEPARTMENT]),
         tuple(tuple(item.line for item in group) for group in groups),
     )
@@ -216,13 +220,6 @@ def _shares_of(sample: Set[int], pool: int, recipe: Recipe) -> dict[str, float]:
         return wanted
     most = {"validation": _MOST_PLANNED, "calibration": _MOST_TESTED, "test": 0.0}
     return {part: max(share, min(share * scale, most[part])) for part, share in wanted.items()}
-
-
-def _advice(parts: Mapping[str, Sequence[Example]], scarce: Scarce, minimum: int) -> Iterator[str]:
-    yield from scarce_advice(scarce, minimum)
-    unseen = _departments(parts["train"]) - _departments(parts["test"])
-    if parts["test"] and unseen:
-        yield f"no test row of {', '.join(sorted(unseen))}: how well these are routed, no figure says"
 
 
 def _departments(rows: Sequence[Example]) -> set[str]:

@@ -4,7 +4,6 @@ import random
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -22,14 +21,6 @@ NONE = -1
 LANGUAGE, SOURCE = "language", "label source"
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """A row of the sample: its place among all rows, and its text."""
-
-    place: int
-    text: str
-
-
 class Tally:
     """Add every row that has text; then read the columns, each [rows]."""
 
@@ -37,7 +28,8 @@ class Tally:
         self.fields = tuple(fields)
         self.names: dict[str, dict[str, int]] = {name: {} for name in (*fields, LANGUAGE, SOURCE)}
         """By field, and for the language and the label's source: value → its number."""
-        self.sample: list[Sampled] = []
+        self.sample: list[tuple[int, str]] = []
+        """Rows by chance: their place among all rows, and their text."""
         self.misread: dict[str, list[int]] = {"subject": [], "body": []}
         """Lines with signs of a wrong encoding."""
         self.calibration = 0
@@ -58,23 +50,20 @@ class Tally:
             self._number(name, example.labels[name])
         self._number(LANGUAGE, example.language or None)
         self._number(SOURCE, example.label_source and example.label_source.value)
-        self._keep(text)
-
-    def _number(self, name: str, value: str | None) -> None:
-        known = self.names[name]
-        self._numbers[name].append(NONE if value is None else known.setdefault(value, len(known)))
-
-    def _keep(self, text: str) -> None:
-        """Reservoir sampling (Vitter 1985): every row has the same chance."""
+        # Reservoir sampling (Vitter 1985): every row has the same chance.
         place = len(self._lines) - 1
-        kept = Sampled(place, text[:_KEPT_CHARACTERS])
+        kept = (place, text[:_KEPT_CHARACTERS])
         if len(self.sample) < self._room:
             self.sample.append(kept)
-            self._characters += len(kept.text)
+            self._characters += len(kept[1])
             if self._characters > _SAMPLE_CHARACTERS:
                 self._room = len(self.sample)
         elif (slot := self._random.randrange(place + 1)) < self._room:
             self.sample[slot] = kept
+
+    def _number(self, name: str, value: str | None) -> None:
+        known = self.names[name]
+        self._numbers[name].append(NONE if value is None else known.setdefault(value, len(known)))
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -111,7 +100,7 @@ class Tally:
     @cached_property
     def texts(self) -> dict[int, str]:
         """The sample's texts by their place among all rows."""
-        return {item.place: item.text for item in self.sample}
+        return dict(self.sample)
 
     @cached_property
     def distinct(self) -> NDArray[np.bool_]:

@@ -55,7 +55,12 @@ def find_suspects(
     judged = {part: [item for item in rows if item.labels[field] in known] for part, rows in parts.items()}
     if len(known) < 2:
         return ()
-    folds = _folds(judged["train"], similarity, seed, field)
+    # Each row's fold, dealt out in turn label by label; related rows share a fold.
+    groups = tied_groups(judged["train"], near_duplicates(judged["train"], similarity), requesters=True)
+    random.Random(seed).shuffle(groups)
+    groups.sort(key=lambda group: str(group[0].labels[field]))
+    fold = {item.line: number % FOLDS for number, group in enumerate(groups) for item in group}
+    folds = np.array([fold[item.line] for item in judged["train"]])
     found = [_out_of_fold(judged["train"], folds, known, field)]
     model = _fitted(judged["train"], field)
     others = [(part, item) for part, rows in judged.items() if part != "train" for item in rows]
@@ -69,15 +74,6 @@ def without_suspects(rows: Sequence[Example], suspects: Sequence[Suspect]) -> tu
     """The training rows without the suspects."""
     lines = {suspect.line for suspect in suspects if suspect.part == "train"}
     return tuple(item for item in rows if item.line not in lines)
-
-
-def _folds(rows: Sequence[Example], similarity: float, seed: int, field: str) -> NDArray[np.int64]:
-    """Each row's fold, [rows]: dealt out in turn label by label; related rows share a fold."""
-    groups = tied_groups(rows, near_duplicates(rows, similarity), requesters=True)
-    random.Random(seed).shuffle(groups)
-    groups.sort(key=lambda group: str(group[0].labels[field]))
-    fold = {item.line: number % FOLDS for number, group in enumerate(groups) for item in group}
-    return np.array([fold[item.line] for item in rows])
 
 
 def _out_of_fold(

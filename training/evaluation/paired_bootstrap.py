@@ -5,7 +5,7 @@ cancels out (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993; Koehn
 from sums over rows, so a thousand draws are one product of counts and columns.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,18 +128,15 @@ def pair(champion: Answers, challenger: Answers, wanted: NDArray[np.int64], labe
     """
     columns = [_columns(side, wanted, labels) for side in (champion, challenger)]
     once = np.ones((1, len(wanted)))
-    draws = list(_draws(len(wanted), seed))
+    # The number of times that each draw contains each row: blocks of [draws, rows].
+    generator, even = np.random.default_rng(seed), np.full(len(wanted), 1 / len(wanted))
+    draws = [
+        generator.multinomial(len(wanted), even, size=_BLOCK).astype(np.float64) for _ in range(RESAMPLES // _BLOCK)
+    ]
     return Paired(
         *(_tally(once @ side, labels) for side in columns),
         *(_tally(np.concatenate([draw @ side for draw in draws]), labels) for side in columns),
     )
-
-
-def _draws(rows: int, seed: int) -> Iterator[Values]:
-    """The number of times that each draw contains each row, [draws of a block, rows]."""
-    generator = np.random.default_rng(seed)
-    for _ in range(RESAMPLES // _BLOCK):
-        yield generator.multinomial(rows, np.full(rows, 1 / rows), size=_BLOCK).astype(np.float64)
 
 
 def _columns(side: Answers, wanted: NDArray[np.int64], labels: int) -> csr_array:

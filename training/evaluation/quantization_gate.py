@@ -259,7 +259,10 @@ def compare_graph(
         judged: those that calibrate it, of the validation and of the calibration rows.
     """
     allowed = reference.recipe.export.accuracy_loss
-    loss = max(_losses(reference, judged, allowed), key=_severity)
+    verdicts = ("passes", "not enough rows to tell", "fails")
+    loss = max(_losses(reference, judged, allowed), key=lambda found: (verdicts.index(found.verdict), found.loss.value))
+    points = [100 * value for value in (loss.loss.value, loss.loss.low, loss.loss.high, allowed)]
+    shown = "{:.2f} points of accuracy lost [{:.2f}, {:.2f}], allowed are {:.2f}".format(*points)
     own, fp32 = entry.scorings(), scorings_of(reference.space, reference.entries)
     labels = reference.rows["validation"].labels
     errors = [field_figures(judged["validation"], labels[:, column], scoring) for column, scoring in enumerate(own)]
@@ -269,7 +272,7 @@ def compare_graph(
         file=entry.file,
         instructions=entry.instructions,
         ships=loss.verdict != "fails",
-        why=_reason(loss, allowed),
+        why=f"{loss.verdict}: {loss.field}: {shown}, {loss.rows} rows",
         megabytes=path.stat().st_size / 1e6,
         loss=loss,
         promises={field.name: field.promise for field in entry.fields},
@@ -307,16 +310,6 @@ def loss_of(field: str, only_fp32: int, only_variant: int, rows: int, allowed: f
         "fails" if loss.low > allowed else "passes" if loss.high <= allowed else "not enough rows to tell"
     )
     return FieldLoss(field=field, rows=rows, loss=loss, verdict=verdict)
-
-
-def _severity(loss: FieldLoss) -> tuple[int, float]:
-    return ("passes", "not enough rows to tell", "fails").index(loss.verdict), loss.loss.value
-
-
-def _reason(found: FieldLoss, allowed: float) -> str:
-    points = [100 * value for value in (found.loss.value, found.loss.low, found.loss.high, allowed)]
-    shown = "{:.2f} points of accuracy lost [{:.2f}, {:.2f}], allowed are {:.2f}".format(*points)
-    return f"{found.verdict}: {found.field}: {shown}, {found.rows} rows"
 
 
 _Judged = tuple[Logits, Sequence[FieldScoring]]

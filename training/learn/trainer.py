@@ -90,19 +90,14 @@ class TicketTrainer(Trainer):
     ) -> Any:
         labels, weights = inputs.pop("labels"), inputs.pop("weights", None)
         if model.training and self._recipe.r_drop:
-            return self._two_pass_loss(model, inputs, labels, weights)
+            first, second = twice(model, inputs)
+            loss = self._lesson.loss
+            apart = divergence(first, second, labels, loss.space)
+            return 0.5 * (loss(first, labels, weights) + loss(second, labels, weights)) + self._recipe.r_drop * apart
         logits = model(**inputs)["logits"]
         loss = self._lesson.loss if model.training else self._lesson.loss.plain
         found = loss(logits, labels, weights)
         return (found, {"logits": logits}) if return_outputs else found
-
-    def _two_pass_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], labels: Tensor, weights: Tensor | None
-    ) -> Tensor:
-        first, second = twice(model, inputs)
-        loss = self._lesson.loss
-        apart = divergence(first, second, labels, loss.space)
-        return 0.5 * (loss(first, labels, weights) + loss(second, labels, weights)) + self._recipe.r_drop * apart
 
     def create_optimizer(self) -> Optimizer:
         if self.optimizer is None:

@@ -44,10 +44,18 @@ def read_material(request: TrainRequest, say: Say) -> Material:
     checked, recipe = read_tickets(request.file, request.fields), request.recipe
     split = split_rows(checked.rows, recipe, recipe.seed)
     suspects = find_suspects(split.parts, recipe.data.near_duplicates, recipe.seed)
+    removed = {name: getattr(checked, name) for name in ("retired", "not_closed", "unlabelled", "faulty")}
     if recipe.data.exclude_suspects:
-        split = _without(split, suspects)
-    split = _counted(split, checked)
-    for line in [*checked.notes, *_summary_lines(split, suspects)]:
+        train = without_suspects(split["train"], suspects)
+        removed["suspects"] = len(split["train"]) - len(train)
+        split = replace(split, parts={**split.parts, "train": train})
+    split = replace(split, removed=split.removed.model_copy(update=removed))
+    counts = ", ".join(f"{len(split[part])} {part}" for part in PARTS)
+    left_out = [f"{count} {name.replace('_', ' ')}" for name, count in split.removed if count and name != "conflicting"]
+    order = "the newest are the test" if split.by_time else "drawn label by label"
+    listed = f"; {len(suspects)} labels look wrong (the report lists them)" if suspects else ""
+    summary = f"data: {counts} ({order}); left out: {', '.join(left_out) or 'none'}{listed}"
+    for line in (*checked.notes, summary, *split.advice):
         say(line)
     return Material(split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
 
@@ -56,26 +64,6 @@ def outside_rows(checked: Checked) -> tuple[Example, ...]:
     """The out-of-scope rows to measure on: the file's own test rows among them; all of them if there are none."""
     filled, _ = prepare_rows(checked.outside)
     return tuple(row for row in filled if row.split == "test") or tuple(filled)
-
-
-def _without(split: Split, suspects: Sequence[Suspect]) -> Split:
-    kept = without_suspects(split["train"], suspects)
-    removed = split.removed.model_copy(update={"suspects": len(split["train"]) - len(kept)})
-    return replace(split, parts={**split.parts, "train": kept}, removed=removed)
-
-
-def _counted(split: Split, checked: Checked) -> Split:
-    """Add the rows that the contract left out before the split."""
-    counts = {name: getattr(checked, name) for name in ("retired", "not_closed", "unlabelled", "faulty")}
-    return replace(split, removed=split.removed.model_copy(update=counts))
-
-
-def _summary_lines(split: Split, suspects: Sequence[Suspect]) -> list[str]:
-    counts = ", ".join(f"{len(split[part])} {part}" for part in PARTS)
-    left_out = [f"{count} {name.replace('_', ' ')}" for name, count in split.removed if count and name != "conflicting"]
-    order = "the newest are the test" if split.by_time else "drawn label by label"
-    listed = f"; {len(suspects)} labels look wrong (the report lists them)" if suspects else ""
-    return [f"data: {counts} ({order}); left out: {', '.join(left_out) or 'none'}{listed}", *split.advice]
 
 
 def label_space(rows: Sequence[Example], fields: Sequence[str]) -> LabelSpace:

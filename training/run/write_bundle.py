@@ -60,8 +60,12 @@ def deliver(learned: Learned, say: Say, started: float) -> TrainResult:
         say("report: slices, behaviour, what other promises would give")
         record = record_of(learned, judged, served, parity, exported.variants.figures, started)
         folder = _write(learned, judged, exported, record)
-    useful = record.remedies is None or learned.request.allow_empty
-    return TrainResult(folder, record, _serves(learned.request.store, folder.name, useful=useful))
+    # The first bundle becomes current without a comparison, even if it does not beat its baseline (the user is warned),
+    # because its thresholds still hold; but not if it is no use, as it routes nothing. Later bundles need `promote`.
+    store, useful = learned.request.store, record.remedies is None or learned.request.allow_empty
+    if useful and current_version(store) is None:
+        make_first(store, folder.name)
+    return TrainResult(folder, record, current_version(store) == folder.name)
 
 
 def _reference(learned: Learned, judged: Judged, onnx: Path, network: Path) -> Reference:
@@ -125,13 +129,3 @@ def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record
         "report.html": render_report("Training report", judged.entries, record, provenance).encode(),
     }
     return write_bundle(request.store, draft, files)
-
-
-def _serves(store: Path, version: str, *, useful: bool) -> bool:
-    """Whether this bundle is the store's current one. The first bundle becomes current without a comparison, even if it
-    does not beat its baseline (the user is warned), because its thresholds still hold; but not if it is no use, as it
-    routes nothing. Later bundles need `promote`.
-    """
-    if useful and current_version(store) is None:
-        make_first(store, version)
-    return current_version(store) == version

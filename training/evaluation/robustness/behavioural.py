@@ -135,27 +135,11 @@ def _greeting(case: _Case) -> Ticket:
     return replace(case.ticket, body=f"{case.chance.choice(case.phrases.greetings)}\n\n{case.ticket.body}")
 
 
-def _signature(case: _Case) -> Ticket:
-    return _appended(case, case.phrases.signatures)
-
-
-def _disclaimer(case: _Case) -> Ticket:
-    return _appended(case, case.phrases.disclaimers)
-
-
-def _quoted_thread(case: _Case) -> Ticket:
-    return _appended(case, case.phrases.quotes)
-
-
 def _appended(case: _Case, phrases: Sequence[str]) -> Ticket:
     """Behind a body that has words; without one, what is added would be all there is."""
     if not case.ticket.body.strip():
         return case.ticket
     return replace(case.ticket, body=f"{case.ticket.body.rstrip()}\n\n{case.chance.choice(phrases)}\n")
-
-
-def _typos(case: _Case) -> Ticket:
-    return case.rewritten(lambda text: _swap_letters(text, case.chance))
 
 
 def _swap_letters(text: str, chance: random.Random) -> str:
@@ -167,14 +151,6 @@ def _swap_letters(text: str, chance: random.Random) -> str:
         if place > last + 1:  # never carry one letter along
             letters[place], letters[place + 1], last = letters[place + 1], letters[place], place
     return "".join(letters)
-
-
-def _upper_case(case: _Case) -> Ticket:
-    return case.rewritten(str.upper)
-
-
-def _lower_case(case: _Case) -> Ticket:
-    return case.rewritten(str.lower)
 
 
 def _whitespace(case: _Case) -> Ticket:
@@ -196,12 +172,12 @@ def _as_html(case: _Case) -> Ticket:
 
 CHANGES: Mapping[str, Change] = {
     "greeting": _greeting,
-    "signature": _signature,
-    "disclaimer": _disclaimer,
-    "quoted thread": _quoted_thread,
-    "typos": _typos,
-    "upper case": _upper_case,
-    "lower case": _lower_case,
+    "signature": lambda case: _appended(case, case.phrases.signatures),
+    "disclaimer": lambda case: _appended(case, case.phrases.disclaimers),
+    "quoted thread": lambda case: _appended(case, case.phrases.quotes),
+    "typos": lambda case: case.rewritten(lambda text: _swap_letters(text, case.chance)),
+    "upper case": lambda case: case.rewritten(str.upper),
+    "lower case": lambda case: case.rewritten(str.lower),
     "whitespace": _whitespace,
     "HTML": _as_html,
 }
