@@ -14,7 +14,7 @@ from models.fields import DEPARTMENT
 from training.data.example import Example
 from training.data.labels import load_rules
 from training.data.source import TicketFile, read_closed
-from training.evaluation.bundle_answers import Answers, answering, as_arrays
+from training.evaluation.bundle_answers import Verdicts, load_predictor, verdicts_of
 from training.evaluation.latency import Cost, costs
 from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Difference, pair
 
@@ -126,7 +126,7 @@ def compare_bundles(
     ]
     catalogue = sorted({*wanted, *known[0], *known[1]})
     texts = [row.text for row in rows]
-    before, after = (as_arrays(answering(bundle, variant)(texts), catalogue, aliases) for bundle in bundles)
+    before, after = (verdicts_of(load_predictor(bundle, variant)(texts), catalogue, aliases) for bundle in bundles)
     numbers = np.array([catalogue.index(label) for label in wanted], dtype=np.int64)
     paired = pair(before, after, numbers, len(catalogue), SEED)
     # The differences of each label that both bundles know, for each figure that has a value in both.
@@ -155,7 +155,7 @@ def compare_bundles(
     )
 
 
-def _changes(before: Answers, after: Answers, rows: Sequence[Example], catalogue: Sequence[str]) -> Changes:
+def _changes(before: Verdicts, after: Verdicts, rows: Sequence[Example], catalogue: Sequence[str]) -> Changes:
     wanted = np.array([str(row.labels[DEPARTMENT]) for row in rows])
     names = np.array([*catalogue, "no answer"])  # index -1: the scores were NaN
     old, new = names[before.predicted], names[after.predicted]

@@ -16,7 +16,7 @@ from training.calibration.predictions import Scored
 from training.data.example import Example
 from training.data.prepared import label_numbers
 from training.data.source import TicketFile, learned_from, read_closed
-from training.evaluation.bundle_answers import answering, graph_here, load_graph
+from training.evaluation.bundle_answers import graph_here, load_graph, load_predictor
 from training.evaluation.measured import Prediction, Predictions, predictions_of
 from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures, scope_figures
 from training.evaluation.record import Findings
@@ -90,7 +90,7 @@ def evaluate(
         slices={name: measured[name].slices(closed.cells) for name in figures},
         worst={name: measured[name].worst() for name in figures},
         scope=scope_figures(graph.entry.fields[0], graph.scorings[0], measured[DEPARTMENT].logits, outside),
-        behaviour=behaviour(answering(bundle, variant), closed.rows, SEED) if behave else (),
+        behaviour=behaviour(load_predictor(bundle, variant), closed.rows, SEED) if behave else (),
     )
     unknown = int((measured[DEPARTMENT].labels == UNKNOWN).sum())
     rows = len(closed.rows) + closed.empty

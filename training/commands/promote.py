@@ -20,7 +20,7 @@ from training.commands.cases import failures, failures_line, load_cases
 from training.commands.compare import Comparison, compare_bundles
 from training.data.labels import NO_RULES, LabelRules, load_rules
 from training.data.source import TicketFile, read_closed
-from training.evaluation.bundle_answers import answering, graph_here, load_graph
+from training.evaluation.bundle_answers import graph_here, load_graph, load_predictor
 from training.evaluation.latency import Cost, costs
 from training.registry import Gate, Promotion, current_version, locked, move, previous_version
 
@@ -88,7 +88,7 @@ def promote(request: PromoteRequest) -> Promotion:
             figure = f"{value:.3f}, asked {limits.macro_f1:.3f}"
             gates.append(Gate(name="macro-F1", passed=value >= limits.macro_f1, figure=figure))
         if cases:
-            failed = list(failures(cases, answering(bundle, limits.variant), labels))
+            failed = list(failures(cases, load_predictor(bundle, limits.variant), labels))
             gates.append(Gate(name="cases", passed=not failed, figure=failures_line(failed, len(cases))))
         gates += _against_champion(bundle, request)
         failing = [gate for gate in gates if gate.passed is False]

@@ -1,6 +1,6 @@
 """Advice on the label catalogue: labels that overlap, are absorbed by another, lack rows, or are never automatic.
 
-The advice is for people who know the labels; nothing is merged or dropped automatically.
+Advice for people; no label is merged or dropped automatically.
 """
 
 from collections.abc import Iterator, Mapping

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
 from models.bundle.manifest import Frozen
-from training.evaluation.bundle_answers import Answers
+from training.evaluation.bundle_answers import Verdicts
 from training.evaluation.metrics import ECE_BINS
 
 RESAMPLES = 1000
@@ -45,7 +45,7 @@ class Difference(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Sums:
     """Sums over rows, one entry for each draw: [draws], or [draws, bins] and [draws, labels]."""
 
     rows: Values
@@ -86,28 +86,28 @@ class Tally:
         return _ratio(self.hits, self.predicted)
 
 
-FIGURES: dict[str, Callable[[Tally], Values]] = {
-    "accuracy": Tally.accuracy,
-    "macro_f1": Tally.macro_f1,
-    "routed": Tally.routed_share,
-    "route_precision": Tally.route_precision,
-    "ece": Tally.ece,
+FIGURES: dict[str, Callable[[Sums], Values]] = {
+    "accuracy": Sums.accuracy,
+    "macro_f1": Sums.macro_f1,
+    "routed": Sums.routed_share,
+    "route_precision": Sums.route_precision,
+    "ece": Sums.ece,
 }
-LABEL_FIGURES: dict[str, Callable[[Tally], Values]] = {"recall": Tally.recall, "precision": Tally.precision}
+LABEL_FIGURES: dict[str, Callable[[Sums], Values]] = {"recall": Sums.recall, "precision": Sums.precision}
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
     """Both sides' sums over the original rows (one draw), and over the bootstrap's draws."""
 
-    champion: Tally
-    challenger: Tally
-    drawn_champion: Tally
-    drawn_challenger: Tally
+    champion: Sums
+    challenger: Sums
+    drawn_champion: Sums
+    drawn_challenger: Sums
 
-    def differences(self, figure: Callable[[Tally], Values]) -> list[Difference]:
+    def differences(self, figure: Callable[[Sums], Values]) -> list[Difference]:
         """The figure's difference: one value, or one per label."""
-        before, after = (np.atleast_1d(figure(tally)[0]) for tally in (self.champion, self.challenger))
+        before, after = (np.atleast_1d(figure(sums)[0]) for sums in (self.champion, self.challenger))
         drawn = figure(self.drawn_challenger) - figure(self.drawn_champion)
         # A draw without the label (or without a routed row) counts as no difference; skipping such draws would make the
         # interval of a few rows too narrow.
@@ -116,7 +116,7 @@ class Paired:
         return [_difference(*values) for values in zip(before, after, low, high, strict=True)]
 
 
-def pair(champion: Answers, challenger: Answers, wanted: NDArray[np.int64], labels: int, seed: int) -> Paired:
+def pair(champion: Verdicts, challenger: Verdicts, wanted: NDArray[np.int64], labels: int, seed: int) -> Paired:
     """Compare two sets of answers to the same rows.
 
     Args:
@@ -134,12 +134,12 @@ def pair(champion: Answers, challenger: Answers, wanted: NDArray[np.int64], labe
         generator.multinomial(len(wanted), even, size=_BLOCK).astype(np.float64) for _ in range(RESAMPLES // _BLOCK)
     ]
     return Paired(
-        *(_tally(once @ side, labels) for side in columns),
-        *(_tally(np.concatenate([draw @ side for draw in draws]), labels) for side in columns),
+        *(_sums(once @ side, labels) for side in columns),
+        *(_sums(np.concatenate([draw @ side for draw in draws]), labels) for side in columns),
     )
 
 
-def _columns(side: Answers, wanted: NDArray[np.int64], labels: int) -> csr_array:
+def _columns(side: Verdicts, wanted: NDArray[np.int64], labels: int) -> csr_array:
     """The values to sum, [rows, columns]: sparse, because a row has one label and one bin."""
     right = (side.predicted == wanted).astype(np.float64)
     routed = side.routed.astype(np.float64)
@@ -164,11 +164,11 @@ def _spread(values: Values, columns: NDArray[np.int64], width: int) -> csr_array
     return csr_array((values[rows], (rows, columns[rows])), shape=(len(values), width))
 
 
-def _tally(sums: Values, labels: int) -> Tally:
+def _sums(sums: Values, labels: int) -> Sums:
     edges = np.cumsum([4, ECE_BINS, labels, labels])
     single, *wide = np.split(np.asarray(sums), edges, axis=1)
     rows, right, routed, routed_right = single.T
-    return Tally(rows, right, routed, routed_right, *wide)
+    return Sums(rows, right, routed, routed_right, *wide)
 
 
 def _ratio(part: Values, whole: Values) -> Values:

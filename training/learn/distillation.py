@@ -20,7 +20,7 @@ from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, EpochFigur
 from training.learn.general import TrainingData
 from training.learn.losses import training_loss
 from training.learn.rows import Collator
-from training.learn.trainer import Lesson, TicketTrainer
+from training.learn.trainer import EpochContent, TicketTrainer
 from training.recipe import Recipe
 
 SOFTNESS = 2.0
@@ -44,7 +44,7 @@ class DistilTrainer(TicketTrainer):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         labels, weights = inputs.pop("labels"), inputs.pop("weights", None)
         logits = model(**inputs)["logits"]
-        hard, space = self._lesson.loss(logits, labels, weights), self._lesson.loss.space
+        hard, space = self._content.loss(logits, labels, weights), self._content.loss.space
         loss = (1 - TEACHER_SHARE) * hard + TEACHER_SHARE * soft_loss(logits, soft, space)
         return (loss, {"logits": logits}) if return_outputs else loss
 
@@ -101,7 +101,7 @@ def teach(
     loss = training_loss(space, train.labels, recipe, auxiliary=False)
     trainer = DistilTrainer(
         student,
-        Lesson(train, own=len(train), drawn=0, loss=loss),
+        EpochContent(train, own=len(train), drawn=0, loss=loss),
         recipe,
         run_folder,
         CHECKPOINT_SECONDS,

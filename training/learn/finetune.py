@@ -25,7 +25,7 @@ from training.learn.general import TrainingData, resize_head, with_general
 from training.learn.losses import training_loss
 from training.learn.optimizer import freeze
 from training.learn.rows import Collator, outputs_through
-from training.learn.trainer import BEST, Lesson, TicketTrainer
+from training.learn.trainer import BEST, EpochContent, TicketTrainer
 from training.recipe import Recipe
 
 
@@ -80,15 +80,15 @@ def finetune(
     space, train, general = data.space, data.train, data.general
     if general is None:
         wide, loss = space, training_loss(space, train.labels, recipe, auxiliary=False)
-        lesson = Lesson(train, own=len(train), drawn=0, loss=loss)
+        content = EpochContent(train, own=len(train), drawn=0, loss=loss)
     else:
         wide, rows = with_general(space, train, general, data.encoder)
         loss = training_loss(wide, rows.labels, recipe, auxiliary=True)
-        lesson = Lesson(rows, own=len(train), drawn=general.drawn(len(train)), loss=loss)
+        content = EpochContent(rows, own=len(train), drawn=general.drawn(len(train)), loss=loss)
     resize_head(model, wide)
     trainer = TicketTrainer(
         model,
-        lesson,
+        content,
         recipe,
         run_folder,
         checkpoint_seconds,

@@ -20,7 +20,7 @@ from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.data.example import Example
 from training.data.mail_noise import likely_language, plain_ticket
-from training.evaluation.bundle_answers import Answer
+from training.evaluation.bundle_answers import Predictor
 
 LIMIT = 500
 TYPO_RATE = 0.02
@@ -70,7 +70,9 @@ class _Case:
 Change = Callable[[_Case], Ticket]
 
 
-def behaviour(answer: Answer, rows: Sequence[Example], seed: int, limit: int = LIMIT) -> tuple[BehaviourFigures, ...]:
+def behaviour(
+    answer: Predictor, rows: Sequence[Example], seed: int, limit: int = LIMIT
+) -> tuple[BehaviourFigures, ...]:
     """Try every change on up to `limit` of the rows.
 
     Args:
@@ -97,7 +99,7 @@ def behaviour(answer: Answer, rows: Sequence[Example], seed: int, limit: int = L
     return tuple(figures)
 
 
-def _figures(change: str, tried: Sequence[tuple[str, FieldVerdict, str]], answer: Answer) -> BehaviourFigures:
+def _figures(change: str, tried: Sequence[tuple[str, FieldVerdict, str]], answer: Predictor) -> BehaviourFigures:
     """Figures of one change over its rows: text and verdict as they were, and the changed text."""
     new = sorted({after for text, _, after in tried if after and after != text})
     verdicts = dict(zip(new, answer(new), strict=True)) if new else {}
