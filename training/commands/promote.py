@@ -17,7 +17,7 @@ from models.processor import instructions
 from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.commands.cases import failures, failures_line, load_cases
-from training.commands.compare import Comparison, compare_bundles
+from training.commands.compare import compare_bundles
 from training.data.labels import NO_RULES, LabelRules, load_rules
 from training.data.source import TicketFile, read_closed
 from training.evaluation.bundle_answers import graph_here, load_graph, load_predictor
@@ -207,20 +207,16 @@ def _against_champion(bundle: Bundle, request: PromoteRequest) -> Iterator[Gate]
         rows = read_closed(request.file).rows
         aliases = load_rules(request.file.rules).of(DEPARTMENT).aliases
         found = compare_bundles(champion, bundle, rows, limits.variant, aliases)
-        yield _not_worse(found)
+        shown = ("accuracy", "macro_f1", "route_precision")
+        figures = ", ".join(
+            f"{name.replace('_', ' ')} {one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
+            for name in shown
+            if (one := found.figures[name]).difference is not None
+        )
+        passed = not set(found.worse) & set(shown)
+        yield Gate(name="champion", passed=passed, figure=f"{figures} on {found.rows} tickets")
         yield from _cost_gates(found.champion_cost, found.challenger_cost, limits)
     yield _keeps_labels(champion, bundle, limits, NO_RULES if request.file is None else load_rules(request.file.rules))
-
-
-def _not_worse(found: Comparison) -> Gate:
-    shown = ("accuracy", "macro_f1", "route_precision")
-    figures = ", ".join(
-        f"{name.replace('_', ' ')} {one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
-        for name in shown
-        if (one := found.figures[name]).difference is not None
-    )
-    passed = not set(found.worse) & set(shown)
-    return Gate(name="champion", passed=passed, figure=f"{figures} on {found.rows} tickets")
 
 
 def _cost_gates(champion: Cost, challenger: Cost, limits: Limits) -> Iterator[Gate]:

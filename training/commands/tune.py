@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,14 @@ def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = 
         known = [trial.params for trial in finished(study)] + [each.system_attrs["fixed_params"] for each in waiting]
         if values not in known:
             study.enqueue_trial(values)
+
+        def report(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+            """After each trial: print its result, and write the best recipe."""
+            figures = trial_figures(study)[-1]
+            value = "–" if figures.macro_f1 is None else f"{figures.macro_f1:.4f}"
+            say(f"trial {trial.number}: {figures.state}, macro-F1 {value}; {len(finished(study))} of {request.trials}")
+            _result(study, request)
+
         missing = request.trials - len(finished(study))
         if missing > 0:
             study.optimize(
@@ -87,7 +95,7 @@ def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = 
                 n_trials=missing,
                 timeout=request.timeout_minutes and request.timeout_minutes * 60,
                 catch=(torch.OutOfMemoryError,),
-                callbacks=[_trial_reporter(request, say)],
+                callbacks=[report],
             )
         return _result(study, request)
 
@@ -180,18 +188,6 @@ def _about(request: TrainRequest) -> dict[str, Any]:
         "recipe": request.recipe.model_dump(mode="json"),
         "fields": list(request.fields),
     }
-
-
-def _trial_reporter(request: TuneRequest, say: Say) -> Callable[[optuna.Study, optuna.trial.FrozenTrial], None]:
-    """After each trial: print its result, and write the best recipe."""
-
-    def tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        figures = trial_figures(study)[-1]
-        value = "–" if figures.macro_f1 is None else f"{figures.macro_f1:.4f}"
-        say(f"trial {trial.number}: {figures.state}, macro-F1 {value}; {len(finished(study))} of {request.trials}")
-        _result(study, request)
-
-    return tell
 
 
 def _result(study: optuna.Study, request: TuneRequest) -> TuneResult:

@@ -113,7 +113,19 @@ class Paired:
         # interval of a few rows too narrow.
         drawn = np.nan_to_num(drawn, nan=0.0).reshape(len(drawn), -1)
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-        return [_difference(*values) for values in zip(before, after, low, high, strict=True)]
+        differences = []
+        for was, now, least, most in zip(before, after, low, high, strict=True):
+            both = not (np.isnan(was) or np.isnan(now))
+            differences.append(
+                Difference(
+                    champion=None if np.isnan(was) else float(was),
+                    challenger=None if np.isnan(now) else float(now),
+                    difference=float(now - was) if both else None,
+                    low=float(least) if both else None,
+                    high=float(most) if both else None,
+                )
+            )
+        return differences
 
 
 def pair(champion: Verdicts, challenger: Verdicts, wanted: NDArray[np.int64], labels: int, seed: int) -> Paired:
@@ -174,14 +186,3 @@ def _sums(sums: Values, labels: int) -> Sums:
 def _ratio(part: Values, whole: Values) -> Values:
     """A share; NaN if the denominator is 0."""
     return np.asarray(np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0))
-
-
-def _difference(before: float, after: float, low: float, high: float) -> Difference:
-    both = not (np.isnan(before) or np.isnan(after))
-    return Difference(
-        champion=None if np.isnan(before) else float(before),
-        challenger=None if np.isnan(after) else float(after),
-        difference=float(after - before) if both else None,
-        low=float(low) if both else None,
-        high=float(high) if both else None,
-    )

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import Device, FieldEntry, Frozen, ModelEntry, Promise, PromiseKind, Variant, scorings_of
-from models.encoding import Encoder, Encoding
+from models.encoding import Encoder
 from models.fields import LabelSpace
 from models.processor import instructions
 from models.scoring import FieldScoring, Logits, Outputs
@@ -336,14 +336,11 @@ def _speedup(path: Path, reference: Reference) -> float:
     chosen = rows[:: max(1, len(rows) // _TIMED_ROWS)]
     ratios = []
     for row in [chosen[0], *chosen * _ROUNDS]:
-        slow, fast = (_seconds(graph, row) for graph in graphs)
-        ratios.append(slow / fast)
+        seconds = []
+        for graph in graphs:
+            batch = graph.encoder.batch([row])
+            begin = time.thread_time()  # processor time: other load on the machine does not count
+            graph.infer(batch)
+            seconds.append(time.thread_time() - begin)
+        ratios.append(seconds[0] / seconds[1])
     return round(median(ratios[1:]), 2)  # the first run warms up
-
-
-def _seconds(graph: OnnxModel, row: Encoding) -> float:
-    """Processor time, not wall-clock time: other load on the machine does not count."""
-    batch = graph.encoder.batch([row])
-    begin = time.thread_time()
-    graph.infer(batch)
-    return time.thread_time() - begin

@@ -82,7 +82,12 @@ def find_columns(
     for field in fields:
         if field not in choices:
             usual = " or ".join(names_of(field)[:2])
-            hint = _label_hint(found, field, [each.column for each in choices.values()])
+            used = [each.column for each in choices.values()]
+            likely = [each for each in found.profiles.values() if each.is_label_like() and each.name not in used]
+            hint = ""
+            if likely:
+                asked = f"--column {field}={typed(likely[0].name)}"
+                hint = f"; these look like labels: {value_shares(likely[:3])}: {asked}"
             raise TicketRouterError(f"{found.table.path}: no column {usual}; {_there(found)}{hint}")
     return choices, notes
 
@@ -178,13 +183,6 @@ def _topics(found: Survey, taken: Sequence[str]) -> list[ColumnProfile]:
     }
     types = [each for each in types if usual[each.name] < each.labels.total() / 2 and each.name not in taken]
     return [profile for profile in (*topics, *types) if profile.is_label_like()]
-
-
-def _label_hint(found: Survey, field: str, used: Sequence[str]) -> str:
-    likely = [each for each in found.profiles.values() if each.is_label_like() and each.name not in used]
-    if not likely:
-        return ""
-    return f"; these look like labels: {value_shares(likely[:3])}: --column {field}={typed(likely[0].name)}"
 
 
 def _refuse_unknown(found: Survey, fields: Sequence[str], mapping: Mapping[str, str]) -> None:

@@ -1,5 +1,6 @@
 """What the Trainer is fed: the order of an epoch, padded batches, and general rows beside the company's own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,11 @@ from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from tests.support.learning import SPACE, encoded
-from tests.support.rows import write_csv
+from tests.support.rows import prepared, write_csv
 from training.data.prepared import MISSING
 from training.learn.classifier import load_classifier
 from training.learn.general import read_general, resize_head, with_general
-from training.learn.rows import Collator, EpochSampler
+from training.learn.rows import Collator, EncodedExamples, EpochSampler
 from training.recipe import GeneralRecipe, Recipe
 
 
@@ -70,6 +71,19 @@ def test_an_epoch_draws_its_share_of_general_rows_anew() -> None:
         seen.append({row for row in drawn if row >= 40})
     assert [len(each) for each in seen] == [10, 10]
     assert seen[0] != seen[1]
+
+
+def test_chosen_rows_keep_their_examples_and_weights(encoder: Encoder) -> None:
+    """The columns of a choice of rows belong together, in the order of the choice."""
+    examples = tuple(replace(prepared(n, f"text {n}", "a"), weight=n / 4) for n in range(4))
+    encodings = tuple(encoder.encode(example.text) for example in examples)
+    rows = EncodedExamples(examples, encodings, np.arange(4)[:, None])
+    found = rows.at(np.array([3, 1]))
+    assert [example.line for example in found.examples] == [3, 1]
+    assert found.encodings == (encodings[3], encodings[1])
+    assert found.labels.tolist() == [[3], [1]]
+    assert found.weights.tolist() == [0.75, 0.25]
+    assert [example.line for example in rows.where(rows.labels[:, 0] > 1).examples] == [2, 3]
 
 
 def test_the_collator_pads_rows_and_stacks_labels(encoder: Encoder) -> None:
