@@ -74,12 +74,7 @@ def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = 
     rate = learning_rate(_width(base), start)
     space = dimensions(start, rate)
     with open_study(request.study, _about(request.train), start.seed) as study:
-        # The start recipe is the first trial, and again if an interruption ended its trial.
-        values = start_values(space, start, rate)
-        waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-        known = [trial.params for trial in finished(study)] + [each.system_attrs["fixed_params"] for each in waiting]
-        if values not in known:
-            study.enqueue_trial(values)
+        _begin_with(study, start_values(space, start, rate))
 
         def report(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
             """After each trial: print its result, and write the best recipe."""
@@ -188,6 +183,14 @@ def _about(request: TrainRequest) -> dict[str, Any]:
         "recipe": request.recipe.model_dump(mode="json"),
         "fields": list(request.fields),
     }
+
+
+def _begin_with(study: optuna.Study, values: dict[str, Any]) -> None:
+    """Put the start recipe first in the study, and again if an interruption ended its trial."""
+    waiting = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
+    known = [trial.params for trial in finished(study)] + [trial.system_attrs["fixed_params"] for trial in waiting]
+    if values not in known:
+        study.enqueue_trial(values)
 
 
 def _result(study: optuna.Study, request: TuneRequest) -> TuneResult:
