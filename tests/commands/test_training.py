@@ -17,7 +17,7 @@ from tests.support.plain import draft, files, plain_bundle
 from tests.support.process import serving
 from tests.support.rows import CANARY, write_csv
 from tests.support.training import Invoke, Place, command, refused
-from training.data.contract import TicketRow
+from training.data.example import Example
 from training.data.source import TicketFile, read_tickets
 from training.export.ngram_nodes import read_ngrams
 from training.sample import make_tickets
@@ -166,7 +166,7 @@ def test_a_second_bundle_waits_to_be_promoted(place: Place, invoke: Invoke, tmp_
     assert texts <= validation_bodies(tmp_path / "tickets.csv")
 
 
-def closed_rows(path: Path) -> tuple[TicketRow, ...]:
+def closed_rows(path: Path) -> tuple[Example, ...]:
     """The rows that are closed and checked by a person."""
     return read_tickets(TicketFile(path), ("department",)).rows
 
