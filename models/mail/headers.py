@@ -34,8 +34,10 @@ _MAIL_FIELD = re.compile(
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(r";\s*([\w.*%-]{1,60})\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)")
-_WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?\n]{0,1000})\?=")
-_WORDS = re.compile(rf"(?:{_WORD.pattern.replace('(', '(?:').replace('(?:?:', '(?:')})+")
+# An encoded word (RFC 2047): "=?charset*language?encoding?text?=".
+_CHARSET, _LANGUAGE, _ENCODING, _TEXT = r"[\w.:+-]{1,40}", r"(?:\*[\w-]{0,20})?", "[bBqQ]", r"[^?\n]{0,1000}"
+_WORD = re.compile(rf"=\?({_CHARSET}){_LANGUAGE}\?({_ENCODING})\?({_TEXT})\?=")
+_WORDS = re.compile(rf"(?:=\?{_CHARSET}{_LANGUAGE}\?{_ENCODING}\?{_TEXT}\?=)+")
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?==\?)")
 _QUOTED = re.compile(r"\"[^\"]*\"|\([^()]*\)")
 # Possessive, and no two neighbours that may take the same character: else a long run of "@" costs its square.
