@@ -57,10 +57,15 @@ def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, 
         end = raw.find(b"\n", position)
         end = len(raw) if end < 0 else end
         line = raw[position:end]
+        is_blank = not line.strip()
         # A blank line may only have broken the head: the fields that make a body readable come after it.
-        if not line.strip() and (not fields or typed or _MIME_FIELD.match(raw[end + 1 : end + 40]) is None):
+        if is_blank and (not fields or typed or _MIME_FIELD.match(raw[end + 1 : end + 40]) is None):
             return _read_fields(fields), raw[end + 1 :]
-        if not _take(line, fields):
+        if fields and (is_blank or line[:1] in b" \t"):
+            _continue(fields, line)
+        elif _FIELD.match(line[:200]):
+            fields.append(line[:MAX_FIELD_BYTES])
+        elif not line.startswith((b"From ", b">From ")):  # a mailbox's separator is skipped
             if not _resumes(raw, end, fields):
                 return _read_fields(fields), raw[position:]
             if fields:
@@ -69,17 +74,6 @@ def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, 
         position = end + 1
     rest = raw[position:]
     return _read_fields(fields), rest.partition(b"\n\n")[2] or rest  # the head is longer than is read
-
-
-def _take(line: bytes, fields: list[bytes]) -> bool:
-    """Adds a header line; False if it is none. Mailbox separators ("From ann …") are swallowed."""
-    if fields and (not line.strip() or line[:1] in b" \t"):
-        _continue(fields, line)
-        return True
-    if _FIELD.match(line[:200]):
-        fields.append(line[:MAX_FIELD_BYTES])
-        return True
-    return line.startswith((b"From ", b">From "))
 
 
 def _continue(fields: list[bytes], line: bytes) -> None:
@@ -156,17 +150,15 @@ def parameters(value: str) -> dict[str, str]:
             split.setdefault(base, []).append((int(number[:3]) if number.isdecimal() else 0, name.endswith("*"), text))
         else:
             plain.setdefault(base, text)
-    return {base: _joined(pieces) for base, pieces in split.items()} | plain
-
-
-def _joined(pieces: list[tuple[int, bool, str]]) -> str:
-    pieces.sort()
-    charset, data = None, b""
-    for position, (_, encoded, text) in enumerate(pieces):
-        if encoded and position == 0 and text.count("'") >= 2:
-            charset, _, text = text.split("'", 2)
-        data += unquote_to_bytes(text) if encoded else text.encode("utf-8", "replace")
-    return decode(data, charset)
+    joined: dict[str, str] = {}
+    for base, pieces in split.items():
+        charset, data = None, b""
+        for position, (_, encoded, text) in enumerate(sorted(pieces)):
+            if encoded and position == 0 and text.count("'") >= 2:
+                charset, _, text = text.split("'", 2)
+            data += unquote_to_bytes(text) if encoded else text.encode("utf-8", "replace")
+        joined[base] = decode(data, charset)
+    return joined | plain
 
 
 def addresses(value: str) -> tuple[str, ...]:

@@ -87,20 +87,20 @@ class _Walk:
         self.budget.check_now()
         value = header(headers, "content-type")
         kind, declared = media_type(value) or default, parameters(value)
-        children = self._children(kind, declared, body) if depth < MAX_DEPTH else []
+        is_multipart = kind.startswith("multipart/")
+        children: list[bytes] = []
+        if is_multipart and depth < MAX_DEPTH and self.multiparts < MAX_MULTIPARTS:
+            self.multiparts += 1
+            children = _split(body, declared.get("boundary", "").strip())
         for child in children:
             if len(self.parts) >= MAX_PARTS:
                 return
             child_default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
             self.into(*split_head(child, MAX_PART_LINES), depth + 1, child_default)
         if not children:
-            self.parts.append(leaf_of(headers, _leaf_type(kind, depth), declared, body))
-
-    def _children(self, kind: str, declared: dict[str, str], body: bytes) -> list[bytes]:
-        if not kind.startswith("multipart/") or self.multiparts >= MAX_MULTIPARTS:
-            return []
-        self.multiparts += 1
-        return _split(body, declared.get("boundary", "").strip())
+            if is_multipart:  # without parts it is read as the text that it must be; below the depth limit not at all
+                kind = "text/plain" if depth < MAX_DEPTH else "application/octet-stream"
+            self.parts.append(leaf_of(headers, kind, declared, body))
 
 
 def leaves(headers: Headers, body: bytes, budget: Budget = UNLIMITED) -> list[Part]:
@@ -123,13 +123,6 @@ def leaf_of(headers: Headers, kind: str, declared: dict[str, str], body: bytes) 
     if kind == "application/octet-stream" and filename.lower().endswith(".eml"):
         kind = "message/rfc822"
     return Part(kind, declared, filename, _first_word(value) == "attachment", encoding, body)
-
-
-def _leaf_type(kind: str, depth: int) -> str:
-    """A multipart without parts is read as the text it must be; below the depth limit it is opaque."""
-    if not kind.startswith("multipart/"):
-        return kind
-    return "text/plain" if depth < MAX_DEPTH else "application/octet-stream"
 
 
 def _first_word(value: str) -> str:

@@ -57,7 +57,12 @@ def _plain_newlines(raw: bytes) -> bytes:
 
 def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
     headers, body = split_head(raw)
-    parts = _opened(leaves(headers, body, budget), budget)
+    parts = leaves(headers, body, budget)
+    for index, part in enumerate(parts):
+        if is_signed_mail(part) and (inside := open_signed(part)) is not None:
+            # The mail inside the first signed wrapper takes the wrapper's place.
+            parts[index : index + 1] = leaves(*split_head(_plain_newlines(inside)), budget)
+            break
     message = message_of(parts, budget)
     text, content_type = message.text, message.content_type
     subject = decode_words(header(headers, "subject"))
@@ -67,18 +72,25 @@ def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
     elif inner is not None:
         text, content_type, subject = inner.body, inner.content_type, subject or inner.subject
     recipients = _addressed(headers, _TO_FIELDS)
-    told = [(name, value) for name in FACT_FIELDS for value in values(headers, name)]
-    facts = mail_facts(told, sender=_from(headers), recipients=recipients, parts=list(map(_kind, parts)))
+    sender = next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
+    fact_fields = [(name, value) for name in FACT_FIELDS for value in values(headers, name)]
+    facts = mail_facts(fact_fields, sender=sender, recipients=recipients, parts=list(map(_kind, parts)))
     if _is_unread(headers, parts, message, budget):
         facts |= {MailFact.UNREADABLE}
+    if sender in recipients:  # a contact form writes from our own address to it; the customer stands in Reply-To
+        sender = next((address for address in _addressed(headers, ["reply-to"]) if address != sender), sender)
+    attached = [part for part in parts if part.kind is None][:MAX_ATTACHMENTS]
     return Ticket(
         subject=subject,
         body=text,
         content_type=content_type,
-        sender=_sender(headers, recipients),
+        sender=sender,
         recipients=recipients,
         facts=facts,
-        attachments=_attachments(parts),
+        attachments=tuple(
+            Attachment(_UNPRINTABLE.sub(" ", part.filename).strip()[:MAX_NAME_CHARACTERS], part.content_type)
+            for part in attached
+        ),
         replied=any(header(headers, name).strip() for name in REPLY_FIELDS),
         forwarded_from=ForwardedFrom(inner.sender, inner.subject) if inner is not None else None,
     )
@@ -86,18 +98,6 @@ def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
 
 def _addressed(headers: Headers, names: Sequence[str]) -> tuple[str, ...]:
     return addresses(", ".join(value for name in names for value in values(headers, name)))
-
-
-def _from(headers: Headers) -> str:
-    return next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
-
-
-def _sender(headers: Headers, recipients: Sequence[str]) -> str:
-    """A contact form writes from our own address to it; the customer stands in Reply-To."""
-    sender = _from(headers)
-    if sender not in recipients:
-        return sender
-    return next((address for address in _addressed(headers, ["reply-to"]) if address != sender), sender)
 
 
 def _kind(part: Part) -> str:
@@ -110,24 +110,15 @@ def _kind(part: Part) -> str:
     return CALENDAR_REPLY if method in {"REPLY", "COUNTER"} else part.content_type
 
 
-def _opened(parts: list[Part], budget: Budget) -> list[Part]:
-    """With what the first signed wrapper holds, in its place."""
-    for index, part in enumerate(parts):
-        if is_signed_mail(part) and (inside := open_signed(part)) is not None:
-            return parts[:index] + leaves(*split_head(_plain_newlines(inside)), budget) + parts[index + 1 :]
-    return parts
-
-
 def _is_unread(headers: Headers, parts: Sequence[Part], message: Message, budget: Budget) -> bool:
     """Whether the message, or what looks like it, is in no charset or inside a container that stays shut."""
     if not message.sure or media_type(header(headers, "content-type")) == "multipart/encrypted":
         return True
     # What stands below a container is a mailing list's or a gateway's.
-    sealed = any(map(is_sealed, parts)) and (is_sealed(parts[0]) or not message.text.strip())
-    return sealed or any(map(is_protected, parts)) or _is_pgp(message, budget)
-
-
-def _is_pgp(message: Message, budget: Budget) -> bool:
+    if any(map(is_sealed, parts)) and (is_sealed(parts[0]) or not message.text.strip()):
+        return True
+    if any(map(is_protected, parts)):
+        return True
     if _PGP not in message.text:
         return False
     above, begins, _ = as_text(message.text[:MAX_PEEK], message.content_type, budget).partition(_PGP)
@@ -139,16 +130,7 @@ def _inner(parts: Sequence[Part], message: Message, messages_left: int, budget: 
     returned = bool(message.text.strip()) and any(part.content_type in _REPORTS for part in parts)
     if not messages_left or returned:
         return None
-    attached = (part for part in parts if part.content_type in MESSAGES)
-    part = next(attached, None)
+    part = next((part for part in parts if part.content_type in MESSAGES), None)
     if part is None or not says_little(message, budget):
         return None
     return _ticket(part.decoded().lstrip(b"\n"), messages_left - 1, budget)
-
-
-def _attachments(parts: Sequence[Part]) -> tuple[Attachment, ...]:
-    unread = [part for part in parts if part.kind is None]
-    return tuple(
-        Attachment(_UNPRINTABLE.sub(" ", part.filename).strip()[:MAX_NAME_CHARACTERS], part.content_type)
-        for part in unread[:MAX_ATTACHMENTS]
-    )

@@ -7,7 +7,7 @@ Attachments are dropped byte by byte, never decoded and never held. What is kept
 import re
 
 from models.errors import MailError
-from models.mail.headers import MAX_HEADER_BYTES, MAX_HEADER_LINES, Headers, header, parameters, split_head
+from models.mail.headers import MAX_HEADER_BYTES, MAX_HEADER_LINES, header, parameters, split_head
 from models.mail.mime import (
     MAX_BOUNDARY,
     MAX_MULTIPARTS,
@@ -85,10 +85,6 @@ class MailReader:
         headers, _ = split_head(
             head.replace(b"\r\n", b"\n").lstrip(b"\n"), MAX_PART_LINES if self._parts > 1 else MAX_HEADER_LINES
         )
-        self._enter(headers)
-        return True
-
-    def _enter(self, headers: Headers) -> None:
         value = header(headers, "content-type")
         part = leaf_of(headers, media_type(value) or "text/plain", parameters(value), b"")
         kind = part.content_type
@@ -106,6 +102,7 @@ class MailReader:
             and 0 < len(boundary) <= MAX_BOUNDARY
         ):
             self._boundaries.add(boundary)
+        return True
 
     def _read_body(self) -> bool:
         """Takes all off the buffer up to the next boundary; what may be the beginning of one stays."""
