@@ -50,7 +50,10 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int],
         joined = f"{joined} {line}".strip()
         if len(joined) > MAX_CHARACTERS:
             return None
-        before_quote = _next_text(lines, end + 1) in quoted
+        following = end + 1  # the next line with text, at most three lines on
+        while following < min(end + 4, len(lines)) and not lines[following]:
+            following += 1
+        before_quote = following in quoted
         # Without a colon the sentence may go on: a blank line must follow.
         closed = before_quote or joined.rstrip(" *_").endswith((":", ">")) or not "".join(lines[end + 1 : end + 2])
         if closed and introduces(joined, before_quote=before_quote, strict=strict):
@@ -120,16 +123,9 @@ def _opens(line: str) -> bool:
 
 def _tells(core: str) -> bool:
     """Whether the writer or a program speaks, not a mail client."""
-    return not _NARRATIVE.isdisjoint(core.casefold().removeprefix("on mon ").split()) or _logs(core)
-
-
-def _logs(core: str) -> bool:
-    return _LOG_STAMP.match(core) is not None or not _PROGRAM.isdisjoint(core.casefold().split())
-
-
-def _next_text(lines: Sequence[str], start: int) -> int:
-    """Index of the next line with text, at most three lines on; -1 if none."""
-    for index in range(start, min(start + 4, len(lines))):
-        if lines[index]:
-            return index
-    return -1
+    folded = core.casefold()
+    return (
+        not _NARRATIVE.isdisjoint(folded.removeprefix("on mon ").split())
+        or _LOG_STAMP.match(core) is not None
+        or not _PROGRAM.isdisjoint(folded.split())
+    )

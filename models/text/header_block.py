@@ -25,6 +25,19 @@ class _Field:
     def role(self) -> Role | None:
         return LABELS.get(self.label)
 
+    @property
+    def proves_mail(self) -> bool:
+        """An address where people stand, or a time of day behind a label that forms do not have."""
+        if self.role in {Role.FROM, Role.TO}:
+            return has_address(self.value)
+        return self.role is Role.SENT and self.label not in DATE_LABELS and has_time(self.value)
+
+    def continues_in(self, line: str) -> bool:
+        """A wrapped list of addresses, or a value that the conversion from HTML put on a line of its own."""
+        if self.role is Role.SUBJECT and self.value:
+            return False  # the message itself may follow at once
+        return has_address(line) or line.endswith((";", ">", ",")) or has_date_and_time(line)
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -54,7 +67,7 @@ def read_block(lines: Sequence[str], start: int, *, after_rule: bool, expected: 
         return None
     dated = expected and whole and any(each.role is Role.SENT and has_date_and_time(each.value) for each in fields)
     below = "".join(lines[end : end + 1])
-    if not (dated or any(map(_proves_mail, fields))) or _field(below) or (not after_rule and below):
+    if not (dated or any(field.proves_mail for field in fields)) or _field(below) or (not after_rule and below):
         return None  # a form: its message stands in the next field
     return Block(end, _value(fields, Role.FROM), _value(fields, Role.SUBJECT), whole)
 
@@ -81,26 +94,13 @@ def _fields(lines: Sequence[str], start: int) -> tuple[list[_Field], int]:
         field = _field(line)
         if field is not None:
             fields.append(field)
-        elif not (_continues(fields[-1], line) or _is_label(lines, index + 1)):
+        elif not (fields[-1].continues_in(line) or _is_label(lines, index + 1)):
             break
         if fields[-1].role:
             end = index + 1
     return fields, end
 
 
-def _continues(field: _Field, line: str) -> bool:
-    """A wrapped list of addresses, or a value that the conversion from HTML put on a line of its own."""
-    if field.role is Role.SUBJECT and field.value:
-        return False  # the message itself may follow at once
-    return has_address(line) or line.endswith((";", ">", ",")) or has_date_and_time(line)
-
-
 def _is_label(lines: Sequence[str], index: int) -> bool:
     field = _field(lines[index]) if index < len(lines) else None
     return field is not None and field.role is not None
-
-
-def _proves_mail(field: _Field) -> bool:
-    if field.role in {Role.FROM, Role.TO}:
-        return has_address(field.value)
-    return field.role is Role.SENT and field.label not in DATE_LABELS and has_time(field.value)

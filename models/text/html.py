@@ -102,7 +102,15 @@ class _Writer:
             if not isinstance(token, str):
                 (self._close if token.closing else self._open)(token)
             elif self._visible():
-                self._text(token)
+                text = token[:MAX_TEXT]
+                if "&" in text:
+                    text = unescape(_BIG_NUMBER.sub("", text))
+                self.size += len(text)
+                first, *rest = text.split("\n") if self.preformatted else [text]
+                self.line.append(first)
+                for part in rest:
+                    self._end_line(force=True)
+                    self.line.append(part)
             if self.size > MAX_TEXT:
                 break
         self._end_line()
@@ -110,17 +118,6 @@ class _Writer:
 
     def _visible(self) -> bool:
         return not self.regions or not self.regions[-1].hidden
-
-    def _text(self, source: str) -> None:
-        source = source[:MAX_TEXT]
-        if "&" in source:
-            source = unescape(_BIG_NUMBER.sub("", source))
-        self.size += len(source)
-        first, *rest = source.split("\n") if self.preformatted else [source]
-        self.line.append(first)
-        for part in rest:
-            self._end_line(force=True)
-            self.line.append(part)
 
     def _end_line(self, *, force: bool = False) -> None:
         text = _WHITE.sub(" ", "".join(self.line)).strip()
@@ -143,9 +140,6 @@ class _Writer:
             if not self.keep_quotes and (declared or (tag.name == "blockquote" and "border:none" not in tag.source)):
                 self._end_line()
                 self.regions.append(_Region(tag.name, hidden=False, mark=MARK if declared else ""))
-        self._break_before(tag)
-
-    def _break_before(self, tag: _Tag) -> None:
         if tag.name in {"td", "th"}:
             self.line.append(" ")
         elif tag.name in _LINE or tag.name in {"br", "hr"}:

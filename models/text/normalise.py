@@ -72,13 +72,11 @@ def _marks() -> re.Pattern[str]:
 
     Built on first use: marks are scattered over the planes and the standard library has no class for them.
     """
-    codes = {code for code in range(0x300, 0x1F000) if _is_mark(chr(code))}
+    # NFKD first: some characters, such as Tibetan vowel signs, are no marks themselves and fall apart into marks.
+    codes = {
+        code for code in range(0x300, 0x1F000) if unicodedata.combining(unicodedata.normalize("NFKD", chr(code))[0]) > 0
+    }
     starts = sorted(code for code in codes if code - 1 not in codes)
     ends = sorted(code for code in codes if code + 1 not in codes)
     ranges = "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
     return re.compile(f"([{ranges}]{{{_MAX_MARKS}}})[{ranges}]+")
-
-
-def _is_mark(character: str) -> bool:
-    """Also of some that are none themselves and fall apart into marks, such as Tibetan vowel signs."""
-    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0

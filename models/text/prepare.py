@@ -14,7 +14,7 @@ from models.text.html import MARK, html_to_text
 from models.text.normalise import clean, head_and_tail
 from models.text.quotes import visible_reply
 from models.text.signatures import DELIMITER, mark_delimiters
-from models.text.subject import Subject, read_subject
+from models.text.subject import read_subject
 from models.ticket import ForwardedFrom, MailFact, Ticket
 
 TEXT_VERSION = 2
@@ -68,24 +68,10 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
         TooComplex: the budget is used up.
     """
     subject = read_subject(ticket.subject)
-    body = _read_body(ticket, subject, budget)
-    text = "\n".join(filter(None, (subject.text, body.text)))
-    capped = head_and_tail(text, MAX_CHARACTERS)
-    found = {
-        TextFlag.LIST: MailFact.LIST in ticket.facts,
-        TextFlag.ATTACHMENTS: bool(ticket.attachments),
-        TextFlag.SUBJECT_ONLY: bool(subject.text) and not body.text,
-        TextFlag.CHARACTERS_CAPPED: len(capped) < len(text),
-    }
-    return PreparedText(capped, body.flags | _set(found), body.forwarded_from or ticket.forwarded_from)
-
-
-def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText:
     is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
     source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
     if is_html:
-        source = source[:MAX_HTML_CHARACTERS]
-        source = html_to_text(source, keep_quotes=subject.forwarded, budget=budget)
+        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded, budget=budget)
     whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
     whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
     reply = visible_reply(
@@ -98,21 +84,27 @@ def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText
         answers=frozenset() if subject.replied else frozenset(map(first_address, ticket.recipients)),
         budget=budget,
     )
-    text, whole = _without_signs(reply.text), _without_signs(whole)
-    found = {
+    trimmed, whole = _without_marks(reply.text), _without_marks(whole)
+    body = trimmed or whole
+    text = "\n".join(filter(None, (subject.text, body)))
+    capped = head_and_tail(text, MAX_CHARACTERS)
+    flags = {
         TextFlag.HTML: is_html,
-        TextFlag.CHARACTERS_CAPPED: len(source) > WORKING_CHARACTERS,
+        TextFlag.CHARACTERS_CAPPED: len(source) > WORKING_CHARACTERS or len(capped) < len(text),
         TextFlag.FORWARDED: reply.forwarded,
-        TextFlag.QUOTED_REMOVED: bool(text) and reply.quoted,
-        TextFlag.SIGNATURE_REMOVED: bool(text) and reply.signed,
-        TextFlag.UNTRIMMED: bool(whole) and not text,
+        TextFlag.QUOTED_REMOVED: bool(trimmed) and reply.quoted,
+        TextFlag.SIGNATURE_REMOVED: bool(trimmed) and reply.signed,
+        TextFlag.UNTRIMMED: bool(whole) and not trimmed,
+        TextFlag.LIST: MailFact.LIST in ticket.facts,
+        TextFlag.ATTACHMENTS: bool(ticket.attachments),
+        TextFlag.SUBJECT_ONLY: bool(subject.text) and not body,
     }
-    return PreparedText(text or whole, _set(found), reply.forwarded_from)
+    return PreparedText(
+        capped,
+        frozenset(flag for flag, is_set in flags.items() if is_set),
+        reply.forwarded_from or ticket.forwarded_from,
+    )
 
 
-def _without_signs(text: str) -> str:
+def _without_marks(text: str) -> str:
     return text.replace(MARK, "").replace(DELIMITER, "--").strip()
-
-
-def _set(found: dict[TextFlag, bool]) -> frozenset[TextFlag]:
-    return frozenset(flag for flag, is_set in found.items() if is_set)

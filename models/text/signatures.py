@@ -37,26 +37,19 @@ def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool
         exact = line == DELIMITER
         if not exact and not _TYPED.match(line):
             continue
-        if _divides(lines, index, exact=exact):
-            break  # and so do those below
+        above = lines[:index]
+        last = next((line for line in reversed(above) if line), "")
+        introduces = last.endswith((":", "："))
+        in_sentence = bool(last) and bool(above[-1]) and not last.endswith((*_ENDS, ","))
+        above_blank = not "".join(lines[index + 1 : index + 2])
+        if introduces or (not exact and (in_sentence or above_blank)):
+            break  # the text goes on below this line, and so it does below the next ones
         end, contact, named = _signature(lines, index + 1)
         at_end = end == len(lines)
-        last = exact or before_quote or (after_quote and not any(lines[:index]))
-        if named and ((contact and (exact or at_end)) or (last and at_end)):
-            return lines[:index] + lines[end:], True
+        ends_text = exact or before_quote or (after_quote and not any(above))
+        if named and ((contact and (exact or at_end)) or (ends_text and at_end)):
+            return above + lines[end:], True
     return lines, False
-
-
-def _divides(lines: list[str], index: int, *, exact: bool) -> bool:
-    """Whether the text above goes on below: after a colon, or typed dashes amid a sentence or above a blank."""
-    above = lines[:index]
-    last = next((line for line in reversed(above) if line), "")
-    if last.endswith((":", "：")):
-        return True
-    if exact:
-        return False
-    complete = not last or not above[-1] or last.endswith((*_ENDS, ","))
-    return not complete or not "".join(lines[index + 1 : index + 2])
 
 
 def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
