@@ -112,7 +112,7 @@ def _kind(part: Part) -> str:
 
 def _is_unread(headers: Headers, parts: Sequence[Part], message: Message, budget: Budget) -> bool:
     """Whether the message, or what looks like it, is in no charset or inside a container that stays shut."""
-    if not message.sure or media_type(header(headers, "content-type")) == "multipart/encrypted":
+    if not message.decoded or media_type(header(headers, "content-type")) == "multipart/encrypted":
         return True
     # What stands below a container is a mailing list's or a gateway's.
     if any(map(is_sealed, parts)) and (is_sealed(parts[0]) or not message.text.strip()):

@@ -37,7 +37,7 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int],
 
     `quoted` holds the indices of `>` lines; `strict` asks for more evidence, since the subject is no reply's.
     """
-    longest = MAX_LINES if _opens(lines[start]) else 1
+    longest = MAX_LINES if _may_wrap(lines[start]) else 1
     joined = ""
     for end in range(start, min(start + longest, len(lines))):
         line = lines[end]
@@ -55,8 +55,8 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int],
             following += 1
         before_quote = following in quoted
         # Without a colon the sentence may go on: a blank line must follow.
-        closed = before_quote or joined.rstrip(" *_").endswith((":", ">")) or not "".join(lines[end + 1 : end + 2])
-        if closed and introduces(joined, before_quote=before_quote, strict=strict):
+        is_ended = before_quote or joined.rstrip(" *_").endswith((":", ">")) or not "".join(lines[end + 1 : end + 2])
+        if is_ended and introduces(joined, before_quote=before_quote, strict=strict):
             return end + 1
     return None
 
@@ -69,21 +69,20 @@ def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
         return False
     if _is_old_gmail(text):
         return True
-    wrote = core.casefold().endswith(WROTE)
-    if not core or not (wrote or text != core):
+    ends_in_verb = core.casefold().endswith(WROTE)
+    if not core or not (ends_in_verb or text != core):
         return False
-    date, time = _DATE.search(core) is not None, has_time(core)
-    if _BRACKETED_ADDRESS.search(core) and (before_quote or (date and time and text.endswith(":"))):
+    has_date, with_time = _DATE.search(core) is not None, has_time(core)
+    has_moment = has_date and with_time
+    names_address = _BRACKETED_ADDRESS.search(core) is not None
+    if names_address and (before_quote or (has_moment and text.endswith(":"))):
         return True
-    anchored = date or time or has_address(core)
-    if not before_quote:
-        ends = text.endswith(":") or (date and time and _BRACKETED_ADDRESS.search(core) is not None)
-        return ends and anchored and wrote and not _tells(core)
-    if strict:
-        return anchored and wrote and not _tells(core)
-    if date and time:
-        return not _tells(core)
-    return wrote and not _tells(core)
+    if before_quote and not strict:
+        is_proven = ends_in_verb or has_moment
+    else:
+        is_proven = ends_in_verb and (has_date or with_time or has_address(core))
+    is_ended = before_quote or text.endswith(":") or (has_moment and names_address)
+    return is_proven and is_ended and not _is_narrative(core)
 
 
 def has_date_and_time(text: str) -> bool:
@@ -112,7 +111,7 @@ def _is_old_gmail(text: str) -> bool:
     return _DATE.match(text) is not None and _ENDS_IN_ADDRESS.search(text) is not None
 
 
-def _opens(line: str) -> bool:
+def _may_wrap(line: str) -> bool:
     """Whether a wrapped attribution may begin here: it names a date early, or an address."""
     line = line.lstrip("* _")[:MAX_CHARACTERS]
     first = line.split(" ", 1)[0].casefold().rstrip(",")
@@ -121,7 +120,7 @@ def _opens(line: str) -> bool:
     return _DATE.search(line[:48]) is not None or _BRACKETED_ADDRESS.search(line) is not None
 
 
-def _tells(core: str) -> bool:
+def _is_narrative(core: str) -> bool:
     """Whether the writer or a program speaks, not a mail client."""
     folded = core.casefold()
     return (

@@ -118,36 +118,35 @@ class _Scan:
             return self._enter(end)
         # "----- Original Message -----", or Zoho's "---- On Tue, 22 Dec 2015, Ann <a@b> wrote ----".
         dashed = dashed_phrase(line)
-        announced = dashed is not None and (
+        is_announced = dashed is not None and (
             _starts(dashed, ORIGINAL) or introduces(dashed + ":", before_quote=False, strict=False)
         )
-        if announced or _RULE.match(line):
-            block = _header_below(self.lines, position + 1, expected=self.replied is not False)
-            if block is not None or announced:
-                return self._read_header(position, block.end if block else position + 1, block)
-        elif (
-            block := read_block(self.lines, position, after_rule=False, expected=self.replied is not False)
-        ) is not None:
-            return self._read_header(position, block.end, block)
-        elif not self.inside and (end := self._attribution(position)) is not None:
+        is_rule = is_announced or _RULE.match(line) is not None
+        may_be_reply = self.replied is not False
+        if is_rule:
+            block = _header_below(self.lines, position + 1, expected=may_be_reply)
+        else:
+            block = read_block(self.lines, position, after_rule=False, expected=may_be_reply)
+        if block is not None or is_announced:
+            return self._read_header(position, block)
+        if not is_rule and not self.inside and (end := self._attribution(position)) is not None:
             return self._read_attribution(position, end)
         return self._keep(position)
 
-    def _read_header(self, start: int, end: int, block: Block | None) -> int:
+    def _read_header(self, start: int, block: Block | None) -> int:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
-        if self.inside or self.expect_forward or self._points_below() or (block and self._is_to_read(block)):
+        is_message = self.inside or self.expect_forward or self._points_below()
+        if not is_message and block is not None and self.replied is not False:
+            # A reply may quote the writer's own earlier mail, or a third party's.
+            is_message = self._is_writer(block.sender) or self._is_third_party(block.sender)
+        if is_message:
             return self._enter(start, block) if block else self._keep(start)
         may_be_form = block is not None and not block.whole and not _RULE.match(self.lines[start])
         if self.replied is False or may_be_form:
             if block and has_address(block.sender):
                 self._tell_sender(block)
-            return self._keep(start, end)
+            return self._keep(start, block.end if block else None)
         return self._drop_rest()
-
-    def _is_to_read(self, block: Block) -> bool:
-        """Where a mail may be a reply: the writer's own earlier mail, or a third party's."""
-        known = self._is_writer(block.sender) or self._is_third_party(block.sender)
-        return known and self.replied is not False
 
     def _is_third_party(self, writer: str) -> bool:
         return bool(self.answers) and has_address(writer) and first_address(writer) not in self.answers
@@ -159,32 +158,31 @@ class _Scan:
         text = " ".join(self.lines[start:end])
         below = _skip_blank(self.lines, end)
         if below in self.quote_lines:
-            if self.expect_forward or self._is_content(text, end) or self._is_introduced():
+            is_content = (
+                self.expect_forward
+                or self._is_writer(text)
+                # In a mail that answers nothing.
+                or (self.replied is False and (self._is_third_party(text) or self._is_transcript(end)))
+                or self._is_introduced()
+            )
+            if is_content:
                 return self._keep(start, self._end_of_quote(below))
             if self._says_below():
                 return self._enter(end)
             self.attributed = True
             self._close(before_quote=True)
             return self._end_of_quote(below)
-        if self.replied is False or not self._proves_reply(text, end):
+        if self.replied is False:
+            return self._keep(start)
+        # Without `>` lines an address proves a quoted mail; so do a date and a time, unless this is a transcript.
+        is_proven = has_address(text) or (has_date_and_time(text) and not self._is_transcript(end))
+        if not is_proven:
             return self._keep(start)
         return self._enter(end) if self._points_below() else self._drop_rest()
-
-    def _proves_reply(self, attribution: str, end: int) -> bool:
-        """Without `>` lines, an address; or a date and a time, unless the next such line makes it a transcript."""
-        if has_address(attribution):
-            return True
-        return has_date_and_time(attribution) and not self._is_transcript(end)
 
     def _is_introduced(self) -> bool:
         """Whether the writer's own last line ends in a colon: what follows is then part of what they say."""
         return next((line for line in reversed(self.current) if line), "").endswith((":", "："))
-
-    def _is_content(self, attribution: str, end: int) -> bool:
-        """An earlier mail of the writer's own; in a mail that answers nothing also a third party's, or a transcript."""
-        if self._is_writer(attribution):
-            return True
-        return self.replied is False and (self._is_third_party(attribution) or self._is_transcript(end))
 
     def _is_writer(self, text: str) -> bool:
         return "@" in self.sender and first_address(text) == self.sender
@@ -200,31 +198,26 @@ class _Scan:
         end = self._end_of_quote(position)
         inner = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:end]]
         first = next((index for index, line in enumerate(inner) if line), 0)
-        if self._opens_forward(inner, first):
+        # Apple Mail and others quote what they forward, its header as well.
+        opens_forward = forward_end(inner, first) is not None
+        if not opens_forward and self.replied is not True:
+            # "----- Original Message -----", as IONOS quotes what it forwards; in a reply it may be history.
+            opens_forward = dashed_phrase(inner[first]) is not None and _header_below(inner, first + 1) is not None
+        if opens_forward:
             return self._enter(position)
-        if not self._is_history(position, inner):
+        if self.expect_forward:
+            is_history = False
+        elif self.attributed or self.lines[position].startswith(MARK):
+            is_history = not self._is_introduced()
+        else:
+            is_history = any(
+                line and attribution_end(inner, index, quoted=frozenset(), strict=True) is not None
+                for index, line in enumerate(inner[:_LINES_WITH_SENDER])
+            )
+        if not is_history:
             return self._keep(position, end)
         self._close(before_quote=True)
         return end
-
-    def _opens_forward(self, inner: Lines, first: int) -> bool:
-        """Apple Mail and others quote what they forward, its header as well; in a reply that may be history."""
-        if forward_end(inner, first) is not None:
-            return True
-        if self.replied is True:
-            return False
-        # "----- Original Message -----", as IONOS quotes what it forwards.
-        return dashed_phrase(inner[first]) is not None and _header_below(inner, first + 1) is not None
-
-    def _is_history(self, start: int, inner: Lines) -> bool:
-        if self.expect_forward:
-            return False
-        if self.attributed or self.lines[start].startswith(MARK):
-            return not self._is_introduced()
-        heads = enumerate(inner[:_LINES_WITH_SENDER])
-        return any(
-            line and attribution_end(inner, index, quoted=frozenset(), strict=True) is not None for index, line in heads
-        )
 
     def _enter(self, position: int, block: Block | None = None) -> int:
         """Reads on in a forwarded message. Its header lines go, but for a subject that is another than the mail's."""
@@ -262,11 +255,13 @@ class _Scan:
 
     def _points_below(self) -> bool:
         """Whether the text above is no message: nothing, a greeting, or words that point at what is below."""
+        if self.quoted:
+            return False
         above = self._above()
-        greets = (
-            len(above) == 1 and above[0].endswith((",", ":", "，", "：", "،")) and len(above[0].split()) <= _FEW_WORDS
-        )
-        return not self.quoted and (not above or greets or self._says_below())
+        if not above:
+            return True
+        is_greeting = len(above) == 1 and above[0].endswith((",", ":", "，", "：", "،"))
+        return (is_greeting and len(above[0].split()) <= _FEW_WORDS) or self._says_below()
 
     def _says_below(self) -> bool:
         text = " ".join(self._above())
@@ -319,10 +314,8 @@ def _skip_blank(lines: Lines, position: int) -> int:
 
 def dashed_phrase(line: str) -> str | None:
     """What stands between dashes: "a" of "-- a: --"; None if the line is no such thing."""
-    if (
-        len(line) > _LONGEST_PHRASE
-        or len(line) - len(line.lstrip(_DASHES)) < 2
-        or len(line) - len(line.rstrip(_DASHES)) < 2
-    ):
+    if len(line) > _LONGEST_PHRASE or len(line) - len(line.lstrip(_DASHES)) < 2:
+        return None
+    if len(line) - len(line.rstrip(_DASHES)) < 2:
         return None
     return line.strip(f"{_DASHES}: ") or None
