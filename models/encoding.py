@@ -44,7 +44,12 @@ class Encoder:
         self._tokenizer.no_padding()
         self.max_tokens = max_tokens
         self.pad_id = pad_id
-        self._prefix, self._suffix = self._special_tokens()
+        # The special tokens that the model wants before and after a text, found by encoding one.
+        probe = self._tokenizer.encode("a", add_special_tokens=True)
+        mask = probe.special_tokens_mask
+        first = mask.index(0) if 0 in mask else len(mask)
+        last = len(mask) - mask[::-1].index(0) if 0 in mask else len(mask)
+        self._prefix, self._suffix = tuple(probe.ids[:first]), tuple(probe.ids[last:])
 
     def encode(self, text: str) -> Encoding:
         """Token ids of a text. One too long keeps its head and its tail, and is flagged `truncated`."""
@@ -74,14 +79,6 @@ class Encoder:
             input_ids[row, : len(encoding.ids)] = encoding.ids
             attention_mask[row, : len(encoding.ids)] = 1
         return Batch(input_ids, attention_mask)
-
-    def _special_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The special tokens the model wants before and after a text, found by encoding one."""
-        probe = self._tokenizer.encode("a", add_special_tokens=True)
-        mask = probe.special_tokens_mask
-        first = mask.index(0) if 0 in mask else len(mask)
-        last = len(mask) - mask[::-1].index(0) if 0 in mask else len(mask)
-        return tuple(probe.ids[:first]), tuple(probe.ids[last:])
 
 
 def padded_length(tokens: int, max_tokens: int) -> int:

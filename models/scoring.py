@@ -204,27 +204,24 @@ def judge_batch(logits: Logits, scorings: Sequence[FieldScoring]) -> list[Verdic
 
 def verdict_without_model(ticket: Ticket, text: str, scorings: Sequence[FieldScoring]) -> Verdict | None:
     """The verdict on a ticket no model needs to see (blank, unread, or no person's), or None: ask the model."""
-    reason = _refusal(ticket, text)
-    if reason is None:
+    if MailFact.BOUNCE in ticket.facts:
+        reason = Reason.BOUNCE
+    elif MailFact.LOOP in ticket.facts:
+        reason = Reason.LOOP
+    elif MailFact.AUTOMATIC in ticket.facts:
+        reason = Reason.AUTOMATIC_MAIL
+    elif MailFact.SPAM in ticket.facts:
+        reason = Reason.SPAM
+    elif ticket.unread:
+        reason = Reason.TOO_COMPLEX
+    elif MailFact.UNREADABLE in ticket.facts:
+        reason = Reason.UNREADABLE
+    elif not text:
+        reason = Reason.EMPTY
+    else:
         return None
     answer = FieldVerdict(Outcome.REVIEW, reason, ())
     return Verdict(answer, {scoring.field.name: answer for scoring in scorings[1:]})
-
-
-def _refusal(ticket: Ticket, text: str) -> Reason | None:
-    if MailFact.BOUNCE in ticket.facts:
-        return Reason.BOUNCE
-    if MailFact.LOOP in ticket.facts:
-        return Reason.LOOP
-    if MailFact.AUTOMATIC in ticket.facts:
-        return Reason.AUTOMATIC_MAIL
-    if MailFact.SPAM in ticket.facts:
-        return Reason.SPAM
-    if ticket.unread:
-        return Reason.TOO_COMPLEX
-    if MailFact.UNREADABLE in ticket.facts:
-        return Reason.UNREADABLE
-    return None if text else Reason.EMPTY
 
 
 def _judge_field(logits: Logits, scoring: FieldScoring) -> list[FieldVerdict]:

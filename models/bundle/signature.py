@@ -7,7 +7,6 @@ minisign's own tool, for nothing here ever holds a private key: docs/bundles.md 
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import BundleError
@@ -19,17 +18,6 @@ _PURE, _PREHASHED = b"Ed", b"ED"
 """What was signed: the content, as minisign did before 0.10 and does with `-l`, or its BLAKE2b-512."""
 _ID_END = 10
 _UNTRUSTED, _TRUSTED = "untrusted comment: ", "trusted comment: "
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """A signature file, taken apart. The second signature is over the first one and the trusted comment."""
-
-    algorithm: bytes
-    key_id: bytes
-    content_signature: bytes
-    trusted_comment: bytes
-    comment_signature: bytes
 
 
 def read_keys(path: Path) -> Mapping[bytes, bytes]:
@@ -55,14 +43,21 @@ def verify(content: bytes, signature: bytes, keys: Mapping[bytes, bytes]) -> Non
     Raises:
         BundleError: none did, or it is not a signature.
     """
-    found = _parse(signature)
-    if found.key_id not in keys:
+    # Split at line feeds alone: a comment may hold what elsewhere ends a line.
+    lines = signature.decode("latin-1").split("\n")
+    is_whole = len(lines) == 5 and not lines[4] and lines[0].startswith(_UNTRUSTED) and lines[2].startswith(_TRUSTED)
+    main, comment_signature = (_decoded(lines[1]), _decoded(lines[3])) if is_whole else (b"", b"")
+    if (len(main), len(comment_signature)) != (_ID_END + 64, 64) or main[:2] not in (_PURE, _PREHASHED):
+        raise BundleError("not a whole minisign signature; sign the manifest anew")
+    algorithm, key_id, content_signature = main[:2], main[2:_ID_END], main[_ID_END:]
+    if key_id not in keys:
         asked = " or ".join(map(_shown, keys))
-        raise BundleError(f"signed with key {_shown(found.key_id)}, asked for is {asked}")
-    signed = content if found.algorithm == _PURE else hashlib.blake2b(content).digest()
-    _verify_one(keys[found.key_id], found.content_signature, signed, "is no signature of this manifest")
-    comment = found.content_signature + found.trusted_comment
-    _verify_one(keys[found.key_id], found.comment_signature, comment, "its trusted comment was changed")
+        raise BundleError(f"signed with key {_shown(key_id)}, asked for is {asked}")
+    signed = content if algorithm == _PURE else hashlib.blake2b(content).digest()
+    _verify_one(keys[key_id], content_signature, signed, "is no signature of this manifest")
+    # The second signature is over the first one and the trusted comment.
+    comment = content_signature + lines[2].removeprefix(_TRUSTED).encode("latin-1")
+    _verify_one(keys[key_id], comment_signature, comment, "its trusted comment was changed")
 
 
 def _verify_one(key: bytes, signature: bytes, signed: bytes, fault: str) -> None:
@@ -74,17 +69,6 @@ def _verify_one(key: bytes, signature: bytes, signed: bytes, fault: str) -> None
         Ed25519PublicKey.from_public_bytes(key).verify(signature, signed)
     except InvalidSignature as error:
         raise BundleError(fault) from error
-
-
-def _parse(signature: bytes) -> Signature:
-    # Split at line feeds alone: a comment may hold what elsewhere ends a line.
-    lines = signature.decode("latin-1").split("\n")
-    if len(lines) == 5 and not lines[4] and lines[0].startswith(_UNTRUSTED) and lines[2].startswith(_TRUSTED):
-        main, comment_signature = _decoded(lines[1]), _decoded(lines[3])
-        if (len(main), len(comment_signature)) == (_ID_END + 64, 64) and main[:2] in (_PURE, _PREHASHED):
-            comment = lines[2].removeprefix(_TRUSTED).encode("latin-1")
-            return Signature(main[:2], main[2:_ID_END], main[_ID_END:], comment, comment_signature)
-    raise BundleError("not a whole minisign signature; sign the manifest anew")
 
 
 def _decoded(line: str) -> bytes:
