@@ -15,8 +15,8 @@ LENGTH_MULTIPLE = 8
 """Batches are padded to a multiple of this many tokens: few distinct shapes keep the runtime's memory flat."""
 
 HEAD_SHARE = 0.75
-"""Of a text that is too long, this share of the tokens is kept from its head and the rest from its tail: people say
-what they want first, and often once more at the end."""
+"""A text that is too long keeps this share of its tokens from the head and the rest from the tail: a request usually
+stands at the beginning, and often again at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Encoder:
         self._prefix, self._suffix = tuple(probe.ids[:first]), tuple(probe.ids[last:])
 
     def encode(self, text: str) -> Encoding:
-        """Token ids of a text. One too long keeps its head and its tail, and is flagged `truncated`."""
+        """Token ids of a text. A text that is too long keeps its head and its tail and is flagged `truncated`."""
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         room = self.max_tokens - len(self._prefix) - len(self._suffix)
         truncated = len(ids) > room

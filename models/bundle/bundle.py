@@ -1,7 +1,7 @@
-"""The bundle folder on disk: written whole or not at all, and verified before anything in it is parsed.
+"""The bundle folder on disk: written completely or not at all, and verified before anything in it is parsed.
 
-`training.export` writes one, `service` opens it. Layout: `manifest.json` beside the files it lists, its signature where
-somebody vouches for it (`signature.py`), and nothing else.
+`training.export` writes it, `service` opens it. Layout: `manifest.json`, the files that the manifest lists, optionally
+the manifest's signature (`signature.py`), and nothing else.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ from models.text.prepare import TEXT_VERSION
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.minisig"
 MANIFEST_BYTES = 4_000_000
-"""Largest manifest read: a few thousand labels fit, a file put there to fill the memory does not."""
+"""Largest manifest read: room for a few thousand labels, but not for a file meant to fill the memory."""
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Graph:
-    """One graph of a bundle and what judges its logits: every graph has a calibration of its own."""
+    """One graph of a bundle with its own calibration, which turns its logits into verdicts."""
 
     entry: ModelEntry
     scorings: tuple[FieldScoring, ...]
@@ -49,7 +49,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle: its digests agreed when it was opened. `graphs` are in the manifest's order."""
+    """An opened bundle, its digests verified. `graphs` are in the manifest's order."""
 
     path: Path
     manifest: Manifest
@@ -102,7 +102,7 @@ def open_bundle(path: Path, key_file: Path | None = None) -> Bundle:
 
     Args:
         path: the bundle's folder, or a link to it.
-        key_file: minisign's public key that must have signed it; None: anybody may have made it.
+        key_file: minisign's public key that must have signed it; None: the signature is not verified.
 
     Raises:
         BundleError: no bundle there, or it is damaged, holds links or files it doesn't list, is made for another
@@ -153,7 +153,7 @@ def write_bundle(store: Path, draft: Mapping[str, Any], files: Mapping[str, byte
         draft: the manifest's content without `version` and `files`, which follow from the rest.
         files: each file's bytes, or where to copy it from.
 
-    A bundle that is there already (the same inputs give the same version) is verified and kept.
+    An existing bundle of that version (the same inputs give the same version) is verified and kept.
 
     Raises:
         BundleError: the store cannot be written.
@@ -167,7 +167,7 @@ def write_bundle(store: Path, draft: Mapping[str, Any], files: Mapping[str, byte
         entries = {name: _put(staging / name, content) for name, content in sorted(files.items())}
         unnamed = Manifest.model_validate({**draft, "version": "0" * 16, "files": entries})
         manifest = unnamed.model_copy(update={"version": unnamed.expected_version()})
-        _put(staging / MANIFEST, manifest.spelled())
+        _put(staging / MANIFEST, manifest.to_json())
         sync_folder(staging)
         # mkdtemp makes folders for their owner only; a bundle is read by the service's user too.
         staging.chmod(0o755)
@@ -177,7 +177,7 @@ def write_bundle(store: Path, draft: Mapping[str, Any], files: Mapping[str, byte
         except OSError:
             if not target.exists():
                 raise
-            open_bundle(target)  # the same bundle is there: from an earlier run, or one that was faster
+            open_bundle(target)  # the same bundle exists: from an earlier or a concurrent run
         else:
             sync_folder(store)
         return target
@@ -225,18 +225,18 @@ def _read_manifest(folder: Path, keys: Mapping[bytes, bytes] | None) -> Manifest
     except ValidationError as error:
         _refuse_schema(folder, raw)
         first = error.errors()[0]
-        if first["type"] == "value_error":  # of `Manifest` itself: its parts are sound and do not go together
+        if first["type"] == "value_error":  # from `Manifest`'s own validator: the parts contradict each other
             raise BundleError(f"{folder}/{MANIFEST}: {first['ctx']['error']}; export it anew") from error
         where = ".".join(str(part) for part in first["loc"])[:100] or "its JSON"
         raise BundleError(f"{folder}/{MANIFEST}: damaged or from another release, at {where!r}") from error
-    # Another spelling of the same, a key that stands twice among it, could say something else to another reader.
-    if manifest.version != manifest.expected_version() or raw != manifest.spelled():
+    # Only the canonical JSON is accepted: with a repeated key, another parser could read other values.
+    if manifest.version != manifest.expected_version() or raw != manifest.to_json():
         raise BundleError(f"{folder}/{MANIFEST}: its content does not give its version id; it was changed after export")
     return manifest
 
 
 class _Schema(BaseModel):
-    """Of a manifest of any release."""
+    """The part of a manifest that every release understands."""
 
     schema_version: int
 
@@ -278,7 +278,7 @@ def _read_regular(folder: Path, name: str, most: int, least: int = 0) -> bytes:
 def _open_regular(folder: Path, name: str, most: int, least: int = 0) -> BinaryIO:
     """Open a regular file of `least` to `most` bytes, never through a link.
 
-    A file's size must be the manifest's before it is read: memory is set aside for what the manifest says.
+    The size is checked before reading, because memory is reserved by the size in the manifest.
     """
     try:
         descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -304,7 +304,7 @@ def _put(path: Path, content: bytes | Path) -> FileEntry:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the names in it survive a power cut: renaming alone promises only an order.
+    """Flush the folder's entries to disk: a rename alone may be lost in a power cut.
 
     Raises:
         OSError

@@ -1,7 +1,7 @@
 """Golden rows: a few tickets with torch's answer at export, replayed with onnxruntime wherever the bundle runs.
 
-They disprove train/serve skew instead of assuming it away: the whole path (cleaning, tokens, logits, verdict) must give
-what training saw. A replay also warms a session up.
+They detect train/serve skew: cleaning, tokens, logits and verdict must equal those of training. A replay also warms the
+session up.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ Infer = Callable[[Batch], Outputs]
 
 
 class GoldenRow(Frozen):
-    """A ticket as it arrived, the token ids it must give, torch's logits and pooled vector, and the department's
-    verdict, which every graph of the bundle gives."""
+    """A ticket as it arrived, its expected token ids, torch's logits and pooled vector, and the department's verdict,
+    which every graph of the bundle must give."""
 
     subject: str
     body: str
@@ -73,7 +73,7 @@ def replay(bundle: Bundle, graph: Graph, infer: Infer) -> Replay:
 
     Args:
         bundle: the opened bundle.
-        graph: the graph of it that runs: it judges.
+        graph: the graph that runs.
         infer: runs one batch on the runtime that will serve.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Who vouches for a bundle: minisign's signatures, Ed25519 over the manifest's bytes, whose digests pin every file.
+"""Verifies minisign signatures: Ed25519 over the manifest's bytes, whose digests pin every file of the bundle.
 
-`bundle.py` asks it before anything is parsed, where a public key is given. Keys are made and manifests signed with
-minisign's own tool, for nothing here ever holds a private key: docs/bundles.md says how.
+If a public key is given, `bundle.py` verifies before it parses anything. Keys are made and manifests are signed with
+minisign's own tool, because this code never holds a private key: docs/bundles.md says how.
 """
 
 import base64
@@ -15,16 +15,16 @@ SIGNATURE_BYTES = 16_384
 """Largest signature file read; minisign's own comments are below 10 kB together."""
 _KEY_BYTES = 1_000_000
 _PURE, _PREHASHED = b"Ed", b"ED"
-"""What was signed: the content, as minisign did before 0.10 and does with `-l`, or its BLAKE2b-512."""
+"""The signed bytes: the content (minisign before 0.10, and `-l`), or its BLAKE2b-512."""
 _ID_END = 10
 _UNTRUSTED, _TRUSTED = "untrusted comment: ", "trusted comment: "
 
 
 def read_keys(path: Path) -> Mapping[bytes, bytes]:
-    """Public keys by their ids: a file as `minisign -G` writes it, or several in one, while one replaces another.
+    """Public keys by their ids, from a file as `minisign -G` writes it, or several such files in one (key rotation).
 
     Raises:
-        BundleError: no such file, or it holds anything else.
+        BundleError: the file is missing or holds anything else.
     """
     try:
         with path.open("rb") as file:
@@ -38,7 +38,7 @@ def read_keys(path: Path) -> Mapping[bytes, bytes]:
 
 
 def verify(content: bytes, signature: bytes, keys: Mapping[bytes, bytes]) -> None:
-    """Return if one of the keys signed this content; `signature` is what its `.minisig` file holds.
+    """Verify that one of the keys signed this content; `signature` is the content of its `.minisig` file.
 
     Raises:
         BundleError: none did, or it is not a signature.
@@ -61,7 +61,7 @@ def verify(content: bytes, signature: bytes, keys: Mapping[bytes, bytes]) -> Non
 
 
 def _verify_one(key: bytes, signature: bytes, signed: bytes, fault: str) -> None:
-    # Here, for it costs 9 MB and 20 ms, and most services set no key.
+    # Imported here: it costs 9 MB and 20 ms, and most services set no key.
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -72,7 +72,7 @@ def _verify_one(key: bytes, signature: bytes, signed: bytes, fault: str) -> None
 
 
 def _decoded(line: str) -> bytes:
-    """Base64 in its one spelling; empty where it is none. The bits behind the last byte would pass unseen otherwise."""
+    """Canonical base64 decoded, else empty: otherwise changed bits behind the last byte would not be noticed."""
     try:
         raw = base64.b64decode(line, validate=True)
     except ValueError:

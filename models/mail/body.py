@@ -55,12 +55,12 @@ def message_of(parts: Sequence[Part], budget: Budget) -> Message:
     return Message(both, "text/html", plain_decoded and html_decoded)
 
 
-def says_little(message: Message, budget: Budget) -> bool:
+def is_short(message: Message, budget: Budget) -> bool:
     """Whether the words may be a forwarder's: "please handle", with or without a signature."""
     return len(_words(message.text, message.content_type, budget)) <= FEW_WORDS
 
 
-def with_inner(message: Message, inner: Ticket, budget: Budget) -> str:
+def join_forwarded(message: Message, inner: Ticket, budget: Budget) -> str:
     """The words above and the message inside, as a client would write a forward."""
     above = as_text(message.text, message.content_type, budget)
     return "\n\n".join((above, FORWARD_LINE, inner.subject, as_text(inner.body, inner.content_type, budget)))

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Literal
 
 from models.cpu_budget import UNLIMITED, Budget
-from models.mail.charsets import declared_in_html, decode_surely
+from models.mail.charsets import declared_in_html, decode_checked
 from models.mail.headers import Headers, decode_base64, decode_words, header, parameters, split_head
 
 MAX_DEPTH = 10
@@ -29,7 +29,7 @@ MAX_FILENAME = 1_000
 
 MESSAGES = frozenset({"message/rfc822", "message/global"})
 _TEXT = ("text/", "application/xhtml+xml")
-_NOT_WORDS = frozenset({
+_DATA_TYPES = frozenset({
     "text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/rfc822-headers", "text/css", "text/csv",
     "text/xml", "text/x-amp-html", "text/javascript",
 })  # fmt: skip
@@ -65,25 +65,25 @@ class Part:
             return None
         if self.content_type.endswith(("/html", "/xhtml+xml", "/x-html")):
             return "html"
-        return None if self.content_type in _NOT_WORDS else "plain"
+        return None if self.content_type in _DATA_TYPES else "plain"
 
     def text(self) -> tuple[str, bool]:
         """The text, and whether it could be decoded."""
         data = self.decoded()
         charset = self.parameters.get("charset") or (declared_in_html(data) if self.kind == "html" else None)
-        text, sure = decode_surely(data, charset)
+        text, sure = decode_checked(data, charset)
         if self.content_type in _ENRICHED:
             text = _ENRICHED_TAG.sub("", text)
         return text, sure and "uu" not in self.encoding
 
 
 @dataclass(slots=True)
-class _Walk:
+class _PartCollector:
     budget: Budget
     parts: list[Part] = field(default_factory=list)
     multiparts: int = 0
 
-    def into(self, headers: Headers, body: bytes, depth: int, default: str = "text/plain") -> None:
+    def add_parts(self, headers: Headers, body: bytes, depth: int, default: str = "text/plain") -> None:
         self.budget.check_now()
         value = header(headers, "content-type")
         kind, declared = media_type(value) or default, parameters(value)
@@ -96,7 +96,7 @@ class _Walk:
             if len(self.parts) >= MAX_PARTS:
                 return
             child_default = "message/rfc822" if kind == "multipart/digest" else "text/plain"
-            self.into(*split_head(child, MAX_PART_LINES), depth + 1, child_default)
+            self.add_parts(*split_head(child, MAX_PART_LINES), depth + 1, child_default)
         if not children:
             if is_multipart:  # without parts it is read as the text that it must be; below the depth limit not at all
                 kind = "text/plain" if depth < MAX_DEPTH else "application/octet-stream"
@@ -105,9 +105,9 @@ class _Walk:
 
 def leaves(headers: Headers, body: bytes, budget: Budget = UNLIMITED) -> list[Part]:
     """All parts that hold content, in order; at most `MAX_PARTS`, from at most `MAX_DEPTH` levels."""
-    walk = _Walk(budget)
-    walk.into(headers, body, 0)
-    return walk.parts
+    collector = _PartCollector(budget)
+    collector.add_parts(headers, body, 0)
+    return collector.parts
 
 
 def media_type(value: str) -> str:

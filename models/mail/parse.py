@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from models.cpu_budget import UNLIMITED, Budget
 from models.errors import MailError
-from models.mail.body import MAX_PEEK, Message, as_text, message_of, says_little, with_inner
+from models.mail.body import MAX_PEEK, Message, as_text, is_short, join_forwarded, message_of
+from models.mail.containers import is_opaque, is_rights_managed, may_be_signed_mail, signed_content
 from models.mail.facts import CALENDAR_REPLY, FACT_FIELDS, mail_facts
 from models.mail.headers import Headers, addresses, decode_words, header, split_head, values
 from models.mail.mime import MESSAGES, Part, leaves, media_type
-from models.mail.sealed import is_protected, is_sealed, is_signed_mail, open_signed
 from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 
 __all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email"]
@@ -59,23 +59,23 @@ def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
     headers, body = split_head(raw)
     parts = leaves(headers, body, budget)
     for index, part in enumerate(parts):
-        if is_signed_mail(part) and (inside := open_signed(part)) is not None:
+        if may_be_signed_mail(part) and (inside := signed_content(part)) is not None:
             # The mail inside the first signed wrapper takes the wrapper's place.
             parts[index : index + 1] = leaves(*split_head(_plain_newlines(inside)), budget)
             break
     message = message_of(parts, budget)
     text, content_type = message.text, message.content_type
     subject = decode_words(header(headers, "subject"))
-    inner = _inner(parts, message, messages_left, budget)
+    inner = _forwarded_ticket(parts, message, messages_left, budget)
     if inner is not None and text.strip():
-        text, content_type = with_inner(message, inner, budget), "text/plain"
+        text, content_type = join_forwarded(message, inner, budget), "text/plain"
     elif inner is not None:
         text, content_type, subject = inner.body, inner.content_type, subject or inner.subject
     recipients = _addressed(headers, _TO_FIELDS)
     sender = next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
     fact_fields = [(name, value) for name in FACT_FIELDS for value in values(headers, name)]
-    facts = mail_facts(fact_fields, sender=sender, recipients=recipients, parts=list(map(_kind, parts)))
-    if _is_unread(headers, parts, message, budget):
+    facts = mail_facts(fact_fields, sender=sender, recipients=recipients, parts=list(map(_media_type, parts)))
+    if _is_unreadable(headers, parts, message, budget):
         facts |= {MailFact.UNREADABLE}
     if sender in recipients:  # a contact form writes from our own address to it; the customer stands in Reply-To
         sender = next((address for address in _addressed(headers, ["reply-to"]) if address != sender), sender)
@@ -100,7 +100,7 @@ def _addressed(headers: Headers, names: Sequence[str]) -> tuple[str, ...]:
     return addresses(", ".join(value for name in names for value in values(headers, name)))
 
 
-def _kind(part: Part) -> str:
+def _media_type(part: Part) -> str:
     """A part's media type; an answer to an invitation is told from an invitation."""
     if part.content_type not in _CALENDARS:
         return part.content_type
@@ -110,14 +110,14 @@ def _kind(part: Part) -> str:
     return CALENDAR_REPLY if method in {"REPLY", "COUNTER"} else part.content_type
 
 
-def _is_unread(headers: Headers, parts: Sequence[Part], message: Message, budget: Budget) -> bool:
+def _is_unreadable(headers: Headers, parts: Sequence[Part], message: Message, budget: Budget) -> bool:
     """Whether the message, or what looks like it, is in no charset or inside a container that stays shut."""
     if not message.decoded or media_type(header(headers, "content-type")) == "multipart/encrypted":
         return True
     # What stands below a container is a mailing list's or a gateway's.
-    if any(map(is_sealed, parts)) and (is_sealed(parts[0]) or not message.text.strip()):
+    if any(map(is_opaque, parts)) and (is_opaque(parts[0]) or not message.text.strip()):
         return True
-    if any(map(is_protected, parts)):
+    if any(map(is_rights_managed, parts)):
         return True
     if _PGP not in message.text:
         return False
@@ -125,12 +125,12 @@ def _is_unread(headers: Headers, parts: Sequence[Part], message: Message, budget
     return bool(begins) and above[-1:] in {"", "\n"} and len(above.split()) <= _FEW_WORDS
 
 
-def _inner(parts: Sequence[Part], message: Message, messages_left: int, budget: Budget) -> Ticket | None:
+def _forwarded_ticket(parts: Sequence[Part], message: Message, messages_left: int, budget: Budget) -> Ticket | None:
     """A forward as attachment: the first message inside, below few words or none. A delivery report's is our own."""
     returned = bool(message.text.strip()) and any(part.content_type in _REPORTS for part in parts)
     if not messages_left or returned:
         return None
     part = next((part for part in parts if part.content_type in MESSAGES), None)
-    if part is None or not says_little(message, budget):
+    if part is None or not is_short(message, budget):
         return None
     return _ticket(part.decoded().lstrip(b"\n"), messages_left - 1, budget)

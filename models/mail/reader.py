@@ -7,6 +7,7 @@ Attachments are dropped byte by byte, never decoded and never held. What is kept
 import re
 
 from models.errors import MailError
+from models.mail.containers import SMIME_TYPES, may_be_signed_mail
 from models.mail.headers import MAX_HEADER_BYTES, MAX_HEADER_LINES, header, parameters, split_head
 from models.mail.mime import (
     MAX_BOUNDARY,
@@ -19,7 +20,6 @@ from models.mail.mime import (
     media_type,
 )
 from models.mail.parse import MAX_MAIL_BYTES
-from models.mail.sealed import SMIME, is_signed_mail
 
 WHOLE_BYTES = MAX_MAIL_BYTES
 """A mail up to this size is kept as it is: to look for its attachments while it arrives costs the event loop time."""
@@ -38,16 +38,16 @@ class MailReader:
         self._whole_bytes = whole_bytes
         self._size = 0
         self._pieces: list[bytes] = []
-        self._room = MAX_MAIL_BYTES
+        self._bytes_left = MAX_MAIL_BYTES
         self._buffer = bytearray()
-        self._in_head, self._part_room, self._searched = True, 0, 0
+        self._in_head, self._part_bytes_left, self._searched = True, 0, 0
         self._boundaries: set[bytes] = set()
         self._parts = self._dashed = 0
 
     @property
     def held(self) -> int:
         """Bytes in memory: at most `MAX_MAIL_BYTES`, a head and what `feed` was last given."""
-        return MAX_MAIL_BYTES - self._room + len(self._buffer)
+        return MAX_MAIL_BYTES - self._bytes_left + len(self._buffer)
 
     def feed(self, data: bytes) -> None:
         """
@@ -60,14 +60,14 @@ class MailReader:
         self._buffer += data
         if self._size <= self._whole_bytes:
             return
-        while self._parts <= MAX_PARTS and self._dashed <= MAX_DASHED_LINES and self._room > 0:
+        while self._parts <= MAX_PARTS and self._dashed <= MAX_DASHED_LINES and self._bytes_left > 0:
             if not (self._read_head() if self._in_head else self._read_body()):
                 return
         self._buffer.clear()  # more structure than is read
 
     def kept(self) -> bytes:
         """The mail without what attachments hold."""
-        self._keep(bytes(self._buffer), self._room if self._in_head else self._part_room)
+        self._append(bytes(self._buffer), self._bytes_left if self._in_head else self._part_bytes_left)
         self._buffer.clear()
         return b"".join(self._pieces)
 
@@ -80,7 +80,7 @@ class MailReader:
         self._searched = 0
         end = found.end() - 1 if found else MAX_HEADER_BYTES  # the last line end begins the body: a boundary may follow
         head = self._take(end)
-        self._keep(head, self._room)
+        self._append(head, self._bytes_left)
         self._parts += 1
         headers, _ = split_head(
             head.replace(b"\r\n", b"\n").lstrip(b"\n"), MAX_PART_LINES if self._parts > 1 else MAX_HEADER_LINES
@@ -91,10 +91,10 @@ class MailReader:
         # A message inside has a head and parts of its own.
         self._in_head = kind in MESSAGES and part.encoding not in {"base64", "quoted-printable"}
         if self._in_head:
-            self._keep(self._take(1), self._room)
-        words = part.kind is not None or kind in SMIME or is_signed_mail(part)
+            self._append(self._take(1), self._bytes_left)
+        words = part.kind is not None or kind in SMIME_TYPES or may_be_signed_mail(part)
         words |= kind.startswith(("multipart/", "message/")) or (kind == "text/calendar" and not part.is_attachment)
-        self._part_room = MAX_TEXT_BYTES if words else 0
+        self._part_bytes_left = MAX_TEXT_BYTES if words else 0
         boundary = part.parameters.get("boundary", "").strip().encode("utf-8", "replace")
         if (
             kind.startswith("multipart/")
@@ -110,7 +110,7 @@ class MailReader:
         while (dashes := self._buffer.find(b"\n--", start)) >= 0:
             end = self._buffer.find(b"\n", dashes + 3)
             if end < 0 and len(self._buffer) - dashes < _LONGEST_LINE:
-                self._give(dashes)
+                self._consume(dashes)
                 return False
             start = dashes + 1
             self._dashed += 1
@@ -119,25 +119,25 @@ class MailReader:
             line = bytes(self._buffer[dashes + 3 : end][:_LONGEST_LINE]).rstrip() if end >= 0 else b""
             closing = line not in self._boundaries
             if not closing or (line.endswith(b"--") and line[:-2] in self._boundaries):
-                self._give(dashes)
-                self._keep(self._take(end - dashes + (not closing)), self._room)
+                self._consume(dashes)
+                self._append(self._take(end - dashes + (not closing)), self._bytes_left)
                 # Behind the last boundary there is nothing, or what a broken mail has to say.
-                self._in_head, self._part_room = not closing, MAX_TEXT_BYTES if closing else 0
+                self._in_head, self._part_bytes_left = not closing, MAX_TEXT_BYTES if closing else 0
                 return True
-        self._give(max(0, len(self._buffer) - 2))
+        self._consume(max(0, len(self._buffer) - 2))
         return False
 
-    def _give(self, size: int) -> None:
+    def _consume(self, size: int) -> None:
         """Keeps or drops the first bytes of the buffer, as the part is one with words or not."""
-        self._part_room -= self._keep(self._take(size), self._part_room)
+        self._part_bytes_left -= self._append(self._take(size), self._part_bytes_left)
 
     def _take(self, size: int) -> bytes:
         taken = bytes(self._buffer[:size])
         del self._buffer[:size]
         return taken
 
-    def _keep(self, data: bytes, room: int) -> int:
-        kept = data[: min(room, self._room)]
+    def _append(self, data: bytes, limit: int) -> int:
+        kept = data[: min(limit, self._bytes_left)]
         self._pieces.append(kept)
-        self._room -= len(kept)
+        self._bytes_left -= len(kept)
         return len(kept)

@@ -56,18 +56,18 @@ def read_block(lines: Sequence[str], start: int, *, after_rule: bool, expected: 
     `after_rule`: a line of dashes or a client's phrase stands above. `expected`: the mail may be a reply, so a whole
     block with a day and a time is proof enough.
     """
-    if not _is_label(lines, start):
+    if not _is_known_field(lines, start):
         return None
-    if not after_rule and start and _is_label(lines, start - 1):
+    if not after_rule and start and _is_known_field(lines, start - 1):
         return None  # inside a block that was read from its first line and is none: reading on would be quadratic
-    fields, end = _fields(lines, start)
+    fields, end = _read_fields(lines, start)
     roles = {field.role for field in fields if field.role}
     whole = len(roles) == len(Role)
     if Role.FROM not in roles or len(roles) < (2 if after_rule else 3):
         return None
     dated = expected and whole and any(each.role is Role.SENT and has_date_and_time(each.value) for each in fields)
     below = "".join(lines[end : end + 1])
-    if not (dated or any(field.proves_mail for field in fields)) or _field(below) or (not after_rule and below):
+    if not (dated or any(field.proves_mail for field in fields)) or _read_field(below) or (not after_rule and below):
         return None  # a form: its message stands in the next field
     return Block(end, _value(fields, Role.FROM), _value(fields, Role.SUBJECT), whole)
 
@@ -76,14 +76,14 @@ def _value(fields: Sequence["_Field"], role: Role) -> str:
     return next((field.value for field in fields if field.role is role), "")
 
 
-def _field(line: str) -> _Field | None:
+def _read_field(line: str) -> _Field | None:
     if ":" not in line[:60]:
         return None
     match = _FIELD.match(line[:1000])
     return _Field(match[1].strip(" *_").casefold(), match[2]) if match else None
 
 
-def _fields(lines: Sequence[str], start: int) -> tuple[list[_Field], int]:
+def _read_fields(lines: Sequence[str], start: int) -> tuple[list[_Field], int]:
     """The fields, and the index after the last of a known role."""
     fields: list[_Field] = []
     end = start
@@ -91,16 +91,16 @@ def _fields(lines: Sequence[str], start: int) -> tuple[list[_Field], int]:
         line = lines[index]
         if not line or line.startswith(("> ", ">>")):
             break  # a quote is no header's continuation, and reading on would cost
-        field = _field(line)
+        field = _read_field(line)
         if field is not None:
             fields.append(field)
-        elif not (fields[-1].continues_in(line) or _is_label(lines, index + 1)):
+        elif not (fields[-1].continues_in(line) or _is_known_field(lines, index + 1)):
             break
         if fields[-1].role:
             end = index + 1
     return fields, end
 
 
-def _is_label(lines: Sequence[str], index: int) -> bool:
-    field = _field(lines[index]) if index < len(lines) else None
+def _is_known_field(lines: Sequence[str], index: int) -> bool:
+    field = _read_field(lines[index]) if index < len(lines) else None
     return field is not None and field.role is not None

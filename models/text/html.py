@@ -46,13 +46,13 @@ _QUOTE_CONTAINERS = (
     "messagereplysection", "gmail_attr", 'name="quote"',
 )  # fmt: skip
 # Gmail's outer `div.gmail_quote` also holds what is typed below the quote: its blockquote is the quote.
-_DECLARED = {
+_QUOTE_MARKUP = {
     "div": _QUOTE_CONTAINERS,
     "blockquote": ("type=cite", 'type="cite', "type='cite", "gmail_quote", *_QUOTE_CONTAINERS),
 }
 # Outlook has no container: a marker or a bordered header block, and the old message follows as siblings. GMX has one,
 # and no blank line between header and message.
-_RULED = (
+_REPLY_MARKERS = (
     "divrplyfwdmsg", "appendonsend", "mail-editor-reference-message-container", "outlookmessageheader",
     "border-top:solid#e1e1e1", "border-top:solid#b5c4df", "border-top:solid#c4c4c4",
     'name="quote"',
@@ -82,11 +82,11 @@ class _Region:
 
 def html_to_text(html: str, *, keep_quotes: bool = False, budget: Budget = UNLIMITED) -> str:
     """Readable text; quoted regions as `> ` lines unless `keep_quotes` (a forward's quote is its message)."""
-    return _Writer(keep_quotes).read(html, budget) or _Writer(True, keep_hidden=True).read(html, budget)
+    return _TextWriter(keep_quotes).read(html, budget) or _TextWriter(True, keep_hidden=True).read(html, budget)
 
 
 @dataclass(slots=True)
-class _Writer:
+class _TextWriter:
     keep_quotes: bool
     keep_hidden: bool = False
     regions: list[_Region] = field(default_factory=list)
@@ -135,7 +135,7 @@ class _Writer:
             if not self.keep_hidden and tag.name in _HIDEABLE and _has_any(_HIDDEN, tag.source):
                 self.regions.append(_Region(tag.name, hidden=True))
                 return
-            declared = _has_any(_DECLARED.get(tag.name, ()), tag.source)
+            declared = _has_any(_QUOTE_MARKUP.get(tag.name, ()), tag.source)
             # A style without a border is how editors indent a paragraph.
             if not self.keep_quotes and (declared or (tag.name == "blockquote" and "border:none" not in tag.source)):
                 self._end_line()
@@ -144,7 +144,7 @@ class _Writer:
             self.line.append(" ")
         elif tag.name in _LINE or tag.name in {"br", "hr"}:
             self._end_line(force=tag.name == "br")
-        if tag.name == "hr" or (tag.name in {"div", "table"} and _has_any(_RULED, tag.source)):
+        if tag.name == "hr" or (tag.name in {"div", "table"} and _has_any(_REPLY_MARKERS, tag.source)):
             self.line.append(RULE)
             self._end_line()
         elif tag.name == "li":

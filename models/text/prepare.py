@@ -81,7 +81,7 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
         # None where there is no subject to tell.
         replied=subject.replied or ticket.replied or (False if subject.text or subject.forwarded else None),
         sender=first_address(ticket.sender),
-        answers=frozenset() if subject.replied else frozenset(map(first_address, ticket.recipients)),
+        recipients=frozenset() if subject.replied else frozenset(map(first_address, ticket.recipients)),
         budget=budget,
     )
     trimmed, whole = _without_marks(reply.text), _without_marks(whole)

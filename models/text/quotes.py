@@ -60,7 +60,7 @@ def visible_reply(
     forwarded: bool = False,
     replied: bool | None = None,
     sender: str = "",
-    answers: frozenset[str] = frozenset(),
+    recipients: frozenset[str] = frozenset(),
     budget: Budget = UNLIMITED,
 ) -> Reply:
     """
@@ -70,14 +70,14 @@ def visible_reply(
         forwarded: the subject says that this is a forward.
         replied: subject or headers say that this is a reply; None if there is neither, as in chats and forms.
         sender: the address that the mail comes from: a message of theirs that is quoted may be their own complaint.
-        answers: unless the subject says that it is a reply, whom it goes to: a reply quotes them, and Outlook's
-            forwards have a reply's headers but quote somebody else.
+        recipients: addresses that the mail goes to, unless its subject says that it is a reply. A reply quotes one of
+            them; a forward of Outlook's has a reply's headers and quotes another person.
         budget: of CPU.
     """
     lines = [line.strip() for line in text.split("\n")]
-    scan = _Scan(lines, subject, forwarded, False if forwarded else replied, sender.casefold(), answers, budget)
+    scan = _Scan(lines, subject, forwarded, False if forwarded else replied, sender.casefold(), recipients, budget)
     scan.run()
-    return Reply("\n\n".join(scan.segments), scan.quoted, scan.signed, scan.inside, scan.forwarded_from)
+    return Reply("\n\n".join(scan.segments), scan.quoted, scan.signed, scan.in_forward, scan.forwarded_from)
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class _Scan:
     expect_forward: bool
     replied: bool | None
     sender: str
-    answers: frozenset[str]
+    recipients: frozenset[str]
     budget: Budget
     segments: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
@@ -95,7 +95,7 @@ class _Scan:
     signed: bool = False
     attributed: bool = False
     """An attribution above `>` lines was read, so further `>` lines are the same message's."""
-    inside: bool = False
+    in_forward: bool = False
     """Inside a forwarded message: all is content."""
     forwarded_from: ForwardedFrom | None = None
     quote_lines: frozenset[int] = frozenset()
@@ -108,14 +108,14 @@ class _Scan:
             self.budget.check()
             in_quote = position in self.quote_lines
             position = self._read_quote(position) if in_quote else self._read_line(position)
-        self._close()
+        self._end_segment()
 
     def _read_line(self, position: int) -> int:
         line = self.lines[position]
         if len(line) < 4:  # shorter than any marker
-            return self._keep(position)
+            return self._keep_lines(position)
         if (end := forward_end(self.lines, position)) is not None:
-            return self._enter(end)
+            return self._enter_forward(end)
         # "----- Original Message -----", or Zoho's "---- On Tue, 22 Dec 2015, Ann <a@b> wrote ----".
         dashed = dashed_phrase(line)
         is_announced = dashed is not None and (
@@ -129,27 +129,27 @@ class _Scan:
             block = read_block(self.lines, position, after_rule=False, expected=may_be_reply)
         if block is not None or is_announced:
             return self._read_header(position, block)
-        if not is_rule and not self.inside and (end := self._attribution(position)) is not None:
+        if not is_rule and not self.in_forward and (end := self._attribution(position)) is not None:
             return self._read_attribution(position, end)
-        return self._keep(position)
+        return self._keep_lines(position)
 
     def _read_header(self, start: int, block: Block | None) -> int:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
-        is_message = self.inside or self.expect_forward or self._points_below()
+        is_message = self.in_forward or self.expect_forward or self._is_above_message()
         if not is_message and block is not None and self.replied is not False:
             # A reply may quote the writer's own earlier mail, or a third party's.
             is_message = self._is_writer(block.sender) or self._is_third_party(block.sender)
         if is_message:
-            return self._enter(start, block) if block else self._keep(start)
+            return self._enter_forward(start, block) if block else self._keep_lines(start)
         may_be_form = block is not None and not block.whole and not _RULE.match(self.lines[start])
         if self.replied is False or may_be_form:
             if block and has_address(block.sender):
-                self._tell_sender(block)
-            return self._keep(start, block.end if block else None)
+                self._set_forwarded_from(block)
+            return self._keep_lines(start, block.end if block else None)
         return self._drop_rest()
 
     def _is_third_party(self, writer: str) -> bool:
-        return bool(self.answers) and has_address(writer) and first_address(writer) not in self.answers
+        return bool(self.recipients) and has_address(writer) and first_address(writer) not in self.recipients
 
     def _attribution(self, position: int) -> int | None:
         return attribution_end(self.lines, position, quoted=self.quote_lines, strict=self.replied is False)
@@ -163,24 +163,24 @@ class _Scan:
                 or self._is_writer(text)
                 # In a mail that answers nothing.
                 or (self.replied is False and (self._is_third_party(text) or self._is_transcript(end)))
-                or self._is_introduced()
+                or self._is_announced_by_writer()
             )
             if is_content:
-                return self._keep(start, self._end_of_quote(below))
-            if self._says_below():
-                return self._enter(end)
+                return self._keep_lines(start, self._end_of_quote(below))
+            if self._mentions_below():
+                return self._enter_forward(end)
             self.attributed = True
-            self._close(before_quote=True)
+            self._end_segment(before_quote=True)
             return self._end_of_quote(below)
         if self.replied is False:
-            return self._keep(start)
+            return self._keep_lines(start)
         # Without `>` lines an address proves a quoted mail; so do a date and a time, unless this is a transcript.
         is_proven = has_address(text) or (has_date_and_time(text) and not self._is_transcript(end))
         if not is_proven:
-            return self._keep(start)
-        return self._enter(end) if self._points_below() else self._drop_rest()
+            return self._keep_lines(start)
+        return self._enter_forward(end) if self._is_above_message() else self._drop_rest()
 
-    def _is_introduced(self) -> bool:
+    def _is_announced_by_writer(self) -> bool:
         """Whether the writer's own last line ends in a colon: what follows is then part of what they say."""
         return next((line for line in reversed(self.current) if line), "").endswith((":", "："))
 
@@ -204,46 +204,46 @@ class _Scan:
             # "----- Original Message -----", as IONOS quotes what it forwards; in a reply it may be history.
             opens_forward = dashed_phrase(inner[first]) is not None and _header_below(inner, first + 1) is not None
         if opens_forward:
-            return self._enter(position)
+            return self._enter_forward(position)
         if self.expect_forward:
             is_history = False
         elif self.attributed or self.lines[position].startswith(MARK):
-            is_history = not self._is_introduced()
+            is_history = not self._is_announced_by_writer()
         else:
             is_history = any(
                 line and attribution_end(inner, index, quoted=frozenset(), strict=True) is not None
                 for index, line in enumerate(inner[:_LINES_WITH_SENDER])
             )
         if not is_history:
-            return self._keep(position, end)
-        self._close(before_quote=True)
+            return self._keep_lines(position, end)
+        self._end_segment(before_quote=True)
         return end
 
-    def _enter(self, position: int, block: Block | None = None) -> int:
+    def _enter_forward(self, position: int, block: Block | None = None) -> int:
         """Reads on in a forwarded message. Its header lines go, but for a subject that is another than the mail's."""
-        self._close()
-        self.inside = True
+        self._end_segment()
+        self.in_forward = True
         if self.quote_lines:
             self.lines[position:] = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:]]
             self.quote_lines = frozenset()
         block = block or _header_below(self.lines, position)
         if block is None:
             return position
-        self._tell_sender(block)
+        self._set_forwarded_from(block)
         inner, outer = block.subject.casefold(), self.subject.casefold()
         if outer and inner not in outer and outer not in inner:
             self.current.extend((block.subject, ""))
         return block.end
 
-    def _tell_sender(self, block: Block) -> None:
+    def _set_forwarded_from(self, block: Block) -> None:
         """The innermost message is the customer's, so the last one counts."""
         self.forwarded_from = ForwardedFrom(first_address(block.sender), block.subject[:500])
 
     def _drop_rest(self) -> int:
-        self._close(before_quote=True)
+        self._end_segment(before_quote=True)
         return len(self.lines)
 
-    def _keep(self, position: int, end: int | None = None) -> int:
+    def _keep_lines(self, position: int, end: int | None = None) -> int:
         end = end or position + 1
         self.current.extend(self.lines[position:end])
         return end
@@ -253,7 +253,7 @@ class _Scan:
             position += 1
         return position
 
-    def _points_below(self) -> bool:
+    def _is_above_message(self) -> bool:
         """Whether the text above is no message: nothing, a greeting, or words that point at what is below."""
         if self.quoted:
             return False
@@ -261,9 +261,9 @@ class _Scan:
         if not above:
             return True
         is_greeting = len(above) == 1 and above[0].endswith((",", ":", "，", "：", "،"))
-        return (is_greeting and len(above[0].split()) <= _FEW_WORDS) or self._says_below()
+        return (is_greeting and len(above[0].split()) <= _FEW_WORDS) or self._mentions_below()
 
-    def _says_below(self) -> bool:
+    def _mentions_below(self) -> bool:
         text = " ".join(self._above())
         return not self.quoted and len(text.split()) <= _FEW_WORDS and _POINTS_BELOW.search(text) is not None
 
@@ -271,7 +271,7 @@ class _Scan:
         """Enough of what was kept so far to tell whether it is more than a few words."""
         return [line[:500] for line in chain(self.segments[:2], islice(self.current, 2 * _FEW_WORDS)) if line]
 
-    def _close(self, *, before_quote: bool = False) -> None:
+    def _end_segment(self, *, before_quote: bool = False) -> None:
         while self.current and (not self.current[-1] or _DECORATION.match(self.current[-1])):
             self.current.pop()
         lines, signed = without_signature(self.current, before_quote=before_quote, after_quote=self.quoted)

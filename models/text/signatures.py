@@ -44,7 +44,7 @@ def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool
         above_blank = not "".join(lines[index + 1 : index + 2])
         if introduces or (not exact and (in_sentence or above_blank)):
             break  # the text goes on below this line, and so it does below the next ones
-        end, contact, named = _signature(lines, index + 1)
+        end, contact, named = _read_signature(lines, index + 1)
         at_end = end == len(lines)
         ends_text = exact or before_quote or (after_quote and not any(above))
         if named and ((contact and (exact or at_end)) or (ends_text and at_end)):
@@ -52,7 +52,7 @@ def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool
     return lines, False
 
 
-def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
+def _read_signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
     """Index after the lines that a signature may hold; whether one is a contact, and one of the first a name."""
     contact = named = False
     position, read = start, 0
@@ -63,7 +63,7 @@ def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
         if line:
             rest = _TELEPHONE.sub(" ", _ADDRESS.sub(" ", line[:500]))
             found = rest != line[:500]
-            if not _is_label(rest, contact=found):
+            if not _is_signature_line(rest, contact=found):
                 break
             contact |= found
             named |= read < 3 and _is_name(rest)
@@ -74,7 +74,7 @@ def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
     return position, contact, named
 
 
-def _is_label(rest: str, *, contact: bool) -> bool:
+def _is_signature_line(rest: str, *, contact: bool) -> bool:
     """What a signature says beside addresses and numbers: a few capitalised words without digits or a full stop."""
     rest = rest.strip(" ,|·•*_<>[]()/-–—:")
     if not rest:

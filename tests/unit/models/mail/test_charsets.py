@@ -3,7 +3,7 @@
 
 import pytest
 
-from models.mail.charsets import decode_surely
+from models.mail.charsets import decode_checked
 from models.mail.parse import parse_email
 
 UNDECLARED = [
@@ -19,7 +19,7 @@ UNDECLARED = [
 @pytest.mark.parametrize(("encoding", "text"), UNDECLARED)
 def test_undeclared_bytes_of_one_line_are_guessed(encoding: str, text: str) -> None:
     """In scripts other than Latin and in Latin with accents."""
-    assert decode_surely(text.encode(encoding), None) == (text, True)
+    assert decode_checked(text.encode(encoding), None) == (text, True)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_undeclared_bytes_of_one_line_are_guessed(encoding: str, text: str) -> N
 )
 def test_undeclared_mac_roman_is_left_to_people(text: str) -> None:
     """Its bytes are letters of Windows-1252 too, in an order that no language has."""
-    assert decode_surely(text.encode("mac_roman"), None)[1] is False
+    assert decode_checked(text.encode("mac_roman"), None)[1] is False
 
 
 DECLARED = [
@@ -61,7 +61,7 @@ DECLARED = [
 @pytest.mark.parametrize(("label", "data", "text"), DECLARED)
 def test_labels_mean_what_browsers_take_them_for(label: str | None, data: bytes, text: str) -> None:
     """Aliases, the signs that Windows adds to ISO-2022-JP, bytes of Windows-1252 among UTF-8, a cut character."""
-    assert decode_surely(data, label) == (text, True)
+    assert decode_checked(data, label) == (text, True)
 
 
 def test_html_may_declare_its_charset_itself() -> None:
