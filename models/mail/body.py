@@ -1,6 +1,6 @@
 """Chooses the text of a mail among its parts, and joins it with a message that was forwarded as attachment.
 
-Plain text where it is the message, HTML where the plain part is short and the HTML says more. Used by `parse` alone.
+The plain text is preferred, unless it is short and the HTML says more. Used by `parse` only.
 """
 
 import re
@@ -15,9 +15,9 @@ from models.ticket import ContentType, Ticket
 
 MAX_TEXT_PARTS = 16
 FEW_WORDS = 100
-"""A longer plain text is the message; a shorter one may stand in for the HTML, or be a forwarder's "please handle"."""
+"""A longer plain text is the message; a shorter one may be a placeholder for the HTML, or a forwarder's note."""
 MAX_PEEK = 60_000
-"""Characters of HTML that are read to compare."""
+"""Characters that are read to compare plain text with HTML."""
 
 FORWARD_LINE = "---------- Forwarded message ---------"
 _WORD = re.compile(r"\w{2,}")
@@ -32,7 +32,7 @@ class Message:
 
 
 def message_of(parts: Sequence[Part], budget: Budget) -> Message:
-    """The text parts that are the message: plain text, HTML where that says more, both where each has its own words."""
+    """The message from the text parts: the plain text, or HTML that says more, or both if their words differ."""
     plain_parts = [part for part in parts if part.kind == "plain"]
     plain_parts = [part for part in plain_parts if part.content_type == "text/plain"] or plain_parts
     plain, plain_decoded = _joined(plain_parts, "\n\n", budget)
@@ -56,12 +56,12 @@ def message_of(parts: Sequence[Part], budget: Budget) -> Message:
 
 
 def is_short(message: Message, budget: Budget) -> bool:
-    """Whether the words may be a forwarder's: "please handle", with or without a signature."""
+    """Whether the text may be a forwarder's note, such as "please handle" with a signature."""
     return len(_words(message.text, message.content_type, budget)) <= FEW_WORDS
 
 
 def join_forwarded(message: Message, inner: Ticket, budget: Budget) -> str:
-    """The words above and the message inside, as a client would write a forward."""
+    """The text above and the message inside, as a mail client writes a forward."""
     above = as_text(message.text, message.content_type, budget)
     return "\n\n".join((above, FORWARD_LINE, inner.subject, as_text(inner.body, inner.content_type, budget)))
 

@@ -1,7 +1,7 @@
 """Reads header fields: splitting them off, unfolding, encoded words, parameters, addresses.
 
-Everything is capped and linear; broken fields give what can be read of them. Values stay bytes until asked for: to
-guess a charset takes longer than to split off a hundred fields.
+Everything is capped and linear; of a broken field the readable part is used. Values are decoded on demand: guessing one
+charset takes longer than splitting off a hundred fields.
 """
 
 import binascii
@@ -17,14 +17,14 @@ MAX_HEADER_BYTES = 64_000
 MAX_HEADER_LINES = 2_000
 MAX_FIELD_BYTES = 8_000
 MAX_JUNK = 10
-"""Lines in a row that are no fields, among fields: a value that was broken without an indent."""
+"""Consecutive lines without a field name that are skipped: a value that was wrapped without an indent."""
 MAX_SAME = 50
 """Fields of one name that are read; real mails have one, or some dozens of `Received`."""
 MAX_PARAMETERS = 50
 MAX_ADDRESSES = 100
 
 Headers = tuple[tuple[str, bytes], ...]
-"""Names in lower case, values unfolded and as they came."""
+"""Names in lower case, values unfolded and undecoded."""
 
 _FIELD = re.compile(rb"([!-9;-~]{1,80})[ \t]*:(.*)", re.DOTALL)
 _MIME_FIELD = re.compile(rb"(?:mime-version|content-type|content-transfer-encoding|message-id)[ \t]*:", re.IGNORECASE)
@@ -47,7 +47,7 @@ _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij
 
 
 def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, bytes]:
-    """Fields, names in lower case and values unfolded; and the body. Line ends must be `\\n`."""
+    """The header fields and the body. Line ends must be `\\n`."""
     fields: list[bytes] = []
     typed = False
     position, limit = 0, min(len(raw), MAX_HEADER_BYTES)
@@ -58,7 +58,7 @@ def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, 
         end = len(raw) if end < 0 else end
         line = raw[position:end]
         is_blank = not line.strip()
-        # A blank line may only have broken the head: the fields that make a body readable come after it.
+        # A blank line may stand inside a broken head: go on if the fields that describe the body follow.
         if is_blank and (not fields or typed or _MIME_FIELD.match(raw[end + 1 : end + 40]) is None):
             return _read_fields(fields), raw[end + 1 :]
         if fields and (is_blank or line[:1] in b" \t"):
@@ -82,7 +82,7 @@ def _continue(fields: list[bytes], line: bytes) -> None:
 
 
 def _resumes(raw: bytes, end: int, fields: list[bytes]) -> bool:
-    """Whether fields go on behind a line that is none: the next line, or within a few one that every mail has."""
+    """Whether fields follow a line that is none: the next line, or a usual field within `MAX_JUNK` lines."""
     if fields and _FIELD.match(raw[end + 1 : end + 200]) is not None:
         return True
     for _ in range(MAX_JUNK):
@@ -112,7 +112,7 @@ def values(headers: Headers, name: str) -> Iterator[str]:
 
 
 def decode_words(value: str) -> str:
-    """Encoded words (RFC 2047) decoded; neighbours are joined first, as some senders split characters between them."""
+    """Encoded words (RFC 2047) decoded. Adjacent words are joined first: some senders split characters between them."""
     if "=?" not in value:
         return value
     return _WORDS.sub(_decode_run, _BETWEEN_WORDS.sub("", value[:MAX_FIELD_BYTES]))
@@ -130,7 +130,7 @@ def _decode_run(match: re.Match[str]) -> str:
 
 
 def decode_base64(data: bytes) -> bytes:
-    """What can be read of base64, however damaged or cut."""
+    """The readable part of base64 that may be damaged or cut."""
     data = data.translate(None, _NOT_BASE64)
     usable = len(data) - (len(data) % 4 == 1)
     return binascii.a2b_base64(data[:usable] + b"=" * (-usable % 4))

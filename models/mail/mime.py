@@ -1,8 +1,8 @@
-"""A mail's bytes as a flat list of parts, within fixed limits; whatever the damage, there is an answer.
+"""A mail's bytes as a flat list of parts, within fixed limits. Damaged mails give a list too.
 
-The standard library's parser needs 8 s for 10,000 parts and recurses on nested ones; the fast ones refuse a mail with
-a bad boundary or bad base64. This one looks for boundary lines and nothing else, so its time is bounded by
-`MAX_DEPTH` passes over the bytes. What an attachment holds is never decoded. Used by `parse` and `reader`.
+The standard library's parser needs 8 s for 10,000 parts and recurses into nested parts; fast parsers refuse a mail with
+a bad boundary or bad base64. This parser only searches boundary lines, so it needs at most `MAX_DEPTH` passes over the
+bytes. The content of attachments is never decoded. Used by `parse` and `reader`.
 """
 
 import quopri
@@ -20,12 +20,12 @@ MAX_DEPTH = 10
 MAX_PARTS = 200
 MAX_MULTIPARTS = 100
 MAX_PART_LINES = 100
-"""Lines of a part's own header; they have some five."""
+"""Lines of a part's header; usual are five."""
 MAX_TEXT_BYTES = 400_000
 MAX_BOUNDARY = 200
 """RFC 2046 allows 70."""
 MAX_FILENAME = 1_000
-"""Characters of a file name as it is encoded, of which each can take a dozen."""
+"""Characters of an encoded file name; one character can take a dozen."""
 
 MESSAGES = frozenset({"message/rfc822", "message/global"})
 _TEXT = ("text/", "application/xhtml+xml")
@@ -36,7 +36,7 @@ _DATA_TYPES = frozenset({
 _ENRICHED = frozenset({"text/enriched", "text/richtext"})
 _ENRICHED_TAG = re.compile(r"<param>[^<]{0,1000}</param>|</?[A-Za-z-]{1,60}>", re.IGNORECASE)
 
-# Both begin with bytes that are the same for every match, so that all others are passed over at once.
+# Both begin with fixed bytes, so that the regular expression engine can skip to candidates.
 _ANY_BOUNDARY = re.compile(rb"\n--([^\s-][^\n]{0,200}|-{2,}[^\s-][^\n]{0,200})(?=\n|\Z)")
 _BOUNDARY_END = rb"(--)?[ \t]*(?=\n|\Z)"
 
@@ -60,7 +60,7 @@ class Part:
 
     @property
     def kind(self) -> Literal["plain", "html"] | None:
-        """What kind of words it holds; None if they are not for reading, or attached."""
+        """The kind of text; None for attachments and data."""
         if self.is_attachment or not self.content_type.startswith(_TEXT):
             return None
         if self.content_type.endswith(("/html", "/xhtml+xml", "/x-html")):
@@ -68,7 +68,7 @@ class Part:
         return None if self.content_type in _DATA_TYPES else "plain"
 
     def text(self) -> tuple[str, bool]:
-        """The text, and whether it could be decoded."""
+        """The text, and whether it was decoded reliably."""
         data = self.decoded()
         charset = self.parameters.get("charset") or (declared_in_html(data) if self.kind == "html" else None)
         text, sure = decode_checked(data, charset)
@@ -104,14 +104,14 @@ class _PartCollector:
 
 
 def leaves(headers: Headers, body: bytes, budget: Budget = UNLIMITED) -> list[Part]:
-    """All parts that hold content, in order; at most `MAX_PARTS`, from at most `MAX_DEPTH` levels."""
+    """All leaf parts in order; at most `MAX_PARTS`, from at most `MAX_DEPTH` levels."""
     collector = _PartCollector(budget)
     collector.add_parts(headers, body, 0)
     return collector.parts
 
 
 def media_type(value: str) -> str:
-    """`text/html; charset=x` → `text/html`; "" if it is no such thing."""
+    """`text/html; charset=x` → `text/html`; "" if the value is no media type."""
     kind = value.split(";")[0].split(",")[0].strip().lower()[:100]
     return kind if re.fullmatch(r"[\w.+-]+/[\w.+*-]+", kind) else ""
 
@@ -130,7 +130,7 @@ def _first_word(value: str) -> str:
 
 
 def _split(body: bytes, declared: str) -> list[bytes]:
-    """The bytes of the parts: between lines of the declared boundary, or else of what looks like one."""
+    """The bytes of the parts: between lines of the declared boundary, else of the first line that looks like one."""
     body = b"\n" + body
     name = declared.encode("utf-8", "replace")
     children = list(islice(_between(body, name), MAX_PARTS)) if 0 < len(name) <= MAX_BOUNDARY else []

@@ -1,7 +1,7 @@
-"""Raw RFC 822 bytes → `Ticket`: headers, the text to read, and the names of attachments, which stay unread.
+"""Raw RFC 822 bytes → `Ticket`: headers, the text, and the names of attachments; attachments are not read.
 
-Broken mails are normal mails: every byte string within the limit gives a ticket. `mime` and `headers` do the
-reading, `facts` the judging, `body` chooses the parts that are the message.
+Every byte string within the size limit gives a ticket, because broken mails are common. `headers` and `mime` parse,
+`facts` classifies the sender, `body` chooses the parts that are the message.
 """
 
 import re
@@ -19,7 +19,7 @@ from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 __all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email"]
 
 MAX_MAIL_BYTES = 1_000_000
-"""A larger one is refused: `reader.MailReader` takes the attachments off first."""
+"""A larger mail is refused: `reader.MailReader` removes attachments first."""
 
 MAX_ATTACHMENTS = 50
 MAX_NAME_CHARACTERS = 200
@@ -33,7 +33,7 @@ _CALENDARS = frozenset({"text/calendar", "application/ics"})
 _METHOD = re.compile(rb"^METHOD:([A-Z]{3,20})\b", re.MULTILINE | re.IGNORECASE)
 _PGP = "-----BEGIN PGP MESSAGE-----"
 _FEW_WORDS = 12
-"""A greeting; more words above a sealed message are the message."""
+"""A greeting; more words above an encrypted message are the message."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+")
 
 
@@ -77,7 +77,7 @@ def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
     facts = mail_facts(fact_fields, sender=sender, recipients=recipients, parts=list(map(_media_type, parts)))
     if _is_unreadable(headers, parts, message, budget):
         facts |= {MailFact.UNREADABLE}
-    if sender in recipients:  # a contact form writes from our own address to it; the customer stands in Reply-To
+    if sender in recipients:  # a contact form sends from our address to our address; Reply-To names the customer
         sender = next((address for address in _addressed(headers, ["reply-to"]) if address != sender), sender)
     attached = [part for part in parts if part.kind is None][:MAX_ATTACHMENTS]
     return Ticket(
@@ -101,7 +101,7 @@ def _addressed(headers: Headers, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _media_type(part: Part) -> str:
-    """A part's media type; an answer to an invitation is told from an invitation."""
+    """A part's media type; an answer to an invitation is distinguished from an invitation."""
     if part.content_type not in _CALENDARS:
         return part.content_type
     method = part.parameters.get("method", "").upper()
@@ -111,10 +111,10 @@ def _media_type(part: Part) -> str:
 
 
 def _is_unreadable(headers: Headers, parts: Sequence[Part], message: Message, budget: Budget) -> bool:
-    """Whether the message, or what looks like it, is in no charset or inside a container that stays shut."""
+    """Whether the message is in no known charset, encrypted, or in a container that cannot be opened."""
     if not message.decoded or media_type(header(headers, "content-type")) == "multipart/encrypted":
         return True
-    # What stands below a container is a mailing list's or a gateway's.
+    # Text below a container is the footer of a mailing list or a gateway.
     if any(map(is_opaque, parts)) and (is_opaque(parts[0]) or not message.text.strip()):
         return True
     if any(map(is_rights_managed, parts)):
@@ -126,7 +126,7 @@ def _is_unreadable(headers: Headers, parts: Sequence[Part], message: Message, bu
 
 
 def _forwarded_ticket(parts: Sequence[Part], message: Message, messages_left: int, budget: Budget) -> Ticket | None:
-    """A forward as attachment: the first message inside, below few words or none. A delivery report's is our own."""
+    """The first attached message, if the mail itself is short. A delivery report returns our own mail: not read."""
     returned = bool(message.text.strip()) and any(part.content_type in _REPORTS for part in parts)
     if not messages_left or returned:
         return None

@@ -1,7 +1,7 @@
-"""Reads a large mail as it arrives and keeps what `parse_email` needs: heads, boundaries and the parts with words.
+"""Reads a large mail as it arrives and keeps what `parse_email` needs: headers, boundaries and the text parts.
 
-Attachments are dropped byte by byte, never decoded and never held. What is kept is a mail again, of at most
-`MAX_MAIL_BYTES`, that gives the same ticket.
+Attachments are dropped as they arrive, neither decoded nor stored. The result is a mail of at most `MAX_MAIL_BYTES`
+that gives the same ticket.
 """
 
 import re
@@ -22,16 +22,16 @@ from models.mail.mime import (
 from models.mail.parse import MAX_MAIL_BYTES
 
 WHOLE_BYTES = MAX_MAIL_BYTES
-"""A mail up to this size is kept as it is: to look for its attachments while it arrives costs the event loop time."""
+"""A mail up to this size is kept unchanged, because removing attachments as they arrive blocks the event loop."""
 MAX_DASHED_LINES = 20_000
-"""Lines that begin like a boundary; real mails have some hundred. Behind the last one nothing is kept."""
+"""Lines that begin like a boundary; real mails have some hundred. The rest of the mail is dropped."""
 
 _HEAD_END = re.compile(rb"(?:^|\n)\r?\n")
 _LONGEST_LINE = MAX_BOUNDARY + 10
 
 
 class MailReader:
-    """`feed` it the bytes in any pieces, then take what `kept` returns."""
+    """Call `feed` with the bytes in pieces of any size, then `kept` for the reduced mail."""
 
     def __init__(self, max_bytes: int, whole_bytes: int = WHOLE_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -52,7 +52,7 @@ class MailReader:
     def feed(self, data: bytes) -> None:
         """
         Raises:
-            MailError: these are more bytes than are accepted.
+            MailError: the mail has more bytes than are accepted.
         """
         self._size += len(data)
         if self._size > self._max_bytes:
@@ -66,13 +66,13 @@ class MailReader:
         self._buffer.clear()  # more structure than is read
 
     def kept(self) -> bytes:
-        """The mail without what attachments hold."""
+        """The mail without the content of attachments."""
         self._append(bytes(self._buffer), self._bytes_left if self._in_head else self._part_bytes_left)
         self._buffer.clear()
         return b"".join(self._pieces)
 
     def _read_head(self) -> bool:
-        """Takes a head off the buffer, if it has come whole."""
+        """Takes a part's head off the buffer; False if more bytes must arrive first."""
         found = _HEAD_END.search(self._buffer, self._searched)
         if found is None and len(self._buffer) < MAX_HEADER_BYTES:
             self._searched = max(0, len(self._buffer) - 2)
@@ -105,7 +105,7 @@ class MailReader:
         return True
 
     def _read_body(self) -> bool:
-        """Takes all off the buffer up to the next boundary; what may be the beginning of one stays."""
+        """Takes the bytes up to the next boundary off the buffer; False if more bytes must arrive first."""
         start = 0
         while (dashes := self._buffer.find(b"\n--", start)) >= 0:
             end = self._buffer.find(b"\n", dashes + 3)
@@ -121,14 +121,14 @@ class MailReader:
             if not closing or (line.endswith(b"--") and line[:-2] in self._boundaries):
                 self._consume(dashes)
                 self._append(self._take(end - dashes + (not closing)), self._bytes_left)
-                # Behind the last boundary there is nothing, or what a broken mail has to say.
+                # Text behind the closing boundary belongs to a broken mail: keep it.
                 self._in_head, self._part_bytes_left = not closing, MAX_TEXT_BYTES if closing else 0
                 return True
         self._consume(max(0, len(self._buffer) - 2))
         return False
 
     def _consume(self, size: int) -> None:
-        """Keeps or drops the first bytes of the buffer, as the part is one with words or not."""
+        """Takes the first bytes off the buffer: text is kept, attachments are dropped."""
         self._part_bytes_left -= self._append(self._take(size), self._part_bytes_left)
 
     def _take(self, size: int) -> bytes:

@@ -14,7 +14,7 @@ MAX_CHARACTERS = 500
 
 _DATE = re.compile(r"\b(?:19|20)\d\d(?!\d)|\d{1,2}\s?[./-]\s?\d{1,2}\s?[./-]\s?\d{2,4}|\d{4}\s?[年년]")
 _TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d{2}(?!\d)|\d{1,2} ?(?:am|pm)\b|\d{1,2}[時时点點시]", re.IGNORECASE)
-# A program's output or a story, not a mail client's line: "2026-03-03 13:11:05 ERROR worker wrote:".
+# Begins a program's output, not an attribution: "2026-03-03 13:11:05 ERROR worker wrote:".
 _LOG_STAMP = re.compile(r"\W{0,3}(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d|\[")
 _PROGRAM = frozenset([
     "the", "this", "that", "your", "server", "worker", "app", "system", "log", "error", "info", "debug", "warn",
@@ -25,7 +25,7 @@ _ENDS_IN_ADDRESS = re.compile(r"<[^\s@<>]{1,64}@[^\s@<>]{1,190}>$")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]:;,\"]{1,64}@[^\s@<>()\[\];,\"]{1,190}")
 _BARE_ADDRESS = re.compile(r"[^\s@<>()\[\]]@[^\s@<>()\[\]]")
 
-# Words of a customer who tells a story: "On 3 March at 10:10 I wrote:" introduces their own words, not a quote.
+# Words of the customer's own report: "On 3 March at 10:10 I wrote:" introduces no quote.
 _NARRATIVE = frozenset([
     "i", "my", "we", "our", "he", "she", "they", "his", "her", "their", "ich", "wir", "mein", "meine", "unser",
     "j'ai", "ai", "m'a", "nous", "mon", "votre", "io", "ho", "ik", "wij", "mijn", "yo", "jag", "jeg", "jsem", "я",
@@ -35,7 +35,7 @@ _NARRATIVE = frozenset([
 def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int], strict: bool) -> int | None:
     """Index after the attribution that starts at `start`, or None.
 
-    `quoted` holds the indices of `>` lines; `strict` asks for more evidence, since the subject is no reply's.
+    `quoted` holds the indices of `>` lines; `strict` asks for more evidence, because the mail is no reply.
     """
     longest = MAX_LINES if _may_wrap(lines[start]) else 1
     joined = ""
@@ -62,7 +62,7 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int],
 
 
 def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
-    """Whether `text`, joined to one line, introduces somebody's message."""
+    """Whether `text`, joined to one line, introduces a quoted message."""
     text = text.strip(" *_")
     core = text.rstrip(" :,*_")  # some translations end in a comma
     if len(text) > MAX_CHARACTERS:
@@ -90,7 +90,7 @@ def has_date_and_time(text: str) -> bool:
 
 
 def has_time(text: str) -> bool:
-    """A time of day; "03.05.2020" alone is none, though it begins like one."""
+    """Whether there is a time of day. "03.05" in "03.05.2020" is none."""
     return _TIME.search(_DATE.sub(" ", text)) is not None
 
 
@@ -112,7 +112,7 @@ def _is_old_gmail(text: str) -> bool:
 
 
 def _may_wrap(line: str) -> bool:
-    """Whether a wrapped attribution may begin here: it names a date early, or an address."""
+    """Whether an attribution of several lines may begin here: with a date or an address."""
     line = line.lstrip("* _")[:MAX_CHARACTERS]
     first = line.split(" ", 1)[0].casefold().rstrip(",")
     if first in OPENERS:
@@ -121,7 +121,7 @@ def _may_wrap(line: str) -> bool:
 
 
 def _is_narrative(core: str) -> bool:
-    """Whether the writer or a program speaks, not a mail client."""
+    """Whether the writer or a program wrote the line, not a mail client."""
     folded = core.casefold()
     return (
         not _NARRATIVE.isdisjoint(folded.removeprefix("on mon ").split())

@@ -1,7 +1,7 @@
 """Finds the header block that stands above a quoted or forwarded message: "From: … Sent: … To: … Subject: …".
 
-Forms have such lines too, with dates and without: so only an address where people stand, or a moment behind "Sent:",
-proves a mail, and a blank line must end the block, for in a form the next field follows. Used by `quotes`.
+Contact forms have such lines too. Only an address in From or To, or a time in "Sent:", proves a mail; and a blank line
+must end the block, because in a form another field follows. Used by `quotes`.
 """
 
 import re
@@ -27,7 +27,7 @@ class _Field:
 
     @property
     def proves_mail(self) -> bool:
-        """An address where people stand, or a time of day behind a label that forms do not have."""
+        """An address in From or To, or a time of day behind a label that forms do not use."""
         if self.role in {Role.FROM, Role.TO}:
             return has_address(self.value)
         return self.role is Role.SENT and self.label not in DATE_LABELS and has_time(self.value)
@@ -47,7 +47,7 @@ class Block:
     sender: str
     subject: str
     whole: bool
-    """From, date, To and Subject: forms have no To."""
+    """It has From, date, To and Subject; forms have no To."""
 
 
 def read_block(lines: Sequence[str], start: int, *, after_rule: bool, expected: bool = False) -> Block | None:
@@ -59,7 +59,7 @@ def read_block(lines: Sequence[str], start: int, *, after_rule: bool, expected: 
     if not _is_known_field(lines, start):
         return None
     if not after_rule and start and _is_known_field(lines, start - 1):
-        return None  # inside a block that was read from its first line and is none: reading on would be quadratic
+        return None  # in a block that was rejected at its first line: reading it again would be quadratic
     fields, end = _read_fields(lines, start)
     roles = {field.role for field in fields if field.role}
     whole = len(roles) == len(Role)
@@ -90,7 +90,7 @@ def _read_fields(lines: Sequence[str], start: int) -> tuple[list[_Field], int]:
     for index in range(start, min(start + MAX_LINES, len(lines))):
         line = lines[index]
         if not line or line.startswith(("> ", ">>")):
-            break  # a quote is no header's continuation, and reading on would cost
+            break  # a quote continues no header
         field = _read_field(line)
         if field is not None:
             fields.append(field)

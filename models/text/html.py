@@ -1,8 +1,8 @@
 """HTML to text in one pass over its tags; used by `text.prepare` and, to compare parts, by `mail.body`.
 
-No tree is built. A tree builder is quadratic on hostile input (measured: lexbor needs 2.1 s for 40,000 nested `<div>`
-and 6.2 s for one tag of 60,000 attributes, `html.parser` 77 s for 195 KB of `<!--`), and all we want is the text, its
-line breaks, and which of it is quoted: quoted regions come out as lines that begin with `>`, like plain-text mail.
+No tree is built: tree builders are quadratic on hostile input (measured: lexbor needs 2.1 s for 40,000 nested `<div>`
+and 6.2 s for one tag of 60,000 attributes, `html.parser` 77 s for 195 KB of `<!--`), and only the text, its line breaks
+and the quoted regions are needed. Quoted regions become lines that begin with `>`, as in plain-text mail.
 """
 
 import re
@@ -22,7 +22,7 @@ _NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})")
 _WHITE = re.compile(r"\s+")
 _BIG_NUMBER = re.compile(r"&#[xX]?[0-9a-fA-F]{8,};?")  # html.unescape raises on numbers of 5,000 digits
 
-# What is no text, with the sign that ends it.
+# Elements without text, and the pattern that ends them.
 _RAW = {
     name: re.compile("</" + name, re.IGNORECASE | re.ASCII)
     for name in ("script", "style", "title", "template", "noframes", "xml")
@@ -36,8 +36,8 @@ _LINE = _PARAGRAPH | {
 }  # fmt: skip
 _HIDEABLE = frozenset({"div", "span", "td", "tr", "table", "p", "font", "a", "center", "section"})
 
-# Looked for in a tag in lower case, without its blanks. Not `font-size:0`: newsletters set it on a wrapper, and a size
-# on what stands inside.
+# Searched in a tag in lower case without blanks. Not `font-size:0`: newsletters set it on a wrapper whose children
+# set a size.
 _HIDDEN = ("display:none", "visibility:hidden", "mso-hide:all")
 # Where webmail and desktop clients put the message being answered. A plain `blockquote` may be any quotation.
 _QUOTE_CONTAINERS = (
@@ -58,9 +58,9 @@ _REPLY_MARKERS = (
     'name="quote"',
 )  # fmt: skip
 MARK = "\ufdd0"
-"""Begins each line of a quote that the markup itself declares to be one; plain blockquotes have `>` alone."""
+"""Begins each line of a quote that the markup declares as a quote; lines of plain blockquotes begin with `>`."""
 RULE = "-" * 32
-"""Of hyphens: a line of underscores was typed, and may open a signature."""
+"""Of hyphens, because a line of underscores may be typed text or begin a signature."""
 
 
 class _Tag(NamedTuple):
@@ -72,7 +72,7 @@ class _Tag(NamedTuple):
 
 @dataclass(slots=True)
 class _Region:
-    """An open element that matters until its closing tag: it is counted, so crossing tags cannot confuse it."""
+    """An element that is hidden or a quote, until its closing tag; `open` counts open tags of that name."""
 
     tag: str
     hidden: bool
@@ -90,7 +90,7 @@ class _TextWriter:
     keep_quotes: bool
     keep_hidden: bool = False
     regions: list[_Region] = field(default_factory=list)
-    """Quotes, and as the last perhaps a hidden one."""
+    """Open quotes; the last region may be hidden instead."""
     lines: list[str] = field(default_factory=list)
     line: list[str] = field(default_factory=list)
     preformatted: int = 0
@@ -173,7 +173,7 @@ def _has_any(words: tuple[str, ...], source: str) -> bool:
 def _tokens(html: str) -> Iterator[str | _Tag]:
     """Text and tags in order; comments, declarations and raw-text elements are skipped whole.
 
-    Browsers lose the rest of a page behind a comment or a title that never ends; here the words stay.
+    Behind a comment or title that never ends browsers show nothing; here the text is kept.
     """
     position, tags = 0, 0
     unending: set[str] = set()
@@ -203,7 +203,7 @@ def _tokens(html: str) -> Iterator[str | _Tag]:
 
 
 def _skip_raw(html: str, name: str, start: int, unending: set[str]) -> int:
-    """To the end of the comment or element. One that never ends is skipped to the end if it holds no words."""
+    """The end of the comment or element. If it never ends, only scripts and styles are skipped."""
     found = None if name in unending else _RAW[name].search(html, start)
     if found is not None:
         return found.end() if name == "!--" else found.start()

@@ -26,7 +26,7 @@ _MOJIBAKE = re.compile(
     f"|[\xf0-\xf4][{_CONTINUATION}]{{3}})"
 )
 _MAX_MARKS = 4
-# Each stands for up to eighteen letters, and nobody writes it five times in a row.
+# Each expands to up to 18 letters; real texts do not repeat it five times in a row.
 _LIGATURES = re.compile("([\ufdfa\ufdfb]{4})[\ufdfa\ufdfb]+")
 
 
@@ -47,12 +47,12 @@ def clean(text: str) -> str:
 
 
 def clean_line(text: str) -> str:
-    """The same for a text of one line, such as a subject."""
+    """`clean` for a text of one line, such as a subject."""
     return clean(text).replace("\n\n", "\n").replace("\n", " ")
 
 
 def head_and_tail(text: str, limit: int) -> str:
-    """At most `limit` characters, three quarters from the head: a message says what it wants first or last."""
+    """At most `limit` characters, three quarters from the head: the request stands first or last."""
     if len(text) <= limit:
         return text
     tail = (limit - 1) // 4

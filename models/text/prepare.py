@@ -1,7 +1,7 @@
-"""`Ticket` → `PreparedText`: the one cleaning, run by training and by serving alike.
+"""`Ticket` → `PreparedText`: the cleaning that training and serving share.
 
-Order: HTML to text, cap, Unicode, quoted replies, signatures, cap. Each step is a module of its own; this one only
-tells the story and keeps the flags. Nothing here raises, whatever the text, but for a `Budget` that is used up.
+Order: HTML to text, cap, Unicode, quoted replies and signatures, cap. Each step is a module; this one calls them and
+collects the flags. No text raises an error; only a `Budget` that is used up does.
 """
 
 import re
@@ -21,14 +21,13 @@ TEXT_VERSION = 2
 """Bump when any output may change: a bundle pins it and the service refuses another."""
 
 MAX_CHARACTERS = 8_000
-"""Cap of `PreparedText.text`. The tokenizer walks all it is given, even when it truncates to 512 tokens."""
+"""Cap of `PreparedText.text`. The tokenizer reads the whole text even if it truncates to 512 tokens."""
 
 WORKING_CHARACTERS = 32_000
 """Cap before the costly steps: four times the output, so that a long quoted tail cannot push the reply out."""
 
 MAX_HTML_CHARACTERS = 1_000_000
-"""Cap of HTML source: newsletters and Word's styles are long, their text is not."""
-
+"""Cap of HTML source: newsletters and Word's styles are much longer than their text."""
 
 # Helpdesks' exports and API callers often send HTML without saying so.
 _HTML_START = re.compile(
@@ -37,12 +36,12 @@ _HTML_START = re.compile(
 
 
 class TextFlag(StrEnum):
-    """What was found or cut, for the decision log and the policy."""
+    """What was found or removed, for the decision log."""
 
     QUOTED_REMOVED = "quoted_removed"
     SIGNATURE_REMOVED = "signature_removed"
     FORWARDED = "forwarded"
-    """The message inside a forward was read, together with the words above it."""
+    """The message inside a forward was read, together with the text above it."""
     HTML = "html"
     CHARACTERS_CAPPED = "characters_capped"
     LIST = "list"
@@ -55,7 +54,7 @@ class TextFlag(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PreparedText:
-    """What the encoder sees: subject and body joined by one newline, "" when nothing is left."""
+    """The encoder's input: subject and body joined by one newline; "" for an empty ticket."""
 
     text: str
     flags: frozenset[TextFlag]
@@ -78,7 +77,7 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
         whole,
         subject=subject.text,
         forwarded=subject.forwarded,
-        # None where there is no subject to tell.
+        # None: without a subject it is unknown.
         replied=subject.replied or ticket.replied or (False if subject.text or subject.forwarded else None),
         sender=first_address(ticket.sender),
         recipients=frozenset() if subject.replied else frozenset(map(first_address, ticket.recipients)),

@@ -1,4 +1,4 @@
-"""Separates what the writer wrote from what they quote or forward. Only evidence cuts:
+"""Separates the writer's own text from quoted and forwarded messages. Text is removed only on evidence:
 
 - `>` lines below an attribution, or in a quote that the mail's own markup declares (`MARK`);
 - below an attribution or a header block without `>` lines: all the rest, but only in a mail known to be a reply;
@@ -28,7 +28,7 @@ _DASHES = "-_=*—–━─"
 _LONGEST_PHRASE = 200
 _LINES_WITH_SENDER = 8
 _FEW_WORDS = 12
-# In a text of few words: what matters, or the answers to it, stands in the message below. These words only keep.
+# In a short text these words refer to the message below, which is then kept.
 _POINTS_BELOW = re.compile(
     r"\b(?:below|in-?line|in (?:red|blue|green)|unten|rot|blau|dessous|rouge|abajo|rojo|abaixo|vermelho|sotto|rosso"
     r"|onder|hieronder|onderstaande?|rood|nedan|nedenfor|rött|poniżej|níže|nižšie|alább|mai jos|aşağıda|ниже|нижче"
@@ -69,7 +69,7 @@ def visible_reply(
         subject: without prefixes; a forwarded message's own is kept where it is another.
         forwarded: the subject says that this is a forward.
         replied: subject or headers say that this is a reply; None if there is neither, as in chats and forms.
-        sender: the address that the mail comes from: a message of theirs that is quoted may be their own complaint.
+        sender: the mail's sender: a quoted message of the same sender may be their earlier complaint.
         recipients: addresses that the mail goes to, unless its subject says that it is a reply. A reply quotes one of
             them; a forward of Outlook's has a reply's headers and quotes another person.
         budget: of CPU.
@@ -94,7 +94,7 @@ class _Scan:
     quoted: bool = False
     signed: bool = False
     attributed: bool = False
-    """An attribution above `>` lines was read, so further `>` lines are the same message's."""
+    """An attribution above `>` lines was read, so further `>` lines belong to the same message."""
     in_forward: bool = False
     """Inside a forwarded message: all is content."""
     forwarded_from: ForwardedFrom | None = None
@@ -181,14 +181,14 @@ class _Scan:
         return self._enter_forward(end) if self._is_above_message() else self._drop_rest()
 
     def _is_announced_by_writer(self) -> bool:
-        """Whether the writer's own last line ends in a colon: what follows is then part of what they say."""
+        """Whether the writer's last line ends in a colon: the writer then shows what follows as content."""
         return next((line for line in reversed(self.current) if line), "").endswith((":", "："))
 
     def _is_writer(self, text: str) -> bool:
         return "@" in self.sender and first_address(text) == self.sender
 
     def _is_transcript(self, end: int) -> bool:
-        """Whether a further line attributes something outside of quotes, as in a chat."""
+        """Whether a second attribution follows outside of quotes, as in a chat transcript."""
         if self.transcript is None:
             others = (i for i in range(end, len(self.lines)) if self.lines[i] and i not in self.quote_lines)
             self.transcript = any(self._attribution(i) is not None for i in others)
@@ -254,7 +254,7 @@ class _Scan:
         return position
 
     def _is_above_message(self) -> bool:
-        """Whether the text above is no message: nothing, a greeting, or words that point at what is below."""
+        """Whether the message to read is below: above is nothing, a greeting, or a reference to the text below."""
         if self.quoted:
             return False
         above = self._above()
@@ -268,7 +268,7 @@ class _Scan:
         return not self.quoted and len(text.split()) <= _FEW_WORDS and _POINTS_BELOW.search(text) is not None
 
     def _above(self) -> list[str]:
-        """Enough of what was kept so far to tell whether it is more than a few words."""
+        """The first lines that were kept: enough to see whether there are more than a few words."""
         return [line[:500] for line in chain(self.segments[:2], islice(self.current, 2 * _FEW_WORDS)) if line]
 
     def _end_segment(self, *, before_quote: bool = False) -> None:
