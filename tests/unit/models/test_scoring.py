@@ -131,7 +131,7 @@ def test_the_threshold_is_the_predicted_labels_own() -> None:
 
 
 def test_an_out_of_scope_ticket_goes_to_review_with_its_candidates() -> None:
-    """A score below the field's scope means review, however confident the answer is; a score at the bound is in scope."""
+    """A score below the field's scope means review, however confident the answer; at the bound it is in scope."""
     field, familiarity, similarity = scoring_of(0).field, -5.0, 0.5
     sure = np.append(logits_of(0.6, 0, 0, 0, 9), np.array([familiarity, similarity], np.float32))
     score = float(scope_scores(sure, field, (0.0, 1.0), (0.0, 1.0)))
