@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--date-format")
     parser.add_argument("--splits", type=int, default=200)
     arguments = parser.parse_args()
-    file = ticket_file(arguments.data, arguments.column, arguments.labels, arguments.date_format)
+    file = ticket_file([arguments.data], arguments.column, arguments.labels, arguments.date_format)
     for path in arguments.bundles:
         report(open_bundle(path), file, arguments.splits)
 
