@@ -38,7 +38,8 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+")
 
 
 def parse_email(raw: bytes, budget: Budget = UNLIMITED) -> Ticket:
-    """
+    """The ticket of a raw mail; a broken mail gives what can be read of it.
+
     Raises:
         MailError: more bytes than are accepted.
         TooComplex: the budget is used up.
