@@ -88,4 +88,4 @@ def unit_test(case: Case, alerts: Sequence[str]) -> dict[str, Any]:
 
 
 def promtool(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True, timeout=280)
+    return subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True, timeout=600)
