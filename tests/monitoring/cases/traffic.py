@@ -372,6 +372,15 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterNoDecisions",
+        "one since 8:00, and none for an hour after that",
+        {decided(): counter((2, _NEXT_WEEK // 10 + 48), (0, 6), (1, 1), (0, 30))},
+        fires=(_NEXT_WEEK + 610,),
+        quiet=(_NEXT_WEEK + 600,),
+        only='severity="ticket"',
+        every=10,
+    ),
+    Case(
+        "TicketRouterNoDecisions",
         "none at night, none on Saturday",
         {decided(): _none_between(20, 24 + 24 + 18)},
         quiet=tuple(_NEXT_WEEK + 60 * hour for hour in (23, 26, 30, 48 + 10, 48 + 16)),
