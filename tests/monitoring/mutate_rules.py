@@ -52,10 +52,10 @@ def changes(rule: Rule) -> Iterator[tuple[str, Rule]]:
     for match in re.finditer(r"(?<![\w.\[])(?<!offset )\d+(?:\.\d+)?(?![\w.\]])", expression):
         value = float(match[0])
         if rule.get("record") == "ticket_router:business_hours":
-            others = [value + 1, value - 1]
+            numbers = [value + 1, value - 1]
         else:
-            others = {0: [1.0], 1: [2.0, 0.0]}.get(value, [value * 1.5, value / 1.5])
-        found.append((match.span(), [f"{other:g}" for other in others]))
+            numbers = {0.0: [1.0], 1.0: [2.0, 0.0]}.get(value, [value * 1.5, value / 1.5])
+        found.append((match.span(), [f"{number:g}" for number in numbers]))
     for match in re.finditer(r"==|>=|<=|>|<", expression):
         found.append((match.span(), [COMPARISONS[match[0]]]))
     for match in re.finditer(r"\b(?:and|or|unless)\b", expression):
