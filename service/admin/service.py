@@ -3,12 +3,12 @@
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.exposition import choose_encoder
 
+from models.build import build
 from service.access.audit import audit
 from service.admin.gauges import ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
 from service.api.convert import last_reload_out, serving_out
 from service.api.schemas import BuildOut, ReloadOut, ServingOut, StatusOut
-from service.build import build
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics

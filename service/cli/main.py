@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from models.build import build
 from models.errors import TicketRouterError
 from models.mail.parse import parse_email
 from models.mail.reader import MailReader
@@ -13,7 +14,6 @@ from models.printable import printable, printed
 from models.ticket import Ticket
 from service.api.convert import decision_out
 from service.app import create_app
-from service.build import build
 from service.cli.fetch import deliver
 from service.cli.flags import REMOVED, FlagValues, flag, settings_from, with_flags
 from service.cli.keys import keys

@@ -20,9 +20,9 @@ import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from models.build import build
 from service.access.access import watch_keys_file
 from service.app import App, create_app
-from service.build import build
 from service.http.browsers import NOSNIFF
 from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
 from service.server.malloc import fix_mmap_threshold

@@ -17,7 +17,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_span_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import Scope
 
-from service.build import build
+from models.build import build
 from service.tracing.recording import Attributes
 
 MAX_TICKET_SPANS = 64

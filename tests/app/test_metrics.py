@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from models.build import build
 from models.scoring import Reason
-from service.build import build
 from tests.support import spoiled
 from tests.support.process import Service, post_head, run_cli, serving
 from tests.support.tiny import LABELS

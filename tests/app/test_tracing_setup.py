@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.build import build
+from models.build import build
 from service.tracing.traces import Traces
 from tests.app.test_overload import ask_all
 from tests.support.collector import Manner, collecting

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.build import build
 from models.bundle.bundle import open_bundle
 from models.bundle.golden import load_rows, replay
 from models.text.prepare import prepare
@@ -25,8 +26,9 @@ from training.sample import make_tickets
 
 def test_a_first_training_says_what_it_does_and_what_it_made(place: Place) -> None:
     """Figures of both fields, the baseline, the bundle and that it is current; in a pipe too, a line of progress for
-    each stage and epoch on standard error."""
+    each stage and epoch on standard error, and before them which code runs."""
     assert place.run.err == ""
+    assert place.run.progress[0] == "• starting: ticket-router {}, revision {}".format(*build())
     stages = [line for line in place.run.progress if line.startswith("• ")]
     assert len(stages) > 3
     assert [line.split(":")[0] for line in place.run.progress if line not in stages] == ["  epoch 1"]

@@ -1,4 +1,4 @@
-"""Which code runs: the version of the service, and the commit that it was built from."""
+"""Which code runs: its version, and the commit that it was built from."""
 
 import functools
 import tomllib
