@@ -55,22 +55,20 @@ class Remedies(Frozen):
             ways.append("a promise of {:.4g} would route {:.0%}".format(*self.lower_precision))
         if self.lower_confidence:
             ways.append("a confidence of {:.4g} would route {:.0%}".format(*self.lower_confidence))
-        ways.append(self._tickets())
+        if self.needed is None:
+            ways.append("more tickets alone would not do: this model is not right often enough even where it is surest")
+        elif self.needed <= self.tickets:
+            ways.append(f"its {self.tickets:,} tickets would do {POWER:.0%} of the times: this draw was unlucky")
+        else:
+            soonest = [f"{label} {needed - self.tickets:,}" for label, needed in self.by_label.items()][:_NAMED]
+            own = f"; for a label by itself {', '.join(soonest)}" if soonest else ""
+            ways.append(f"about {self.needed - self.tickets:,} more tickets would do with a chance of {POWER:.0%}{own}")
         if self.cost:
             ways.append(f"cost mode (aim = cost) would route {self.cost:.0%}, without a promise")
         return (
             f"routes nothing: {self.rows} calibration rows do not carry a promise of {self.precision:.4g} with a "
             f"confidence of {self.confidence:.4g}; {'; '.join(ways)}"
         )
-
-    def _tickets(self) -> str:
-        if self.needed is None:
-            return "more tickets alone would not do: this model is not right often enough even where it is surest"
-        if self.needed <= self.tickets:
-            return f"its {self.tickets:,} tickets would do {POWER:.0%} of the times: this draw was unlucky"
-        soonest = [f"{label} {needed - self.tickets:,}" for label, needed in self.by_label.items()][:_NAMED]
-        own = f"; for a label by itself {', '.join(soonest)}" if soonest else ""
-        return f"about {self.needed - self.tickets:,} more tickets would do with a chance of {POWER:.0%}{own}"
 
 
 def find_remedies(

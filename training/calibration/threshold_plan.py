@@ -4,7 +4,6 @@ The tests are exact because the plan (groups, thresholds, shares of the error pr
 calibration rows that they use.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,9 +90,20 @@ def plan_group(
 def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Outlook:
     rows = validation.of(group)
     order = np.argsort(-rows.confidence, kind="stable")
-    thresholds = _between(rows.confidence[order], _ranks(len(rows)))
+    falling = rows.confidence[order]
+    # The tested numbers of accepted rows grow by the factor _STEP; the last one is all rows.
+    ranks, count = [], 1
+    while count < len(rows):
+        ranks.append(count)
+        count = max(count + 1, int(count * _STEP))
+    tested = np.array([*ranks, len(rows)] if len(rows) else [], dtype=np.int64)
+    # A threshold lies between the last accepted confidence and the next one: if it were equal to a row's confidence,
+    # another processor's rounding would change the row's outcome.
+    gaps = falling - np.append(falling[1:], 0.0)
+    clear = tested[gaps[tested - 1] > _LEAST_GAP]
+    thresholds = np.asarray(falling[clear - 1] - np.minimum(gaps[clear - 1] / 2, _MOST_BELOW))
     # Rows of equal confidence are accepted together, so count them together.
-    accepted = np.searchsorted(-rows.confidence[order], -thresholds, side="right")
+    accepted = np.searchsorted(-falling, -thresholds, side="right")
     wrong = np.cumsum(~rows.correct[order])[accepted - 1] if len(rows) else np.zeros(0)
     overall = float((~validation.correct).mean()) if len(validation) else 1.0
     return _Outlook(
@@ -102,28 +112,6 @@ def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Out
         rows=np.rint(accepted * ratio).astype(np.int64),
         errors=(wrong + _PRIOR_ROWS * overall) / (accepted + _PRIOR_ROWS),
     )
-
-
-def _between(falling: NDArray[np.float64], ranks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Thresholds that accept these numbers of rows: below the last accepted confidence, above the next one.
-
-    A threshold equal to a row's confidence would flip the row's verdict by another processor's rounding.
-    """
-    gaps = falling - np.append(falling[1:], 0.0)
-    clear = ranks[gaps[ranks - 1] > _LEAST_GAP]
-    return np.asarray(falling[clear - 1] - np.minimum(gaps[clear - 1] / 2, _MOST_BELOW))
-
-
-def _ranks(rows: int) -> NDArray[np.int64]:
-    """The row counts to test: growing by the factor _STEP, the last one all rows."""
-    return np.array([*_growing(rows), rows] if rows else [], dtype=np.int64)
-
-
-def _growing(rows: int) -> Iterator[int]:
-    count = 1
-    while count < rows:
-        yield count
-        count = max(count + 1, int(count * _STEP))
 
 
 def _own_labels(labels: int, validation: Graded, ratio: float, recipe: PromiseRecipe) -> list[int]:
@@ -135,13 +123,12 @@ def _own_labels(labels: int, validation: Graded, ratio: float, recipe: PromiseRe
     wanted, share = (LIKELY_STRICT, 0.0) if recipe.per_label == "strict" else (LIKELY, MOST)
     for size in range(len(able), 0, -1):
         groups = size + (recipe.per_label != "strict" and size < labels)
-        powers = {label: _power(outlook, share, precision, doubt / groups) for label, outlook in outlooks.items()}
+        # The best chance to pass among the tests that accept at least this share of the label's answers.
+        powers = {
+            label: float(outlook.power(precision, doubt / groups)[outlook.share >= share].max())
+            for label, outlook in outlooks.items()
+        }
         likely = sorted((label for label in able if powers[label] >= wanted), key=lambda label: -powers[label])
         if len(likely) >= size:
             return likely[:size]
     return []
-
-
-def _power(outlook: _Outlook, share: float, precision: float, doubt: float) -> float:
-    """The best chance to pass among tests that accept at least this share of the group's answers."""
-    return float(outlook.power(precision, doubt)[outlook.share >= share].max())
