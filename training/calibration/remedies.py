@@ -11,7 +11,7 @@ from models.bundle.manifest import Frozen
 from models.scoring import FieldScoring
 from training.calibration.calibrate import calibrate_field, route_level
 from training.calibration.precision_curve import TARGETS
-from training.calibration.predictions import Graded, Scored, grade
+from training.calibration.predictions import Predictions, Scored, predictions_of
 from training.calibration.threshold_tests import allowed_errors, chance_to_pass
 from training.data.draw import rows_for_calibration
 from training.data.split import PLANNING
@@ -93,7 +93,7 @@ def find_remedies(
     field = scoring.field
     if any(threshold.route is not None for threshold in scoring.thresholds):
         return None
-    planned, tested = grade(validation, scoring), grade(calibration, scoring)
+    planned, tested = predictions_of(validation, scoring), predictions_of(calibration, scoring)
 
     def routed(**changes: object) -> float:
         promise = recipe.promise.model_copy(update={"aim": "precision", **changes})
@@ -122,7 +122,7 @@ def find_remedies(
     )
 
 
-def _tickets_for(labels: NDArray[np.bool_], planned: Graded, recipe: Recipe, calibration_only: bool) -> int | None:
+def _tickets_for(labels: NDArray[np.bool_], planned: Predictions, recipe: Recipe, calibration_only: bool) -> int | None:
     """The fewest tickets with which one of the thresholds of these labels probably passes its test; None: none does."""
     rows = planned.of(labels)
     right = rows.correct[np.argsort(-rows.confidence, kind="stable")]
@@ -138,22 +138,22 @@ def _tickets_for(labels: NDArray[np.bool_], planned: Graded, recipe: Recipe, cal
     return min(found, default=None)
 
 
-def accepted_rows(precision: float, errors: float, doubt: float, power: float = POWER) -> int | None:
+def accepted_rows(precision: float, errors: float, alpha: float, power: float = POWER) -> int | None:
     """The number of rows above a threshold with which its test passes with the chance `power`; None: over 200,000.
 
     Args:
         precision: to prove.
         errors: true error rate above the threshold.
-        doubt: error probability of the test.
+        alpha: error probability of the test.
         power: the wanted chance.
     """
     if errors >= 1 - precision:
         return None
-    passes = chance_to_pass(_SIZES, _allowed_errors(precision, doubt), errors) >= power
+    passes = chance_to_pass(_SIZES, _allowed_errors(precision, alpha), errors) >= power
     return int(_SIZES[passes.argmax()]) if passes.any() else None
 
 
 @cache
-def _allowed_errors(precision: float, doubt: float) -> NDArray[np.float64]:
+def _allowed_errors(precision: float, alpha: float) -> NDArray[np.float64]:
     """`allowed_errors` of _SIZES, cached: the same values serve many error rates."""
-    return allowed_errors(_SIZES, precision, doubt)
+    return allowed_errors(_SIZES, precision, alpha)

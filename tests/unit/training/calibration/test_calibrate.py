@@ -8,7 +8,7 @@ import pytest
 from models.bundle.manifest import FieldEntry
 from models.fields import Field
 from models.scoring import Outcome
-from tests.support.graded import FIELD, population, scored
+from tests.support.predictions import FIELD, population, scored
 from training.calibration.calibrate import calibrate_field, route_level
 from training.calibration.precision_curve import promise_curve
 from training.calibration.predictions import Scored, outcomes_of
