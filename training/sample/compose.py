@@ -41,81 +41,51 @@ class Brief:
 
 
 def compose(brief: Brief, form: str) -> Draft:
-    return _COMPOSERS[form](brief)
-
-
-def _new(brief: Brief) -> Draft:
+    """The mail of a plan. `form` is a key of FORMS."""
     scene = brief.writer
-    text = (_greeting(scene), *_matter(scene, brief), *_closing(scene))
-    return _draft(scene, _subject(scene, brief), text, signature(scene))
-
-
-def _short(brief: Brief) -> Draft:
-    scene = brief.writer
-    line = _about(scene, brief.intent, "problem", sentence)
-    if chance(scene.rng, 0.3):
-        line = f"{line} {_about(scene, brief.intent, 'ask', request)}"
-    text = [line, *([scene.say("thanks")] if chance(scene.rng, 0.35) else [])]
-    if chance(scene.rng, 0.4):
-        text.insert(0, _greeting(scene))
-    return _draft(scene, _subject(scene, brief), tuple(text), (scene.person.first,) if chance(scene.rng, 0.4) else ())
-
-
-def _reply(brief: Brief) -> Draft:
-    """Half of the replies use an old thread for a new topic, so that subject and quote mislead."""
-    scene = brief.writer
-    recycled = chance(scene.rng, 0.5)
-    topic = brief.other if recycled else brief.intent
-    subject = f"{scene.say('re')}: {_about(scene, topic, 'subject', tidy)}"
-    bare_nudge = not recycled and chance(scene.rng, 0.15)
-    matter = () if bare_nudge else _matter(scene, brief)
-    says_why = bare_nudge or chance(scene.rng, 0.3)
-    nudge = sentence(scene.say("new_topic" if recycled else "nudge")) if says_why else ""
-    text = tuple(part for part in (_greeting(scene), nudge, *matter, *_closing(scene)) if part)
-    thread = (customer_thread if bare_nudge else agent_thread)(scene, topic, subject)
-    return replace(_draft(scene, subject, text, signature(scene)), thread=thread)
-
-
-def _forward(brief: Brief) -> Draft:
-    inner = _new(replace(brief, writer=brief.inner))
-    scene = brief.writer
-    text = (_greeting(scene), sentence(scene.say("forward_note")), *_closing(scene))
-    thread = forwarded(scene, brief.inner, inner)
-    return replace(_draft(scene, f"{scene.say('fwd')}: {inner.subject}", text, signature(scene)), thread=thread)
-
-
-def _web_form(brief: Brief) -> Draft:
-    scene = brief.writer
-    subject, *lines = scene.say("form").split(" // ")
-    typed = [careless(part, scene.person, scene.rng) for part in _matter(scene, brief)]
-    return Draft(subject, ("\n".join(lines), *typed))
-
-
-def _auto_reply(brief: Brief) -> Draft:
-    scene = brief.writer
-    scene.memo["thread_subject"] = f"Re: {_about(scene, brief.intent, 'subject', tidy)}"
-    text = tidy(scene.say("auto"))
-    return Draft(scene.say("auto_subject"), (text,), signature(scene), auto_reply=True)
-
-
-def _subject_only(brief: Brief) -> Draft:
-    return Draft(_about(brief.writer, brief.intent, "problem", sentence), ())
-
-
-def _empty_subject(brief: Brief) -> Draft:
-    return replace(_new(brief), subject="")
-
-
-_COMPOSERS: dict[str, Callable[[Brief], Draft]] = {
-    "new": _new,
-    "short": _short,
-    "reply": _reply,
-    "forward": _forward,
-    "web_form": _web_form,
-    "auto_reply": _auto_reply,
-    "subject_only": _subject_only,
-    "empty_subject": _empty_subject,
-}
+    match form:
+        case "new":
+            text = (_greeting(scene), *_matter(scene, brief), *_closing(scene))
+            return _draft(scene, _subject(scene, brief), text, signature(scene))
+        case "short":
+            line = _about(scene, brief.intent, "problem", sentence)
+            if chance(scene.rng, 0.3):
+                line = f"{line} {_about(scene, brief.intent, 'ask', request)}"
+            lines = [line, *([scene.say("thanks")] if chance(scene.rng, 0.35) else [])]
+            if chance(scene.rng, 0.4):
+                lines.insert(0, _greeting(scene))
+            subject = _subject(scene, brief)
+            return _draft(scene, subject, tuple(lines), (scene.person.first,) if chance(scene.rng, 0.4) else ())
+        case "reply":
+            # Half of the replies use an old thread for a new topic, so that subject and quote mislead.
+            recycled = chance(scene.rng, 0.5)
+            topic = brief.other if recycled else brief.intent
+            subject = f"{scene.say('re')}: {_about(scene, topic, 'subject', tidy)}"
+            bare_nudge = not recycled and chance(scene.rng, 0.15)
+            matter = () if bare_nudge else _matter(scene, brief)
+            says_why = bare_nudge or chance(scene.rng, 0.3)
+            nudge = sentence(scene.say("new_topic" if recycled else "nudge")) if says_why else ""
+            text = tuple(part for part in (_greeting(scene), nudge, *matter, *_closing(scene)) if part)
+            thread = (customer_thread if bare_nudge else agent_thread)(scene, topic, subject)
+            return replace(_draft(scene, subject, text, signature(scene)), thread=thread)
+        case "forward":
+            inner = compose(replace(brief, writer=brief.inner), "new")
+            text = (_greeting(scene), sentence(scene.say("forward_note")), *_closing(scene))
+            thread = forwarded(scene, brief.inner, inner)
+            return replace(_draft(scene, f"{scene.say('fwd')}: {inner.subject}", text, signature(scene)), thread=thread)
+        case "web_form":
+            subject, *entries = scene.say("form").split(" // ")
+            typed = [careless(part, scene.person, scene.rng) for part in _matter(scene, brief)]
+            return Draft(subject, ("\n".join(entries), *typed))
+        case "auto_reply":
+            scene.memo["thread_subject"] = f"Re: {_about(scene, brief.intent, 'subject', tidy)}"
+            notice = tidy(scene.say("auto"))
+            return Draft(scene.say("auto_subject"), (notice,), signature(scene), auto_reply=True)
+        case "subject_only":
+            return Draft(_about(scene, brief.intent, "problem", sentence), ())
+        case "empty_subject":
+            return replace(compose(brief, "new"), subject="")
+    raise ValueError(f"unknown form {form!r}")
 
 
 def _draft(scene: Scene, subject: str, text: tuple[str, ...], signed: tuple[str, ...]) -> Draft:
@@ -147,48 +117,32 @@ def _closing(scene: Scene) -> tuple[str, ...]:
 
 
 def _matter(scene: Scene, brief: Brief) -> tuple[str, ...]:
-    """The paragraphs about the topic."""
-    first, last = _surroundings(scene, brief.intent)
-    core = [_about(scene, brief.intent, "problem", sentence)]
-    if "detail" in brief.intent.phrases and chance(scene.rng, 0.45):
-        core.append(_about(scene, brief.intent, "detail", sentence))
-    wish = [_about(scene, brief.intent, "ask", request)] if chance(scene.rng, 0.65) else []
-    end = [*last, *wish, *_pressure(scene, brief.priority)]
-    return (*_paragraphs(scene, [*first, *core], end), *_aside(scene, brief))
-
-
-def _surroundings(scene: Scene, intent: Intent) -> tuple[list[str], list[str]]:
-    """Sentences that fit any ticket, before and after the topic."""
-    common = scene.book.common
+    """The paragraphs about the topic, among sentences that fit any ticket."""
+    rng, common = scene.rng, scene.book.common
     # A writer who asks for a quote or ends a trial has not been a customer for years.
-    choice = common["context"] if intent.from_newcomer else common["context"] + common["settled"]
-    count = pick(scene.rng, _STRAY_PARTS)
-    stray = [sentence(scene.expand(one)) for one in scene.rng.sample(choice, count)]
-    before = scene.rng.randrange(count + 1)
-    return stray[:before], stray[before:]
-
-
-def _pressure(scene: Scene, priority: str) -> list[str]:
-    """Priority shows in the wording in most mails; a few mails of normal priority claim urgency too."""
-    if priority != "normal" and chance(scene.rng, 0.65):
-        return [sentence(scene.say(priority))]
-    if priority == "normal" and chance(scene.rng, 0.04):
-        return [sentence(scene.say(scene.rng.choice(("urgent", "high"))))]
-    return []
-
-
-def _aside(scene: Scene, brief: Brief) -> tuple[str, ...]:
-    if not chance(scene.rng, 0.08):
-        return ()
+    choice = common["context"] if brief.intent.from_newcomer else common["context"] + common["settled"]
+    count = pick(rng, _STRAY_PARTS)
+    stray = [sentence(scene.expand(one)) for one in rng.sample(choice, count)]
+    before = rng.randrange(count + 1)
+    opening = [*stray[:before], _about(scene, brief.intent, "problem", sentence)]
+    if "detail" in brief.intent.phrases and chance(rng, 0.45):
+        opening.append(_about(scene, brief.intent, "detail", sentence))
+    end = stray[before:]
+    if chance(rng, 0.65):
+        end.append(_about(scene, brief.intent, "ask", request))
+    # Priority shows in the wording in most mails; a few mails of normal priority claim urgency too.
+    if brief.priority != "normal" and chance(rng, 0.65):
+        end.append(sentence(scene.say(brief.priority)))
+    elif brief.priority == "normal" and chance(rng, 0.04):
+        end.append(sentence(scene.say(rng.choice(("urgent", "high")))))
+    split = end and chance(rng, 0.5)
+    paragraphs = (" ".join(opening), " ".join(end)) if split else (" ".join([*opening, *end]),)
+    if not chance(rng, 0.08):
+        return paragraphs
+    # A smaller second topic.
     problem = _about(scene, brief.other, "problem", sentence)
     scene.memo["aside_problem"] = problem[0].lower() + problem[1:] if problem[1:2].islower() else problem
-    return (sentence(scene.say("aside")),)
-
-
-def _paragraphs(scene: Scene, opening: list[str], end: list[str]) -> tuple[str, ...]:
-    if end and chance(scene.rng, 0.5):
-        return " ".join(opening), " ".join(end)
-    return (" ".join([*opening, *end]),)
+    return (*paragraphs, sentence(scene.say("aside")))
 
 
 def signature(scene: Scene) -> tuple[str, ...]:

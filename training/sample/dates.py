@@ -18,7 +18,11 @@ def moments(rng: random.Random, count: int) -> list[dt.datetime]:
     """`count` moments of arrival, in order."""
     days = [LAST_MOMENT - dt.timedelta(days=back) for back in range(DAYS)]
     weights = [_BY_WEEKDAY[day.weekday()] for day in days]
-    return sorted(_within(rng, day) for day in rng.choices(days, weights, k=count))
+    found = []
+    for day in rng.choices(days, weights, k=count):
+        hour = pick(rng, dict(enumerate(_BY_HOUR)))
+        found.append(day.replace(hour=hour, minute=rng.randrange(60), second=rng.randrange(60)))
+    return sorted(found)
 
 
 def closing(rng: random.Random, created: dt.datetime, priority: str) -> dt.datetime | None:
@@ -26,8 +30,3 @@ def closing(rng: random.Random, created: dt.datetime, priority: str) -> dt.datet
     hours = _MEDIAN_HOURS[priority] * rng.lognormvariate(0, 0.9)
     closed = created + dt.timedelta(seconds=round(hours * 3600))
     return closed if closed <= LAST_MOMENT else None
-
-
-def _within(rng: random.Random, day: dt.datetime) -> dt.datetime:
-    hour = pick(rng, dict(enumerate(_BY_HOUR)))
-    return day.replace(hour=hour, minute=rng.randrange(60), second=rng.randrange(60))

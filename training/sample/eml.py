@@ -58,25 +58,23 @@ def make_mails(count: int, seed: int) -> list[SampleMail]:
     mails = []
     for number in range(count):
         departments = departments or rng.sample(list(DEPARTMENTS), len(DEPARTMENTS))
-        mails.append(_mail(rng, number, KINDS[number % len(KINDS)], departments.pop()))
+        kind, department = KINDS[number % len(KINDS)], departments.pop()
+        created = LAST_MOMENT + dt.timedelta(hours=9 + number)
+        intent = rng.choice(phrasebook(kind.language).about(department))
+        writer, inner = (Scene(rng, make_person(rng, kind.language, for_mail=True), created) for _ in range(2))
+        writer.person = replace(writer.person, client=kind.client)
+        inner.person = of_same_firm(inner.person, writer.person)
+        other = another_intent(rng, kind.language, department)
+        draft = compose(Brief(intent, draw_priority(rng, intent), other, writer, inner, kind.vague), kind.form)
+        if writer.person.name not in draft.signature:
+            draft = replace(draft, signature=(writer.person.name,))
+        raw = _message(writer, draft, f"<{rng.getrandbits(64):016x}@{writer.person.email.partition('@')[2]}>")
+        mails.append(SampleMail(f"{number + 1:02}-{kind.name}", raw, None if draft.auto_reply else department))
     return mails
 
 
-def _mail(rng: random.Random, number: int, kind: Kind, department: str) -> SampleMail:
-    created = LAST_MOMENT + dt.timedelta(hours=9 + number)
-    intent = rng.choice(phrasebook(kind.language).about(department))
-    writer, inner = (Scene(rng, make_person(rng, kind.language, for_mail=True), created) for _ in range(2))
-    writer.person = replace(writer.person, client=kind.client)
-    inner.person = of_same_firm(inner.person, writer.person)
-    other = another_intent(rng, kind.language, department)
-    draft = compose(Brief(intent, draw_priority(rng, intent), other, writer, inner, kind.vague), kind.form)
-    if writer.person.name not in draft.signature:
-        draft = replace(draft, signature=(writer.person.name,))
-    raw = _message(writer, draft, f"<{rng.getrandbits(64):016x}@{writer.person.email.partition('@')[2]}>")
-    return SampleMail(f"{number + 1:02}-{kind.name}", raw, None if draft.auto_reply else department)
-
-
 def _message(scene: Scene, draft: Draft, message_id: str) -> bytes:
+    """The draft as RFC 822 bytes, with a plain-text alternative beside HTML."""
     message = EmailMessage(policy=SMTP)
     message["From"] = f'"{scene.person.name}" <{scene.person.email}>'
     message["To"] = f"{PRODUCT} Support <{SUPPORT_ADDRESS}>"
@@ -86,16 +84,12 @@ def _message(scene: Scene, draft: Draft, message_id: str) -> bytes:
     if draft.auto_reply:
         message["Auto-Submitted"] = "auto-replied"
         message["X-Auto-Response-Suppress"] = "All"
-    _fill(message, draft, message_id)
-    return message.as_bytes()
-
-
-def _fill(message: EmailMessage, draft: Draft, message_id: str) -> None:
     body, content_type = body_of(draft)
     if content_type == "text/plain":
         message.set_content(body)
-        return
-    message.set_content(plain(draft))
-    message.add_alternative(body, subtype="html")
-    # By default the library draws a boundary from the global random generator, different in each run.
-    message.set_boundary(f"=_part_{message_id[1:17]}")
+    else:
+        message.set_content(plain(draft))
+        message.add_alternative(body, subtype="html")
+        # By default the library draws a boundary from the global random generator, different in each run.
+        message.set_boundary(f"=_part_{message_id[1:17]}")
+    return message.as_bytes()

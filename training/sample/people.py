@@ -133,7 +133,13 @@ class Person:
 
 
 def make_person(rng: random.Random, language: str, *, for_mail: bool = False) -> Person:
-    first, last = _name(rng, language, for_mail)
+    """A person with random name, company and habits; `for_mail`: a sender of the demo's mails, with a full
+    signature."""
+    if language == "en":
+        firsts, lasts = rng.choice(_MAIL_ENGLISH if for_mail else _ENGLISH)
+    else:
+        firsts, lasts = _FIRST[language], (_MAIL_LAST if for_mail else _LAST)[language]
+    first, last = rng.choice(firsts), rng.choice(lasts)
     company = rng.choice(_FIRMS[language]).format(rng.choice((*_FIRM_WORDS, last.split()[0])))
     return Person(
         first=first,
@@ -155,14 +161,6 @@ def of_same_firm(person: Person, colleague: Person) -> Person:
     """The person, moved to the colleague's company: mail is mostly forwarded within a company."""
     local, domain = person.email.partition("@")[0], colleague.email.partition("@")[2]
     return replace(person, email=f"{local}@{domain}", company=colleague.company)
-
-
-def _name(rng: random.Random, language: str, for_mail: bool) -> tuple[str, str]:
-    if language == "en":
-        firsts, lasts = rng.choice(_MAIL_ENGLISH if for_mail else _ENGLISH)
-    else:
-        firsts, lasts = _FIRST[language], (_MAIL_LAST if for_mail else _LAST)[language]
-    return rng.choice(firsts), rng.choice(lasts)
 
 
 def slug(text: str) -> str:

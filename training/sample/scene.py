@@ -5,7 +5,6 @@ A slot keeps its first value within a scene; `{+name}` draws a new one.
 
 import datetime as dt
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from training.sample import lexicon
@@ -45,10 +44,73 @@ class Scene:
         return self.memo[name]
 
     def _fresh(self, name: str) -> str:
-        if name in _COMPUTED:
-            return _COMPUTED[name](self)
+        """A new value of a slot: computed, or drawn from the lexicon, or a common phrase of that name."""
+        rng, person, created = self.rng, self.person, self.created
+        match name:
+            case "product":
+                return PRODUCT
+            case "the_feature":
+                feature = self.slot("feature")
+                bare = feature in lexicon.WITHOUT_ARTICLE or self.language != "en"
+                return feature if bare else f"the {feature}"
+            case "amount":
+                base = rng.choice((9, 19, 29, 49, 79, 99, 129, 190, 249, 348, 490, 588, 890, 1188, 1990, 2376))
+                value = base * rng.choice((1, 1, 1, 2, 3, 5)) + rng.choice((0, 0, 0.5, 0.9, 0.99))
+                if self.language == "en":
+                    forms = (f"${value:,.2f}", f"€{value:.2f}", f"£{value:,.2f}", f"{value:.2f} USD", f"${value:.0f}")
+                    return rng.choice(forms)
+                comma = f"{value:.2f}".replace(".", ",")
+                return rng.choice((f"{comma} €", f"{value:.0f} €", f"{comma} EUR"))
+            case "date":
+                return self._day(created - dt.timedelta(days=rng.randrange(2, 40)))
+            case "due":
+                if self.language == "en" and rng.random() < 0.4:
+                    return rng.choice(lexicon.WEEKDAYS_EN)
+                return self._day(created + dt.timedelta(days=rng.randrange(3, 45)))
+            case "month":
+                past = created - dt.timedelta(days=rng.randrange(5, 100))
+                return lexicon.MONTHS[self.language][past.month - 1]
+            case "invoice_no":
+                number = rng.randrange(10_000, 99_999)
+                return rng.choice((f"PW-{number}", f"{number}", f"{created.year}-{number}", f"INV-{number}"))
+            case "seats":
+                return str(rng.choice((12, 14, 15, 18, 20, 22, 25, 30, 35, 40, 48, 55, 60, 75, 90, 120, 150)))
+            case "number":
+                return str(rng.randrange(2, 10))
+            case "percent":
+                return str(rng.choice((3, 17, 42, 60, 78, 80, 95, 99)))
+            case "last4":
+                return f"{rng.randrange(10_000):04}"
+            case "hex":
+                return f"{rng.getrandbits(32):08x}"
+            case "company":
+                return person.company
+            case "first_name":
+                return person.first
+            case "last_name":
+                return person.last.split()[0]
+            case "full_name":
+                return person.name
+            case "email":
+                return person.email
         words = lexicon.BY_LANGUAGE[self.language].get(name) or lexicon.SHARED.get(name)
-        return self.rng.choice(words) if words else self.say(name)
+        return rng.choice(words) if words else self.say(name)
+
+    def _day(self, moment: dt.datetime) -> str:
+        """A day as people of this language type it."""
+        month = lexicon.MONTHS[self.language][moment.month - 1]
+        if self.language == "en":
+            forms = (
+                f"{moment.day} {month}",
+                f"{month} {moment.day}",
+                f"{month[:3]} {moment.day}",
+                f"{moment:%Y-%m-%d}",
+                f"{moment:%d/%m/%Y}",
+            )
+            return self.rng.choice(forms)
+        if self.language == "de":
+            return self.rng.choice((f"{moment.day}. {month}", f"{moment:%d.%m.%Y}", f"{moment:%d.%m.}"))
+        return f"{moment.day} de {month}" if self.language == "es" else f"{moment.day} {month}"
 
 
 def stamp(scene: Scene, moment: dt.datetime) -> str:
@@ -62,77 +124,3 @@ def stamp(scene: Scene, moment: dt.datetime) -> str:
         return f"{weekday}, {day}. {month} {moment.year} um {time}"
     joiner = {"fr": "à", "es": "a las"}[language]
     return f"{weekday} {day} {month} {moment.year} {joiner} {time}"
-
-
-def _the_feature(scene: Scene) -> str:
-    feature = scene.slot("feature")
-    return feature if feature in lexicon.WITHOUT_ARTICLE or scene.language != "en" else f"the {feature}"
-
-
-def _amount(scene: Scene) -> str:
-    base = scene.rng.choice((9, 19, 29, 49, 79, 99, 129, 190, 249, 348, 490, 588, 890, 1188, 1990, 2376))
-    value = base * scene.rng.choice((1, 1, 1, 2, 3, 5)) + scene.rng.choice((0, 0, 0.5, 0.9, 0.99))
-    if scene.language == "en":
-        forms = (f"${value:,.2f}", f"€{value:.2f}", f"£{value:,.2f}", f"{value:.2f} USD", f"${value:.0f}")
-        return scene.rng.choice(forms)
-    comma = f"{value:.2f}".replace(".", ",")
-    return scene.rng.choice((f"{comma} €", f"{value:.0f} €", f"{comma} EUR"))
-
-
-def _day(scene: Scene, moment: dt.datetime) -> str:
-    month = lexicon.MONTHS[scene.language][moment.month - 1]
-    if scene.language == "en":
-        forms = (
-            f"{moment.day} {month}",
-            f"{month} {moment.day}",
-            f"{month[:3]} {moment.day}",
-            f"{moment:%Y-%m-%d}",
-            f"{moment:%d/%m/%Y}",
-        )
-        return scene.rng.choice(forms)
-    if scene.language == "de":
-        return scene.rng.choice((f"{moment.day}. {month}", f"{moment:%d.%m.%Y}", f"{moment:%d.%m.}"))
-    return f"{moment.day} de {month}" if scene.language == "es" else f"{moment.day} {month}"
-
-
-def _date(scene: Scene) -> str:
-    return _day(scene, scene.created - dt.timedelta(days=scene.rng.randrange(2, 40)))
-
-
-def _due(scene: Scene) -> str:
-    if scene.language == "en" and scene.rng.random() < 0.4:
-        return scene.rng.choice(lexicon.WEEKDAYS_EN)
-    return _day(scene, scene.created + dt.timedelta(days=scene.rng.randrange(3, 45)))
-
-
-def _month(scene: Scene) -> str:
-    past = scene.created - dt.timedelta(days=scene.rng.randrange(5, 100))
-    return lexicon.MONTHS[scene.language][past.month - 1]
-
-
-def _invoice_no(scene: Scene) -> str:
-    number = scene.rng.randrange(10_000, 99_999)
-    return scene.rng.choice((f"PW-{number}", f"{number}", f"{scene.created.year}-{number}", f"INV-{number}"))
-
-
-_SEATS = (12, 14, 15, 18, 20, 22, 25, 30, 35, 40, 48, 55, 60, 75, 90, 120, 150)
-
-_COMPUTED: dict[str, Callable[[Scene], str]] = {
-    "product": lambda _: PRODUCT,
-    "the_feature": _the_feature,
-    "amount": _amount,
-    "date": _date,
-    "due": _due,
-    "month": _month,
-    "invoice_no": _invoice_no,
-    "seats": lambda scene: str(scene.rng.choice(_SEATS)),
-    "number": lambda scene: str(scene.rng.randrange(2, 10)),
-    "percent": lambda scene: str(scene.rng.choice((3, 17, 42, 60, 78, 80, 95, 99))),
-    "last4": lambda scene: f"{scene.rng.randrange(10_000):04}",
-    "hex": lambda scene: f"{scene.rng.getrandbits(32):08x}",
-    "company": lambda scene: scene.person.company,
-    "first_name": lambda scene: scene.person.first,
-    "last_name": lambda scene: scene.person.last.split()[0],
-    "full_name": lambda scene: scene.person.name,
-    "email": lambda scene: scene.person.email,
-}

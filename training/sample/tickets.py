@@ -39,7 +39,11 @@ class SampleTicket:
 def make_tickets(rows: int, seed: int) -> list[SampleTicket]:
     """`rows` tickets in order of arrival; the same arguments give the same tickets, byte for byte."""
     rng = random.Random(f"tickets:{seed}")
-    people = _people(rng, rows)
+    people: dict[str, list[Person]] = {}
+    for language, share in LANGUAGES.items():
+        # Fewer people than tickets, so that some people write again.
+        count = max(3, round(rows * share / _TICKETS_PER_PERSON))
+        people[language] = [make_person(rng, language) for _ in range(count)]
     tickets = [_ticket(rng, number, moment, people) for number, moment in enumerate(moments(rng, rows))]
     for index in rng.sample(range(rows), round(rows * WRONG_LABEL_RATE)):
         others = [name for name in DEPARTMENTS if name != tickets[index].true_department]
@@ -65,15 +69,6 @@ def draw_priority(rng: random.Random, intent: Intent) -> str:
 def another_intent(rng: random.Random, language: str, department: str) -> Intent:
     other = rng.choice([name for name in DEPARTMENTS if name != department])
     return rng.choice(phrasebook(language).about(other))
-
-
-def _people(rng: random.Random, rows: int) -> dict[str, list[Person]]:
-    """Fewer people than tickets, so that some people write again."""
-    crowd: dict[str, list[Person]] = {}
-    for language, share in LANGUAGES.items():
-        count = max(3, round(rows * share / _TICKETS_PER_PERSON))
-        crowd[language] = [make_person(rng, language) for _ in range(count)]
-    return crowd
 
 
 def _ticket(rng: random.Random, number: int, created: dt.datetime, people: dict[str, list[Person]]) -> SampleTicket:
