@@ -28,7 +28,7 @@ _PLAIN_LETTERS = str.maketrans("éèêàçñóíáúâôîû", "eeeacnoiauaoiu")
 }
 
 
-def careless(text: str, person: Person, rng: random.Random) -> str:
+def add_typing_habits(text: str, person: Person, rng: random.Random) -> str:
     """The text with this person's typing habits."""
     if person.typo_rate:
         text = _WORD.sub(lambda found: _mistype(found[0], person.typo_rate, rng), text)

@@ -8,7 +8,7 @@ import pathlib
 from collections import defaultdict
 from dataclasses import dataclass
 
-from training.sample.company import DEPARTMENTS, PRESSURE
+from training.sample.company import DEPARTMENTS, PRIORITY_WEIGHTS
 
 _FOLDER = pathlib.Path(__file__).parent / "phrases"
 
@@ -41,7 +41,7 @@ class Phrasebook:
     intents: tuple[Intent, ...]
     common: Phrases
 
-    def about(self, department: str) -> tuple[Intent, ...]:
+    def intents_of(self, department: str) -> tuple[Intent, ...]:
         return tuple(one for one in self.intents if one.departments[0][0] == department and not one.contested)
 
     def contested(self) -> tuple[Intent, ...]:
@@ -69,7 +69,7 @@ def phrasebook(language: str) -> Phrasebook:
                 if department not in DEPARTMENTS:
                     raise ValueError(f"phrase file: unknown department {department!r}")
                 departments.append((department, int(weight or 1)))
-            if temper not in PRESSURE or not {"subject", "problem"} <= phrases.keys():
+            if temper not in PRIORITY_WEIGHTS or not {"subject", "problem"} <= phrases.keys():
                 raise ValueError(f"phrase file: section {name!r} has an unknown temper or lacks a subject or a problem")
             intents.append(Intent(name, temper, tuple(departments), phrases))
     return Phrasebook(tuple(intents), common)

@@ -1,6 +1,6 @@
-"""A scene: writer, time and language, so that a ticket has one consistent plan, invoice and amount.
+"""The author of one mail: a person at a moment, with one consistent plan, invoice and amount.
 
-A slot keeps its first value within a scene; `{+name}` draws a new one.
+A slot keeps its first value for one author; `{+name}` draws a new one.
 """
 
 import datetime as dt
@@ -15,11 +15,13 @@ from training.sample.phrasebook import Phrasebook, phrasebook
 
 
 @dataclass(slots=True)
-class Scene:
+class Author:
+    """A person writing one mail. `values` holds the slots that already have a value."""
+
     rng: random.Random
     person: Person
     created: dt.datetime
-    memo: dict[str, str] = field(default_factory=dict)
+    values: dict[str, str] = field(default_factory=dict)
 
     @property
     def language(self) -> str:
@@ -32,16 +34,16 @@ class Scene:
     def expand(self, template: str) -> str:
         return expand(template, self.rng, self.slot)
 
-    def say(self, key: str) -> str:
+    def phrase(self, key: str) -> str:
         """A phrase that every mail may carry, such as a greeting."""
         return self.expand(self.rng.choice(self.book.common[key]))
 
     def slot(self, name: str) -> str:
         if name.startswith("+"):
             return self._fresh(name[1:])
-        if name not in self.memo:
-            self.memo[name] = self._fresh(name)
-        return self.memo[name]
+        if name not in self.values:
+            self.values[name] = self._fresh(name)
+        return self.values[name]
 
     def _fresh(self, name: str) -> str:
         """A new value of a slot: computed, or drawn from the lexicon, or a common phrase of that name."""
@@ -94,7 +96,7 @@ class Scene:
             case "email":
                 return person.email
         words = lexicon.BY_LANGUAGE[self.language].get(name) or lexicon.SHARED.get(name)
-        return rng.choice(words) if words else self.say(name)
+        return rng.choice(words) if words else self.phrase(name)
 
     def _day(self, moment: dt.datetime) -> str:
         """A day as people of this language type it."""
@@ -113,9 +115,9 @@ class Scene:
         return f"{moment.day} de {month}" if self.language == "es" else f"{moment.day} {month}"
 
 
-def stamp(scene: Scene, moment: dt.datetime) -> str:
+def quote_date(author: Author, moment: dt.datetime) -> str:
     """Date and time in the format of mail programs above a quote."""
-    language = scene.language
+    language = author.language
     day, month, time = moment.day, lexicon.MONTHS[language][moment.month - 1], f"{moment:%H:%M}"
     weekday = lexicon.DAYS[language][moment.weekday()]
     if language == "en":
