@@ -29,20 +29,15 @@ def trade_plot(name: str, figures: FieldFigures, targets: Sequence[TargetFigures
         if reached:
             axes.plot([t.coverage for t in reached], [t.target for t in reached], color=SECOND, marker="o",
                       markersize=4, linewidth=1, label="what a promise lets through")  # fmt: skip
-        _now(axes, figures)
+        outcomes = figures.outcomes
+        if outcomes.route_precision is not None:
+            axes.plot([outcomes.routed], [outcomes.route_precision], marker="D", markersize=7, color=INK,
+                      linestyle="none", label="this bundle", zorder=5)  # fmt: skip
         _percent(axes, "share of tickets routed", "share of them that is right")
         axes.set_xlim(-0.02, 1.02)
         axes.legend(loc="lower left")
-        outcomes = figures.outcomes
         return to_svg(figure, name, f"Risk-coverage curve: {outcomes.routed:.0%} of tickets are routed; "
                       f"routing all would be right for {figures.accuracy:.0%}.")  # fmt: skip
-
-
-def _now(axes: Any, figures: FieldFigures) -> None:
-    precision = figures.outcomes.route_precision
-    if precision is not None:
-        axes.plot([figures.outcomes.routed], [precision], marker="D", markersize=7, color=INK, linestyle="none",
-                  label="this bundle", zorder=5)  # fmt: skip
 
 
 def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> Markup:

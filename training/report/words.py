@@ -1,8 +1,13 @@
-"""Number formats of the page; `effect.js` formats minutes in the same way."""
+"""Number formats of the pages, and the templates that use them. `effect.js` formats minutes in the same way."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from models.bundle.manifest import Promise
 from training.evaluation.intervals import Estimate
 
+HERE = Path(__file__).parent
 NOTHING = "–"
 
 
@@ -65,3 +70,16 @@ FILTERS = {
     for each in (percent, goal, promised, decimal, count, span, counts, minutes, minutes_span, plain)
 }
 """The formats by their names in the templates."""
+
+
+def html_environment() -> Environment:
+    """The HTML templates with the formats as filters; every value is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    return environment
