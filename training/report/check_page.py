@@ -4,7 +4,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from training.report.words import HERE, html_environment
+from training.report.formats import HERE, html_environment
 
 _MOST_MONTHS = 36
 _REASONS = {

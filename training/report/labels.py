@@ -12,7 +12,7 @@ WHOLE_MATRIX = 16
 """Up to this many labels, the whole confusion matrix fits on a screen; with more, the most confused ones are shown."""
 BLOCK = 14
 
-Whose = Literal["own", "pooled", "never"]
+ThresholdSource = Literal["own", "pooled", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class LabelRow:
     recall: Estimate | None
     f1: Estimate | None
     route: float | None
-    whose: Whose
+    threshold_source: ThresholdSource
     calibration_rows: int
     refused: float | None
 
@@ -73,7 +73,7 @@ def label_rows(entry: FieldEntry, figures: FieldFigures) -> tuple[LabelRow, ...]
                 recall=share(right, found.rows),
                 f1=f1(right, found.rows, predicted),
                 route=label.route,
-                whose="never" if label.route is None else "pooled" if label.pooled else "own",
+                threshold_source="never" if label.route is None else "pooled" if label.pooled else "own",
                 calibration_rows=label.calibration_rows,
                 refused=found.refused if found.rows else None,
             )

@@ -16,11 +16,11 @@ from training.evaluation.measured import WorstError
 from training.evaluation.metrics import FieldFigures
 from training.evaluation.record import Findings, Record
 from training.evaluation.slices import SliceFigures
+from training.report.formats import HERE, html_environment
 from training.report.labels import LabelRow, Matrix, label_rows, matrix
-from training.report.plots import epochs_plot, reliability_plot, trade_plot
-from training.report.promise import Kept, held
+from training.report.plots import epochs_plot, reliability_plot, risk_coverage_plot
+from training.report.promise import PromiseCheck, check_promise
 from training.report.settings import changed_settings
-from training.report.words import HERE, html_environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class FieldView:
 
     entry: FieldEntry
     figures: FieldFigures
-    kept: Kept
+    promise_check: PromiseCheck
     labels: tuple[LabelRow, ...]
     matrix: Matrix
-    trade: Markup
+    risk_coverage: Markup
     reliability: Markup
     targets: tuple[TargetFigures, ...]
     slices: Mapping[str, Sequence[SliceFigures]]
@@ -101,10 +101,10 @@ def _field_view(entry: FieldEntry, figures: FieldFigures, findings: Findings) ->
     return FieldView(
         entry=entry,
         figures=figures,
-        kept=held(entry, figures),
+        promise_check=check_promise(entry, figures),
         labels=label_rows(entry, figures),
         matrix=matrix(figures),
-        trade=trade_plot(f"trade-{entry.name}", figures, targets, entry.promise.route_precision),
+        risk_coverage=risk_coverage_plot(f"trade-{entry.name}", figures, targets, entry.promise.route_precision),
         reliability=reliability_plot(f"reliability-{entry.name}", figures.reliability),
         targets=targets,
         slices=slices,

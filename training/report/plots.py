@@ -10,14 +10,14 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from training.calibration.precision_curve import TargetFigures
 from training.evaluation.metrics import FieldFigures, ReliabilityBin
 from training.learn.finetune import EpochFigures
+from training.report.formats import goal
 from training.report.svg import ACCENT, INK, MUTED, SECOND, SOFT, page_style, to_svg
-from training.report.words import goal
 
 _SIZE = (5.2, 3.6)
 """Inches; the page scales the plot."""
 
 
-def trade_plot(name: str, figures: FieldFigures, targets: Sequence[TargetFigures], promised: float) -> Markup:
+def risk_coverage_plot(name: str, figures: FieldFigures, targets: Sequence[TargetFigures], promised: float) -> Markup:
     """Precision against coverage: the measured curve, and the result of each precision target."""
     with page_style():
         figure = Figure(figsize=_SIZE, layout="constrained")
