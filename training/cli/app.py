@@ -20,13 +20,14 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        sys.exit(_run(sys.argv[1:] or ["--help"]))
+        sys.exit(run(sys.argv[1:] or ["--help"]))
     except Stopped as stopped:
         typer.echo(printable(f"stopped; {'; '.join(_notes(stopped)) or 'nothing is left half-written'}"), err=True)
         sys.exit(128 + stopped.number)
 
 
-def _run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Run one command. Returns its exit status; prints an error that the user can fix as one line."""
     try:
         return typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
     except typer.TyperException as error:

@@ -23,6 +23,7 @@ from training.cli.root import (
     fields_of,
     show,
     ticket_file,
+    with_states,
 )
 
 
@@ -78,7 +79,8 @@ def check(
 
     Holds it against the data contract, and stops with a question where two readings are possible.
     """
-    file = ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    file = with_states(file, closed, label_level)
     fields = fields_of(field)
     from training.cli.watch import watching
 

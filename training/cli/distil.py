@@ -50,7 +50,7 @@ def distil(
 
     The student is split, calibrated, exported and gated as the teacher was, on the very file that it learned from.
     """
-    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
     from training.cli.progress import EpochProgress, quiet_libraries, say
 
     with quiet_libraries():

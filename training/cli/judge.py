@@ -66,7 +66,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a bundle on closed tickets it was not trained on."""
-    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
     from training.cli.show import evaluation_lines
     from training.cli.show_judge import behaviour_lines
     from training.commands.evaluate import evaluate as run
@@ -108,7 +108,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two bundles on the same closed tickets."""
-    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
     from training.cli.show_judge import comparison_lines
     from training.commands.compare import compare as run
     from training.commands.compare import write_comparison
@@ -165,7 +165,7 @@ def promote(
     Checks it whole, holds it against its gates and the current bundle, then moves the store's `current` pointer and
     puts it on record in the store's promotions.jsonl. The bundle that served before is kept: see `rollback`.
     """
-    file = None if not data else ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
+    file = None if not data else ticket_file(data, column, labels, date_format, mapping, skip_faulty)
     from training.cli.show_judge import promotion_lines
     from training.commands.promote import Limits, PromoteRequest
     from training.commands.promote import promote as run
@@ -234,7 +234,7 @@ def recalibrate(
     """
     if precision is not None and not 0.5 < precision < 1:
         raise TicketRouterError("--precision wants a share above 0.5 and below 1, for instance .92")
-    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
     from training.cli.progress import quiet_libraries, say
 
     with quiet_libraries():

@@ -22,6 +22,7 @@ from training.cli.root import (
     fields_of,
     show,
     ticket_file,
+    with_states,
 )
 from training.learn.base import DEFAULT_BASE
 
@@ -69,7 +70,8 @@ def train(
 
     # Check everything that needs no torch before importing torch.
     settings, fields = load_recipe(recipe), fields_of(field)
-    file = ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    file = with_states(file, closed, label_level)
     from training.cli.progress import EpochProgress, quiet_libraries, say
 
     with quiet_libraries():

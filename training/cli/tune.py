@@ -58,11 +58,8 @@ def tune(
     """
     from training.recipe import load_recipe
 
-    settings, fields, file = (
-        load_recipe(recipe),
-        fields_of(field),
-        ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty),
-    )
+    settings, fields = load_recipe(recipe), fields_of(field)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
     from training.cli.progress import quiet_libraries, say
 
     with quiet_libraries():
