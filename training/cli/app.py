@@ -8,8 +8,8 @@ import typer
 
 from models.errors import TicketRouterError
 from models.printable import printable
-from training.cli import data, distil, judge, learn, tune  # noqa: F401 their commands
-from training.cli.root import BAD_USAGE, app
+from training.cli import bundles, data, distil, train, tune  # noqa: F401 their commands
+from training.cli.options import BAD_USAGE, app
 
 PROGRAM = "python -m training"
 

@@ -17,7 +17,7 @@ from training.learn.distributed import is_main
 _console = Console(stderr=True, highlight=False)
 
 
-def say(line: str) -> None:
+def print_step(line: str) -> None:
     """Print one line on the current step. Only torchrun's main process prints."""
     if is_main():
         _console.print(f"• {printable(line)}", soft_wrap=True, markup=False)

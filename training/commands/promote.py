@@ -29,7 +29,7 @@ _UNSEEN_MILLISECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PromotionLimits:
     """The gates of a promotion. Ratios are relative to the champion; None: no gate."""
 
     macro_f1: float | None = None
@@ -51,7 +51,7 @@ class PromoteRequest:
     file: TicketFile | None = None
     reason: str | None = None
     force: bool = False
-    limits: Limits = Limits()
+    limits: PromotionLimits = PromotionLimits()
     allow_empty: bool = False
     """Also a bundle that routes nothing."""
     cases: Path | None = None
@@ -168,14 +168,14 @@ def _routes(bundle: Bundle, *, allow_empty: bool) -> Gate:
     return Gate(name="automation", passed=bool(count) or allow_empty, figure=figure)
 
 
-def _answers_cases(bundle: Bundle, cases: Sequence[Case], limits: Limits) -> Iterator[Gate]:
+def _answers_cases(bundle: Bundle, cases: Sequence[Case], limits: PromotionLimits) -> Iterator[Gate]:
     if cases:
         departments = bundle.manifest.label_space().department.labels
         found = list(failures(cases, answering(bundle, limits.variant), departments))
         yield Gate(name="cases", passed=not found, figure=failures_line(found, len(cases)))
 
 
-def _floor(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Gate]:
+def _floor(metrics: Mapping[str, Any], limits: PromotionLimits) -> Iterator[Gate]:
     if limits.macro_f1 is not None:
         found = _on_measured_part(metrics)
         value = found["macro_f1"] if found else 0.0
@@ -233,7 +233,7 @@ def _not_worse(found: Comparison) -> Gate:
     return Gate(name="champion", passed=passed, figure=f"{figures} on {found.rows} tickets")
 
 
-def _cost_gates(champion: Cost, challenger: Cost, limits: Limits) -> Iterator[Gate]:
+def _cost_gates(champion: Cost, challenger: Cost, limits: PromotionLimits) -> Iterator[Gate]:
     slowest = max(champion.milliseconds * limits.slower, champion.milliseconds + _UNSEEN_MILLISECONDS)
     yield Gate(
         name="latency",
@@ -249,7 +249,7 @@ def _cost_gates(champion: Cost, challenger: Cost, limits: Limits) -> Iterator[Ga
     )
 
 
-def _keeps_labels(champion: Bundle, challenger: Bundle, limits: Limits, rules: LabelRules) -> Gate:
+def _keeps_labels(champion: Bundle, challenger: Bundle, limits: PromotionLimits, rules: LabelRules) -> Gate:
     """Clients of the service depend on the labels of the champion, so the new bundle must know them, or their aliases,
     unless the labels file retires them."""
     before, after = (

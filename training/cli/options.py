@@ -74,7 +74,7 @@ AllowEmpty = Annotated[
 Store = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")]
 
 
-def show(*lines: str) -> None:
+def print_lines(*lines: str) -> None:
     """Print results. Control characters from labels, columns and file names are escaped: a terminal must not run
     them."""
     typer.echo(printed(lines))

@@ -1,4 +1,4 @@
-"""Results of the commands in `judge`, formatted as lines of text."""
+"""Results of the commands in `bundles` and of `tune`, formatted as lines of text."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
