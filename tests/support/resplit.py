@@ -11,7 +11,7 @@ from models.bundle.manifest import FieldEntry
 from models.fields import Field
 from models.scoring import Outcome
 from training.calibration.calibrate import calibrate_field
-from training.calibration.predictions import Scored, outcomes_of, predictions_of
+from training.calibration.predictions import Scored, outcomes_of, top_predictions
 from training.evaluation.metrics import field_figures
 from training.recipe import Recipe
 
@@ -52,7 +52,7 @@ def _measured(field: Field, entry: FieldEntry, everything: Scored, held_out: Sco
     assert found is not None
     precisions = list(_group_precisions(entry, everything, field))
     routed = outcomes_of(everything.logits, scoring) == Outcome.ROUTE
-    answers = predictions_of(everything, scoring)
+    answers = top_predictions(everything, scoring)
     suggest = entry.labels[0].suggest
     trusted = answers.correct[answers.confidence >= suggest] if suggest is not None else np.ones(1)
     precision = found.outcomes.route_precision

@@ -13,7 +13,7 @@ from models.bundle.manifest import FieldEntry, LabelEntry, Promise, PromiseKind
 from models.fields import DEPARTMENT, Field
 from models.scoring import FieldScoring, Threshold
 from training.calibration.out_of_scope import fit_scope
-from training.calibration.predictions import Predictions, Scored, predictions_of
+from training.calibration.predictions import Scored, TopPredictions, top_predictions
 from training.calibration.temperature import fit_temperature
 from training.calibration.threshold_plan import plan_group, plan_routes
 from training.calibration.threshold_tests import lowest_passed, precision_bound
@@ -37,7 +37,7 @@ def calibrate_field(
     scope = fit_scope(validation.logits, field, promise.scope_refused) if field.name == DEPARTMENT else None
     never = (Threshold(None, None, True),) * len(field.labels)
     scoring = FieldScoring(field, temperature, never, scope.bounds() if scope else None)
-    planned, tested = predictions_of(validation, scoring), predictions_of(calibration, scoring)
+    planned, tested = top_predictions(validation, scoring), top_predictions(calibration, scoring)
     if promise.aim == "cost":
         routes = [(route_level(recipe.effect), True)] * len(field.labels)
     else:
@@ -56,7 +56,7 @@ def calibrate_field(
 
 
 def _tested_routes(
-    labels: int, planned: Predictions, tested: Predictions, recipe: PromiseRecipe
+    labels: int, planned: TopPredictions, tested: TopPredictions, recipe: PromiseRecipe
 ) -> list[tuple[float | None, bool]]:
     """Each label's route threshold, and whether the label uses the pooled one. A label whose own test failed is not
     automatic: adding it to the pool afterwards would let the calibration rows choose the pool that they test."""
@@ -70,7 +70,7 @@ def _tested_routes(
 
 
 def _achieved(
-    labels: Sequence[LabelEntry], tested: Predictions, rows: int, recipe: PromiseRecipe, kind: PromiseKind
+    labels: Sequence[LabelEntry], tested: TopPredictions, rows: int, recipe: PromiseRecipe, kind: PromiseKind
 ) -> Promise:
     """The requested precision, and the precision that the calibration rows prove."""
     levels = np.array([np.inf if label.route is None else label.route for label in labels])

@@ -11,7 +11,7 @@ from models.bundle.manifest import Frozen
 from models.scoring import FieldScoring
 from training.calibration.calibrate import calibrate_field, route_level
 from training.calibration.precision_curve import TARGETS
-from training.calibration.predictions import Predictions, Scored, predictions_of
+from training.calibration.predictions import Scored, TopPredictions, top_predictions
 from training.calibration.threshold_tests import allowed_errors, chance_to_pass
 from training.data.draw import rows_for_calibration
 from training.data.split import PLANNING
@@ -93,7 +93,7 @@ def find_remedies(
     field = scoring.field
     if any(threshold.route is not None for threshold in scoring.thresholds):
         return None
-    planned, tested = predictions_of(validation, scoring), predictions_of(calibration, scoring)
+    planned, tested = top_predictions(validation, scoring), top_predictions(calibration, scoring)
 
     def routed(**changes: object) -> float:
         promise = recipe.promise.model_copy(update={"aim": "precision", **changes})
@@ -122,7 +122,9 @@ def find_remedies(
     )
 
 
-def _tickets_for(labels: NDArray[np.bool_], planned: Predictions, recipe: Recipe, calibration_only: bool) -> int | None:
+def _tickets_for(
+    labels: NDArray[np.bool_], planned: TopPredictions, recipe: Recipe, calibration_only: bool
+) -> int | None:
     """The fewest tickets with which one of the thresholds of these labels probably passes its test; None: none does."""
     rows = planned.of(labels)
     right = rows.correct[np.argsort(-rows.confidence, kind="stable")]

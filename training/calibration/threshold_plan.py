@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration.predictions import Predictions
+from training.calibration.predictions import TopPredictions
 from training.calibration.sample_size import fewest_rows
 from training.calibration.threshold_tests import TestSequence, allowed_errors, chance_to_pass
 from training.recipe import PromiseRecipe
@@ -49,7 +49,7 @@ class _PowerAnalysis:
         return chance_to_pass(self.rows, allowed_errors(self.rows, precision, alpha), self.errors)
 
 
-def plan_routes(labels: int, validation: Predictions, rows: int, recipe: PromiseRecipe) -> tuple[TestSequence, ...]:
+def plan_routes(labels: int, validation: TopPredictions, rows: int, recipe: PromiseRecipe) -> tuple[TestSequence, ...]:
     """The field's tests for routing: one sequence for each label with a test of its own, then the pool's sequence.
 
     Args:
@@ -68,7 +68,7 @@ def plan_routes(labels: int, validation: Predictions, rows: int, recipe: Promise
 
 
 def plan_group(
-    group: NDArray[np.bool_], validation: Predictions, ratio: float, precision: float, alpha: float
+    group: NDArray[np.bool_], validation: TopPredictions, ratio: float, precision: float, alpha: float
 ) -> TestSequence:
     """One group's tests: falling from the threshold that is most likely to pass, which gets the group's whole error
     probability. Sharing it with later starts routed less on every set (docs/log.md).
@@ -87,7 +87,7 @@ def plan_group(
     return TestSequence(group, analysis.thresholds, alphas)
 
 
-def _power_analysis(group: NDArray[np.bool_], validation: Predictions, ratio: float) -> _PowerAnalysis:
+def _power_analysis(group: NDArray[np.bool_], validation: TopPredictions, ratio: float) -> _PowerAnalysis:
     """The thresholds of a group and the expected outcome of their tests, from the validation rows.
 
     `ratio` is the number of calibration rows per validation row.
@@ -118,7 +118,7 @@ def _power_analysis(group: NDArray[np.bool_], validation: Predictions, ratio: fl
     )
 
 
-def _own_labels(labels: int, validation: Predictions, ratio: float, recipe: PromiseRecipe) -> list[int]:
+def _own_labels(labels: int, validation: TopPredictions, ratio: float, recipe: PromiseRecipe) -> list[int]:
     """The labels with a test of their own, most likely first: as many as can share the error probability."""
     precision, alpha = recipe.route_precision, 1 - recipe.confidence
     counts = np.bincount(validation.predicted, minlength=labels) * ratio

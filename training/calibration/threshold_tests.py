@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import bdtr, betainc
 from scipy.stats import beta, binom
 
-from training.calibration.predictions import Predictions
+from training.calibration.predictions import TopPredictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def chance_to_pass(
     return np.asarray(np.where(allowed < 0, 0.0, bdtr(np.maximum(allowed, 0), rows, errors)))
 
 
-def lowest_passed(sequences: Sequence[TestSequence], rows: Predictions, precision: float) -> list[float | None]:
+def lowest_passed(sequences: Sequence[TestSequence], rows: TopPredictions, precision: float) -> list[float | None]:
     """For each group the lowest threshold that is proven to reach `precision`; None: no threshold is.
 
     All results hold together with probability 1 - the sum of all `alphas`, over the draw of the rows (fallback

@@ -68,7 +68,7 @@ class Killed(BaseException):
     """The process died here."""
 
 
-@pytest.mark.parametrize("step", ["point_current", "_settle", "_append"])
+@pytest.mark.parametrize("step", ["point_current", "_complete_intent", "_append"])
 def test_a_kill_at_any_step_leaves_a_true_history(
     store: Path, versions: list[str], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -94,14 +94,14 @@ def test_a_kill_within_the_line_leaves_one_whole_line(
     store: Path, versions: list[str], monkeypatch: pytest.MonkeyPatch, kept: int | None
 ) -> None:
     """The last line cut anywhere, or whole with its intent still there: the next command makes it one whole line."""
-    write = promotions._write_safely
+    write = promotions._write_durably
 
     def cut(path: Path, content: bytes, mode: int) -> None:
         write(path, content[:kept] if path.name == HISTORY else content, mode)
         if path.name == HISTORY:
             raise Killed
 
-    monkeypatch.setattr(promotions, "_write_safely", cut)
+    monkeypatch.setattr(promotions, "_write_durably", cut)
     with pytest.raises(Killed):
         promoted(store, versions[1])
     monkeypatch.undo()

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from training.calibration.predictions import Predictions
+from training.calibration.predictions import TopPredictions
 from training.calibration.threshold_plan import plan_routes
 from training.calibration.threshold_tests import TestSequence
 from training.recipe import PromiseRecipe
 
 
-def predictions(*counts: tuple[int, int]) -> Predictions:
+def predictions(*counts: tuple[int, int]) -> TopPredictions:
     """For each label so many right and so many wrong answers, the wrong ones the least sure."""
     predicted = np.concatenate([np.full(right + wrong, label) for label, (right, wrong) in enumerate(counts)])
     correct = np.concatenate([np.arange(right + wrong) < right for right, wrong in counts])
     confidence = np.concatenate([np.linspace(0.99, 0.5, right + wrong) for right, wrong in counts])
-    return Predictions(predicted.astype(np.int64), confidence, correct)
+    return TopPredictions(predicted.astype(np.int64), confidence, correct)
 
 
 def groups(sequences: tuple[TestSequence, ...]) -> list[list[int]]:

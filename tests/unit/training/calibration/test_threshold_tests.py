@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from training.calibration.predictions import Predictions
+from training.calibration.predictions import TopPredictions
 from training.calibration.sample_size import fewest_rows
 from training.calibration.threshold_tests import TestSequence, lowest_passed, p_value, precision_bound
 
 BOTH = np.array([True, True])
 
 
-def predictions(correct: list[bool], predicted: int = 0) -> Predictions:
+def predictions(correct: list[bool], predicted: int = 0) -> TopPredictions:
     """Answers of falling confidence from 1 down, .01 apart."""
     rows = len(correct)
-    return Predictions(np.full(rows, predicted), 1 - np.arange(rows) / 100, np.array(correct, dtype=bool))
+    return TopPredictions(np.full(rows, predicted), 1 - np.arange(rows) / 100, np.array(correct, dtype=bool))
 
 
 def sequence(*thresholds: float, alpha: float = 0.05, labels: np.ndarray = BOTH) -> TestSequence:
@@ -81,11 +81,11 @@ def test_a_group_that_needed_nothing_hands_its_doubt_on() -> None:
     sequences = [sequence(0.4, alpha=0.004, labels=first), sequence(0.5, alpha=0.006, labels=second)]
     assert p_value(45, 45, 0.9) == pytest.approx(0.9**45)  # .0087: over .006, under .01
 
-    def both(a: Predictions) -> Predictions:
+    def both(a: TopPredictions) -> TopPredictions:
         pairs = zip(
             (a.predicted, a.confidence, a.correct), (other.predicted, other.confidence, other.correct), strict=True
         )
-        return Predictions(*(np.concatenate(pair) for pair in pairs))
+        return TopPredictions(*(np.concatenate(pair) for pair in pairs))
 
     assert lowest_passed(sequences, both(good), 0.9) == [0.4, 0.5]
     assert lowest_passed(sequences, both(bad), 0.9) == [None, None]
