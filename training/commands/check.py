@@ -25,7 +25,7 @@ from training.data.minhash import near_copies
 from training.data.prepared import LENGTHS
 from training.data.source import TicketFile, open_tickets
 from training.data.tally import SOURCE, Tally
-from training.forecast.routing import Forecast, Suspicious, forecast, missing
+from training.forecast.routing import Forecast, SuspectLabel, forecast, missing
 from training.recipe import Recipe
 
 _NAMED = 8
@@ -227,7 +227,7 @@ class _Ahead:
         self.suspects = tuple(_suspect(tally, plan, sample[found.row].place, found) for found in suspicious)
 
 
-def _suspect(tally: Tally, plan: Plan, place: int, found: Suspicious) -> RowEntry:
+def _suspect(tally: Tally, plan: Plan, place: int, found: SuspectLabel) -> RowEntry:
     (entry,) = _row_entries(tally, plan, np.array([place]))
     return entry.model_copy(update={"suggested": found.suggested})
 
