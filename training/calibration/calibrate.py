@@ -38,6 +38,7 @@ def calibrate_field(
     never = (Threshold(None, None, True),) * len(field.labels)
     scoring = FieldScoring(field, temperature, never, scope.bounds() if scope else None)
     planned, tested = top_predictions(validation, scoring), top_predictions(calibration, scoring)
+    routes: list[tuple[float | None, bool]]
     if promise.aim == "cost":
         routes = [(route_level(recipe.effect), True)] * len(field.labels)
     else:

@@ -193,9 +193,7 @@ def _routed(
     for _ in range(_SIMULATIONS):
         encoded = _with_encoder(scored, error_left + generator.uniform(-_ERROR_SPREAD, _ERROR_SPREAD), generator)
         validation, calibration, rest = np.split(generator.permutation(rows), np.cumsum(sizes))
-        entry = calibrate_field(
-            field, _part(encoded, validation), _part(encoded, calibration), settings, "measured"
-        )
+        entry = calibrate_field(field, _part(encoded, validation), _part(encoded, calibration), settings, "measured")
         # As few rows as a run's test has: its figure, with its chance, is what is forecast.
         measured = rest[: max(1, int(total * recipe.split.test))]
         outcomes = outcomes_of(encoded.logits[measured], entry.scoring(field))
