@@ -1,4 +1,4 @@
-"""The promise, held against populations whose truth is known."""
+"""The promise on populations with a known true precision."""
 
 from collections.abc import Callable
 

@@ -25,7 +25,7 @@ def plan(mode: str, *counts: tuple[int, int], rows: int = 1000) -> tuple[TestSeq
     return plan_routes(len(counts), predictions(*counts), rows, PromiseRecipe.model_validate({"per_label": mode}))
 
 
-def test_labels_with_rows_enough_try_a_promise_of_their_own() -> None:
+def test_labels_with_enough_rows_have_a_test_of_their_own() -> None:
     """Two large labels stand alone, the scarce ones share a pool that is tested last."""
     found = plan("auto", (300, 0), (150, 0), (15, 0), (15, 0))
     assert sorted(groups(found)[:2]) == [[0], [1]]
@@ -39,7 +39,7 @@ def test_strict_has_no_pool_and_off_has_nothing_else() -> None:
     assert plan("strict", (10, 0), (10, 0), rows=20) == ()
 
 
-def test_the_shares_add_up_to_the_whole_doubt() -> None:
+def test_the_shares_add_up_to_the_whole_alpha() -> None:
     """However many groups there are, together they may fail as often as one promise."""
     for mode in ("auto", "strict", "off"):
         assert sum(each.alphas.sum() for each in plan(mode, (300, 0), (150, 0), (15, 0))) == pytest.approx(0.05)
@@ -75,7 +75,7 @@ def test_no_threshold_lies_on_a_rows_own_confidence() -> None:
     assert np.abs(found.thresholds[:, None] - rows.confidence[None, :]).min() > 1e-6
 
 
-def test_rows_too_few_to_share_the_doubt_have_one_start_with_all_of_it() -> None:
+def test_too_few_rows_have_one_start_with_the_whole_alpha() -> None:
     """59 calibration rows can prove .95 at 95 % when they need not share it."""
     (found,) = plan_routes(1, predictions((60, 0)), 60, PromiseRecipe(per_label="off"))
     assert found.alphas.max() == pytest.approx(0.05)

@@ -1,4 +1,4 @@
-"""Tests of ever lower thresholds, in an order fixed beforehand."""
+"""Tests of falling thresholds, in an order fixed beforehand."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def predictions(correct: list[bool], predicted: int = 0) -> TopPredictions:
 
 
 def sequence(*thresholds: float, alpha: float = 0.05, labels: np.ndarray = BOTH) -> TestSequence:
-    """All of its alpha at its first test."""
+    """Its first test has the whole error probability."""
     return TestSequence(labels, np.array(thresholds), np.eye(1, len(thresholds)).ravel() * alpha)
 
 
@@ -55,8 +55,8 @@ def test_a_failed_test_ends_its_group() -> None:
     assert lowest_passed([sequence(0.8, 0.01)], rows, 0.9) == [None]
 
 
-def test_a_walk_that_failed_leaves_the_one_that_starts_below_its_own_doubt() -> None:
-    """Two starts share the alpha: the upper one's failure costs its share alone."""
+def test_a_failed_start_costs_only_its_own_share_of_alpha() -> None:
+    """Two starts share the error probability: the failure of the upper one does not take the share of the lower one."""
     rows = predictions([False, *[True] * 99])
     two = TestSequence(BOTH, np.array([0.8, 0.4, 0.01]), np.array([0.025, 0.0, 0.025]))
     assert lowest_passed([two], rows, 0.9) == [0.01]
@@ -64,8 +64,8 @@ def test_a_walk_that_failed_leaves_the_one_that_starts_below_its_own_doubt() -> 
     assert lowest_passed([alone], rows, 0.9) == [None]
 
 
-def test_a_passed_test_adds_its_doubt_to_the_next_start() -> None:
-    """What the walk from above did not need, the start below may use beside its own."""
+def test_a_passed_test_adds_its_alpha_to_the_next_start() -> None:
+    """A later start may use the error probability of an earlier passed test beside its own."""
     rows = predictions([True] * 45 + [False] * 4 + [True] * 41)
     assert 0.025 < p_value(86, 90, 0.9) <= 0.05
     pair = TestSequence(BOTH, np.array([0.57, 0.05]), np.array([0.025, 0.025]))
@@ -74,7 +74,7 @@ def test_a_passed_test_adds_its_doubt_to_the_next_start() -> None:
     assert lowest_passed([alone], rows, 0.9) == [None]
 
 
-def test_a_group_that_needed_nothing_hands_its_doubt_on() -> None:
+def test_a_group_that_passed_all_tests_hands_its_alpha_on() -> None:
     """Where the first group passes to its end the second may use both shares; where it fails, only its own."""
     first, second = (np.arange(2) == number for number in range(2))
     good, bad, other = predictions([True] * 60), predictions([False] * 60), predictions([True] * 45, predicted=1)
@@ -93,5 +93,5 @@ def test_a_group_that_needed_nothing_hands_its_doubt_on() -> None:
 
 @pytest.mark.parametrize("thresholds", [(), (0.9,)])
 def test_no_rows_or_no_thresholds_prove_nothing(thresholds: tuple[float, ...]) -> None:
-    """A group that nobody was predicted into has no threshold."""
+    """A group without predicted rows has no threshold."""
     assert lowest_passed([sequence(*thresholds)], predictions([]), 0.9) == [None]
