@@ -41,7 +41,7 @@ class AdminService:
         return StatusOut(
             build=BuildOut(**build()._asdict()),
             phase=self.lifecycle.phase,
-            not_ready=self.lifecycle.why_not_ready,
+            not_ready=self.lifecycle.not_ready_reason,
             uptime_seconds=round(self.lifecycle.uptime_seconds, 3),
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),

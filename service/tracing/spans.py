@@ -116,7 +116,16 @@ class Spans:
         parent = self._propagator.extract(_trace_headers(scope))
         span = self._tracer.start_span("HTTP", parent, SpanKind.SERVER, start_time=clock.epoch)
         recording = SpanRecording(self._tracer, span, clock, MAX_TICKET_SPANS) if span.is_recording() else None
-        return recording, _log_ids(span)
+        context = span.get_span_context()
+        if not context.is_valid:  # OTEL_SDK_DISABLED switches off all spans
+            return recording, {}
+        # OpenTelemetry's names for the ids in JSON logs.
+        ids = {
+            "trace_id": format_trace_id(context.trace_id),
+            "span_id": format_span_id(context.span_id),
+            "trace_flags": f"{context.trace_flags:02x}",
+        }
+        return recording, ids
 
     def close(self, at_most_seconds: float) -> None:
         # In a thread: a collector that accepts the connection and does not answer blocks until its own timeout.
@@ -132,15 +141,3 @@ def _trace_headers(scope: Scope) -> Mapping[str, list[str]]:
         if name in _CONTEXT_HEADERS:
             headers.setdefault(name.decode(), []).append(value.decode("latin-1"))
     return headers if len(headers.get("traceparent", ())) == 1 else {}
-
-
-def _log_ids(span: Span) -> Mapping[str, str]:
-    """The ids by OpenTelemetry's names for JSON logs. Empty if OTEL_SDK_DISABLED switches off all spans."""
-    context = span.get_span_context()
-    if not context.is_valid:
-        return {}
-    return {
-        "trace_id": format_trace_id(context.trace_id),
-        "span_id": format_span_id(context.span_id),
-        "trace_flags": f"{context.trace_flags:02x}",
-    }

@@ -20,7 +20,7 @@ from service.app import App, create_app
 from service.errors import KeyInQuery, RateLimited, ServiceError, Unauthenticated
 from service.http.authorize import Authorizer, refuse_key_in_query
 from service.http.fast_path import FastPath
-from service.server.serve import _warn_without_keys
+from service.server.serve import warn_without_keys
 from service.settings import Settings
 from tests.support.keys import Known, file_of
 
@@ -278,5 +278,5 @@ def test_ports_beyond_loopback_without_keys_are_warned_of(host: str, keys_file: 
     """One line at start; none on loopback, none with keys."""
     settings = Settings(keys_file=Path(keys_file) if keys_file else None)
     with socket.create_server((host, 0)) as public, capture_logs() as lines:
-        _warn_without_keys(settings, public)
+        warn_without_keys(settings, public)
     assert [line["log_level"] for line in lines] == ["warning"] * warnings

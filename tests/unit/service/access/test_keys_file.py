@@ -9,7 +9,7 @@ import pytest
 from service.access.caller import Rate, Role
 from service.access.edit_keys import add_key, format_entry
 from service.access.keyring import KEY, Keyring, digest_of, new_key
-from service.access.keys_file import FILE_BYTES, Entry, KeysError, parse_keys, read_content
+from service.access.keys_file import FILE_BYTES, KeyEntry, KeysError, parse_keys, read_content
 from tests.support.keys import Known, file_of
 
 CANARY = "canary-7f3a"
@@ -180,7 +180,7 @@ def test_a_rotation_keeps_the_newest_key_and_drops_the_one_before(tmp_path: Path
     digests = [digest_of(known.key)]
     for _ in range(3):
         digests.insert(0, digest_of(new_key()))
-        asked = Entry.model_validate({"name": "zendesk", "roles": ["route"], "sha256": [digests[0]]})
+        asked = KeyEntry.model_validate({"name": "zendesk", "roles": ["route"], "sha256": [digests[0]]})
         assert add_key(path, asked)
         zendesk, beside = parse_keys(path.read_bytes(), path).keys
         assert zendesk.sha256 == tuple(digests[:2])
@@ -194,7 +194,7 @@ def test_a_caller_whose_keys_were_withdrawn_gets_a_new_one(tmp_path: Path) -> No
     """Into its own empty list, and no other one, nor a comment's; no former key works beside it."""
     path, (first, second) = tmp_path / "keys.toml", (Known("first"), Known("second"))
     path.write_text(f"# sha256 = []\n{first.withdrawn}{second.withdrawn}")
-    asked = Entry.model_validate({"name": "second", "roles": ["route"], "sha256": [DIGEST]})
+    asked = KeyEntry.model_validate({"name": "second", "roles": ["route"], "sha256": [DIGEST]})
     assert not add_key(path, asked)
     assert [each.sha256 for each in parse_keys(path.read_bytes(), path).keys] == [(), (DIGEST,)]
     assert path.read_text().startswith("# sha256 = []\n")
@@ -204,7 +204,7 @@ def test_a_rotation_with_other_roles_is_refused(tmp_path: Path) -> None:
     """Other roles beside a new key are refused, and the file is as it was."""
     path = tmp_path / "keys.toml"
     path.write_text(before := Known("zendesk").entry)
-    asked = Entry.model_validate({"name": "zendesk", "roles": ["admin"], "sha256": [DIGEST]})
+    asked = KeyEntry.model_validate({"name": "zendesk", "roles": ["admin"], "sha256": [DIGEST]})
     with pytest.raises(KeysError, match="other roles"):
         add_key(path, asked)
     assert path.read_text() == before
@@ -216,7 +216,7 @@ def test_a_layout_that_cannot_be_changed_safely_is_left_alone(tmp_path: Path) ->
     digest = digest_of(new_key())
     path.write_text(before := f'keys = [{{name = "zendesk", roles = ["route"], sha256 = ["{digest}"]}}]\n')
     with pytest.raises(KeysError):
-        add_key(path, Entry.model_validate({"name": "other", "roles": ["route"], "sha256": [DIGEST]}))
+        add_key(path, KeyEntry.model_validate({"name": "other", "roles": ["route"], "sha256": [DIGEST]}))
     assert path.read_text() == before
 
 
@@ -225,7 +225,7 @@ def test_a_formatted_entry_parses_to_the_same_entry() -> None:
     fewest = {"name": "a", "roles": ["route"], "sha256": [DIGEST]}
     most = fewest | {"tickets_per_second": 0.5, "burst": 3, "expires": datetime(2027, 1, 1, tzinfo=UTC)}
     for given in (fewest, most):
-        made = Entry.model_validate(given)
+        made = KeyEntry.model_validate(given)
         assert parse_keys(format_entry(made).encode(), PATH).keys == (made,)
 
 

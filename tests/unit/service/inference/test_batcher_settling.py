@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.encoding import Encoding, padded_length
 from models.scoring import Verdict
 from service.errors import InferenceFailed, ServiceError
-from service.inference.cache import Answer
+from service.inference.cache import InferenceResult
 from tests.support.batching import MAX_TOKENS, batcher_of, encoding, in_loop, number_of, soon, verdict_of
 
 STEP = st.one_of(
@@ -52,7 +52,7 @@ class _Script:
         self.runner = _Numbered()
         self.batcher, _ = batcher_of(self.runner, tokens=tokens, queue=queue, runners=runners)
         self.tokens = tokens
-        self.tasks: list[asyncio.Task[Answer]] = []
+        self.tasks: list[asyncio.Task[InferenceResult]] = []
         self.keys: dict[int, bytes] = {}
 
     async def step(self, name: str, argument: int) -> None:
@@ -97,7 +97,7 @@ class _Script:
         assert self.batcher.depth == self.batcher.tokens == 0
         assert not any(map(self.batcher.has_entry, self.keys.values()))
 
-    def _check_answer(self, number: int, task: "asyncio.Task[Answer]", ran: set[int]) -> None:
+    def _check_answer(self, number: int, task: "asyncio.Task[InferenceResult]", ran: set[int]) -> None:
         if task.cancelled():
             return
         error, key = task.exception(), self.keys.get(number)

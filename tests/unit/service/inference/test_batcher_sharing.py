@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from service.errors import DeadlinePassed, InferenceFailed, ShuttingDown
-from service.inference.batcher import Batcher, Limits
-from service.inference.cache import Answer
+from service.inference.batcher import Batcher, BatcherLimits
+from service.inference.cache import InferenceResult
 from service.inference.packing import Packing
 from tests.support.batching import (
     MAX_TOKENS,
@@ -126,8 +126,8 @@ def test_answer_is_stored_before_its_key_is_released() -> None:
     """At every moment a text is in flight or in the cache; otherwise it would be computed again."""
 
     async def test() -> None:
-        known: dict[bytes, Answer] = {}
-        limits = Limits(Packing(64, 1.0), 10_000, 60, 1, MAX_TOKENS)
+        known: dict[bytes, InferenceResult] = {}
+        limits = BatcherLimits(Packing(64, 1.0), 10_000, 60, 1, MAX_TOKENS)
         batcher = Batcher(Runner(), limits, lambda _report: None, known.__setitem__)
         task = asyncio.create_task(batcher.submit(encoding(1), soon(), b"k"))
         await asyncio.sleep(0)
@@ -164,7 +164,7 @@ def test_entry_beside_others_is_not_lone() -> None:
         runner.blocked = True
         batcher, _ = batcher_of(runner, runners=2, lone=8)
 
-        def submitted(*numbers: int) -> list["asyncio.Task[Answer]"]:
+        def submitted(*numbers: int) -> list["asyncio.Task[InferenceResult]"]:
             return [asyncio.create_task(batcher.submit(encoding(number, 64), soon())) for number in numbers]
 
         tasks = submitted(1)

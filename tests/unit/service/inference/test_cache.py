@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.scoring import FieldVerdict, Outcome, Reason, Verdict
-from service.inference.cache import Answer, ResponseCache, digest
+from service.inference.cache import InferenceResult, ResponseCache, digest
 from tests.support.batching import verdict_of
 
-ANSWER = Answer(verdict_of(7), tokens=5, truncated=True)
+ANSWER = InferenceResult(verdict_of(7), tokens=5, truncated=True)
 
 
 def known(answers: ResponseCache, key: bytes) -> int | None:

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from models.scoring import Logits
 from service.errors import DeadlinePassed
-from service.inference.batcher import Batcher, Limits
+from service.inference.batcher import Batcher, BatcherLimits
 from service.inference.packing import Packing
 from service.logs import RepeatFilter
 from service.metrics.batch_report import BatchReport
@@ -96,7 +96,7 @@ def test_run_is_logged_with_the_request_id_of_one_of_its_requests() -> None:
         await batcher.submit(encoding(1), soon())
 
     async def test() -> None:
-        batcher = Batcher(infer, Limits(Packing(8, 1.0), 1000, 60, 1, MAX_TOKENS), on_batch)
+        batcher = Batcher(infer, BatcherLimits(Packing(8, 1.0), 1000, 60, 1, MAX_TOKENS), on_batch)
         await asyncio.gather(*(submit(batcher, name) for name in ("a", "b", "c")))
         await batcher.close()
         assert sorted(map(str, request_ids)) == ["a", "b", "c"]
