@@ -25,7 +25,6 @@ from training.export.ngram_nodes import read_ngrams
 from training.export.novelty_nodes import read_novelty
 from training.export.weights import restore_weights
 from training.learn.arguments import refuse_untrainable
-from training.learn.base import resolve_base
 from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distillation import SoftRows, smaller, teach
@@ -107,7 +106,7 @@ def learn_student(
         raise TicketRouterError(
             "--data: its labels are not the teacher's; distil from the file or files that it learned from"
         )
-    base = resolve_base(asked.base)
+    base = material.base
     seeded(recipe.seed)
     started = time.monotonic()
     teacher, taught = load_teacher(bundle, base, material, recipe)

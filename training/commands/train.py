@@ -11,7 +11,6 @@ from models.errors import TicketRouterError
 from training.evaluation.metrics import AccuracyFigures
 from training.evaluation.record import StageFigures, StageName
 from training.learn.arguments import refuse_untrainable
-from training.learn.base import resolve_base
 from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
@@ -47,9 +46,8 @@ def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] 
     refuse_unwritable(request.store)
     refuse_untrainable(request.recipe)
     material = read_material(request, say)
-    base = resolve_base(request.base)  # after the table: report its errors before a download
-    with run_folder(request.store, _key(request, base)) as folder:
-        learned = learn(request, base, material, folder, say, callbacks)
+    with run_folder(request.store, _key(request, material.base)) as folder:
+        learned = learn(request, material.base, material, folder, say, callbacks)
         return deliver(learned, say, started) if is_main() else None
 
 

@@ -23,7 +23,6 @@ from training.commands.tune_study import (
     trial_figures,
 )
 from training.data.source import digest_of
-from training.learn.base import resolve_base
 from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.finetune import finetune
 from training.learn.general import GeneralTexts, read_general
@@ -71,15 +70,14 @@ def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = 
     start = request.train.recipe
     refuse_no_folder(request.out)
     material = read_material(request.train, say)
-    base = resolve_base(request.train.base)
-    rate = learning_rate(_width(base), start)
+    rate = learning_rate(_width(material.base), start)
     space = dimensions(start, rate)
     with open_study(request.study, _about(request.train), start.seed) as study:
         _begin_with(study, start_values(space, start, rate))
         missing = request.trials - len(finished(study))
         if missing > 0:
             study.optimize(
-                _Objective(start, space, base, material, read_general(start), tuple(callbacks)),
+                _Objective(start, space, material.base, material, read_general(start), tuple(callbacks)),
                 n_trials=missing,
                 timeout=request.timeout_minutes and request.timeout_minutes * 60,
                 catch=(torch.OutOfMemoryError,),

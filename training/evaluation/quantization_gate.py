@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from models.bundle.manifest import Device, FieldEntry, Frozen, ModelEntry, Promise, PromiseKind, Variant, scorings_of
@@ -170,19 +171,24 @@ class _Tried:
     answers: Answers | None = None
 
 
-def make_variants(reference: Reference, recipe: Recipe, folder: Path) -> Variants:
-    """Write every variant of the recipe into `folder`, and decide which ones ship.
+def make_variants(reference: Reference, recipe: Recipe, folder: Path, *, quick: bool = False) -> Variants:
+    """Write every variant of the recipe into `folder`, and decide which ones ship. A quick run tries those for this
+    machine only: each variant answers all rows that calibrate it, and so takes as long as the run before it.
 
     A graph that cannot be converted or run is a failed variant, not an error: the bundle still has fp32.
     """
     wanted = {"int8": recipe.export.int8, "fp16": recipe.export.fp16}
     can_judge_8_bits = not instructions().isdisjoint(VNNI)
+    here = (VNNI if can_judge_8_bits else AVX2, () if torch.cuda.is_available() else None)
     tried: list[_Tried] = []
     for group in _GROUPS:
         if not wanted[group[0].variant]:
             continue
         if group[0].instructions == VNNI and not can_judge_8_bits:
             tried.append(_Tried(_left_out(group[0], "not tried: this machine has no VNNI")))
+            continue
+        if quick and group[0].instructions not in here:
+            tried.append(_Tried(_left_out(group[0], "not tried: a quick run makes the graphs for this machine alone")))
             continue
         for candidate in group:
             suits = candidate.instructions

@@ -15,9 +15,16 @@ _ENCODER = 2 * 10.6e6
 """Operations per token through the embedded base: two per weight outside the embeddings."""
 _BACKWARD = 2.0
 _EFFICIENCY = 0.74
-"""Of the matrix product's speed, by three runs whose minutes are in docs/results.md."""
-_SUSPECTS = 1.3e-4
-"""Seconds per training row and label for the list of suspect labels."""
+"""Of the matrix product's speed, by runs whose minutes are in docs/results.md."""
+_SUSPECTS = 2.5e-6
+"""Seconds per word of the training rows and label for the list of suspect labels."""
+_BEHAVIOUR_ROWS = 200 * 8
+"""Tickets of the report's behavioural tests, times their changes."""
+_QUICK_ANSWERS = 0.9
+"""Passes of fp32 over all rows that a quick run's export costs: int8 answers all but the test's, at half the cost; fp32
+the planning rows and the test's."""
+_FULL_ANSWERS = 1.0
+"""Of a full run's: fp32, both int8 graphs and fp16, which is slow on a CPU, answer three rows of ten."""
 _FIXED = 30.0
 _SECONDS = 0.3
 _ROWS, _WIDTH = 128, 384
@@ -33,11 +40,15 @@ def training_minutes(texts: Sequence[str], rows: int, labels: int, recipe: Recip
         recipe: of the run.
     """
     words = np.array([len(text.split()) for text in texts[:5_000]] or [0])
-    tokens = rows * float(np.minimum(words * _TOKENS_PER_WORD + 2, recipe.max_tokens).mean())
-    framed = 0.7 * (tokens + recipe.data.mail_frames * rows * _FRAME_TOKENS)
-    seconds = _FIXED + _SUSPECTS * 0.7 * rows * labels + (framed + 0.3 * tokens) * _ENCODER / _speed()
-    epochs = recipe.epochs * framed * _ENCODER * (1 + _BACKWARD) / _speed()
-    return seconds / 60, (seconds + epochs) / 60
+    mean = float(np.minimum(words * _TOKENS_PER_WORD + 2, recipe.max_tokens).mean())
+    tokens, framed = rows * mean, rows * (mean + recipe.data.mail_frames * _FRAME_TOKENS)
+    suspects = _FIXED + _SUSPECTS * 0.7 * rows * float(words.mean()) * labels
+    per_second = _speed() / _ENCODER
+    checked = _BEHAVIOUR_ROWS * mean
+    quick = (0.9 * framed + _QUICK_ANSWERS * tokens + checked) / per_second
+    epochs = recipe.epochs * 0.7 * framed * (1 + _BACKWARD)
+    full = (0.7 * framed + epochs + _FULL_ANSWERS * tokens + checked) / per_second
+    return (suspects + quick) / 60, (suspects + full) / 60
 
 
 def _speed() -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from training.data.source import read_tickets
 from training.data.split import PARTS, Split, split_rows
 from training.evaluation.label_errors import Suspect, find_suspects, without_suspects
 from training.evaluation.metrics import UNKNOWN
+from training.learn.base import resolve_base
 from training.recipe import Recipe
 from training.run.request import Say, TrainRequest
 
@@ -26,8 +28,10 @@ OUTSIDE = "outside"
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """The split rows, every field's labels among the training rows, out-of-scope rows, and suspect labels."""
+    """The split rows, every field's labels among the training rows, out-of-scope rows, and suspect labels; `base` is
+    the folder of the base encoder."""
 
+    base: Path
     split: Split
     space: LabelSpace
     outside: tuple[PreparedRow, ...]
@@ -58,20 +62,24 @@ class Part:
 
 
 def read_material(request: TrainRequest, say: Say) -> Material:
-    """Read, check and split the file, and find suspect labels.
+    """Read, check and split the file, resolve the base encoder, and find suspect labels.
 
     Raises:
-        TicketRouterError: the file breaks the contract, or too few rows are left.
+        TicketRouterError: the file breaks the contract, too few rows are left, or the base is not available.
     """
     checked, recipe = read_tickets(request.file, request.fields), request.recipe
     split = split_rows(checked.rows, recipe, recipe.seed)
+    for line in checked.notes:
+        say(line)
+    # After the table, so that its errors come before a download; before the suspects, which take a while to find.
+    base = resolve_base(request.base)
     suspects = find_suspects(split.parts, recipe.data.near_duplicates, recipe.seed)
     if recipe.data.exclude_suspects:
         split = _without(split, suspects)
     split = _counted(split, checked)
-    for line in [*checked.notes, *_summary_lines(split, suspects)]:
+    for line in _summary_lines(split, suspects):
         say(line)
-    return Material(split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
+    return Material(base, split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
 
 
 def outside_rows(checked: Checked) -> tuple[PreparedRow, ...]:

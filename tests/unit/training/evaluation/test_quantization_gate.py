@@ -172,6 +172,23 @@ def test_8_bits_are_not_tried_without_vnni(
     assert not (tmp_path / "model.int8.onnx").exists()
 
 
+def test_a_quick_run_makes_the_graphs_for_this_machine_alone(
+    reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of int8 the one for this processor; fp16 only beside a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for name, file in (("avx512_vnni", "model.int8.onnx"), ("avx2", "model.int8-avx2.onnx")):
+        monkeypatch.setattr(quantization_gate, "instructions", lambda name=name: frozenset({name}))
+        (tmp_path / name).mkdir()
+        found = make_variants(reference, LAX, tmp_path / name, quick=True)
+        assert [entry.file for entry in found.entries] == [file]
+        assert found.figures[-1].why == "not tried: a quick run makes the graphs for this machine alone"
+        assert [each.name for each in (tmp_path / name).iterdir()] == [file]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    found = make_variants(reference, LAX, tmp_path / "avx2", quick=True)
+    assert found.entries[-1].file == "model.fp16.onnx"
+
+
 def test_every_graph_has_thresholds_of_its_own(reference: Reference, tmp_path: Path) -> None:
     """A graph whose logits are fp32's times three has three times its temperature, and routes as much."""
     rows = reference.validation
