@@ -99,6 +99,13 @@ class KeyReused(ServiceError):
         super().__init__("this Idempotency-Key was used for a request with another content; take a new key")
 
 
+class RecordsOff(ServiceError):
+    """This service keeps no record."""
+
+    def __init__(self) -> None:
+        super().__init__("this service records no decisions; its setting records is off")
+
+
 class UnknownDecision(ServiceError):
     def __init__(self) -> None:
         super().__init__("there is no decision with this id on record")

@@ -69,6 +69,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.Forbidden: Kind(403, "forbidden", "The key does not have the role"),
     errors.FromAPage: Kind(403, "from_a_page", "The request comes from a web page"),
     errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
+    errors.RecordsOff: Kind(404, "records_off", "Decisions are not recorded"),
     errors.UnknownDecision: Kind(404, "unknown_decision", "No such decision"),
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
     errors.ReloadRunning: Kind(409, "reload_running", "Another reload is running"),

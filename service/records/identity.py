@@ -19,7 +19,7 @@ from service.http.headers import RawHeaders, values_of
 HEADER = "Idempotency-Key"
 KEY = r"[!-~]{1,255}"
 """Printable ASCII without spaces. Part of OpenAPI."""
-_HEADER = HEADER.lower().encode()
+_HEADER_BYTES = HEADER.lower().encode()
 _KEY = re.compile(KEY.encode())
 
 
@@ -62,7 +62,7 @@ def idempotency_key(headers: RawHeaders) -> str | None:
     Raises:
         InvalidHeader: more than one, or not 1 to 255 printable ASCII characters.
     """
-    values = values_of(headers, _HEADER)
+    values = values_of(headers, _HEADER_BYTES)
     if not values:
         return None
     if len(values) > 1 or not _KEY.fullmatch(values[0]):

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -77,6 +77,17 @@ class Records:
     def cause(self) -> str | None:
         """Why the database takes no decisions now; None: it does."""
         return self._writer.cause
+
+    def status(self) -> dict[str, Any]:
+        """The values of `schemas.RecordsOut`."""
+        rows, size = self.metrics.spool
+        return {
+            "database": self.database.kind,
+            "cause": self.cause,
+            "when_away": "degrade" if self._degrade else "refuse",
+            "spool_rows": rows,
+            "spool_bytes": size,
+        }
 
     def check(self) -> None:
         """Check that a decision could be recorded now, before one is made.

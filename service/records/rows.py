@@ -1,8 +1,9 @@
 """From a `Decision` to its row, and from rows to the records that the API and the export give out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic_core import to_json
@@ -18,13 +19,11 @@ DEPARTMENT = "department"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A decision and what is recorded beside it. `response`: the body to send. `thresholds`: by field, the confidence
-    from which its best label is routed; None: never. `text`: subject and body, if they are kept."""
+    """A decision and what is recorded beside it. `response`: the body to send. `text`: subject and body, if they are
+    kept."""
 
     decision: Decision
     response: str
-    text_digest: str
-    thresholds: Mapping[str, float | None]
     latency_ms: float
     rule: str | None = None
     holdout: bool = False
@@ -37,7 +36,7 @@ def new_decision(draft: Draft, identity: Identity) -> NewDecision:
     created_at = milliseconds_of(decision.id)
     key, earlier = identity.keys_at(created_at)
     verdicts = {DEPARTMENT: department, **decision.verdict.fields}
-    fields = {name: _field(verdict, draft.thresholds.get(name)) for name, verdict in verdicts.items()}
+    fields = {name: _field(verdict, decision.thresholds.get(name)) for name, verdict in verdicts.items()}
     row = {
         "id": decision.id,
         "created_at": created_at,
@@ -45,7 +44,7 @@ def new_decision(draft: Draft, identity: Identity) -> NewDecision:
         "idempotency_key": key,
         "request_digest": identity.digest,
         "ticket_id": None if decision.ticket_id is None else storable(decision.ticket_id),
-        "text_digest": draft.text_digest,
+        "text_digest": decision.text_digest,
         "outcome": department.outcome.value,
         "reason": department.reason.value,
         "department": department.predicted,
@@ -77,6 +76,33 @@ def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
     }
 
 
-def decoded(row: Any) -> dict[str, Any]:
-    """The columns by name, with the JSON of `fields` and `flags` decoded."""
-    return {**row._mapping, "fields": json.loads(row.fields), "flags": json.loads(row.flags)}
+def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, Any]:
+    """A decision as the export and the API give it out. `row`: of `decisions`, `feedback` and `text`: of those tables;
+    the idempotency key, the request's digest and the response stay inside."""
+    return {
+        "decision_id": row.id,
+        "ticket_id": row.ticket_id,
+        "created_at": timestamp(row.created_at),
+        "caller": row.caller,
+        "text_digest": row.text_digest,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "fields": json.loads(row.fields),
+        "flags": json.loads(row.flags),
+        "rule": row.rule,
+        "bundle": row.bundle,
+        "variant": row.variant,
+        "latency_ms": row.latency_ms,
+        "holdout": row.holdout,
+        "text": None if text is None else {"subject": text.subject, "body": text.body},
+        "feedback": [
+            {"field": each.field, "value": each.value, "source": each.source, "at": timestamp(each.at)}
+            for each in feedback
+        ],
+    }
+
+
+def timestamp(milliseconds: int) -> str:
+    """RFC 3339, UTC."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -20,6 +20,8 @@ from service.settings import Settings
 
 CALLER = "helpdesk"
 WINDOW_MS = 30_000
+MODEL = ModelIdentity("0123456789abcdef", "int8", 1)
+THRESHOLDS = {"department": 0.9, "priority": None}
 
 
 class Recorder:
@@ -68,13 +70,12 @@ def draft(ticket: Ticket, outcome: Outcome = Outcome.ROUTE, *, now_ms: int | Non
     priority = FieldVerdict(Outcome.SUGGEST, Reason.BELOW_THRESHOLD, (Candidate("high", 0.6),))
     verdict = Verdict(department, {"priority": priority})
     made = ULID() if now_ms is None else ULID.from_timestamp(now_ms)
-    decision = Decision(str(made), ticket.id, verdict, ("truncated",), ModelIdentity("0123456789abcdef", "int8", 1))
-    thresholds = {"department": 0.9, "priority": None}
-    return Draft(decision, f'{{"decision_id":"{decision.id}"}}', "0" * 64, thresholds, 1.5, **more)
+    decision = Decision(str(made), ticket.id, verdict, ("truncated",), MODEL, "0" * 64, THRESHOLDS)
+    return Draft(decision, f'{{"decision_id":"{decision.id}"}}', 1.5, **more)
 
 
 async def until(condition: Any, seconds: float = 20) -> None:
     """Wait for it in the running loop."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what it waits for has no event
             await asyncio.sleep(0.02)
