@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     CPU."""
 
     state_dir: Path = Path("state")
-    """Folder for the files that the service writes: the engines of TensorRT, where used."""
+    """Folder for the files that the service writes: the record of decisions, unless it is elsewhere or off, and the
+    engines of TensorRT, where used."""
 
     records: Annotated[str, AfterValidator(_records)] = "sqlite"
     """Where decisions are recorded: `sqlite`, a file in `state_dir` of this one service; a URL

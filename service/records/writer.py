@@ -138,7 +138,8 @@ class Writer:
                 a repetition of the request finds it.
             RecordsFailed: the database refused this row.
         """
-        return await self._put(_Entry(new, self._loop.create_future()))
+        reply: asyncio.Future[Stored] = self._loop.create_future()
+        return await self._put(_Entry(new, reply), reply)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run in a transaction of its own, in the thread of the writer, and commit. An error of `work` rolls back.
@@ -146,17 +147,18 @@ class Writer:
         Raises:
             RecordsUnavailable: the database is away, also where decisions are spooled.
         """
-        return await self._put(_Job(work, self._loop.create_future()))
+        reply: asyncio.Future[T] = self._loop.create_future()
+        return await self._put(_Job(work, reply), reply)
 
-    async def _put(self, item: _Entry | _Job) -> Any:
+    async def _put(self, item: "_Entry | _Job", reply: "asyncio.Future[T]") -> T:
         if self._stopping.is_set():
             raise RecordsUnavailable
-        self._waiting.add(item.reply)
+        self._waiting.add(reply)
         self._queue.put(item)
         try:
-            return await item.reply
+            return await reply
         finally:
-            self._waiting.discard(item.reply)
+            self._waiting.discard(reply)
 
     def _check_progress(self) -> None:
         """Interrupt a commit that takes too long; if that does not help, answer those that wait for it."""

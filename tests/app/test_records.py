@@ -131,7 +131,8 @@ def test_decisions_need_the_role_feedback(tiny_bundle_path: Path, tmp_path: Path
         assert client.get(path, headers=agent.header).json()["caller"] == "router"
 
 
-def test_second_service_on_the_same_file_is_refused_in_one_line(recording: Service, state: Path) -> None:
+@pytest.mark.usefixtures("recording")
+def test_second_service_on_the_same_file_is_refused_in_one_line(state: Path) -> None:
     done = run_cli("--bundle", str(state), "--port", "0", "--management-port", "0", "--state-dir", str(state))
     assert done.returncode == 2
     assert re.fullmatch(r"error: .*records\.sqlite3 is in use by another service.*\n", done.stderr)
