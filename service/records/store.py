@@ -12,9 +12,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from service.records.schema import decisions, texts
 
+# SQLite counts what an executemany inserts; PostgreSQL does for one statement of many rows only by RETURNING.
 _INSERT = {
-    name: dialect.insert(decisions).on_conflict_do_nothing().returning(decisions.c.id)
-    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+    "sqlite": sqlite.insert(decisions).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(decisions).on_conflict_do_nothing().returning(decisions.c.id),
 }
 _INSERT_TEXTS = {
     name: dialect.insert(texts).on_conflict_do_nothing()
@@ -58,25 +59,22 @@ def insert_all(connection: Connection, new: Sequence[NewDecision]) -> list[Store
     """
     earlier = _earlier_rows(connection, new)
     rows = [each.row for each in new if each.row["id"] not in earlier]
-    inserted: set[str] = set()
+    result = {each["id"]: stored_of(each) for each in rows}
     if rows:
-        inserted = set(connection.execute(_INSERT[connection.dialect.name], rows).scalars())
+        name = connection.dialect.name
+        inserted = connection.execute(_INSERT[name], rows)
+        count = inserted.rowcount if name == "sqlite" else len(inserted.all())
+        if count < len(rows):
+            result = _rows_on_record(connection, rows)
         kept = [
             {"decision_id": each.row["id"], "subject": each.text[0], "body": each.text[1]}
             for each in new
-            if each.text is not None and each.row["id"] in inserted
+            if each.text is not None and each.row["id"] in result and not result[each.row["id"]].repeated
         ]
         if kept:
-            connection.execute(_INSERT_TEXTS[connection.dialect.name], kept)
-    if len(inserted) == len(new):
-        return [stored_of(each.row) for each in new]
-    conflicts = _conflicting_rows(connection, [row for row in rows if row["id"] not in inserted])
-    return [
-        stored_of(each.row)
-        if each.row["id"] in inserted
-        else earlier.get(each.row["id"]) or conflicts.get(each.row["id"])
-        for each in new
-    ]
+            connection.execute(_INSERT_TEXTS[name], kept)
+    result |= earlier
+    return [result.get(each.row["id"]) for each in new]
 
 
 def insert_spooled(connection: Connection, spooled: Sequence[NewDecision]) -> int:
@@ -113,24 +111,18 @@ def _earlier_rows(connection: Connection, new: Sequence[NewDecision]) -> dict[st
     return earlier
 
 
-def _conflicting_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, Stored]:
-    """By the id of the new decision, the row with its key; or its own row, of an attempt that seemed to have failed."""
-    if not rows:
-        return {}
+def _rows_on_record(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, Stored]:
+    """By the id of each row, what is on record: the row itself, or an earlier one with its key."""
     keys = [(row["caller"], row["idempotency_key"]) for row in rows if row["idempotency_key"] is not None]
     ids = decisions.c.id.in_([row["id"] for row in rows])
     found = connection.execute(_STORED.where(or_(ids, _KEY.in_(keys)) if keys else ids)).all()
     by_key, by_id = _by_key(found), {row.id: row for row in found}
-    conflicts = {}
-    for row in rows:
-        match = by_id.get(row["id"]) or by_key.get((row["caller"], row["idempotency_key"]))
-        if match is not None:
-            conflicts[row["id"]] = _stored(match, row["id"])
-    return conflicts
+    matches = {row["id"]: by_id.get(row["id"]) or by_key.get((row["caller"], row["idempotency_key"])) for row in rows}
+    return {new_id: _stored(match, new_id) for new_id, match in matches.items() if match is not None}
 
 
 def _by_key(rows: Iterable[Any]) -> dict[tuple[str, str | None], Any]:
-    return {(row.caller, row.idempotency_key): row for row in rows}
+    return {(row.caller, row.idempotency_key): row for row in rows if row.idempotency_key is not None}
 
 
 def _stored(row: Any, new_id: str) -> Stored:

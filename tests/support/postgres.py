@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -34,12 +35,11 @@ class Postgres:
     def start(self, seconds: float = START_SECONDS) -> None:
         options = [f"-cport={self.port}", "-clisten_addresses=127.0.0.1", "-cunix_socket_directories="]
         with (self.folder / "log").open("ab") as log:
-            # A session of its own: signals then reach the server with its backends.
             self.process = subprocess.Popen(
                 [program("postgres"), "-D", str(self.folder / "data"), *options],
                 stdout=log,
                 stderr=log,
-                start_new_session=True,
+                start_new_session=True,  # an interrupt at the terminal is for the tests
                 **as_unprivileged(),
             )
         deadline = time.monotonic() + seconds
@@ -53,8 +53,12 @@ class Postgres:
                 time.sleep(0.05)
 
     def signal(self, number: int) -> None:
+        """To the server and its backends, each of which has a session of its own."""
         assert self.process is not None
-        os.killpg(self.process.pid, number)
+        server = psutil.Process(self.process.pid)
+        for each in (server, *server.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(number)
 
     def kill(self) -> None:
         """End it at once, as a power cut does."""
@@ -85,7 +89,7 @@ def running_postgres() -> Iterator[Postgres]:
         finally:
             if server.process is not None and server.process.poll() is None:
                 server.signal(signal.SIGCONT)
-                server.signal(signal.SIGQUIT)
+                server.process.send_signal(signal.SIGQUIT)
                 server.process.wait(30)
 
 
