@@ -394,11 +394,12 @@ class Writer:
                     self._queue.put(_Connected(connection))
                 return
             if first is not None:
+                if fatal is None:
+                    _log.error("records unavailable", cause=cause, policy="degrade" if self._degrade else "refuse")
+                    self._call(self._set_cause, cause)
                 self._call(_set, first, None, fatal)
                 if fatal is not None:
                     return
-                _log.error("records unavailable", cause=cause, policy="degrade" if self._degrade else "refuse")
-                self._call(self._set_cause, cause)
                 first = None
             self._stopping.wait(RETRY_SECONDS)
 
