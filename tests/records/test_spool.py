@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from service.records.database import RecordsError
 from service.records.spool import SPOOL, Spool, Spooled
 
 
@@ -76,4 +79,11 @@ def test_drained_spool_is_empty_and_takes_new_entries(tmp_path: Path) -> None:
     assert (spool.rows, spool.bytes, spool.path.stat().st_size) == (0, 0, 0)
     spool.append([entry(9)])
     assert ids(spool) == ["id-9"]
+    spool.close()
+
+
+def test_second_service_on_the_same_file_is_refused(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    with pytest.raises(RecordsError, match="in use by another service"):
+        opened(tmp_path)
     spool.close()
