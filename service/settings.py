@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
     records_repeat_seconds: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = 30.0
     """Within this time, a ticket without id and without `Idempotency-Key` is the repetition of an equal one of the same
-    caller: a proxy that sends a POST again. 0: never."""
+    caller. 0: never. Proxies send a POST again when a service died."""
 
     runners: Count | None = None
     """Model runs in parallel. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (the next batch is
