@@ -18,8 +18,8 @@ from pathlib import Path
 
 from service.server.limits import allowed_connections
 from tests.faults.command import bundle_or_tiny
-from tests.faults.http_cases import get, head, post
-from tests.faults.test_connections import connect
+from tests.faults.http.cases import get, head, post
+from tests.faults.http.test_connections import connect
 from tests.support.process import Service, serving
 
 KINDS = (b"", get(), head()[:-2], post(b'{"body":"hello"}')[:-1])

@@ -1,6 +1,6 @@
 """Hostile clients against the service, bare and through the shipped proxy: `python -m tests.faults.bare_and_proxied`.
 
-Three figures for each: 5xx among the raw requests of `http_cases.py` and `corpus.py`; valid requests beside thousands
+Three figures for each: 5xx among the raw requests of `http/cases.py` and `http/corpus.py`; valid requests beside thousands
 of idle and slow connections; and the service's memory while hundreds of clients hold back the end of a large body. The
 exit status is 1 where there was a 5xx, a valid request was not answered, or memory grew by more than the cap and 60 MB.
 """
@@ -20,11 +20,11 @@ from service.server.limits import PUBLIC, allowed_connections
 from tests.benchmarks.connections import KINDS
 from tests.benchmarks.memory import resident_megabytes
 from tests.benchmarks.rollout.proxy import in_front_of
+from tests.faults.clients.wire import play_all
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.corpus import corpus
-from tests.faults.http_cases import GOOD, head, http_cases, post
-from tests.faults.test_connections import connect
-from tests.faults.wire import play_all
+from tests.faults.http.cases import GOOD, head, http_cases, post
+from tests.faults.http.corpus import corpus
+from tests.faults.http.test_connections import connect
 from tests.support.process import Service, serving
 
 CONNECTIONS, REQUESTS = 5000, 1000

@@ -1,7 +1,7 @@
 """The OpenAPI document held against the running service by a contract tester, schemathesis.
 
 `python -m tests.faults.contract BUNDLE [EXAMPLES]`: the long form. It knows JSON Schema and sends what its libraries
-can send, so it finds where document and service differ; of the raw bytes in `corpus.py` it sends none.
+can send, so it finds where document and service differ; of the raw bytes in `http/corpus.py` it sends none.
 """
 
 import argparse

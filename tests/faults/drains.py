@@ -30,9 +30,9 @@ from statistics import median
 
 from tests.benchmarks.rollout.members import members
 from tests.benchmarks.rollout.proxy import haproxy
+from tests.faults.clients.load import LOST, MIXED, REFUSED, Load, Tally
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.load import LOST, MIXED, REFUSED, Load, Tally
-from tests.faults.stock import started
+from tests.faults.servers.stock import started
 from tests.support.process import serving
 from tests.support.waiting import wait_until
 

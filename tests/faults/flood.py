@@ -14,8 +14,8 @@ from pathlib import Path
 from service.settings import Settings
 from tests.benchmarks.memory import resident_megabytes
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.http_cases import head
-from tests.faults.stock import started
+from tests.faults.http.cases import head
+from tests.faults.servers.stock import started
 from tests.support.process import post_head, serving
 
 SENDERS = 64

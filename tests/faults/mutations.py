@@ -21,8 +21,8 @@ from models.bundle.manifest import Manifest
 from models.errors import BundleError
 from service.inference.engine import open_engine
 from service.settings import Settings
-from tests.faults.damage import DAMAGE, Spoil
-from tests.faults.forgeries import FORGERIES, UNSEEN
+from tests.faults.bundles.damage import DAMAGE, Spoil
+from tests.faults.bundles.forgeries import FORGERIES, UNSEEN
 from tests.support.signing import Signer, new_signer
 
 ALL: Mapping[str, Spoil] = {**DAMAGE, **FORGERIES, **UNSEEN}

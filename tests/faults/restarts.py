@@ -16,9 +16,9 @@ from statistics import median
 
 from models.bundle.bundle import open_bundle
 from tests.benchmarks.serving.servers import free_port
+from tests.faults.clients.load import MIXED, Load
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.http_cases import GOOD, post
-from tests.faults.load import MIXED, Load
+from tests.faults.http.cases import GOOD, post
 from tests.support.process import ROOT
 from tests.support.waiting import wait_until
 

@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.faults.client import Client, Lost
+from tests.faults.clients.client import Client, Lost
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.stock import started
+from tests.faults.servers.stock import started
 from tests.support.keys import Known, file_of
 from tests.support.process import serving
 

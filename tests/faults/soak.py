@@ -30,10 +30,10 @@ from tests.benchmarks.serving.connection import post
 from tests.benchmarks.serving.processes import Family
 from tests.benchmarks.soak import texts
 from tests.benchmarks.start import ready
-from tests.faults.client import Client, Lost
+from tests.faults.clients.client import Client, Lost
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.corpus import corpus
-from tests.faults.http_cases import head
+from tests.faults.http.cases import head
+from tests.faults.http.corpus import corpus
 from tests.support.process import Service, post_head
 from tests.support.reloading import two_bundles
 

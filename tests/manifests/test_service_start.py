@@ -10,7 +10,7 @@ import pytest
 
 from service.cli.flags import SettingsError, settings_from
 from service.settings import Settings
-from tests.faults.mounts import read_only
+from tests.faults.process.mounts import read_only
 from tests.manifests.render import FOLDERS, Rendered, render
 from tests.support.process import run_cli, serving
 from tests.support.signing import new_signer
