@@ -1,4 +1,4 @@
-"""A service with short time limits, and with all its connections to itself."""
+"""A service with short time limits, whose connections no other test module uses."""
 
 from collections.abc import Iterator
 from pathlib import Path

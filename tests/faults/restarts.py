@@ -1,7 +1,7 @@
-"""SIGKILL at a random moment under load, and a start again: `python -m tests.faults.restarts --count 200`.
+"""SIGKILL at a random moment under load, and a new start: `python -m tests.faults.restarts --count 200`.
 
-Timed from the signal to the first 200 on the same port, the death and the new process's whole start in it. After each:
-the bundle is whole, and the service answers again.
+The time runs from the signal to the first 200 on the same port; it includes the death of the process and the whole
+start of the new one. After each kill the bundle is whole, and the service answers again.
 """
 
 import signal
@@ -25,13 +25,13 @@ from tests.support.waiting import wait_until
 LOAD_SECONDS = (0.0, 0.5)
 START_SECONDS = 60
 LONGEST_SECONDS = 3.0
-"""From SIGKILL to the first 200; the command fails beyond it."""
+"""Seconds from SIGKILL to the first 200; above it the command fails."""
 POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What outlives the process. `ports`: the public and the management port."""
+    """What stays when the process dies. `ports`: the public and the management port."""
 
     bundle: Path
     ports: tuple[int, int]
@@ -55,7 +55,7 @@ class Restarted:
 
 
 def ask(port: int) -> int | None:
-    """The status of one ticket on a connection of its own; None: there was nobody, or nobody any more."""
+    """The status of one ticket on its own connection; None: no connection, or it was closed."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             connection.sendall(post(GOOD, "Connection: close"))
@@ -65,7 +65,8 @@ def ask(port: int) -> int | None:
 
 
 def run(place: Place, count: int, seed: int = 0) -> list[Restarted]:
-    """Kill and start again so many times. Ends with an AssertionError at what is not whole, or never answers."""
+    """Kill and start again `count` times. Raises AssertionError if something is not whole, or the service does not
+    answer."""
     random, found = Random(seed), []
     process = place.start()
     try:

@@ -1,7 +1,7 @@
-"""What can befall a bundle's folder: disks, copies and people who edit. Each entry spoils a copy in place.
+"""Damage to a bundle's folder, as disks, copies and manual edits cause it. Each entry damages a copy in place.
 
-`mutations.py` runs them by the thousand, `test_bundles.py` some of each. Nothing here knows how the version id is made:
-`forgeries.py` is for who does.
+`mutations.py` runs the entries by the thousand, `test_bundles.py` some of each. No entry recomputes the version id;
+those that do are in `forgeries.py`.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ def flip(path: Path, random: Random) -> None:
 def flip_bits(folder: Path, random: Random) -> None:
     path = _any_file(folder, random)
     content = bytearray(path.read_bytes())
-    # Three different bytes, so that none is flipped back.
+    # three different bytes, so that no flip undoes another
     for place in random.sample(range(len(content)), 3):
         content[place] ^= random.randrange(1, 256)
     path.write_bytes(content)
@@ -61,7 +61,7 @@ def insert_block(folder: Path, random: Random) -> None:
 
 
 def zero_block(folder: Path, random: Random) -> None:
-    """A block of the disk that was never written."""
+    """A disk block that was never written."""
     path = _any_file(folder, random)
     content = path.read_bytes()
     start = random.randrange(0, len(content), 512)
@@ -83,12 +83,12 @@ def lose_file(folder: Path, random: Random) -> None:
 
 
 def grow_without_end(folder: Path, random: Random) -> None:
-    """A terabyte without a block on the disk: reading it would take the day, or the memory."""
+    """A sparse terabyte: reading it would take a day, or all memory."""
     os.truncate(_any_file(folder, random), 2**40)
 
 
 def other_kind(folder: Path, random: Random) -> None:
-    """What stands in a file's place opens, blocks, or leads elsewhere."""
+    """Something else in place of a file: reading it succeeds, blocks, or leads outside the folder."""
     path = _any_file(folder, random)
     sound = path.rename(folder.parent / "sound")
     kinds: list[Callable[[], Any]] = [
@@ -105,7 +105,7 @@ def other_kind(folder: Path, random: Random) -> None:
 
 
 def _listen(path: Path) -> None:
-    # A socket's whole path must be short, so it is bound where it lies.
+    # a socket's path must be short, so bind it from inside the folder
     with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
         listener.bind(path.name)
 
@@ -113,7 +113,7 @@ def _listen(path: Path) -> None:
 def _device(path: Path) -> None:
     try:
         os.mknod(path, 0o600 | 0o020000, os.makedev(1, 5))
-    except PermissionError:  # only root makes devices
+    except PermissionError:  # only root can create devices
         path.symlink_to("/dev/zero")
 
 
@@ -125,7 +125,7 @@ def put_stray(folder: Path, random: Random) -> None:
 
 
 def edit_manifest(folder: Path, random: Random) -> None:
-    """A person's hand: sound JSON of the right shape, spelled as it should be, and not what training wrote."""
+    """A manual edit: valid JSON of the right shape and spelling with other values than training wrote."""
     content = manifest_of(folder)
     random.choice(_EDITS)(content, random)
     spell(folder, content)
@@ -205,7 +205,7 @@ _EDITS = (
 
 
 def respell_manifest(folder: Path, random: Random) -> None:
-    """What parsers disagree about, or choke on."""
+    """JSON on which parsers disagree or fail."""
     text = (folder / MANIFEST).read_text()
     (folder / MANIFEST).write_bytes(random.choice(_SPELLINGS)(text))
 

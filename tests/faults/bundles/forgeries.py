@@ -1,7 +1,7 @@
-"""Bundles changed by who knows the format: every digest agrees, and the version is what the content gives.
+"""Forged bundles: changed, with every digest and the version id recomputed to match.
 
-Golden rows show what answers otherwise than it was trained to; the runtime, and what a manifest may list, refuse what
-has no place in a bundle. The rest of it, a threshold moved a little, only a signature shows: `UNSEEN`.
+The golden rows reveal a model that answers differently; the runtime and the manifest's schema refuse what does not
+belong in a bundle. Only a signature reveals the rest, such as a slightly changed threshold: `UNSEEN`.
 """
 
 import json
@@ -22,7 +22,7 @@ GRAPH, TOKENIZER = "model.onnx", "tokenizer.json"
 
 
 def other_tokenizer(folder: Path, random: Random) -> None:
-    """Its last merges are gone, or two words have changed places."""
+    """Its last merges are gone, or two words have swapped places."""
     content = json.loads((folder / TOKENIZER).read_text())
     if random.random() < 0.5:
         del content["model"]["merges"][-random.randrange(60, 100) :]
@@ -50,7 +50,7 @@ def other_weights(folder: Path, random: Random) -> None:
 
 
 def weights_elsewhere(folder: Path, random: Random) -> None:
-    """The graph names a file that its weights are to be read from."""
+    """The graph names an external file for its weights."""
 
     def change(graph: onnx.ModelProto) -> None:
         weight = next(each for each in graph.graph.initializer if "word_embeddings" in each.name)
@@ -63,10 +63,10 @@ def weights_elsewhere(folder: Path, random: Random) -> None:
 
 
 def foreign_operator(folder: Path, random: Random) -> None:
-    """An operator of a library that would have to be loaded."""
+    """An operator from a library that onnxruntime would have to load."""
 
     def change(graph: onnx.ModelProto) -> None:
-        # onnxruntime takes any Constant for what it is and never looks its operator up.
+        # onnxruntime evaluates any Constant without looking its operator up
         random.choice([node for node in graph.graph.node if node.op_type != "Constant"]).domain = "com.example.run"
         graph.opset_import.add(domain="com.example.run", version=1)
 
@@ -98,7 +98,7 @@ def golden_lost(folder: Path, random: Random) -> None:
 
 
 def labels_rotated(folder: Path, random: Random) -> None:
-    """The department's labels out of order: every ticket would go next door."""
+    """The department's labels in another order: every ticket would go to a wrong department."""
     fields = fields_of(folder)
     labels = fields[0]["labels"]
     turn = random.randrange(1, len(labels))
@@ -115,12 +115,12 @@ def nothing_routed(folder: Path, random: Random) -> None:
 
 
 def shorter(folder: Path, random: Random) -> None:
-    """Texts would be cut earlier than in training."""
+    """Texts would be truncated earlier than in training."""
     resealed(folder, encoder=manifest_of(folder)["encoder"] | {"max_tokens": random.randrange(8, 20)})
 
 
-def senseless(folder: Path, random: Random) -> None:
-    """Well sealed, and not what a manifest may say."""
+def forbidden_value(folder: Path, random: Random) -> None:
+    """Correct digests, and a value that the manifest's schema forbids."""
     content = manifest_of(folder)
     listed, fields = content["files"], fields_of(folder)
     broken_label = fields[0]["labels"][0] | {"route": random.choice([float("nan"), 1e400, -0.1, 1.1, "0.9"])}
@@ -138,7 +138,7 @@ def senseless(folder: Path, random: Random) -> None:
 
 
 def nearly_the_same(folder: Path, random: Random) -> None:
-    """A threshold a hair's breadth off, another date, another origin."""
+    """A slightly different threshold, another date, another origin."""
     fields = fields_of(folder)
     fields[-1]["labels"][0]["route"] = 0.5 + random.random() / 2
     other_date = {"created_at": f"2026-11-{random.randrange(10, 20)}T00:00:00Z"}
@@ -157,7 +157,7 @@ FORGERIES: Mapping[str, Spoil] = {
     "labels out of order": labels_rotated,
     "nothing or all routed": nothing_routed,
     "texts cut shorter": shorter,
-    "a senseless manifest": senseless,
+    "a senseless manifest": forbidden_value,
 }
 UNSEEN: Mapping[str, Spoil] = {"nearly the same": nearly_the_same}
-"""Nothing but a signature can tell."""
+"""Only a signature reveals these."""

@@ -1,4 +1,4 @@
-"""Damaged, forged and half-written bundles: none serves, at start or at a reload. The short form of `mutations.py`."""
+"""Damaged, forged and half-written bundles never serve, at start or at a reload. The short form of `mutations.py`."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ def signer(tmp_path_factory: pytest.TempPathFactory) -> Signer:
 
 @pytest.fixture(scope="module")
 def sound(tiny_bundle_path: Path, signer: Signer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A signed bundle, and the store's current one; tests leave both as they found them."""
+    """A signed bundle that is also the store's current one; tests leave both as they found them."""
     made = signer.sign(rewritten(tiny_bundle_path, tmp_path_factory.mktemp("store")))
     point_current(made.parent, made.name)
     return made
@@ -44,34 +44,35 @@ def sound(tiny_bundle_path: Path, signer: Signer, tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="module")
 def service(sound: Path, signer: Signer) -> Iterator[Service]:
-    """It asks for a signature."""
+    """Requires a signature."""
     with serving(sound.parent / "current", "--bundle-key", str(signer.public)) as running:
         yield running
 
 
 @pytest.mark.parametrize("kind", [*DAMAGE, *FORGERIES])
-def test_nothing_spoiled_serves(sound: Path, signer: Signer, kind: str) -> None:
-    """Every kind of damage and forgery is refused with one line, whether a signature is asked for or not."""
+def test_no_damaged_or_forged_bundle_serves(sound: Path, signer: Signer, kind: str) -> None:
+    """Every kind of damage and forgery is refused with one line, with and without a required signature."""
     found = mutations.run(sound, signer, EACH, only=kind)
     assert (found.served, found.crashed) == ([], [])
     assert found.refused.total() + found.harmless == EACH
     assert found.refused.total() >= EACH - 1
 
 
-def test_only_a_signature_shows_what_answers_nearly_the_same(sound: Path, signer: Signer) -> None:
-    """A bundle sealed anew by who knows the format serves where nobody has to vouch for it, and not where one has."""
+def test_only_a_required_signature_reveals_slight_forgeries(sound: Path, signer: Signer) -> None:
+    """A slightly forged bundle with matching digests serves where no signature is required, and is refused where one
+    is."""
     found = mutations.run(sound, signer, EACH, only=next(iter(UNSEEN)))
     assert found.refused.total() == EACH // 2
     assert len(found.served) + found.harmless == EACH // 2
 
 
-def test_a_mutation_follows_from_its_seed(sound: Path, signer: Signer) -> None:
-    """What a long run found can be made again."""
+def test_a_seed_reproduces_its_mutations(sound: Path, signer: Signer) -> None:
+    """A finding of a long run can be reproduced."""
     assert mutations.run(sound, signer, 20, seed=5) == mutations.run(sound, signer, 20, seed=5)
 
 
-def test_the_runtime_would_take_a_flipped_bit(sound: Path) -> None:
-    """Why digests come first: onnxruntime loads a graph with another weight and says nothing."""
+def test_onnxruntime_loads_a_graph_with_a_flipped_bit(sound: Path) -> None:
+    """The reason for checking digests first: onnxruntime loads a graph with a changed weight without an error."""
     graph = onnx.load(str(sound / "model.onnx"))
     weight = next(each for each in graph.graph.initializer if "word_embeddings" in each.name)
     content = (sound / "model.onnx").read_bytes()
@@ -79,7 +80,7 @@ def test_the_runtime_would_take_a_flipped_bit(sound: Path) -> None:
     assert open_runner(content[:place] + bytes([content[place] ^ 64]) + content[place + 1 :], "cpu", 1)
 
 
-def test_weights_are_read_from_no_file(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_in_external_files_are_refused(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph that names a file of the working folder, which onnxruntime alone would read, is refused."""
     graph = onnx.load(str(sound / "model.onnx"))
     weight = next(each for each in graph.graph.initializer if "word_embeddings" in each.name)
@@ -93,8 +94,8 @@ def test_weights_are_read_from_no_file(sound: Path, tmp_path: Path, monkeypatch:
         open_runner(graph.SerializeToString(), "cpu", 1)
 
 
-def test_only_onnx_is_a_graph(sound: Path, tmp_path: Path) -> None:
-    """onnxruntime's own format, which it would take by its first bytes, is refused."""
+def test_only_onnx_graphs_are_loaded(sound: Path, tmp_path: Path) -> None:
+    """onnxruntime's own format, which it recognises by its first bytes, is refused."""
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(tmp_path / "model.ort")
@@ -107,10 +108,10 @@ def test_only_onnx_is_a_graph(sound: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["unsigned", "another's"])
-def test_a_service_does_not_start_with_what_nobody_vouches_for(
+def test_a_service_does_not_start_with_an_unsigned_or_foreign_bundle(
     sound: Path, signer: Signer, tmp_path: Path, kind: str
 ) -> None:
-    """One line on standard error and exit 2."""
+    """One line on standard error and exit status 2."""
     copy = Path(shutil.copytree(sound, tmp_path / sound.name))
     if kind == "unsigned":
         (copy / SIGNATURE).unlink()
@@ -131,8 +132,10 @@ def serves(service: Service, version: str) -> bool:
     return bool(answer.json()["model"]["version"] == version)
 
 
-def test_a_running_service_goes_on_with_what_it_has(service: Service, sound: Path, tmp_path: Path) -> None:
-    """Whatever is put in the store under a version's name is refused at the reload, and the sound bundle serves on."""
+def test_a_running_service_keeps_its_bundle_when_a_reload_is_refused(
+    service: Service, sound: Path, tmp_path: Path
+) -> None:
+    """A damaged or forged bundle under a version's name is refused at the reload, and the sound bundle serves on."""
     for number, (name, spoiled, _) in enumerate(mutations.spoiled_bundles(sound, tmp_path, RELOADED, seed=1)):
         version = f"{number:016x}"
         shutil.rmtree(sound.parent / version, ignore_errors=True)
@@ -143,8 +146,8 @@ def test_a_running_service_goes_on_with_what_it_has(service: Service, sound: Pat
         (sound.parent / version).rename(spoiled)
 
 
-def test_a_reload_takes_a_signed_bundle_and_no_other(service: Service, sound: Path, signer: Signer) -> None:
-    """A sound bundle is refused until it is signed; no restart in between."""
+def test_a_reload_accepts_only_signed_bundles(service: Service, sound: Path, signer: Signer) -> None:
+    """A sound bundle is refused until it is signed, without a restart in between."""
     other = rewritten(sound, sound.parent, base_model="other")
     answer = reload(service, other.name)
     assert answer.status_code == 409
@@ -155,10 +158,10 @@ def test_a_reload_takes_a_signed_bundle_and_no_other(service: Service, sound: Pa
     assert reload(service, sound.name).status_code == 200
 
 
-def test_a_bundle_signed_before_it_was_changed_is_refused_though_well_sealed(
+def test_a_bundle_changed_after_signing_is_refused_despite_matching_digests(
     service: Service, sound: Path, tmp_path: Path
 ) -> None:
-    """Thresholds lowered by who knows how the version id is made: the folder's name is right, the signature is not."""
+    """Thresholds are lowered and the version id recomputed: the folder's name is right, the signature is not."""
     copy = Path(shutil.copytree(sound, tmp_path / "copy"))
     fields = fields_of(copy)
     fields[0]["labels"][0]["route"] = 0.01
@@ -169,8 +172,8 @@ def test_a_bundle_signed_before_it_was_changed_is_refused_though_well_sealed(
     assert serves(service, sound.name)
 
 
-def test_a_kill_at_any_moment_leaves_a_whole_current() -> None:
-    """Writing, promoting and fetching, killed again and again: see kills.py."""
+def test_a_kill_at_any_moment_leaves_current_whole() -> None:
+    """Writing, promoting and fetching, killed repeatedly: see kills.py."""
     command = [sys.executable, "-m", "tests.faults.kills", "--count", "30"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr

@@ -1,6 +1,6 @@
-"""A client that minds what HTTP says, and tells apart how a request can end: answered, refused, or lost.
+"""A client that follows HTTP and distinguishes how a request can end: answered, refused, or lost.
 
-`load.py` has many of them. Raw bytes in, so that requests may be as odd as they like.
+`load.py` runs many of them. Requests are raw bytes, so that they may be malformed.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ SECONDS = 60
 
 
 class Refused(Exception):
-    """There was no connection to be had: nothing was sent."""
+    """The connection was refused: nothing was sent."""
 
 
 class Lost(Exception):
-    """There was a connection, the request was sent on it, and no whole answer came."""
+    """The request was sent on an open connection, and no whole response came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Reply:
 
 
 class Client:
-    """One connection at a time, kept as long as the other side wants it: after `Connection: close`, or when it has been
-    closed while nothing was under way, the next request goes over a new one."""
+    """One connection at a time, kept as long as the server keeps it: after `Connection: close`, or when an idle
+    connection was closed, the next request opens a new one."""
 
     def __init__(self, port: int) -> None:
         self._port = port

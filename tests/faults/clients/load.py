@@ -1,4 +1,4 @@
-"""Many clients at once in a thread, so that whoever runs them can do something to the service meanwhile."""
+"""Many clients at once in a thread, while the caller stops or kills the service."""
 
 import asyncio
 import itertools
@@ -19,11 +19,12 @@ LOST = "lost"
 Requests = Iterator[bytes]
 BATCH_TICKETS = 64
 THINK_SECONDS = 0.02
-"""At most, from an answer to the next request: a kept connection is idle for a moment, and may be closed just then."""
+"""The longest pause between a response and the next request: a kept connection is idle for a moment, and may be
+closed then."""
 
 
 def tickets(number: int) -> Requests:
-    """One after another, every one new, over one connection."""
+    """Tickets one after another, each with a new text, over one connection."""
     return (_post("/v1/route", _ticket(number, turn)) for turn in itertools.count())
 
 
@@ -35,7 +36,7 @@ def batches(number: int) -> Requests:
 
 
 def mails(number: int) -> Requests:
-    """Each over a connection of its own, as a helpdesk's hook may send them."""
+    """Mails, each over its own connection, as a helpdesk's webhook may send them."""
     mail = b"From: a@example.org\r\nSubject: parcel\r\n\r\nWhere is parcel %d of %d?\r\n"
     for turn in itertools.count():
         body = mail % (turn, number)
@@ -43,7 +44,7 @@ def mails(number: int) -> Requests:
 
 
 MIXED = (*[tickets] * 6, *[batches] * 4, *[mails] * 4)
-"""Whoever uses a service: clients with a connection of their own, a mailing now and then, hooks."""
+"""The clients of a service: some with their own kept connection, some with batches, some with a connection per mail."""
 
 
 def _ticket(number: int, turn: int) -> dict[str, str]:
@@ -57,7 +58,7 @@ def _post(path: str, document: object) -> bytes:
 
 @dataclass
 class Tally:
-    """How requests ended: by status, REFUSED or LOST. `under_way`: sent, and not answered yet."""
+    """How requests ended: by status, REFUSED or LOST. `under_way`: sent and not answered yet."""
 
     ends: Counter[int | str] = field(default_factory=Counter)
     under_way: int = 0
@@ -72,7 +73,7 @@ class Tally:
 
 
 class Load:
-    """Inside a `with`, every one of `callers` asks one request after another, until its connection is refused."""
+    """Inside a `with`, each of `callers` sends one request after another until its connection is refused."""
 
     def __init__(self, port: int, callers: Sequence[Callable[[int], Requests]]) -> None:
         self.tally = Tally()
@@ -86,12 +87,12 @@ class Load:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """Let those under way be answered."""
+        """Wait for the requests under way to be answered."""
         self._stop.set()
         self._thread.join()
 
     def join(self) -> None:
-        """Until nobody is let in any more."""
+        """Wait until every connection is refused."""
         self._thread.join()
 
     async def _play(self) -> None:

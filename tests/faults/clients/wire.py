@@ -1,4 +1,4 @@
-"""One case of the catalogue: what is sent, byte by byte and second by second, and what may come of it."""
+"""One case: the bytes to send, with their timing, and the results allowed."""
 
 import asyncio
 import contextlib
@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 CLOSED = "closed"
-"""Closed without an answer."""
+"""Closed without a response."""
 OPEN = "still open"
-"""Neither answered nor closed in time: somebody's connection is held for nothing."""
+"""Neither answered nor closed in time: the connection is held open without need."""
 STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
 
 Result = int | str
@@ -18,7 +18,7 @@ Result = int | str
 
 @dataclass(frozen=True, slots=True)
 class Drip:
-    """A piece sent again and again until the other side has had enough."""
+    """A piece sent again and again until the server closes the connection."""
 
     piece: bytes
     every_seconds: float
@@ -26,7 +26,8 @@ class Drip:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`allowed`: final statuses, or CLOSED. `seconds`: longest time from the connection's start to that result."""
+    """`allowed`: final statuses, or CLOSED. `seconds`: the longest time allowed from the connection's start to that
+    result."""
 
     name: str
     script: tuple[bytes | Drip, ...]
@@ -42,12 +43,12 @@ class Played:
     received: bytes
 
     @property
-    def held(self) -> bool:
+    def passed(self) -> bool:
         return self.result in self.case.allowed
 
 
 async def play(port: int, case: Case) -> Played:
-    """Send the script while reading; the first final status counts, or that the connection was closed."""
+    """Send the script while reading; the result is the first final status, or that the connection was closed."""
     started = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     sending = asyncio.create_task(_send(writer, case.script))
@@ -66,7 +67,7 @@ async def play(port: int, case: Case) -> Played:
 
 
 def play_all(port: int, cases: Iterable[Case], *, at_once: int = 64) -> Sequence[Played]:
-    """All of them, so many at a time: most only wait for a time limit."""
+    """Every case, `at_once` at a time: most only wait for a time limit."""
 
     async def play_in_turn() -> Sequence[Played]:
         turns = asyncio.Semaphore(at_once)
@@ -81,7 +82,7 @@ def play_all(port: int, cases: Iterable[Case], *, at_once: int = 64) -> Sequence
 
 
 def failures(played: Iterable[Played]) -> list[str]:
-    return [f"{one.case.name}: {one.result}" for one in played if not one.held]
+    return [f"{one.case.name}: {one.result}" for one in played if not one.passed]
 
 
 async def _result(reader: asyncio.StreamReader, received: bytearray) -> Result:

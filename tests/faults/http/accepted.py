@@ -1,4 +1,4 @@
-"""The protocol by itself: a connection on a real socket pair, and what is written to it, write by write."""
+"""The protocol class alone, on a connection of a real socket pair, and the writes it makes."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ PAUSE_SECONDS = 0.02
 async def accepted(
     app: ASGIApp, limits: ConnectionLimits = PUBLIC
 ) -> tuple[LimitedProtocol, asyncio.Transport, socket.socket]:
-    """A connection to this application, the only one of its port, and its client's end."""
+    """The server's connection to this application, the only one of its port, and the client's end."""
     ours, theirs = socket.socketpair()
     config = uvicorn.Config(app, log_config=None, ws="none", lifespan="off")
     port = Port(limits, 1, lambda _error, _request_id: None, lambda: None, lambda _seconds: None)
@@ -26,7 +26,7 @@ async def accepted(
 
 
 async def writes(transport: asyncio.Transport, theirs: socket.socket, *sent: bytes) -> list[bytes]:
-    """What is written for these parts, sent one after another, until the connection is closed."""
+    """The separate writes for these parts, sent one after another, until the connection is closed."""
     written: list[bytes] = []
     send = transport.write
     transport.write = lambda data: (written.append(bytes(data)), send(data))[1]  # type: ignore[method-assign]

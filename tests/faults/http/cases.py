@@ -1,4 +1,4 @@
-"""The HTTP group of the catalogue. Written for any server with a POST /v1/route that takes `{"body": text}` as JSON."""
+"""HTTP cases, for any server with a POST /v1/route that takes `{"body": text}` as JSON."""
 
 import gzip
 import json
@@ -8,7 +8,7 @@ from service.server.limits import ConnectionLimits
 from tests.faults.clients.wire import CLOSED, Case, Drip, Result
 
 SLACK_SECONDS = 4
-"""For a busy machine, on top of every limit."""
+"""Added to every limit, for a busy machine."""
 JSON = "application/json"
 GOOD = b'{"body":"hello"}'
 ROUTE = "POST /v1/route HTTP/1.1"
@@ -46,12 +46,12 @@ def http_cases(limits: ConnectionLimits, body_seconds: float = BODY_SECONDS) -> 
 
 
 def head_cases(limits: ConnectionLimits) -> list[Case]:
-    """Those that go wrong before their path is known: they hold for any port."""
+    """Cases that fail before their path is known: they apply to any port."""
     return [*_slow_heads(limits), *(case for case in _lines() if case.allowed <= {400, 505, CLOSED})]
 
 
 def _slow_heads(limits: ConnectionLimits) -> list[Case]:
-    """Connections that would be held for nothing."""
+    """Slow and silent connections, which must be closed."""
     step, seconds, gone = limits.head_seconds / 10, limits.head_seconds + SLACK_SECONDS, frozenset({CLOSED, 400, 408})
     table: list[tuple[str, tuple[bytes | Drip, ...]]] = [
         ("silent connection", ()),

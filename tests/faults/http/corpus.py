@@ -1,4 +1,4 @@
-"""Raw bytes by the thousand, the same at every run: hostile bodies under many heads, and damaged requests."""
+"""Thousands of raw requests, the same in every run: hostile bodies under many heads, and damaged requests."""
 
 import random
 from collections.abc import Iterator
@@ -59,18 +59,18 @@ TYPES = (
 DAMAGED = 600
 SEED = 6
 VERDICTS: frozenset[Result] = frozenset({*range(200, 500), CLOSED})
-"""Anything but our own fault, and but holding the connection."""
+"""Any result except a 5xx and an open connection."""
 
 
 def corpus(limits: ConnectionLimits, body_seconds: float = BODY_SECONDS) -> list[Case]:
-    """Well over a thousand cases."""
+    """More than a thousand cases."""
     seconds = limits.head_seconds + body_seconds + SLACK_SECONDS
     raws = [*_bodies(), *_damaged(random.Random(SEED))]
     return [Case(f"corpus {number}", (raw,), VERDICTS, seconds) for number, raw in enumerate(raws)]
 
 
 def _bodies() -> Iterator[bytes]:
-    """Every value in every shape, the heads in turn; a third of them in chunks."""
+    """Every value in every shape, with the heads in turn; a third of them chunked."""
     for number, (shape, value) in enumerate((shape, value) for shape in SHAPES for value in VALUES):
         body = shape % value
         for turn in range(3):

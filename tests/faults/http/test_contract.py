@@ -1,4 +1,4 @@
-"""The document and the service say the same, as far as a contract tester can tell."""
+"""The OpenAPI document and the service agree, as far as a contract tester can tell."""
 
 import re
 from pathlib import Path
@@ -10,23 +10,23 @@ from tests.faults.servers.stock_keys import stock_with_keys
 from tests.support.keys import Known
 
 DIFFERENCES_OF_STOCK = 5
-"""Of 8: at least so many, whatever the next release mends."""
+"""Of 8: a lower bound, since a next release may fix some."""
 
 
 def differences(told: str) -> int:
-    """How many the tester's summary has."""
+    """The number in the tester's summary."""
     return sum(map(int, re.findall(r"❌ ST\d+ [^:\n]+: (\d+)", told.partition("SUMMARY")[2])))
 
 
 def test_the_service_does_what_its_document_says(tiny_bundle_path: Path) -> None:
-    """Statuses, types, headers and shapes of answers; what breaks the schema is refused, what keeps it is not."""
+    """Statuses, types, headers and shapes of responses; invalid input is refused, valid input is not."""
     done = check_service(tiny_bundle_path, 15)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 selected / 3 total" in done.stdout
 
 
-def test_a_stock_applications_document_is_not_true(tmp_path: Path) -> None:
-    """The tester has teeth: FastAPI's document of the same routes differs from what they do."""
+def test_the_contract_tester_finds_differences_in_a_stock_application(tmp_path: Path) -> None:
+    """FastAPI's document of the same routes differs from what they do."""
     known = Known("stock")
     with stock_with_keys(tmp_path, known.key, known.key) as stock:
         url = f"http://127.0.0.1:{stock.port}"
@@ -36,6 +36,5 @@ def test_a_stock_applications_document_is_not_true(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_service_does_what_its_document_says_at_length(tiny_bundle_path: Path) -> None:
-    """The long form."""
     done = check_service(tiny_bundle_path, 1000)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""The protocol by itself, on a real event loop and a real socket, with any bytes in any pieces."""
+"""The protocol class alone, on a real event loop and a real socket, with any bytes in any pieces."""
 
 import asyncio
 import gc
@@ -38,7 +38,7 @@ async def echo(request: Request) -> PlainTextResponse:
 
 
 async def exchange(*parts: bytes) -> bytes:
-    """What comes back for these parts, sent one after another, until the connection is closed."""
+    """The bytes received for these parts, sent one after another, until the connection is closed."""
     protocol, _, theirs = await accepted(RequestMiddleware(application(echo)), LIMITS)
     reader, writer = await asyncio.open_connection(sock=theirs)
     for part in parts:
@@ -69,8 +69,8 @@ async def _read(reader: asyncio.StreamReader, protocol: LimitedProtocol) -> byte
 
 @settings(max_examples=40, deadline=None)
 @given(pieces, st.lists(st.integers(0, 400), max_size=5))
-def test_any_bytes_cut_anywhere_come_to_an_end_without_a_5xx(raw: bytes, cuts: list[int]) -> None:
-    """Responses that are no fault of ours, or none, and then the connection is closed: nothing hangs, nothing stays."""
+def test_any_bytes_in_any_pieces_end_without_a_5xx(raw: bytes, cuts: list[int]) -> None:
+    """Responses without a 5xx, or none, and then the connection is closed: nothing hangs, nothing stays in memory."""
     places = [0, *sorted(min(cut, len(raw)) for cut in cuts), len(raw)]
     received = asyncio.run(exchange(*(raw[start:end] for start, end in pairwise(places))))
     assert all(200 <= int(status) < 500 for status in STATUS.findall(received) if status != b"100")
@@ -78,7 +78,7 @@ def test_any_bytes_cut_anywhere_come_to_an_end_without_a_5xx(raw: bytes, cuts: l
 
 
 def test_the_same_bytes_in_any_pieces_get_the_same_responses() -> None:
-    """Where the network cuts a request changes nothing."""
+    """The places where the network splits a request change nothing."""
     raw = post(GOOD) + chunked(GOOD, 2) + get("Connection: Upgrade", "Upgrade: h2c") + post(GOOD, "Connection: close")
     whole = STATUS.findall(asyncio.run(exchange(raw)))
     single = STATUS.findall(asyncio.run(exchange(*(bytes([byte]) for byte in raw))))
@@ -87,28 +87,29 @@ def test_the_same_bytes_in_any_pieces_get_the_same_responses() -> None:
 
 @pytest.mark.parametrize("close", ["", ", close"])
 def test_an_upgrade_is_ignored(close: str) -> None:
-    """The parser takes what follows for the other protocol: the body, and the next request, would be dropped."""
+    """After an accepted upgrade the parser would treat the body and the next request as another protocol, and drop
+    them."""
     wish = (f"Connection: Upgrade{close}", "Upgrade: h2c", "HTTP2-Settings: x")
     received = asyncio.run(exchange(post(GOOD, *wish) + post(GOOD)))
     assert received.count(b"\r\n\r\n16") == (1 if close else 2)
 
 
 def test_responses_to_earlier_requests_come_before_the_end_of_a_malformed_one() -> None:
-    """A 400 in their place would be taken for the response to the first."""
+    """A 400 in their place would be taken for the response to the first request."""
     received = asyncio.run(exchange(post(GOOD) * 2 + b"garbage\r\n\r\n"))
     assert STATUS.findall(received) == [b"200"] * 2
     assert received.count(b"connection: close") == 1
 
 
 def test_a_malformed_body_ends_its_request_with_a_400() -> None:
-    """The client gets the problem, and the application no half body."""
+    """The client gets the problem, and the application no partial body."""
     received = asyncio.run(exchange(head("Transfer-Encoding: chunked") + b"2\r\nab\r\n", b"zz\r\n"))
     assert STATUS.findall(received) == [b"400"]
     assert b'"code":"malformed_http"' in received
 
 
-def test_a_trailer_is_not_among_the_headers() -> None:
-    """The length or the key of a request must not change after it was read."""
+def test_trailers_are_not_added_to_the_headers() -> None:
+    """A trailer must not change the length or the key of a request after they were read."""
 
     async def play() -> list[str]:
         seen: list[str] = []
@@ -128,15 +129,16 @@ def test_a_trailer_is_not_among_the_headers() -> None:
     assert "x-trailer" not in asyncio.run(play())
 
 
-def test_a_client_that_got_no_100_continue_is_let_go_with_its_response() -> None:
-    """It may send the body or its next request: read on, the request would be taken for the body."""
+def test_a_client_without_100_continue_is_closed_after_its_response() -> None:
+    """The client may send the body or its next request: read on, the request could be taken for the body."""
     too_large = head(f"Content-Length: {BODY_BYTES + 1}", "Expect: 100-continue")
     received = asyncio.run(exchange(too_large, post(GOOD)))
     assert STATUS.findall(received) == [b"413"]
 
 
 def test_a_reset_connection_leaves_no_timer() -> None:
-    """uvicorn cancels its keep-alive timer after an orderly end only: else it keeps the request in memory."""
+    """uvicorn cancels its keep-alive timer only after an orderly end; a timer that is left keeps the request in
+    memory."""
 
     async def play() -> bool:
         protocol, transport, theirs = await accepted(RequestMiddleware(application(echo)))
@@ -157,8 +159,8 @@ def test_a_reset_connection_leaves_no_timer() -> None:
     [post(GOOD), get() * 3, head("Content-Length: 9"), b"GET / HTTP/1.1\r\n\r\n", get() + b"\r\n\0"],
     ids=["its answer", "three answers", "half-way", "refused", "an answer, then refused"],
 )
-def test_a_client_that_leaves_leaves_no_reference_cycles(sent: bytes) -> None:
-    """Before its response, or with a refusal: cycles outlive many collections, and memory grows."""
+def test_disconnected_clients_leave_no_reference_cycles(sent: bytes) -> None:
+    """Disconnects before the response, and refusals: cycles survive many collections, and memory grows."""
 
     async def play() -> "weakref.ref[LimitedProtocol]":
         gate = asyncio.Event()

@@ -1,6 +1,6 @@
-"""The overload group of the catalogue: bursts of requests at one moment, and what each of them may come to.
+"""Overload cases: bursts of simultaneous requests, and the results allowed for each request.
 
-Written for any server that takes a JSON ticket by POST; the service has a short queue for it.
+They suit any server that takes a JSON ticket by POST; the service under test has a short queue.
 """
 
 import json
@@ -12,14 +12,15 @@ from tests.faults.clients.wire import Case, Played, Result, play_all
 from tests.faults.http.cases import ROUTE, head
 
 SECONDS = 30.0
-"""For a busy machine: what hangs is found, what is slow is not."""
+"""Generous for a busy machine: it finds requests that hang, not slow ones."""
 WORDS = "I was charged twice for the same month, please refund the second payment. "
 RETRY_AFTER = re.compile(rb"\r\nretry-after: *([0-9]+)\r\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Requests sent at once. `allowed`: what each may come to. `refused`: some must be, for there are too many."""
+    """Requests sent at once. `allowed`: the results allowed for each. `refused`: some must be refused, since there
+    are too many."""
 
     name: str
     requests: tuple[bytes, ...]
@@ -28,7 +29,7 @@ class Burst:
 
 
 Document = Callable[[str], object]
-"""A text as the server's JSON."""
+"""Turns a text into the server's JSON."""
 
 
 def bursts(document: Document, request: str = ROUTE) -> list[Burst]:
@@ -49,12 +50,12 @@ def bursts(document: Document, request: str = ROUTE) -> list[Burst]:
 
 
 def faults_of(port: int, burst: Burst) -> list[str]:
-    """What is wrong with a server's answers to a burst."""
+    """The wrong results of a server's responses to a burst."""
     cases = [
         Case(f"{burst.name} {number}", (raw,), burst.allowed, SECONDS) for number, raw in enumerate(burst.requests)
     ]
     played = play_all(port, cases, at_once=len(cases))
-    faults = sorted({f"{burst.name}: {one.result}" for one in played if not one.held})
+    faults = sorted({f"{burst.name}: {one.result}" for one in played if not one.passed})
     refused = [one for one in played if one.result == 429]
     if burst.refused and not refused:
         faults.append(f"{burst.name}: all is taken, however long it will wait")

@@ -1,4 +1,4 @@
-"""Memory that floods take, and memory that is not there."""
+"""Memory after floods, and when there is too little of it."""
 
 import contextlib
 import resource
@@ -23,7 +23,7 @@ from tests.support.tiny import rewritten
 from tests.support.waiting import wait_until
 
 LARGE_FLOATS = 50_000_000
-"""Of a graph: 200 MB, and twice that while it is loaded."""
+"""Size of a graph: 200 MB, and twice that while it is loaded."""
 SENDERS = 64
 HALF_BYTES = 3_999_000
 FITTING = IN_FLIGHT_BYTES // HALF_BYTES
@@ -31,19 +31,19 @@ SPARE_BYTES = 150_000_000
 
 
 def test_memory_returns_after_floods_of_the_largest_bodies(tiny_bundle_path: Path) -> None:
-    """Twice hundreds of megabytes in refused batches and endless chunks: within 20 MB of what it was."""
+    """Hundreds of megabytes in refused batches and endless chunks, twice: memory returns to within 20 MB."""
     first, later, ends = growth(tiny_bundle_path, rounds=1)
     assert max(first, later) <= GROWTH_MEGABYTES
     assert b"400" in ends
 
 
-def test_a_stock_application_keeps_what_came() -> None:
-    """One client's 192 MB of chunks, most of it for good."""
+def test_a_stock_application_keeps_memory_after_a_flood() -> None:
+    """It keeps most of one client's 192 MB of chunks."""
     assert growth_of_stock() > 5 * GROWTH_MEGABYTES
 
 
 def test_half_sent_bodies_together_stay_below_the_cap(tiny_bundle_path: Path) -> None:
-    """Large ones beyond it are refused, and a ticket is decided all the same."""
+    """Large bodies beyond the cap are refused, and a ticket is still decided."""
     with serving(tiny_bundle_path) as service, contextlib.ExitStack() as stack:
         before = resident_megabytes(service.process.pid)
         senders = [stack.enter_context(half_sent(service.port)) for _ in range(SENDERS)]
@@ -56,7 +56,7 @@ def test_half_sent_bodies_together_stay_below_the_cap(tiny_bundle_path: Path) ->
 
 @contextlib.contextmanager
 def half_sent(port: int, *headers: str) -> Iterator[socket.socket]:
-    """A batch of which nearly all has been sent."""
+    """A batch sent except for its end."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sender:
         with contextlib.suppress(ConnectionError):
             sender.sendall(head("Content-Length: 4000000", *headers, request="POST /v1/route/batch HTTP/1.1"))
@@ -64,8 +64,8 @@ def half_sent(port: int, *headers: str) -> Iterator[socket.socket]:
         yield sender
 
 
-def test_a_model_too_large_for_the_memory_leaves_the_former_one(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """The reload is refused in one line, the service goes on, and a model that fits is taken afterwards."""
+def test_a_model_too_large_for_memory_leaves_the_previous_one_serving(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """The reload is refused in one line, the service continues, and a model that fits is loaded afterwards."""
     former = rewritten(tiny_bundle_path, tmp_path, provenance={"made_by": "former"})
     fitting = rewritten(tiny_bundle_path, tmp_path, provenance={"made_by": "fitting"})
     large = with_ballast(tiny_bundle_path, tmp_path)
@@ -82,7 +82,7 @@ def test_a_model_too_large_for_the_memory_leaves_the_former_one(tiny_bundle_path
 
 
 def with_ballast(bundle: Path, store: Path) -> Path:
-    """A sound bundle whose graph carries weights that nothing uses."""
+    """A sound bundle with unused weights in its graph."""
     graph = onnx.load(str(bundle / "model.onnx"))
     graph.graph.initializer.append(numpy_helper.from_array(np.zeros(LARGE_FLOATS, dtype=np.float32), "ballast"))
     return rewritten(bundle, store, files={"model.onnx": graph.SerializeToString()})

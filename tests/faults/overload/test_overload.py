@@ -1,4 +1,4 @@
-"""The overload group of the catalogue: more than can be done is refused at once, and hurts nobody but who sends it."""
+"""Overload: requests beyond capacity are refused at once, and other clients are not affected."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ import pytest
 
 from tests.benchmarks.serving.servers import naive, running
 from tests.faults.http.test_connections import connect
-from tests.faults.http.test_http import well
+from tests.faults.http.test_http import is_healthy
 from tests.faults.overload.cases import WORDS, Burst, bursts, faults_of
 from tests.support.keys import Known, file_of
 from tests.support.process import Service, post_head, serving
@@ -25,10 +25,10 @@ DEEP_QUEUE = (*QUEUE, "--queue-tokens", "65536", "--queue-seconds", "60")
 LEAVERS, TICKETS = 60, 16
 OURS = bursts(lambda text: {"body": text})
 FAIL_ON_NAIVE = 5
-"""Of 6: a FastAPI application that calls the model in its endpoint takes everything, whatever time there is."""
+"""Of 6: a FastAPI application that calls the model in its endpoint accepts everything and ignores deadlines."""
 PROBES = ("/livez", "/readyz", "/metrics")
 PROBE_SECONDS = 5.0
-"""What the manifests let a liveness probe wait. It is no measure of speed: who is slower than that is restarted."""
+"""The liveness probe's timeout in the manifests: a slower service is restarted. It is no measure of speed."""
 FLOODERS = 40
 NOISY, POLITE = Known("noisy"), Known("polite")
 
@@ -41,15 +41,15 @@ def small(tiny_bundle_path: Path) -> Iterator[Service]:
 
 
 @pytest.mark.parametrize("burst", OURS, ids=lambda burst: burst.name)
-def test_a_burst_is_answered_or_refused(small: Service, burst: Burst) -> None:
-    """Each request of hundreds gets its answer or a 429 that says when to come back; then all is as before."""
+def test_each_request_of_a_burst_is_answered_or_refused(small: Service, burst: Burst) -> None:
+    """Each of hundreds of requests gets its response or a 429 with Retry-After; then the service answers as before."""
     assert faults_of(small.port, burst) == []
-    assert well(small)
+    assert is_healthy(small)
     assert small.counts("^ticket_router_queue_tokens ") == 0
 
 
-def test_a_naive_application_fails_where_the_service_holds(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """The group has teeth: FastAPI around the same model refuses nothing and knows no deadline."""
+def test_a_naive_application_fails_overload_cases(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """FastAPI around the same model refuses nothing and knows no deadline."""
     with running(naive(), tiny_bundle_path, Path(sys.executable), tmp_path / "log") as server:
         theirs = bursts(lambda text: {"text": text}, "POST /classify HTTP/1.1")
         failed = [burst.name for burst in theirs if faults_of(server.target.port, burst)]
@@ -57,15 +57,16 @@ def test_a_naive_application_fails_where_the_service_holds(tiny_bundle_path: Pat
 
 
 def test_probes_and_metrics_are_answered_during_a_flood(small: Service) -> None:
-    """Before the kubelet gives up, and they say that the service is ready: overload is no reason to take it out."""
+    """They are answered within the kubelet's timeout, and report ready: overload is no reason to take a pod out of
+    service."""
     with _flood(small, FLOODERS):
         wait_until(lambda: small.counts('rejected_total{reason="overloaded"}') > 0)
         answers = [small.management(path, PROBE_SECONDS).status_code for path in PROBES * 3]
     assert answers == [200] * 9
 
 
-def test_tickets_of_clients_that_left_are_not_run(tiny_bundle_path: Path) -> None:
-    """Of hundreds whose clients hang up most are never run, none stays in the queue, and the next is answered."""
+def test_tickets_of_disconnected_clients_are_not_run(tiny_bundle_path: Path) -> None:
+    """Most of hundreds of abandoned tickets are never run, none stays in the queue, and the next ticket is answered."""
     body = json.dumps({"tickets": [{"body": WORDS * 20}] * TICKETS}).encode()
     request = post_head("/v1/route/batch", len(body)) + body
     with serving(tiny_bundle_path, *DEEP_QUEUE) as service:
@@ -76,11 +77,11 @@ def test_tickets_of_clients_that_left_are_not_run(tiny_bundle_path: Path) -> Non
             waiting, run = _waiting_and_run(service)
         wait_until(lambda: _waiting_and_run(service)[0] == 0)
         assert _waiting_and_run(service)[1] - run < waiting / 2
-        assert well(service)
+        assert is_healthy(service)
 
 
-def test_one_noisy_key_is_throttled_alone(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """While one key sends as fast as it can, from forty connections, every ticket of another is answered."""
+def test_only_the_key_that_exceeds_its_rate_is_throttled(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """While one key sends as fast as it can over forty connections, every ticket of another key is answered."""
     keys = tmp_path / "keys.toml"
     keys.write_text(file_of(NOISY, POLITE))
     with serving(tiny_bundle_path, *QUEUE, "--keys-file", str(keys)) as service:
@@ -92,13 +93,13 @@ def test_one_noisy_key_is_throttled_alone(tiny_bundle_path: Path, tmp_path: Path
 
 
 def _waiting_and_run(service: Service) -> tuple[float, float]:
-    """Tickets in the queue, and those that the model has run, at one moment."""
+    """Tickets in the queue, and tickets that the model has run, at one moment."""
     samples = service.samples()
     return samples["ticket_router_queue_depth"], samples["ticket_router_batch_size_sum"]
 
 
 class _flood:
-    """Callers who ask again as soon as they are answered, refused or not; counts the statuses."""
+    """Callers that send their next request after each response; counts the statuses."""
 
     def __init__(self, service: Service, callers: int, known: Known | None = None) -> None:
         self._service = service

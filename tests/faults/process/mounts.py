@@ -1,6 +1,6 @@
-"""File systems that are too small or may not be written to. Permissions do not stop root, a mount stops everybody.
+"""File systems that are too small or read-only. File permissions do not stop root, a read-only mount does.
 
-Mounting needs root. Where that is not to be had, the tests that need it say so and are skipped.
+Mounting needs root. Without root the tests that need mounts are skipped, and say so.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ import pytest
 KILOBYTES = 400
 PAGE = 4096
 HOG = ".hog"
-"""What takes the room."""
+"""The file that fills the disk."""
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
-    """So many pages of content, or so many files, folders and links; None: as many as there are."""
+class FreeSpace:
+    """Free pages of content, or free files, folders and links; None: no limit."""
 
     pages: int | None = None
     files: int | None = None
@@ -28,7 +28,7 @@ class Room:
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """`folder`, made when absent, with room for KILOBYTES."""
+    """`folder`, created if absent, with a capacity of KILOBYTES."""
     folder.mkdir(exist_ok=True)
     _mount("-t", "tmpfs", "-o", f"size={KILOBYTES}k", "tmpfs", str(folder))
     try:
@@ -38,17 +38,17 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def room_for(disk: Path, room: Room) -> Iterator[None]:
-    """Inside, the disk takes no more than this."""
+def limited_space(disk: Path, space: FreeSpace) -> Iterator[None]:
+    """Inside, the disk has only this much free space."""
     hog = disk / HOG
-    if room.files is not None:
+    if space.files is not None:
         used = os.statvfs(disk)
-        _mount("-o", f"remount,nr_inodes={used.f_files - used.f_ffree + room.files}", str(disk))
-    if room.pages is not None:
+        _mount("-o", f"remount,nr_inodes={used.f_files - used.f_ffree + space.files}", str(disk))
+    if space.pages is not None:
         with hog.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(bytes(PAGE)):
                 pass
-        os.truncate(hog, max(0, hog.stat().st_size - PAGE * room.pages))
+        os.truncate(hog, max(0, hog.stat().st_size - PAGE * space.pages))
     try:
         yield
     finally:
@@ -58,7 +58,7 @@ def room_for(disk: Path, room: Room) -> Iterator[None]:
 
 @contextlib.contextmanager
 def read_only(folder: Path) -> Iterator[Path]:
-    """What lies in it can be read, and nothing be written."""
+    """A read-only mount over the folder."""
     _mount("--bind", str(folder), str(folder))
     try:
         _mount("-o", "remount,bind,ro", str(folder))
@@ -74,5 +74,5 @@ def _mount(*arguments: str) -> None:
 
 
 def _unmount(folder: Path) -> None:
-    # Lazily: a service that a failed test left there must not keep it.
+    # Lazily: a service left there by a failed test must not block it.
     subprocess.run(["umount", "--lazy", str(folder)], check=True)

@@ -1,7 +1,7 @@
-"""The wall clock jumps while the service runs, by hours, forth and back; only what is dated by it may notice.
+"""The wall clock jumps by hours while the service runs; only log lines and expiries may change.
 
-libfaketime moves it for one process (Debian's package `faketime`); the monotonic clock is left alone, as the system
-leaves it when somebody sets the time.
+libfaketime moves the clock for one process (Debian's package `faketime`); the monotonic clock is left alone, as the
+system leaves it when an administrator sets the time.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ EXPIRING = Known("expiring", further=f"expires = {(datetime.now(UTC) + timedelta
 
 @pytest.fixture(scope="module")
 def clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that says by how much the service's clock is wrong."""
+    """The file with the offset of the service's clock."""
     return tmp_path_factory.mktemp("clock") / "offset"
 
 
@@ -59,12 +59,11 @@ def ask(service: Service, known: Known) -> int:
 
 
 def dated(service: Service) -> datetime:
-    """When the service thinks that its last line was."""
+    """The time of the service's last log line."""
     return datetime.fromisoformat(service.events[-1]["time"])
 
 
-def test_the_clock_is_really_another(shifted: Service, clock: Path) -> None:
-    """Its log lines are dated by it."""
+def test_the_fake_clock_dates_log_lines(shifted: Service, clock: Path) -> None:
     jump(clock, "+5h")
     ask(shifted, EXPIRING)
     wait_until(lambda: dated(shifted) - datetime.now(UTC) > timedelta(hours=4))
@@ -72,7 +71,7 @@ def test_the_clock_is_really_another(shifted: Service, clock: Path) -> None:
 
 
 def test_a_clock_that_jumps_disturbs_no_request(shifted: Service, clock: Path) -> None:
-    """Time limits and rates go by another clock, logs and expiries by the new time; then all is as before."""
+    """Time limits and rates use the monotonic clock, logs and expiries the wall clock; afterwards all is as before."""
     for by in JUMPS:
         jump(clock, by)
         wanted = 401 if by == "+400d" else 200
@@ -87,7 +86,7 @@ def test_a_clock_that_jumps_disturbs_no_request(shifted: Service, clock: Path) -
 
 
 def closed_in_time(service: Service) -> bool:
-    """A half-sent head is given up after its own time, neither at once nor hours later."""
+    """A half-sent head is closed after its time limit, neither at once nor hours later."""
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
         connection.sendall(head()[:-2])

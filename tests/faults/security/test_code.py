@@ -1,4 +1,4 @@
-"""No way leads from data to code: what the product's own source must not hold. ruff's S rules find half of it."""
+"""Data never becomes code: constructs that the product's source must not contain. ruff's S rules find half of them."""
 
 import ast
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from tests.support.process import ROOT
 MODULES = {"pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib", "xml", "lxml", "yaml", "code", "runpy"}
 BUILT_IN = {"eval", "exec", "compile", "__import__"}
 CALLS = {"system", "popen", "read_pickle", "to_pickle"}
-"""Of whatever they are methods."""
+"""Methods with these names, on any object."""
 ARGUMENTS = {("trust_remote_code", True), ("weights_only", False), ("allow_pickle", True), ("use_safetensors", False)}
 
 
 def trees() -> Iterator[tuple[Path, ast.AST]]:
-    """The product's source."""
+    """The syntax trees of the product's source."""
     for room in ("models", "service", "training"):
         for path in sorted((ROOT / room).rglob("*.py")):
             yield path.relative_to(ROOT), ast.parse(path.read_text())
 
 
 def unsafe(tree: ast.AST) -> Iterator[str]:
-    """Modules that run what they read, calls that do, and arguments that let a library do it."""
+    """Modules that execute what they read, calls that do, and arguments that allow a library to do so."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
@@ -42,8 +42,8 @@ def _unsafe_call(call: ast.Call) -> Iterator[str]:
             yield f"{word.arg}={value}"
 
 
-def test_no_way_leads_from_data_to_code() -> None:
-    """No pickle in any of its forms, nothing evaluated, no XML parser, no shell, no library's remote code."""
+def test_source_has_no_construct_that_executes_data() -> None:
+    """No pickle in any form, no eval, no XML parser, no shell, no remote code of a library."""
     assert [f"{path}: {what}" for path, tree in trees() for what in unsafe(tree)] == []
 
 
@@ -52,13 +52,12 @@ FOUND += ("np.load(f, allow_pickle=True)", "pd.read_pickle(f)", "run(x, shell=Tr
 
 
 @pytest.mark.parametrize("code", FOUND)
-def test_a_way_from_data_to_code_would_be_found(code: str) -> None:
-    """The search sees each of them."""
+def test_each_construct_that_executes_data_is_found(code: str) -> None:
     assert len(list(unsafe(ast.parse(code)))) == 1
 
 
-def test_weights_are_asked_for_as_safetensors() -> None:
-    """Every call that loads weights says so: without it the library falls back to a pickle, and says nothing."""
+def test_weights_are_loaded_only_as_safetensors() -> None:
+    """Every call that loads weights says so: without the argument the library silently falls back to a pickle."""
     calls = [node for _, tree in trees() for node in ast.walk(tree) if isinstance(node, ast.Call)]
     loading = [call for call in calls if ast.unparse(call.func).endswith("Model.from_pretrained")]
     assert loading

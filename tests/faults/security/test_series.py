@@ -1,4 +1,4 @@
-"""No client makes a metric series: the short form of `series.py`."""
+"""Requests create no metric series: the short form of `series.py`."""
 
 from pathlib import Path
 
@@ -11,12 +11,12 @@ COUNT = 2000
 
 @pytest.mark.parametrize("with_keys", [False, True], ids=["without keys", "with keys"])
 def test_random_requests_add_no_series(tiny_bundle_path: Path, with_keys: bool) -> None:
-    """Paths, methods, ids, contents, kinds and keys that a client makes up leave the series as they were."""
+    """Random paths, methods, ids, contents, content types and keys create no series."""
     made, ends = gained(tiny_bundle_path, COUNT // 2, with_keys=with_keys)
     assert made == set()
     assert {200, 404, 405, 415, 422} <= ends.keys(), "they reach every part of the service"
 
 
-def test_a_stock_application_counts_whatever_path_comes() -> None:
-    """The usual middleware makes a series for each path that somebody tries."""
+def test_a_stock_application_adds_a_series_for_each_path() -> None:
+    """The usual middleware counts by path, including unknown paths."""
     assert gained_by_stock(100) > 50

@@ -1,4 +1,4 @@
-"""`python -m service` with a fault of ours in it: what reads a ticket raises, and the message quotes the ticket.
+"""`python -m service` with a deliberate fault: the parser of tickets raises, and the message quotes the ticket.
 
 `serving(…, module="tests.faults.servers.failing")` starts it.
 """
@@ -10,7 +10,7 @@ from service.cli.main import main
 
 
 def broken(body: bytes) -> None:
-    """As libraries do: the error says what it choked on."""
+    """The message quotes its input, as in many libraries."""
     try:
         raise ValueError(body.decode("latin-1"))
     except ValueError as error:

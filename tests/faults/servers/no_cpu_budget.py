@@ -1,4 +1,4 @@
-"""`python -m service` that has no time to read: whatever takes more than a few checks of its budget is given up.
+"""`python -m service` without a CPU budget for reading: a ticket with more than a few budget checks is given up.
 
 `serving(…, module="tests.faults.servers.no_cpu_budget")` starts it.
 """

@@ -1,4 +1,4 @@
-"""`python -m service` with shorter time limits, so that the suite need not wait for the real ones.
+"""`python -m service` with shorter time limits, so that tests need not wait for the production limits.
 
 `serving(…, module="tests.faults.servers.short_limits")` starts it.
 """

@@ -1,7 +1,7 @@
-"""The same route on a stock FastAPI and uvicorn, to show that what the catalogue asks for is not given by them.
+"""The same route on stock FastAPI and uvicorn, to compare the service with.
 
-Mails are read by the standard library's `email`, HTML by its `html.parser`: the way one finds first. Its metrics are
-counted as examples do it: by path.
+Mails are read by the standard library's `email`, HTML by its `html.parser`: the usual choice. Its metrics count by
+path, as examples do.
 
 `python -m tests.faults.servers.stock PORT httptools|h11 LOG_LEVEL`
 """
@@ -21,7 +21,7 @@ from tests.support.waiting import refused, wait_until
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """One that listens, in a process of its own."""
+    """A stock application that listens, in its own process."""
 
     process: "subprocess.Popen[bytes]"
     port: int
@@ -29,7 +29,7 @@ class Stock:
 
 @contextlib.contextmanager
 def started(http: str = "httptools", *, log: int = subprocess.DEVNULL) -> Iterator[Stock]:
-    """`log`: where its access log goes; without it, it writes none."""
+    """`log`: the file for its access log; None: no access log."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     level = "critical" if log == subprocess.DEVNULL else "info"
@@ -47,7 +47,7 @@ def started(http: str = "httptools", *, log: int = subprocess.DEVNULL) -> Iterat
 
 @contextlib.contextmanager
 def stock(http: str) -> Iterator[int]:
-    """The port of one."""
+    """The port of a running stock application."""
     with started(http) as running:
         yield running.port
 

@@ -1,6 +1,6 @@
-"""The service's routes on a stock FastAPI and uvicorn, written as their tutorials write it: to show what that lets out.
+"""The service's routes on stock FastAPI and uvicorn, written as in their tutorials, to show what that leaks.
 
-`python -m tests.faults.servers.stock_keys PORT`. Keys by HTTPBearer, docs where they are by default, uvicorn's own log.
+`python -m tests.faults.servers.stock_keys PORT`. Keys by HTTPBearer, docs at their default paths, uvicorn's own log.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from tests.support.waiting import refused, wait_until
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """One that listens, in a process of its own; `log` has all that it writes."""
+    """A stock application that listens, in its own process; `log` has all its output."""
 
     port: int
     log: Path

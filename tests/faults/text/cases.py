@@ -1,8 +1,7 @@
-"""The Text group of the catalogue: hostile mails, texts and HTML as requests of up to a megabyte.
+"""Text cases: hostile mails, texts and HTML as requests of up to a megabyte.
 
-The inputs are the tables of `tests/unit/models/*/hostile_*.py`.
-Written for any server with a POST /v1/route for JSON; where it
-takes mails is given.
+The inputs are the tables of `tests/unit/models/*/hostile_*.py`. They suit any server with a POST /v1/route for JSON;
+mails go to `mail_path`.
 """
 
 import json
@@ -15,7 +14,7 @@ from tests.unit.models.text.hostile_texts import HTML, TEXTS
 MEGABYTE = 1_000_000
 MAIL = "message/rfc822"
 SECONDS = 5.0
-"""For an answer. 250 ms of CPU is what is promised."""
+"""For a response. The promised limit is 250 ms of CPU."""
 
 ANSWERED = frozenset[Result]({200, 413, 422})
 MALFORMED = frozenset[Result]({200, 400, 422})
@@ -41,9 +40,9 @@ def _small(mail_path: str) -> list[Case]:
 
 
 def _text(name: str, text: str, content_type: str) -> Case:
-    """As much of the text as makes a megabyte of JSON."""
+    """As much of the text as fits a megabyte of JSON."""
     while len(_json(text, content_type)) > MEGABYTE:
-        text = text[: len(text) * 9 // 10 // 2 * 2]  # surrogates stay in pairs
+        text = text[: len(text) * 9 // 10 // 2 * 2]  # keeps surrogate pairs together
     allowed = MALFORMED if name.endswith(_NO_JSON) else ANSWERED
     return _case(name, "/v1/route", JSON, _json(text, content_type), allowed)
 

@@ -1,4 +1,4 @@
-"""What strangers wrote, where people look at it: terminals, the report's page, the documentation's page, tables."""
+"""Hostile text in output for people: terminals, the report page, the documentation page, tables."""
 
 import csv
 import json
@@ -26,24 +26,24 @@ from training.report import render_report
 from training.sample import make_tickets, write_tickets
 
 HOSTILE = (
-    "\x1b[31mred\x1b[2J",  # colours, and clears the screen
-    "\x1b]0;title\x07",  # names the window
-    "\x1b]8;;http://x\x1b\\link",  # a link that says something else
+    "\x1b[31mred\x1b[2J",  # colours and a cleared screen
+    "\x1b]0;title\x07",  # the window's title
+    "\x1b]8;;http://x\x1b\\link",  # a link with another text
     "\x9b31mred",  # the same in one character
-    "a\rb\x08c",  # writes over what stood there
-    "\u202egro.elpmaxe\u202c",  # backwards
-    "tags \U000e0041\U000e0042",  # invisible
+    "a\rb\x08c",  # overwrites the characters before it
+    "\u202egro.elpmaxe\u202c",  # right-to-left override
+    "tags \U000e0041\U000e0042",  # invisible characters
 )
-"""Labels, columns and file names that a terminal would act on."""
+"""Labels, columns and file names with control sequences."""
 
 
-def acted_on(text: str) -> list[str]:
-    """What a terminal would act on, or not show."""
+def control_characters(text: str) -> list[str]:
+    """Characters that a terminal interprets, or does not show."""
     return [char for char in text if not char.isprintable() and char not in "\r\n"]
 
 
 def on_a_terminal(*arguments: str) -> str:
-    """What `python -m …` writes where standard output and error are a terminal; colours of our own are off."""
+    """The output of `python -m …` with standard output and error on a terminal, without the program's own colours."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "300"}
     with subprocess.Popen(
@@ -60,25 +60,25 @@ def on_a_terminal(*arguments: str) -> str:
 def _piece(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
-    except OSError:  # so Linux says that nobody writes any more
+    except OSError:  # Linux reports the closed terminal with an error
         return b""
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_a_terminal_acts_on_is_spelled_out(text: str) -> None:
-    """As JSON would spell it: in JSON the text itself is still read back."""
-    assert acted_on(printable(text)) == []
+def test_control_characters_are_escaped_on_a_terminal(text: str) -> None:
+    """Escaped as in JSON; JSON output still parses to the text itself."""
+    assert control_characters(printable(text)) == []
     assert json.loads(printable(json.dumps(text, ensure_ascii=False))) == text
 
 
 def test_a_label_cannot_add_a_line() -> None:
-    """Each line stays one, whatever stands in it; ordinary words of any language stay as they are."""
+    """Any text stays on one line; ordinary words of any language are unchanged."""
     assert printed(["a\nverdict: ready", "Größe — 大きさ ✓"]) == "a\\nverdict: ready\nGröße — 大きさ ✓"
 
 
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Closed tickets whose departments, languages and file name are hostile."""
+    """Closed tickets with hostile departments, languages and file name."""
     path = tmp_path_factory.mktemp("export") / f"export{HOSTILE[0]}.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
@@ -89,17 +89,17 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_training_check_shows_hostile_labels_harmless(export: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """On a real terminal, and as JSON; the labels are there, spelled out."""
+def test_training_check_escapes_hostile_labels(export: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """On a real terminal, and as JSON; the labels are shown escaped."""
     asked = ("check", "--data", str(export))
     assert _run([*asked, "--json"]) == 2  # too few rows
     for told in (on_a_terminal("training", *asked), capfd.readouterr().out):
-        assert acted_on(told) == []
+        assert control_characters(told) == []
         assert "\\u202egro.elpmaxe\\u202c" in told
 
 
-def test_an_error_about_a_hostile_name_is_harmless(export: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Of a file or a column that is not there, of a field that cannot be, of an option that is none."""
+def test_errors_escape_hostile_names(export: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Names of a missing file or column, of an invalid field, of an unknown option."""
     asked = (
         ("--data", str(export) + HOSTILE[1]),
         ("--data", str(export), "--column", f"body={HOSTILE[3]}"),
@@ -109,12 +109,12 @@ def test_an_error_about_a_hostile_name_is_harmless(export: Path, capfd: pytest.C
     assert [_run(["check", *arguments]) for arguments in asked] == [2] * 4
     told = [*capfd.readouterr().err.splitlines(), on_a_terminal("service", f"--{HOSTILE[0]}")]
     assert [each[:7] for each in told] == ["error: "] * 5
-    assert [acted_on(each) for each in told] == [[]] * 5
+    assert [control_characters(each) for each in told] == [[]] * 5
 
 
 @pytest.fixture(scope="module")
 def hostile_bundle(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny bundle with hostile names for all its labels."""
+    """The tiny bundle with hostile names for all labels."""
     return renamed(tiny_bundle_path, tmp_path_factory.mktemp("hostile"), HOSTILE)
 
 
@@ -129,27 +129,27 @@ def renamed(bundle: Path, store: Path, names: Sequence[str]) -> Path:
     return rewritten(bundle, store, fields=fields, files={"golden.jsonl": rows.encode()})
 
 
-def test_a_decision_on_a_terminal_shows_hostile_labels_harmless(hostile_bundle: Path) -> None:
-    """As a table, and as plain lines in a pipe, and as JSON, which still gives the label itself."""
+def test_decisions_on_a_terminal_escape_hostile_labels(hostile_bundle: Path) -> None:
+    """As a table, as plain lines in a pipe, and as JSON, which still gives the label itself."""
     asked = ("route", "--bundle", str(hostile_bundle), "--body", "where is my parcel?")
     table = on_a_terminal("service", *asked)
-    assert acted_on(table) == []
+    assert control_characters(table) == []
     assert "\\u001b" in table
     plain, told = run_cli(*asked).stdout, run_cli(*asked, "--json").stdout
-    assert acted_on(plain) == acted_on(told) == []
+    assert control_characters(plain) == control_characters(told) == []
     assert {one["department"] for one in json.loads(told)["candidates"]} <= set(HOSTILE)
 
 
 PAGE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}</style></svg>"
-"""A label, a file's name or a path that would be a page."""
+"""A label, a file name or a path that contains HTML."""
 
 
 def policies(page: str) -> list[str]:
     return re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
 
 
-def test_where_a_bundle_comes_from_is_only_shown() -> None:
-    """Names of files and of packages open no tag in the report, and its policy lets nothing of elsewhere run."""
+def test_the_report_shows_a_bundles_origin_as_text() -> None:
+    """Names of files and packages open no tag in the report, and its policy blocks external content."""
     pages = []
     for name in ("harmless", PAGE):
         data = {"file": name, "sha256": "f", "labels": {"file": name, "sha256": name}}
@@ -163,8 +163,8 @@ def test_where_a_bundle_comes_from_is_only_shown() -> None:
     assert "unsafe-inline" not in policy.partition("script-src")[2]
 
 
-def test_labels_of_compared_bundles_are_only_shown(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """Two real bundles whose labels are pages, on tickets that they answer differently."""
+def test_a_comparison_shows_labels_as_text(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """Two real bundles with HTML in their labels, on tickets that they answer differently."""
     hostile = renamed(tiny_bundle_path, tmp_path / "store", [f"{PAGE}{number}" for number in range(6)])
     path = write_csv(tmp_path / f"{PAGE[:8]}.csv", [(f"{subject} {body}", f"{PAGE}0") for subject, body in SAMPLES])
     write_comparison(compare(tiny_bundle_path, hostile, TicketFile(path)), tmp_path / "page.html")
@@ -176,9 +176,8 @@ def test_labels_of_compared_bundles_are_only_shown(tiny_bundle_path: Path, tmp_p
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_no_cell_of_a_written_table_begins_a_formula(tmp_path: Path, seed: int) -> None:
-    """`training sample` writes the one CSV there is, for training and out of our own words: no spreadsheet computes
-    one of its cells."""
+def test_no_cell_of_the_sample_table_is_a_formula(tmp_path: Path, seed: int) -> None:
+    """`training sample` writes the only CSV, from the product's own words: a spreadsheet computes none of its cells."""
     path = tmp_path / "tickets.csv"
     write_tickets(make_tickets(500, seed), path)
     with path.open(encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""The Text group of the catalogue: whatever is written, it is answered or refused, in bounded time and memory."""
+"""Each hostile text is answered or refused within limits of time and memory."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ import pytest
 from service.context import BATCH_SECONDS
 from tests.benchmarks.memory import resident_megabytes
 from tests.faults.clients.wire import Case, Played, failures, play, play_all
-from tests.faults.http.test_http import well
+from tests.faults.http.test_http import is_healthy
 from tests.faults.servers.stock import stock
 from tests.faults.text.cases import text_cases
 from tests.support.cost import CPU_SECONDS
@@ -23,15 +23,15 @@ from tests.unit.models.text.hostile_texts import TEXTS
 
 AT_ONCE = 4
 BUSY = 4
-"""Times as long, since it is four at a time and the machine may be busy; a stock application gets one by one."""
+"""The factor for four requests at a time on a busy machine; a stock application gets one at a time."""
 CASES = [replace(case, seconds=BUSY * case.seconds) for case in text_cases()]
 OVERHEAD_SECONDS = 0.1
-"""Of the protocol, the JSON and the model, for a megabyte."""
+"""Seconds for the protocol, the JSON and the model, for a megabyte."""
 MEMORY_MB = 20
 FAIL_ON_STOCK = 25
-"""32 of 183, each given five seconds. At least so many, whatever the next releases mend."""
+"""32 of 183, each given five seconds. A lower bound, since a next release may fix some."""
 STOCK_SECONDS = 2.0
-"""What the surest of them get: a fast machine does some in just below five, and the service in a quarter of one."""
+"""Seconds for the slowest cases: a fast machine needs just below five for some, the service a quarter of one."""
 SURELY_FAIL_ON_STOCK = ("HTML: comments", "mail: 1000 levels", "mail: 10k parts")
 
 
@@ -41,8 +41,8 @@ def impatient(tiny_bundle_path: Path) -> Iterator[Service]:
         yield running
 
 
-def test_every_case_of_the_text_group_holds_while_others_are_answered(service: Service) -> None:
-    """Statuses and times as the table has them, four at a time; meanwhile probes and short tickets are answered."""
+def test_every_text_case_holds_while_other_requests_are_answered(service: Service) -> None:
+    """Statuses and times are those of the table, four at a time; meanwhile probes and short tickets are answered."""
     played: list[Played] = []
     hostile = threading.Thread(target=lambda: played.extend(play_all(service.port, CASES, at_once=AT_ONCE)))
     hostile.start()
@@ -58,14 +58,14 @@ def test_every_case_of_the_text_group_holds_while_others_are_answered(service: S
     assert len(meanwhile) >= 20
     assert {status for status, _ in meanwhile} == {200}
     assert max(seconds for _, seconds in meanwhile) <= 5
-    assert well(service)
+    assert is_healthy(service)
 
 
 @pytest.mark.slow
-def test_no_case_takes_more_than_its_cpu_and_memory_comes_back(service: Service) -> None:
-    """One after another, bounded CPU and the cost of a megabyte's request; then as much memory as before."""
+def test_each_text_case_stays_within_its_cpu_and_memory_returns(service: Service) -> None:
+    """One at a time, within the CPU limit and the cost of a megabyte's request; afterwards memory is as before."""
     process = psutil.Process(service.process.pid)
-    play_all(service.port, CASES, at_once=AT_ONCE)  # what is allocated once
+    play_all(service.port, CASES, at_once=AT_ONCE)  # allocated only once
     before = resident_megabytes(service.process.pid)
     spent = {case.name: _cpu(process, service.port, case) for case in CASES}
     limit = CPU_SECONDS + OVERHEAD_SECONDS
@@ -89,8 +89,8 @@ def _cpu(process: psutil.Process, port: int, case: Case) -> float:
         ("message/rfc822", b"Subject: Parcel\r\n\r\n" + b"It is lost.\r\n" * 1000),
     ],
 )
-def test_what_takes_too_long_to_read_is_left_to_people(impatient: Service, kind: str, content: bytes) -> None:
-    """No error: 200, for review, with a reason of its own, which is counted; and the next ticket is read."""
+def test_tickets_that_take_too_long_to_read_go_to_review(impatient: Service, kind: str, content: bytes) -> None:
+    """A 200 for review with its own reason, which is counted; the next ticket is read."""
     before = impatient.counts('reviews_total{reason="too_complex"')
     with impatient.client() as client:
         answer = client.post("/v1/route", content=content, headers={"Content-Type": kind})
@@ -103,8 +103,8 @@ def test_what_takes_too_long_to_read_is_left_to_people(impatient: Service, kind:
     assert next_one.json()["reason"] != "too_complex"
 
 
-def test_one_complex_ticket_of_a_batch_is_left_to_people_alone(impatient: Service) -> None:
-    """Its neighbours are decided."""
+def test_one_complex_ticket_of_a_batch_goes_to_review_alone(impatient: Service) -> None:
+    """The other tickets are decided."""
     tickets = [{"body": "hello"}, {"subject": "x", "body": "From: a@b\n" * 1000}, {"body": "hello"}]
     with impatient.client() as client:
         results = client.post("/v1/route/batch", json={"tickets": tickets}).json()["results"]
@@ -112,7 +112,7 @@ def test_one_complex_ticket_of_a_batch_is_left_to_people_alone(impatient: Servic
     assert [reason == "too_complex" for reason in reasons] == [False, True, False]
 
 
-def test_a_batch_made_to_cost_time_costs_little_more_than_its_allowance(service: Service) -> None:
+def test_a_slow_batch_costs_little_more_than_its_cpu_budget(service: Service) -> None:
     """A hundred tickets that would take some ten seconds of CPU, and an ordinary one behind them, which is decided."""
     text = TEXTS["wrapped attributions"](30_000)
     tickets = [{"subject": "Re: x", "body": f"{number} {text}"} for number in range(100)]
@@ -128,7 +128,7 @@ def test_a_batch_made_to_cost_time_costs_little_more_than_its_allowance(service:
 
 
 def _failed_on_stock(cases: Sequence[Case]) -> list[str]:
-    """Each by itself, with a new process after one that is still busy with it."""
+    """One at a time, with a new process after one that is still busy."""
     failed: list[str] = []
     left = list(cases)
     while left:
@@ -142,15 +142,15 @@ def _failed_on_stock(cases: Sequence[Case]) -> list[str]:
     return failed
 
 
-def test_a_stock_application_fails_where_the_service_holds() -> None:
-    """The catalogue has teeth: the standard library's readers need more than two seconds, or fall over, on these."""
+def test_a_stock_application_fails_text_cases() -> None:
+    """The standard library's parsers need more than two seconds for these, or fail."""
     named = (case for case in text_cases("/v1/mail") if case.name in SURELY_FAIL_ON_STOCK)
     chosen = [replace(case, seconds=STOCK_SECONDS) for case in named]
     assert len(_failed_on_stock(chosen)) == len(SURELY_FAIL_ON_STOCK)
 
 
 @pytest.mark.slow
-def test_the_whole_group_on_a_stock_application() -> None:
-    """At least so many of its cases fail there, and none here."""
+def test_a_stock_application_fails_as_many_text_cases_as_documented() -> None:
+    """The service fails none of them."""
     failed = _failed_on_stock(text_cases("/v1/mail"))
     assert len(failed) >= FAIL_ON_STOCK, failed
