@@ -1,4 +1,4 @@
-"""The committed rules as Prometheus and promtool take them: the `.spec` of each PrometheusRule, and what is in it."""
+"""The committed rules as Prometheus and promtool take them: the `.spec` of each PrometheusRule."""
 
 import functools
 import json
@@ -17,7 +17,7 @@ FILES = ("rules.yaml", "service-levels.yaml")
 
 
 def tool(name: str) -> str:
-    """Where `prometheus` or `promtool` is. Without them these tests fail: nothing else shows that an alert works."""
+    """The path of `prometheus` or `promtool`. Without them these tests fail: nothing else shows that an alert works."""
     found = shutil.which(name)
     if found is None:
         pytest.fail(f"{name} is not on the PATH: apt-get install --no-install-recommends prometheus (Debian's package)")
@@ -39,7 +39,7 @@ def alert_names() -> list[str]:
 
 
 def relabelings() -> list[dict[str, Any]]:
-    """The ServiceMonitor's, as the operator writes them into Prometheus' own configuration."""
+    """The ServiceMonitor's relabelings, as the operator writes them into Prometheus' own configuration."""
     (endpoint,) = yaml.safe_load((FOLDER / "servicemonitor.yaml").read_text())["spec"]["endpoints"]
     return [
         {"source_labels": each["sourceLabels"], "target_label": each["targetLabel"]} for each in endpoint["relabelings"]
@@ -47,7 +47,7 @@ def relabelings() -> list[dict[str, Any]]:
 
 
 def write_rules(folder: Path) -> list[str]:
-    """The rules as files of Prometheus' own; JSON is YAML."""
+    """The rules as Prometheus' own files; JSON is YAML."""
     paths = [folder / name for name in FILES]
     for path, spec in zip(paths, specs(), strict=True):
         path.write_text(json.dumps(spec))
@@ -55,7 +55,8 @@ def write_rules(folder: Path) -> list[str]:
 
 
 def write_rules_of(folder: Path, alert: str) -> str:
-    """One alert's rules and the recordings they read: promtool evaluates all it gets, each minute of a week."""
+    """One alert's rules and the recordings they read, since promtool evaluates all its rules for each minute of a
+    week."""
     needed = [rule for rule in rules("alert") if rule["alert"] == alert]
     for record in reversed(rules("record")):  # a recording stands before the rules that read it
         if any(record["record"] in each["expr"] for each in needed):

@@ -1,4 +1,4 @@
-"""docs/observe.md is complete and true: what is scraped stands there, and what stands there is scraped."""
+"""docs/observe.md lists exactly the scraped metrics."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|[^|]*\|$", re.MULTILINE)
 OF_THE_FORMAT = {"le", "quantile"}
 """Labels that every histogram or summary has."""
 ONLY_SOMEWHERE = re.compile("ticket_router_(memory_used|cpu|gpu)_")
-"""Whether they are there depends on where the tests run; tests/unit/service/admin/test_gauges.py has them."""
+"""Metrics that depend on where the tests run; tests/unit/service/admin/test_gauges.py tests them."""
 
 
 class Family(NamedTuple):
@@ -38,7 +38,7 @@ def _labels(text: str, name: str) -> set[str]:
     return {label for sample in samples for label in re.findall(r'(\w+)="', sample)} - OF_THE_FORMAT
 
 
-def test_the_page_has_every_metric_with_its_type_and_labels_and_no_other(watched: Watched) -> None:
+def test_the_page_lists_exactly_the_scraped_metrics_with_type_and_labels(watched: Watched) -> None:
     """Of a service without keys and of one with keys."""
     found = scraped(each.management("/metrics").text for each in (watched.small, watched.with_keys))
     somewhere = {family for family in documented() if ONLY_SOMEWHERE.match(family.name)}

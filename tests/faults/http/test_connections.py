@@ -103,7 +103,7 @@ def test_a_new_connection_takes_the_place_of_the_longest_idle_one(tiny_bundle_pa
             assert answer(each) == 200
 
 
-def test_one_more_connection_than_busy_ones_allowed_gets_503(tiny_bundle_path: Path) -> None:
+def test_a_connection_beyond_the_limit_gets_503_while_all_are_busy(tiny_bundle_path: Path) -> None:
     """With Retry-After and its own code; the busy ones are answered, and then a new connection is accepted again."""
     body = b'{"tickets":[' + b",".join([b'{"body":"' + LONG["body"].encode() + b" %d" % n + b'"}' for n in range(256)])
     batch = head(f"Content-Length: {len(body) + 2}", request="POST /v1/route/batch HTTP/1.1") + body + b"]}"
