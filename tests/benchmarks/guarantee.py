@@ -60,7 +60,7 @@ def lines(field: Field, parts: dict[str, Scored], recipe: Recipe, splits: int) -
     known = {part: rows.labelled.where(rows.labelled.labels != UNKNOWN) for part, rows in parts.items()}
     dealt = [rows for part, rows in known.items() if part != "validation"]
     rest = Scored(np.concatenate([rows.logits for rows in dealt]), np.concatenate([rows.labels for rows in dealt]))
-    # Without test rows, two thirds of the calibration rows test and the rest are held out.
+    # Without test rows, two thirds of the calibration rows test and the rest is held out.
     count = len(known["calibration"].labels) if "test" in known else 2 * len(rest.labels) // 3
     deals = list(deal(field, known["validation"], rest, count, recipe, splits))
     return [f"{count} calibration rows of {len(rest.labels)} dealt", *table(deals, 1 - recipe.promise.confidence)]

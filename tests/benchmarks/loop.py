@@ -55,7 +55,7 @@ _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Way:
-    """A way of labelling. `weight` None: the router's own labels are left out, and no source is named."""
+    """A way of labelling. `weight` None: the router's own labels are left out, and the sources are not recorded."""
 
     name: str
     weight: float | None = None
@@ -72,7 +72,7 @@ class Router:
 
 @dataclass(frozen=True)
 class Month:
-    """What the router did with one month's tickets."""
+    """The router's results for one month's tickets."""
 
     routed: float
     right: int
@@ -83,7 +83,7 @@ class Month:
 
 @dataclass(frozen=True)
 class Desk:
-    """A file's tickets, how texts are encoded, and what is simulated."""
+    """A file's tickets, their encoder, and the simulated people."""
 
     rows: tuple[Example, ...]
     encode: Callable[[str], Encoding]
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--deals", type=int, default=5)
     parser.add_argument("--out", type=Path, help="an SVG plot")
     options = parser.parse_args()
-    prepared.prepare = cache(prepared.prepare)  # the same texts each month; cleaning them is most of the time
+    prepared.prepare = cache(prepared.prepare)  # the same texts each month; cleaning them takes most of the time
     base = resolve_base("embedded")
     config = AutoConfig.from_pretrained(base)
     encoder = load_encoder(base, config, Recipe())

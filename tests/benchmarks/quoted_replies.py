@@ -35,7 +35,7 @@ def read_cases(path: Path) -> list[Case]:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Of one body or of all: how many words were found, expected, and both."""
+    """Words of one body or of all: the numbers found, expected, and common to both."""
 
     found: int
     expected: int

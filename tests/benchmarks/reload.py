@@ -1,12 +1,12 @@
-"""What a reload costs those who are asking meanwhile.
+"""The effect of reloads on concurrent requests.
 
     python -m tests.benchmarks.reload --bundle BUNDLE [--other BUNDLE] [--reloads 100] [--load 0.8] [-- FLAG…]
 
-Capacity is measured first; then requests come at random moments at that share of it, first for a while without any
-reload, then while the service is told to reload, back and forth between two bundles (without --other: a copy whose
-temperature differs in the sixth digit). Beside the load a client sends batches, whose answers must each name one
-version, one of the two. Printed: errors, latencies of requests that met no reload and of those whose life overlapped
-one, seconds per reload, and the process's memory before and after.
+Capacity is measured first; then requests come at random times at that share of it, for a while without any reload, then
+during reloads back and forth between two bundles (without --other: a copy whose temperature differs in the sixth
+digit). Beside the load a client sends batches; each answer must name one version, one of the two. Printed: errors,
+latencies of requests that overlapped no reload and of those that overlapped one, seconds per reload, and the process's
+memory before and after.
 """
 
 import argparse
@@ -41,7 +41,7 @@ WARM_SECONDS = 2.0
 CHUNK_SECONDS = 20.0
 TEXTS = 2048
 PAUSE_SECONDS = 0.5
-"""Between two reloads, so that both kinds of requests are there."""
+"""Seconds between two reloads, so that requests of both kinds occur."""
 WITNESS_TICKETS = 8
 WITNESS_PAUSE_SECONDS = 0.25
 SETTLE_SECONDS = 2.0
@@ -50,7 +50,7 @@ Interval = tuple[float, float]
 
 
 def other_version(bundle: Bundle, store: Path) -> Path:
-    """A copy in `store` with the same verdicts under another version id."""
+    """A copy in `store` with the same verdicts and another version id."""
     draft = bundle.manifest.model_dump(mode="json", exclude={"version", "files"})
     for entry in (one for model in draft["models"] for one in model["fields"]):
         entry["temperature"] *= 1 + 1e-6
@@ -58,7 +58,7 @@ def other_version(bundle: Bundle, store: Path) -> Path:
 
 
 def call(port: int, path: str, content: Any) -> tuple[int, Any]:
-    """Status and document of one POST on a connection of its own."""
+    """Status and document of one POST on its own connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     try:
         connection.request("POST", path, json.dumps(content), {"Content-Type": "application/json"})
@@ -70,7 +70,7 @@ def call(port: int, path: str, content: Any) -> tuple[int, Any]:
 
 @dataclass
 class Reloads:
-    """Reloads in a thread of its own, until so many are done. `intervals` are in seconds of `time.perf_counter`."""
+    """Reloads in a thread, until `count` are done. `intervals` are in seconds of `time.perf_counter`."""
 
     service: Service
     versions: Sequence[str]
@@ -94,7 +94,7 @@ class Reloads:
 
 @dataclass
 class Witness:
-    """Sends batches in a thread of its own, and looks which versions their answers name."""
+    """Sends batches in a thread, and checks the versions that their answers name."""
 
     service: Service
     versions: Sequence[str]
@@ -103,7 +103,7 @@ class Witness:
     faults: list[str] = field(default_factory=list)
 
     def run(self) -> None:
-        # Texts of its own, each once: known answers would never wait through a swap.
+        # texts of its own, each once, since a cached answer would not wait during a swap
         numbers = itertools.count()
         while not self.stop.wait(WITNESS_PAUSE_SECONDS):
             tickets = [{"body": f"ticket {next(numbers)} has several words"} for _ in range(WITNESS_TICKETS)]
@@ -124,7 +124,7 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Memory in MB: before the first reload, after the last, and the most there was."""
+    """Memory in MB: before the first reload, after the last, and the peak."""
 
     capacity: float
     rate: float
@@ -166,12 +166,12 @@ def measure(service: Service, requests: Sequence[bytes], share: float, versions:
 
 
 def met(answers: Sequence[Answer], intervals: Sequence[Interval]) -> tuple[list[Answer], list[Answer]]:
-    """Those whose life overlapped one of the intervals (in order, apart), and the others."""
+    """Answers whose requests overlapped one of the intervals (ascending, disjoint), and the others."""
     begins, ends = np.array(intervals).T
     during: list[Answer] = []
     apart: list[Answer] = []
     for answer in answers:
-        # The first reload that ended after the request was due is the only one that can come first to overlap it.
+        # the first reload that ended after the request was due is the first that can overlap it
         first = int(np.searchsorted(ends, answer.due))
         overlaps = first < len(begins) and begins[first] < answer.finished
         (during if overlaps else apart).append(answer)
@@ -210,7 +210,7 @@ def drawn(bundle: Bundle, data: Path | None, *, long: bool) -> list[bytes]:
 
 
 def shelved(bundle: Bundle, other: Path | None, store: Path) -> list[str]:
-    """Both bundles side by side in `store`, the first one current. Returns the other's version, then the first's."""
+    """Both bundles in `store`, the first one current. Returns the other's version, then the first's."""
     second = open_bundle(other) if other else open_bundle(other_version(bundle, store))
     for each in (bundle, second):
         if not (store / each.version).exists():

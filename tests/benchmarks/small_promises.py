@@ -54,7 +54,7 @@ class Desk:
     def deal(
         self, chosen: NDArray[np.int64], unseen: NDArray[np.int64], recipe: Recipe, noise: float
     ) -> tuple[int, int]:
-        """The numbers of unseen rows that are routed, and of these the right ones."""
+        """The indices of unseen rows that are routed, and of those that are routed correctly."""
         space, labels, count = self.space, self.labels[chosen], QUICK_FOLDS
         folds = draw_folds(list(range(len(chosen))), labels, [], count, recipe.seed)
         encodings, vectors = [self.encodings[row] for row in chosen], self.vectors[chosen]

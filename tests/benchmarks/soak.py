@@ -56,7 +56,7 @@ class Soak:
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
-    """Texts of 1 to LONGEST_WORDS words (log-uniform), a part of them twice, the second soon after the first."""
+    """Texts of 1 to LONGEST_WORDS words (log-uniform); some occur twice, the second time soon after the first."""
     rng = random.Random(seed)
     words = itertools.cycle(" ".join(ticket.body for ticket in make_tickets(WORDS_FROM, seed)).split())
     placed: list[tuple[float, str]] = []
@@ -90,7 +90,7 @@ def idle_share(family: Family) -> float:
 
 
 def _load(service: Service, family: Family, requests: Sequence[bytes], tickets: int) -> tuple[int, int]:
-    """Ask until so many are answered: how many were, and how many wrongly."""
+    """Send until `tickets` are answered: the numbers of answers and of wrong ones."""
     done = errors = 0
     while done < tickets:
         window = Window(0, CHUNK_SECONDS, family.cpu_seconds)
@@ -102,7 +102,7 @@ def _load(service: Service, family: Family, requests: Sequence[bytes], tickets: 
 
 
 def _from(requests: Sequence[bytes], place: int) -> list[bytes]:
-    """The same requests, begun where the last chunk ended."""
+    """The same requests, starting where the last chunk ended."""
     place %= len(requests)
     return [*requests[place:], *requests[:place]]
 

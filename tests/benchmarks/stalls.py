@@ -39,7 +39,7 @@ PROBE_PAUSE_SECONDS = 0.05
 
 
 def small_texts(number: int) -> bytes:
-    """A batch of texts that are read on the loop for their size, and cost a hundred times as much as others."""
+    """A batch of texts that are small enough to be read on the loop, and cost a hundred times as much as others."""
     text = TEXTS["wrapped attributions"](SMALL_CHARACTERS)
     tickets = [{"subject": "Re: x", "body": f"{text} {number} {ticket}"} for ticket in range(TICKETS)]
     body = json.dumps({"tickets": tickets}).encode()
@@ -61,7 +61,7 @@ KINDS: tuple[Callable[[int], bytes], ...] = (small_texts, large_bodies, large_ma
 
 @dataclass
 class Crowd:
-    """Clients of one service until a moment. What they got, by status."""
+    """Clients of one service until a deadline, and the statuses of their answers."""
 
     service: Service
     until: float
@@ -80,7 +80,7 @@ class Crowd:
             self.codes[self._ask(next(requests))] += 1
 
     def _ask(self, request: bytes) -> str:
-        """The status, or that there was none: slow answers are no stall."""
+        """The status, or that there was none: a slow answer is no stall."""
         answer = b""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.service.port), ANSWER_SECONDS) as client:
             client.sendall(request)
@@ -91,7 +91,7 @@ class Crowd:
 
 
 def measure(bundle: Path, make: Callable[[int], bytes], clients: int, seconds: float) -> bool:
-    """Print what one kind does; whether that is within the limits."""
+    """Print the result of one kind, and return whether it is within the limits."""
     requests = [make(number) for number in range(clients)]
     with serving(bundle, module="tests.benchmarks.ticking") as service:
         time.sleep(WARM_SECONDS)

@@ -80,8 +80,8 @@ def as_grafana_asks(query: str) -> str:
 def always_with_data(query: str) -> str:
     """An alert's query changed so that it returns data also when nothing is wrong.
 
-    Comparisons return 0 or 1 instead of filtering; `absent` is replaced by its argument; offsets become a second, and
-    averages of the past the current value.
+    Comparisons return 0 or 1 instead of filtering; `unless` becomes `and`; offsets become a second, and recordings over
+    days become those over hours.
     """
     for usual, now in USUAL.items():
         query = query.replace(usual, now)

@@ -47,7 +47,7 @@ BUSY = r'^ticket_router_stage_duration_seconds_sum\{stage="infer"\}'
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Median and 99th percentile in milliseconds of what was answered; shares of 0…1."""
+    """Median and 99th percentile of latencies in milliseconds; shares of 0…1."""
 
     median: float
     p99: float
@@ -72,7 +72,7 @@ def throughput(service: Service, requests: Sequence[bytes]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Real:
-    """What the service did under one load; `ticket_seconds`: what a runner needed for a ticket on average."""
+    """The service's results under one load; `ticket_seconds`: a runner's mean time for a ticket."""
 
     row: Row
     ticket_seconds: float

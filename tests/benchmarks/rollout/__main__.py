@@ -1,11 +1,11 @@
-"""Rehearses what an operator does to three services behind a proxy, under load, and counts what is lost.
+"""Rehearses an operator's work on three services behind a proxy, under load, and counts lost requests.
 
     python -m tests.benchmarks.rollout [--bundle BUNDLE] [--requests 20000] [--rate 100]
 
-Without --bundle a tiny model is made first. The proxy is haproxy with deploy/haproxy.cfg. Mail comes at random
-moments; every answer is looked at: its status, its ticket's id, and the version it names. In turn: nothing; rolling
-restarts, announced to the proxy and not, of so many requests each; a bundle rolled out and back by reloads and by a
-restart; a damaged bundle; a service that is killed. Ends with 1 if anything else than the kill lost a request.
+Without --bundle a tiny model is made first. The proxy is haproxy with deploy/haproxy.cfg. Mail comes at random times;
+every answer is checked: its status, its ticket's id, and the version that it names. In turn: nothing; rolling restarts,
+announced to the proxy and unannounced, during so many requests each; a bundle rolled out and back by reloads and by a
+restart; a damaged bundle; a killed service. Ends with 1 if anything other than the kill lost a request.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Shelf:
 
 
 class Rehearsal:
-    """The phases in their order. `requests` is how many the rolling restarts of each kind must meet at least."""
+    """The phases in order. `requests` is the least number of requests during the rolling restarts of each kind."""
 
     def __init__(self, moves: Moves, notes: Notes, traffic: Traffic, shelf: Shelf, requests: int) -> None:
         self._moves = moves
@@ -85,14 +85,14 @@ class Rehearsal:
 
 
 def expected(shelf: Shelf) -> dict[str, set[str]]:
-    """Which versions answers of a phase may name; only the first, where nothing is said."""
+    """The versions that answers of a phase may name; by default only the first."""
     both, second = {shelf.first.name, shelf.second.name}, {shelf.second.name}
     during = dict.fromkeys(("roll-out by reloads", "back by reloads", "roll-out by a rolling restart"), both)
     return during | {"after: roll-out by reloads": second, KILL: second}
 
 
 def complaints(phases: Sequence[Phase], shelf: Shelf) -> Iterator[str]:
-    """What must not be: a loss anywhere but in the kills, and an answer of a version that is not served."""
+    """Faults: a loss in any phase but the kills, and an answer of a version that is not served."""
     for phase in phases:
         allowed = expected(shelf).get(phase.name, {shelf.first.name})
         if phase.faults and phase.name != KILL:
@@ -102,7 +102,7 @@ def complaints(phases: Sequence[Phase], shelf: Shelf) -> Iterator[str]:
 
 
 def rehearse(bundle: Path, folder: Path, rate: float, requests: int) -> int:
-    """Run it all and print it. Returns the exit status."""
+    """Run and print all phases. Returns the exit status."""
     shelf = shelved(bundle, folder / "store")
     with (
         members(shelf.first, folder) as services,
@@ -125,7 +125,7 @@ def shelved(bundle: Path, store: Path) -> Shelf:
 
 
 def tiny(folder: Path) -> Path:
-    from tests.support.tiny import tiny_bundle  # torch is imported only where a model is made
+    from tests.support.tiny import tiny_bundle  # import torch only where a model is made
 
     return tiny_bundle(folder)
 

@@ -12,7 +12,7 @@ from tests.benchmarks.serving.servers import naive
 NONE = "–"
 TITLES = {"short": "Short questions", "long": "Long complaints", "mix": "Half short, half long"}
 _OWN = (OURS, OURS_SHIPPED, OURS_STUDENT, naive().name)
-"""What is no framework."""
+"""The servers that are no framework."""
 
 INTRODUCTION = """# Benchmarks: our service and its peers, side by side
 
@@ -68,13 +68,13 @@ def render(results: Results, plot: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, numbers to the right of the first column."""
+    """A Markdown table, with numbers aligned right after the first column."""
     lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def number(value: float) -> str:
-    """Three digits that mean something, never more than a measurement has."""
+    """Three significant digits."""
     if value >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -143,7 +143,7 @@ def _closed_table(figures: Figures) -> str:
 
 
 def _loop_row(figures: Figures, variant: str, columns: int) -> list[str]:
-    """The bare loop stands under the most callers: it is never out of work."""
+    """The bare loop is compared with the most callers, since it is never idle."""
     best = figures.best_loop(variant)
     assert best is not None  # `variants` are those that have records
     rates, few = figures.ceiling(variant), len(figures.callers) - 1
