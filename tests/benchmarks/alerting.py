@@ -275,7 +275,7 @@ def false_pages(per_week: float, weeks: int, seed: int) -> dict[str, int]:
     return {labels["alertname"]: int(value) for labels, value in evaluate(series, query, 7 * weeks * 1440 - 5, "page")}
 
 
-def told(per_week: float, seed: int) -> Iterator[tuple[Fault, dict[str, float]]]:
+def alert_delays(per_week: float, seed: int) -> Iterator[tuple[Fault, dict[str, float]]]:
     """Each fault with the alert that fired, and the minutes until then."""
     steps = 2 * A_DAY
     series = []
@@ -309,7 +309,7 @@ def main() -> None:
     given = parser.parse_args()
     fine = True
     for per_week in given.per_week or (1e4, 1e7):
-        for fault, alerts in told(per_week, given.seed):
+        for fault, alerts in alert_delays(per_week, given.seed):
             minutes = alerts.get(f"{fault.alert} {fault.severity}", float("inf"))
             in_time = 0 <= minutes <= fault.minutes
             fine &= in_time

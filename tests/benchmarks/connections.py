@@ -54,7 +54,7 @@ class Try:
         return self.beside.p99 <= TIMES_USUAL * self.alone.p99
 
 
-def held(tries: Iterable[Try]) -> bool:
+def targets_met(tries: Iterable[Try]) -> bool:
     """Whether all were answered in every try, and fast enough in one; later tries are not made then."""
     for one in tries:
         if not one.all_answered:
@@ -102,7 +102,7 @@ def main() -> int:
     allowed_connections(given.connections)  # raises this process's limit of open files as well
     with bundle_or_tiny(given.bundle) as bundle:
         tries: Iterator[Try] = (attempt(bundle, given.connections, given.requests) for _ in range(TRIES))
-        return not held(tries)
+        return not targets_met(tries)
 
 
 if __name__ == "__main__":

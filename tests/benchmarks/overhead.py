@@ -1,11 +1,11 @@
-"""What the service itself costs: CPU per ticket of everything but the model, which a constant stands in for.
+"""The service's own cost: CPU per ticket of everything but the model, which is replaced by a constant.
 
     python -m tests.benchmarks.overhead --bundle BUNDLE [--rounds 5] [--callers 1 64] [-- FLAG…]
 
-The bundle's own tokenizer, labels and thresholds stay; its graph gives place to one that answers every ticket with the
-same logits, at once. Real processes answer real HTTP, in turn: the service, the yardstick (`plain.py`), and an echo of
-the body. Printed for each number of callers: milliseconds of CPU per ticket (user and system time of the process, from
-the kernel), tickets/s, latency, and the ratios within a round. What follows `--` goes to the service, in place of
+The bundle keeps its tokenizer, labels and thresholds; its graph is replaced by one that answers every ticket at once
+with the same logits. Real processes answer real HTTP, in turn: the service, a minimal server (`plain.py`), and an echo
+of the body. Printed for each number of callers: milliseconds of CPU per ticket (user and system time of the process,
+from the kernel), tickets/s, latency, and the ratios within a round. Flags after `--` go to the service, in place of
 `--cache-entries 0`.
 """
 

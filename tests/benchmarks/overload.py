@@ -182,7 +182,7 @@ class Found:
         return self.flood.goodput.for_each_core / statistics.mean(peak.for_each_core for peak in self.peaks)
 
     @property
-    def held(self) -> bool:
+    def targets_met(self) -> bool:
         flood = self.flood
         soon = percentile(flood.refusals, 99) <= REFUSAL_SECONDS and flood.recovery <= RECOVERY_SECONDS
         answered = flood.codes.keys() <= TAKEN_OR_REFUSED and max(flood.probes) <= SLOWEST_PROBE_SECONDS
@@ -241,7 +241,7 @@ def main() -> int:
     lost = sum(answer.status == NO_ANSWER for answer in beside.due())
     print(f"{'of which no answer':<21}{lost}")
     polite_held = all(answer.status == OK for answer in beside.due())
-    return not (found.held and polite_held)
+    return not (found.targets_met and polite_held)
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ class Reloads:
 
 
 @dataclass
-class Witness:
+class VersionCheck:
     """Sends batches in a thread, and checks the versions that their answers name."""
 
     service: Service
@@ -131,7 +131,7 @@ class Found:
     quiet: Sequence[Answer]
     loaded: Sequence[Answer]
     reloads: Reloads
-    witness: Witness
+    witness: VersionCheck
     before: float
     after: float
     peak: float
@@ -146,7 +146,7 @@ def measure(service: Service, requests: Sequence[bytes], share: float, versions:
     def chunk(seed: int) -> Load:
         return open_loop(target, requests, rate, Window(WARM_SECONDS, CHUNK_SECONDS, family.cpu_seconds), seed)
 
-    reloads, witness = Reloads(service, versions, count), Witness(service, versions)
+    reloads, witness = Reloads(service, versions, count), VersionCheck(service, versions)
     threads = [threading.Thread(target=each.run, daemon=True) for each in (witness, reloads)]
     threads[0].start()
     quiet = [answer for seed in (0, 1) for answer in chunk(seed).due()]
@@ -165,7 +165,7 @@ def measure(service: Service, requests: Sequence[bytes], share: float, versions:
     return Found(capacity, rate, quiet, loaded, reloads, witness, before, after, family.peak_megabytes())
 
 
-def met(answers: Sequence[Answer], intervals: Sequence[Interval]) -> tuple[list[Answer], list[Answer]]:
+def split_by_overlap(answers: Sequence[Answer], intervals: Sequence[Interval]) -> tuple[list[Answer], list[Answer]]:
     """Answers whose requests overlapped one of the intervals (ascending, disjoint), and the others."""
     begins, ends = np.array(intervals).T
     during: list[Answer] = []
@@ -186,7 +186,7 @@ def latency(name: str, answers: Sequence[Answer]) -> str:
 
 
 def rows(found: Found) -> Iterator[str]:
-    during, between = met(found.loaded, found.reloads.intervals)
+    during, between = split_by_overlap(found.loaded, found.reloads.intervals)
     seconds = [end - begin for begin, end in found.reloads.intervals]
     yield f"capacity {found.capacity:.0f} tickets/s, offered {found.rate:.0f}; latency in milliseconds"
     yield "                          requests  errors    median       p99"
@@ -209,7 +209,7 @@ def drawn(bundle: Bundle, data: Path | None, *, long: bool) -> list[bytes]:
     return [post("/v1/route", {"subject": "", "body": text}) for text in tickets.texts]
 
 
-def shelved(bundle: Bundle, other: Path | None, store: Path) -> list[str]:
+def store_of_two(bundle: Bundle, other: Path | None, store: Path) -> list[str]:
     """Both bundles in `store`, the first one current. Returns the other's version, then the first's."""
     second = open_bundle(other) if other else open_bundle(other_version(bundle, store))
     for each in (bundle, second):
@@ -233,7 +233,7 @@ def main() -> None:
     bundle = open_bundle(arguments.bundle)
     requests = drawn(bundle, arguments.data, long=arguments.long)
     with tempfile.TemporaryDirectory() as folder:
-        versions = shelved(bundle, arguments.other, Path(folder))
+        versions = store_of_two(bundle, arguments.other, Path(folder))
         flags = ("--cache-entries", "0", *arguments.flags)
         with ready(Path(folder) / bundle.version, *flags) as service:
             print("\n".join(rows(measure(service, requests, arguments.load, versions, arguments.reloads))))

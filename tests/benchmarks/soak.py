@@ -1,11 +1,11 @@
-"""Whether memory stays flat: many tickets of very different lengths, the process's memory every few seconds.
+"""Memory over many tickets of very different lengths, sampled every few seconds.
 
     python -m tests.benchmarks.soak --bundle BUNDLE [--tickets 200000] [-- FLAG…]
 
-Made-up tickets of 1 to 2,000 words, as many short as long ones on a scale of powers; some come twice, more different
-ones than the cache holds. Once with the cache off and once with it on. Printed: the slope of the resident memory in the
-second half (least squares, with its 95 % interval), the peak, and what it may be: three times the model's size and
-250 MB. Also the share of a core that the service takes for doing nothing, before and after.
+Made-up tickets of 1 to 2,000 words, with lengths evenly distributed on a logarithmic scale; some occur twice, and there
+are more different ones than the cache holds. Once with the cache off and once with it on. Printed: the slope of the
+resident memory in the second half (least squares, with its 95 % interval), the peak, and its limit: three times the
+model's size and 250 MB. Also the idle service's share of a core, before and after.
 """
 
 import argparse

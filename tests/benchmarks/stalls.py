@@ -1,11 +1,11 @@
-"""Hostile input in numbers: how long the event loop of a real service is away at a time, and how long a probe waits.
+"""Stalls of a real service's event loop under much hostile input at once, and the wait of a probe.
 
     python -m tests.benchmarks.stalls [BUNDLE] [--clients 32] [--seconds 12]
 
 Clients in threads send, as fast as they get answers, batches of small texts that each cost as much as a ticket may,
-batches of 4 MB that are no JSON, or mails of 1 MB. Each is within every limit by itself (`hostile.py` measures that);
-together they must leave the loop its turns. The exit status is 1 where it was away for more than 50 ms of its CPU, or a
-probe waited for more than a second.
+batches of 4 MB that are no JSON, or mails of 1 MB. Each request alone is within every limit (`hostile.py` measures
+that); together they must not block the loop. The exit status is 1 if a turn of the loop took more than 50 ms of CPU, or
+a probe waited for more than a second.
 """
 
 import argparse
@@ -60,7 +60,7 @@ KINDS: tuple[Callable[[int], bytes], ...] = (small_texts, large_bodies, large_ma
 
 
 @dataclass
-class Crowd:
+class Senders:
     """Clients of one service until a deadline, and the statuses of their answers."""
 
     service: Service
@@ -96,12 +96,15 @@ def measure(bundle: Path, make: Callable[[int], bytes], clients: int, seconds: f
     with serving(bundle, module="tests.benchmarks.ticking") as service:
         time.sleep(WARM_SECONDS)
         begun = len(service.events)
-        crowd = Crowd(service, time.monotonic() + seconds)
+        senders = Senders(service, time.monotonic() + seconds)
         with Probing(service, ("/livez",), PROBE_PAUSE_SECONDS) as probing:
-            crowd.play(requests, clients)
+            senders.play(requests, clients)
         away = max(event["milliseconds"] for event in service.events[begun:] if event["event"] == EVENT)
     slowest = max(probing.seconds)
-    print(f"{make.__name__:14} away {away:6.1f} ms, probe {1000 * slowest:6.0f} ms; {dict(crowd.codes)}", flush=True)
+    print(
+        f"{make.__name__:14} away {away:6.1f} ms, probe {1000 * slowest:6.0f} ms; {dict(senders.codes)}",
+        flush=True,
+    )
     return away <= AWAY_MILLISECONDS and slowest <= PROBE_SECONDS
 
 

@@ -23,7 +23,7 @@ PROMOTE = ("promote", "--allow-empty", "--bundle")
 
 
 @dataclass(frozen=True)
-class Shelf:
+class BundlePair:
     """A store of two bundles: the trained one, which is current, and one whose graph was changed deliberately."""
 
     store: Path
@@ -42,7 +42,7 @@ def negate_logits(graph: Path) -> bytes:
 
 
 @pytest.fixture
-def shelf(place: Place, tmp_path: Path) -> Shelf:
+def pair(place: Place, tmp_path: Path) -> BundlePair:
     store = Path(shutil.copytree(place.store, tmp_path / "store", symlinks=True))
     metrics = {**json.loads((place.bundle / "metrics.json").read_text()), "beats_baseline": True}
     champion, challenger = (
@@ -52,14 +52,14 @@ def shelf(place: Place, tmp_path: Path) -> Shelf:
     (store / "promotions.jsonl").unlink(missing_ok=True)
     (store / "current").unlink()
     (store / "current").symlink_to(champion.name)
-    return Shelf(store, champion, challenger, place.data)
+    return BundlePair(store, champion, challenger, place.data)
 
 
-def test_comparing_a_bundle_with_a_copy_shows_no_difference(shelf: Shelf, invoke: Invoke, tmp_path: Path) -> None:
+def test_comparing_a_bundle_with_a_copy_shows_no_difference(pair: BundlePair, invoke: Invoke, tmp_path: Path) -> None:
     """Equal graphs: all figures agree, no ticket moves, the last line says so, and the page needs no network."""
     page = tmp_path / "comparison.html"
     run = invoke(
-        "compare", "--champion", shelf.champion, "--challenger", shelf.challenger, "--data", shelf.data,
+        "compare", "--champion", pair.champion, "--challenger", pair.challenger, "--data", pair.data,
         "--report", page,
     )  # fmt: skip
     assert (run.code, run.err) == (0, "")
@@ -71,12 +71,12 @@ def test_comparing_a_bundle_with_a_copy_shows_no_difference(shelf: Shelf, invoke
     assert "https://" not in written
 
 
-def test_a_comparison_finds_a_challenger_with_other_answers(shelf: Shelf, invoke: Invoke, tmp_path: Path) -> None:
+def test_a_comparison_finds_a_challenger_with_other_answers(pair: BundlePair, invoke: Invoke, tmp_path: Path) -> None:
     """Tickets with another answer are named by their lines, never quoted; the label sets may differ."""
-    other = rewritten(shelf.challenger, tmp_path, files={"model.onnx": negate_logits(shelf.challenger / "model.onnx")})
+    other = rewritten(pair.challenger, tmp_path, files={"model.onnx": negate_logits(pair.challenger / "model.onnx")})
     rows = [(f"{CANARY} please refund {number}", "unheard-of") for number in range(40)]
     data = write_csv(tmp_path / "t.csv", rows)
-    run = invoke("compare", "--champion", shelf.champion, "--challenger", other, "--data", data, "--json")
+    run = invoke("compare", "--champion", pair.champion, "--challenger", other, "--data", data, "--json")
     found = json.loads(run.out)
     assert (run.code, run.err) == (0, "")
     assert found["changes"]["departments"] == 40
@@ -87,75 +87,75 @@ def test_a_comparison_finds_a_challenger_with_other_answers(shelf: Shelf, invoke
     assert CANARY not in run.out
 
 
-def test_promote_shows_every_gate(shelf: Shelf, invoke: Invoke) -> None:
+def test_promote_shows_every_gate(pair: BundlePair, invoke: Invoke) -> None:
     """Each gate with its figure, the new pointer, and the line in the history."""
     run = invoke(
-        *PROMOTE, shelf.challenger, "--store", shelf.store, "--data", shelf.data, "--reason", "November",
+        *PROMOTE, pair.challenger, "--store", pair.store, "--data", pair.data, "--reason", "November",
         "--slower", "20",
     )  # fmt: skip
     assert (run.code, run.err) == (0, "")
     for gate in ("digests", "baseline", "golden rows, model.onnx", "champion", "latency", "size", "labels"):
         assert f"✓ {gate}: " in run.out
-    assert run.out.splitlines()[-1].endswith(f"current → {shelf.challenger.name} (was {shelf.champion.name})")
-    (line,) = (shelf.store / "promotions.jsonl").read_text().splitlines()
+    assert run.out.splitlines()[-1].endswith(f"current → {pair.challenger.name} (was {pair.champion.name})")
+    (line,) = (pair.store / "promotions.jsonl").read_text().splitlines()
     assert json.loads(line)["reason"] == "November"
 
 
-def test_promote_names_every_gate_that_fails(shelf: Shelf, invoke: Invoke) -> None:
+def test_promote_names_every_gate_that_fails(pair: BundlePair, invoke: Invoke) -> None:
     """All of them in one line; the pointer and the history are unchanged."""
-    before = sorted(os.listdir(shelf.store))
-    run = invoke(*PROMOTE, shelf.challenger, "--store", shelf.store, "--larger", "0.5", "--macro-f1", "1")
+    before = sorted(os.listdir(pair.store))
+    run = invoke(*PROMOTE, pair.challenger, "--store", pair.store, "--larger", "0.5", "--macro-f1", "1")
     line = refused(run)
     assert "size: " in line
     assert "macro-F1: " in line
     assert "labels" not in line
-    assert (shelf.store / "current").resolve() == shelf.champion
-    assert sorted(os.listdir(shelf.store)) == before
+    assert (pair.store / "current").resolve() == pair.champion
+    assert sorted(os.listdir(pair.store)) == before
 
 
-def test_a_bundle_that_fails_its_golden_rows_cannot_be_forced(shelf: Shelf, invoke: Invoke) -> None:
+def test_a_bundle_that_fails_its_golden_rows_cannot_be_forced(pair: BundlePair, invoke: Invoke) -> None:
     """A graph that answers differently than at its export would refuse to start: `--force` does not promote it."""
-    graph = negate_logits(shelf.challenger / "model.onnx")
-    other = rewritten(shelf.challenger, shelf.store, files={"model.onnx": graph})
-    run = invoke(*PROMOTE, other, "--store", shelf.store, "--force", "--reason", "because")
+    graph = negate_logits(pair.challenger / "model.onnx")
+    other = rewritten(pair.challenger, pair.store, files={"model.onnx": graph})
+    run = invoke(*PROMOTE, other, "--store", pair.store, "--force", "--reason", "because")
     assert "golden row" in refused(run)
-    assert (shelf.store / "current").resolve() == shelf.champion
+    assert (pair.store / "current").resolve() == pair.champion
 
 
-def test_force_requires_a_reason_and_is_recorded(shelf: Shelf, invoke: Invoke) -> None:
+def test_force_requires_a_reason_and_is_recorded(pair: BundlePair, invoke: Invoke) -> None:
     """Without a reason the pointer does not move; with one it moves, and the history shows the overridden gate."""
-    command = (*PROMOTE, shelf.challenger, "--store", shelf.store, "--larger", "0.5", "--force")
+    command = (*PROMOTE, pair.challenger, "--store", pair.store, "--larger", "0.5", "--force")
     assert "--force needs --reason" in refused(invoke(*command))
     run = invoke(*command, "--reason", "the old one misroutes")
     assert run.code == 0, run.err
     assert "✗ size: " in run.out
     assert "forced: the old one misroutes" in run.out
-    record = json.loads((shelf.store / "promotions.jsonl").read_text())
+    record = json.loads((pair.store / "promotions.jsonl").read_text())
     assert record["forced"]
     assert [gate["name"] for gate in record["gates"] if gate["passed"] is False] == ["size"]
 
 
-def test_rollback_returns_to_the_previous_bundle(shelf: Shelf, invoke: Invoke) -> None:
+def test_rollback_returns_to_the_previous_bundle(pair: BundlePair, invoke: Invoke) -> None:
     """The rollback is recorded; a second one finds no earlier bundle; --to names any."""
-    assert invoke(*PROMOTE, shelf.challenger, "--store", shelf.store, "--slower", "20").code == 0
-    run = invoke("rollback", "--store", shelf.store, "--reason", "misroutes")
+    assert invoke(*PROMOTE, pair.challenger, "--store", pair.store, "--slower", "20").code == 0
+    run = invoke("rollback", "--store", pair.store, "--reason", "misroutes")
     assert (run.code, run.err) == (0, "")
-    assert (shelf.store / "current").resolve() == shelf.champion
-    assert "no earlier bundle" in refused(invoke("rollback", "--store", shelf.store))
-    again = invoke("rollback", "--store", shelf.store, "--to", shelf.challenger.name, "--json")
-    assert json.loads(again.out)["to_version"] == shelf.challenger.name
-    events = [json.loads(line)["event"] for line in (shelf.store / "promotions.jsonl").read_text().splitlines()]
+    assert (pair.store / "current").resolve() == pair.champion
+    assert "no earlier bundle" in refused(invoke("rollback", "--store", pair.store))
+    again = invoke("rollback", "--store", pair.store, "--to", pair.challenger.name, "--json")
+    assert json.loads(again.out)["to_version"] == pair.challenger.name
+    events = [json.loads(line)["event"] for line in (pair.store / "promotions.jsonl").read_text().splitlines()]
     assert events == ["promote", "rollback", "rollback"]
 
 
-def test_rollback_refuses_a_damaged_bundle(shelf: Shelf, invoke: Invoke) -> None:
+def test_rollback_refuses_a_damaged_bundle(pair: BundlePair, invoke: Invoke) -> None:
     """A bundle changed on disk since it served is refused, and so is one outside the store."""
-    (shelf.challenger / "model.onnx").write_bytes(b"x")
-    arguments = ("rollback", "--store", shelf.store, "--to")
-    assert "model.onnx" in refused(invoke(*arguments, shelf.challenger.name))
+    (pair.challenger / "model.onnx").write_bytes(b"x")
+    arguments = ("rollback", "--store", pair.store, "--to")
+    assert "model.onnx" in refused(invoke(*arguments, pair.challenger.name))
     assert "wants a version" in refused(invoke(*arguments, "../elsewhere"))
-    assert "already" in refused(invoke(*arguments, shelf.champion.name))
-    assert not (shelf.store / "promotions.jsonl").exists()
+    assert "already" in refused(invoke(*arguments, pair.champion.name))
+    assert not (pair.store / "promotions.jsonl").exists()
 
 
 def test_evaluate_behaviour_reports_each_change_of_the_text(place: Place, invoke: Invoke) -> None:
@@ -210,22 +210,22 @@ def test_figures_are_sliced_by_any_column(place: Place, invoke: Invoke, tmp_path
     assert "no column 'region' to slice by" in line
 
 
-def test_a_merged_label_counts_as_right_for_both_bundles(shelf: Shelf, invoke: Invoke, tmp_path: Path) -> None:
+def test_a_merged_label_counts_as_right_for_both_bundles(pair: BundlePair, invoke: Invoke, tmp_path: Path) -> None:
     """The labels file merges all departments into one, and both bundles answer with it: the merge costs no accuracy
     and no label."""
-    names = [label.name for label in open_bundle(shelf.champion).manifest.fields[0].labels]
+    names = [label.name for label in open_bundle(pair.champion).manifest.fields[0].labels]
     aliases = ", ".join(f"{json.dumps(name)} = {json.dumps(names[0])}" for name in names[1:])
     rules = tmp_path / "labels.toml"
     rules.write_text(f"[department]\naliases = {{ {aliases} }}\n")
-    other = rewritten(shelf.challenger, tmp_path, files={"model.onnx": negate_logits(shelf.challenger / "model.onnx")})
+    other = rewritten(pair.challenger, tmp_path, files={"model.onnx": negate_logits(pair.challenger / "model.onnx")})
     run = invoke(
         "compare",
         "--champion",
-        shelf.champion,
+        pair.champion,
         "--challenger",
         other,
         "--data",
-        shelf.data,
+        pair.data,
         "--labels",
         rules,
         "--json",
@@ -235,15 +235,15 @@ def test_a_merged_label_counts_as_right_for_both_bundles(shelf: Shelf, invoke: I
     assert (accuracy["champion"], accuracy["challenger"]) == (1, 1)
 
 
-def test_must_route_cases_are_a_gate(shelf: Shelf, invoke: Invoke, tmp_path: Path) -> None:
+def test_must_route_cases_are_a_gate(pair: BundlePair, invoke: Invoke, tmp_path: Path) -> None:
     """A case with another answer is named, not quoted, and the pointer does not move."""
     cases = tmp_path / "cases.toml"
-    names = {label.name for label in open_bundle(shelf.champion).manifest.fields[0].labels}
+    names = {label.name for label in open_bundle(pair.champion).manifest.fields[0].labels}
     text = "Please refund what I was charged twice"
-    wanted = answered(shelf.challenger, text)
+    wanted = answered(pair.challenger, text)
     other = sorted(names - {wanted})[0]
     cases.write_text(f'[[case]]\nname = "double charge"\nbody = "{text}"\ndepartment = "{other}"\n')
-    promote = (*PROMOTE, shelf.challenger, "--store", shelf.store, "--slower", "20", "--cases", cases)
+    promote = (*PROMOTE, pair.challenger, "--store", pair.store, "--slower", "20", "--cases", cases)
     line = refused(invoke(*promote))
     assert f"cases: 1 of 1 answered otherwise: double charge: review {wanted}, wanted {other}" in line
     assert text not in line
@@ -253,12 +253,12 @@ def test_must_route_cases_are_a_gate(shelf: Shelf, invoke: Invoke, tmp_path: Pat
     assert "✓ cases: all 1 answered as wanted" in run.out
 
 
-def test_a_misspelt_department_of_a_case_is_named(shelf: Shelf, invoke: Invoke, tmp_path: Path) -> None:
+def test_a_misspelt_department_of_a_case_is_named(pair: BundlePair, invoke: Invoke, tmp_path: Path) -> None:
     """With the most similar department of the bundle."""
     cases = tmp_path / "cases.toml"
-    name = sorted(label.name for label in open_bundle(shelf.champion).manifest.fields[0].labels)[0]
+    name = sorted(label.name for label in open_bundle(pair.champion).manifest.fields[0].labels)[0]
     cases.write_text(f'[[case]]\nbody = "hello"\ndepartment = "{name}s"\n')
-    line = refused(invoke(*PROMOTE, shelf.challenger, "--store", shelf.store, "--slower", "20", "--cases", cases))
+    line = refused(invoke(*PROMOTE, pair.challenger, "--store", pair.store, "--slower", "20", "--cases", cases))
     assert f"case 1: the bundle has no department {name}s; it knows {name}" in line
 
 
@@ -272,11 +272,11 @@ def test_a_misspelt_department_of_a_case_is_named(shelf: Shelf, invoke: Invoke, 
     ],
 )
 def test_invalid_must_route_cases_are_refused(
-    shelf: Shelf, invoke: Invoke, tmp_path: Path, content: str, why: str
+    pair: BundlePair, invoke: Invoke, tmp_path: Path, content: str, why: str
 ) -> None:
     cases = tmp_path / "cases.toml"
     cases.write_text(content)
-    assert why in refused(invoke(*PROMOTE, shelf.challenger, "--store", shelf.store, "--cases", cases))
+    assert why in refused(invoke(*PROMOTE, pair.challenger, "--store", pair.store, "--cases", cases))
 
 
 def answered(bundle: Path, text: str) -> str:

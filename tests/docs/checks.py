@@ -34,7 +34,7 @@ def faults(words: Words) -> Iterator[str]:
     if check is not None:
         yield from check(words)
     elif head not in PLAIN.split():
-        yield f"nobody knows the command {head!r}; add it to tests/docs/checks.py if it is meant"
+        yield f"unknown command {head!r}; add it to tests/docs/checks.py if it is correct"
     yield from _paths(words)
 
 

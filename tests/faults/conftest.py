@@ -1,4 +1,4 @@
-"""A service with short time limits, whose connections no other test module uses."""
+"""A service with short time limits, that is not shared with other test modules."""
 
 from collections.abc import Iterator
 from pathlib import Path

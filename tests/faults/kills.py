@@ -89,8 +89,8 @@ def check(store: Path) -> None:
     for path in _bundles(store):
         assert open_bundle(path).version == path.name
     with promotions.locked(store):  # finishes or undoes what a killed promotion left
-        told = promotions.history(store)
-    assert all(each.to_version != each.from_version for each in told)
+        records = promotions.history(store)
+    assert all(each.to_version != each.from_version for each in records)
 
 
 def run(folder: Path, count: int, seed: int) -> None:

@@ -30,7 +30,7 @@ POLL_SECONDS = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServiceFiles:
     """What stays when the process dies. `ports`: the public and the management port."""
 
     bundle: Path
@@ -64,32 +64,32 @@ def ask(port: int) -> int | None:
         return None
 
 
-def run(place: Place, count: int, seed: int = 0) -> list[Restarted]:
+def run(files: ServiceFiles, count: int, seed: int = 0) -> list[Restarted]:
     """Kill and start again `count` times. Raises AssertionError if something is not whole, or the service does not
     answer."""
     random, found = Random(seed), []
-    process = place.start()
+    process = files.start()
     try:
-        place.wait_for_a_200()
+        files.wait_for_a_200()
         for _ in range(count):
-            with Load(place.ports[0], MIXED) as load:
+            with Load(files.ports[0], MIXED) as load:
                 wait_until(lambda: load.tally.answered >= len(MIXED))
                 time.sleep(random.uniform(*LOAD_SECONDS))
                 under_way, began = load.tally.under_way, time.monotonic()
                 process.send_signal(signal.SIGKILL)
                 process.wait()
-                process = place.start()
-                place.wait_for_a_200()
+                process = files.start()
+                files.wait_for_a_200()
                 found.append(Restarted(time.monotonic() - began, under_way))
-            open_bundle(place.bundle)
+            open_bundle(files.bundle)
     finally:
         process.kill()
         process.wait()
     return found
 
 
-def new_place(bundle: Path) -> Place:
-    return Place(bundle, (free_port(), free_port()))
+def new_service_files(bundle: Path) -> ServiceFiles:
+    return ServiceFiles(bundle, (free_port(), free_port()))
 
 
 def main() -> int:
@@ -97,7 +97,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200, metavar="N")
     arguments = parser.parse_args()
     with bundle_or_tiny(arguments.bundle) as bundle:
-        found = run(new_place(bundle), arguments.count)
+        found = run(new_service_files(bundle), arguments.count)
     seconds, under_way = [each.seconds for each in found], [each.under_way for each in found]
     print(f"{len(found)} kills with {min(under_way)} to {max(under_way)} requests under way, all whole after each")
     print(f"SIGKILL to first 200: median {median(seconds):.2f} s, {max(seconds):.2f} s at most")

@@ -39,7 +39,7 @@ def test_a_known_input_that_still_fails_is_a_finding(tmp_path: Path) -> None:
     assert [(run.findings, run.known) for run in runs] == [(1, False), (1, True)]
 
 
-def test_each_target_reports_a_wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_target_reports_a_wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.fuzz.targets.MAX_CHARACTERS", 3)
     with pytest.raises(Finding, match="capped"):
         TARGETS["text"](b"\nfour")

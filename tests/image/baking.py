@@ -53,8 +53,8 @@ def build_baked(tag: str, context: Path) -> None:
     try:
         build("service", f"{tag}-damaged", context=context, BUNDLE=f"{STORE}/{spoiled.name}")
     except ImageTestError as error:
-        told = [line for line in str(error).splitlines() if line.startswith("error: /tmp/bundle")]
-        check(len(told) == 1 and "Traceback" not in str(error), f"a damaged bundle is told of so:\n{error}")
-        step("service with a damaged bundle", f"not built, {told[0]!r}")
+        messages = [line for line in str(error).splitlines() if line.startswith("error: /tmp/bundle")]
+        check(len(messages) == 1 and "Traceback" not in str(error), f"a damaged bundle is reported as:\n{error}")
+        step("service with a damaged bundle", f"not built, {messages[0]!r}")
     else:
         raise ImageTestError("an image was built with a damaged bundle in it")

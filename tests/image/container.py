@@ -56,11 +56,11 @@ class Container:
     @contextlib.contextmanager
     def started(self, *arguments: str) -> Iterator["Running"]:
         """The image's entrypoint as process 1; killed at the end if it still runs."""
-        told, telling = os.pipe()
-        with tempfile.TemporaryFile("w+") as output, open(told) as info:
-            command = self._entered((*self.config.entrypoint, *arguments), "--info-fd", str(telling))
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=(telling,), text=True)
-            os.close(telling)
+        receiver, sender = os.pipe()
+        with tempfile.TemporaryFile("w+") as output, open(receiver) as info:
+            command = self._entered((*self.config.entrypoint, *arguments), "--info-fd", str(sender))
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=(sender,), text=True)
+            os.close(sender)
             pid = int(json.loads(info.read())["child-pid"])
             try:
                 yield Running(process, pid, self.config.stop_signal, output)

@@ -76,8 +76,8 @@ def rehearse_without_bundle(container: Container) -> None:
     """Without a mounted bundle: one line that says so, exit 2."""
     done = replace(container, volumes=SCRATCH).run()
     line = done.stderr.strip()
-    told = done.returncode == 2 and line.startswith("error: /bundles/current: ") and "\n" not in line
-    check(told, f"without a bundle it ends with {done.returncode} and says:\n{tail(done.stderr)}")
+    is_one_line = done.returncode == 2 and line.startswith("error: /bundles/current: ") and "\n" not in line
+    check(is_one_line, f"without a bundle it ends with {done.returncode} and says:\n{tail(done.stderr)}")
     step("without a bundle", f"exit 2, {line!r}")
 
 

@@ -87,7 +87,7 @@ def collecting(manner: Manner = "takes") -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *_arguments: object) -> None:
-            """The tests' output is not its."""
+            """Keeps the test output free of request lines."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

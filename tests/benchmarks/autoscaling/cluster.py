@@ -24,17 +24,17 @@ QUEUE, BUSY, CPU = "ticket_router_queue_tokens", "ticket_router_busy_share", "cp
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a cluster takes its time for, in seconds, and what clients do.
+    """Delays of the cluster in seconds, and the clients' behaviour.
 
     Args:
         start: least and most from the decision for a pod until its container runs: scheduling and pulling the image.
-        ready: from then until it takes tickets (docs/results.md).
-        scrape, sync: how often Prometheus reads the pods, and how often the autoscaler decides.
+        ready: from then until it accepts tickets (docs/results.md).
+        scrape, sync: intervals of Prometheus' scrapes and of the autoscaler's decisions.
         query_lag, cpu_lag: age of the newest value that the autoscaler can get, of a custom metric and of CPU.
         rate_window: of the busy share, as in the adapter's rule.
-        stop: a pod that is taken away still costs so long (preStop), and answers what it took.
-        attempts: how often a client sends a ticket that is refused. It waits as Retry-After says and up to half as long
-            again, and twice as long each time. A ticket that is refused every time is lost.
+        stop: how long a removed pod still runs (preStop) and answers its accepted tickets.
+        attempts: how often a client sends a refused ticket. It waits for Retry-After and up to half as long again, and
+            twice as long each time. A ticket that is refused every time is lost.
         custom_metrics: whether the autoscaler can get them.
     """
 

@@ -52,7 +52,7 @@ class Span:
     resent: Counters
 
 
-class Notes:
+class PhaseLog:
     """Phases in order; read `phases` after the traffic has ended, when every request has its answer."""
 
     def __init__(self, traffic: Traffic, proxy: Proxy) -> None:

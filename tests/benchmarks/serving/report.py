@@ -28,12 +28,12 @@ READING = """## How to read it
 - **The bare loop** is the machine's limit: a plain loop of model runs over tickets that are already tokens, sorted by
   length, without HTTP; the best of one thread for each of as many runs side by side as there are cores and of all cores
   for one run, and of batches of 1, 4, 8, 16 and 32.
-- **Tickets/s** come from a closed loop: so many callers, each of whom asks again as soon as it is answered. Only good
-  answers count. The figure is the median over rounds, in brackets the least and the most.
+- **Tickets/s** come from a closed loop: each caller sends its next request as soon as it is answered. Only good answers
+  count. The figure is the median over rounds, in brackets the least and the most.
 - **÷ loop** is tickets/s with the most callers, divided by the bare fp32 loop of the same round.
 - **Alone ÷ bare** is the median answer time of a single caller, divided by that of a bare run of one ticket in its best
   thread setting.
-- **p50, p99** are milliseconds with the most callers; p99 ÷ p50 shows whether somebody starves. Refusals don't count
+- **p50, p99** are milliseconds with the most callers; p99 ÷ p50 shows whether some callers starve. Refusals don't count
   as answers; they stand under errors.
 - **CPU** is what the server and all its processes spent on a ticket, in milliseconds; **MB** the sum of its processes'
   highest memory, pages that they share counted for each.

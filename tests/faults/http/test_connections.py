@@ -112,11 +112,11 @@ def test_a_connection_beyond_the_limit_gets_503_while_all_are_busy(tiny_bundle_p
         working = [opened.enter_context(connect(service.port, batch)) for _ in range(4)]
         wait_until(lambda: service.counts("queue_depth") > 0)
         refused = opened.enter_context(connect(service.port, get()))
-        told = refused.recv(65536).lower()
-        assert told.startswith(b"http/1.1 503 ")
-        assert b"retry-after: " in told
-        assert b"too_many_connections" in told
-        assert b"x-content-type-options: nosniff\r\n" in told  # every response of the service has it
+        refusal = refused.recv(65536).lower()
+        assert refusal.startswith(b"http/1.1 503 ")
+        assert b"retry-after: " in refusal
+        assert b"too_many_connections" in refusal
+        assert b"x-content-type-options: nosniff\r\n" in refusal  # every response of the service has it
         assert all(each.recv(65536).startswith(b"HTTP/1.1 200 ") for each in working)
         assert ask(service) == 200
         assert service.counts('rejected_total{reason="too_many_connections"') == 1

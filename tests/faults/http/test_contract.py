@@ -13,9 +13,9 @@ DIFFERENCES_OF_STOCK = 5
 """Of 8: a lower bound, since a next release may fix some."""
 
 
-def differences(told: str) -> int:
+def differences(output: str) -> int:
     """The number in the tester's summary."""
-    return sum(map(int, re.findall(r"❌ ST\d+ [^:\n]+: (\d+)", told.partition("SUMMARY")[2])))
+    return sum(map(int, re.findall(r"❌ ST\d+ [^:\n]+: (\d+)", output.partition("SUMMARY")[2])))
 
 
 def test_the_service_does_what_its_document_says(tiny_bundle_path: Path) -> None:

@@ -56,11 +56,11 @@ def test_a_log_reader_that_stops_does_not_stop_the_service(tiny_bundle_path: Pat
     with logging_to(tiny_bundle_path, theirs) as (process, port):
         os.close(theirs)
         assert statuses(port, PIPEFUL) == {200}
-        told = events(ours)
+        logged = events(ours)
         assert statuses(port, 1) == {200}
-        told += events(ours)
-        assert {"request", "log lines lost"} <= {event["event"] for event in told}
-        assert max(event.get("lines", 0) for event in told) > PIPEFUL / 10
+        logged += events(ours)
+        assert {"request", "log lines lost"} <= {event["event"] for event in logged}
+        assert max(event.get("lines", 0) for event in logged) > PIPEFUL / 10
         os.close(ours)
         assert statuses(port, 3) == {200}, "nor one that is gone"
         process.terminate()
@@ -89,10 +89,10 @@ def test_log_lines_are_whole_or_dropped() -> None:
         stream.write(json.dumps({"number": number, "text": "x" * 2 * ATOMIC_BYTES}) + "\n")
     *whole, cut = os.read(reader, 10**6).splitlines()
     stream.write('{"number": 20}\n')
-    end, told, last = os.read(reader, 10**6).splitlines()
+    end, logged, last = os.read(reader, 10**6).splitlines()
     assert [json.loads(line)["number"] for line in whole] == list(range(len(whole)))
     assert (len(cut), end) == (ATOMIC_BYTES, b"")
-    assert json.loads(told)["lines"] == 20 - len(whole)
+    assert json.loads(logged)["lines"] == 20 - len(whole)
     assert json.loads(last)["number"] == 20
     os.close(reader)
     os.close(writer)

@@ -14,7 +14,7 @@ from tests.faults.clients.load import MIXED, REFUSED, Load
 from tests.faults.drains import drain, proxied
 from tests.faults.http.cases import GOOD, post
 from tests.faults.http.test_connections import connect
-from tests.faults.restarts import ask, new_place, run
+from tests.faults.restarts import ask, new_service_files, run
 from tests.faults.servers.stock import started
 from tests.support.waiting import wait_until
 
@@ -43,7 +43,7 @@ def test_a_drain_behind_the_proxy_loses_no_request(tiny_bundle_path: Path) -> No
 
 def test_a_killed_service_starts_again_with_its_bundle_whole(tiny_bundle_path: Path) -> None:
     """The first response comes within seconds."""
-    found = run(new_place(tiny_bundle_path), KILLS)
+    found = run(new_service_files(tiny_bundle_path), KILLS)
     assert all(each.under_way and each.seconds < LONGEST_SECONDS for each in found), found
 
 

@@ -27,9 +27,9 @@ def canary(kind: str) -> str:
     return f"{MARK}{kind}"
 
 
-def leaks(told: str | bytes) -> set[str]:
+def leaks(captured: str | bytes) -> set[str]:
     """The fields of the canaries in an output: the suffix of the mark, or the name of the key."""
-    text = (told if isinstance(told, str) else told.decode("latin-1")).lower()
+    text = (captured if isinstance(captured, str) else captured.decode("latin-1")).lower()
     marked = set(_MARKED.findall(text))
     keys = {f"key {known.name}" for known in KEYS if known.key.lower() in text}
     return marked | keys | {f"digest {known.name}" for known in KEYS if digest_of(known.key) in text}

@@ -32,10 +32,10 @@ class SecurityCase:
     wanted: bytes = b""
 
     def passed(self, received: bytes) -> bool:
-        told = received.lower()
+        lowered = received.lower()
         if not received or int(received.split(maxsplit=2)[1]) not in self.allowed:
             return False
-        return self.wanted in told and not any(word in told for word in self.never)
+        return self.wanted in lowered and not any(word in lowered for word in self.never)
 
 
 def security_cases(url: str) -> list[SecurityCase]:

@@ -40,7 +40,7 @@ WANTED = {"event", "level", "time"}
 
 
 @dataclass
-class Watched:
+class ObservedService:
     """A service with keys, and all its output."""
 
     service: Service
@@ -48,7 +48,7 @@ class Watched:
     answers: list[bytes]
 
     def send(self, requests: Sequence[Sent], port: int) -> list[str]:
-        """Requests whose status the table does not allow."""
+        """Requests with a status that the table does not allow."""
         wrong = []
         for sent in requests:
             received = answer(port, sent.raw)
@@ -57,7 +57,7 @@ class Watched:
                 wrong.append(f"{sent.name}: {status_of(received)}")
         return wrong
 
-    def told(self) -> dict[str, set[str]]:
+    def leaked(self) -> dict[str, set[str]]:
         """The places with a canary; the running service's pages are read too."""
         pages = (self._page(path) for path in ("/metrics", "/admin/status", "/openapi.json", "/docs", "/readyz"))
         files = (bytes(path) + path.read_bytes() for path in self.state.rglob("*") if path.is_file())
@@ -91,12 +91,12 @@ def _beyond_the_contract(received: bytes) -> bytes:
 @contextmanager
 def watched(
     bundle: Path, folder: Path, *flags: str, env: Mapping[str, str] | None = None, module: str = "service"
-) -> Iterator[Watched]:
+) -> Iterator[ObservedService]:
     (folder / "keys.toml").write_text(file_of(*KEYS[:-1]))
     (folder / "state").mkdir()
     own = ("--keys-file", str(folder / "keys.toml"), "--state-dir", str(folder / "state"))
     with serving(bundle, *own, *flags, env=env, module=module) as service:
-        yield Watched(service, folder / "state", [])
+        yield ObservedService(service, folder / "state", [])
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def leave(service: Service) -> None:
     wait_until(lambda: service.counts(r'code="499"') >= 1)
 
 
-def fail(watched: Watched) -> None:
+def fail(watched: ObservedService) -> None:
     """A run of the model that fails; then its session is replaced."""
     watched.answers.append(answer(watched.service.port, post("/v1/route", as_json(ticket(body=LONG)))))
     assert status_of(watched.answers[-1]) == 500
@@ -137,7 +137,7 @@ def test_no_canary_appears_in_any_output(tiny_bundle_path: Path, tmp_path: Path,
         assert service.send(list(management_requests()), service.service.management_port) == []
         leave(service.service)
         fail(service)
-        assert service.told() == {}
+        assert service.leaked() == {}
         with half_sent(service.service) as waiting:
             assert service.logged() == set()
             service.answers = [waiting.recv(65536)]
@@ -155,7 +155,7 @@ def test_no_canary_appears_after_an_internal_error(tiny_bundle_path: Path, tmp_p
         received = answer(service.service.port, post("/v1/route", as_json(ticket()), known=ROUTER))
         service.answers.append(received)
         assert status_of(received) == 500
-        assert service.told() == {}
+        assert service.leaked() == {}
         assert service.logged() == set()
     (line,) = [event for event in service.service.events if event["level"] == "error"]
     assert line["error"].startswith("KeyError at")

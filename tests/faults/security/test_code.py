@@ -62,5 +62,5 @@ def test_weights_are_loaded_only_as_safetensors() -> None:
     loading = [call for call in calls if ast.unparse(call.func).endswith("Model.from_pretrained")]
     assert loading
     for call in loading:
-        told = {word.arg: getattr(word.value, "value", None) for word in call.keywords}
-        assert (told["use_safetensors"], told["trust_remote_code"]) == (True, False)
+        keywords = {word.arg: getattr(word.value, "value", None) for word in call.keywords}
+        assert (keywords["use_safetensors"], keywords["trust_remote_code"]) == (True, False)

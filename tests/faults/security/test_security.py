@@ -127,8 +127,8 @@ def test_any_id_gives_one_log_line(guarded: Service) -> None:
         for number, given in enumerate(("\\n", "%0a", '"', "\t x", "<>")):
             headers = ROUTER.header | {"X-Request-ID": EVIL + given}
             body = {"id": f"{EVIL}\r\n\u2028\x85{number}", "body": f"hello {number}"}
-            told = client.post("/v1/route", json=body, headers=headers).headers["x-request-id"]
-            assert len(lines_of(guarded, told)) == 1
+            request_id = client.post("/v1/route", json=body, headers=headers).headers["x-request-id"]
+            assert len(lines_of(guarded, request_id)) == 1
     assert EVIL not in json.dumps(guarded.events)
 
 

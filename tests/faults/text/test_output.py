@@ -50,11 +50,11 @@ def on_a_terminal(*arguments: str) -> str:
         [sys.executable, "-m", *arguments], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs
     ):
         os.close(theirs)
-        told = b""
+        written = b""
         while piece := _piece(ours):
-            told += piece
+            written += piece
     os.close(ours)
-    return told.decode()
+    return written.decode()
 
 
 def _piece(terminal: int) -> bytes:
@@ -93,9 +93,9 @@ def test_training_check_escapes_hostile_labels(export: Path, capfd: pytest.Captu
     """On a real terminal, and as JSON; the labels are shown escaped."""
     asked = ("check", "--data", str(export))
     assert _run([*asked, "--json"]) == 2  # too few rows
-    for told in (on_a_terminal("training", *asked), capfd.readouterr().out):
-        assert control_characters(told) == []
-        assert "\\u202egro.elpmaxe\\u202c" in told
+    for written in (on_a_terminal("training", *asked), capfd.readouterr().out):
+        assert control_characters(written) == []
+        assert "\\u202egro.elpmaxe\\u202c" in written
 
 
 def test_errors_escape_hostile_names(export: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -107,9 +107,9 @@ def test_errors_escape_hostile_names(export: Path, capfd: pytest.CaptureFixture[
         (f"--{HOSTILE[5]}",),
     )
     assert [_run(["check", *arguments]) for arguments in asked] == [2] * 4
-    told = [*capfd.readouterr().err.splitlines(), on_a_terminal("service", f"--{HOSTILE[0]}")]
-    assert [each[:7] for each in told] == ["error: "] * 5
-    assert [control_characters(each) for each in told] == [[]] * 5
+    written = [*capfd.readouterr().err.splitlines(), on_a_terminal("service", f"--{HOSTILE[0]}")]
+    assert [each[:7] for each in written] == ["error: "] * 5
+    assert [control_characters(each) for each in written] == [[]] * 5
 
 
 @pytest.fixture(scope="module")
@@ -135,9 +135,9 @@ def test_decisions_on_a_terminal_escape_hostile_labels(hostile_bundle: Path) -> 
     table = on_a_terminal("service", *asked)
     assert control_characters(table) == []
     assert "\\u001b" in table
-    plain, told = run_cli(*asked).stdout, run_cli(*asked, "--json").stdout
-    assert control_characters(plain) == control_characters(told) == []
-    assert {one["department"] for one in json.loads(told)["candidates"]} <= set(HOSTILE)
+    plain, written = run_cli(*asked).stdout, run_cli(*asked, "--json").stdout
+    assert control_characters(plain) == control_characters(written) == []
+    assert {one["department"] for one in json.loads(written)["candidates"]} <= set(HOSTILE)
 
 
 PAGE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>{{ 7*7 }}</style></svg>"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.benchmarks.connections import TRIES, Figures, Try, held
+from tests.benchmarks.connections import TRIES, Figures, Try, targets_met
 
 USUAL = Figures(answered=1000, requests=1000, median=1.0, p99=2.0)
 SOUND = Try(USUAL, replace(USUAL, p99=4.0))
@@ -25,11 +25,11 @@ LOST = Try(USUAL, replace(USUAL, answered=999))
 )
 def test_the_targets_need_all_answers_and_one_fast_try(tries: list[Try], result: bool) -> None:
     """A busy machine may raise a percentile; a missing answer is always a failure."""
-    assert held(tries) is result
+    assert targets_met(tries) is result
 
 
 def test_no_further_try_is_made_after_a_success() -> None:
     """The remaining tries are not started."""
     rest = iter([SOUND, LOST])
-    assert held(rest)
+    assert targets_met(rest)
     assert next(rest) is LOST

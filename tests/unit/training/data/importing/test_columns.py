@@ -84,11 +84,11 @@ def test_headers_of_the_tools_are_known(header: str, cells: str, columns: str) -
 )
 def test_two_possible_department_columns_are_refused_with_a_choice(header: str, cells: Sequence[str]) -> None:
     """With values of both, and the option for either."""
-    told = question(header, *cells)
-    assert "two columns could be the department: " in told
-    assert "(hardware, network, billing)" in told
-    assert "(kind 0, kind 1, kind 2)" in told
-    assert told.count("--column department=") == 2
+    asked = question(header, *cells)
+    assert "two columns could be the department: " in asked
+    assert "(hardware, network, billing)" in asked
+    assert "(kind 0, kind 1, kind 2)" in asked
+    assert asked.count("--column department=") == 2
 
 
 @pytest.mark.parametrize(
