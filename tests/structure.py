@@ -13,11 +13,11 @@ import grimp
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("models", "service", "training")
 TABLES = frozenset({"models/text/client_phrases.py", "training/sample/lexicon.py"})
-"""Phrases and data that are written as Python: they are no files of code."""
+"""Phrases and data written as Python, which do not count as code."""
 
 
 def lines_by_package(package: str) -> Counter[str]:
-    """Lines of Python by the package below `package` that they stand in; what stands beside those, by file."""
+    """Lines of Python by subpackage of `package`; files outside subpackages are listed singly."""
     lines: Counter[str] = Counter()
     for path in (ROOT / package).rglob("*.py"):
         part = path.relative_to(ROOT / package).parts[0]
@@ -26,7 +26,7 @@ def lines_by_package(package: str) -> Counter[str]:
 
 
 def files_by_folder(package: str) -> Counter[str]:
-    """Code files of each folder, `__init__.py` among them, `TABLES` not."""
+    """Code files of each folder, including `__init__.py`, without `TABLES`."""
     files = (path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py"))
     return Counter(str(path.parent) for path in files if path.as_posix() not in TABLES)
 

@@ -1,10 +1,11 @@
-"""Every alert rule over a replayed quarter and twelve faults: false pages, and how soon each fault is told of.
+"""Every alert rule over a simulated quarter and twelve faults: false pages, and the time until each fault raises its
+alert.
 
 The rules are the committed ones, evaluated by promtool every five minutes. The traffic is that of the autoscaling
-simulation (`tests/benchmarks/autoscaling/traffic.py`): 13 weeks. Every fourth Monday has its mailing and its outage,
-replayed against the committed autoscaler for what is slow and refused then. One Monday is a holiday with a Sunday's
-mail, and once a week a stranger tries 200 keys in a night. The same seed gives the same figures. The exit code is 1
-where a fault is not told of in time or more than one page is false. Seven minutes of one core.
+simulation (`tests/benchmarks/autoscaling/traffic.py`): 13 weeks. Every fourth Monday has a mailing and an outage; its
+slow and refused tickets come from a replay against the committed autoscaler. One Monday is a holiday with a Sunday's
+mail, and once a week an intruder tries 200 keys in a night. The same seed gives the same figures. The exit code is 1 if
+an alert comes too late or more than one page is false. Seven minutes of one core.
 
 Examples:
   python -m tests.benchmarks.alerting
@@ -39,11 +40,11 @@ FIRST_DAY = NAMES.index("Thu")
 DEPARTMENTS = {"billing": 0.2, "login": 0.3, "other": 0.5}
 OUTCOMES = {"route": 0.7, "suggest": 0.1, "review": 0.2}
 CONFIDENCE = 0.85, 0.15
-"""Mean and deviation of a ticket's."""
+"""Mean and deviation of a ticket's confidence."""
 SLOW, FAILED = 0.003, 0.0001
 """Shares on an ordinary day."""
 BEGIN = A_DAY + 10 * 3600 // STEP
-"""When a fault begins: on the Friday at ten."""
+"""When a fault begins: on Friday at ten."""
 
 Counts = NDArray[np.float64]
 Counters = dict[str, Counts]
@@ -64,7 +65,7 @@ def split(counts: Counts, share: float, rng: np.random.Generator) -> Counts:
 
 
 def counters(tickets: Counts, rng: np.random.Generator, departments: dict[str, float]) -> Counters:
-    """What the service counts of these tickets, as increases in each step."""
+    """The counters' increases in each step for these tickets."""
     series: Counters = {}
     left, rest = tickets.copy(), 1.0
     for outcome, share in OUTCOMES.items():
@@ -99,7 +100,7 @@ def counters(tickets: Counts, rng: np.random.Generator, departments: dict[str, f
 
 @functools.cache
 def event_day(per_week: float, seed: int) -> tuple[Counts, Counts]:
-    """In each step of a Monday with a mailing and an outage: the share of tickets that is slow, and refusals."""
+    """For each step of a Monday with a mailing and an outage: the share of slow tickets, and the refusals."""
     replay = Cluster(read_rule(), SPEEDS["int8"], Surroundings(), seed).play(day(per_week, seed))
     of, late, refused = (
         np.asarray(values, dtype=np.float64).reshape(A_DAY, -1).sum(axis=1)
@@ -123,7 +124,7 @@ def quarter(per_week: float, weeks: int, seed: int) -> Counters:
         played = day(per_week, seed)
         tickets[part] = np.histogram(played.moments, np.arange(0, DAY + 1, STEP))[0]
         slow[part], refused[part] = event_day(per_week, seed)
-    series = counters(tickets, rng, {"all": 1})  # no rule that pages looks at departments
+    series = counters(tickets, rng, {"all": 1})  # no paging rule reads departments
     series['http_request_duration_seconds_bucket{route="/v1/route",le="0.5"}'] -= np.floor(slow * tickets * (1 - SLOW))
     series['rejected_total{reason="overloaded"}'] = refused
     night = np.arange(len(tickets)) % (7 * A_DAY)
@@ -133,8 +134,8 @@ def quarter(per_week: float, weeks: int, seed: int) -> Counters:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is expected: an alert with a severity, at most so many minutes after it began. `gauges`: series that do not
-    count tickets, with their values before it and after it."""
+    """A fault with the expected alert, its severity, and the minutes until it must fire. `gauges`: series that do
+    not count tickets, with their values before and after the fault."""
 
     name: str
     alert: str
@@ -236,7 +237,7 @@ def constant(namespace: str, name: str, before: str, after: str, begin: int, ste
 
 
 def evaluate(series: list[dict[str, str]], query: str, minute: int, only: str) -> list[tuple[dict[str, str], float]]:
-    """What a query gives after the rules were evaluated up to that minute. `only`: of the alerts of this severity."""
+    """The result of a query after evaluating the rules up to that minute. `only`: the alerts of this severity."""
     with tempfile.TemporaryDirectory() as folder:
         files = write_rules(Path(folder))
         if only:
@@ -256,7 +257,7 @@ def evaluate(series: list[dict[str, str]], query: str, minute: int, only: str) -
 
 
 def _keep(files: list[str], severity: str) -> None:
-    """Of the alerts only those of this severity, and the recordings that they read."""
+    """Only the alerts of this severity, and the recordings that they read."""
     kept = [rule for rule in rules("alert") if rule["labels"]["severity"] == severity]
     for record in reversed(rules("record")):
         if any(record["record"] in each["expr"] for each in kept):
@@ -274,8 +275,8 @@ def false_pages(per_week: float, weeks: int, seed: int) -> dict[str, int]:
     return {labels["alertname"]: int(value) for labels, value in evaluate(series, query, 7 * weeks * 1440 - 5, "page")}
 
 
-def told(per_week: float, seed: int) -> Iterator[tuple[Fault, dict[str, float]]]:
-    """Each fault, and after how many minutes it made which alert fire."""
+def alert_delays(per_week: float, seed: int) -> Iterator[tuple[Fault, dict[str, float]]]:
+    """Each fault with the alert that fired, and the minutes until then."""
     steps = 2 * A_DAY
     series = []
     for number, fault in enumerate(FAULTS):
@@ -308,7 +309,7 @@ def main() -> None:
     given = parser.parse_args()
     fine = True
     for per_week in given.per_week or (1e4, 1e7):
-        for fault, alerts in told(per_week, given.seed):
+        for fault, alerts in alert_delays(per_week, given.seed):
             minutes = alerts.get(f"{fault.alert} {fault.severity}", float("inf"))
             in_time = 0 <= minutes <= fault.minutes
             fine &= in_time

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.connections [BUNDLE] [--connections 5000] [--requests 2000]
 
-Without a bundle a tiny one is made. Exits with 1 when one of the requests is not answered with a 200, or when their
-99th percentile beside the others is more than twice the usual one. A moment's work of other processes can double a
-percentile of some milliseconds, so there are up to three tries for it; for an answer that is missing there is one.
+Without a bundle a tiny one is made. Exits with 1 if a request is not answered with a 200, or if the 99th percentile
+beside the connections is more than twice the usual one. Other processes can double a percentile of some milliseconds,
+so the percentile has up to three tries; a missing answer fails at once.
 """
 
 import argparse
@@ -18,19 +18,19 @@ from pathlib import Path
 
 from service.server.limits import allowed_connections
 from tests.faults.command import bundle_or_tiny
-from tests.faults.http_cases import get, head, post
-from tests.faults.test_connections import connect
+from tests.faults.http.cases import get, head, post
+from tests.faults.http.test_connections import connect
 from tests.support.process import Service, serving
 
 KINDS = (b"", get(), head()[:-2], post(b'{"body":"hello"}')[:-1])
 TIMES_USUAL = 2.0
-"""Most that the 99th percentile may come to."""
+"""Upper limit of the 99th percentile."""
 TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """How many of the requests got a 200; median and 99th percentile in milliseconds."""
+    """The number of requests with a 200; median and 99th percentile in milliseconds."""
 
     answered: int
     requests: int
@@ -54,8 +54,8 @@ class Try:
         return self.beside.p99 <= TIMES_USUAL * self.alone.p99
 
 
-def held(tries: Iterable[Try]) -> bool:
-    """Whether all were answered, and soon enough in one of the tries; later ones are not made then."""
+def targets_met(tries: Iterable[Try]) -> bool:
+    """Whether all were answered in every try, and fast enough in one; later tries are not made then."""
     for one in tries:
         if not one.all_answered:
             return False
@@ -82,7 +82,7 @@ def report(label: str, service: Service, requests: int) -> Figures:
 
 
 def measure(service: Service, requests: int) -> Figures:
-    """One after the other, each on a connection of its own."""
+    """One after the other, each on its own connection."""
     codes, seconds = [], []
     for number in range(requests):
         started = time.perf_counter()
@@ -102,7 +102,7 @@ def main() -> int:
     allowed_connections(given.connections)  # raises this process's limit of open files as well
     with bundle_or_tiny(given.bundle) as bundle:
         tries: Iterator[Try] = (attempt(bundle, given.connections, given.requests) for _ in range(TRIES))
-        return not held(tries)
+        return not targets_met(tries)
 
 
 if __name__ == "__main__":

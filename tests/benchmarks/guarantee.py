@@ -1,14 +1,14 @@
-"""Holds bundles' promises against real rows: calibration and test rows dealt anew, the model fixed.
+"""Tests bundles' promises on real rows: new splits into calibration and test rows, with the same model.
 
     python -m tests.benchmarks.guarantee BUNDLE… --data FILE [--labels FILE] [--column ROLE=COLUMN] [--splits 200]
 
-FILE is what the bundles were trained on; its split is made again from the recipe in each bundle's provenance. Printed
-for each field, over all deals: coverage, ECE, and how often a promise is broken. `broken`: the precision of all routed
-rows; `any_broken`: that, or any label's or the pool's own; both judged on all dealt rows, the population that the
-calibration rows are drawn from. `held_out_broken` is judged on the held-out rows alone, which are finite: where the
-true precision is just the one promised, they fall short of it in half the deals. `p` is the probability of so many
-broken promises if each deal broke it with the probability allowed; deals overlap, so take it as a guide.
-Where the labels file names out-of-scope labels, the share of their rows that the bundle refuses is printed too.
+FILE has the bundles' training data; its split is repeated from the recipe in each bundle's provenance. Printed for each
+field, over all splits: coverage, ECE, and how often a promise is broken. `broken`: the precision of all routed rows;
+`any_broken`: that, or any label's or the pool's own; both on all rows, the population from which the calibration rows
+are drawn. `held_out_broken` uses the held-out rows alone: where the true precision equals the promised one, a finite
+sample falls below it in half of the splits. `p` is the probability of this many broken promises or more if each split
+breaks one with the allowed probability; splits overlap, so it is only a guide. If the labels file names out-of-scope
+labels, the share of their rows that the bundle refuses is printed too.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def lines(field: Field, parts: dict[str, Scored], recipe: Recipe, splits: int) -
     known = {part: rows.labelled.where(rows.labelled.labels != UNKNOWN) for part, rows in parts.items()}
     dealt = [rows for part, rows in known.items() if part != "validation"]
     rest = Scored(np.concatenate([rows.logits for rows in dealt]), np.concatenate([rows.labels for rows in dealt]))
-    # Without test rows, two thirds of the calibration rows test and the rest are held out.
+    # Without test rows, two thirds of the calibration rows test and the rest is held out.
     count = len(known["calibration"].labels) if "test" in known else 2 * len(rest.labels) // 3
     deals = list(deal(field, known["validation"], rest, count, recipe, splits))
     return [f"{count} calibration rows of {len(rest.labels)} dealt", *table(deals, 1 - recipe.promise.confidence)]

@@ -1,9 +1,9 @@
-"""What hostile mails, texts, HTML and JSON cost: CPU, growth, memory, and how long nobody else is answered.
+"""The cost of hostile mails, texts, HTML and JSON: CPU, growth, memory, and stalls of the event loop.
 
-`python -m tests.benchmarks.hostile [BUNDLE] [--only WORD]`. With a bundle, tokenising counts too. CPU is what a thread
-of the service spends on one input of 1 MB (a batch: 4 MB), within its budgets; growth compares that size with a quarter
-of it, without budgets; memory is the peak that Python allocates; stall is the most CPU that went between two turns of
-an event loop while `CpuPool` worked on four of them.
+`python -m tests.benchmarks.hostile [BUNDLE] [--only WORD]`. With a bundle, tokenising counts too. CPU is a service
+thread's time for one input of 1 MB (a batch: 4 MB), within its budgets; growth compares that size with a quarter of it,
+without budgets; memory is the peak that Python allocates; stall is the most CPU between two turns of an event loop
+while `CpuPool` works on four inputs.
 """
 
 import argparse
@@ -44,7 +44,7 @@ CPU_LIMIT_MS, GROWTH_LIMIT, STALL_LIMIT_MS = 250, 6, 50
 AT_ONCE = 4
 TICK_SECONDS = 0.001
 LEAST_SECONDS = 0.02
-"""Times below it are too short to compare: what they grow by is the timer's."""
+"""Shorter times are not compared: their growth is the timer's."""
 
 Encode = Callable[[str], object]
 
@@ -53,7 +53,7 @@ PATIENT = RequestContext(math.inf)
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """`read` does what a thread does for it, `serve` what the service does for it on its loop."""
+    """`read` does the work of a thread for the input, `serve` the work of the service on its loop."""
 
     read: Callable[[bool], object]
     """Within the budgets or without."""
@@ -138,7 +138,7 @@ def measure(case: Case, *, rounds: int = 3) -> Figures:
 
 
 def _cpu(work: Callable[[], object], rounds: int) -> tuple[float, bool]:
-    """The least of the rounds, since the machine may be busy; and whether the budget ended it."""
+    """The minimum of the rounds, since the machine may be busy; and whether the budget ended it."""
     best, unread = float("inf"), False
     for _ in range(rounds):
         gc.collect()
@@ -162,7 +162,7 @@ def _peak(each: Input) -> float:
 
 
 async def _stall(each: Input) -> float:
-    """In CPU time of the whole process between two turns of the loop: other processes are none of its fault."""
+    """CPU time of the whole process between two turns of the loop, so that other processes do not count."""
     cpu_pool, worst = CpuPool(), 0.0
     work = asyncio.gather(*(each.serve(cpu_pool) for _ in range(AT_ONCE)))
     last = time.process_time()

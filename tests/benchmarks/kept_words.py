@@ -1,8 +1,8 @@
-"""Checks that the cleaning keeps a customer's words: short mails with what must stay, and what evidence cuts.
+"""Checks that cleaning keeps a customer's words: short mails with words that must stay and words that must be cut.
 
     python -m tests.benchmarks.kept_words PATH_TO_JSONL
 
-Each line holds `name`, `subject`, `body`, `content_type`, `must_keep` and `must_drop`. Exits with 1 when one fails.
+Each line has `name`, `subject`, `body`, `content_type`, `must_keep` and `must_drop`. Exits with 1 if one fails.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from models.ticket import Ticket
 
 
 def faults(row: dict[str, Any]) -> list[str]:
-    """What is missing from the text and what stands there in spite of evidence."""
+    """Words missing from the cleaned text, and words left in it that should be cut."""
     text = prepare(Ticket(subject=row["subject"], body=row["body"], content_type=row["content_type"])).text
     flat = " ".join(text.split())
     lost = [f"lost {words!r}" for words in row["must_keep"] if words not in flat]

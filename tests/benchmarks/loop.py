@@ -1,20 +1,20 @@
-"""Six months of a router at work: what it routes becomes its next training file, under several ways of labelling.
+"""Simulates six months of routing, in which routed tickets become training data, for several ways of labelling.
 
     python -m tests.benchmarks.loop --data FILE… [--promise .95] [--deals 5] [--out loop.svg]
 
-Each month new tickets arrive. A random share is kept for people (`audit`); of the others the router routes what its
-promise lets through. People move the wrong routes that they notice (`agent`) and choose where it did not route
-(`close`); the right routes, and the wrong ones that nobody noticed, keep the router's label (`router_unchecked`). Then
-the n-grams are learned and calibrated anew on all tickets so far, by the product's own split and promise. The new model
-and the one that serves both answer the first tenth of the next month's tickets, the new one in the shadow; the one that
-routes more of them serves. Way:
+Each month new tickets arrive. A random share goes to people (`audit`); of the others the router routes those that its
+promise allows. People correct the wrong routes that they notice (`agent`) and label the tickets that were not routed
+(`close`); right routes, and unnoticed wrong ones, keep the router's label (`router_unchecked`). Then the n-grams are
+trained and calibrated again on all tickets so far, with the product's own split and promise. The new model and the
+current one both answer the first tenth of the next month's tickets, the new one in shadow mode; the one that routes
+more of them serves. Ways of labelling:
 
-    drop       without the router's own labels, and without a word about sources: as the how-tos once said
+    drop       without the router's own labels, and without `label_source`
     weight W   with `label_source`, the router's own labels at weight W
-    all        every ticket with its true label: what people reading everything would give
+    all        every ticket with its true label, as if people read all of them
 
-`routed`: of the new tickets that were not kept for people; `right`: of these; `broken`: deals in which the upper 95 %
-bound of the precision lies below the promise. Means over the deals, each of which orders the file anew.
+`routed`: share of the new tickets that did not go to people; `right`: share of these; `broken`: deals in which the
+upper 95 % bound of the precision lies below the promise. Means over the deals, each with the file in a new order.
 """
 
 import argparse
@@ -55,7 +55,7 @@ _FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Way:
-    """A way of labelling. `weight` None: the router's own labels are left out, and no source is named."""
+    """A way of labelling. `weight` None: the router's own labels are left out, and the sources are not recorded."""
 
     name: str
     weight: float | None = None
@@ -72,7 +72,7 @@ class Router:
 
 @dataclass(frozen=True)
 class Month:
-    """What the router did with one month's tickets."""
+    """The router's results for one month's tickets."""
 
     routed: float
     right: int
@@ -82,8 +82,8 @@ class Month:
 
 
 @dataclass(frozen=True)
-class Desk:
-    """A file's tickets, how texts are encoded, and what is simulated."""
+class Simulation:
+    """A file's tickets, their encoder, and the simulated people."""
 
     rows: tuple[Example, ...]
     encode: Callable[[str], Encoding]
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--deals", type=int, default=5)
     parser.add_argument("--out", type=Path, help="an SVG plot")
     options = parser.parse_args()
-    prepared.prepare = cache(prepared.prepare)  # the same texts each month; cleaning them is most of the time
+    prepared.prepare = cache(prepared.prepare)  # the same texts each month; cleaning them takes most of the time
     base = resolve_base("embedded")
     config = AutoConfig.from_pretrained(base)
     encoder = load_encoder(base, config, Recipe())
@@ -210,7 +210,7 @@ def main() -> None:
         rows = read_closed(TicketFile(path)).rows
         if options.rows:
             rows = tuple(rows[n] for n in np.random.default_rng(0).permutation(len(rows))[: options.rows])
-        desk = Desk(
+        simulation = Simulation(
             rows,
             cache(encoder.encode),
             encoder.pad_id,
@@ -223,7 +223,7 @@ def main() -> None:
         print(f"  {'':<12}" + "".join(f" month {month}      " for month in range(1, MONTHS + 1)) + " broken")
         found[path.stem] = {}
         for way in ways:
-            deals = [list(desk.months(way, seed)) for seed in range(options.deals)]
+            deals = [list(simulation.months(way, seed)) for seed in range(options.deals)]
             found[path.stem][way.name] = deals
             cells = []
             for month in zip(*deals, strict=True):

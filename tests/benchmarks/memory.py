@@ -1,4 +1,4 @@
-"""Resident memory of a process over time: sampled beside a load, and whether it grows.
+"""Resident memory of a process over time: samples taken under load, and their slope.
 
 `soak.py`, `reload.py` and `start.py` use it.
 """
@@ -18,7 +18,7 @@ _BLOCKS = 20
 
 
 def resident_megabytes(pid: int) -> float:
-    """What a process holds in memory now."""
+    """The process's resident memory now."""
     return float(psutil.Process(pid).memory_info().rss / MEGABYTE)
 
 
@@ -31,10 +31,10 @@ class Slope:
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> Slope:
-    """How fast memory grows, by least squares over (seconds, megabytes); of fewer than three moments nothing is told.
+    """The growth of memory by least squares over (seconds, megabytes); with fewer than three samples there is none.
 
-    Means of twenty stretches are fitted, not the samples: one sample is hardly news after the one before, and an
-    interval that takes them for independent would be far too narrow.
+    Means of twenty stretches are fitted, not the samples: neighbouring samples depend on each other, and an interval
+    that takes them for independent would be far too narrow.
     """
     if len(samples) < 3:
         return Slope(math.nan, math.inf)

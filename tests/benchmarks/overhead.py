@@ -1,11 +1,11 @@
-"""What the service itself costs: CPU per ticket of everything but the model, which a constant stands in for.
+"""The service's own cost: CPU per ticket of everything but the model, which is replaced by a constant.
 
     python -m tests.benchmarks.overhead --bundle BUNDLE [--rounds 5] [--callers 1 64] [-- FLAG…]
 
-The bundle's own tokenizer, labels and thresholds stay; its graph gives place to one that answers every ticket with the
-same logits, at once. Real processes answer real HTTP, in turn: the service, the yardstick (`plain.py`), and an echo of
-the body. Printed for each number of callers: milliseconds of CPU per ticket (user and system time of the process, from
-the kernel), tickets/s, latency, and the ratios within a round. What follows `--` goes to the service, in place of
+The bundle keeps its tokenizer, labels and thresholds; its graph is replaced by one that answers every ticket at once
+with the same logits. Real processes answer real HTTP, in turn: the service, a minimal server (`plain.py`), and an echo
+of the body. Printed for each number of callers: milliseconds of CPU per ticket (user and system time of the process,
+from the kernel), tickets/s, latency, and the ratios within a round. Flags after `--` go to the service, in place of
 `--cache-entries 0`.
 """
 
@@ -38,13 +38,13 @@ CALLERS = (1, 64)
 SHORT_TEXTS = 2048
 WARM_SECONDS = 1.0
 SECONDS = 3.0
-"""Of a window, which lasts longer where it takes longer to answer the tickets asked for."""
+"""Seconds of a window; it lasts longer if the requested tickets take longer."""
 UNCACHED = ("--cache-entries", "0")
 INPUTS = ("input_ids", "attention_mask")
 
 
 def null_bundle(bundle: Bundle, store: Path) -> Path:
-    """A copy of the bundle whose model gives the logits of its first golden row whatever it is asked."""
+    """A copy of the bundle whose model always gives the logits of its first golden row."""
     rows = load_rows(bundle)
     logits, pooled = (np.asarray(values, dtype=np.float32) for values in (rows[0].logits, rows[0].pooled))
     verdict = bundle.fp32.judge(logits).department
@@ -66,7 +66,7 @@ def null_bundle(bundle: Bundle, store: Path) -> Path:
 
 
 def null_graph(logits: np.ndarray, pooled: np.ndarray) -> onnx.ModelProto:
-    """A graph of the usual inputs that gives `logits`, shape [labels], and `pooled`, shape [width], for every row."""
+    """A graph with the usual inputs that gives `logits`, shape [labels], and `pooled`, shape [width], for every row."""
     tokens = [helper.make_tensor_value_info(name, TensorProto.INT64, ["rows", "length"]) for name in INPUTS]
     answers = {"logits": logits, "pooled": pooled}
     outputs = [
@@ -94,7 +94,7 @@ def essentials(bundle: Bundle, bodies: Sequence[bytes]) -> float:
     """Milliseconds of CPU a ticket, of this thread: parse, clean, encode, judge, render, once each, in a loop."""
     logits = np.asarray(load_rows(bundle)[0].logits, dtype=np.float32)
     model = ModelIdentity(bundle.version, "fp32", bundle.manifest.text_version)
-    for measured in (False, True):  # first warm
+    for measured in (False, True):  # warm up first
         started = time.thread_time()
         for body in bodies:
             ticket = ticket_of(parse_route(body))
@@ -109,7 +109,7 @@ def essentials(bundle: Bundle, bodies: Sequence[bytes]) -> float:
 
 
 def plain(name: str, *flags: str) -> Server:
-    """The yardstick, or its echo."""
+    """The minimal server, or its echo mode."""
 
     def command(bundle: Path, port: int) -> list[str]:
         return ["-m", "tests.benchmarks.plain", str(bundle), str(port), *flags]
@@ -119,7 +119,8 @@ def plain(name: str, *flags: str) -> Server:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one window: CPU milliseconds a ticket of the server, tickets per second, and latencies in milliseconds."""
+    """Figures of one window: CPU milliseconds a ticket of the server, tickets per second, and latencies in
+    milliseconds."""
 
     cpu: float
     rate: float

@@ -1,13 +1,13 @@
-"""Ten times what the service can do, for a minute: how much it still does, how soon it refuses, how soon it is over.
+"""Ten times the service's capacity for a minute: the remaining goodput, the speed of refusals, and the recovery.
 
     python -m tests.benchmarks.overload BUNDLE [--times 10] [--seconds 60] [--length long|short] [-- FLAG…]
 
-Peak (64 callers who wait for their answers), flood (an open loop at so many times the peak), recovery, peak again, all
-against one service with its cache off; goodput is held against the mean of both peaks. Probes and metrics are asked
-once a second meanwhile. Then the flood once more with one key, beside another that sends a fifth of the peak.
-Client and server share the machine: at so high a rate the client takes a good part of it. Hence the goodput is printed
-twice: as it is, and of the cores that each client left to the service, which only explains. The exit status is 1 where
-a target is missed, and the goodput's is held against it as it is.
+Peak (64 callers that wait for their answers), flood (an open loop at `--times` the peak), recovery, peak again, all
+against one service with its cache off; goodput is compared with the mean of both peaks. Probes and metrics are
+requested once a second meanwhile. Then the flood again with one key, beside another key that sends a fifth of the peak.
+Client and server share the machine, and at such a rate the client takes much of it. Hence the goodput is printed twice:
+as measured, and per core that each client left to the service, which only explains. The exit status is 1 if a target is
+missed; the target applies to the goodput as measured.
 """
 
 import argparse
@@ -42,34 +42,34 @@ PROBES = ("/livez", "/readyz", "/metrics")
 PROBE_SECONDS = 1.0
 USUAL_ROUNDS = 20
 NORMAL = 2.0
-"""Times the usual latency of a lone ticket: from then on all is as before."""
+"""Factor on the usual latency of a lone ticket; below it the service has recovered."""
 NORMAL_ROUNDS = 5
 POLITE_SHARE = 0.2
 NOISY, POLITE = Known("noisy"), Known("polite")
 
 
 GOODPUT, REFUSAL_SECONDS, RECOVERY_SECONDS, SLOWEST_PROBE_SECONDS = 0.95, 0.05, 5.0, 1.0
-"""What is asked for: at least, at most (the 99th percentile), at most, at most."""
+"""The targets: at least, at most (the 99th percentile), at most, at most."""
 TAKEN_OR_REFUSED = frozenset({OK, httpx.codes.TOO_MANY_REQUESTS})
-"""What a flood may get. Anything else was lost, or kept waiting for nothing."""
+"""Statuses allowed in a flood. Any other request was lost, or waited in vain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Tickets answered per second, and how many cores the client took meanwhile."""
+    """Tickets answered per second, and the cores that the client used meanwhile."""
 
     tickets: float
     client_cores: float
 
     @property
     def for_each_core(self) -> float:
-        """Of those that were left to the service."""
+        """Per core that was left to the service."""
         return self.tickets / (multiprocessing.cpu_count() - self.client_cores)
 
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """What came of a flood. Seconds; latencies count from the moment a request was due."""
+    """Results of a flood. Seconds; latencies count from the time a request was due."""
 
     offered: float
     goodput: Rate
@@ -80,7 +80,7 @@ class Flood:
 
 
 def peak(service: Service, requests: Sequence[bytes], seconds: float) -> Rate:
-    """When every caller waits for its answer."""
+    """Every caller waits for its answer before the next request."""
     return good(closed_loop(Target(service.port), requests, CALLERS, _window(service, seconds)))
 
 
@@ -112,7 +112,7 @@ def usual_seconds(service: Service, requests: Sequence[bytes]) -> float:
 def beside_a_noisy_key(
     service: Service, texts: Sequence[str], rate: float, polite_rate: float, seconds: float
 ) -> tuple[Load, Load]:
-    """What the polite key got alone, and beside the noisy one's flood."""
+    """The polite key's results alone, and beside the noisy key's flood."""
     polite = _requests(texts, POLITE)
     alone = open_loop(Target(service.port), polite, polite_rate, _window(service, seconds))
     noisy = multiprocessing.get_context("spawn").Process(
@@ -153,7 +153,7 @@ async def _lone(service: Service, requests: Sequence[bytes], rounds: int) -> flo
 
 
 async def _until_normal(service: Service, requests: Sequence[bytes], usual: float) -> float:
-    """The moment from which lone tickets take their usual time again."""
+    """The time from which lone tickets take their usual time again."""
     while True:
         now = time.perf_counter()
         if await _lone(service, requests, NORMAL_ROUNDS) <= NORMAL * usual:
@@ -182,7 +182,7 @@ class Found:
         return self.flood.goodput.for_each_core / statistics.mean(peak.for_each_core for peak in self.peaks)
 
     @property
-    def held(self) -> bool:
+    def targets_met(self) -> bool:
         flood = self.flood
         soon = percentile(flood.refusals, 99) <= REFUSAL_SECONDS and flood.recovery <= RECOVERY_SECONDS
         answered = flood.codes.keys() <= TAKEN_OR_REFUSED and max(flood.probes) <= SLOWEST_PROBE_SECONDS
@@ -241,7 +241,7 @@ def main() -> int:
     lost = sum(answer.status == NO_ANSWER for answer in beside.due())
     print(f"{'of which no answer':<21}{lost}")
     polite_held = all(answer.status == OK for answer in beside.due())
-    return not (found.held and polite_held)
+    return not (found.targets_met and polite_held)
 
 
 if __name__ == "__main__":

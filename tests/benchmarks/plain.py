@@ -1,9 +1,9 @@
-"""The yardstick: what a service must do for a ticket and no more, on plain uvicorn. None of our limits, keys or queues.
+"""A minimal server to compare with: the necessary work for a ticket on plain uvicorn, without limits, keys or queues.
 
     python -m tests.benchmarks.plain BUNDLE PORT [--echo]
 
-The same parsing, cleaning, encoding, judging, rendering, metrics and log line as the service, two runner threads that
-take what waits in greedy batches. With `--echo` the body comes back as it went in: the cost of HTTP itself.
+The same parsing, cleaning, encoding, judging, rendering, metrics and log line as the service; two runner threads take
+the waiting tickets in greedy batches. With `--echo` the body is returned unchanged: the cost of HTTP itself.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from service.metrics.metrics import Metrics
 
 RUNNERS = 2
 MOST_ROWS = 8
-"""Of a batch: more gained nothing in the bare loop."""
+"""Rows of a batch: more gained nothing in the bare loop."""
 _JSON = [(b"content-type", b"application/json")]
 
 _log = structlog.get_logger()
@@ -107,7 +107,7 @@ class Plain:
 
 
 async def echo(_scope: dict[str, Any], receive: Receive, send: Send) -> None:
-    """The body, as it came."""
+    """The body, unchanged."""
     await _answer(send, await _body(receive))
 
 

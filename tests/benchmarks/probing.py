@@ -1,4 +1,4 @@
-"""Probes beside a load: `overload.py` and `stalls.py` see by them whether anybody else is still answered."""
+"""Probes under load: `overload.py` and `stalls.py` measure with them whether other clients are still answered."""
 
 import itertools
 import threading
@@ -14,7 +14,7 @@ from tests.support.process import Service
 
 @dataclass(slots=True)
 class Probing:
-    """Asks the management port for these paths in turn, and keeps how long each answer took."""
+    """Requests these paths of the management port in turn, and records how long each answer took."""
 
     service: Service
     paths: Sequence[str]

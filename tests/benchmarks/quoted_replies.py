@@ -1,10 +1,10 @@
 """Measures the cleaning on mail bodies with known replies: precision and recall of words, and the misses by name.
 
-Recall is what must not fall: a word that was cut is gone, one that was left is noise that a model learns to ignore.
+Recall matters most: a word that was cut is lost, one that was left is noise that a model learns to ignore.
 
     python -m tests.benchmarks.quoted_replies PATH_TO_JSONL [--compare]
 
-Each line holds `name`, `email` and `expected_trimmed`. `--compare` adds the uncut text and, where it is installed,
+Each line holds `name`, `email` and `expected_trimmed`. `--compare` adds the uncut text and, if it is installed,
 mail-parser-reply alone (not a dependency of the product).
 """
 
@@ -35,7 +35,7 @@ def read_cases(path: Path) -> list[Case]:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Of one body or of all: how many words were found, expected, and both."""
+    """Words of one body or of all: the numbers found, expected, and common to both."""
 
     found: int
     expected: int

@@ -1,12 +1,12 @@
-"""What a reload costs those who are asking meanwhile.
+"""The effect of reloads on concurrent requests.
 
     python -m tests.benchmarks.reload --bundle BUNDLE [--other BUNDLE] [--reloads 100] [--load 0.8] [-- FLAG…]
 
-Capacity is measured first; then requests come at random moments at that share of it, first for a while without any
-reload, then while the service is told to reload, back and forth between two bundles (without --other: a copy whose
-temperature differs in the sixth digit). Beside the load a client sends batches, whose answers must each name one
-version, one of the two. Printed: errors, latencies of requests that met no reload and of those whose life overlapped
-one, seconds per reload, and the process's memory before and after.
+Capacity is measured first; then requests come at random times at that share of it, for a while without any reload, then
+during reloads back and forth between two bundles (without --other: a copy whose temperature differs in the sixth
+digit). Beside the load a client sends batches; each answer must name one version, one of the two. Printed: errors,
+latencies of requests that overlapped no reload and of those that overlapped one, seconds per reload, and the process's
+memory before and after.
 """
 
 import argparse
@@ -41,7 +41,7 @@ WARM_SECONDS = 2.0
 CHUNK_SECONDS = 20.0
 TEXTS = 2048
 PAUSE_SECONDS = 0.5
-"""Between two reloads, so that both kinds of requests are there."""
+"""Seconds between two reloads, so that requests of both kinds occur."""
 WITNESS_TICKETS = 8
 WITNESS_PAUSE_SECONDS = 0.25
 SETTLE_SECONDS = 2.0
@@ -50,7 +50,7 @@ Interval = tuple[float, float]
 
 
 def other_version(bundle: Bundle, store: Path) -> Path:
-    """A copy in `store` with the same verdicts under another version id."""
+    """A copy in `store` with the same verdicts and another version id."""
     draft = bundle.manifest.model_dump(mode="json", exclude={"version", "files"})
     for entry in (one for model in draft["models"] for one in model["fields"]):
         entry["temperature"] *= 1 + 1e-6
@@ -58,7 +58,7 @@ def other_version(bundle: Bundle, store: Path) -> Path:
 
 
 def call(port: int, path: str, content: Any) -> tuple[int, Any]:
-    """Status and document of one POST on a connection of its own."""
+    """Status and document of one POST on its own connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     try:
         connection.request("POST", path, json.dumps(content), {"Content-Type": "application/json"})
@@ -70,7 +70,7 @@ def call(port: int, path: str, content: Any) -> tuple[int, Any]:
 
 @dataclass
 class Reloads:
-    """Reloads in a thread of its own, until so many are done. `intervals` are in seconds of `time.perf_counter`."""
+    """Reloads in a thread, until `count` are done. `intervals` are in seconds of `time.perf_counter`."""
 
     service: Service
     versions: Sequence[str]
@@ -93,8 +93,8 @@ class Reloads:
 
 
 @dataclass
-class Witness:
-    """Sends batches in a thread of its own, and looks which versions their answers name."""
+class VersionCheck:
+    """Sends batches in a thread, and checks the versions that their answers name."""
 
     service: Service
     versions: Sequence[str]
@@ -103,7 +103,7 @@ class Witness:
     faults: list[str] = field(default_factory=list)
 
     def run(self) -> None:
-        # Texts of its own, each once: known answers would never wait through a swap.
+        # texts of its own, each once, since a cached answer would not wait during a swap
         numbers = itertools.count()
         while not self.stop.wait(WITNESS_PAUSE_SECONDS):
             tickets = [{"body": f"ticket {next(numbers)} has several words"} for _ in range(WITNESS_TICKETS)]
@@ -124,14 +124,14 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Memory in MB: before the first reload, after the last, and the most there was."""
+    """Memory in MB: before the first reload, after the last, and the peak."""
 
     capacity: float
     rate: float
     quiet: Sequence[Answer]
     loaded: Sequence[Answer]
     reloads: Reloads
-    witness: Witness
+    witness: VersionCheck
     before: float
     after: float
     peak: float
@@ -146,7 +146,7 @@ def measure(service: Service, requests: Sequence[bytes], share: float, versions:
     def chunk(seed: int) -> Load:
         return open_loop(target, requests, rate, Window(WARM_SECONDS, CHUNK_SECONDS, family.cpu_seconds), seed)
 
-    reloads, witness = Reloads(service, versions, count), Witness(service, versions)
+    reloads, witness = Reloads(service, versions, count), VersionCheck(service, versions)
     threads = [threading.Thread(target=each.run, daemon=True) for each in (witness, reloads)]
     threads[0].start()
     quiet = [answer for seed in (0, 1) for answer in chunk(seed).due()]
@@ -165,13 +165,13 @@ def measure(service: Service, requests: Sequence[bytes], share: float, versions:
     return Found(capacity, rate, quiet, loaded, reloads, witness, before, after, family.peak_megabytes())
 
 
-def met(answers: Sequence[Answer], intervals: Sequence[Interval]) -> tuple[list[Answer], list[Answer]]:
-    """Those whose life overlapped one of the intervals (in order, apart), and the others."""
+def split_by_overlap(answers: Sequence[Answer], intervals: Sequence[Interval]) -> tuple[list[Answer], list[Answer]]:
+    """Answers whose requests overlapped one of the intervals (ascending, disjoint), and the others."""
     begins, ends = np.array(intervals).T
     during: list[Answer] = []
     apart: list[Answer] = []
     for answer in answers:
-        # The first reload that ended after the request was due is the only one that can come first to overlap it.
+        # the first reload that ended after the request was due is the first that can overlap it
         first = int(np.searchsorted(ends, answer.due))
         overlaps = first < len(begins) and begins[first] < answer.finished
         (during if overlaps else apart).append(answer)
@@ -186,7 +186,7 @@ def latency(name: str, answers: Sequence[Answer]) -> str:
 
 
 def rows(found: Found) -> Iterator[str]:
-    during, between = met(found.loaded, found.reloads.intervals)
+    during, between = split_by_overlap(found.loaded, found.reloads.intervals)
     seconds = [end - begin for begin, end in found.reloads.intervals]
     yield f"capacity {found.capacity:.0f} tickets/s, offered {found.rate:.0f}; latency in milliseconds"
     yield "                          requests  errors    median       p99"
@@ -209,8 +209,8 @@ def drawn(bundle: Bundle, data: Path | None, *, long: bool) -> list[bytes]:
     return [post("/v1/route", {"subject": "", "body": text}) for text in tickets.texts]
 
 
-def shelved(bundle: Bundle, other: Path | None, store: Path) -> list[str]:
-    """Both bundles side by side in `store`, the first one current. Returns the other's version, then the first's."""
+def store_of_two(bundle: Bundle, other: Path | None, store: Path) -> list[str]:
+    """Both bundles in `store`, the first one current. Returns the other's version, then the first's."""
     second = open_bundle(other) if other else open_bundle(other_version(bundle, store))
     for each in (bundle, second):
         if not (store / each.version).exists():
@@ -233,7 +233,7 @@ def main() -> None:
     bundle = open_bundle(arguments.bundle)
     requests = drawn(bundle, arguments.data, long=arguments.long)
     with tempfile.TemporaryDirectory() as folder:
-        versions = shelved(bundle, arguments.other, Path(folder))
+        versions = store_of_two(bundle, arguments.other, Path(folder))
         flags = ("--cache-entries", "0", *arguments.flags)
         with ready(Path(folder) / bundle.version, *flags) as service:
             print("\n".join(rows(measure(service, requests, arguments.load, versions, arguments.reloads))))

@@ -1,13 +1,13 @@
-"""What a promise from few tickets routes, and whether it holds: re-deals of a quick model's rows.
+"""The routed share of a promise from few tickets, and whether it holds: repeated draws of a quick model's rows.
 
 `python -m tests.benchmarks.small_promises FILE [--column department=COLUMN] [--labels FILE] [--rows N | --per-label N]
 [--noise SHARE] [--deals N] [--precision P]`.
 
-Each deal draws the rows of a small desk, fits the linear parts in folds as `train --quick` does, sets the thresholds
-from the out-of-fold answers, and routes rows that no part has seen (3,000 at most) with the mean of the folds.
-`broken`: their precision is below the promise; `significantly`: even its upper 95 % bound (Clopper-Pearson) is. With
-`--noise`, this share of the dealt rows has a wrong label: where the frozen encoder alone finds two labels most alike,
-one of them the row's, the row gets the other one. The unseen rows keep theirs.
+Each deal draws the rows of a small helpdesk, fits the linear parts in folds as `train --quick` does, sets thresholds
+from the out-of-fold answers, and routes unseen rows (3,000 at most) with the mean of the folds. `broken`: their
+precision is below the promise; `significantly`: even its upper 95 % bound (Clopper-Pearson) is. With `--noise`, this
+share of the drawn rows has a wrong label: rows for which the frozen encoder finds their label and another most similar
+get the other one. The unseen rows keep their labels.
 """
 
 import argparse
@@ -37,7 +37,7 @@ UNSEEN = 3000
 TABLE_BYTES = 9_000_000
 
 
-class Desk:
+class Dataset:
     """All rows of a file: wordpieces, frozen vectors [rows, width] and label numbers [rows, 1]."""
 
     def __init__(self, file: TicketFile, base: str) -> None:
@@ -54,7 +54,7 @@ class Desk:
     def deal(
         self, chosen: NDArray[np.int64], unseen: NDArray[np.int64], recipe: Recipe, noise: float
     ) -> tuple[int, int]:
-        """The numbers of unseen rows that are routed, and of these the right ones."""
+        """The indices of unseen rows that are routed, and of those that are routed correctly."""
         space, labels, count = self.space, self.labels[chosen], QUICK_FOLDS
         folds = draw_folds(list(range(len(chosen))), labels, [], count, recipe.seed)
         encodings, vectors = [self.encodings[row] for row in chosen], self.vectors[chosen]
@@ -111,18 +111,18 @@ def main() -> None:
     parser.add_argument("--base", default="embedded")
     asked = parser.parse_args()
     columns = dict([asked.column.split("=")]) if asked.column else {}
-    desk = Desk(TicketFile(asked.file, columns, asked.labels), asked.base)
+    dataset = Dataset(TicketFile(asked.file, columns, asked.labels), asked.base)
     found = []
     for deal in range(asked.deals):
-        order = np.random.default_rng(deal).permutation(len(desk.labels))
+        order = np.random.default_rng(deal).permutation(len(dataset.labels))
         if asked.per_label:
-            labels = desk.labels[order, 0]
+            labels = dataset.labels[order, 0]
             chosen = np.concatenate([order[labels == label][: asked.per_label] for label in np.unique(labels)])
         else:
             chosen = order[: asked.rows]
         unseen = np.random.default_rng(deal).permutation(np.setdiff1d(order, chosen))[:UNSEEN]
         recipe = Recipe(seed=deal, promise=PromiseRecipe(route_precision=asked.precision, scope_refused=0))
-        routed, right = desk.deal(chosen, unseen, recipe, asked.noise)
+        routed, right = dataset.deal(chosen, unseen, recipe, asked.noise)
         bound = beta.ppf(0.975, right + 1, routed - right) if right < routed else 1.0
         found.append((routed / len(unseen), right / routed if routed else np.nan, routed == 0,
                       right < asked.precision * routed, routed > 0 and bound < asked.precision))  # fmt: skip

@@ -1,11 +1,11 @@
-"""Whether memory stays flat: many tickets of very different lengths, the process's memory every few seconds.
+"""Memory over many tickets of very different lengths, sampled every few seconds.
 
     python -m tests.benchmarks.soak --bundle BUNDLE [--tickets 200000] [-- FLAG…]
 
-Made-up tickets of 1 to 2,000 words, as many short as long ones on a scale of powers; some come twice, more different
-ones than the cache holds. Once with the cache off and once with it on. Printed: the slope of the resident memory in the
-second half (least squares, with its 95 % interval), the peak, and what it may be: three times the model's size and
-250 MB. Also the share of a core that the service takes for doing nothing, before and after.
+Made-up tickets of 1 to 2,000 words, with lengths evenly distributed on a logarithmic scale; some occur twice, and there
+are more different ones than the cache holds. Once with the cache off and once with it on. Printed: the slope of the
+resident memory in the second half (least squares, with its 95 % interval), the peak, and its limit: three times the
+model's size and 250 MB. Also the idle service's share of a core, before and after.
 """
 
 import argparse
@@ -56,7 +56,7 @@ class Soak:
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
-    """Texts of 1 to LONGEST_WORDS words (log-uniform), a part of them twice, the second soon after the first."""
+    """Texts of 1 to LONGEST_WORDS words (log-uniform); some occur twice, the second time soon after the first."""
     rng = random.Random(seed)
     words = itertools.cycle(" ".join(ticket.body for ticket in make_tickets(WORDS_FROM, seed)).split())
     placed: list[tuple[float, str]] = []
@@ -90,7 +90,7 @@ def idle_share(family: Family) -> float:
 
 
 def _load(service: Service, family: Family, requests: Sequence[bytes], tickets: int) -> tuple[int, int]:
-    """Ask until so many are answered: how many were, and how many wrongly."""
+    """Send until `tickets` are answered: the numbers of answers and of wrong ones."""
     done = errors = 0
     while done < tickets:
         window = Window(0, CHUNK_SECONDS, family.cpu_seconds)
@@ -102,7 +102,7 @@ def _load(service: Service, family: Family, requests: Sequence[bytes], tickets: 
 
 
 def _from(requests: Sequence[bytes], place: int) -> list[bytes]:
-    """The same requests, begun where the last chunk ended."""
+    """The same requests, starting where the last chunk ended."""
     place %= len(requests)
     return [*requests[place:], *requests[:place]]
 

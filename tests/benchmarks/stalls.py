@@ -1,11 +1,11 @@
-"""Hostile input in numbers: how long the event loop of a real service is away at a time, and how long a probe waits.
+"""Stalls of a real service's event loop under much hostile input at once, and the wait of a probe.
 
     python -m tests.benchmarks.stalls [BUNDLE] [--clients 32] [--seconds 12]
 
 Clients in threads send, as fast as they get answers, batches of small texts that each cost as much as a ticket may,
-batches of 4 MB that are no JSON, or mails of 1 MB. Each is within every limit by itself (`hostile.py` measures that);
-together they must leave the loop its turns. The exit status is 1 where it was away for more than 50 ms of its CPU, or a
-probe waited for more than a second.
+batches of 4 MB that are no JSON, or mails of 1 MB. Each request alone is within every limit (`hostile.py` measures
+that); together they must not block the loop. The exit status is 1 if a turn of the loop took more than 50 ms of CPU, or
+a probe waited for more than a second.
 """
 
 import argparse
@@ -39,7 +39,7 @@ PROBE_PAUSE_SECONDS = 0.05
 
 
 def small_texts(number: int) -> bytes:
-    """A batch of texts that are read on the loop for their size, and cost a hundred times as much as others."""
+    """A batch of texts that are small enough to be read on the loop, and cost a hundred times as much as others."""
     text = TEXTS["wrapped attributions"](SMALL_CHARACTERS)
     tickets = [{"subject": "Re: x", "body": f"{text} {number} {ticket}"} for ticket in range(TICKETS)]
     body = json.dumps({"tickets": tickets}).encode()
@@ -60,8 +60,8 @@ KINDS: tuple[Callable[[int], bytes], ...] = (small_texts, large_bodies, large_ma
 
 
 @dataclass
-class Crowd:
-    """Clients of one service until a moment. What they got, by status."""
+class Senders:
+    """Clients of one service until a deadline, and the statuses of their answers."""
 
     service: Service
     until: float
@@ -80,7 +80,7 @@ class Crowd:
             self.codes[self._ask(next(requests))] += 1
 
     def _ask(self, request: bytes) -> str:
-        """The status, or that there was none: slow answers are no stall."""
+        """The status, or that there was none: a slow answer is no stall."""
         answer = b""
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.service.port), ANSWER_SECONDS) as client:
             client.sendall(request)
@@ -91,17 +91,20 @@ class Crowd:
 
 
 def measure(bundle: Path, make: Callable[[int], bytes], clients: int, seconds: float) -> bool:
-    """Print what one kind does; whether that is within the limits."""
+    """Print the result of one kind, and return whether it is within the limits."""
     requests = [make(number) for number in range(clients)]
     with serving(bundle, module="tests.benchmarks.ticking") as service:
         time.sleep(WARM_SECONDS)
         begun = len(service.events)
-        crowd = Crowd(service, time.monotonic() + seconds)
+        senders = Senders(service, time.monotonic() + seconds)
         with Probing(service, ("/livez",), PROBE_PAUSE_SECONDS) as probing:
-            crowd.play(requests, clients)
+            senders.play(requests, clients)
         away = max(event["milliseconds"] for event in service.events[begun:] if event["event"] == EVENT)
     slowest = max(probing.seconds)
-    print(f"{make.__name__:14} away {away:6.1f} ms, probe {1000 * slowest:6.0f} ms; {dict(crowd.codes)}", flush=True)
+    print(
+        f"{make.__name__:14} away {away:6.1f} ms, probe {1000 * slowest:6.0f} ms; {dict(senders.codes)}",
+        flush=True,
+    )
     return away <= AWAY_MILLISECONDS and slowest <= PROBE_SECONDS
 
 

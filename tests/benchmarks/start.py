@@ -1,9 +1,9 @@
-"""How long from starting the process to `/readyz` 200, and what it holds in memory then.
+"""Seconds from starting the process to `/readyz` 200, and its memory then.
 
     python -m tests.benchmarks.start --bundle BUNDLE [--runs 5] [-- FLAG…]
 
-The first run is not counted: it reads the files into the system's cache, as a deployment's pull would. What follows
-`--` goes to the service as it is, for instance: -- --variant fp32
+The first run is not counted: it reads the files into the system's cache, as a deployment's pull would. Flags after `--`
+go to the service, for instance: -- --variant fp32
 """
 
 import argparse
@@ -33,7 +33,7 @@ class Start:
 
 @contextlib.contextmanager
 def ready(bundle: Path, *flags: str) -> Iterator[Service]:
-    """A service that has just said it is ready, and writes no line per request; killed at the end."""
+    """A service that has just reported ready, and logs no line per request; killed at the end."""
     port, management = free_port(), free_port()
     ports = ["--port", str(port), "--management-port", str(management), "--log-level", "warning", "--records", "off"]
     command = [sys.executable, "-m", "service", "--bundle", str(bundle), *ports, *flags]
@@ -51,7 +51,7 @@ def ready(bundle: Path, *flags: str) -> Iterator[Service]:
 
 
 def start(bundle: Path, flags: Sequence[str]) -> Start:
-    """One start, timed, and ended again."""
+    """One timed start and its end."""
     began = time.perf_counter()
     with ready(bundle, *flags) as service:
         return Start(time.perf_counter() - began, resident_megabytes(service.process.pid))

@@ -1,7 +1,7 @@
-"""`python -m service` that says every second how long its loop was away: CPU of its thread between two looks at it.
+"""`python -m service` that logs every second the longest stall of its loop: CPU of its thread between two checks.
 
-`serving(…, module="tests.benchmarks.ticking")` starts it. Looked at once a millisecond; what the loop waits for, be it
-a processor or the interpreter, is no fault of what it does in a turn, and is not counted.
+`serving(…, module="tests.benchmarks.ticking")` starts it. It checks once a millisecond; time in which the loop waits
+for a processor or the interpreter is not the loop's own work, and is not counted.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _serve_public = serve.serve_public
 
 
 async def tick() -> None:
-    """Until it is cancelled."""
+    """Runs until it is cancelled."""
     last, worst, said = time.thread_time(), 0.0, time.monotonic()
     while True:
         await asyncio.sleep(LOOK_SECONDS)

@@ -1,10 +1,10 @@
-"""What traces cost: CPU of the service per ticket without them, with one request in a hundred recorded, and with all.
+"""The cost of traces: CPU of the service per ticket without them, with one request in a hundred recorded, and with all.
 
     python -m tests.benchmarks.traces --bundle BUNDLE [--rounds 9] [--rate 200]
 
-As in `overhead.py` a constant stands in for the model. Three service processes run side by side and take turns, in a
-new order each round, at one rate of short tickets that none of them has trouble with, so that no span is dropped; a
-collector in this process takes them, ten times a second. Printed: the median, the least and the most of all rounds.
+As in `overhead.py` a constant replaces the model. Three service processes run side by side and take turns, in a new
+order each round, at a rate of short tickets low enough that no span is dropped; a collector in this process receives
+them, ten times a second. Printed: the median, the least and the most of all rounds.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SECONDS = 5.0
 
 
 def environment(share: float | None, collector: Collector) -> dict[str, str]:
-    """What makes a service record this share, and send it there."""
+    """The environment of a service that records this share and sends it to the collector."""
     if share is None:
         return {}
     return collector.env(OTEL_TRACES_SAMPLER="parentbased_traceidratio", OTEL_TRACES_SAMPLER_ARG=str(share))

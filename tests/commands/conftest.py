@@ -1,4 +1,4 @@
-"""Fixtures around the training command line. One real training serves most tests."""
+"""Fixtures around the training command line. Most tests share one real training."""
 
 import signal
 import sys
@@ -12,7 +12,7 @@ from training.sample import make_tickets, write_tickets
 
 @pytest.fixture
 def invoke(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Invoke]:
-    """The same `main`, in this process: torch is loaded once. Leaves signals and torch as they were."""
+    """The same `main` in this process, so that torch is loaded once. Signals and torch are left as they were."""
     import torch
 
     from training.cli import main
@@ -35,7 +35,8 @@ def invoke(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    """One training by the real command line, reused by most tests; its store stays as the first training left it."""
+    """One training by the real command line, shared by most tests; tests leave its store as the first training left
+    it."""
     from tests.support.tiny import tiny_roberta
 
     folder = tmp_path_factory.mktemp("training")

@@ -17,7 +17,7 @@ from training.evaluation.bundle_answers import load_graph
 
 @pytest.fixture
 def ruled(place: Place, tmp_path: Path) -> tuple[Path, Path]:
-    """The sample tickets with labels that a labels file merges, retires and puts out of scope; and that file."""
+    """The sample tickets with labels that a labels file merges, retires and puts out of scope; and that labels file."""
     with place.data.open(newline="") as file:
         rows = list(csv.DictReader(file))
     for number, row in enumerate(rows):
@@ -35,8 +35,8 @@ out_of_scope = ["spam"]
 
 
 def test_train_follows_the_labels_file(place: Place, invoke: Invoke, tmp_path: Path, ruled: tuple[Path, Path]) -> None:
-    """Merged labels are one, retired rows are left out, out-of-scope ones are measured (the file's own test rows
-    among them alone), and the bundle says which labels file it was."""
+    """Merged labels are one, retired rows are left out, out-of-scope rows are only measured (among them the file's
+    own test rows), and the bundle names its labels file."""
     data, rules = ruled
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(f"promise.scope_refused = 0.3\npromise.folds = 0\n{RECIPE}")
@@ -59,7 +59,8 @@ def test_train_follows_the_labels_file(place: Place, invoke: Invoke, tmp_path: P
 
 
 def test_a_student_has_fewer_layers_and_replays(place: Place, invoke: Invoke, tmp_path: Path) -> None:
-    """One of the teacher's two layers: a smaller bundle beside the teacher's, split alike, sound, and waiting."""
+    """One of the teacher's two layers: a smaller bundle beside the teacher's, with the same split, sound, and not
+    promoted."""
     store = Path(shutil.copytree(place.store, tmp_path / "store", symlinks=True))
     taught = with_promise(place, tmp_path / "teacher", "exact")
     run = invoke("distil", "--teacher", taught, "--data", place.data, "--layers", 1, "--out", store, "--json")
@@ -74,8 +75,9 @@ def test_a_student_has_fewer_layers_and_replays(place: Place, invoke: Invoke, tm
     assert not list(store.glob(".run-*"))
 
 
-def test_a_student_that_cannot_be_is_refused(place: Place, invoke: Invoke, tmp_path: Path) -> None:
-    """As many layers as the teacher, other rows, or a labels file that it did not have: one line, nothing written."""
+def test_an_impossible_student_is_refused(place: Place, invoke: Invoke, tmp_path: Path) -> None:
+    """As many layers as the teacher, other rows, or another labels file than the teacher's: one line, nothing
+    written."""
     store, other, rules = tmp_path / "store", tmp_path / "other.csv", tmp_path / "labels.toml"
     other.write_bytes(place.data.read_bytes() + b"\n")
     rules.write_text("")
@@ -93,7 +95,7 @@ def test_a_student_that_cannot_be_is_refused(place: Place, invoke: Invoke, tmp_p
 
 
 def with_promise(place: Place, store: Path, kind: str) -> Path:
-    """The trained bundle with another kind of promise, in a store of its own."""
+    """The trained bundle with another kind of promise, in its own store."""
     fields = json.loads((place.bundle / "manifest.json").read_text())["models"][0]["fields"]
     for field in fields:
         field["promise"]["kind"] = kind

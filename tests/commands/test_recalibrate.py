@@ -1,4 +1,4 @@
-"""`recalibrate`: thresholds and promises of a trained bundle anew, from later tickets."""
+"""`recalibrate`: new thresholds and promises for a trained bundle, from later tickets."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ ROWS = 300
 
 @pytest.fixture(scope="session")
 def later(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tickets of the same company that the bundle has not seen."""
+    """Tickets of the same company that the bundle was not trained on."""
     path = tmp_path_factory.mktemp("later") / "later.csv"
     write_tickets(make_tickets(ROWS, 11), path)
     return path
@@ -30,10 +30,10 @@ def recalibrated(place: Place, invoke: Invoke, later: Path, *options: object) ->
     return invoke("recalibrate", "--bundle", place.bundle, "--data", later, *options)
 
 
-def test_a_recalibrated_bundle_has_the_same_weights_and_thresholds_of_its_own(
+def test_a_recalibrated_bundle_has_the_same_weights_and_new_thresholds(
     place: Place, invoke: Invoke, later: Path, tmp_path: Path
 ) -> None:
-    """A version of its own beside the old one, whose every graph replays; it does not become current."""
+    """A new version beside the old one, whose graphs all replay; it does not become current."""
     store = tmp_path / "store"
     run = recalibrated(place, invoke, later, "--precision", ".6", "--out", store)
     assert run.code == 0, run.err
@@ -68,8 +68,8 @@ def test_a_field_without_a_column_keeps_its_calibration(
     assert new.manifest.fields[1] == open_bundle(place.bundle).manifest.fields[1]
 
 
-def test_what_cannot_be_calibrated_on_is_refused(place: Place, invoke: Invoke, later: Path, tmp_path: Path) -> None:
-    """Each with one line and the number that matters; nothing is written."""
+def test_unsuitable_calibration_data_is_refused(place: Place, invoke: Invoke, later: Path, tmp_path: Path) -> None:
+    """Each with one line and the figure that matters; nothing is written."""
     store = tmp_path / "store"
     label = open_bundle(place.bundle).manifest.fields[0].labels[0].name
     few = write_csv(tmp_path / "few.csv", [(f"question {word} about {word}", label) for word in range(30)])
@@ -89,7 +89,7 @@ def test_what_cannot_be_calibrated_on_is_refused(place: Place, invoke: Invoke, l
 
 
 def test_rows_with_unknown_labels_can_count_as_wrong(place: Place, invoke: Invoke, later: Path, tmp_path: Path) -> None:
-    """As such mail will go on arriving; asked for, it is no error."""
+    """Such mail will continue to arrive; counting it as wrong is an option, not an error."""
     with later.open(newline="") as file:
         rows = list(csv.DictReader(file))
     cells = [(row["body"], "unheard" if number % 2 else row["department"]) for number, row in enumerate(rows)]
@@ -101,7 +101,7 @@ def test_rows_with_unknown_labels_can_count_as_wrong(place: Place, invoke: Invok
 
 
 def test_a_recalibrated_bundle_can_be_promoted(place: Place, invoke: Invoke, later: Path, tmp_path: Path) -> None:
-    """Into the store of the bundle that it was made of, where it is made without `--out`."""
+    """It is written without `--out` into the store of its original, and promoted there."""
     store = Path(shutil.copytree(place.store, tmp_path / "store", symlinks=True))
     run = invoke("recalibrate", "--bundle", store / "current", "--data", later, "--precision", ".6", "--json")
     made = Path(json.loads(run.out)["bundle"])

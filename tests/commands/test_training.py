@@ -1,4 +1,4 @@
-"""`python -m training`: the real command line from closed tickets to a bundle that replays."""
+"""`python -m training`: the real command line, from closed tickets to a bundle that replays."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def test_a_first_training_says_what_it_does_and_what_it_made(place: Place) -> No
 
 
 def test_the_trained_bundle_replays_with_onnxruntime(place: Place) -> None:
-    """The whole way: what torch answered at export is what onnxruntime answers from the opened bundle."""
+    """From training to serving: onnxruntime gives from the opened bundle what torch gave at export."""
     from training.export.onnx import OnnxModel
 
     bundle = open_bundle(place.store / "current")
@@ -50,8 +50,9 @@ def test_the_trained_bundle_replays_with_onnxruntime(place: Place) -> None:
     assert found.rows == len(load_rows(bundle)) > 5
 
 
-def test_the_trained_bundle_holds_the_ngrams(place: Place) -> None:
-    """Words are most of what the made-up tickets say, so they help; every graph has the same table, in fp32."""
+def test_the_trained_bundle_has_the_ngram_table(place: Place) -> None:
+    """The made-up tickets consist mostly of typical words, so the table helps; every graph has the same table, in
+    fp32."""
     metrics = json.loads((place.bundle / "metrics.json").read_text())
     assert metrics["ngrams"]["shares"]["department"] > 0
     bundle = open_bundle(place.bundle)
@@ -61,7 +62,7 @@ def test_the_trained_bundle_holds_the_ngrams(place: Place) -> None:
 
 
 def test_a_quick_run_makes_a_bundle_without_fine_tuning(place: Place, tmp_path: Path) -> None:
-    """It opens, replays and serves as any other; no epoch was learned, and it says what ships."""
+    """It opens, replays and serves as any other bundle; no epoch was trained, and the output says which model ships."""
     run = command(*place.arguments(tmp_path / "store"), "--quick")
     assert (run.code, run.err) == (0, "")
     assert "quick (ships): accuracy " in run.out
@@ -74,7 +75,7 @@ def test_a_quick_run_makes_a_bundle_without_fine_tuning(place: Place, tmp_path: 
 
 
 def test_the_service_routes_with_the_trained_bundle(place: Place) -> None:
-    """A RoBERTa with byte-level BPE goes the whole way: trained, exported by optimum, served over HTTP."""
+    """A RoBERTa with byte-level BPE: trained, exported by optimum, served over HTTP."""
     labels = {ticket.department for ticket in make_tickets(150, 3)}
     with serving(place.bundle) as service, service.client() as client:
         answer = client.post("/v1/route", json={"subject": "Invoice", "body": "I was charged twice. " * 40})
@@ -85,7 +86,7 @@ def test_the_service_routes_with_the_trained_bundle(place: Place) -> None:
     assert "truncated" in decision["flags"]
 
 
-def test_the_bundle_says_where_it_comes_from(place: Place) -> None:
+def test_the_bundle_records_its_provenance(place: Place) -> None:
     """Data digest, recipe, package versions, both fields with all their labels, and the recipe's token limit."""
     manifest = open_bundle(place.bundle).manifest
     assert [field.name for field in manifest.fields] == ["department", "priority"]
@@ -98,8 +99,8 @@ def test_the_bundle_says_where_it_comes_from(place: Place) -> None:
     assert "onnxruntime" in manifest.provenance["packages"]
 
 
-def test_the_store_holds_the_bundle_and_what_points_at_it_only(place: Place) -> None:
-    """The record of promotions too; no staging folder, no checkpoint, no hidden file is left."""
+def test_the_store_has_only_the_bundle_its_pointer_and_its_history(place: Place) -> None:
+    """No staging folder, no checkpoint and no hidden file is left."""
     assert sorted(os.listdir(place.store)) == sorted([place.bundle.name, "current", "promotions.jsonl"])
     graphs = {entry.file for entry in open_bundle(place.bundle).manifest.models}
     assert "model.onnx" in graphs
@@ -108,7 +109,7 @@ def test_the_store_holds_the_bundle_and_what_points_at_it_only(place: Place) -> 
 
 
 def test_the_same_inputs_give_the_same_version(place: Place, invoke: Invoke, tmp_path: Path) -> None:
-    """A second run, in another process with another hash seed, writes the very same bundle; --json is one object."""
+    """A second run, in another process with another hash seed, writes the identical bundle; --json is one object."""
     run = invoke(*place.arguments(tmp_path / "store"), "--field", "priority", "--json")
     summary = json.loads(run.out)
     assert (run.code, summary["current"]) == (0, True)
@@ -118,14 +119,14 @@ def test_the_same_inputs_give_the_same_version(place: Place, invoke: Invoke, tmp
 
 
 def untimed(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Without what the clock measured."""
+    """The metrics without measured times."""
     variants = [{**each, "speedup": None} for each in metrics["variants"]]
     stages = [{**each, "minutes": 0} for each in metrics["stages"]]
     return {**metrics, "cost": None, "variants": variants, "stages": stages}
 
 
 def split_table(place: Place, path: Path) -> None:
-    """The sample tickets under a split of their own, priority known to training rows only, but one odd value."""
+    """The sample tickets with a split column, priority for training rows only, and one unusual value."""
     import csv
 
     with place.data.open(newline="") as file:
@@ -141,12 +142,14 @@ def split_table(place: Place, path: Path) -> None:
     write_csv(path, [list(row.values()) for row in rows], list(rows[0]))
 
 
-def test_a_second_bundle_waits_to_be_promoted(place: Place, invoke: Invoke, tmp_path: Path) -> None:
-    """The file's split is kept, missing values do not hinder, and the store's current bundle stays what it was."""
+def test_a_second_bundle_is_not_promoted_by_training(place: Place, invoke: Invoke, tmp_path: Path) -> None:
+    """The file's split is used, missing values are accepted, and the store's current bundle stays."""
     store = Path(shutil.copytree(place.store, tmp_path / "store", symlinks=True))
     split_table(place, tmp_path / "tickets.csv")
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(f"promise.folds = 0\n{place.recipe.read_text()}")  # one split, also if the quick network is kept
+    recipe.write_text(
+        f"promise.folds = 0\n{place.recipe.read_text()}"
+    )  # the split is the same if the quick network is kept
     run = invoke(*place.arguments(store, data=tmp_path / "tickets.csv", recipe=recipe), "--field", "priority")
     assert run.code == 0, run.err
     made = next(path for path in store.iterdir() if path.is_dir() and path.name not in (place.bundle.name, "current"))
@@ -162,7 +165,7 @@ def test_a_second_bundle_waits_to_be_promoted(place: Place, invoke: Invoke, tmp_
     assert metrics["baseline"]["department"]["test"]["rows"] == metrics["rows"]["test"]
     assert "(not in the bundle)" in json.dumps(metrics["encoder"]["department"]["test"]["confused"])
     assert set(metrics["encoder"]["priority"]) == {"calibration"}
-    assert metrics["baseline"]["priority"] == {}  # measured on the same rows as the encoder: here on none
+    assert metrics["baseline"]["priority"] == {}  # measured on the encoder's rows, of which there are none here
     assert "department" in (made / "report.html").read_text()
     texts = {row.body for row in load_rows(open_bundle(made))}
     assert texts <= validation_bodies(tmp_path / "tickets.csv")
@@ -180,7 +183,7 @@ def validation_bodies(path: Path) -> set[str]:
 
 
 def with_metrics(place: Place, store: Path, **metrics: object) -> Path:
-    """The trained bundle under other metrics and an id of its own (which metrics alone don't change), in this store."""
+    """The trained bundle with other metrics and another id (which metrics alone don't change), in this store."""
     from tests.support.tiny import rewritten
 
     content = json.dumps(metrics)
@@ -188,7 +191,7 @@ def with_metrics(place: Place, store: Path, **metrics: object) -> Path:
 
 
 def test_promote_moves_the_pointer(place: Place, invoke: Invoke, tmp_path: Path) -> None:
-    """A bundle that beats its baseline becomes current; one that does not, and the old pointer, stay."""
+    """A bundle that beats its baseline becomes current; one that does not leaves the pointer unchanged."""
     good, bad = (with_metrics(place, tmp_path, beats_baseline=beats) for beats in (True, False))
     run = invoke("promote", "--bundle", good, "--store", tmp_path, "--allow-empty")
     assert (run.code, run.err) == (0, "")
@@ -197,8 +200,9 @@ def test_promote_moves_the_pointer(place: Place, invoke: Invoke, tmp_path: Path)
     assert (tmp_path / "current").resolve() == good
 
 
-def test_a_bundle_that_routes_nothing_serves_only_when_told(place: Place, invoke: Invoke, tmp_path: Path) -> None:
-    """The first line says what would change it; neither `train` nor `promote` let it serve without `--allow-empty`."""
+def test_a_bundle_that_routes_nothing_needs_allow_empty(place: Place, invoke: Invoke, tmp_path: Path) -> None:
+    """The first line says what would change that; neither `train` nor `promote` makes it current without
+    `--allow-empty`."""
     store = tmp_path / "store"
     arguments = [argument for argument in place.arguments(store) if argument != "--allow-empty"]
     run = invoke(*arguments, "--quick")
@@ -214,8 +218,8 @@ def test_a_bundle_that_routes_nothing_serves_only_when_told(place: Place, invoke
     assert not (store / "current").exists()
 
 
-def test_promote_refuses_what_it_cannot_vouch_for(place: Place, invoke: Invoke, tmp_path: Path) -> None:
-    """A bundle of another store, without metrics, with strange ones, damaged or missing: one line, no pointer."""
+def test_promote_refuses_foreign_damaged_and_incomplete_bundles(place: Place, invoke: Invoke, tmp_path: Path) -> None:
+    """A bundle of another store, without metrics, with invalid metrics, damaged or missing: one line, no pointer."""
     store = tmp_path / "store"
     strange = with_metrics(place, store)
     bare = plain_bundle(store)
@@ -235,7 +239,7 @@ def test_promote_refuses_what_it_cannot_vouch_for(place: Place, invoke: Invoke, 
 
 
 def test_evaluate_is_quiet_in_a_pipe(place: Place, tmp_path: Path) -> None:
-    """Figures of both fields on standard output, the report where asked for, nothing on standard error."""
+    """Figures of both fields on standard output, the report at the given path, nothing on standard error."""
     run = command(
         "evaluate", "--bundle", place.store / "current", "--data", place.data, "--report", tmp_path / "report.html"
     )
@@ -248,7 +252,7 @@ def test_evaluate_is_quiet_in_a_pipe(place: Place, tmp_path: Path) -> None:
 
 
 def test_evaluate_counts_unknown_and_empty_rows(place: Place, invoke: Invoke, tmp_path: Path) -> None:
-    """A department the bundle does not know counts as wrong, an empty row is left out, a field not in the file too."""
+    """An unknown department counts as wrong; an empty row and a field that the file lacks are left out."""
     known = open_bundle(place.bundle).manifest.fields[0].labels[0].name
     rows = [("please refund", known), ("please refund it", "unheard-of"), ("", known)]
     run = invoke("evaluate", "--bundle", place.bundle, "--data", write_csv(tmp_path / "t.csv", rows), "--json")
@@ -260,8 +264,8 @@ def test_evaluate_counts_unknown_and_empty_rows(place: Place, invoke: Invoke, tm
     assert found["figures"]["department"]["accuracy"] <= 0.5
 
 
-def test_evaluate_refuses_a_bundle_it_cannot_run(place: Place, invoke: Invoke, tmp_path: Path) -> None:
-    """A damaged bundle, a folder that is none, or a graph onnxruntime cannot load: one line."""
+def test_evaluate_refuses_a_bundle_that_it_cannot_run(place: Place, invoke: Invoke, tmp_path: Path) -> None:
+    """A damaged bundle, a folder that is no bundle, or a graph that onnxruntime cannot load: one line."""
     from models.bundle.bundle import write_bundle
 
     damaged = Path(shutil.copytree(place.bundle, tmp_path / "damaged"))
@@ -273,15 +277,17 @@ def test_evaluate_refuses_a_bundle_it_cannot_run(place: Place, invoke: Invoke, t
 
 
 @pytest.mark.parametrize("report", ["missing/report.html", "."])
-def test_evaluate_refuses_a_report_it_cannot_write(place: Place, invoke: Invoke, tmp_path: Path, report: str) -> None:
-    """A report into a folder that is not there, or over one, is refused with one line."""
+def test_evaluate_refuses_a_report_path_that_it_cannot_write(
+    place: Place, invoke: Invoke, tmp_path: Path, report: str
+) -> None:
+    """A path in a missing folder, or that of a folder, is refused with one line."""
     data = write_csv(tmp_path / "t.csv", [("please refund", "billing")])
     run = invoke("evaluate", "--bundle", place.bundle, "--data", data, "--report", tmp_path / report)
     assert "cannot write the report" in refused(run)
 
 
-def test_check_says_whether_it_is_enough(place: Place, tmp_path: Path) -> None:
-    """A file held against the contract: exit 0 with the counts, or 2 with each fault by its line."""
+def test_check_reports_whether_the_data_suffice(place: Place, tmp_path: Path) -> None:
+    """Exit 0 with the counts, or 2 with each fault by its line."""
     good = command("check", "--data", place.data, "--json")
     found = json.loads(good.out)
     assert (found["rows"], found["faults"], good.err) == (150, [], "")
@@ -297,7 +303,7 @@ def test_check_says_whether_it_is_enough(place: Place, tmp_path: Path) -> None:
     assert CANARY not in bad.out
 
 
-def test_evaluating_on_the_file_it_learned_from_is_pointed_out(place: Place, invoke: Invoke) -> None:
-    """Such figures flatter, and a person who retrains monthly takes the wrong file one day."""
+def test_evaluating_on_training_data_gives_a_warning(place: Place, invoke: Invoke) -> None:
+    """Such figures are too good, and monthly retraining makes it easy to take the wrong file."""
     learned = invoke("evaluate", "--bundle", place.bundle, "--data", place.data)
     assert (learned.code, "learned from this very file" in learned.out) == (0, True)

@@ -1,4 +1,4 @@
-"""`python -m training`: its every refusal is one line, and nothing is left half-written."""
+"""`python -m training`: every refusal is one line, and nothing is left half-written."""
 
 import json
 import os
@@ -94,10 +94,8 @@ BAD_TABLES: dict[str, tuple[Put, Sequence[str], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_TABLES)
-def test_a_table_that_cannot_be_learned_from_is_one_line(
-    place: Place, invoke: Invoke, tmp_path: Path, name: str
-) -> None:
-    """Exit 2, one line that says what and where, nothing of a cell's content, and nothing in --out."""
+def test_an_unusable_table_is_refused_with_one_line(place: Place, invoke: Invoke, tmp_path: Path, name: str) -> None:
+    """Exit 2, one line that names the fault and its place, without content of a cell, and nothing in --out."""
     put, options, why = BAD_TABLES[name]
     run = invoke(*place.arguments(tmp_path / "store", data=put(tmp_path)), *options)
     line = refused(run, store=tmp_path / "store")
@@ -118,10 +116,10 @@ def test_a_table_that_cannot_be_learned_from_is_one_line(
         ({"out": "dangling/store"}, "cannot be written"),
     ],
 )
-def test_an_option_that_cannot_be_had_is_one_line(
+def test_an_invalid_option_is_refused_with_one_line(
     place: Place, invoke: Invoke, tmp_path: Path, options: dict[str, str], why: str
 ) -> None:
-    """A recipe, base model or store that is not sound is refused before any training."""
+    """An unusable recipe, base model or store is refused before training."""
     (tmp_path / "unknown.toml").write_text("epoch = 3")
     (tmp_path / "tickets.csv").write_text("mine")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
@@ -133,25 +131,25 @@ def test_an_option_that_cannot_be_had_is_one_line(
     changed = {name: value if value.startswith("./") else tmp_path / value for name, value in options.items()}
     run = invoke(*place.arguments(tmp_path / "store", **{"out": tmp_path / "store", **changed}))
     assert why in refused(run, store=tmp_path / "store" if "out" not in options else None)
-    assert sorted({*os.listdir(tmp_path)} - {"store"}) == before  # refused after its run began, an empty store stays
+    assert sorted({*os.listdir(tmp_path)} - {"store"}) == before  # refused after its run began, so an empty store stays
     assert (tmp_path / "tickets.csv").read_text() == "mine"
 
 
-def test_a_hub_that_does_not_answer_is_one_line(
+def test_an_unreachable_model_hub_is_reported_with_one_line(
     place: Place, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where no model hub can be reached, the embedded model is named as the way out."""
+    """The line names the embedded model as an alternative."""
     import huggingface_hub.constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # what HF_HUB_OFFLINE=1 sets at import
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # HF_HUB_OFFLINE=1 sets this at import
     run = invoke(*place.arguments(tmp_path / "store", base="FacebookAI/roberta-base-of-nobody"))
     assert "--base embedded" in refused(run, store=tmp_path / "store")
 
 
-def test_an_embedded_model_of_other_weights_is_one_line(
+def test_an_embedded_model_with_other_weights_is_refused(
     place: Place, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The embedded package with a digest that is not the published one is refused."""
+    """The embedded package's digest is not the published one: one line."""
     import training.learn.base
 
     monkeypatch.setattr(training.learn.base, "_EMBEDDED_SHA256", "0" * 64)
@@ -160,10 +158,10 @@ def test_an_embedded_model_of_other_weights_is_one_line(
 
 
 @pytest.mark.parametrize("step", ["export_onnx", "check_parity", "write_bundle", "choose_golden"])
-def test_a_late_failure_leaves_nothing(
+def test_a_late_failure_leaves_out_empty(
     place: Place, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """When export, parity, the choice of golden rows or the writing fails after training, --out stays empty."""
+    """Export, parity, the choice of golden rows or the writing fails after training."""
     import training.commands.train
     import training.run.write_bundle
     from models.errors import TicketRouterError
@@ -181,7 +179,7 @@ def test_a_late_failure_leaves_nothing(
         outcome="review",
         label="",
     )
-    # Neither the training itself nor what its figures allow is what fails here.
+    # neither the training itself nor its figures should fail here
     monkeypatch.setattr(training.commands.train, "finetune", lambda *_, **__: ())
     monkeypatch.setattr(training.run.write_bundle, "choose_golden", lambda *_: [row])
     monkeypatch.setattr(training.run.write_bundle, step, failing)
@@ -189,8 +187,8 @@ def test_a_late_failure_leaves_nothing(
     assert refused(run, store=tmp_path / "store") == "error: cannot go on in two lines"
 
 
-def test_a_terminated_training_goes_on(place: Place, tmp_path: Path) -> None:
-    """SIGTERM amid training: exit 143, one line, a checkpoint alone left; the same command ends with a bundle."""
+def test_a_terminated_training_resumes(place: Place, tmp_path: Path) -> None:
+    """SIGTERM during training: exit 143, one line, only a checkpoint left; the same command completes the bundle."""
     (tmp_path / "long.toml").write_text(RECIPE.replace("epochs = 1", "epochs = 12\npatience = 12"))
     scratch, store = tmp_path / "scratch", tmp_path / "store"
     scratch.mkdir()
@@ -223,7 +221,7 @@ def until(happened: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def test_ctrl_c_is_one_line(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A person who presses Ctrl-C gets one line and exit 130, no traceback and no file."""
+    """Exit 130, no traceback and no file."""
     import training.sample
 
     monkeypatch.setattr(training.sample, "make_tickets", lambda *_: os.kill(os.getpid(), signal.SIGINT))
@@ -237,8 +235,8 @@ def test_ctrl_c_is_one_line(invoke: Invoke, tmp_path: Path, monkeypatch: pytest.
     "arguments",
     [["--help"], ["train", "--help"], ["evaluate", "--help"], ["check", "--data", "DATA"], ["train", "--x"]],
 )
-def test_quick_answers_import_nothing_heavy(place: Place, arguments: list[str]) -> None:
-    """Help and usage errors load neither torch nor its friends; `check` only what its forecast needs."""
+def test_help_and_check_import_no_heavy_packages(place: Place, arguments: list[str]) -> None:
+    """Help and usage errors import neither torch nor its dependents; `check` imports only what its forecast needs."""
     needed = ("sklearn", "scipy") if "check" in arguments else ()
     given = [str(place.data) if part == "DATA" else part for part in arguments]
     code = (
@@ -252,6 +250,6 @@ def test_quick_answers_import_nothing_heavy(place: Place, arguments: list[str]) 
 
 
 @pytest.mark.parametrize("arguments", [["train"], ["train", "--x"], ["sample"], ["nothing"], ["promote"]])
-def test_a_wrong_usage_is_exit_two(invoke: Invoke, arguments: list[str]) -> None:
+def test_wrong_usage_exits_with_two(invoke: Invoke, arguments: list[str]) -> None:
     """A missing or unknown option is one clear line."""
     refused(invoke(*arguments))

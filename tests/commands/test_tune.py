@@ -1,4 +1,4 @@
-"""`training tune`: a real search with a tiny model, killed and gone on with."""
+"""`training tune`: a real search with a tiny model, killed and resumed."""
 
 import json
 import os
@@ -23,13 +23,13 @@ def arguments(place: Place, folder: Path, trials: int) -> list[object]:
 
 
 @pytest.mark.slow
-def test_a_killed_search_goes_on(place: Place, tmp_path: Path) -> None:
+def test_a_killed_search_resumes(place: Place, tmp_path: Path) -> None:
     """Killed in its second trial: the first is kept, the second is failed, and the same command ends with three."""
     line = [sys.executable, "-m", "training", *map(str, arguments(place, tmp_path, 3))]
     process = subprocess.Popen(line, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         limit = time.monotonic() + 200
-        while not (tmp_path / "best.toml").exists():  # written when the first trial is over
+        while not (tmp_path / "best.toml").exists():  # written after the first trial
             assert process.poll() is None
             assert time.monotonic() < limit
             time.sleep(0.05)
@@ -53,8 +53,8 @@ def test_a_killed_search_goes_on(place: Place, tmp_path: Path) -> None:
     assert json.loads(again.out)["trials"] == found["trials"]
 
 
-def test_a_search_without_a_place_for_its_result_is_refused(place: Place, tmp_path: Path) -> None:
-    """Before any trial: a folder that is not there is named in one line."""
+def test_a_search_with_a_missing_output_folder_is_refused(place: Place, tmp_path: Path) -> None:
+    """Before any trial, with one line that names the folder."""
     wanted = [tmp_path / "none/best.toml" if part == tmp_path / "best.toml" else part for part in
               arguments(place, tmp_path, 1)]  # fmt: skip
     assert "--out" in refused(command(*wanted))

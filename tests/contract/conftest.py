@@ -10,7 +10,7 @@ from tests.support.plain import plain_bundle
 
 @pytest.fixture(scope="session")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound bundle; tests leave it as they found it."""
+    """A sound bundle; tests leave it unchanged."""
     return plain_bundle(tmp_path_factory.mktemp("plain"))
 
 

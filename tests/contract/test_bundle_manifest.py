@@ -1,4 +1,4 @@
-"""Manifests that are well sealed or well formed, and refused all the same."""
+"""Manifests with matching digests or valid syntax that are refused nevertheless."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def test_a_bundle_of_a_later_release_is_refused(copied: Path) -> None:
     assert "written by a later release (schema 3, this release reads 2)" in refusal(resealed(copied, schema_version=3))
 
 
-def test_a_bundle_of_the_first_schema_is_refused_with_the_command_that_renews_it(copied: Path) -> None:
+def test_a_bundle_of_the_first_schema_is_refused_with_the_command_that_converts_it(copied: Path) -> None:
     message = refusal(as_first_schema(copied))
     assert "written by an older release (schema 1, this release reads 2)" in message
     assert "python -m training train --data" in message
@@ -34,15 +34,13 @@ def test_a_bundle_of_the_first_schema_is_refused_with_the_command_that_renews_it
         ),
     ],
 )
-def test_graphs_that_do_not_go_together_are_refused_with_the_reason(
-    copied: Path, models: list[dict[str, Any]], said: str
-) -> None:
+def test_inconsistent_graphs_are_refused_with_the_reason(copied: Path, models: list[dict[str, Any]], said: str) -> None:
     assert said in refusal(resealed(copied, models=models))
 
 
 @pytest.mark.parametrize("name", ["../golden.jsonl", "/etc/hostname", "sub/../model.onnx", "..", "a\x00b", "a\nb", ""])
-def test_a_name_that_leaves_the_folder_is_refused(copied: Path, name: str) -> None:
-    """A manifest that names a file elsewhere is refused before anything there is touched, however well it is sealed."""
+def test_a_file_name_outside_the_folder_is_refused(copied: Path, name: str) -> None:
+    """Before any file there is touched, and with matching digests."""
     listed = manifest_of(copied)["files"]
     assert "damaged or from another release" in refusal(resealed(copied, files={**listed, name: listed["model.onnx"]}))
 
@@ -58,23 +56,23 @@ def test_a_name_that_leaves_the_folder_is_refused(copied: Path, name: str) -> No
         {"files": {}},
     ],
 )
-def test_a_well_sealed_manifest_that_makes_no_sense_is_refused(copied: Path, changes: dict[str, Any]) -> None:
-    """A manifest whose digest agrees but whose content cannot serve is refused with one line."""
+def test_an_invalid_manifest_with_matching_digests_is_refused(copied: Path, changes: dict[str, Any]) -> None:
+    """With one line."""
     refusal(resealed(copied, **changes))
 
 
 @pytest.mark.parametrize(
     "name", ["weights.bin", "model.pt", "model.pkl", "run.py", "model.onnx.data", "lib.so", "onnx"]
 )
-def test_what_could_run_has_no_name_in_a_bundle(copied: Path, name: str) -> None:
-    """A manifest that lists anything but data and documents is refused, however well it is sealed."""
+def test_a_manifest_that_lists_an_executable_file_is_refused(copied: Path, name: str) -> None:
+    """Only data and documents may be listed; matching digests do not help."""
     listed = manifest_of(copied)["files"]
     (copied / name).write_bytes((copied / "model.onnx").read_bytes())
     assert "damaged or from another release" in refusal(resealed(copied, files=listed | {name: listed["model.onnx"]}))
 
 
-def test_a_size_that_is_not_the_files_is_refused(copied: Path) -> None:
-    """Memory is set aside by the manifest's word, so its word must be true: a petabyte declared asks for none."""
+def test_a_wrong_file_size_is_refused(copied: Path) -> None:
+    """Memory is allocated by the declared size, so it is checked first: a declared petabyte allocates nothing."""
     listed = manifest_of(copied)["files"]
     for size in (257, 2**31, 2**50):
         entry = listed["model.onnx"] | {"size": size}
@@ -93,8 +91,8 @@ def test_a_size_that_is_not_the_files_is_refused(copied: Path) -> None:
         lambda text: json.dumps(json.loads(text)),
     ],
 )
-def test_a_manifest_has_one_spelling(copied: Path, respelled: Callable[[str], str]) -> None:
-    """The same content written otherwise is refused: a key that stands twice says one thing here and another there."""
+def test_only_the_canonical_spelling_of_a_manifest_is_accepted(copied: Path, respelled: Callable[[str], str]) -> None:
+    """Another spelling of the same content is refused: parsers read a duplicate key differently."""
     text = (copied / MANIFEST).read_text()
     assert respelled(text) != text
     (copied / MANIFEST).write_text(respelled(text))
@@ -102,8 +100,8 @@ def test_a_manifest_has_one_spelling(copied: Path, respelled: Callable[[str], st
 
 
 @pytest.mark.parametrize("value", ["NaN", "1e999", "[" * 150 + "]" * 150, "1" * 5000, '"\\ud800"'])
-def test_provenance_may_not_hold_what_cannot_be_written_back(copied: Path, value: str) -> None:
-    """The one part of the manifest without a schema is refused in one line, too, if it is not plain JSON."""
+def test_provenance_must_be_plain_json(copied: Path, value: str) -> None:
+    """Provenance is the only part of the manifest without a schema; other values are refused in one line."""
     content = manifest_of(copied)
     spell(copied, content | {"provenance": {"made_by": "?"}})
     path = copied / MANIFEST

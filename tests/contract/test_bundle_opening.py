@@ -1,4 +1,4 @@
-"""The bundle folder, opened: refused with one line when anything in it was touched, or it is none at all."""
+"""Opening a bundle folder: any change, and any folder that is no bundle, is refused with one line."""
 
 import os
 from collections.abc import Callable
@@ -20,7 +20,7 @@ FILES = ("MANIFEST", "tokenizer.json", "golden.jsonl", "model.onnx")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
 @given(data=st.data())
 def test_any_flipped_bit_is_refused(copied: Path, data: st.DataObject) -> None:
-    """One bit flipped in any file is refused; in the manifest, only its creation date could change unseen."""
+    """In any file; in the manifest only the creation date can change without being noticed."""
     path = copied / data.draw(st.sampled_from(FILES)).replace("MANIFEST", MANIFEST)
     sound = path.read_bytes()
     place, bit = data.draw(st.integers(0, len(sound) - 1)), data.draw(st.integers(0, 7))
@@ -33,8 +33,8 @@ def test_any_flipped_bit_is_refused(copied: Path, data: st.DataObject) -> None:
         path.write_bytes(sound)
 
 
-def test_the_whole_manifest_is_guarded(copied: Path) -> None:
-    """A bit of every second byte of the manifest in turn: all are refused but digits of the creation date."""
+def test_every_part_of_the_manifest_is_protected(copied: Path) -> None:
+    """A bit of every second byte of the manifest in turn: all are refused except in digits of the creation date."""
     path = copied / MANIFEST
     sound = path.read_bytes()
     passed = 0
@@ -45,7 +45,7 @@ def test_the_whole_manifest_is_guarded(copied: Path) -> None:
 
 
 def _refused_or_harmless(folder: Path, sound_manifest: bytes) -> bool:
-    """Whether the bundle opens; it may only where it says the same, its creation date apart."""
+    """Whether the bundle opens; it may open only with equal content, except for the creation date."""
     try:
         opened = open_bundle(folder)
     except BundleError:
@@ -57,8 +57,8 @@ def _refused_or_harmless(folder: Path, sound_manifest: bytes) -> bool:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(content=st.binary(max_size=200), name=st.sampled_from(FILES))
-def test_any_other_content_is_refused(copied: Path, content: bytes, name: str) -> None:
-    """Whatever bytes stand in a file's place are refused with one line."""
+def test_any_other_content_of_a_file_is_refused(copied: Path, content: bytes, name: str) -> None:
+    """With one line."""
     path = copied / name.replace("MANIFEST", MANIFEST)
     sound = path.read_bytes()
     path.write_bytes(content)
@@ -71,7 +71,7 @@ def test_any_other_content_is_refused(copied: Path, content: bytes, name: str) -
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("keep", [0, 1, -1])
 def test_a_truncated_file_is_refused(copied: Path, name: str, keep: int) -> None:
-    """A copy that broke off is refused by the name of the file."""
+    """An incomplete copy is refused, and the file is named."""
     name = name.replace("MANIFEST", MANIFEST)
     sound = (copied / name).read_bytes()
     (copied / name).write_bytes(sound[:keep])
@@ -80,14 +80,14 @@ def test_a_truncated_file_is_refused(copied: Path, name: str, keep: int) -> None
 
 @pytest.mark.parametrize("name", FILES[1:])
 def test_a_longer_file_is_refused(copied: Path, name: str) -> None:
-    """Bytes behind the end are refused, too."""
+    """Bytes after the end are refused, too."""
     with (copied / name).open("ab") as file:
         file.write(b"x")
     assert name in refusal(copied)
 
 
 def test_a_changed_document_is_refused(tmp_path: Path) -> None:
-    """A document's digest is verified at opening like any file's."""
+    """A document's digest is verified at opening, as that of any file."""
     found = write_bundle(tmp_path, draft(), files() | {"report.html": b"took 3 s"})
     (found / "report.html").write_bytes(b"took 9 s")
     assert "report.html" in refusal(found)
@@ -110,15 +110,16 @@ def put_name_with_escapes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("put", [put_file, put_hidden_file, put_folder, put_name_with_escapes])
-def test_what_the_manifest_does_not_list_is_refused(copied: Path, put: Callable[[Path], None]) -> None:
-    """A file or folder that nobody vouches for is refused, and its name cannot fake a second line."""
+def test_an_unlisted_file_is_refused(copied: Path, put: Callable[[Path], None]) -> None:
+    """A file or folder that the manifest does not list is refused, and its name cannot add a second line to the
+    message."""
     put(copied)
     assert "does not list" in refusal(copied)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_refused(copied: Path, name: str) -> None:
-    """A bundle that lost a file is refused by the name of the file."""
+    """The file is named."""
     name = name.replace("MANIFEST", MANIFEST)
     (copied / name).unlink()
     assert name in refusal(copied)
@@ -126,7 +127,7 @@ def test_a_missing_file_is_refused(copied: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_linked_file_is_refused(copied: Path, tmp_path: Path, name: str) -> None:
-    """A link, even to the very same bytes, is refused: what it points at could be changed behind the digest."""
+    """Even a link to identical bytes is refused: its target could be changed after the digest was checked."""
     name = name.replace("MANIFEST", MANIFEST)
     (copied / name).rename(tmp_path / "elsewhere")
     (copied / name).symlink_to(tmp_path / "elsewhere")
@@ -134,15 +135,15 @@ def test_a_linked_file_is_refused(copied: Path, tmp_path: Path, name: str) -> No
 
 
 def test_a_linked_folder_is_followed(plain: Path, tmp_path: Path) -> None:
-    """The folder itself may be a link: that is what `current` is."""
+    """The folder itself may be a link: `current` is one."""
     (tmp_path / "current").symlink_to(plain)
     assert open_bundle(tmp_path / "current").path == plain
 
 
 @pytest.mark.parametrize("name", ["model.onnx", MANIFEST])
 @pytest.mark.timeout(20)
-def test_a_pipe_or_folder_in_a_files_place_is_refused_at_once(copied: Path, name: str) -> None:
-    """Opening a named pipe would wait for ever: it is refused, as is a folder."""
+def test_a_pipe_or_folder_in_place_of_a_file_is_refused_at_once(copied: Path, name: str) -> None:
+    """Opening a named pipe would block without limit."""
     (copied / name).unlink()
     os.mkfifo(copied / name)
     assert name in refusal(copied)
@@ -152,13 +153,13 @@ def test_a_pipe_or_folder_in_a_files_place_is_refused_at_once(copied: Path, name
 
 
 def test_a_huge_manifest_is_not_read(copied: Path) -> None:
-    """A manifest put there to fill the memory is refused by its size."""
+    """It is refused by its size before it fills memory."""
     os.truncate(copied / MANIFEST, MANIFEST_BYTES + 1)
     assert "at most" in refusal(copied)
 
 
 def test_another_text_version_is_refused(tmp_path: Path) -> None:
-    """A bundle trained on another cleaning is refused, with both versions and what to do."""
+    """A bundle trained with another text version is refused, with both versions and what to do."""
     message = refusal(plain_bundle(tmp_path, draft(text_version=TEXT_VERSION + 1)))
     assert f"version {TEXT_VERSION + 1}" in message
     assert f"has {TEXT_VERSION}" in message
@@ -172,22 +173,22 @@ def test_a_manifest_of_another_kind_is_refused(copied: Path, content: bytes) -> 
     refusal(copied)
 
 
-def test_a_manifest_changed_after_export_is_refused(copied: Path) -> None:
-    """A threshold lowered by hand is noticed."""
+def test_a_manifest_edited_after_export_is_refused(copied: Path) -> None:
+    """A threshold was lowered."""
     text = (copied / MANIFEST).read_text()
     (copied / MANIFEST).write_text(text.replace('"route": 0.9', '"route": 0.1'))
     assert "changed after export" in refusal(copied)
 
 
-def test_a_tokenizer_nobody_can_read_is_refused(tmp_path: Path) -> None:
-    """A file whose digest agrees but that is no tokenizer is refused by its name."""
+def test_an_invalid_tokenizer_is_refused(tmp_path: Path) -> None:
+    """A file with a matching digest that is no tokenizer is refused, and named."""
     found = write_bundle(tmp_path, draft(), files(tokenizer_json=b'{"version":"9"}'))
     assert "tokenizer.json" in refusal(found)
 
 
 @pytest.mark.parametrize("place", ["nothing", "a file", "an empty folder", "a loop", "a folder of models"])
-def test_a_foreign_place_is_refused(tmp_path: Path, place: str) -> None:
-    """What is no bundle is refused with what to give instead."""
+def test_a_path_that_is_no_bundle_is_refused(tmp_path: Path, place: str) -> None:
+    """The message says what to give instead."""
     path = tmp_path / "place"
     if place == "a file":
         path.write_text("x")
@@ -201,7 +202,7 @@ def test_a_foreign_place_is_refused(tmp_path: Path, place: str) -> None:
 
 
 def test_a_file_that_changed_after_opening_is_noticed(copied: Path) -> None:
-    """`read` holds every byte it hands out against the digest, long after opening."""
+    """`read` checks the digest of all bytes that it returns, at any time after opening."""
     bundle = open_bundle(copied)
     (copied / "model.onnx").write_bytes(bytes(range(255)) + b"\0")
     with pytest.raises(BundleError, match=r"model\.onnx: its digest"):
@@ -211,14 +212,14 @@ def test_a_file_that_changed_after_opening_is_noticed(copied: Path) -> None:
         bundle.read("model.onnx")
 
 
-def test_a_file_the_bundle_does_not_have_cannot_be_read(plain: Path) -> None:
-    """Asking for a file that is not listed is refused by name."""
+def test_reading_an_unlisted_file_is_refused(plain: Path) -> None:
+    """The file is named."""
     with pytest.raises(BundleError, match=r"has no metrics\.json"):
         open_bundle(plain).read("metrics.json")
 
 
-def test_a_folder_that_may_not_be_read_is_one_line(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bundle of another user's is refused with the system's own reason."""
+def test_a_folder_without_read_permission_is_refused(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the system's reason, in one line."""
 
     def forbidden(_: Path) -> None:
         raise PermissionError(13, "Permission denied")

@@ -1,4 +1,4 @@
-"""A bundle that somebody must vouch for: signed by the real minisign, checked before anything in it is parsed."""
+"""Bundles that need a signature: signed by the real minisign, checked before any other parsing."""
 
 import base64
 import shutil
@@ -27,18 +27,18 @@ def signed(copied: Path, signer: Signer) -> Path:
 
 @pytest.mark.parametrize("flags", [(), ("-l",), ("-t", "by Ada for July, \N{SNOWMAN}"), ("-c", "anything at all")])
 def test_a_signed_bundle_opens(copied: Path, signer: Signer, flags: tuple[str, ...]) -> None:
-    """Today's format, the one before 0.10, and with comments of one's own; its version is what it was."""
+    """In the current format, the one before 0.10, and with custom comments; the version is unchanged."""
     assert open_bundle(signer.sign(copied, *flags), signer.public).version == copied.name
 
 
-def test_a_signature_nobody_asks_for_is_let_lie(signed: Path) -> None:
-    """Without a key a signed bundle opens like any other, whatever the signature is worth."""
+def test_a_signature_is_ignored_without_a_key(signed: Path) -> None:
+    """Without a key a signed bundle opens like any other, even with an invalid signature."""
     (signed / SIGNATURE).write_bytes(b"anything")
     assert open_bundle(signed).version == signed.name
 
 
 def test_an_unsigned_bundle_is_refused(copied: Path, signer: Signer) -> None:
-    """The line says how to sign it."""
+    """The message says how to sign it."""
     assert refusal(copied, signer.public).endswith("sign it with: minisign -Sm manifest.json")
 
 
@@ -50,16 +50,16 @@ def test_another_key_is_refused(signed: Path, tmp_path: Path, signer: Signer) ->
         assert each.public.read_text().split()[5] in message
 
 
-def test_another_key_under_our_keys_id_is_refused(signed: Path, tmp_path: Path, signer: Signer) -> None:
-    """The id only says which key to try."""
+def test_another_key_with_the_same_id_is_refused(signed: Path, tmp_path: Path, signer: Signer) -> None:
+    """The id only selects the key to try."""
     other = new_signer(tmp_path, "other")
     ours, theirs = (base64.b64decode(each.public.read_text().splitlines()[1]) for each in (signer, other))
     other.public.write_bytes(base64.b64encode(theirs[:2] + ours[2:10] + theirs[10:]))
     assert "no signature of this manifest" in refusal(signed, other.public)
 
 
-def test_two_keys_may_stand_in_one_file(signed: Path, tmp_path: Path, signer: Signer) -> None:
-    """While one key takes another's place, bundles signed with either serve."""
+def test_a_key_file_may_hold_two_keys(signed: Path, tmp_path: Path, signer: Signer) -> None:
+    """During a change of keys, bundles signed with either key serve."""
     other, both = new_signer(tmp_path, "other"), tmp_path / "both.pub"
     both.write_text(other.public.read_text() + signer.public.read_text())
     assert open_bundle(signed, both)
@@ -68,22 +68,25 @@ def test_two_keys_may_stand_in_one_file(signed: Path, tmp_path: Path, signer: Si
 
 
 @pytest.mark.parametrize("changes", [{"created_at": "2027-01-01T00:00:00Z"}, {"provenance": {}}, {"golden_rows": 2}])
-def test_a_manifest_sealed_anew_is_refused(signed: Path, signer: Signer, changes: dict[str, object]) -> None:
-    """Who knows how the version id is made can change a bundle, and not sign it."""
+def test_a_changed_manifest_with_matching_digests_is_refused(
+    signed: Path, signer: Signer, changes: dict[str, object]
+) -> None:
+    """Recomputing the version id is possible without the key, a signature is not."""
     resealed(signed, **changes)
     assert open_bundle(signed).path == signed
     assert "no signature of this manifest" in refusal(signed, signer.public)
 
 
 def test_another_bundles_signature_is_refused(signed: Path, tmp_path: Path, signer: Signer) -> None:
-    """A signature is of one manifest."""
+    """A signature belongs to one manifest."""
     other = signer.sign(plain_bundle(tmp_path / "store", draft(base_model="other")))
     shutil.copy(other / SIGNATURE, signed / SIGNATURE)
     assert "no signature of this manifest" in refusal(signed, signer.public)
 
 
 def test_no_byte_of_the_signature_can_change(signed: Path, signer: Signer) -> None:
-    """A bit of each byte in turn, and every truncation: refused, but for the comment that minisign calls untrusted."""
+    """A bit of each byte in turn, and every truncation, is refused, except in the comment that minisign calls
+    untrusted."""
     path = signed / SIGNATURE
     sound = path.read_bytes()
     untrusted = range(len("untrusted comment: "), sound.index(b"\n"))
@@ -98,7 +101,7 @@ def test_no_byte_of_the_signature_can_change(signed: Path, signer: Signer) -> No
 
 
 def test_a_changed_trusted_comment_is_refused(signed: Path, signer: Signer) -> None:
-    """It is signed as well, so that what it says can be believed."""
+    """The trusted comment is signed too, so that it can be believed."""
     path = signed / SIGNATURE
     path.write_text(path.read_text().replace("file:manifest.json", "file:other.json"))
     assert "its trusted comment was changed" in refusal(signed, signer.public)
@@ -107,8 +110,8 @@ def test_a_changed_trusted_comment_is_refused(signed: Path, signer: Signer) -> N
 @pytest.mark.parametrize(
     "spoil", [Path.mkdir, lambda path: path.symlink_to("/dev/zero"), lambda p: p.write_bytes(b"x" * 20_000)]
 )
-def test_what_is_no_signature_file_is_refused(signed: Path, signer: Signer, spoil: Callable[[Path], None]) -> None:
-    """A folder, a link that never ends, a file too large to be one."""
+def test_an_invalid_signature_file_is_refused(signed: Path, signer: Signer, spoil: Callable[[Path], None]) -> None:
+    """A folder, a link to itself, a file that is too large."""
     (signed / SIGNATURE).unlink()
     spoil(signed / SIGNATURE)
     assert SIGNATURE in refusal(signed, signer.public)
@@ -117,7 +120,7 @@ def test_what_is_no_signature_file_is_refused(signed: Path, signer: Signer, spoi
 def test_the_signature_is_checked_before_anything_is_parsed(
     signed: Path, signer: Signer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What strangers wrote reaches no parser: not even the manifest's."""
+    """Untrusted bytes reach no parser, not even the manifest's."""
     (signed / MANIFEST).write_bytes(b"not even JSON")
     monkeypatch.setattr(bundle_module, "Manifest", None)
     assert "no signature of this manifest" in refusal(signed, signer.public)
@@ -127,20 +130,20 @@ def test_the_signature_is_checked_before_anything_is_parsed(
     "content", ["", "untrusted comment: nothing\n", "RWQ=\n", "ssh-ed25519 AAAA x", "\xff\0", "SECRET"]
 )
 def test_a_file_that_holds_no_public_key_is_refused(signed: Path, signer: Signer, tmp_path: Path, content: str) -> None:
-    """The line names the key's file, not the bundle; the private key given in its place is one such."""
+    """The message names the key's file, not the bundle; a private key given by mistake is refused likewise."""
     key = tmp_path / "some.pub"
     key.write_text(signer.secret.read_text() if content == "SECRET" else content)
     assert refusal(signed, key) == f"{key}: not a minisign public key; make a pair with: minisign -G"
 
 
 @pytest.mark.parametrize("key", ["nowhere.pub", "release.key"])
-def test_a_wrong_key_is_told_before_a_missing_signature(copied: Path, signer: Signer, key: str) -> None:
-    """Of a key that is not there, or the private one, and a bundle nobody has signed: the key is to be mended."""
+def test_a_wrong_key_is_reported_before_a_missing_signature(copied: Path, signer: Signer, key: str) -> None:
+    """The key is missing or private, and the bundle is unsigned: the message names the key."""
     path = signer.public.parent / key
     assert refusal(copied, path).startswith(f"{path}: ")
 
 
 @pytest.mark.parametrize("name", ["nowhere.pub", "."])
 def test_a_key_that_cannot_be_read_is_refused(signed: Path, tmp_path: Path, name: str) -> None:
-    """A path that leads nowhere never means that nobody need sign."""
+    """A wrong path to the key never turns the check off."""
     assert "the public key cannot be read" in refusal(signed, tmp_path / name)

@@ -1,4 +1,4 @@
-"""The bundle folder, written: whole or not at all, the same inputs under the same version, `current` beside them."""
+"""Writing a bundle folder: whole or not at all, equal inputs give the same version, and `current` points at one."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ from tests.support.process import ROOT
 DOCUMENT = "report.html"
 
 
-def test_what_was_written_is_what_is_opened(plain: Path) -> None:
-    """A bundle answers with the tokenizer, thresholds and files that were put into it."""
+def test_a_written_bundle_opens_with_the_same_content(plain: Path) -> None:
+    """The tokenizer, thresholds and files are those given."""
     bundle = open_bundle(plain)
     assert plain.name == bundle.version == bundle.manifest.expected_version()
     assert bundle.read("model.onnx") == bytes(range(256))
@@ -30,7 +30,7 @@ def test_what_was_written_is_what_is_opened(plain: Path) -> None:
         bundle.graph("int8", ())
 
 
-def test_files_can_be_copied_from_elsewhere(tmp_path: Path) -> None:
+def test_files_can_be_copied_from_another_folder(tmp_path: Path) -> None:
     """A file given as a path is copied, and the original stays."""
     graph = tmp_path / "graph"
     graph.write_bytes(bytes(range(256)))
@@ -40,22 +40,22 @@ def test_files_can_be_copied_from_elsewhere(tmp_path: Path) -> None:
 
 
 def test_the_same_inputs_give_the_same_version(plain: Path, tmp_path: Path) -> None:
-    """Written on another day in another order, it is the same bundle; with another byte it is another."""
+    """Another day and another order give the same version; another byte gives another."""
     reordered = dict(reversed(files().items()))
     assert write_bundle(tmp_path, draft(created_at="2031-05-05T00:00:00Z"), reordered).name == plain.name
     assert write_bundle(tmp_path, draft(), files(model_onnx=b"other")).name != plain.name
     assert len(os.listdir(tmp_path)) == 2
 
 
-def test_documents_are_no_part_of_the_version(plain: Path, tmp_path: Path) -> None:
-    """A report with other timings is the same bundle: the one that is there is kept, its report too."""
+def test_documents_do_not_change_the_version(plain: Path, tmp_path: Path) -> None:
+    """A report with other timings gives the same version: the existing bundle is kept, with its report."""
     first = write_bundle(tmp_path, draft(), files() | {DOCUMENT: b"took 3 s"})
     assert first.name == plain.name
     assert write_bundle(tmp_path, draft(), files() | {DOCUMENT: b"took 4 s"}) == first
     assert open_bundle(first).read(DOCUMENT) == b"took 3 s"
 
 
-def test_a_bundle_that_is_there_is_kept(tmp_path: Path) -> None:
+def test_an_existing_bundle_is_kept(tmp_path: Path) -> None:
     """Writing the same bundle again changes nothing in the store."""
     first = plain_bundle(tmp_path)
     before = (first / MANIFEST).stat()
@@ -64,29 +64,30 @@ def test_a_bundle_that_is_there_is_kept(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == [first.name]
 
 
-def test_a_damaged_bundle_is_not_taken_for_the_new_one(tmp_path: Path) -> None:
-    """Writing over a damaged bundle of the same version says so instead of keeping quiet."""
+def test_writing_over_a_damaged_bundle_is_refused(tmp_path: Path) -> None:
+    """A damaged bundle of the same version is reported, not silently kept."""
     (plain_bundle(tmp_path) / "model.onnx").write_bytes(b"gone")
     with pytest.raises(BundleError, match=r"model\.onnx"):
         plain_bundle(tmp_path)
 
 
 def test_another_user_may_read_a_bundle(plain: Path) -> None:
-    """The service's user is not the trainer's: folder and files are readable by others, writable by none of them."""
+    """The service's user is not the trainer's: folder and files are readable by others, and writable only by the
+    owner."""
     assert plain.stat().st_mode & 0o777 == 0o755
     assert all(path.stat().st_mode & 0o044 == 0o044 for path in plain.iterdir())
 
 
-class PowerCut(BaseException):
-    """The machine stopped."""
+class PowerLoss(BaseException):
+    """The machine stops."""
 
 
 @pytest.mark.parametrize(("owner", "step"), [(bundle_module, "_put"), (bundle_module, "sync_folder"), (Path, "rename")])
-@pytest.mark.parametrize("error", [PowerCut(), OSError(28, "No space left on device")])
-def test_a_write_that_breaks_off_leaves_no_bundle(
+@pytest.mark.parametrize("error", [PowerLoss(), OSError(28, "No space left on device")])
+def test_an_interrupted_write_leaves_no_bundle(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str, error: BaseException
 ) -> None:
-    """Interrupted before the rename, nothing is in the store, and a full disk is one line."""
+    """An interruption before the rename leaves nothing in the store; a full disk is one line."""
     calls = 0
 
     def breaking(*arguments: Any) -> Any:
@@ -98,7 +99,7 @@ def test_a_write_that_breaks_off_leaves_no_bundle(
 
     original = getattr(owner, step)
     monkeypatch.setattr(owner, step, breaking)
-    expected = BundleError if isinstance(error, OSError) else PowerCut
+    expected = BundleError if isinstance(error, OSError) else PowerLoss
     with pytest.raises(expected) as caught:
         plain_bundle(tmp_path)
     if expected is BundleError:
@@ -107,7 +108,7 @@ def test_a_write_that_breaks_off_leaves_no_bundle(
 
 
 def test_a_killed_write_leaves_nothing_that_opens(tmp_path: Path) -> None:
-    """Killed outright in the middle, what lies there is hidden, is no bundle, and does not hinder the next write."""
+    """After a kill in the middle, what is left is hidden, is no bundle, and does not block the next write."""
     code = (
         "import os, signal; from pathlib import Path;"
         "from tests.support.plain import plain_bundle;"
@@ -121,7 +122,7 @@ def test_a_killed_write_leaves_nothing_that_opens(tmp_path: Path) -> None:
 
 
 def test_two_writers_of_one_bundle_both_succeed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When another run installs the same bundle first, ours is verified against it and kept as theirs."""
+    """If another run installs the same bundle first, it is verified against ours and kept."""
     original = Path.rename
 
     def late(self: Path, target: Path) -> Path:
@@ -136,7 +137,7 @@ def test_two_writers_of_one_bundle_both_succeed(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("place", ["file", "file/store"])
-def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path, place: str) -> None:
+def test_a_store_that_cannot_be_written_is_refused(tmp_path: Path, place: str) -> None:
     """A file in the store's place is refused with what to do."""
     (tmp_path / "file").write_text("mine")
     with pytest.raises(BundleError, match="cannot write a bundle there"):
@@ -145,7 +146,7 @@ def test_a_store_that_cannot_be_written_is_one_line(tmp_path: Path, place: str) 
 
 
 def test_current_moves_from_one_bundle_to_the_next(tmp_path: Path) -> None:
-    """`current` opens as the bundle it was pointed at last, by a relative link, so that the store can be moved."""
+    """`current` opens as the bundle that it was last pointed at, by a relative link, so that the store can be moved."""
     first, second = plain_bundle(tmp_path), plain_bundle(tmp_path, draft(base_model="other"))
     for folder in (first, second, second, first):
         point_current(tmp_path, folder.name)
@@ -155,7 +156,7 @@ def test_current_moves_from_one_bundle_to_the_next(tmp_path: Path) -> None:
 
 
 def test_current_is_never_missing_while_it_moves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pointer is renamed into place: just before and just after, a reader finds a whole bundle."""
+    """The pointer is renamed into place: a reader finds a whole bundle just before and just after."""
     first, second = plain_bundle(tmp_path), plain_bundle(tmp_path, draft(base_model="other"))
     point_current(tmp_path, first.name)
     seen = []
@@ -172,8 +173,8 @@ def test_current_is_never_missing_while_it_moves(tmp_path: Path, monkeypatch: py
     assert seen == [first.name, second.name]
 
 
-def test_current_cannot_point_at_what_is_not_there(tmp_path: Path) -> None:
-    """A version that is not in the store is refused, and the old pointer stays."""
+def test_current_cannot_point_at_a_missing_bundle(tmp_path: Path) -> None:
+    """A version that is not in the store is refused, and the previous pointer stays."""
     first = plain_bundle(tmp_path)
     point_current(tmp_path, first.name)
     with pytest.raises(BundleError, match="no bundle 0000000000000000"):
@@ -182,7 +183,7 @@ def test_current_cannot_point_at_what_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_folder_named_current_is_not_replaced(tmp_path: Path) -> None:
-    """Somebody's own folder in the pointer's place is left alone, with one line and no leftover."""
+    """A folder in the pointer's place is left alone, with one line and no leftover."""
     first = plain_bundle(tmp_path)
     (tmp_path / "current").mkdir()
     with pytest.raises(BundleError, match="cannot be moved"):

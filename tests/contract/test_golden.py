@@ -1,4 +1,4 @@
-"""Golden rows, replayed with the real runtime: any difference between training and serving is caught."""
+"""Golden rows, replayed with the real runtime: any difference between training and serving is found."""
 
 import json
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def infer_of(bundle: Bundle) -> Any:
 
 
 def changed(tiny_bundle_path: Path, store: Path, number: int, **changes: Any) -> Bundle:
-    """The tiny bundle with one golden row changed, sealed anew."""
+    """The tiny bundle with one golden row changed and the digests recomputed."""
     rows = [json.loads(line) for line in (tiny_bundle_path / GOLDEN).read_text().splitlines()]
     rows[number] |= changes
     content = "".join(json.dumps(row) + "\n" for row in rows).encode()
@@ -57,8 +57,8 @@ def test_a_sound_bundle_replays(tiny_bundle_path: Path) -> None:
     assert found.largest_pooled_difference <= TOLERANCE
 
 
-def test_rows_survive_their_file(tiny_bundle_path: Path) -> None:
-    """What is written is what is read, line breaks and odd letters of a ticket among it."""
+def test_rows_are_read_as_written(tiny_bundle_path: Path) -> None:
+    """Line breaks and unusual characters of a ticket included."""
     bundle = open_bundle(tiny_bundle_path)
     rows = load_rows(bundle)
     assert dump_rows(rows) == bundle.read(GOLDEN)
@@ -67,7 +67,7 @@ def test_rows_survive_their_file(tiny_bundle_path: Path) -> None:
 
 
 def test_a_wrong_tokenizer_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """A tokenizer whose merges were lost gives other tokens, and the message says so."""
+    """A tokenizer without its merges gives other tokens, and the message says so."""
     tokenizer = json.loads((tiny_bundle_path / "tokenizer.json").read_text())
     tokenizer["model"]["merges"] = tokenizer["model"]["merges"][:-60]
     content = json.dumps(tokenizer).encode()
@@ -85,14 +85,14 @@ def test_another_truncation_is_caught(tiny_bundle_path: Path, tmp_path: Path, ma
     assert "other tokens" in refusal(bundle)
 
 
-def test_another_text_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """A ticket that is cleaned otherwise than at export gives other tokens."""
+def test_another_text_cleaning_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """A ticket that is cleaned differently than at export gives other tokens."""
     assert "row 3 gives other tokens" in refusal(changed(tiny_bundle_path, tmp_path, 2, body="something else"))
 
 
 @pytest.mark.parametrize("number", [0, 11])
 def test_a_wrong_logit_is_caught(tiny_bundle_path: Path, tmp_path: Path, number: int) -> None:
-    """One logit of one row off by twice the tolerance is caught, also in the last row."""
+    """One logit of one row, off by twice the tolerance, is found, also in the last row."""
     row = json.loads((tiny_bundle_path / GOLDEN).read_text().splitlines()[number])
     row["logits"][-1] += 2 * TOLERANCE
     bundle = changed(tiny_bundle_path, tmp_path, number, logits=row["logits"])
@@ -100,8 +100,8 @@ def test_a_wrong_logit_is_caught(tiny_bundle_path: Path, tmp_path: Path, number:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_logits_that_are_no_numbers_are_caught(tiny_bundle_path: Path, value: float) -> None:
-    """A runtime that answers NaN, which no comparison holds for, is refused."""
+def test_nan_logits_are_caught(tiny_bundle_path: Path, value: float) -> None:
+    """NaN, for which every comparison is false, is refused."""
     bundle = open_bundle(tiny_bundle_path)
     assert "per logit" in refusal(bundle, spoiling(bundle, logits=lambda logits: logits * value))
     assert "in its pooled vector" in refusal(bundle, spoiling(bundle, pooled=lambda pooled: pooled * value))
@@ -109,7 +109,7 @@ def test_logits_that_are_no_numbers_are_caught(tiny_bundle_path: Path, value: fl
 
 @pytest.mark.parametrize("width", [0, 1, 4, 7])
 def test_a_graph_of_another_width_is_caught(tiny_bundle_path: Path, width: int) -> None:
-    """A model with another number of labels is refused with one line, also where numpy would stretch it to fit."""
+    """A model with another number of labels is refused with one line, also where numpy would broadcast the shapes."""
     bundle = open_bundle(tiny_bundle_path)
     assert "6 logits" in refusal(bundle, spoiling(bundle, logits=lambda logits: np.resize(logits, (1, width))))
 
@@ -128,7 +128,7 @@ def test_a_wrong_width_in_the_manifest_is_caught(tiny_bundle_path: Path, tmp_pat
 
 @pytest.mark.parametrize("number", [0, 11])
 def test_a_wrong_pooled_vector_is_caught(tiny_bundle_path: Path, tmp_path: Path, number: int) -> None:
-    """One number of one row off by twice the tolerance is caught."""
+    """One number of one row, off by twice the tolerance, is found."""
     row = json.loads((tiny_bundle_path / GOLDEN).read_text().splitlines()[number])
     row["pooled"][-1] += 2 * TOLERANCE
     bundle = changed(tiny_bundle_path, tmp_path, number, pooled=row["pooled"])
@@ -136,13 +136,13 @@ def test_a_wrong_pooled_vector_is_caught(tiny_bundle_path: Path, tmp_path: Path,
 
 
 def test_a_row_of_another_width_is_caught(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """A row with a single logit is not compared with all of them."""
+    """A row with a single logit is not broadcast against all of them."""
     assert "1 logits" in refusal(changed(tiny_bundle_path, tmp_path, 0, logits=[0.0]))
 
 
 @pytest.mark.parametrize("change", [{"outcome": "invented"}, {"label": "somewhere else"}])
 def test_a_wrong_verdict_is_caught(tiny_bundle_path: Path, tmp_path: Path, change: dict[str, str]) -> None:
-    """Same logits but another outcome or label than at export: refused."""
+    """The same logits with another outcome or label than at export are refused."""
     assert "another verdict" in refusal(changed(tiny_bundle_path, tmp_path, 4, **change))
 
 
@@ -156,7 +156,7 @@ def test_other_thresholds_are_caught(tiny_bundle_path: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("count", [11, 13])
 def test_a_wrong_count_is_caught(tiny_bundle_path: Path, tmp_path: Path, count: int) -> None:
-    """Rows that went missing, or came on top, are noticed."""
+    """Missing and additional rows are noticed."""
     assert f"the manifest says {count}" in refusal(
         open_bundle(rewritten(tiny_bundle_path, tmp_path, golden_rows=count))
     )
@@ -166,7 +166,7 @@ def test_a_wrong_count_is_caught(tiny_bundle_path: Path, tmp_path: Path, count: 
     "content",
     [b"", b"\n" * 12, b"{}\n" * 12, b"[]\n" * 12, b"\xff\n" * 12, b'{"subject": NaN}\n' * 12, b"[" * 99_999],
 )
-def test_rows_of_another_kind_are_caught(tiny_bundle_path: Path, tmp_path: Path, content: bytes) -> None:
-    """A golden file that holds no rows of this release is refused with one line."""
+def test_a_golden_file_of_another_format_is_refused(tiny_bundle_path: Path, tmp_path: Path, content: bytes) -> None:
+    """With one line."""
     bundle = open_bundle(rewritten(tiny_bundle_path, tmp_path, files={GOLDEN: content}))
     assert GOLDEN in refusal(bundle)

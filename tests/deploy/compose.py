@@ -1,4 +1,4 @@
-"""What `deploy/compose.yaml` says, and where the files that it mounts lie in the repository."""
+"""The content of `deploy/compose.yaml`, and the repository's files that it mounts."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ def services() -> dict[str, Any]:
 
 
 def rendered(*flags: str, variables: Mapping[str, str] = VARIABLES) -> "subprocess.CompletedProcess[str]":
-    """`docker-compose … config`, which checks the files and needs no Docker."""
+    """`docker-compose … config`, which checks the files without Docker."""
     program = shutil.which("docker-compose")
     if program is None:
         pytest.fail("docker-compose is not on the PATH: apt-get install --no-install-recommends docker-compose")
@@ -31,13 +31,13 @@ def rendered(*flags: str, variables: Mapping[str, str] = VARIABLES) -> "subproce
 
 
 def mounted(service: str) -> dict[str, Path]:
-    """The repository's files in this container: path there → path here."""
+    """The repository's files in this container: path in the container → path here."""
     pairs = (volume.split(":")[:2] for volume in services()[service]["volumes"])
     return {target: (FOLDER / source).resolve() for source, target in pairs if source.startswith(".")}
 
 
 def substituted(text: str, paths: Mapping[str, Path]) -> str:
-    """The text with a container's paths replaced by those of this machine."""
+    """The text with a container's paths replaced by paths of this machine."""
     pattern = "|".join(re.escape(path) for path in sorted(paths, key=len, reverse=True))
     return re.sub(
         rf"(?<![\w/])(?:{pattern})(?=$|[/\s,\]])", lambda found: str(paths[found[0]]), text, flags=re.MULTILINE

@@ -1,4 +1,4 @@
-"""The compose files: accepted by docker-compose, hardened, and nothing is mounted that is not there."""
+"""The compose files: accepted by docker-compose, hardened, and every mounted file exists."""
 
 import functools
 import json
@@ -28,8 +28,8 @@ def test_one_service_is_the_default_and_a_profile_adds_two() -> None:
     assert set(config("--profile", "three")["services"]) == started | set(ROUTERS)
 
 
-def test_the_routers_differ_in_their_state_only() -> None:
-    """Two services that wrote into one folder would replace each other's TensorRT engines."""
+def test_the_routers_differ_only_in_their_state_folder() -> None:
+    """Two services with one state folder would replace each other's TensorRT engines."""
     content = config("--profile", "three")["services"]
     one, two, three = (json.dumps(content[name] | {"profiles": None}, sort_keys=True) for name in ROUTERS)
     assert one == two.replace("state-2", "state-1") == three.replace("state-3", "state-1")
@@ -42,19 +42,19 @@ def test_a_certificate_opens_a_port_to_all() -> None:
 
 
 @pytest.mark.parametrize("missing", ["GRAFANA_PASSWORD", "ROUTER_CERTIFICATES"])
-def test_a_variable_that_is_missing_stops_the_start_by_name(missing: str) -> None:
+def test_a_missing_variable_prevents_the_start_and_is_named(missing: str) -> None:
     run = rendered(*TLS, variables={name: value for name, value in VARIABLES.items() if name != missing})
     assert run.returncode != 0
     assert f"set {missing}" in run.stderr
 
 
-def test_containers_may_write_only_where_they_must() -> None:
+def test_containers_have_write_access_only_where_they_need_it() -> None:
     for name, service in config("--profile", "three")["services"].items():
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
         assert service["mem_limit"], name
-        # The service's own image has a health check, and is built here.
+        # the service's own image has a health check, and is built here
         assert name in ROUTERS or ("healthcheck" in service and ":" in service["image"]), name
 
 
@@ -64,15 +64,15 @@ def test_only_the_proxy_is_published_beyond_this_machine() -> None:
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
-def test_every_file_that_is_mounted_is_there() -> None:
+def test_every_mounted_file_exists() -> None:
     paths = [path for name in ("proxy", "prometheus", "grafana") for path in mounted(name).values()]
     assert len(paths) == 7
     assert [path for path in paths if not path.exists()] == []
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "errors").iterdir()), ids=lambda path: path.name)
-def test_an_answer_of_the_proxy_has_the_shape_of_the_services(path: Any) -> None:
-    """Status and code stand in the service's own table, but for two that only a proxy can give."""
+def test_a_response_of_the_proxy_has_the_services_format(path: Any) -> None:
+    """Status and code are in the service's table, except for two that only a proxy can give."""
     head, _, body = path.read_bytes().decode().rpartition("\r\n\r\n")
     problem = Problem.model_validate_json(body)
     assert str(problem.status) == path.stem

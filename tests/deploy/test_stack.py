@@ -1,6 +1,6 @@
 """HAProxy and Prometheus with the files that compose mounts, in front of three real services.
 
-Only addresses, paths and intervals are this machine's. Restarts and reloads one by one: tests/app/test_rollout.py.
+Only addresses, paths and intervals are this machine's. Single restarts and reloads: tests/app/test_rollout.py.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ TICKET = b'{"subject": "Invoice", "body": "Where is it?"}'
 HEAD_SECONDS = 10
 """`timeout http-request` of the configuration."""
 FEW = 5
-"""Connections of one source, where a test must not open a hundred."""
+"""The connection limit of one source, small enough for a test."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,13 @@ def stack(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def narrow(stack: Stack, tmp_path: Path) -> Iterator[Proxy]:
-    """A second proxy before the same services, which takes few connections of one source."""
+    """A second proxy in front of the same services, with a low limit of connections per source."""
     with haproxy(stack.routers, tmp_path, ROUTER_CONNECTIONS_PER_SOURCE=str(FEW)) as proxy:
         yield proxy
 
 
 def ask(port: int, content: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send these bytes, read until the other side closes: status, headers, body."""
+    """Send these bytes and read until the server closes: status, headers, body."""
     with socket.create_connection(("127.0.0.1", port), timeout=HEAD_SECONDS + 20) as connection:
         connection.sendall(content)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -73,7 +73,7 @@ def ask(port: int, content: bytes) -> tuple[int, dict[str, str], bytes]:
 
 
 def problem_of(port: int, content: bytes) -> tuple[Problem, dict[str, str]]:
-    """The proxy's own answer, which must be a problem under its request id."""
+    """The proxy's own response, which must be a problem with its request id."""
     status, headers, body = ask(port, content)
     problem = Problem.model_validate_json(body)
     assert headers["content-type"] == "application/problem+json"
@@ -87,7 +87,7 @@ def ticket(*headers: str, length: int = len(TICKET)) -> bytes:
 
 
 def served(proxy: Proxy) -> dict[str, int]:
-    """How many requests each router was given."""
+    """The number of requests sent to each router."""
     metrics = httpx.get(f"http://127.0.0.1:{proxy.management_port}/metrics").text
     found = re.findall(r'haproxy_server_http_responses_total\{[^}]*server="([\w-]+)",code="2xx"\} (\d+)', metrics)
     return {name: int(count) for name, count in found}
@@ -109,8 +109,8 @@ def test_requests_are_spread_over_all_routers(stack: Stack) -> None:
         ((), False),
     ],
 )
-def test_both_logs_name_a_request_alike(stack: Stack, sent: tuple[str, ...], kept: bool) -> None:
-    """By the client's id where it is well-formed and no key; the service takes over what the proxy chose."""
+def test_both_logs_have_the_same_request_id(stack: Stack, sent: tuple[str, ...], kept: bool) -> None:
+    """The client's id if it is well-formed and no key; the service uses the id that the proxy chose."""
     status, headers, _ = ask(stack.proxy.port, ticket(*sent) + TICKET)
     request_id = headers["x-request-id"]
     assert status == 200
@@ -122,7 +122,7 @@ def test_both_logs_name_a_request_alike(stack: Stack, sent: tuple[str, ...], kep
 
 @dataclass(frozen=True)
 class Slow:
-    """What a connection got, and after how many seconds."""
+    """A connection's result, and its seconds."""
 
     status: int
     headers: dict[str, str]
@@ -132,7 +132,7 @@ class Slow:
 
 @pytest.fixture(scope="module")
 def slow(stack: Stack) -> dict[str, Slow]:
-    """A head and a body that lack their last byte, both waited for at once."""
+    """A head and a body without their last byte, sent at the same time."""
 
     def waited_for(content: bytes) -> Slow:
         began = time.monotonic()
@@ -151,7 +151,7 @@ def logged(stack: Stack, request_id: str) -> str:
 
 
 def test_a_slow_body_never_reaches_a_service(stack: Stack, slow: dict[str, Slow]) -> None:
-    """The proxy waits for it, and answers itself when its time is over: its log names no router."""
+    """The proxy waits for it and answers itself after its time limit: its log names no router."""
     body = slow["body"]
     problem = Problem.model_validate_json(body.body)
     assert body.seconds == pytest.approx(HEAD_SECONDS, abs=3)
@@ -160,8 +160,8 @@ def test_a_slow_body_never_reaches_a_service(stack: Stack, slow: dict[str, Slow]
     assert " routers/<NOSRV> " in logged(stack, problem.request_id)
 
 
-def test_a_slow_head_is_given_up(slow: dict[str, Slow]) -> None:
-    """Debian's 2.6 answers with a page of its own where 3.2 sends errors/408.http."""
+def test_a_slow_head_gets_a_408(slow: dict[str, Slow]) -> None:
+    """Debian's 2.6 answers with a page of its own, 3.2 sends errors/408.http."""
     head = slow["head"]
     assert head.seconds == pytest.approx(HEAD_SECONDS, abs=3)
     assert (head.status, head.headers["connection"]) == (408, "close")
@@ -178,8 +178,9 @@ def test_a_head_too_large_is_refused(stack: Stack, headers: tuple[str, ...]) -> 
     assert problem_of(stack.proxy.port, ticket(*headers) + TICKET)[0].code == "head_too_large"
 
 
-def test_a_source_with_too_many_connections_is_told_and_then_cut_off(narrow: Proxy) -> None:
-    """Others are not asked to pay for it: one connection over the limit gets 429, one over twice the limit nothing."""
+def test_a_source_with_too_many_connections_gets_429_and_is_then_cut_off(narrow: Proxy) -> None:
+    """The refusal is cheap: a connection over the limit gets 429, one over twice the limit is closed without a
+    response."""
     with contextlib.ExitStack() as held:
         for _ in range(FEW):
             held.enter_context(socket.create_connection(("127.0.0.1", narrow.port)))
@@ -187,7 +188,7 @@ def test_a_source_with_too_many_connections_is_told_and_then_cut_off(narrow: Pro
         assert (problem.code, headers["retry-after"]) == ("too_many_connections", "5")
         for _ in range(FEW):
             held.enter_context(socket.create_connection(("127.0.0.1", narrow.port)))
-        wait_until(lambda: _is_cut_off(narrow.port))  # on a busy machine the proxy counts the connections late
+        wait_until(lambda: _is_cut_off(narrow.port))  # a busy proxy counts connections late
     wait_until(lambda: ask(narrow.port, ticket() + TICKET)[0] == 200)
 
 
@@ -199,20 +200,20 @@ def _is_cut_off(port: int) -> bool:
     return False
 
 
-def test_without_a_router_the_client_shall_come_again(tmp_path: Path) -> None:
+def test_without_a_router_the_client_gets_retry_after(tmp_path: Path) -> None:
     with haproxy([], tmp_path) as proxy:
         problem, headers = problem_of(proxy.port, ticket() + TICKET)
     assert (problem.code, headers["retry-after"]) == ("not_ready", "1")
 
 
-def test_routers_that_all_die_with_a_request_are_a_502(tmp_path: Path) -> None:
-    """A client never waits for an answer that does not come."""
+def test_routers_that_all_die_during_a_request_give_502(tmp_path: Path) -> None:
+    """The client does not wait for a response that never comes."""
     with _dying() as dying, haproxy(dying, tmp_path) as proxy:
         problem, _ = problem_of(proxy.port, ticket() + TICKET)
     assert (problem.status, problem.code) == (502, "internal_error")
 
 
-def test_with_a_certificate_the_port_speaks_tls_only(stack: Stack, tmp_path: Path) -> None:
+def test_with_a_certificate_the_port_accepts_only_tls(stack: Stack, tmp_path: Path) -> None:
     certificates = tmp_path / "certificates"
     certificates.mkdir()
     pem = str(certificates / "example.pem")
@@ -246,7 +247,7 @@ def test_with_a_certificate_the_port_speaks_tls_only(stack: Stack, tmp_path: Pat
 
 @contextlib.contextmanager
 def _dying() -> Iterator[list[Any]]:
-    """Three routers that are ready, and close every connection with a ticket without a word."""
+    """Three routers that report ready, and close every connection with a ticket without a response."""
 
     class Ready(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -257,8 +258,8 @@ def _dying() -> Iterator[list[Any]]:
         yield [SimpleNamespace(name=f"router-{n}", port=port, management_port=port) for n in (1, 2, 3)]
 
 
-def test_routers_are_found_by_name_as_in_compose(stack: Stack, tmp_path: Path) -> None:
-    """By Docker's DNS; one that does not run has no address, and that is no fault."""
+def test_routers_are_found_by_dns_name_as_in_compose(stack: Stack, tmp_path: Path) -> None:
+    """By Docker's DNS; a stopped router has no address, which is no error."""
     environment = services()["proxy"]["environment"]
     names = {f"ROUTER_{number}": environment[f"ROUTER_{number}"].partition(":")[0] for number in (1, 2, 3)}
     ports = {name: f"{host}:{member.port}" for (name, host), member in zip(names.items(), stack.routers, strict=True)}
@@ -272,7 +273,7 @@ def test_routers_are_found_by_name_as_in_compose(stack: Stack, tmp_path: Path) -
 
 @contextlib.contextmanager
 def _dns(known: set[str]) -> Iterator[str]:
-    """A name server that knows these names, all of them 127.0.0.1."""
+    """A name server that resolves these names to 127.0.0.1."""
 
     class Answer(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -306,7 +307,7 @@ def test_prometheus_scrapes_all_routers_and_the_proxy_under_the_rules(stack: Sta
 
 
 def _scraped_here(text: str, stack: Stack, paths: dict[str, Path]) -> str:
-    """The configuration with this machine's addresses, every second: what Docker's DNS would say is said outright."""
+    """The configuration with this machine's addresses in place of Docker's DNS names, and intervals of a second."""
     content = yaml.safe_load(substituted(text, paths))
     content["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
     routers, proxy = content["scrape_configs"]

@@ -1,1 +1,2 @@
-"""The documentation, tried: every fenced block of README.md and docs/ is run, parsed or checked against the product."""
+"""Tests of the documentation: every fenced block of README.md and docs/ is run, parsed or checked against the
+product."""

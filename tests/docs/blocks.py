@@ -1,8 +1,8 @@
-"""The fenced blocks of the documentation: where each stands, what it holds, and why it is not run, if it says so.
+"""The fenced blocks of the documentation: their place, their content, and the reason if one is not run.
 
-A block of commands is `sh`: every line of it is typed. Where output is shown it is `console`: what follows `$ ` is
-typed, the rest is what came back. `<!-- not run: reason -->` on the line before a block keeps its commands from being
-run; they are checked all the same (`checks.py`).
+A block of commands is `sh`: every line is a command. A block with output is `console`: lines after `$ ` are commands,
+the rest is output. `<!-- not run: reason -->` on the line before a block keeps its commands from being run; they are
+checked all the same (`checks.py`).
 """
 
 import functools
@@ -46,7 +46,7 @@ class Block:
 
     @property
     def is_answer(self) -> bool:
-        """JSON right behind a block of commands is what the last of them answers."""
+        """JSON directly after a block of commands is the response to the last of them."""
         return self.language == "json" and self.before is not None and self.before.language == "sh"
 
 
@@ -60,7 +60,7 @@ def all_blocks() -> tuple[Block, ...]:
 
 
 def blocks_of(page: str, text: str) -> Iterator[Block]:
-    """The fenced blocks of a page's Markdown, in their order."""
+    """The fenced blocks of a page's Markdown, in order."""
     marker, before = None, None
     for token in MarkdownIt().parse(text):
         if token.type == "fence":
@@ -72,7 +72,7 @@ def blocks_of(page: str, text: str) -> Iterator[Block]:
 
 
 def code_in_text(text: str) -> Iterator[str]:
-    """What stands between backticks in a page's prose and tables."""
+    """The text between backticks in a page's prose and tables."""
     for token in MarkdownIt().enable("table").parse(text):
         yield from (child.content for child in token.children or () if child.type == "code_inline")
 
@@ -82,7 +82,7 @@ def statements(block: Block) -> tuple[Statement, ...]:
     """The complete statements of a block of commands.
 
     Raises:
-        AssertionError: its end is reached within one: a quote or a loop is left open.
+        AssertionError: the block ends inside a statement: a quote or a loop is left open.
     """
     return tuple(_typed(block) if block.language == "console" else _plain(block.text.splitlines()))
 
@@ -109,7 +109,7 @@ def _plain(lines: list[str]) -> Iterator[Statement]:
 
 @functools.cache
 def _complete(text: str) -> bool:
-    """Bash itself says so: it alone knows its quotes, loops and here-documents."""
+    """Decided by bash: only bash knows all its quotes, loops and here-documents."""
     if text.rstrip(" ").endswith("\\"):
         return False
     run = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True, env={"LC_ALL": "C"})

@@ -1,7 +1,7 @@
-"""What can be said of a command without running it: that all it names is there.
+"""Checks of a command without running it: everything that it names exists.
 
-Commands of Python are parsed by their own command lines (`cli.py`), targets of make, folders, images and Kubernetes
-objects are looked up in the repository. A command that nobody here knows is a finding too: it may be a slip of the pen.
+Commands of Python are parsed by their own command lines (`cli.py`); targets of make, folders, images and Kubernetes
+objects are looked up in the repository. An unknown command is a finding too: it may be a misspelling.
 """
 
 import functools
@@ -16,7 +16,7 @@ from tests.support.process import ROOT
 OURS = frozenset({"models", "service", "training", "tests"})
 TREES = ("docs/", "deploy/", "k8s/", "service/", "training/", "tests/", "models/", ".ci/")
 MADE = ("models/bundles", "k8s/bundle", "deploy/keys")
-"""What a user's own commands make; not in the repository."""
+"""Created by the user's commands; not in the repository."""
 IMAGE = re.compile(r"(?:.*/)?(ticket-router-(?:service-gpu|[a-z]+))(?:[:@].*)?")
 OBJECT = re.compile(r"(?:deployment|deploy|cronjob|service|svc|configmap|cm|hpa|pdb|secret|pvc)/([\w.-]+)")
 PLAIN = """
@@ -24,17 +24,17 @@ PLAIN = """
 kind less ls minikube minisign mkdir mv nproc open openssl oras printf ps read readlink realpath rm sed sha256sum sleep
 sort source sync tail tar tee test time timeout touch trap true uniq wait wc xargs
 """
-"""Known by name, and no more is checked."""
+"""Known commands that are not checked further."""
 
 
 def faults(words: Words) -> Iterator[str]:
-    """What is wrong with a simple command."""
+    """The faults of a simple command."""
     head = words[0].rsplit("/", 1)[-1]
     check = CHECKS.get("python" if re.fullmatch(r"python[\d.]*", head) else head)
     if check is not None:
         yield from check(words)
     elif head not in PLAIN.split():
-        yield f"nobody knows the command {head!r}; add it to tests/docs/checks.py if it is meant"
+        yield f"unknown command {head!r}; add it to tests/docs/checks.py if it is correct"
     yield from _paths(words)
 
 
@@ -61,7 +61,7 @@ def _torchrun(words: Words) -> Iterator[str]:
 
 
 def _images(words: Words) -> Iterator[str]:
-    """Images and build targets are those of the Dockerfile; a bundle's image is built without it."""
+    """Images and build targets are those of the Dockerfile; a bundle's image is built without a target."""
     for word in words:
         found = IMAGE.fullmatch(word)
         if found and found[1].removeprefix("ticket-router-") not in {*_stages(), "bundles"}:
@@ -86,7 +86,7 @@ def _paths(words: Words) -> Iterator[str]:
 
 
 def is_missing(path: str) -> bool:
-    """Whether this is a path of the repository's own, and nothing is there."""
+    """Whether this is a path inside the repository that does not exist."""
     ours = path.startswith(TREES) and not path.startswith(MADE) and not re.search(r"[*…{<\s]", path)
     return ours and not (ROOT / path).exists()
 

@@ -1,7 +1,7 @@
-"""Whether a `python -m …` line is one that the command line understands; nothing of it is run.
+"""Whether the command line accepts a `python -m …` line; nothing is run.
 
-typer's commands are asked through their own parser. The benchmarks use argparse within `main` and import much before:
-of them the source is read, for the flags it names.
+typer's commands are checked by their own parser. The benchmarks use argparse within `main` and import much before it:
+their source is searched for the named flags.
 """
 
 import ast
@@ -23,7 +23,7 @@ APPS = {"service": service_app, "training": training_app}
 
 
 def refuse(module: str, arguments: Sequence[str]) -> str | None:
-    """What is wrong with these arguments, or None."""
+    """The fault of these arguments, or None."""
     if module in APPS:
         return _typer_refuses(typer.main.get_command(APPS[module]), module, arguments)
     sources = _sources(module)

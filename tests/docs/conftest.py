@@ -1,4 +1,4 @@
-"""What the documentation's commands run against: a service of their own, because some of them reload it."""
+"""A service of their own for the documentation's commands, since some of them reload it."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from training.sample import make_mails, make_tickets, write_tickets
 
 @pytest.fixture(scope="session")
 def live(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A reader's folder, with the files that the pages themselves show under a name, and a running service."""
+    """A reader's folder, with the files that the pages name, and a running service."""
     folder = tmp_path_factory.mktemp("reader")
     store = folder / "models" / "bundles"
     shutil.copytree(tiny_bundle_path, store / tiny_bundle_path.name)

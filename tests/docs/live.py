@@ -17,16 +17,16 @@ from typing import Any
 from tests.support.process import ROOT, Service
 
 CURLRC = 'silent\nwrite-out = "%{stderr}\\nstatus %{http_code}\\n"\n'
-"""Makes every curl say on standard error which status it got, whatever its own flags."""
+"""Makes every curl print its status on standard error, whatever its own flags."""
 STRANGERS_KEY = f"trk_{'A' * 43}"
-"""What `$KEY` is in a command: the service has no keys, and must not mind one."""
+"""The value of `$KEY` in a command: the service has no keys, and must ignore one."""
 VERSION = re.compile(r"\b(?!0{16})(?:[0-9a-f]{16}|VERSION)\b")
-"""A bundle's version; one of zeros is a version that there is not."""
+"""A bundle's version; a version of zeros does not exist."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a statement ended. `statuses` are those of its HTTP answers."""
+    """The result of a statement. `statuses` are those of its HTTP responses."""
 
     code: int
     out: str
@@ -38,25 +38,25 @@ class Ran:
 
 
 def json_in(text: str) -> Any:
-    """The JSON object that a text ends with; headers may stand before it (`curl -i`). None where there is none."""
+    """The JSON object at the end of a text, perhaps after headers (`curl -i`); None if there is none."""
     found = re.search(r"^\{.*", text, re.MULTILINE | re.DOTALL)
     return json.loads(found[0]) if found else None
 
 
 @dataclass(frozen=True)
 class Live:
-    """Where statements run, against which service, and which bundle it serves."""
+    """The folder in which statements run, their service, and the bundle that it serves."""
 
     folder: Path
     service: Service
     version: str
 
     def run(self, statement: str) -> Ran:
-        """Run it by bash, with this service's ports and bundle in place of the documentation's."""
+        """Run it with bash, with this service's ports and bundle in place of the documentation's."""
         return self._bash(statement, self.folder)
 
     def in_repository(self, statement: str) -> Ran:
-        """The same where the repository's own files are wanted; for what changes nothing."""
+        """The same in the repository's root; for statements that change nothing."""
         return self._bash(statement, ROOT)
 
     def here(self, text: str) -> str:

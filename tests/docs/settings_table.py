@@ -1,4 +1,4 @@
-"""The table of settings in docs/service.md, written from the settings class, which `--help` prints too.
+"""The table of settings in docs/service.md, generated from the settings class, which `--help` prints too.
 
 `python -m tests.docs.settings_table` writes it between the page's two markers.
 """
@@ -27,7 +27,7 @@ def table() -> str:
 
 
 def with_table(page: str) -> str:
-    """The page with the table of today."""
+    """The page with the current table."""
     before, _, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     assert end, f"{PAGE}: the markers are missing"

@@ -1,13 +1,13 @@
-"""Whether an answer shown in the documentation has the shape of the real one."""
+"""Whether a response shown in the documentation has the shape of the real one."""
 
 from collections.abc import Iterator, Mapping
 
 OPEN = frozenset({"fields"})
-"""Objects whose keys are the bundle's own, not the API's."""
+"""Objects whose keys come from the bundle, not from the API."""
 
 
 def differences(shown: object, real: object, at: str = "answer") -> Iterator[str]:
-    """Keys that only one of the two has, and values of another kind; null stands for any kind."""
+    """Keys that only one of the two has, and values of different types; null matches any type."""
     if shown is None or real is None:
         return
     if _kind(shown) != _kind(real):

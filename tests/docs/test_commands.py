@@ -1,4 +1,4 @@
-"""Every command of the documentation names what exists: its flags, targets, files, images and objects."""
+"""Every command of the documentation names things that exist: flags, targets, files, images and objects."""
 
 import pytest
 
@@ -10,8 +10,8 @@ from tests.docs.words import simple_commands
 @pytest.mark.parametrize(
     "block", [pytest.param(block, id=block.name) for block in all_blocks() if block.language in COMMANDS]
 )
-def test_commands_name_what_exists(block: Block) -> None:
-    """No command of the block would be refused for its words; also where it is not run."""
+def test_commands_name_existing_things(block: Block) -> None:
+    """No command of the block would be refused for its words; blocks that are not run are checked too."""
     found = [fault for one in statements(block) for words in simple_commands(one.text) for fault in faults(words)]
     assert found == []
 
@@ -33,6 +33,6 @@ def test_commands_name_what_exists(block: Block) -> None:
         ("crul localhost", "crul"),
     ],
 )
-def test_a_slip_is_found(words: str, part: str) -> None:
-    """Each kind of check tells a command that cannot work."""
+def test_a_misspelt_command_is_found(words: str, part: str) -> None:
+    """Each kind of check finds a command that cannot work."""
     assert any(part in fault for fault in faults(tuple(words.split())))

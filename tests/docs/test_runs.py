@@ -1,8 +1,8 @@
-"""The commands of the documentation that can be run here are run, by bash, against a real service.
+"""The commands of the documentation are run by bash against a real service, as far as this is possible here.
 
-That is every block with a curl, every client in Python or JavaScript, and the Python commands of `CHEAP`. What a block
-shows below its commands must have the shape of what comes back. A block that says `not run` is skipped by that reason,
-so it is counted and `-rs` lists it.
+These are all blocks with a curl, all clients in Python or JavaScript, and the Python commands of `CHEAP`. The output
+shown below commands must have the shape of the real output. A block marked `not run` is skipped with its reason, so
+that `-rs` lists it.
 """
 
 import re
@@ -21,7 +21,7 @@ CHEAP = (
     "python -m service route",
     "python -m service fetch --from URL",
 )
-"""Commands of ours that take a second or two and leave nothing but their file."""
+"""Commands of the product that take a second or two and write only their file."""
 LOCAL = re.compile(r"localhost:(8080|9090)")
 TYPED = [block for block in all_blocks() if block.language in COMMANDS]
 CLIENTS = {"python": ("python", "client.py"), "js": ("node", "client.mjs")}
@@ -48,8 +48,8 @@ def _params(blocks: list[Block]) -> list[object]:
 
 
 @pytest.mark.parametrize("block", _params([block for block in TYPED if _called(block)]))
-def test_curl_answers_as_shown(block: Block, live: Live) -> None:
-    """Each call is answered with the status and the shape that stand beside it, and with success where none does."""
+def test_curl_gets_the_documented_response(block: Block, live: Live) -> None:
+    """Each call gets the status and the shape shown beside it, and success where none is shown."""
     _skip_if_marked(block)
     answer = _answer_of(block)
     calls = _called(block)
@@ -60,7 +60,7 @@ def test_curl_answers_as_shown(block: Block, live: Live) -> None:
 
 @pytest.mark.parametrize(("statement", "block"), _cheap())
 def test_a_cheap_command_runs(statement: str, block: Block, live: Live) -> None:
-    """It ends well in a reader's folder."""
+    """It exits with 0 in a reader's folder."""
     _skip_if_marked(block)
     ran = live.run(statement)
     assert ran.code == 0, ran.err
@@ -83,7 +83,7 @@ def test_a_client_runs(block: Block, live: Live) -> None:
 
 @pytest.mark.parametrize("block", _params([block for block in TYPED if "kubectl kustomize" in block.text]))
 def test_kustomize_renders(block: Block, live: Live) -> None:
-    """What a page says to render, renders. It needs no cluster."""
+    """The folders that a page renders do render. No cluster is needed."""
     for one in statements(block):
         if "kubectl kustomize" in one.text and "kubectl apply" not in one.text:
             ran = live.in_repository(one.text)

@@ -1,4 +1,4 @@
-"""A shell statement → the simple commands in it, as words. Enough for what a page of documentation types."""
+"""Splits a shell statement into simple commands as words, as far as the documentation needs it."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ _ASSIGNMENT = re.compile(r"\w+=.*", re.DOTALL)
 
 
 def simple_commands(statement: str) -> Iterator[Words]:
-    """Each command of pipes, lists and loops; without keywords, assignments before it, redirections and comments."""
+    """Each command of pipes, lists and loops; without keywords, leading assignments, redirections and comments."""
     lexer = shlex.shlex(_HERE.sub(r"\2", statement).replace("\\\n", " "), posix=True, punctuation_chars=";|&()<>\n")
     lexer.whitespace = " \t\r"
     lexer.whitespace_split = True

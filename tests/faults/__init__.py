@@ -1,1 +1,1 @@
-"""The catalogue of faults, as tables of cases, played against the real service over real sockets."""
+"""Hostile input, overload and faults as tables of cases, sent to the real service over real sockets."""

@@ -1,8 +1,9 @@
 """Hostile clients against the service, bare and through the shipped proxy: `python -m tests.faults.bare_and_proxied`.
 
-Three figures for each: 5xx among the raw requests of `http_cases.py` and `corpus.py`; valid requests beside thousands
-of idle and slow connections; and the service's memory while hundreds of clients hold back the end of a large body. The
-exit status is 1 where there was a 5xx, a valid request was not answered, or memory grew by more than the cap and 60 MB.
+Three figures for each: 5xx responses to the raw requests of `http/cases.py` and `http/corpus.py`; valid requests beside
+thousands of idle and slow connections; the service's memory while hundreds of clients hold back the end of a large
+body. The exit status is 1 if there was a 5xx, if a valid request was not answered, or if memory grew by more than the
+cap and 60 MB.
 """
 
 import contextlib
@@ -20,11 +21,11 @@ from service.server.limits import PUBLIC, allowed_connections
 from tests.benchmarks.connections import KINDS
 from tests.benchmarks.memory import resident_megabytes
 from tests.benchmarks.rollout.proxy import in_front_of
+from tests.faults.clients.wire import play_all
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.corpus import corpus
-from tests.faults.http_cases import GOOD, head, http_cases, post
-from tests.faults.test_connections import connect
-from tests.faults.wire import play_all
+from tests.faults.http.cases import GOOD, head, http_cases, post
+from tests.faults.http.corpus import corpus
+from tests.faults.http.test_connections import connect
 from tests.support.process import Service, serving
 
 CONNECTIONS, REQUESTS = 5000, 1000
@@ -36,7 +37,7 @@ PROXY_SETTINGS = {"ROUTER_CONNECTIONS_PER_SOURCE": "100000"}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`grown`: megabytes of the service's process at the peak of the half-sent bodies."""
+    """`grown`: megabytes that the service's process gained at the peak of the half-sent bodies."""
 
     raw: int
     server_errors: int
@@ -46,7 +47,7 @@ class Found:
     grown: float
 
     @property
-    def held(self) -> bool:
+    def passed(self) -> bool:
         return not self.server_errors and self.answered == REQUESTS and self.grown <= MOST_MEGABYTES
 
 
@@ -77,7 +78,7 @@ def measure(bundle: Path, *, proxied: bool) -> Found:
 
 
 def ask(port: int, count: int) -> tuple[list[int], list[float]]:
-    """Statuses and seconds of valid requests, one after the other, each on a connection of its own."""
+    """Statuses and seconds of valid requests, sent one after another, each on its own connection."""
     codes, seconds = [], []
     for _ in range(count):
         began = time.perf_counter()
@@ -89,7 +90,7 @@ def ask(port: int, count: int) -> tuple[list[int], list[float]]:
 
 
 def half_sent(service: Service, port: int) -> float:
-    """Megabytes at the peak, while this many clients send all but the end of a batch, at once."""
+    """Megabytes at the peak while `HALF_SENT` clients at once send all but the end of a batch."""
     before, peak, over = resident_megabytes(service.process.pid), 0.0, threading.Event()
 
     def watch() -> None:
@@ -116,7 +117,7 @@ def half_sent(service: Service, port: int) -> float:
 
 def main() -> int:
     arguments = bundle_parser(__doc__).parse_args()
-    allowed_connections(2 * CONNECTIONS)  # for this process's own ends
+    allowed_connections(2 * CONNECTIONS)  # raises the open-files limit of this process, for the clients' sockets
     with bundle_or_tiny(arguments.bundle) as bundle:
         found = {name: measure(bundle, proxied=name == "through the proxy") for name in ("bare", "through the proxy")}
     for name, one in found.items():
@@ -125,7 +126,7 @@ def main() -> int:
             f"  beside {CONNECTIONS} connections {one.answered} of {REQUESTS}: {one.p50:.1f} ms, p99 {one.p99:.1f} ms"
         )
         print(f"  {BODIES} half-sent bodies of {BODY_BYTES / 1e6:.1f} MB: +{one.grown:.0f} MB at the peak")
-    return not all(one.held for one in found.values())
+    return not all(one.passed for one in found.values())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the long forms have in common: a bundle to work with."""
+"""What the commands share: a bundle to work with."""
 
 import argparse
 import contextlib

@@ -1,7 +1,8 @@
-"""The OpenAPI document held against the running service by a contract tester, schemathesis.
+"""The OpenAPI document checked against the running service by a contract tester, schemathesis.
 
-`python -m tests.faults.contract BUNDLE [EXAMPLES]`: the long form. It knows JSON Schema and sends what its libraries
-can send, so it finds where document and service differ; of the raw bytes in `corpus.py` it sends none.
+`python -m tests.faults.contract BUNDLE [EXAMPLES]` runs the long form. schemathesis knows JSON Schema and sends what
+its libraries can send, so it finds where document and service differ; it sends none of the raw bytes in
+`http/corpus.py`.
 """
 
 import argparse
@@ -17,10 +18,10 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 def run_schemathesis(document: str, url: str, known: Known, examples: int) -> "subprocess.CompletedProcess[str]":
-    """To its end, from a folder of its own, since it keeps caches. The same seed sends the same requests."""
+    """Run to its end, in its own folder, since schemathesis writes caches. The same seed sends the same requests."""
     program = Path(sys.executable).parent / "schemathesis"
     flags = [f"--url={url}", "--phases=coverage,fuzzing", f"--max-examples={examples}", "--seed=1", "--no-color"]
-    flags += ["--continue-on-failure", "--generation-database=none"]  # all checks but what CONFIG excepts
+    flags += ["--continue-on-failure", "--generation-database=none"]  # all checks except those that CONFIG excludes
     flags += [f"--header={name}: {value}" for name, value in known.header.items()]
     with tempfile.TemporaryDirectory() as folder:
         command = [str(program), "--config-file", str(CONFIG), "run", document, *flags]
@@ -28,7 +29,7 @@ def run_schemathesis(document: str, url: str, known: Known, examples: int) -> "s
 
 
 def check_service(bundle: Path, examples: int) -> "subprocess.CompletedProcess[str]":
-    """Every operation of the public port, with a key: without one all would be 401."""
+    """Every operation of the public port, with a key: without one every response would be 401."""
     known = Known("contract")
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as keys:
         keys.write(file_of(known))

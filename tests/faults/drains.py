@@ -1,17 +1,17 @@
 """SIGTERM at a random moment under load: `python -m tests.faults.drains --count 100`.
 
-Fourteen clients: six send tickets, four batches of 64, four mails with a connection for each; the next up to 20 ms
-after the last was answered, over a new connection where `Connection: close` was said. All go on until they are let in
-no more. Each request ends in one of three ways:
+Fourteen clients: six send tickets, four send batches of 64, four send mails with a connection for each. A client sends
+its next request up to 20 ms after a response, over a new connection after `Connection: close`, until its connection is
+refused. Each request ends in one of three ways:
 
-- answered: the whole answer came, whatever its status; 5xx are told apart;
-- refused: no connection was to be had, since the port was closed. Nothing was sent, so nothing is lost;
-- lost: a connection was there, the request was sent, and no whole answer came. None may be: not those that were
-  accepted, nor those that waited in the port's queue, nor those sent on a kept connection that nobody had announced to
-  close.
+- answered: the whole response came, with any status; 5xx are counted apart;
+- refused: the port was closed. Nothing was sent, so nothing is lost;
+- lost: the request was sent on an open connection, and no whole response came. None may be lost: neither accepted
+  requests, nor those waiting in the port's queue, nor those sent on a kept connection that was closed without an
+  announcement.
 
-`--proxy`: two services behind haproxy with deploy/haproxy.cfg, stopped and started again in turn; the clients see the
-proxy alone, and go on for a second after the stop.
+`--proxy`: two services behind haproxy with deploy/haproxy.cfg, stopped and started again in turn; the clients see only
+the proxy, and continue for a second after the stop.
 """
 
 import contextlib
@@ -30,23 +30,23 @@ from statistics import median
 
 from tests.benchmarks.rollout.members import members
 from tests.benchmarks.rollout.proxy import haproxy
+from tests.faults.clients.load import LOST, MIXED, REFUSED, Load, Tally
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.load import LOST, MIXED, REFUSED, Load, Tally
-from tests.faults.stock import started
+from tests.faults.servers.stock import started
 from tests.support.process import serving
 from tests.support.waiting import wait_until
 
 SLOWLY = ("--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0")
-"""So that there is always a queue behind the batch that runs."""
+"""So that requests always wait behind the batch that runs."""
 LOAD_SECONDS = (0.05, 0.6)
 STOP_SECONDS = 30
 AFTER_SECONDS = 1.0
-"""How long the load goes on after one of two is gone."""
+"""How long the load continues after one of two services has stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """`under_way`: requests sent and not answered when the signal came."""
+    """`under_way`: requests sent and not answered at the moment of the signal."""
 
     tally: Tally
     under_way: int
@@ -54,7 +54,7 @@ class Drained:
     seconds: float
 
     @property
-    def held(self) -> bool:
+    def passed(self) -> bool:
         return not self.tally.ends[LOST] and not self.tally.server_errors and not self.exit_status
 
 
@@ -70,7 +70,7 @@ def drain(bundle: Path, random: Random, flags: Sequence[str] = ()) -> Drained:
 
 @contextlib.contextmanager
 def proxied(bundle: Path) -> Iterator[Callable[[Random], Drained]]:
-    """Two services behind the proxy: each call stops one under load, the other next time, and starts it again."""
+    """Two services behind the proxy: each call stops one under load, alternately, and starts it again."""
     with (
         tempfile.TemporaryDirectory() as name,
         members(bundle, Path(name), 2, SLOWLY) as services,
@@ -96,7 +96,7 @@ def proxied(bundle: Path) -> Iterator[Callable[[Random], Drained]]:
 
 
 def drain_stock(random: Random) -> Drained:
-    """The same with a stock application, which answers most of it with 4xx."""
+    """The same with a stock application, which answers most requests with 4xx."""
     with started() as app, Load(app.port, MIXED) as load:
         wait_until(lambda: load.tally.answered >= len(MIXED))
         time.sleep(random.uniform(*LOAD_SECONDS))
@@ -135,7 +135,7 @@ def main() -> int:
         one = stack.enter_context(proxied(bundle)) if arguments.proxy else partial(drain, bundle, flags=arguments.flags)
         found = [one(Random(number)) for number in range(arguments.count)]
     print(report(found))
-    return not all(each.held for each in found)
+    return not all(each.passed for each in found)
 
 
 if __name__ == "__main__":

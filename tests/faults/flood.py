@@ -1,7 +1,7 @@
-"""Bodies at the limit, many at once, and the memory they leave behind: `python -m tests.faults.flood`.
+"""Many bodies of the largest size at once, and the memory they leave behind: `python -m tests.faults.flood`.
 
-Sixty-four connections send the largest batches there may be, again and again, whole or held back half-way; then the
-process's memory is compared with what it was before, and once more after a second flood.
+Sixty-four connections send the largest allowed batches repeatedly, whole or paused half-way; then the process's memory
+is compared with its memory before, and once more after a second flood.
 """
 
 import json
@@ -14,8 +14,8 @@ from pathlib import Path
 from service.settings import Settings
 from tests.benchmarks.memory import resident_megabytes
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.http_cases import head
-from tests.faults.stock import started
+from tests.faults.http.cases import head
+from tests.faults.servers.stock import started
 from tests.support.process import post_head, serving
 
 SENDERS = 64
@@ -26,13 +26,13 @@ CHUNKED_MEGABYTES = 192
 
 
 def largest_batch() -> bytes:
-    """Not JSON for its last byte, so that reading and parsing are all that comes of it."""
+    """Its last byte makes it invalid JSON, so that only reading and parsing happen."""
     tickets = [{"body": "word " * 3000}] * 250
     return json.dumps({"tickets": tickets}).encode()[:-1].ljust(Settings.model_fields["max_batch_body_bytes"].default)
 
 
 def send(port: int, body: bytes, pause: float) -> bytes:
-    """Head, half, a pause, the rest; the status line, or nothing."""
+    """Send the head and half of the body, pause, send the rest; return the status line, or nothing."""
     received = b""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
@@ -46,7 +46,7 @@ def send(port: int, body: bytes, pause: float) -> bytes:
 
 
 def flood(port: int, rounds: int = ROUNDS) -> set[bytes]:
-    """How they ended."""
+    """Count how the requests ended."""
     body = largest_batch()
     with ThreadPoolExecutor(SENDERS) as pool:
         waits = [0.5 * (number % 2) for number in range(SENDERS * rounds)]
@@ -54,7 +54,7 @@ def flood(port: int, rounds: int = ROUNDS) -> set[bytes]:
 
 
 def chunked_without_end(port: int, megabytes: int = CHUNKED_MEGABYTES) -> bytes:
-    """So much in chunks of 64 KB on one connection, or as much as is taken."""
+    """Send this many megabytes in chunks of 64 KB on one connection, or until the server closes it."""
     chunk, received = b"10000\r\n" + b" " * 65536 + b"\r\n", b""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         try:
@@ -69,13 +69,13 @@ def chunked_without_end(port: int, megabytes: int = CHUNKED_MEGABYTES) -> bytes:
 
 
 def settled(pid: int) -> float:
-    """Megabytes, some seconds later: connections are closed and bodies let go of by then."""
+    """Megabytes some seconds later: by then connections are closed and bodies freed."""
     time.sleep(SETTLE_SECONDS)
     return resident_megabytes(pid)
 
 
 def growth(bundle: Path, rounds: int = ROUNDS) -> tuple[float, float, set[bytes]]:
-    """Megabytes that a flood leaves behind: the first, and one like it after that."""
+    """Megabytes left behind by a first flood, and by a second one like it."""
     with serving(bundle) as service:
         at_first = resident_megabytes(service.process.pid)
         ends = flood(service.port, rounds)

@@ -1,7 +1,7 @@
 """SIGKILL at any moment of writing, fetching and promoting bundles: `python -m tests.faults.kills --count 1000`.
 
-`current` must lead to a whole bundle each time, whatever is visible in the store must be whole, and the next run must
-go on. One process forks the others, so that a kill costs milliseconds.
+After each kill `current` must lead to a whole bundle, every visible entry of the store must be whole, and the next run
+must succeed. One process forks the others, so that a kill costs milliseconds.
 """
 
 import argparse
@@ -26,11 +26,11 @@ from training import registry as promotions
 
 LONGEST_SECONDS = 0.06
 FIRST = {"model.onnx": bytes(2_000_000)}
-"""Large enough that a kill may come in the middle of it."""
+"""Large enough for a kill in the middle of it."""
 
 
 def write_many(store: Path, random: Random) -> None:
-    """Training, run after run."""
+    """Training runs, one after another."""
     while True:
         write_bundle(store, draft(base_model=str(random.random())), files() | FIRST)
 
@@ -45,7 +45,7 @@ def promote_many(store: Path, random: Random) -> None:
 
 
 def fetch_many(store: Path, random: Random) -> None:
-    """Deliveries, of bundles that are there and of ones that are not; some of those there are found damaged."""
+    """Deliveries of present and of absent bundles; some of the present ones are damaged."""
     archives = sorted((store.parent / "archives").iterdir())
     while True:
         archive = random.choice(archives)
@@ -64,10 +64,10 @@ def kill_once(work: Callable[[Path, Random], None], store: Path, random: Random)
         except BaseException:
             traceback.print_exc()
         finally:
-            os._exit(1)  # never back into what the parent was doing
-    os.setpgid(child, child)  # as the child does itself: whoever comes first
+            os._exit(1)  # never return into the parent's code
+    os.setpgid(child, child)  # the child does the same; the first of the two succeeds
     time.sleep(random.random() * LONGEST_SECONDS)
-    # The group, for a promotion asks git for the revision, and git's process has the store's lock until it is git.
+    # kill the group: a promotion runs git for the revision, and the git process holds the store's lock until it execs
     os.killpg(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     wait_until(lambda: _unlocked(store))
@@ -83,13 +83,14 @@ def _unlocked(store: Path) -> bool:
 
 
 def check(store: Path) -> None:
-    """Everything that a service or a person sees there is whole, and the history says where `current` leads."""
+    """Every entry that a service or a person sees is whole, and the history names the bundle that `current` leads
+    to."""
     open_bundle(store / "current")
     for path in _bundles(store):
         assert open_bundle(path).version == path.name
-    with promotions.locked(store):  # it settles what a killed promotion left
-        told = promotions.history(store)
-    assert all(each.to_version != each.from_version for each in told)
+    with promotions.locked(store):  # finishes or undoes what a killed promotion left
+        records = promotions.history(store)
+    assert all(each.to_version != each.from_version for each in records)
 
 
 def run(folder: Path, count: int, seed: int) -> None:
@@ -107,12 +108,12 @@ def run(folder: Path, count: int, seed: int) -> None:
 
 
 def _bundles(store: Path) -> list[Path]:
-    """What is visible there: `current` is a link to one of them, and what is being made has a dot before its name."""
+    """The visible entries: `current` is a link to one of them; unfinished ones have a name with a leading dot."""
     return sorted(path for path in store.iterdir() if path.is_dir() and path.name[0] != "." and not path.is_symlink())
 
 
 def _forget(store: Path, random: Random) -> None:
-    """All but a few bundles go, and what kills left: there is to be something to write, and room for it."""
+    """Delete all but a few bundles, and what kills left, so that there is something to write and space for it."""
     kept = (store / "current").resolve()
     made = [path for path in _bundles(store) if path != kept]
     for path in (*random.sample(made, max(0, len(made) - 2)), *store.glob(".staging-*")):

@@ -1,8 +1,8 @@
-"""Damaged and forged bundles by the thousand, none of which may serve.
+"""Thousands of damaged and forged bundles, none of which may serve.
 
-Each is a spoiled copy, opened as a service opens it (`open_engine`: verify, load the graph, replay). Half of the
-services ask for a signature. `test_bundles.py` is the short form, and sends a sample through a real service; the long
-one is `python -m tests.faults.mutations --count 10000`.
+Each is a damaged copy, opened as a service opens it (`open_engine`: verify, load the graph, replay). Half of the
+services require a signature. `test_bundles.py` is the short form, and sends a sample through a real service; the long
+form is `python -m tests.faults.mutations --count 10000`.
 """
 
 import argparse
@@ -21,21 +21,21 @@ from models.bundle.manifest import Manifest
 from models.errors import BundleError
 from service.inference.engine import open_engine
 from service.settings import Settings
-from tests.faults.damage import DAMAGE, Spoil
-from tests.faults.forgeries import FORGERIES, UNSEEN
+from tests.faults.bundles.damage import DAMAGE, Spoil
+from tests.faults.bundles.forgeries import FORGERIES, UNSEEN
 from tests.support.signing import Signer, new_signer
 
 ALL: Mapping[str, Spoil] = {**DAMAGE, **FORGERIES, **UNSEEN}
 OFTEN = 6
-"""Damage by disks and hands comes this often for one forgery: it is quicker, and likelier."""
+"""This many cases of damage for each forgery: damage is quicker to try, and likelier."""
 
 
 @dataclass
 class Tally:
-    """What became of them.
+    """Results of the copies.
 
-    `harmless`: it says what the sound one says. Two things can change unseen: the date of an unsigned bundle, which its
-    version leaves out, and what minisign itself calls a signature's untrusted comment.
+    `harmless`: the copy answers as the sound bundle does. Two things can change without effect: the date of an unsigned
+    bundle, which the version id leaves out, and a signature's untrusted comment, as minisign calls it.
     """
 
     refused: Counter[str] = field(default_factory=Counter)
@@ -47,9 +47,9 @@ class Tally:
 def spoiled_bundles(
     sound: Path, work: Path, count: int, seed: int, only: str | None = None
 ) -> Iterator[tuple[str, Path, bool]]:
-    """Spoiled copies: what was done, where it lies, and whether the service that is to open it asks for a signature.
+    """Damaged copies: the kind of change, the folder, and whether the service that opens it requires a signature.
 
-    They follow from the seed. `only`: nothing but this kind of damage or forgery.
+    The seed determines them. `only`: nothing but this kind of damage or forgery.
     """
     for number in range(count):
         random = Random(f"{seed} {number}")
@@ -73,7 +73,8 @@ def _kinds(random: Random, signed: bool) -> Mapping[str, Spoil]:
 def run(
     sound: Path, signer: Signer, count: int, seed: int = 0, only: str | None = None, progress: bool = False
 ) -> Tally:
-    """Spoil and open, half of them asking for a signature. `sound` is a signed bundle, and stays as it is."""
+    """Damage and open copies, half of them with a required signature. `sound` is a signed bundle, and is left
+    unchanged."""
     tally = Tally()
     truth = open_bundle(sound, signer.public).manifest
     with tempfile.TemporaryDirectory(prefix="mutations-") as work:
@@ -94,7 +95,7 @@ def _judge(tally: Tally, name: str, folder: Path, key: Path | None, truth: Manif
             tally.crashed.append(f"{name}: more than one line")
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # a panic of the tokenizer's Rust is no Exception
+    except BaseException as error:  # a panic in the tokenizer's Rust code is no Exception
         tally.crashed.append(f"{name}: {type(error).__name__}: {str(error)[:200]}")
     else:
         if served.model_copy(update={"created_at": truth.created_at}) == truth:
@@ -104,7 +105,7 @@ def _judge(tally: Tally, name: str, folder: Path, key: Path | None, truth: Manif
 
 
 def _serve(folder: Path, key: Path | None) -> Manifest:
-    """As a service does it, with one session: what a spoiled graph does, it does in each."""
+    """Open it as a service does, with one session: every session would behave alike."""
     settings = Settings(bundle=folder, bundle_key=key, variant="fp32", device="cpu", runners=1, state_dir=folder.parent)
     return open_engine(settings, lambda _report: None, folder).bundle.manifest
 

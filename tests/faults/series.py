@@ -1,7 +1,7 @@
-"""Whether clients can make metric series: `python -m tests.faults.series --count 100000`.
+"""Counts the metric series that requests create: `python -m tests.faults.series --count 100000`.
 
-Requests with paths, methods, ids, contents, content types and keys drawn at random, half of them beside a service that
-asks for keys. Beside it the same at a stock application whose middleware counts by path, as examples do.
+Requests have random paths, methods, ids, contents, content types and keys; half of them go to a service that requires
+keys. The same requests go to a stock application whose middleware counts by path, as examples do.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.faults.client import Client, Lost
+from tests.faults.clients.client import Client, Lost
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.stock import started
+from tests.faults.servers.stock import started
 from tests.support.keys import Known, file_of
 from tests.support.process import serving
 
@@ -26,11 +26,11 @@ OURS = ("/v1/route", "/v1/route/batch", "/v1/model")
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "PROPFIND", "PURGE", "MKCOL")
 KINDS = ("application/json", "message/rfc822", "text/plain")
 LOST = "closed"
-"""What is no HTTP may be answered by closing the connection."""
+"""Malformed HTTP may be answered by closing the connection."""
 
 
 def requests(count: int, seed: int, keys: Sequence[str] = ()) -> Iterator[bytes]:
-    """Well-formed ones, strange as they are, so that nearly all reach a route. `keys`: some that are valid."""
+    """Well-formed requests, however strange, so that nearly all reach a route. `keys`: some valid keys."""
     drawn = random.Random(seed)
     for _ in range(count):
         word = "".join(drawn.choices(string.ascii_letters + string.digits + "-_.~", k=12))
@@ -55,7 +55,7 @@ def _body(drawn: random.Random, word: str) -> bytes:
 
 
 def send(port: int, count: int, seed: int = 0, keys: Sequence[str] = ()) -> Counter[int | str]:
-    """How they were answered, by status."""
+    """Count the responses by status."""
     return asyncio.run(_send_all(port, count, seed, keys))
 
 
@@ -76,7 +76,7 @@ async def _send_all(port: int, count: int, seed: int, keys: Sequence[str]) -> Co
 
 
 def gained(bundle: Path, count: int, *, with_keys: bool) -> tuple[set[str], Counter[int | str]]:
-    """The series that so many requests made, and how they were answered."""
+    """The series that `count` requests created, and the responses by status."""
     known = Known("zendesk")
     with tempfile.TemporaryDirectory(prefix="keys-") as folder:
         file = Path(folder) / "keys.toml"
@@ -89,7 +89,7 @@ def gained(bundle: Path, count: int, *, with_keys: bool) -> tuple[set[str], Coun
 
 
 def gained_by_stock(count: int) -> int:
-    """How many series a stock application has after them, beyond those it had."""
+    """The series that a stock application gained from the same requests."""
 
     async def scrape(port: int) -> int:
         client = Client(port)

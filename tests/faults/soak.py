@@ -1,13 +1,14 @@
-"""Everything that clients do, for a long time: `python -m tests.faults.soak --count 300000`.
+"""All kinds of requests for a long time: `python -m tests.faults.soak --count 300000`.
 
-Tickets of 1 to 2,000 words, nine of ten short, mails, batches, raw bytes of the corpus, clients that leave without
-their answer, others that drip, and in the last fifth a reload every half minute. Printed: errors of what was sound; the
-slope of the resident memory (least squares over twenty stretches, with its 95 % interval); the peak; and what is open
-after two fifths and at the end. A short run's interval is wide: it fails only where all of it lies above the target.
+Tickets of 1 to 2,000 words, nine of ten short; mails; batches; raw bytes of the corpus; clients that disconnect before
+their response; clients that send slowly; and in the last fifth a reload every half minute. Printed: errors of valid
+requests; the slope of the resident memory (least squares over twenty stretches, with its 95 % interval); the peak; and
+open files, threads and connections after two fifths and at the end. A short run has a wide interval: it fails only if
+the whole interval lies above the target.
 
-In the first two fifths the cache, Python's free lists and the C library's fill up, in the next two the slope is
-measured, and both have no reload, as a service has none for days. A reload collects, gives free memory back and begins
-with an empty cache: it hides what piles up, and memory comes back for minutes, which looks like a leak.
+In the first two fifths the cache, Python's free lists and the C library's fill up; in the next two the slope is
+measured. Neither has a reload, as a service has none for days. A reload collects garbage, returns free memory and
+empties the cache: it would hide a leak, and memory that grows again for minutes afterwards would look like one.
 """
 
 import asyncio
@@ -30,10 +31,10 @@ from tests.benchmarks.serving.connection import post
 from tests.benchmarks.serving.processes import Family
 from tests.benchmarks.soak import texts
 from tests.benchmarks.start import ready
-from tests.faults.client import Client, Lost
+from tests.faults.clients.client import Client, Lost
 from tests.faults.command import bundle_or_tiny, bundle_parser
-from tests.faults.corpus import corpus
-from tests.faults.http_cases import head
+from tests.faults.http.cases import head
+from tests.faults.http.corpus import corpus
 from tests.support.process import Service, post_head
 from tests.support.reloading import two_bundles
 
@@ -43,22 +44,22 @@ TEXTS = 8000
 BATCH = 8
 SHORT_WORDS = 60
 SHORT = 0.9
-"""Share of tickets that have no more words than that, as helpdesks see them; the others cost many times as much."""
+"""Share of tickets with at most that many words, as helpdesks see them; the others cost many times as much."""
 MEGABYTES_PER_HOUR = 1.0
 SAMPLE_SECONDS = 0.5
 RELOAD_SECONDS = 30.0
 RAW_SECONDS = 0.2
-"""How long somebody waits for an answer to raw bytes: many of them get none before their time limit."""
+"""How long a client waits for a response to raw bytes: many get none before their time limit."""
 SETTLE_SECONDS = 3
 CACHE_FLAGS = ("--cache-entries", "1000")
-"""Full within seconds. The default's 10,000 are not before some 200,000 requests, for every text comes as a ticket and
-as a mail; and a cache that still fills up looks like a leak."""
+"""A cache of this size is full within seconds. The default of 10,000 entries fills only after some 200,000 requests,
+since each text comes as a ticket and as a mail; and a cache that still fills looks like a leak."""
 SHARES = {"ticket": 80, "mail": 5, "batch": 3, "raw": 8, "leave": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """What a process holds at one moment."""
+    """Resources that a process holds at one moment."""
 
     files: int
     threads: int
@@ -80,7 +81,7 @@ class Soak:
     port: int
     sent: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
-    """What sound requests got that is neither 200 nor 429, and every 5xx."""
+    """Statuses of valid requests other than 200 and 429, and every 5xx."""
 
     def __post_init__(self) -> None:
         self._texts = texts(TEXTS)
@@ -88,7 +89,7 @@ class Soak:
         self._raw = [b"".join(part for part in case.script if isinstance(part, bytes)) for case in corpus(PUBLIC)]
 
     async def play(self, count: int) -> None:
-        """Send so many requests more."""
+        """Send `count` more requests."""
         until = self.sent.total() + count
         dripping = [asyncio.create_task(self._drip()) for _ in range(DRIPPING)]
         await asyncio.gather(*(self._call(random.Random(f"{until} {number}"), until) for number in range(CALLERS)))
@@ -128,7 +129,7 @@ class Soak:
             self.faults[f"{status}" if status else "lost"] += 1
 
     async def _once(self, drawn: random.Random, *, leave: bool) -> None:
-        """Raw bytes, or a sound request whose client does not wait."""
+        """Raw bytes, or a valid request whose client does not wait."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(self._sound("ticket", drawn) if leave else drawn.choice(self._raw))
         try:
@@ -142,7 +143,7 @@ class Soak:
             writer.transport.abort()
 
     async def _drip(self) -> None:
-        """A body byte by byte, as long as it is taken, and again."""
+        """A body sent byte by byte until the server closes the connection, and again."""
         while True:
             _, writer = await asyncio.open_connection("127.0.0.1", self.port)
             try:
@@ -167,7 +168,7 @@ async def reload_now_and_then(service: Service, versions: tuple[str, str], soak:
 
 
 async def beside(work: Coroutine[Any, Any, None], other: Coroutine[Any, Any, None]) -> None:
-    """The first to its end, the other until then."""
+    """Run `work` to its end, and `other` until then."""
     task = asyncio.create_task(other)
     try:
         await work
@@ -185,7 +186,7 @@ class Found:
     after: Open
 
     @property
-    def held(self) -> bool:
+    def passed(self) -> bool:
         kept_open = self.after.files > self.before.files or self.after.threads > self.before.threads
         grows = self.growth.middle - self.growth.margin > MEGABYTES_PER_HOUR
         return not (self.soak.faults or kept_open or grows)
@@ -208,7 +209,7 @@ def run(bundle: Path, count: int) -> Found:
             began = time.monotonic()
             asyncio.run(soak.play(2 * fifth))
             time.sleep(SETTLE_SECONDS)
-            before = Open.of(pid)  # now: threads start with the first that need them
+            before = Open.of(pid)  # now, since threads start with the first requests that need them
             with Watch(pid, SAMPLE_SECONDS) as watch:
                 asyncio.run(soak.play(2 * fifth))
             versions = (shelf.other, shelf.first)
@@ -225,7 +226,7 @@ def main() -> int:
     with bundle_or_tiny(arguments.bundle) as bundle:
         found = run(bundle, arguments.count)
     print(*found.lines(), sep="\n")
-    return not found.held
+    return not found.passed
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of everything that reads what strangers wrote: `python -m tests.fuzz`."""
+"""Coverage-guided fuzzing of every parser of untrusted input: `python -m tests.fuzz`."""

@@ -1,8 +1,8 @@
-"""Fuzz the readers of mails, texts, HTML, JSON and HTTP; say how many inputs were run and what was found.
+"""Fuzz the parsers of mails, texts, HTML, JSON and HTTP, and print the number of inputs and the findings.
 
-`python -m tests.fuzz [--only mail,text] [--runs N | --seconds S]`, for each target. What is found is kept under
+`python -m tests.fuzz [--only mail,text] [--runs N | --seconds S]`, for each target. Findings are kept under
 build/fuzz/TARGET/found, new inputs under build/fuzz/TARGET/corpus; `--keep` merges those that reach new code into
-tests/fuzz/corpus, from where the suite replays them.
+tests/fuzz/corpus, and the suite replays that corpus.
 """
 
 import argparse
@@ -21,9 +21,9 @@ CORPUS = Path(__file__).parent / "corpus"
 WORK = ROOT / "build" / "fuzz"
 MAX_BYTES = 2_048
 KEPT_BYTES = 1_024
-"""Longer inputs seldom reach what shorter ones do not, and the repository keeps them all."""
+"""Longer inputs seldom reach code that shorter ones do not, and the repository keeps them all."""
 UNIT_SECONDS = 20
-"""After so long libFuzzer takes an input for one without end."""
+"""After this time libFuzzer reports an input as a hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class Run:
     executions: int
     findings: int
     known: bool
-    """Whether what failed was found before: it is still not mended."""
+    """Whether the failing input was found in an earlier run, and still fails."""
     output: str
 
 
 def fuzz(target: str, *flags: str, work: Path = WORK) -> Run:
-    """One run to its end. libFuzzer stops at the first finding."""
+    """One complete run. libFuzzer stops at the first finding."""
     corpus, found, words = work / target / "corpus", work / target / "found", work / "words"
     for folder in (corpus, found):
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,12 +55,12 @@ def fuzz(target: str, *flags: str, work: Path = WORK) -> Run:
 
 
 def _memory_megabytes() -> int:
-    """A gigabyte. What libFuzzer looks at, a process's highest memory so far, begins with that of who started it."""
+    """A gigabyte. libFuzzer checks the process's peak memory, which starts with that of its parent process."""
     return 1024 + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def keep(target: str) -> None:
-    """Add what reaches new code to the corpus of the repository."""
+    """Add inputs that reach new code to the repository's corpus."""
     _libfuzzer(target, "-merge=1", f"-max_len={KEPT_BYTES}", str(CORPUS / target), str(WORK / target / "corpus"))
 
 

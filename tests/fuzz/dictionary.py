@@ -1,4 +1,4 @@
-"""Words the readers look for, since a fuzzer would be long in finding them."""
+"""Words that the parsers look for, since a fuzzer would need long to find them."""
 
 WORDS = (
     # mails

@@ -1,4 +1,4 @@
-"""The HTTP protocol fed by hand: no socket, no waiting, the application answers at once."""
+"""The HTTP protocol class without a socket or waiting; the application answers at once."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3})")
 
 
 class _Transport(asyncio.Transport):
-    """Keeps what is written. Reading goes on as long as nobody pauses it."""
+    """Keeps the written bytes. Reading continues unless it is paused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def http(data: bytes) -> None:
-    """Any bytes in two pieces get no 5xx, and the connection leaves no trace. The first byte says where the cut is."""
+    """Any bytes in two pieces get no 5xx, and the connection leaves no reference. The first byte gives the split."""
     _loop().run_until_complete(_feed(data))
 
 

@@ -1,4 +1,4 @@
-"""One target under libFuzzer, in a process of its own: `python -m tests.fuzz.run TARGET [libFuzzer's flags]`."""
+"""One target under libFuzzer, in its own process: `python -m tests.fuzz.run TARGET [libFuzzer's flags]`."""
 
 import sys
 

@@ -1,6 +1,6 @@
-"""What is fuzzed: bytes in, and either nothing happens or a finding is raised.
+"""The fuzz targets: each takes bytes, and raises an exception for a finding.
 
-A finding is an exception that is not documented, a result that breaks a promise, or CPU beyond the budget.
+A finding is an undocumented exception, a wrong result, or CPU beyond the budget.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ from tests.fuzz.http import http
 Target = Callable[[bytes], None]
 
 SECONDS = 0.5
-"""Of CPU for one input: both budgets, and as much again for what lies between two checks in instrumented code."""
+"""CPU for one input: both budgets, and as much again for instrumented code between two budget checks."""
 _BATCH = BatchParser(8)
 
 
 class Finding(AssertionError):
-    """A promise that an input broke."""
+    """A wrong result for an input."""
 
 
 def _require(holds: bool, promise: str) -> None:
@@ -44,7 +44,7 @@ def _within_budget(target: Target) -> Target:
 
 
 def mail(data: bytes) -> None:
-    """Any bytes are a ticket, and the ticket has a text."""
+    """Any bytes give a ticket, and the ticket gives a text."""
     with contextlib.suppress(MailError, TooComplex):
         ticket = parse_email(data, Budget(MAIL_SECONDS))
         _require(len(ticket.attachments) <= MAX_ATTACHMENTS, "attachments are capped")
@@ -53,13 +53,13 @@ def mail(data: bytes) -> None:
 
 
 def text(data: bytes) -> None:
-    """Any characters, lone surrogates among them, are a text that UTF-8 can carry. The first line is the subject."""
+    """Any characters, including lone surrogates, give a text that UTF-8 can encode. The first line is the subject."""
     subject, _, body = _characters(data).partition("\n")
     _prepare(Ticket(subject=subject, body=body))
 
 
 def html(data: bytes) -> None:
-    """Any markup is a text, alone and as a ticket."""
+    """Any markup gives a text, alone and as a ticket."""
     source = _characters(data)
     with contextlib.suppress(TooComplex):
         found = html_to_text(source, budget=Budget(TEXT_SECONDS))
@@ -70,7 +70,7 @@ def html(data: bytes) -> None:
 
 
 def body(data: bytes) -> None:
-    """Any body is a shape or a refusal that repeats nothing."""
+    """Any body gives a request or a refusal that does not repeat the body."""
     for parse in (lambda raw: ticket_of(parse_route(raw)), lambda raw: tickets_of(_BATCH.parse(raw)), parse_reload):
         try:
             parse(data)

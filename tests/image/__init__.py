@@ -1,1 +1,1 @@
-"""`make image-test`: the images, built without a Docker engine and rehearsed as a cluster would run them."""
+"""`make image-test`: the images, built without a Docker engine and run as a cluster would run them."""

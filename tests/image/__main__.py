@@ -2,9 +2,9 @@
 
     python -m tests.image [--images "service service-gpu training"] [--bundle FOLDER]
 
-Root on Debian; no Docker engine and no registry. What is missing of buildah, debootstrap and bubblewrap is installed.
-Layers are kept in buildah's store, so that a repeat takes seconds; they and the base grow old there. `buildah rmi --all
---force` lets go of both.
+Needs root on Debian, but no Docker engine and no registry; installs buildah, debootstrap and bubblewrap if they are
+missing. Layers are kept in buildah's store, so that a repeat takes seconds; `buildah rmi --all --force` deletes them
+and the base, which are not updated otherwise.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--images", default="service training", help=f"some of: {' '.join(TAGS)}")
     parser.add_argument("--bundle", type=Path, help="the bundle to serve; a tiny one where absent")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is mounted is let go of
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that mounts are released
     try:
         with tempfile.TemporaryDirectory(prefix="image-test-") as scratch:
             run(arguments.images.split(), arguments.bundle, Path(scratch) / "context")

@@ -11,7 +11,7 @@ from tests.support.spoiled import damaged
 from tests.support.tiny import tiny_bundle
 
 STORE = "models/bundles"
-"""Where a bundle to bake in lies in the build's context."""
+"""Where a bundle for the image lies in the build's context."""
 SOURCES = ("models", "service", "training")
 FILES = (".dockerignore", "Dockerfile", "LICENSE", "constraints.txt", "constraints-gpu.txt", "pyproject.toml")
 
@@ -42,10 +42,10 @@ def baking_context(bundle: Path | None, context: Path) -> Path:
 
 
 def build_baked(tag: str, context: Path) -> None:
-    """The image with the store's current bundle in it, after one that is damaged was refused.
+    """The image with the store's current bundle in it, after a damaged bundle was refused.
 
     Raises:
-        ImageTestError: the build failed, or did not where it had to.
+        ImageTestError: the build failed, or succeeded where it had to fail.
     """
     build("service", tag, context=context, BUNDLE=f"{STORE}/current")
     step("service with a bundle", tag)
@@ -53,8 +53,8 @@ def build_baked(tag: str, context: Path) -> None:
     try:
         build("service", f"{tag}-damaged", context=context, BUNDLE=f"{STORE}/{spoiled.name}")
     except ImageTestError as error:
-        told = [line for line in str(error).splitlines() if line.startswith("error: /tmp/bundle")]
-        check(len(told) == 1 and "Traceback" not in str(error), f"a damaged bundle is told of so:\n{error}")
-        step("service with a damaged bundle", f"not built, {told[0]!r}")
+        messages = [line for line in str(error).splitlines() if line.startswith("error: /tmp/bundle")]
+        check(len(messages) == 1 and "Traceback" not in str(error), f"a damaged bundle is reported as:\n{error}")
+        step("service with a damaged bundle", f"not built, {messages[0]!r}")
     else:
         raise ImageTestError("an image was built with a damaged bundle in it")

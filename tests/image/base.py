@@ -1,7 +1,7 @@
-"""The image that the Dockerfile starts from, made by debootstrap: the very distribution, without a registry.
+"""The base image of the Dockerfile, made by debootstrap: the same distribution, without a registry.
 
-Kept in buildah's store under the Dockerfile's own name for it; one that is there already, pulled or made, is taken,
-however old it is.
+Kept in buildah's store under the Dockerfile's own name for it; an existing one, pulled or made, is used whatever its
+age.
 """
 
 import re
@@ -29,7 +29,7 @@ def _make(name: str, suite: str) -> None:
     try:
         root = run("buildah", "mount", container).strip()
         run("debootstrap", "--variant=minbase", suite, root)
-        # As in the published image, or what the Dockerfile deletes of it would count for its own layers.
+        # as in the published image, since files that the Dockerfile deletes would count for its own layers
         run("find", f"{root}/var/cache/apt", f"{root}/var/lib/apt/lists", "-type", "f", "-delete")
         run("buildah", "commit", "--format", "docker", container, name)
     finally:

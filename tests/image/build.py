@@ -1,4 +1,4 @@
-"""One target of the Dockerfile built by buildah, and what stands in the image: its configuration, its root folder."""
+"""One target of the Dockerfile built by buildah, and the image's content: its configuration and its root folder."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ from tests.support.process import ROOT
 
 @dataclass(frozen=True)
 class Config:
-    """How the image says it is to be run."""
+    """How the image is to be run."""
 
     entrypoint: tuple[str, ...]
     env: dict[str, str]
@@ -29,14 +29,14 @@ class Config:
 
 
 def build(target: str, tag: str, *, context: Path = ROOT, **arguments: str) -> None:
-    """Build a target; layers that are there already are taken.
+    """Build a target; existing layers are used.
 
     Raises:
-        ImageTestError: the build failed; the message ends with what it said last.
+        ImageTestError: the build failed; the message ends with its last output.
     """
     with tempfile.TemporaryDirectory() as folder:
         given = [word for name, value in arguments.items() for word in ("--build-arg", f"{name}={value}")]
-        # The docker format, because OCI's has no HEALTHCHECK.
+        # the docker format, because OCI's has no HEALTHCHECK
         how = ["--isolation", "chroot", "--format", "docker", "--layers", "--force-rm", "--pull-never"]
         run("buildah", "build", *how, *pip_flags(Path(folder)), "--target", target, "--tag", tag, *given, str(context))
 
@@ -63,7 +63,7 @@ def config_of(tag: str) -> Config:
 
 @contextlib.contextmanager
 def mounted(tag: str) -> Iterator[Path]:
-    """The image's root folder, for as long as the block lasts."""
+    """The image's root folder until the end of the block."""
     container = run("buildah", "from", "--pull-never", tag).strip()
     try:
         yield Path(run("buildah", "mount", container).strip())
@@ -72,5 +72,5 @@ def mounted(tag: str) -> Iterator[Path]:
 
 
 def megabytes(root: Path) -> float:
-    """What lies under a root folder, in MB of disk."""
+    """The size of a root folder, in MB of disk."""
     return int(run("du", "--summarize", "--block-size=1000", str(root)).split()[0]) / 1000

@@ -1,7 +1,7 @@
-"""An image entered as a cluster would run it: read-only root, uid of the image, no capability, no new privileges.
+"""An image run as a cluster would run it: read-only root, the image's uid, no capabilities, no new privileges.
 
-Docker's part is played by bubblewrap (namespaces and mounts) and setpriv (identity); what is run, and with which
-environment, comes out of the image's own configuration.
+bubblewrap (namespaces and mounts) and setpriv (identity) take Docker's part; command and environment come from the
+image's own configuration.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ from typing import IO
 from tests.image.build import Config
 
 EXEC_SECONDS = 600
-"""Longest that a command may take; the longest there is trains for one epoch."""
+"""Time limit of a command; the longest command trains for one epoch."""
 _CLONE_NEWNET = 0x40000000
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 0x1
 
 
 @dataclass(frozen=True)
 class Volume:
-    """What is mounted at a path of the image; no `source`: an empty folder in memory, gone with the container."""
+    """A mount at a path of the image; no `source`: an empty folder in memory, deleted with the container."""
 
     path: str
     source: Path | None = None
@@ -38,7 +38,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class Container:
-    """How to enter one image: what is mounted there, and what its environment has besides the image's own."""
+    """How to run one image: its mounts, and variables besides those of the image."""
 
     root: Path
     config: Config
@@ -46,27 +46,27 @@ class Container:
     env: Mapping[str, str] = field(default_factory=dict)
 
     def execute(self, *command: str) -> "subprocess.CompletedProcess[str]":
-        """A command beside the service, as `docker exec` and a health check run it."""
+        """Run a command beside the service, as `docker exec` and a health check do."""
         return subprocess.run(self._entered(command), capture_output=True, text=True, timeout=EXEC_SECONDS)
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """The image's entrypoint to its end."""
+        """Run the image's entrypoint to its end."""
         return self.execute(*self.config.entrypoint, *arguments)
 
     @contextlib.contextmanager
     def started(self, *arguments: str) -> Iterator["Running"]:
-        """The image's entrypoint as process 1; killed at the end if it has not ended by then."""
-        told, telling = os.pipe()
-        with tempfile.TemporaryFile("w+") as output, open(told) as info:
-            command = self._entered((*self.config.entrypoint, *arguments), "--info-fd", str(telling))
-            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=(telling,), text=True)
-            os.close(telling)
+        """The image's entrypoint as process 1; killed at the end if it still runs."""
+        receiver, sender = os.pipe()
+        with tempfile.TemporaryFile("w+") as output, open(receiver) as info:
+            command = self._entered((*self.config.entrypoint, *arguments), "--info-fd", str(sender))
+            process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, pass_fds=(sender,), text=True)
+            os.close(sender)
             pid = int(json.loads(info.read())["child-pid"])
             try:
                 yield Running(process, pid, self.config.stop_signal, output)
             finally:
                 if process.poll() is None:
-                    os.kill(pid, signal.SIGKILL)  # all that process 1 started goes with it, and frees its ports
+                    os.kill(pid, signal.SIGKILL)  # ends all processes that process 1 started, and frees their ports
                 process.wait()
 
     def _entered(self, command: Sequence[str], *flags: str) -> list[str]:
@@ -75,7 +75,7 @@ class Container:
         mounts += [word for volume in self.volumes for word in self._mounted(volume)]
         variables = [word for item in {**self.config.env, **self.env}.items() for word in ("--setenv", *item)]
         namespaces = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--as-pid-1", "--die-with-parent"]
-        # Of bubblewrap's own capabilities only those are left that setpriv needs to give up everything.
+        # of bubblewrap's capabilities keep only those that setpriv needs to drop all others
         rights = [word for name in ("SETUID", "SETGID", "SETPCAP") for word in ("--cap-add", f"CAP_{name}")]
         identity = ["/usr/bin/setpriv", "--reuid", user, "--regid", group, "--clear-groups", "--no-new-privs"]
         nothing = ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all"]
@@ -83,7 +83,7 @@ class Container:
         return [*entering, *flags, "--", *identity, *nothing, *command]
 
     def _mounted(self, volume: Volume) -> list[str]:
-        """bubblewrap's flags; a folder that the image lacks is made, as a container runtime does."""
+        """bubblewrap's flags; a missing folder of the image is created, as a container runtime does."""
         (self.root / volume.path.lstrip("/")).mkdir(parents=True, exist_ok=True)
         if volume.source is None:
             return ["--perms", "1777", "--tmpfs", volume.path]
@@ -92,7 +92,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Running:
-    """A started container. `pid` is its process 1, as seen from here; `process` ends with its exit status."""
+    """A started container. `pid` is its process 1 as seen from the host; `process` ends with its exit status."""
 
     process: "subprocess.Popen[str]"
     pid: int
@@ -104,20 +104,20 @@ class Running:
         os.kill(self.pid, signal.Signals[self._stop_signal])
 
     def status(self) -> dict[str, str]:
-        """Identity and rights as the kernel has them."""
+        """User ids and capabilities as the kernel reports them."""
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     def output(self) -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         self._output.flush()
         return Path(f"/proc/self/fd/{self._output.fileno()}").read_text()
 
 
 def leave_the_network() -> None:
-    """From now on this process and its children have a loopback of their own and nothing else.
+    """Move this process and its children into a network namespace with only a loopback.
 
-    So the images run on the ports they are made for, whatever else runs on this machine, and reach nothing outside.
+    So the images use their usual ports, whatever else runs on this machine, and reach nothing outside.
     """
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
         raise OSError(ctypes.get_errno(), "no network of its own")

@@ -1,6 +1,6 @@
-"""What the machine must give: root on Debian, the tools, and how their failures are told.
+"""Requirements of the machine: root on Debian, and tools; and how their failures are reported.
 
-Everything else in this folder runs its commands through `run`.
+All other modules of this folder run commands through `run`.
 """
 
 import os
@@ -9,12 +9,12 @@ import subprocess
 from collections.abc import Sequence
 
 PACKAGES = {"buildah": "buildah", "debootstrap": "debootstrap", "bwrap": "bubblewrap"}
-"""Each tool with the Debian package that brings it."""
+"""Each tool with the Debian package that provides it."""
 TAIL_LINES = 30
 
 
 class ImageTestError(Exception):
-    """The images cannot be built or do not behave; the message says what was seen."""
+    """The images cannot be built or misbehave; the message says how."""
 
 
 def require_tools() -> None:
@@ -35,10 +35,10 @@ def require_tools() -> None:
 
 
 def run(*command: str) -> str:
-    """A command to its end; its standard output.
+    """Run a command to its end, and return its standard output.
 
     Raises:
-        ImageTestError: it failed; the message has the end of what it said.
+        ImageTestError: it failed; the message has the end of its output.
     """
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
@@ -52,8 +52,7 @@ def tail(text: str) -> str:
 
 def check(holds: bool, otherwise: str) -> None:
     """Raises:
-    ImageTestError: it does not hold; the message is `otherwise`.
-    """
+    ImageTestError: `holds` is false; the message is `otherwise`."""
     if not holds:
         raise ImageTestError(otherwise)
 

@@ -1,4 +1,4 @@
-"""How pip is set up here, handed to the build from outside: the Dockerfile names no index and no certificate."""
+"""pip's local configuration, passed to the build from outside: the Dockerfile names no index and no certificate."""
 
 import ast
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 """Where the Dockerfile mounts the secret `ca`."""
 NAMING_FILES = ("find-links", "constraint")
-"""Settings that name files or folders, which the build needs at the same place."""
+"""Settings that name files or folders, which the build needs at the same path."""
 
 
 def pip_flags(folder: Path) -> list[str]:
@@ -31,7 +31,7 @@ def pip_flags(folder: Path) -> list[str]:
 
 
 def _options() -> dict[str, str]:
-    """What `pip config list` says, the environment's word last."""
+    """The output of `pip config list`; the environment takes precedence."""
     listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
     pairs = [line.split("=", 1) for line in listed.stdout.splitlines()]
     pairs.sort(key=lambda pair: pair[0].startswith(":env:"))

@@ -1,6 +1,6 @@
-"""A service image put through a pod's life: start, tickets, probes, attempts to write, a stop in the middle of work.
+"""A service image through a pod's life: start, tickets, probes, attempts to write, a stop under load.
 
-Each check prints one line with its figure, and ends the rehearsal when it does not hold.
+Each check prints one line with its figure, and ends the rehearsal when it fails.
 """
 
 import http.client
@@ -19,9 +19,9 @@ from tests.support.process import post_head
 from tests.support.waiting import refused, wait_until
 
 READY_SECONDS = 5.0
-"""Longest from starting the process to /readyz 200, with files in the page cache: they have only just been written."""
+"""Time limit from starting the process to /readyz 200, with files in the page cache: they have just been written."""
 SCRATCH = (Volume("/tmp"), Volume("/state"))
-"""What the service may write."""
+"""Folders that the service may write."""
 USER = "10001"
 PORT: int = Settings.model_fields["port"].default
 MANAGEMENT_PORT: int = Settings.model_fields["management_port"].default
@@ -46,9 +46,10 @@ for folder in sys.argv[1:]:
     except OSError as error:
         print(folder, os.strerror(error.errno))
 """
-"""Says of each folder whether it can be written; refused for want of rights is not read-only."""
+"""Prints for each folder whether it can be written; a refusal for lack of permission is distinguished from
+read-only."""
 IN_THE_IMAGE = ("/", "/app", "/venv", "/etc")
-"""Folders of the root, none of which may be writable; what is mounted is asked besides."""
+"""Folders of the root, none of which may be writable; mounts are checked besides."""
 
 
 def rehearse_service(container: Container) -> None:
@@ -72,16 +73,16 @@ def rehearse_service(container: Container) -> None:
 
 
 def rehearse_without_bundle(container: Container) -> None:
-    """No bundle is mounted: one line that says so, exit 2."""
+    """Without a mounted bundle: one line that says so, exit 2."""
     done = replace(container, volumes=SCRATCH).run()
     line = done.stderr.strip()
-    told = done.returncode == 2 and line.startswith("error: /bundles/current: ") and "\n" not in line
-    check(told, f"without a bundle it ends with {done.returncode} and says:\n{tail(done.stderr)}")
+    is_one_line = done.returncode == 2 and line.startswith("error: /bundles/current: ") and "\n" not in line
+    check(is_one_line, f"without a bundle it ends with {done.returncode} and says:\n{tail(done.stderr)}")
     step("without a bundle", f"exit 2, {line!r}")
 
 
 def rehearse_baked(container: Container, version: str) -> None:
-    """An image that has its bundle in it serves that very one, with nothing mounted."""
+    """An image with a bundle in it serves that bundle, with nothing mounted."""
     with _ready(container):
         served = _routes()
     check(served == version, f"bundle {version} was baked in, {served} is served")
@@ -89,10 +90,10 @@ def rehearse_baked(container: Container, version: str) -> None:
 
 
 def check_writing(container: Container) -> None:
-    """The volumes that are mounted for it can be written, and nothing else can.
+    """The volumes mounted for writing can be written, and nothing else can.
 
     Raises:
-        ImageTestError: something else is writable, or one of them is not.
+        ImageTestError: another folder is writable, or one of them is not.
     """
     writable = {volume.path for volume in container.volumes if not volume.read_only}
     asked = (*IN_THE_IMAGE, *(volume.path for volume in container.volumes))
@@ -104,7 +105,7 @@ def check_writing(container: Container) -> None:
 
 @contextmanager
 def _ready(container: Container) -> Iterator[tuple[Running, float]]:
-    """A service that is ready, and the seconds it took; what it printed stands in the error of what fails meanwhile."""
+    """A ready service and its seconds to ready; if a check fails meanwhile, the error has the service's output."""
     with container.started() as running:
         try:
             seconds = _seconds_to_ready(running)
@@ -124,7 +125,7 @@ def _seconds_to_ready(running: Running) -> float:
 
 
 def _declared(container: Container) -> None:
-    """What the image says of itself agrees with what the manifests and the settings say."""
+    """The image's configuration agrees with the manifests and the settings."""
     config = container.config
     check(config.user == f"{USER}:{USER}", f"the image's user is {config.user!r}")
     check(config.ports == {PORT, MANAGEMENT_PORT}, f"the image exposes {sorted(config.ports)}")
@@ -168,7 +169,7 @@ def _probe(container: Container, *, healthy: bool) -> None:
 
 
 def _drains(running: Running) -> None:
-    """A stop while half of the requests are complete and half are still being sent: every one is answered."""
+    """A stop while half of the requests are complete and half are still being sent: all are answered."""
     bodies = [json.dumps({"body": f"Where is order {number}?"}).encode() for number in range(IN_FLIGHT)]
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.create_connection(("127.0.0.1", PORT), timeout=30)) for _ in bodies]
@@ -187,7 +188,7 @@ def _drains(running: Running) -> None:
 
 
 def _libraries(container: Container) -> None:
-    """What fetching and traces need is there; what only training needs, and the installer, is not."""
+    """The packages for fetching and traces are there; those only for training, and the installer, are not."""
     program = "import importlib.util, sys; print(*filter(importlib.util.find_spec, sys.argv[1:]))"
     found = container.execute("python", "-c", program, *PRESENT, *ABSENT)
     check(found.stdout.split() == list(PRESENT), f"of {PRESENT + ABSENT} the image has {found.stdout} {found.stderr}")

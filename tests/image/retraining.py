@@ -1,6 +1,6 @@
 """The training image as its CronJob runs it: arguments, environment and mounts are read from the job's manifest.
 
-Only the recipe is another, with one epoch; the volumes are folders that belong to the group as a cluster's do.
+Only the recipe differs, with one epoch; the volumes are folders writable by the group, as in a cluster.
 """
 
 import os
@@ -25,7 +25,7 @@ from tests.support.training import RECIPE
 MANIFEST = ROOT / "k8s/components/retraining/cronjob.yaml"
 JOB = "retraining-rehearsed"
 FROM_THE_CLUSTER = {"JOB_NAME": JOB, "OMP_NUM_THREADS": str(os.cpu_count())}
-"""Variables whose value the manifest leaves to the cluster."""
+"""Variables whose value the cluster sets."""
 ROWS = 400
 
 
@@ -39,10 +39,10 @@ class Step:
 
 
 def rehearse_training(root: Path, config: Config, store: Path) -> None:
-    """Made-up tickets are exported, then the job's steps run; the champion is the store's current bundle.
+    """Export made-up tickets, then run the job's steps; the champion is the store's current bundle.
 
     Raises:
-        ImageTestError: a step failed, or left something undone.
+        ImageTestError: a step failed, or an output is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
         kept = _folders(Path(folder))
@@ -59,7 +59,7 @@ def rehearse_training(root: Path, config: Config, store: Path) -> None:
 
 
 def read_steps(manifest: Path) -> Sequence[Step]:
-    """The containers of the CronJob, in their order."""
+    """The containers of the CronJob, in order."""
     pod: dict[str, Any] = yaml.safe_load(manifest.read_text())["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     return [_step(container) for container in (*pod["initContainers"], *pod["containers"])]
 
@@ -74,7 +74,7 @@ def _step(container: dict[str, Any]) -> Step:
 
 
 def _folders(parent: Path) -> dict[str, Path]:
-    """A folder for each volume that outlives a container; the group may write, as a pod's fsGroup sees to."""
+    """A folder for each volume that outlives a container; the group may write, as with a pod's fsGroup."""
     folders = {f"/{name}": parent / name for name in ("export", "recipe", "runs")}
     for folder in folders.values():
         folder.mkdir()
@@ -85,7 +85,7 @@ def _folders(parent: Path) -> dict[str, Path]:
 
 
 def _export(container: Container) -> None:
-    """Two tables of made-up tickets, by the image itself: to learn from, and to compare on."""
+    """Two tables of made-up tickets, made by the image itself: one to train with, one to compare with."""
     for seed, name in enumerate(("train", "held-out")):
         done = container.run("sample", f"--out=/export/{name}.csv", f"--rows={ROWS}", f"--seed={seed}")
         check(done.returncode == 0, f"sample ends with {done.returncode}:\n{tail(done.stderr)}")
@@ -98,7 +98,7 @@ def _entered(root: Path, config: Config, one: Step, sources: Mapping[str, Path |
 
 
 def _run(container: Container, one: Step) -> str:
-    """A step to its end; what it printed."""
+    """Run a step to its end, and return its output."""
     name, *flags = one.arguments
     began = time.perf_counter()
     done = container.run(*one.arguments)
@@ -108,7 +108,7 @@ def _run(container: Container, one: Step) -> str:
 
 
 def _check_bundle(bundle: Path) -> None:
-    """A whole bundle, and the image's user wrote it."""
+    """The bundle is whole, and written by the image's user."""
     version, owner = open_bundle(bundle).version, bundle.stat().st_uid
     check(owner == int(USER), f"it trained as {owner}")
     step("bundle", f"{version} is whole, written by {owner}")

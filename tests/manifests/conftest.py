@@ -1,4 +1,4 @@
-"""Every folder that is rendered, as a fixture of the tests beside it."""
+"""Fixtures with every rendered folder of the manifests."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.manifests.render import FOLDERS, OVERLAYS, Rendered, render
 
 @pytest.fixture(params=FOLDERS)
 def rendered(request: pytest.FixtureRequest) -> Rendered:
-    """Each folder: the overlays, the combinations that none of them has, the volumes."""
+    """Each folder: the overlays, the combinations that no overlay has, the volumes."""
     return render(FOLDERS[request.param])
 
 

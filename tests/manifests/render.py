@@ -1,6 +1,6 @@
-"""What `kubectl apply -k` would send: each folder of k8s/ rendered, and the parts of it that tests and checks look at.
+"""The objects that `kubectl apply -k` would send: each folder of k8s/ rendered, and the parts that tests check.
 
-Used by the tests beside it and by `validate.py`, whose environment has nothing of the product.
+Used by the tests beside it and by `validate.py`, whose environment has no package of the product.
 """
 
 import functools
@@ -23,13 +23,13 @@ FOLDERS = {
     "bundles": ROOT / "k8s/volumes/bundles",
     "retraining": ROOT / "k8s/volumes/retraining",
 }
-"""What is rendered and checked, by name."""
+"""The rendered folders by name."""
 CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retraining"}
-"""Made apart from the overlays, by k8s/volumes."""
+"""Created separately from the overlays, by k8s/volumes."""
 SECRETS = {"ticket-router-bundle-store", "ticket-router-keys", "ticket-router-otlp"}
-"""Made by a person: docs/deploy.md, "What you create"."""
+"""Created by the administrator: docs/deploy.md, "What you create"."""
 CONFIG_MAPS = {"ticket-router-bundle-key"}
-"""Made by a person too: docs/deploy.md, "What you create"."""
+"""Created by the administrator too: docs/deploy.md, "What you create"."""
 _TEMPLATES = {
     "Deployment": ("spec", "template"),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
@@ -77,7 +77,7 @@ class Rendered:
         return next(pod for pod in self.pods() if pod.name == name)
 
     def settings(self) -> dict[str, str]:
-        """The environment of the service: its ConfigMap's, and before that its own; values of Secrets are left out."""
+        """The environment of the service: its own and its ConfigMap's; values of Secrets are left out."""
         container = self.pod("ticket-router").container("service")
         (source,) = container["envFrom"]
         data: dict[str, str] = self.one("ConfigMap", source["configMapRef"]["name"])["data"]
@@ -88,7 +88,7 @@ def kustomize(folder: Path) -> str:
     """The YAML of a kustomization.
 
     Raises:
-        RuntimeError: it cannot be built; the message is kustomize's own.
+        RuntimeError: the build failed; the message is kustomize's own.
     """
     kubectl = Path(sys.executable).parent / "kubectl"
     done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, timeout=60)
@@ -102,6 +102,6 @@ def render(folder: Path) -> Rendered:
     """A kustomization as objects.
 
     Raises:
-        RuntimeError: it cannot be built.
+        RuntimeError: the build failed.
     """
     return Rendered(tuple(yaml.safe_load_all(kustomize(folder))))

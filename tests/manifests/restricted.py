@@ -1,4 +1,4 @@
-"""The Pod Security Standard `restricted`, and what this house asks beyond it, as a list of what a pod breaks."""
+"""The Pod Security Standard `restricted` and this project's further rules: a list of a pod's violations."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +12,7 @@ USER = 10001
 
 
 def violations(spec: dict[str, Any]) -> list[str]:
-    """What in a pod's spec a namespace that enforces `restricted` refuses, or this house does."""
+    """Violations of a pod's spec, of `restricted` or of this project's rules."""
     containers = [*spec.get("initContainers", ()), *spec["containers"]]
     return [*_of_pod(spec), *(f"{one['name']}: {what}" for one in containers for what in _of_container(one, spec))]
 
@@ -38,7 +38,7 @@ def _of_pod(spec: dict[str, Any]) -> Iterator[str]:
 
 
 def _of_container(container: dict[str, Any], spec: dict[str, Any]) -> Iterator[str]:
-    """A container's own context comes before the pod's."""
+    """A container's own security context takes precedence over the pod's."""
     own = container.get("securityContext", {})
     context = {**spec.get("securityContext", {}), **own}
     if context.get("runAsNonRoot") is not True:

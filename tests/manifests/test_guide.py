@@ -1,4 +1,4 @@
-"""docs/deploy.md says what k8s/ has: folders, secrets, and patches that build."""
+"""docs/deploy.md agrees with k8s/: folders, secrets, and patches that build."""
 
 import os
 import re
@@ -15,28 +15,26 @@ MONITORING = ROOT / "k8s/components/monitoring"
 PATCHES = re.findall(r"^```yaml\n(patches:\n.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 
 
-def test_every_folder_that_the_guide_names_is_there() -> None:
-    """No command applies what does not exist."""
+def test_every_folder_that_the_guide_names_exists() -> None:
     named = re.findall(r"k8s/[a-z/.-]+\b", GUIDE)
     assert [path for path in named if not (ROOT / path).exists()] == []
     components = re.findall(r"`(bundle-[a-z]+|autoscaling[a-z-]*|tracing|retraining|monitoring|keys)`", GUIDE)
     assert {name for name in components if not (ROOT / "k8s/components" / name).is_dir()} == set()
 
 
-def test_every_component_stands_in_the_guide() -> None:
-    """A component that nobody can read about does not exist."""
+def test_the_guide_describes_every_component() -> None:
     assert [path.name for path in (ROOT / "k8s/components").iterdir() if f"`{path.name}`" not in GUIDE] == []
 
 
-def test_everything_that_a_person_makes_stands_in_the_guide() -> None:
-    """Whoever deploys is told of each that a pod waits for (test_pods.py: there are no others), and of no other."""
+def test_the_guide_lists_every_object_that_the_administrator_creates() -> None:
+    """The guide names each object that a pod waits for (test_pods.py: there are no others), and no other."""
     named = set(re.findall(r"^\| `(ticket-router-[a-z-]+)` \|", GUIDE, re.MULTILINE))
     assert named == SECRETS | CLAIMS | CONFIG_MAPS
 
 
 @pytest.mark.parametrize("patch", PATCHES)
-def test_a_patch_of_the_guide_builds(patch: str, tmp_path: Path) -> None:
-    """Put into an overlay, it changes what it says, and leaves a stopping pod its time."""
+def test_each_patch_of_the_guide_builds(patch: str, tmp_path: Path) -> None:
+    """In an overlay it makes its change, and leaves the grace period of a stopping pod long enough."""
     patched = _patched(patch, tmp_path)
     assert patched != render(FOLDERS["cpu"])
     pod = patched.pod("ticket-router")
@@ -45,8 +43,8 @@ def test_a_patch_of_the_guide_builds(patch: str, tmp_path: Path) -> None:
     assert waits + drain + 10 <= pod.spec["terminationGracePeriodSeconds"]
 
 
-def test_the_guides_training_arguments_are_the_commands_of_training(tmp_path: Path) -> None:
-    """They go to the container `train`, and leave the others as they are."""
+def test_the_guides_training_arguments_are_valid(tmp_path: Path) -> None:
+    """They apply to the container `train`, and leave the other containers unchanged."""
     (patch,) = (patch for patch in PATCHES if "CronJob" in patch)
     pod = _patched(patch, tmp_path).pod("ticket-router-retraining")
     assert {one["name"]: one["args"][0] for one in pod.containers} == {
@@ -55,8 +53,8 @@ def test_the_guides_training_arguments_are_the_commands_of_training(tmp_path: Pa
     assert "--base=/export/roberta-base" in pod.container("train")["args"]
 
 
-def test_the_bases_memory_is_the_sizing_guides() -> None:
-    """One table has the figures; the base asks for what it says, and so does the guide's patch for the small model."""
+def test_the_bases_memory_agrees_with_the_sizing_guide() -> None:
+    """One table has the figures; the base and the guide's patch for the small model request them."""
     memory = dict(re.findall(r"^\| (\S+) \| fp32 .*\| (\d+Gi)[^|]*\|$", SIZING, re.MULTILINE))
     (small,) = re.findall(r"limits: \{cpu: .*, memory: (\d+Gi)\}", GUIDE)
     base = render(ROOT / "k8s/base").pod("ticket-router").container("service")
@@ -64,8 +62,8 @@ def test_the_bases_memory_is_the_sizing_guides() -> None:
     assert small == memory["all-MiniLM-L6-v2"]
 
 
-def test_alerts_and_panels_that_the_sizing_guide_names_are_there() -> None:
-    """Whoever is told to watch something finds it under that name."""
+def test_alerts_and_panels_named_by_the_sizing_guide_exist() -> None:
+    """Under exactly that name."""
     alerts = set(re.findall(r"`(TicketRouter\w+)`", SIZING))
     rules = (MONITORING / "rules.yaml").read_text()
     assert alerts

@@ -1,4 +1,4 @@
-"""Services and NetworkPolicies: who reaches whom, and that every selector finds the pods it means."""
+"""Services and NetworkPolicies: allowed connections, and selectors that match the intended pods."""
 
 from typing import Any
 
@@ -15,8 +15,8 @@ def _policies(rendered: Rendered) -> dict[str, dict[str, Any]]:
     return {one["metadata"]["name"]: one["spec"] for one in rendered.all("NetworkPolicy")}
 
 
-def test_every_selector_finds_pods_of_ours(deployed: Rendered) -> None:
-    """Services, policies, budgets, spread and the Deployment itself select labels that pods carry."""
+def test_every_selector_matches_pods_of_the_manifests(deployed: Rendered) -> None:
+    """Services, policies, budgets, spread and the Deployment itself select labels that pods have."""
     labels = [pod.labels for pod in deployed.pods()]
     selectors = [one["spec"]["selector"] for one in deployed.all("Service")]
     selectors += [spec["podSelector"].get("matchLabels", {}) for spec in _policies(deployed).values()]
@@ -29,16 +29,16 @@ def test_every_selector_finds_pods_of_ours(deployed: Rendered) -> None:
     assert all(_selects(selector["matchLabels"], service.labels) for selector in own)
 
 
-def test_services_and_budget_leave_the_other_pods_alone(deployed: Rendered) -> None:
-    """No ticket is sent to a training, and none counts as a replica."""
+def test_services_and_budget_select_only_service_pods(deployed: Rendered) -> None:
+    """No ticket is sent to a training pod, and none counts as a replica."""
     others = [pod.labels for pod in deployed.pods() if pod.name != "ticket-router"]
     selectors = [one["spec"]["selector"] for one in deployed.all("Service")]
     selectors += [one["spec"]["selector"]["matchLabels"] for one in deployed.all("PodDisruptionBudget")]
     assert not any(_selects(selector, labels) for selector in selectors for labels in others)
 
 
-def test_services_lead_to_the_ports_of_the_container(deployed: Rendered) -> None:
-    """One port each, under the name that the container gives it."""
+def test_services_target_the_ports_of_the_container(deployed: Rendered) -> None:
+    """One port each, by the name that the container gives it."""
     ports = {
         port["name"]: port["containerPort"] for port in deployed.pod("ticket-router").container("service")["ports"]
     }
@@ -51,13 +51,13 @@ def test_services_lead_to_the_ports_of_the_container(deployed: Rendered) -> None
     assert services["ticket-router-management"]["publishNotReadyAddresses"] is True
 
 
-def test_nothing_goes_in_or_out_unless_named(deployed: Rendered) -> None:
-    """The default is to deny, both ways, for every pod of the namespace."""
+def test_all_traffic_is_denied_by_default(deployed: Rendered) -> None:
+    """Both ways, for every pod of the namespace."""
     assert _policies(deployed)["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
 def test_each_policy_names_peers_and_ports(deployed: Rendered) -> None:
-    """No rule means anybody or any port; dev alone opens the API to all, for its node's port."""
+    """No rule allows all peers or all ports; only dev opens the API to all, for its node port."""
     open_to_all = {"api-clients"} if deployed == render(FOLDERS["dev"]) else set()
     for name, spec in _policies(deployed).items():
         for way, peers in (("ingress", "from"), ("egress", "to")):
@@ -66,8 +66,8 @@ def test_each_policy_names_peers_and_ports(deployed: Rendered) -> None:
                 assert name in open_to_all or rule[peers], name
 
 
-def test_the_management_port_is_for_monitoring_alone(deployed: Rendered) -> None:
-    """It can reload and has no keys of its own."""
+def test_only_monitoring_reaches_the_management_port(deployed: Rendered) -> None:
+    """The port can reload, and has no keys of its own."""
     admitted = {
         name: rule
         for name, spec in _policies(deployed).items()
@@ -79,7 +79,7 @@ def test_the_management_port_is_for_monitoring_alone(deployed: Rendered) -> None
     assert set(peer) == {"namespaceSelector", "podSelector"}
 
 
-def test_only_pods_that_fetch_or_trace_reach_beyond_the_name_server(deployed: Rendered) -> None:
+def test_only_pods_that_fetch_or_trace_have_egress_beyond_dns(deployed: Rendered) -> None:
     """Egress is DNS, the object store for pods with a fetching container, the collector for the service."""
     fetching = [pod for pod in deployed.pods() if any(one["name"] == "fetch" for one in pod.containers)]
     policies = _policies(deployed)

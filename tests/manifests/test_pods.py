@@ -1,4 +1,4 @@
-"""Every pod of k8s/: who it runs as, what it may take, and that all its names lead somewhere."""
+"""Every pod of k8s/: its user, its resources, and names that refer to existing objects."""
 
 import copy
 import re
@@ -12,11 +12,11 @@ from tests.manifests.restricted import USER, violations
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 REFERENCES = {"configMap": "name", "persistentVolumeClaim": "claimName", "secret": "secretName"}
-"""The kinds of volume that lie elsewhere, and what their name's key is called."""
+"""Kinds of volume with an external source, and the key of the source's name."""
 
 
 def test_every_pod_passes_the_restricted_profile(rendered: Rendered) -> None:
-    """The namespace, which enforces it, takes every pod."""
+    """The namespace, which enforces the profile, accepts every pod."""
     assert {pod.name: violations(pod.spec) for pod in rendered.pods()} == {pod.name: [] for pod in rendered.pods()}
 
 
@@ -40,28 +40,29 @@ SPOILED: dict[str, Spoil] = {
 
 
 @pytest.mark.parametrize("what", SPOILED)
-def test_a_pod_that_breaks_the_profile_is_seen(what: str) -> None:
-    """The check above finds each of these by its name."""
+def test_each_violation_of_the_profile_is_found(what: str) -> None:
+    """The check above reports each of these by its name."""
     spec = copy.deepcopy(render(FOLDERS["dev"]).pod("ticket-router").spec)
     SPOILED[what](spec, spec["containers"][0])
     assert what in violations(spec)
 
 
 def test_the_namespace_enforces_the_restricted_profile() -> None:
-    """Whatever else is put there later is held to it too."""
+    """It applies to any pod that is added later, too."""
     (namespace,) = render(FOLDERS["namespace"]).objects
     assert (namespace["kind"], namespace["metadata"]["name"]) == ("Namespace", "ticket-router")
     assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 def test_every_object_is_in_our_namespace(rendered: Rendered) -> None:
-    """Nothing lands in whatever namespace happens to be the default."""
+    """No object is created in the default namespace."""
     inside = [one["metadata"] for one in rendered.objects if one["kind"] != "Namespace"]
     assert {metadata.get("namespace", "none") for metadata in inside} <= {"ticket-router"}
 
 
-def test_every_container_says_what_it_takes(rendered: Rendered) -> None:
-    """CPU, memory and disk are requested and limited; the first two alike, so that what is promised is there."""
+def test_every_container_has_requests_and_limits(rendered: Rendered) -> None:
+    """CPU, memory and disk are requested and limited; requests equal limits for the first two, so that they are
+    guaranteed."""
     for pod in rendered.pods():
         for one in pod.containers:
             requests, limits = one["resources"]["requests"], one["resources"]["limits"]
@@ -69,8 +70,8 @@ def test_every_container_says_what_it_takes(rendered: Rendered) -> None:
             assert (requests["cpu"], requests["memory"]) == (limits["cpu"], limits["memory"]), (pod.name, one["name"])
 
 
-def test_a_pods_folders_fit_its_share_of_the_disk(rendered: Rendered) -> None:
-    """The kubelet evicts a pod that fills its own folders beyond the limits of its containers."""
+def test_a_pods_folders_fit_its_disk_limit(rendered: Rendered) -> None:
+    """The kubelet evicts a pod whose own folders exceed the limits of its containers."""
     for pod in rendered.pods():
         folders = sum(_bytes(one["emptyDir"]["sizeLimit"]) for one in pod.spec["volumes"] if "emptyDir" in one)
         assert folders < sum(_bytes(one["resources"]["limits"]["ephemeral-storage"]) for one in pod.spec["containers"])
@@ -87,18 +88,18 @@ def test_every_mount_has_its_volume_and_every_volume_its_source(rendered: Render
 
 
 def test_the_volume_folders_make_the_claims_that_pods_mount() -> None:
-    """No claim that a pod mounts is missing there."""
+    """Every claim that a pod mounts is there."""
     made = {name: _names(render(FOLDERS[name]), "PersistentVolumeClaim") for name in ("bundles", "retraining")}
     assert made["bundles"] | made["retraining"] == CLAIMS
 
 
 def test_deleting_an_overlay_deletes_no_data(deployed: Rendered) -> None:
-    """It has no claim, and not the namespace either, with which the claims and Secrets in it would go."""
+    """An overlay has no claims, and no namespace, whose deletion would delete claims and Secrets."""
     assert deployed.all("PersistentVolumeClaim") == deployed.all("Namespace") == []
 
 
-def test_every_reference_of_the_environment_is_required(rendered: Rendered) -> None:
-    """A missing Secret or ConfigMap keeps the container from starting, and the kubelet says which is missing."""
+def test_every_reference_in_the_environment_is_required(rendered: Rendered) -> None:
+    """Without the Secret or ConfigMap the container does not start, and the kubelet says which is missing."""
     for source in _environment_sources(rendered):
         assert source["name"] in SECRETS | _names(rendered, "ConfigMap"), source
     volumes = [
@@ -112,12 +113,12 @@ def test_every_reference_of_the_environment_is_required(rendered: Rendered) -> N
 
 
 def test_no_manifest_holds_a_secret(rendered: Rendered) -> None:
-    """Secrets are named, never written."""
+    """Secrets are named, never included."""
     assert rendered.all("Secret") == []
 
 
 def test_images_are_targets_of_the_dockerfile_with_a_version(rendered: Rendered) -> None:
-    """Every image is one that we build, and none is `latest`."""
+    """Every image is built by this project, and none is `latest`."""
     targets = {f"ticket-router-{name}" for name in re.findall(r"^FROM .* AS (\S+)$", DOCKERFILE, re.MULTILINE)}
     for pod in rendered.pods():
         for one in pod.containers:
@@ -126,8 +127,8 @@ def test_images_are_targets_of_the_dockerfile_with_a_version(rendered: Rendered)
             assert tag not in ("", "latest")
 
 
-def test_an_image_volume_is_the_bundles_and_named_by_digest(rendered: Rendered) -> None:
-    """Read-only by its kind; a tag that moved would change what serves at a pod's next start."""
+def test_an_image_volume_is_the_bundle_image_by_digest(rendered: Rendered) -> None:
+    """Image volumes are read-only; a moved tag would change the bundle at a pod's next start."""
     for pod in rendered.pods():
         for volume in (one for one in pod.spec["volumes"] if "image" in one):
             assert volume["name"] == "bundles"
@@ -135,15 +136,14 @@ def test_an_image_volume_is_the_bundles_and_named_by_digest(rendered: Rendered) 
             assert volume["image"]["pullPolicy"] == "IfNotPresent"
 
 
-def test_the_images_user_and_ports_are_the_manifests(deployed: Rendered) -> None:
-    """The Dockerfile and the Deployment say the same."""
+def test_user_and_ports_agree_in_dockerfile_and_manifests(deployed: Rendered) -> None:
     ports = {port["containerPort"] for port in deployed.pod("ticket-router").container("service")["ports"]}
     assert f"\nUSER {USER}:{USER}\n" in DOCKERFILE
     assert "EXPOSE " + " ".join(map(str, sorted(ports))) in DOCKERFILE
 
 
 def test_the_base_alone_is_refused() -> None:
-    """It mounts a volume that only a bundle component defines, so the API server takes no half of a deployment."""
+    """It mounts a volume that only a bundle component defines, so the API server refuses the incomplete Deployment."""
     spec = render(ROOT / "k8s/base").pod("ticket-router").spec
     assert "bundles" in {mount["name"] for mount in spec["containers"][0]["volumeMounts"]}
     assert "bundles" not in {volume["name"] for volume in spec["volumes"]}

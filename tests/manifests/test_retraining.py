@@ -1,4 +1,4 @@
-"""The retraining CronJob: its commands are real ones, and none of them promotes."""
+"""The retraining CronJob: its commands are valid, and none of them promotes."""
 
 import os
 import re
@@ -20,12 +20,12 @@ def _job(retraining: Rendered) -> dict[str, Any]:
 
 
 def _mounts(container: dict[str, Any]) -> dict[str, bool]:
-    """Where the container sees volumes, and whether it may write there."""
+    """Where the container mounts volumes, and whether it may write there."""
     return {mount["mountPath"]: not mount.get("readOnly", False) for mount in container["volumeMounts"]}
 
 
-def test_nothing_of_the_manifests_promotes(rendered: Rendered) -> None:
-    """A person promotes: no container runs the command, and none but the bundles' desk may write what serves."""
+def test_no_container_promotes(rendered: Rendered) -> None:
+    """A person promotes: no container runs the command, and only the bundle desk pod can write the current bundle."""
     for one in (one for pod in rendered.pods() for one in pod.containers):
         assert "promote" not in " ".join([*one.get("command", ()), *one.get("args", ())])
         writes = [mount["name"] for mount in one["volumeMounts"] if not mount.get("readOnly")]
@@ -33,7 +33,7 @@ def test_nothing_of_the_manifests_promotes(rendered: Rendered) -> None:
 
 
 def test_the_job_trains_first_and_then_compares(retraining: Rendered) -> None:
-    """One container after the other, each on the training image, with no shell between them."""
+    """One container after the other, each with the training image, without a shell between them."""
     pod = retraining.pod(NAME)
     steps = [one for one in pod.containers if TRAINING in one["image"]]
     assert [one["args"][0] for one in steps] == ["train", "compare"]
@@ -41,8 +41,8 @@ def test_the_job_trains_first_and_then_compares(retraining: Rendered) -> None:
     assert not any("command" in one for one in pod.containers)
 
 
-def test_only_the_run_itself_is_written(retraining: Rendered) -> None:
-    """The export, the recipe and the champion are read-only; what is written lands under the job's name."""
+def test_only_the_runs_own_folder_is_written(retraining: Rendered) -> None:
+    """The export, the recipe and the champion are read-only; output goes under the job's name."""
     pod = retraining.pod(NAME)
     train, compare = pod.container("train"), pod.container("compare")
     assert _mounts(train) == {"/export": False, "/recipe": False, "/runs": True, "/tmp": True}
@@ -52,14 +52,14 @@ def test_only_the_run_itself_is_written(retraining: Rendered) -> None:
 
 
 def test_every_path_of_a_command_is_mounted(retraining: Rendered) -> None:
-    """No argument points into the image's own read-only root."""
+    """No argument is a path in the image's read-only root."""
     for one in retraining.pod(NAME).containers:
         paths = re.findall(r"=?(/[a-z]+)", " ".join(one["args"]))
         assert set(paths) - {"/current"} <= set(_mounts(one)) | {"/train", "/held", "/recipe", "/comparison"}
 
 
-def test_one_run_at_a_time_and_none_for_ever(retraining: Rendered) -> None:
-    """Never two side by side, a limit in time, a history that ends, and a clear mistake is not tried again."""
+def test_one_run_at_a_time_with_a_time_limit(retraining: Rendered) -> None:
+    """No concurrent runs, a deadline, a limited history, and no retry after a configuration error."""
     spec, job = _job(retraining), _job(retraining)["jobTemplate"]["spec"]
     assert spec["concurrencyPolicy"] == "Forbid"
     assert "suspend" in spec
@@ -71,8 +71,8 @@ def test_one_run_at_a_time_and_none_for_ever(retraining: Rendered) -> None:
     assert failing == {"train", "compare"}
 
 
-def test_the_mounted_recipe_is_one(retraining: Rendered, tmp_path: Path) -> None:
-    """The ConfigMap's recipe is read by the reader that will read it there."""
+def test_the_mounted_recipe_is_valid(retraining: Rendered, tmp_path: Path) -> None:
+    """The real reader reads the ConfigMap's recipe."""
     volumes = {volume["name"]: volume for volume in retraining.pod(NAME).spec["volumes"]}
     data = retraining.one("ConfigMap", volumes["recipe"]["configMap"]["name"])["data"]
     (tmp_path / "recipe.toml").write_text(data["recipe.toml"])
@@ -80,7 +80,7 @@ def test_the_mounted_recipe_is_one(retraining: Rendered, tmp_path: Path) -> None
 
 
 def test_retraining_without_a_champion_is_refused(tmp_path: Path) -> None:
-    """A bundle component that brings none leaves the job with a mount that nothing defines: the API server says no."""
+    """Without a bundle the job has a mount that no volume defines, which the API server refuses."""
     base, *components = (
         os.path.relpath(ROOT / "k8s" / name, tmp_path.resolve())
         for name in ("base", "components/retraining", "components/bundle-baked")

@@ -1,4 +1,4 @@
-"""What the overlays say to the service: each name a setting, each value one it takes, and a wrong one refused."""
+"""The overlays' settings: each name is a setting, each value is valid, and a wrong value is refused."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from service.cli.flags import SettingsError, settings_from
 from service.settings import Settings
-from tests.faults.mounts import read_only
+from tests.faults.process.mounts import read_only
 from tests.manifests.render import FOLDERS, Rendered, render
 from tests.support.process import run_cli, serving
 from tests.support.signing import new_signer
@@ -27,7 +27,7 @@ def _settings(values: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settin
 
 
 def _overlay(tmp_path: Path, literal: str) -> Rendered:
-    """The overlay `cpu` with one setting more."""
+    """The overlay `cpu` with one more setting."""
     above = os.path.relpath(FOLDERS["cpu"], tmp_path.resolve())
     (tmp_path / "kustomization.yaml").write_text(
         f"resources: [{above}]\n"
@@ -38,7 +38,7 @@ def _overlay(tmp_path: Path, literal: str) -> Rendered:
 
 
 def _bundle(rendered: Rendered) -> dict[str, str]:
-    """Where the fetching container is told to take the bundle from."""
+    """The source of the bundle that the fetching container is given."""
     variables = rendered.pod("ticket-router").container("fetch")["env"]
     (name,) = {one["valueFrom"]["configMapKeyRef"]["name"] for one in variables if "valueFrom" in one}
     data: dict[str, str] = rendered.one("ConfigMap", name)["data"]
@@ -51,10 +51,8 @@ def _filled(argument: str, values: dict[str, str]) -> str:
     return argument
 
 
-def test_every_setting_of_an_overlay_is_one_and_has_a_value_it_takes(
-    deployed: Rendered, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The ConfigMap is read by the service's own settings, which refuse an unknown name and a wrong value."""
+def test_every_setting_of_an_overlay_is_known_and_valid(deployed: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's own settings read the ConfigMap, and refuse an unknown name and a wrong value."""
     settings = _settings(deployed.settings(), monkeypatch)
     container = deployed.pod("ticket-router").container("service")
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
@@ -74,7 +72,7 @@ def test_every_setting_of_an_overlay_is_one_and_has_a_value_it_takes(
 def test_a_changed_key_reaches_the_running_service(
     setting: str, name: str, source: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its file lies in a folder that a Secret or ConfigMap is mounted as: a single file would stay as it was."""
+    """The key file is in a folder mounted from a Secret or ConfigMap: a file mounted alone would not be updated."""
     everything = render(FOLDERS["everything"])
     file: Path = getattr(_settings(everything.settings(), monkeypatch), setting)
     pod = everything.pod("ticket-router")
@@ -84,8 +82,8 @@ def test_a_changed_key_reaches_the_running_service(
     assert source in volume.values()
 
 
-def test_a_stopping_pod_has_time_for_what_it_accepted(deployed: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
-    """preStop and the drain end before the kubelet kills, by a margin of ten seconds."""
+def test_a_stopping_pod_has_time_for_its_accepted_requests(deployed: Rendered, monkeypatch: pytest.MonkeyPatch) -> None:
+    """preStop and the drain end ten seconds before the kubelet kills the pod."""
     pod = deployed.pod("ticket-router")
     waits = pod.container("service")["lifecycle"]["preStop"]["sleep"]["seconds"]
     drain = _settings(deployed.settings(), monkeypatch).drain_seconds
@@ -93,8 +91,8 @@ def test_a_stopping_pod_has_time_for_what_it_accepted(deployed: Rendered, monkey
     assert waits + drain + 10 <= pod.spec["terminationGracePeriodSeconds"]
 
 
-def test_the_probes_ask_what_they_should(deployed: Rendered) -> None:
-    """A minute to start; readiness, and a liveness that is not about load; all on the management port."""
+def test_the_probes_use_the_right_paths_and_times(deployed: Rendered) -> None:
+    """A minute to start; readiness; a liveness that ignores load; all on the management port."""
     container = deployed.pod("ticket-router").container("service")
     probes = {name: container[f"{name}Probe"] for name in ("startup", "readiness", "liveness")}
     assert {name: probe["httpGet"]["path"] for name, probe in probes.items()} == {
@@ -107,8 +105,8 @@ def test_the_probes_ask_what_they_should(deployed: Rendered) -> None:
     assert probes["liveness"]["periodSeconds"] * probes["liveness"]["failureThreshold"] >= 30
 
 
-def test_a_roll_out_never_takes_a_pod_before_the_next_is_ready(deployed: Rendered) -> None:
-    """maxUnavailable 0, and a budget that lets a node be drained all the same."""
+def test_a_rollout_removes_a_pod_only_after_the_next_is_ready(deployed: Rendered) -> None:
+    """maxUnavailable 0, and a budget that nevertheless allows draining a node."""
     spec = deployed.one("Deployment", "ticket-router")["spec"]
     assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
     assert deployed.one("PodDisruptionBudget", "ticket-router")["spec"]["maxUnavailable"] == 1
@@ -126,14 +124,15 @@ def test_a_roll_out_never_takes_a_pod_before_the_next_is_ready(deployed: Rendere
         "TICKET_ROUTER_DRAIN_SECONDS=120",
     ],
 )
-def test_a_merged_setting_changes_nothing_that_the_pod_depends_on(literal: str, tmp_path: Path) -> None:
-    """A pod that listens elsewhere would be ready and out of its Service's reach; one that drains longer is killed."""
+def test_merged_settings_leave_the_ports_and_the_drain_unchanged(literal: str, tmp_path: Path) -> None:
+    """Otherwise a ready pod could listen on a port that its Service does not use, or be killed during a longer
+    drain."""
     assert _overlay(tmp_path, literal).settings() == render(FOLDERS["cpu"]).settings()
 
 
-def test_a_fetch_fits_its_volume_and_the_roll_out(deployed: Rendered) -> None:
-    """Archive and content, each at the largest, lie there at once; one that is too slow ends before the roll-out has
-    failed."""
+def test_a_fetch_fits_its_volume_and_the_rollout(deployed: Rendered) -> None:
+    """The volume holds archive and content at their largest together; a fetch that is too slow ends before the
+    rollout's deadline."""
     patience = deployed.one("Deployment", "ticket-router")["spec"]["progressDeadlineSeconds"]
     for pod in deployed.pods():
         for fetch in (one for one in pod.containers if one["name"] == "fetch"):
@@ -145,7 +144,7 @@ def test_a_fetch_fits_its_volume_and_the_roll_out(deployed: Rendered) -> None:
 
 
 def test_tracing_records_one_request_in_a_hundred() -> None:
-    """As docs/observe.md advises; what a caller has decided holds."""
+    """As docs/observe.md recommends; the caller's sampling decision takes precedence."""
     settings = render(FOLDERS["everything"]).settings()
     sampler = {name: value for name, value in settings.items() if name.startswith("OTEL_TRACES")}
     assert sampler == {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}
@@ -155,14 +154,14 @@ def test_tracing_records_one_request_in_a_hundred() -> None:
 def test_the_service_starts_with_the_environment_of_an_overlay(
     overlay: str, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
-    """The very environment the kubelet would set, but for the bundle's folder, the state's and the ports."""
+    """The environment that the kubelet would set, except for the bundle's folder, the state folder and the ports."""
     env = {"PATH": os.environ["PATH"], **render(FOLDERS[overlay]).settings()}
     with serving(tiny_bundle_path, "--state-dir", str(tmp_path), env=env) as service:
         assert service.management("/readyz").status_code == 200
 
 
 def test_the_service_starts_from_an_image_volume(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """Mounted read-only, with a folder `current` in the place of the pointer; signed, as the component asks."""
+    """Mounted read-only, with a folder `current` instead of a link; signed, as the component requires."""
     image_volume, bundle = render(FOLDERS["image-volume"]), tmp_path / "bundles" / "current"
     assert image_volume.settings()["TICKET_ROUTER_BUNDLE"] == "/bundles/current"
     signer = new_signer(tmp_path)
@@ -186,7 +185,7 @@ def test_the_service_starts_from_an_image_volume(tiny_bundle_path: Path, tmp_pat
     ],
 )
 def test_a_wrong_value_in_an_overlay_is_one_line_and_nothing_serves(literal: str, named: str, tmp_path: Path) -> None:
-    """The pod ends with 2 and says which value is wrong; it was never ready."""
+    """The pod ends with 2, names the wrong value, and was never ready."""
     done = run_cli("--port", "0", "--management-port", "0", env=_overlay(tmp_path, literal).settings())
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
@@ -195,7 +194,7 @@ def test_a_wrong_value_in_an_overlay_is_one_line_and_nothing_serves(literal: str
 
 
 def test_the_gpu_overlay_refuses_a_machine_without_one(tiny_bundle_path: Path) -> None:
-    """`cuda`, not `auto`: a pod whose GPU does not work must not serve at a tenth of its speed."""
+    """`cuda`, not `auto`: a pod whose GPU does not work must not serve at a tenth of the speed."""
     env = render(FOLDERS["gpu"]).settings() | {"CUDA_VISIBLE_DEVICES": ""}
     flags = ("--bundle", str(tiny_bundle_path), "--port", "0", "--management-port", "0")
     done = run_cli(*flags, env=env)
@@ -205,10 +204,10 @@ def test_the_gpu_overlay_refuses_a_machine_without_one(tiny_bundle_path: Path) -
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_the_fetching_container_brings_the_bundle_of_its_digest_or_nothing(
+def test_the_fetching_container_installs_the_bundle_of_its_digest_or_nothing(
     right: bool, tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
-    """Its own command line, an archive's path for the URL; the overlay's digest of zeros is refused in one line."""
+    """Its own command line, with an archive's path as the URL; the overlay's digest of zeros is refused in one line."""
     with tarfile.open(tmp_path / "bundle.tar", "w") as archive:
         archive.add(tiny_bundle_path.resolve(), tiny_bundle_path.resolve().name)
     digest = hashlib.sha256((tmp_path / "bundle.tar").read_bytes()).hexdigest()
@@ -227,7 +226,7 @@ def test_the_fetching_container_brings_the_bundle_of_its_digest_or_nothing(
         assert digest in line
 
 
-def test_a_wrong_setting_is_seen_here_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check of all overlays above would catch it before any pod does."""
+def test_the_check_of_overlays_finds_a_wrong_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a wrong setting fails here before it fails in a pod."""
     with pytest.raises(SettingsError, match="TICKET_ROUTER_DEVICE"):
         _settings(_overlay(tmp_path, "TICKET_ROUTER_DEVICE=gpu").settings(), monkeypatch)

@@ -1,7 +1,8 @@
-"""`make manifests`: every folder of k8s/ rendered, held against the schemas of several versions, and read by checkov.
+"""`make manifests`: every folder of k8s/ rendered, validated against the schemas of several versions, and checked by
+checkov.
 
-Runs in an environment of its own (dependency group `manifests`), which has nothing of the product: checkov pins its
-own. Offline. What has to do with the service's settings and images is in the tests beside it.
+Runs in its own environment (dependency group `manifests`) without the product's packages, since checkov pins its
+dependencies. Offline. Tests that need the service's settings and images are beside it.
 """
 
 import subprocess
@@ -17,14 +18,14 @@ import yaml
 from tests.manifests.render import FOLDERS, ROOT, kustomize
 
 OLDEST = 31
-"""Kubernetes 1.31: the first with `unhealthyPodEvictionPolicy` and pod failure policies as settled features."""
+"""Kubernetes 1.31: the first version with stable `unhealthyPodEvictionPolicy` and pod failure policies."""
 SCHEMALESS = {("monitoring.coreos.com/v1", "ServiceMonitor"), ("monitoring.coreos.com/v1", "PrometheusRule")}
-"""The only kinds that the schemas lack: definitions of the Prometheus operator."""
+"""The only kinds without a schema: definitions of the Prometheus operator."""
 CHECKOV = ROOT / "k8s/checkov.yaml"
 
 
 def main() -> int:
-    """Check all and say what is wrong; 1 if anything is."""
+    """Check all folders and print the faults; 1 if there is any."""
     versions = _versions()
     with tempfile.TemporaryDirectory() as folder:
         rendered = {name: kustomize(path) for name, path in FOLDERS.items()}
@@ -40,7 +41,7 @@ def main() -> int:
 
 
 def _versions() -> list[str]:
-    """From the oldest we support to the newest that the schemas know."""
+    """From the oldest supported version to the newest one with schemas."""
     newest = int(kubernetes_validate.latest_version().split(".")[1])
     return [f"1.{minor}" for minor in range(OLDEST, newest + 1)]
 
@@ -62,7 +63,7 @@ def _faults_of(where: str, one: dict[str, Any], version: str) -> Iterator[str]:
 
 
 def _checkov(folder: Path) -> bool:
-    """Whether checkov finds nothing; what it finds goes to standard output."""
+    """Whether checkov finds nothing; its findings go to standard output."""
     command = [Path(sys.executable).parent / "checkov", "--config-file", CHECKOV, "--directory", folder]
     return subprocess.run(command, cwd=ROOT).returncode == 0
 

@@ -1,4 +1,4 @@
-"""A Kubernetes API on loopback, as far as the runbook's kubectl commands ask it: one deployment, its pod, its jobs."""
+"""A Kubernetes API on loopback, as far as the runbook's kubectl commands use it: one deployment, its pod, its jobs."""
 
 import json
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def _object(version: str, resource: str, name: str = NAME, **more: Any) -> tuple
 
 
 def answers(replicas: int = 4, most: int | None = 12) -> dict[str, Object]:
-    """What is there, by path. `most`: of the autoscaler; None where there is none."""
+    """The objects by path. `most`: the autoscaler's maximum; None without an autoscaler."""
     selector = {"matchLabels": LABELS}
     owner = {
         "kind": "Deployment",
@@ -158,7 +158,7 @@ def answers(replicas: int = 4, most: int | None = 12) -> dict[str, Object]:
 
 @contextmanager
 def cluster(known: dict[str, Object], changes: dict[str, Any]) -> Iterator[str]:
-    """The API's address; what is sent lands in `changes` by its path, and what is deleted as None."""
+    """The API's address; `changes` records each change by its path, a deletion as None."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -211,7 +211,7 @@ def cluster(known: dict[str, Object], changes: dict[str, Any]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_arguments: object) -> None:
-            """Nothing: the tests' output is theirs."""
+            """Keeps the test output free of request lines."""
 
     with answering(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
         yield f"http://127.0.0.1:{port}"

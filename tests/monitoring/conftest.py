@@ -1,4 +1,4 @@
-"""Two real services, one of them with keys, under load and watched by a real Prometheus."""
+"""Two real services, one of them with keys, under load and scraped by a real Prometheus."""
 
 import os
 import time
@@ -16,14 +16,14 @@ from tests.support.process import Service, serving
 from tests.support.waiting import wait_until
 
 LOAD_SECONDS = float(os.environ.get("MONITORING_LOAD_SECONDS", "10"))
-"""How long the load lasts before the first question; `make monitoring-test` takes two minutes."""
+"""How long the load lasts before the first query; `make monitoring-test` takes two minutes."""
 SMALL_QUEUE = ("--queue-tokens", "64", "--max-batch-tokens", "64", "--runners", "1")
-"""One long ticket fills it."""
+"""One long ticket fills the queue."""
 
 PODS = ("ticket-router-1", "ticket-router-2")
-"""What Prometheus takes the two services for."""
+"""The job name of the two services in Prometheus."""
 CALLER = Known("zendesk", ("route", "admin"), further="expires = 2999-01-01")
-"""Who calls; the one without keys does not look at its key."""
+"""The caller's key; the service without keys ignores it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Watched:
 
 @pytest.fixture(scope="session")
 def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """Shared, and the load goes on: tests leave both services ready."""
+    """Shared, and the load continues: tests leave both services ready."""
     folder = tmp_path_factory.mktemp("prometheus")
     keys_file = folder / "keys.toml"
     keys_file.write_text(CALLER.entry)

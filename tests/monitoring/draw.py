@@ -1,4 +1,4 @@
-"""Draws the answer of each panel's query, so that a person can look at the whole dashboard without a Grafana."""
+"""Draws the result of each panel's query, so that a person can look at the whole dashboard without Grafana."""
 
 import time
 from pathlib import Path
@@ -12,11 +12,11 @@ from tests.monitoring.prometheus import Prometheus, as_grafana_asks
 
 COLUMNS = 4
 SECONDS = 60
-"""Of the past, in the picture."""
+"""The time range in the picture."""
 
 
 def draw(panels: list[dict[str, Any]], prometheus: Prometheus, path: Path) -> dict[str, int]:
-    """A picture of all panels, and how many curves, rows or figures each has."""
+    """A picture of all panels, and the number of curves, rows or figures of each."""
     rows = -(-len(panels) // COLUMNS)
     found: dict[str, int] = {}
     with matplotlib.rc_context({"font.size": 6}):

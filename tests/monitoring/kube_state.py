@@ -1,4 +1,5 @@
-"""What this machine lacks: kube-state-metrics, as a cluster gave it, and a pod with a GPU and a CPU limit."""
+"""Series that this machine cannot produce: kube-state-metrics, as recorded in a cluster, and a pod with a GPU and a
+CPU limit."""
 
 import contextlib
 import time
@@ -51,11 +52,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(RECORDED + made_up.encode())
 
     def log_message(self, *_arguments: object) -> None:
-        """Nothing: the tests' output is theirs."""
+        """Keeps the test output free of request lines."""
 
 
 @contextlib.contextmanager
 def kube_state_metrics() -> Iterator[str]:
-    """Served on loopback until the end of the block; gives `host:port`."""
+    """Served on loopback until the end of the block; yields `host:port`."""
     with answering(HTTPServer(("127.0.0.1", 0), _Handler)) as port:
         yield f"127.0.0.1:{port}"

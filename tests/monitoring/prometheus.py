@@ -24,10 +24,10 @@ USUAL = {
     "predictions:ratio_usual": "predictions:ratio_rate6h",
     "confidence:mean_usual": "confidence:mean_rate6h",
 }
-"""Recordings of days that a test does not have."""
+"""Recordings over days, which a test does not have."""
 WINDOWS = {"$__rate_interval": "10s", "$__range": "1m"}
 VARIABLES = {"$namespace": ".*", "$job": ".*", "$instance": ".*"}
-"""What Grafana puts in for "All"."""
+"""Grafana's value for "All"."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Prometheus:
     client: httpx.Client
 
     def ask(self, query: str) -> list[float]:
-        """The values of an instant query now, but for those that are no number."""
+        """The values of an instant query now, without those that are no number."""
         values = [float(series["value"][1]) for series in self._series(query)]
         return [value for value in values if not math.isnan(value)]
 
     def labels(self, query: str, name: str) -> set[str]:
-        """What this label is in the series that an instant query gives now."""
+        """The values of this label in the result of an instant query now."""
         return {series["metric"].get(name, "") for series in self._series(query)}
 
     def _series(self, query: str) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ class Prometheus:
         return series
 
     def over(self, query: str, start: float, end: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """The series of a range query, a point each second: labels, and moments with their values."""
+        """The series of a range query, a point each second: labels, and times with values."""
         parameters = {"query": query, "start": start, "end": end, "step": 1}
         answer = self.client.get("/api/v1/query_range", params=parameters).json()
         assert answer["status"] == "success", (query, answer)
@@ -60,7 +60,7 @@ class Prometheus:
         ]
 
     def rules(self) -> list[dict[str, Any]]:
-        """Every rule as it stands here; `health` says whether it can be evaluated."""
+        """Every rule in its current state; `health` says whether it can be evaluated."""
         groups = self.client.get("/api/v1/rules").json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
 
@@ -71,17 +71,17 @@ class Prometheus:
 
 
 def as_grafana_asks(query: str) -> str:
-    """A dashboard's query with its variables put in."""
+    """A dashboard's query with its variables replaced."""
     for name, value in (WINDOWS | VARIABLES).items():
         query = query.replace(name, value)
     return query
 
 
-def telling(query: str) -> str:
-    """An alert's query such that it gives data also when nothing is wrong.
+def always_with_data(query: str) -> str:
+    """An alert's query changed so that it returns data also when nothing is wrong.
 
-    Comparisons say 0 or 1 instead of hiding what they don't hold for; what must be absent is asked for; the past is a
-    second ago, and the usual is what is now.
+    Comparisons return 0 or 1 instead of filtering; `unless` becomes `and`; offsets become a second, and recordings over
+    days become those over hours.
     """
     for usual, now in USUAL.items():
         query = query.replace(usual, now)
@@ -104,7 +104,7 @@ def prometheus(folder: Path, pods: Mapping[str, str], kube_state: str) -> Iterat
 
 @contextlib.contextmanager
 def running(command: Sequence[str], folder: Path) -> Iterator[Prometheus]:
-    """The Prometheus that this command starts, on a port of its own."""
+    """The Prometheus that this command starts, on its own port."""
     port = _free_port()
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen([*command, f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log)
@@ -118,7 +118,7 @@ def running(command: Sequence[str], folder: Path) -> Iterator[Prometheus]:
 
 
 def _config(rule_files: list[str], pods: Mapping[str, str], kube_state: str) -> dict[str, Any]:
-    """With the labels that the operator puts on what a ServiceMonitor finds."""
+    """With the labels that the operator adds to the targets of a ServiceMonitor."""
     scraped = [
         {"targets": [address], "labels": {"namespace": NAMESPACE, "pod": name, "__meta_kubernetes_pod_name": name}}
         for name, address in pods.items()

@@ -1,4 +1,4 @@
-"""The committed rules as Prometheus and promtool take them: the `.spec` of each PrometheusRule, and what is in it."""
+"""The committed rules as Prometheus and promtool take them: the `.spec` of each PrometheusRule."""
 
 import functools
 import json
@@ -19,7 +19,7 @@ FILES = ("rules.yaml", "service-levels.yaml")
 
 
 def tool(name: str) -> str:
-    """Where `prometheus` or `promtool` is. Without them these tests fail: nothing else shows that an alert works."""
+    """The path of `prometheus` or `promtool`. Without them these tests fail: nothing else shows that an alert works."""
     found = shutil.which(name)
     if found is None:
         pytest.fail(f"{name} is not on the PATH: apt-get install --no-install-recommends prometheus (Debian's package)")
@@ -41,7 +41,7 @@ def alert_names() -> list[str]:
 
 
 def relabelings() -> list[dict[str, Any]]:
-    """The ServiceMonitor's, as the operator writes them into Prometheus' own configuration."""
+    """The ServiceMonitor's relabelings, as the operator writes them into Prometheus' own configuration."""
     (endpoint,) = yaml.safe_load((FOLDER / "servicemonitor.yaml").read_text())["spec"]["endpoints"]
     return [
         {"source_labels": each["sourceLabels"], "target_label": each["targetLabel"]} for each in endpoint["relabelings"]
@@ -49,7 +49,7 @@ def relabelings() -> list[dict[str, Any]]:
 
 
 def write_rules(folder: Path) -> list[str]:
-    """The rules as files of Prometheus' own; JSON is YAML."""
+    """The rules as Prometheus' own files; JSON is YAML."""
     paths = [folder / name for name in FILES]
     for path, spec in zip(paths, specs(), strict=True):
         path.write_text(json.dumps(spec))

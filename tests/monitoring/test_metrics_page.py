@@ -1,4 +1,4 @@
-"""docs/observe.md is complete and true: what is scraped stands there, and what stands there is scraped."""
+"""docs/observe.md lists exactly the scraped metrics."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|[^|]*\|$", re.MULTILINE)
 OF_THE_FORMAT = {"le", "quantile"}
 """Labels that every histogram or summary has."""
 ONLY_SOMEWHERE = re.compile("ticket_router_(memory_used|cpu|gpu)_")
-"""Whether they are there depends on where the tests run; tests/unit/service/admin/test_gauges.py has them."""
+"""Metrics that depend on where the tests run; tests/unit/service/admin/test_gauges.py tests them."""
 
 
 class Family(NamedTuple):

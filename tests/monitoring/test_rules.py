@@ -1,4 +1,4 @@
-"""Alert and recording rules: promtool takes them, every alert fires and clears, and each has its runbook section."""
+"""Alert and recording rules: promtool accepts them, every alert fires and clears, and each has its runbook section."""
 
 import itertools
 import json
@@ -23,14 +23,14 @@ PAGES = (
 PER_ALERT = ("Meaning", "Impact", "First look", "Likely causes", "Remedy", "Escalate")
 
 
-def test_promtool_finds_nothing_wrong(tmp_path: Path) -> None:
-    """Expressions parse, templates too, and no rule stands twice."""
+def test_promtool_accepts_the_rules(tmp_path: Path) -> None:
+    """Expressions and templates parse, and no rule is a duplicate."""
     run = promtool("check", "rules", "--lint-fatal", *write_rules(tmp_path))
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_every_alert_does_as_its_cases_say(tmp_path: Path) -> None:
-    """It fires when it should, is over when that is over, and is silent about too little. promtool names what fails."""
+def test_every_alert_behaves_as_in_its_cases(tmp_path: Path) -> None:
+    """It fires when it should, clears afterwards, and stays silent on too little data. promtool names each failure."""
     files = []
     for (alert, every), cases in itertools.groupby(
         sorted(CASES, key=lambda case: (case.alert, case.every)), lambda case: (case.alert, case.every)
@@ -49,29 +49,29 @@ def test_every_alert_does_as_its_cases_say(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rule", rules("alert"), ids=lambda rule: f"{rule['alert']} {rule['labels']}")
-def test_every_rule_is_seen_to_fire_and_to_clear(rule: dict[str, Any]) -> None:
-    """No alert without a case in which it fires and is over again; those with several rules have one for each."""
+def test_every_rule_has_a_case_in_which_it_fires_and_clears(rule: dict[str, Any]) -> None:
+    """Alerts with several rules have one for each rule."""
     shown = [case for case in CASES if case.alert == rule["alert"] and case.fires and case.quiet]
     labels = [f'{name}="{value}"' for name, value in rule["labels"].items()]
     assert any(case.only in ("", *labels) and max(case.quiet) > max(case.fires) for case in shown)
 
 
 @pytest.mark.parametrize("rule", rules("alert"), ids=lambda rule: f"{rule['alert']} {rule['labels']}")
-def test_an_alert_says_all_that_a_person_needs(rule: dict[str, Any]) -> None:
-    """How urgent, what, why, and where to read on: at its own section of the runbook."""
+def test_every_alert_has_severity_summary_reason_and_runbook_link(rule: dict[str, Any]) -> None:
+    """The link leads to the alert's own section of the runbook."""
     assert rule["labels"]["severity"] in ("page", "ticket")
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
     assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
 
 
-def test_only_what_cannot_wait_calls_a_person() -> None:
+def test_only_urgent_alerts_page() -> None:
     """The alerts that page, once for each of their rules; all others are tickets."""
     paging = [rule["alert"] for rule in rules("alert") if rule["labels"]["severity"] == "page"]
     assert sorted(paging) == sorted(f"TicketRouter{name}" for name in PAGES)
 
 
-def test_the_links_to_the_runbook_follow_one_setting(tmp_path: Path) -> None:
-    """`runbook.env` holds the page's address; every alert's link is that and its section, and rules keep the rest."""
+def test_the_runbook_links_follow_one_setting(tmp_path: Path) -> None:
+    """`runbook.env` holds the page's address; every alert's link is that address with its section."""
     folder = Path(shutil.copytree(FOLDER, tmp_path / "monitoring"))
     (folder / "runbook.env").write_text("url=https://wiki.example.com/runbook\n")
     (tmp_path / "kustomization.yaml").write_text("components: [monitoring]\n")
@@ -83,8 +83,8 @@ def test_the_links_to_the_runbook_follow_one_setting(tmp_path: Path) -> None:
     assert not any("annotations" in rule for group in groups for rule in group["rules"] if "record" in rule)
 
 
-def test_the_retention_that_the_rules_need_is_stated() -> None:
-    """The furthest that any expression looks back: its range and its offset together."""
+def test_the_required_retention_is_stated() -> None:
+    """The furthest that any expression looks back: its range plus its offset."""
     seconds = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
     spans = [
         sum(int(number) * seconds[unit] for number, unit in (match for match in found if match[0]))
@@ -98,13 +98,12 @@ def test_the_retention_that_the_rules_need_is_stated() -> None:
     assert f"The rules look back **{days} days and {rest // 3600} hours**" in " ".join(METRICS_PAGE.split())
 
 
-def test_the_runbook_has_a_section_for_each_alert_and_no_other() -> None:
-    """Neither an alert without a page nor a page without its alert."""
+def test_the_runbook_has_exactly_one_section_for_each_alert() -> None:
     assert sorted(re.findall(r"^### (TicketRouter\w+)$", RUNBOOK, re.MULTILINE)) == alert_names()
 
 
 @pytest.mark.parametrize("name", alert_names())
-def test_a_section_of_the_runbook_says_what_to_do(name: str) -> None:
-    """What it means, whom it hurts, where to look first, why, what to do, and when to call for help."""
+def test_every_section_of_the_runbook_is_complete(name: str) -> None:
+    """Meaning, affected users, first look, cause, remedy, and when to escalate."""
     section = re.split(r"^##", RUNBOOK.split(f"### {name}\n")[1], maxsplit=1, flags=re.MULTILINE)[0]
     assert [part for part in PER_ALERT if f"**{part}" not in section] == []

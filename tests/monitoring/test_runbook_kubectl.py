@@ -1,4 +1,4 @@
-"""Every kubectl command of the runbook, typed as it stands there against a recorded API."""
+"""Every kubectl command of the runbook, run as written against a recorded API."""
 
 import json
 import os
@@ -25,7 +25,7 @@ DEPLOYMENT, HPA = path("apps/v1", "deployments"), path("autoscaling/v2", "horizo
 
 
 def typed(script: str, folder: Path, known: dict[str, Any]) -> tuple[list[tuple[str, str]], dict[str, Any]]:
-    """Each kubectl of the script with its exit code, and what was sent to the API."""
+    """Each kubectl call of the script with its exit code, and the changes sent to the API."""
     kubectl, changes = Path(sys.executable).parent / "kubectl", {}
     (folder / "bin").mkdir()
     (folder / "keys.toml").write_text("")
@@ -51,8 +51,8 @@ def typed(script: str, folder: Path, known: dict[str, Any]) -> tuple[list[tuple[
 @pytest.mark.parametrize(
     "script", [*BLOCKS, *INLINE], ids=lambda script: script.replace("kubectl --namespace ticket-router ", "")[:40]
 )
-def test_a_command_of_the_runbook_is_understood(script: str, tmp_path: Path) -> None:
-    """kubectl takes its words, and finds what it asks for."""
+def test_kubectl_accepts_each_command_of_the_runbook(script: str, tmp_path: Path) -> None:
+    """It parses the command, and finds the objects that it names."""
     lines = [
         line for line in script.replace("\\\n", "").splitlines() if not any(f" {name} " in line for name in NOT_HERE)
     ]
@@ -73,16 +73,16 @@ def test_a_command_of_the_runbook_is_understood(script: str, tmp_path: Path) -> 
     ],
     ids=["a plain deployment", "an autoscaler with room", "an autoscaler at its most"],
 )
-def test_add_pods_asks_for_two_more_than_now(
+def test_add_pods_requests_two_more_than_now(
     tmp_path: Path, replicas: int, most: int | None, expected: dict[str, Any]
 ) -> None:
-    """Whatever runs now, with an autoscaler and without one."""
+    """With an autoscaler and without one."""
     _, changes = typed(ADD_PODS, tmp_path, answers(replicas, most))
     assert {where: sent["spec"] for where, sent in changes.items()} == expected
 
 
-def test_a_slip_is_noticed(tmp_path: Path) -> None:
-    """A flag, a kind or a name that is not there gives an exit code."""
+def test_a_misspelt_command_fails(tmp_path: Path) -> None:
+    """An unknown flag, kind or name gives an exit code."""
     slips = ("get pods --outptu wide", "get podz", "describe job/GONE")
     codes, _ = typed("\n".join(f"kubectl --namespace ticket-router {slip}" for slip in slips), tmp_path, answers())
     assert all(code != "0" for code, _ in codes)

@@ -1,4 +1,4 @@
-"""A helpdesk's day in seconds: tickets of every outcome, more at once than a queue takes, and clients' mistakes."""
+"""A helpdesk's day in seconds: tickets of every outcome, more at once than the queue holds, and invalid requests."""
 
 import contextlib
 import itertools
@@ -12,7 +12,7 @@ import httpx
 from tests.support.process import Service
 
 PAUSE_SECONDS = 0.05
-"""Between two requests: the machine is also Prometheus'."""
+"""Seconds between two requests: Prometheus runs on the same machine."""
 
 TICKETS = 20
 LONG = "and please look at it at once. " * 10
@@ -20,7 +20,7 @@ LONG = "and please look at it at once. " * 10
 
 @contextlib.contextmanager
 def traffic(services: Sequence[Service], headers: Mapping[str, str]) -> Iterator[None]:
-    """It goes on in the background until the end of the block."""
+    """Traffic continues in the background until the end of the block."""
     over = threading.Event()
     threads = [threading.Thread(target=_send, args=(service, headers, over)) for service in services]
     for thread in threads:
@@ -61,7 +61,7 @@ def _one(client: httpx.Client, number: int) -> None:
 
 
 def _burst(client: httpx.Client, text: str) -> None:
-    """Four batches side by side: each waits for its own tickets, but none for the others'."""
+    """Four batches at once: each waits for its own tickets only."""
     tickets = [{"body": f"{each} {text} {LONG}"} for each in range(4 * TICKETS)]
     parts = [tickets[start : start + TICKETS] for start in range(0, len(tickets), TICKETS)]
     with ThreadPoolExecutor(len(parts)) as pool:
@@ -69,5 +69,5 @@ def _burst(client: httpx.Client, text: str) -> None:
 
 
 def _ticket(text: str, number: int) -> dict[str, Any]:
-    """Every third one says what another has said, so that the cache has something to do."""
+    """Every third ticket repeats an earlier text, so that the cache is used."""
     return {"subject": "Login" if number % 3 else "Offer", "body": text if number % 3 else "a quote for forty, please"}

@@ -1,4 +1,4 @@
-"""The promise over many deals of calibration and test rows, the answers fixed; and the command that shows it."""
+"""The statistical promise over many splits into calibration and test rows; and the command that shows it."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ CHANCE = 0.001
 
 
 @pytest.mark.parametrize("per_label", ["auto", "strict", "off"])
-def test_no_promise_is_broken_more_often_than_stated_over_200_deals(per_label: str) -> None:
-    """Overall, per label and pool together, and for suggestions: each fails in at most 5 % of the deals."""
+def test_no_promise_fails_more_often_than_stated_over_200_splits(per_label: str) -> None:
+    """Overall, per label and pool together, and for suggestions: each fails in at most 5 % of the splits."""
     people, generator = population(), np.random.default_rng(8)
     validation, rest = scored(people.draw(generator, 400)), scored(people.draw(generator, 4000))
     promise = PromiseRecipe.model_validate({"per_label": per_label, "route_precision": 0.93})
@@ -24,7 +24,7 @@ def test_no_promise_is_broken_more_often_than_stated_over_200_deals(per_label: s
     assert np.mean([each.coverage for each in deals]) > (0.05 if per_label == "strict" else 0.4)
 
 
-def test_the_command_says_what_was_asked_and_what_came() -> None:
+def test_the_command_prints_promised_and_measured_figures() -> None:
     """Coverage, ECE and every kind of broken promise, each with its probability."""
     people, generator = population(), np.random.default_rng(8)
     names = {"validation": 200, "calibration": 400, "test": 400}

@@ -1,1 +1,1 @@
-"""What tests share: a tiny real model and its bundle, a running service, a client."""
+"""Shared by tests: a tiny real model and its bundle, a running service, a client."""

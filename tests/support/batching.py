@@ -1,4 +1,4 @@
-"""A batcher with a runner that tests can block, and helpers to submit to it."""
+"""A batcher with a runner that tests can block, and helpers that submit to it."""
 
 import asyncio
 import threading
@@ -17,11 +17,11 @@ from service.metrics.batch_report import BatchReport
 
 MAX_TOKENS = 128
 POISON = 13
-"""An id on which the runner below raises."""
+"""An id for which the runner below raises."""
 
 
 class Runner:
-    """A runner that can be blocked, records its batches, raises on POISON, and returns the number of each row."""
+    """A runner that can be blocked, records its batches, raises for POISON, and returns the number of each row."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -58,7 +58,7 @@ def number_of(answer: object) -> float:
 
 
 def verdict_of(number: int) -> Verdict:
-    """A verdict that tells its number."""
+    """A verdict that encodes its number."""
     return Verdict(FieldVerdict(Outcome.REVIEW, Reason.BELOW_THRESHOLD, (Candidate(str(number), 0.5),)), {})
 
 
@@ -78,8 +78,8 @@ def batcher_of(
 
 
 def in_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run an async test on the loop that serves; anything its exception handler sees (a reply settled twice, say)
-    fails it."""
+    """Run an async test on the service's kind of loop; a call of its exception handler (a reply settled twice, say)
+    fails the test."""
     seen: list[dict[str, Any]] = []
 
     async def main() -> None:
@@ -133,6 +133,6 @@ class BusyBatcher:
         return tasks
 
     async def end_run(self) -> None:
-        """Let the run under way end, and wait for the next one, which is busy."""
+        """Let the current run end, and wait for the next one, which is blocked again."""
         self.runner.released.release()
         await self.runner.until_started()

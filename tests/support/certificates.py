@@ -1,4 +1,4 @@
-"""A certificate authority of one's own, and a server certificate for 127.0.0.1 that it signed."""
+"""A certificate authority for tests, and a server certificate for 127.0.0.1 signed by it."""
 
 import datetime
 import ipaddress
@@ -31,7 +31,7 @@ class Authority:
         )
 
     def context(self) -> ssl.SSLContext:
-        """A server's, with the signed certificate."""
+        """A server's TLS context with the signed certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._server)
         return context

@@ -20,7 +20,7 @@ Manner = Literal["takes", "refuses", "is silent"]
 
 @dataclass(frozen=True)
 class Seen:
-    """A span as it came in. Times in nanoseconds since the epoch, ids in hexadecimal."""
+    """A received span. Times in nanoseconds since the epoch, ids in hexadecimal."""
 
     name: str
     trace_id: str
@@ -39,7 +39,7 @@ class Seen:
 
 @dataclass
 class Collector:
-    """What came in so far. `manner` is how it answers from now on."""
+    """The spans received. `manner` selects the responses from now on."""
 
     manner: Manner = "takes"
     port: int = 0
@@ -48,7 +48,7 @@ class Collector:
     over: threading.Event = field(default_factory=threading.Event)
 
     def env(self, **more: str) -> dict[str, str]:
-        """The environment of a service that sends here, ten times a second."""
+        """The environment of a service that sends spans here, ten times a second."""
         endpoint = f"http://127.0.0.1:{self.port}"
         ours = {
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
@@ -58,7 +58,7 @@ class Collector:
         return {**os.environ, **ours, **more}
 
     def trace(self, trace_id: str) -> list[Seen]:
-        """All spans of a trace, once its root is here: it is the last to end."""
+        """All spans of a trace, as soon as its root is here: the root ends last."""
         wait_until(lambda: any(span.kind == "SERVER" and span.trace_id == trace_id for span in self.spans))
         return [span for span in self.spans if span.trace_id == trace_id]
 
@@ -87,7 +87,7 @@ def collecting(manner: Manner = "takes") -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *_arguments: object) -> None:
-            """The tests' output is not its."""
+            """Keeps the test output free of request lines."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

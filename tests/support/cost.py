@@ -1,4 +1,4 @@
-"""What reading costs: CPU seconds, within the budgets of the service or without."""
+"""The cost of reading: CPU seconds, with the service's budgets or without."""
 
 import contextlib
 import time
@@ -11,12 +11,12 @@ from models.text.prepare import PreparedText, prepare
 from models.ticket import Ticket
 
 CPU_SECONDS = 1.0
-"""For any input of a megabyte: four times the target that `tests.benchmarks.hostile` measures, so that a slow or shared
-machine fails no test. Quadratic work takes far longer."""
+"""For any input of a megabyte: four times the target that `tests.benchmarks.hostile` measures, so that a slow or
+shared machine fails no test. Quadratic work takes far longer."""
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """This thread's, the best of three: the machine may be busy."""
+    """CPU seconds of this thread, the best of three, since the machine may be busy."""
     times = []
     for _ in range(3):
         start = time.thread_time()
@@ -28,7 +28,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def read(raw: bytes, budget: Budget | None = None) -> PreparedText | None:
-    """A mail's text; None where it is too complex. Without a budget given, those of the service."""
+    """A mail's text; None if it is too complex. The default budget is the service's."""
     with contextlib.suppress(TooComplex):
         return read_ticket(parse_email(raw, budget or Budget(MAIL_SECONDS)), budget)
     return None

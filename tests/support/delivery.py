@@ -1,4 +1,4 @@
-"""Archives of bundles, and scripted HTTP servers that they are fetched from."""
+"""Archives of bundles, and scripted HTTP servers that deliver them."""
 
 import contextlib
 import hashlib
@@ -20,14 +20,14 @@ Answer = Callable[[Handler], None]
 
 
 def packed(bundle: Path, archive: Path, arcname: str | None = None) -> Path:
-    """The bundle's folder as a tar, gzipped if the name says so."""
+    """The bundle's folder as a tar, gzipped if the name ends so."""
     with tarfile.open(archive, "w:gz" if archive.suffix == ".gz" else "w") as tar:
         tar.add(bundle, arcname or bundle.name)
     return archive
 
 
 def tar_of(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
-    """A tar of just these members, whatever they are."""
+    """A tar of exactly these members."""
     with tarfile.open(path, "w") as tar:
         for info, content in members:
             info.size = info.size or len(content)
@@ -48,7 +48,7 @@ def deliver(
     max_bytes: int = 100_000_000,
     insecure_http: bool = False,
 ) -> Bundle:
-    """`fetch`, with limits that a test rarely meets."""
+    """`fetch`, with limits that tests rarely reach."""
     return fetch(parse_source(str(source), insecure_http), digest, folder, max_bytes=max_bytes, seconds=seconds)
 
 
@@ -62,17 +62,17 @@ def status(code: int) -> Answer:
 
 
 def cut_short(content: bytes) -> Answer:
-    """Declares all of it, or the range that is asked for, and sends half."""
+    """Declares the whole content, or the requested range, and sends half."""
     return lambda request: _ranged(request, content, share=0.5)
 
 
 def resumable(content: bytes) -> Answer:
-    """200 with all, or 206 with the range that is asked for."""
+    """200 with the whole content, or 206 with the requested range."""
     return lambda request: _ranged(request, content, share=1)
 
 
 def silent(content: bytes, seconds: float = 1) -> Answer:
-    """Sends the first half, and then nothing for so long."""
+    """Sends the first half, and then nothing for `seconds`."""
 
     def answer(request: Handler) -> None:
         reply(request, 200, content[: len(content) // 2], length=len(content))
@@ -82,7 +82,7 @@ def silent(content: bytes, seconds: float = 1) -> Answer:
 
 
 def dripping(content: bytes) -> Answer:
-    """Sends a byte now and then: no read ever waits long."""
+    """Sends a byte at a time: no single read waits long."""
 
     def answer(request: Handler) -> None:
         reply(request, 200, b"", length=len(content))
@@ -109,7 +109,7 @@ def reply(request: Handler, code: int, content: bytes, length: int | None = None
     if ranged is not None:
         request.send_header("Content-Range", ranged)
     request.send_header("Content-Length", str(len(content) if length is None else length))
-    request.send_header("Last-Modified", "Sun, 22 Nov 2026 00:00:00 GMT")  # object stores always say this
+    request.send_header("Last-Modified", "Sun, 22 Nov 2026 00:00:00 GMT")  # as object stores do
     request.send_header("ETag", '"1"')  # and this
     request.end_headers()
     request.wfile.write(content)
@@ -123,7 +123,7 @@ def _ranged(request: Handler, content: bytes, share: float) -> None:
 
 
 class Scripted(http.server.ThreadingHTTPServer):
-    """Gives its answers one after the other, the last one for ever, and remembers who asked for what."""
+    """Gives its responses one after the other, repeats the last one, and records the requests."""
 
     daemon_threads = True
 
@@ -137,7 +137,7 @@ class Scripted(http.server.ThreadingHTTPServer):
             self.socket = tls.wrap_socket(self.socket, server_side=True)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that does not trust the certificate hangs up: no traceback of it."""
+        """A client that does not trust the certificate disconnects: print no traceback."""
 
     @property
     def port(self) -> int:
@@ -155,11 +155,11 @@ class _Scripted(http.server.BaseHTTPRequestHandler):
         self.server.asked.append(self.path)
         self.server.headers.append(dict(self.headers))
         answer = self.server.answers.pop(0) if len(self.server.answers) > 1 else self.server.answers[0]
-        with contextlib.suppress(ConnectionError):  # a client that has enough goes
+        with contextlib.suppress(ConnectionError):  # a client that has received enough disconnects
             answer(self)
 
     def log_message(self, *_arguments: object) -> None:
-        """Tests print what they mean to."""
+        """Keeps the test output free of request lines."""
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Keys for tests, and the files they stand in."""
+"""Keys for tests, and key files."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from service.access.keyring import digest_of, new_key
 
 @dataclass(frozen=True)
 class Known:
-    """A caller: its key, and its entry with these further lines."""
+    """A caller: its key, and its entry with further lines."""
 
     name: str
     roles: tuple[str, ...] = ("route",)
@@ -20,7 +20,7 @@ class Known:
 
     @property
     def header_line(self) -> str:
-        """The same as it stands in a request."""
+        """The header as a line of a raw request."""
         return f"Authorization: Bearer {self.key}"
 
     @property
@@ -29,7 +29,7 @@ class Known:
 
     @property
     def withdrawn(self) -> str:
-        """Its entry, without its key."""
+        """Its entry without a key."""
         return self._entry("[]")
 
     def _entry(self, digests: str) -> str:

@@ -1,7 +1,7 @@
-"""Fine-tuning the tiny model: in this process, or in one of its own that tests may kill.
+"""Fine-tuning the tiny model: in this process, or in another one that tests may kill.
 
-`python -m tests.support.learning BASE STORE WEIGHTS [FIELD=VALUE …]` fine-tunes and writes the final weights; it says
-`training` when it begins and prints its epochs as JSON at the end.
+`python -m tests.support.learning BASE STORE WEIGHTS [FIELD=VALUE …]` fine-tunes and writes the final weights; it prints
+`training` when it begins and its epochs as JSON at the end.
 """
 
 import json
@@ -37,17 +37,18 @@ from training.run.trained import Learned
 SPACE = LabelSpace.of({"department": ["a", "b", "c"], "priority": ["x", "y"]})
 RECIPE = Recipe(epochs=3, batch_size=4, max_tokens=32, arithmetic="fp32", averaging=0.9, patience=10)
 EAGER = 0.0
-"""Seconds between checkpoints: one wherever one may stand."""
+"""Seconds between checkpoints: one at every possible step."""
 
 
 def encoded(encodings: Sequence[Encoding], labels: NDArray[np.int64]) -> EncodedExamples:
-    """Rows of which tests need the network's input alone."""
+    """Rows with only the network's input."""
     examples = tuple(ticket_row(line, "", "a") for line in range(len(encodings)))
     return EncodedExamples(examples, tuple(encodings), labels)
 
 
 def rows(encoder: Encoder, count: int, start: int = 0) -> EncodedExamples:
-    """Texts of different lengths whose first word tells the department (half: the first); some priorities miss."""
+    """Texts of different lengths whose first word determines the department (half: the first); some priorities are
+    missing."""
     words, departments = ("invoice", "invoice", "crash", "offer"), (0, 0, 1, 2)
     numbers = range(start, start + count)
     texts = [f"{words[n % 4]} {n} {SAMPLES[n % len(SAMPLES)][1][: 10 + 7 * n % 60]}" for n in numbers]
@@ -84,19 +85,19 @@ WORDS = {"billing": "invoice", "technical": "crash", "sales": "offer"}
 
 
 def request_of_words(base: Path, place: Path, recipe: Recipe) -> TrainRequest:
-    """A run on 90 short texts, thirty a department, whose first word tells it."""
+    """A run on 90 short texts, thirty per department, whose first word determines it."""
     texts = [(f"{word} number {n}", name) for n in range(30) for name, word in WORDS.items()]
     return TrainRequest(TicketFile(write_csv(place / "tickets.csv", texts)), recipe, str(base), place / "store")
 
 
 def learned(request: TrainRequest, folder: str, *callbacks: TrainerCallback) -> Learned:
-    """What a run learns, with its checkpoints in this folder beside the store; nothing is written into the store."""
+    """The result of a run, with its checkpoints in this folder beside the store; nothing is written into the store."""
     material = read_material(request, print)
     return train.learn(request, Path(request.base), material, request.store.parent / folder, print, callbacks)
 
 
 class StopAt(TrainerCallback):
-    """Ctrl-C after a step."""
+    """Simulates Ctrl-C after a step."""
 
     def __init__(self, step: int) -> None:
         self._step = step
@@ -107,7 +108,7 @@ class StopAt(TrainerCallback):
 
 
 class _Begins(TrainerCallback):
-    """Says when training has begun."""
+    """Prints a line when training has begun."""
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         print("training", flush=True)

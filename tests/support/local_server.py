@@ -1,4 +1,4 @@
-"""A server of this process on loopback, for what a test plays: an API, a name server, a probe."""
+"""A server on loopback in this process, for tests: an API, a name server, a probe."""
 
 import contextlib
 import socketserver

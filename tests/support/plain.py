@@ -1,4 +1,4 @@
-"""A small sound bundle without a real network: for tests of the folder, which never run a graph and need no torch."""
+"""A small sound bundle without a real network, for tests of the folder that run no graph and need no torch."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,7 +53,7 @@ def model(**changes: Any) -> dict[str, Any]:
 
 
 def draft(**changes: Any) -> dict[str, Any]:
-    """A manifest's content without what follows from it."""
+    """A manifest's content without the fields that are computed from it."""
     content: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "created_at": "2026-11-22T00:00:00Z",
@@ -82,7 +82,7 @@ def plain_bundle(store: Path, content: Mapping[str, Any] | None = None) -> Path:
 
 
 def refusal(path: Path, key_file: Path | None = None) -> str:
-    """The one line a bundle is refused with."""
+    """The one line with which a bundle is refused."""
     with pytest.raises(BundleError) as caught:
         open_bundle(path, key_file)
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""Rows with a known truth, to hold promises against: made-up answers, and logits that give them."""
+"""Rows with known correctness, to test promises with: synthetic answers, and logits that give them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ FIELD = Field("department", ("a", "b", "c"), 0)
 
 @dataclass(frozen=True)
 class Population:
-    """Every answer there is, equally likely: its label, its confidence, and how likely it is right; all [answers]."""
+    """All possible answers, equally likely: label, confidence, and probability of being right; each [answers]."""
 
     predicted: NDArray[np.int64]
     confidence: NDArray[np.float64]
@@ -27,7 +27,7 @@ class Population:
         return TopPredictions(self.predicted[picked], self.confidence[picked], correct)
 
     def precision(self, levels: Sequence[float | None], label: int | None = None) -> float | None:
-        """The true precision of what is routed at these levels, of all labels or of one; None: nothing is."""
+        """The true precision of the answers routed at these levels, of all labels or of one; None: none is routed."""
         lowest = np.array([np.inf if level is None else level for level in levels])
         routed = self.confidence >= lowest[self.predicted]
         if label is not None:
@@ -36,7 +36,8 @@ class Population:
 
 
 def population(answers: int = 20_000, sharpness: float = 0.35) -> Population:
-    """Labels of 60, 30 and 10 % of the answers, each less sure than the one before; the surest are right."""
+    """Labels of 60, 30 and 10 % of the answers, each less confident than the one before; confident answers are
+    right."""
     generator = np.random.default_rng(3)
     predicted = generator.choice(LABELS, answers, p=[0.6, 0.3, 0.1])
     confidence = generator.beta(1, sharpness, answers)

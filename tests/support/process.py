@@ -1,4 +1,4 @@
-"""`python -m service` as a process of its own, on ports the system chose."""
+"""`python -m service` as a separate process, on ports chosen by the system."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ START_SECONDS = 60
 
 @dataclass
 class Service:
-    """A service that has said it listens. `events` are its log lines so far."""
+    """A service that has logged that it listens. `events` are its log lines so far."""
 
     process: "subprocess.Popen[str]"
     port: int
@@ -44,7 +44,7 @@ class Service:
         return httpx.get(self.management_url + path, timeout=seconds)
 
     def samples(self) -> dict[str, float]:
-        """Every series of /metrics by its full name, labels included."""
+        """Every series of /metrics by its full name, including labels."""
         lines = self.management("/metrics").text.splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
@@ -86,7 +86,7 @@ def serving(
     finally:
         process.kill()
         process.wait()
-        pump.join()  # it ends with the process's output
+        pump.join()  # ends with the process's output
         process.stdout.close()
         process.stderr.close()
 
@@ -100,7 +100,7 @@ def post_head(path: str, length: int, *headers: str, kind: str = "application/js
 def run_cli(
     *arguments: str, env: Mapping[str, str] | None = None, stdin: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """`python -m service …` to its end."""
+    """Run `python -m service …` to its end."""
     command = [sys.executable, "-m", "service", *arguments]
     return subprocess.run(
         command, cwd=ROOT, env={**os.environ, **(env or {})}, input=stdin, capture_output=True, text=True, timeout=60

@@ -1,4 +1,4 @@
-"""Reloading a service: a store of two bundles to choose from, and what its tests ask."""
+"""Reloading a service: a store with two bundles, and the requests of its tests."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""The guarantee held against real answers: calibration and test rows dealt anew, the whole procedure each time."""
+"""The statistical promise tested on real answers: new splits into calibration and test rows, with the whole
+procedure each time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Dealt:
-    """One deal. `broken`: a promise that is false of all rows that were dealt, `held_out_broken` of those held out."""
+    """One split. `broken`: promises that are false for all rows; `held_out_broken`: those false for the held-out
+    rows."""
 
     coverage: float
     held_out_precision: float | None
@@ -33,10 +35,10 @@ class Dealt:
 def deal(
     field: Field, validation: Scored, rest: Scored, calibration_rows: int, recipe: Recipe, splits: int, seed: int = 0
 ) -> Iterator[Dealt]:
-    """Deal the labelled rows into calibration and held-out ones `splits` times.
+    """Split the labelled rows into calibration and held-out rows `splits` times.
 
-    All dealt rows together are what both sides are drawn from, so a promise is false where it is false of them; the
-    held-out rows alone miss a true promise now and then by chance.
+    Both parts are drawn from all rows, so a promise is false if it is false for all rows; the held-out rows alone
+    sometimes miss a true promise by chance.
     """
     generator = np.random.default_rng(seed)
     for _ in range(splits):
@@ -69,7 +71,7 @@ def _measured(field: Field, entry: FieldEntry, everything: Scored, held_out: Sco
 
 
 def _group_precisions(entry: FieldEntry, rows: Scored, field: Field) -> Iterator[float]:
-    """The precision of each label with a promise of its own, and of the pool."""
+    """The precision of each label with its own promise, and of the pool."""
     routed = outcomes_of(rows.logits, entry.scoring(field)) == Outcome.ROUTE
     predicted = rows.logits[:, field.slice].argmax(axis=1)
     pooled = np.array([label.pooled for label in entry.labels])
@@ -78,7 +80,7 @@ def _group_precisions(entry: FieldEntry, rows: Scored, field: Field) -> Iterator
 
 
 def _precision(rows: Scored, routed: NDArray[np.bool_], field: Field) -> float:
-    """1 where nothing is routed: silence breaks no promise."""
+    """1 if no row is routed: then no promise is broken."""
     right = rows.logits[routed][:, field.slice].argmax(axis=1) == rows.labels[routed]
     return float(right.mean()) if routed.any() else 1.0
 

@@ -11,7 +11,7 @@ from models.ticket import Ticket
 from training.data.example import Example
 
 CANARY = "canary-5f1c-content"
-"""Stands in cells; must never turn up in an error."""
+"""Cell content that must never appear in an error."""
 
 
 def write_csv(path: Path, rows: Iterable[Sequence[object]], header: Sequence[str] = ("subject", "department")) -> Path:
@@ -32,5 +32,5 @@ def ticket_row(line: int, text: str, department: str, split: str = "", **labels:
 
 
 def prepared(line: int, text: str, department: str, split: str = "", **labels: str | None) -> Example:
-    """The same with its text cleaned."""
+    """The same with its cleaned text."""
     return replace(ticket_row(line, text, department, split, **labels), text=text)

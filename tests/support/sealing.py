@@ -1,4 +1,4 @@
-"""Manifests changed by someone who knows how the version id is made: only a signature, or golden rows, can tell."""
+"""Changed manifests with a recomputed version id: only a signature or the golden rows can reveal the change."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ def fields_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def spell(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write a manifest as `models` spells it."""
+    """Write a manifest in the canonical spelling."""
     (folder / MANIFEST).write_text(json.dumps(content, indent=1, ensure_ascii=False))
 
 
 def resealed(folder: Path, **changes: Any) -> Path:
-    """Change the manifest and give it the version that its content gives; `fields=…` is every graph's calibration."""
+    """Change the manifest and recompute its version; `fields=…` is every graph's calibration."""
     content = manifest_of(folder)
     if "fields" in changes:
         fields = changes.pop("fields")
@@ -42,14 +42,14 @@ def resealed(folder: Path, **changes: Any) -> Path:
 
 
 def replaced(folder: Path, name: str, content: bytes) -> Path:
-    """Put another file in the place of one, with its digest and size, and seal that."""
+    """Replace a file, and update its digest and size and the version."""
     (folder / name).write_bytes(content)
     entry = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     return resealed(folder, files=manifest_of(folder)["files"] | {name: entry})
 
 
 def as_first_schema(folder: Path) -> Path:
-    """The manifest as the first schema had it: one calibration for all graphs, nothing about pooled vectors."""
+    """The manifest in the first schema: one calibration for all graphs, nothing about pooled vectors."""
     content = manifest_of(folder)
     old = ("variant", "file", "tolerance", "devices", "instructions")
     content["schema_version"] = 1

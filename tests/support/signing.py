@@ -1,4 +1,4 @@
-"""Bundles signed by the real minisign, with keys made here and thrown away."""
+"""Bundles signed by the real minisign, with temporary keys."""
 
 import subprocess
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from models.bundle.bundle import MANIFEST
 
 @dataclass(frozen=True)
 class Signer:
-    """A pair of keys in a folder; `public` is what a service is given."""
+    """A pair of keys in a folder; a service is given `public`."""
 
     public: Path
     secret: Path

@@ -1,6 +1,6 @@
-"""Copies of a bundle with one thing wrong: what must be refused, at start and at a reload, and models that fail.
+"""Copies of a bundle with one fault: bundles that must be refused, at start and at a reload, and models that fail.
 
-Each takes the bundle and a store, and gives the folder of the spoiled copy in it.
+Each function takes the bundle and a store, and returns the folder of the faulty copy in that store.
 """
 
 import shutil
@@ -18,7 +18,7 @@ from tests.support.tiny import MAX_TOKENS, PAD_ID, TINY, rewritten
 
 
 def damaged(bundle: Path, store: Path) -> Path:
-    """One bit of the graph is another than when it was written."""
+    """One bit of the graph is flipped."""
     whole = rewritten(bundle, store, base_model="to be damaged")
     graph = bytearray((whole / "model.onnx").read_bytes())
     graph[len(graph) // 2] ^= 1
@@ -27,17 +27,17 @@ def damaged(bundle: Path, store: Path) -> Path:
 
 
 def changed_weights(bundle: Path, store: Path) -> Path:
-    """Its digests agree, and its graph is not the one its golden rows came from."""
+    """Its digests match, and its golden rows belong to another graph."""
     return _with_embeddings(bundle, store, lambda weights: weights * np.float32(1.01))
 
 
 def foreign(bundle: Path, store: Path) -> Path:
-    """Made with another release's text cleaning."""
+    """Trained with another release's text cleaning."""
     return rewritten(bundle, store, text_version=999)
 
 
 def first_schema(bundle: Path, store: Path) -> Path:
-    """Written by the release of the first manifest schema."""
+    """Written by the release with the first manifest schema."""
     return as_first_schema(rewritten(bundle, store, base_model="of the first schema"))
 
 
@@ -47,7 +47,7 @@ def no_graph(bundle: Path, store: Path) -> Path:
 
 
 def no_number_at_tilde(bundle: Path, store: Path) -> Path:
-    """NaN is the embedding of `~`, a token no golden row has."""
+    """NaN is the embedding of `~`, a token that occurs in no golden row."""
     token = open_bundle(bundle).encode("~").ids[1]
 
     def spoil(weights: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
@@ -59,12 +59,12 @@ def no_number_at_tilde(bundle: Path, store: Path) -> Path:
 
 
 def too_few_positions(bundle: Path, store: Path) -> Path:
-    """The graph raises on tickets that are longer than it has positions, and not on golden rows, which are short."""
+    """The graph raises for tickets that are longer than its positions, and not for golden rows, which are short."""
     return rewritten(bundle, store, encoder={"max_tokens": 4 * MAX_TOKENS, "pad_id": PAD_ID, "width": TINY.hidden})
 
 
 def deleted(bundle: Path, store: Path) -> Path:
-    """It was there once."""
+    """The folder was there and is deleted."""
     made = rewritten(bundle, store, base_model="to be deleted")
     shutil.rmtree(made)
     return made

@@ -1,10 +1,10 @@
-"""A real RoBERTa, only tiny: byte-level BPE trained here, random weights, exported to ONNX, written as a bundle.
+"""A real but tiny RoBERTa: byte-level BPE trained here, random weights, exported to ONNX, written as a bundle.
 
-`tiny_roberta` is also a base model to train from (`--base`); `tiny_bundle` is what service tests serve. Thresholds are
-laid between the sample tickets' own confidences, so that all three outcomes occur whatever the random weights say.
+`tiny_roberta` is also a base model to train from (`--base`); `tiny_bundle` is the bundle of service tests. Thresholds
+lie between the sample tickets' own confidences, so that all three outcomes occur with any random weights.
 
-`python -m tests.support.tiny FOLDER [--int8]` writes one as large as RoBERTa's base model, for what depends on a
-model's cost.
+`python -m tests.support.tiny FOLDER [--int8]` writes one as large as RoBERTa's base model, for measurements that depend
+on a model's cost.
 """
 
 import argparse
@@ -59,7 +59,7 @@ SAMPLES = (
 
 @dataclass(frozen=True)
 class Size:
-    """Of a model. `vocabulary`: at least; `spread`: of the random weights; `max_tokens`: of a ticket."""
+    """A model's size. `vocabulary`: at least; `spread`: of the random weights; `max_tokens`: of a ticket."""
 
     hidden: int
     layers: int
@@ -92,8 +92,8 @@ def tiny_roberta(folder: Path, size: Size = TINY) -> Path:
 
 
 def tiny_bundle(store: Path, size: Size = TINY, *, int8: bool = False) -> Path:
-    """A bundle in `store` around a random model of this size, its golden rows computed by torch; `int8`: with an int8
-    graph for any processor beside fp32, which `--variant auto` then takes."""
+    """A bundle in `store` with a random model of this size and golden rows computed by torch; `int8`: with an int8
+    graph for any processor beside fp32, which `--variant auto` then selects."""
     folder = tiny_roberta(store / "base", size)
     encoder = Encoder((folder / "tokenizer.json").read_bytes(), max_tokens=size.max_tokens, pad_id=PAD_ID)
     network = _network(folder)
@@ -124,7 +124,7 @@ def tiny_bundle(store: Path, size: Size = TINY, *, int8: bool = False) -> Path:
 
 
 def _network(folder: Path) -> TicketClassifier:
-    """The saved weights with a head as random as they are."""
+    """The saved weights with a random head."""
     torch.manual_seed(7)
     network = load_classifier(folder, LABELS, Recipe())
     torch.nn.init.normal_(network.head.weight, std=network.config.initializer_range)
@@ -174,7 +174,8 @@ def _model(variant: str, file: str, expected: Outputs, found: Outputs) -> dict[s
 
 
 def _thresholds(logits: Logits, scoring: FieldScoring) -> tuple[float, float]:
-    """Route and suggest thresholds at two thirds and one third of the samples' confidences, between two of them."""
+    """Route and suggest thresholds at two thirds and one third of the samples' confidences, each between two of
+    them."""
     confidences = sorted(float(probabilities(row, scoring).max()) for row in logits)
     third = len(confidences) // 3
     middle = [(low + high) / 2 for low, high in pairwise(confidences)]
@@ -207,8 +208,8 @@ def _golden(
 
 
 def rewritten(bundle: Path, store: Path, **changes: Any) -> Path:
-    """A copy of a bundle with other manifest entries or files: `files={name: bytes}` replaces some of them,
-    `fields=…` the calibration of every graph."""
+    """A copy of a bundle with other manifest entries or files: `files={name: bytes}` replaces some files, `fields=…`
+    the calibration of every graph."""
     draft = json.loads((bundle / "manifest.json").read_text())
     listed = draft.pop("files")
     del draft["version"]

@@ -1,4 +1,4 @@
-"""`python -m training` as tests run it: its outcome, where it trains, and what every refusal has in common."""
+"""`python -m training` in tests: its outcome, its folders, and the common form of refusals."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ PROGRESS = ("• ", "  epoch ")
 
 @dataclass(frozen=True)
 class Run:
-    """How a command ended. `err`: standard error without the lines of progress, which are in `progress`."""
+    """The result of a command. `err`: standard error without the progress lines, which are in `progress`."""
 
     code: int
     out: str
@@ -47,7 +47,7 @@ Invoke = Callable[..., Run]
 
 
 def command(*arguments: object, env: Mapping[str, str] | None = None) -> Run:
-    """`python -m training …` as a process of its own, its output in pipes."""
+    """`python -m training …` as a separate process, with its output in pipes."""
     line = [sys.executable, "-m", "training", *map(str, arguments)]
     run = subprocess.run(line, cwd=ROOT, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=240)
     return Run(run.returncode, run.stdout, run.stderr)
@@ -55,7 +55,7 @@ def command(*arguments: object, env: Mapping[str, str] | None = None) -> Run:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the tests train: a base model, sample tickets, a recipe, and what the first training gave."""
+    """The folder in which tests train: a base model, sample tickets, a recipe, and the output of the first training."""
 
     base: Path
     data: Path
@@ -73,7 +73,7 @@ class Place:
 
 
 def refused(run: Run, *, store: Path | None = None) -> str:
-    """Check that a command was refused the way every command is, and give its one line."""
+    """Check that a command was refused in the common form, and return its one line."""
     assert run.code == 2, (run.out, run.err)
     assert run.out == ""
     lines = run.err.splitlines()

@@ -1,4 +1,4 @@
-"""Waiting for something to come to pass in another process, instead of sleeping for as long as it might take."""
+"""Waits for a condition in another process, instead of sleeping for a fixed time."""
 
 import socket
 import time
@@ -13,11 +13,11 @@ def wait_until(condition: Callable[[], bool], seconds: float = 15) -> None:
 
 
 def refused(port: int) -> bool:
-    """Nobody listens there."""
+    """No server listens on the port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=0.2).close()
     except ConnectionRefusedError:
         return True
-    except TimeoutError:  # a port that is being closed answers nobody new, and TCP asks again only after a second
+    except TimeoutError:  # a closing port accepts no new connection, and TCP retries only after a second
         return False
     return False

@@ -1,8 +1,8 @@
-"""Replays the autoscaler's rule against a day of traffic, beside other rules; writes docs/autoscaling.svg.
+"""Simulates the autoscaler's rule and alternative rules under a day of traffic; writes docs/autoscaling.svg.
 
-The rule is read from k8s/components/autoscaling/hpa.yaml. Nothing is measured here: pods are as fast as
-docs/results.md found them (`--speed`), and the day's shape is written down in traffic.py. The same seed gives the
-same figures. A rule takes some ten seconds.
+The rule is read from k8s/components/autoscaling/hpa.yaml. Nothing is measured here: the pods' speed is that of
+docs/results.md (`--speed`), and the day's shape is defined in traffic.py. The same seed gives the same figures. A rule
+takes some ten seconds.
 
 Examples:
   python -m tests.benchmarks.autoscaling
@@ -25,12 +25,12 @@ from tests.benchmarks.autoscaling.traffic import MAILING, Day, day, mean_tokens
 
 PICTURE = Path("docs/autoscaling.svg")
 DRAWN = 3
-"""Rules in the picture, the first ones of the table."""
+"""The number of rules in the picture, from the top of the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """A day, and the pods and the seed it is replayed with."""
+    """A day, with the pods and the seed of its simulation."""
 
     day: Day
     speed: str
@@ -40,7 +40,7 @@ class Play:
         return Cluster(trial.rule, SPEEDS[self.speed], trial.around, self.seed).play(self.day)
 
     def table(self, trials: Iterator[Trial]) -> dict[str, Replay]:
-        """Prints a line for each, as it comes."""
+        """Prints a line for each rule as soon as it is simulated."""
         print(HEADER)
         replays = {}
         for trial in trials:

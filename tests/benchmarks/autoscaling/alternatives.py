@@ -1,6 +1,6 @@
-"""The rules that are compared: the one that ships beside simpler ones, and its targets and behaviours moved one by one.
+"""The compared rules: the shipped one, simpler ones, and variations of its targets and behaviours.
 
-`__main__.py` replays them.
+`__main__.py` simulates them.
 """
 
 from collections.abc import Iterator

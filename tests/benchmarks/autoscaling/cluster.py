@@ -1,7 +1,7 @@
-"""Pods, their autoscaler and a day of traffic: who answers what, and how many pods there are when.
+"""Pods, their autoscaler and a day of traffic: which pod answers which ticket, and the number of pods over time.
 
-Tickets are exact events; scrapes, the autoscaler and the pods' coming and going happen on full seconds. A ticket goes
-to any ready pod at random, as with kube-proxy and many clients. `figures.py` says what came of it.
+Tickets are exact events; scrapes, the autoscaler and the start and stop of pods happen on full seconds. A ticket goes
+to any ready pod at random, as with kube-proxy and many clients. `figures.py` computes the results.
 """
 
 import random
@@ -17,24 +17,24 @@ from tests.benchmarks.autoscaling.traffic import Day, mean_tokens
 MINUTE = 60
 PROMISE_SECONDS = 0.5
 CPU_PER_BUSY_SECOND = 0.95
-"""CPU seconds of a pod for a second that one of its runners is busy: 15.9 ms a ticket at 120 tickets/s on two cores
-(docs/results.md). The request is one core a runner."""
+"""CPU seconds of a pod for each second that one of its runners is busy: 15.9 ms a ticket at 120 tickets/s on two
+cores (docs/results.md). The request is one core a runner."""
 QUEUE, BUSY, CPU = "ticket_router_queue_tokens", "ticket_router_busy_share", "cpu"
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a cluster takes its time for, in seconds, and what clients do.
+    """Delays of the cluster in seconds, and the clients' behaviour.
 
     Args:
         start: least and most from the decision for a pod until its container runs: scheduling and pulling the image.
-        ready: from then until it takes tickets (docs/results.md).
-        scrape, sync: how often Prometheus reads the pods, and how often the autoscaler decides.
+        ready: from then until it accepts tickets (docs/results.md).
+        scrape, sync: intervals of Prometheus' scrapes and of the autoscaler's decisions.
         query_lag, cpu_lag: age of the newest value that the autoscaler can get, of a custom metric and of CPU.
         rate_window: of the busy share, as in the adapter's rule.
-        stop: a pod that is taken away still costs so long (preStop), and answers what it took.
-        attempts: how often a client sends a ticket that is refused. It waits as Retry-After says and up to half as long
-            again, and twice as long each time. A ticket that is refused every time is lost.
+        stop: how long a removed pod still runs (preStop) and answers its accepted tickets.
+        attempts: how often a client sends a refused ticket. It waits for Retry-After and up to half as long again, and
+            twice as long each time. A ticket that is refused every time is lost.
         custom_metrics: whether the autoscaler can get them.
     """
 
@@ -69,7 +69,7 @@ class Member:
     scrapes: deque[Scrape] = field(default_factory=lambda: deque(maxlen=8))
 
     def value(self, name: str, now: int, around: Surroundings, runners: int) -> int | None:
-        """A metric's value in thousandths, as it can be read now."""
+        """A metric's value in thousandths, as Prometheus has it now."""
         if name != CPU and not around.custom_metrics:
             return None
         lag = around.cpu_lag if name == CPU else around.query_lag
@@ -86,7 +86,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The cluster at a moment. `queue_tokens`: per ready pod."""
+    """The cluster at one moment. `queue_tokens`: per ready pod."""
 
     moment: int
     replicas: int
@@ -96,8 +96,8 @@ class Sample:
 
 @dataclass(slots=True)
 class Replay:
-    """What happened. Lists by minute in which a ticket was first sent: tickets, those answered in time, 429s, and
-    those never answered."""
+    """The results. Lists by minute in which a ticket was first sent: tickets, tickets answered in time, 429s, and
+    tickets never answered."""
 
     tickets: list[int]
     in_time: list[int]
@@ -117,7 +117,7 @@ class Retry:
 
 
 class Cluster:
-    """One replay of one day."""
+    """One simulation of one day."""
 
     def __init__(self, rule: Rule, speed: Speed, around: Surroundings, seed: int) -> None:
         self._rule, self._speed, self._around = rule, speed, around
@@ -182,13 +182,13 @@ class Cluster:
         values = [member.value(metric.name, now, self._around, self._speed.runners) for member in running]
         known = tuple(value for value in values if value is not None)
         unknown, pending = len(running) - len(known), len(self._members) - len(running)
-        # Of CPU, a pod's first window doesn't count: it has just started.
+        # a pod's first window has no CPU value, since it has just started
         return Readings(known, 0, pending + unknown) if metric.resource else Readings(known, unknown, pending)
 
     def _scale(self, now: int, wanted: int) -> None:
         self._replay.most_pods = max(self._replay.most_pods, wanted)
         self._members += [self._member(now) for _ in range(wanted - len(self._members))]
-        # Kubernetes takes those first that aren't ready yet, then the youngest.
+        # Kubernetes removes pods that are not ready first, then the youngest
         for member in self._members[wanted:]:
             self._replay.pod_seconds += max(now + self._around.stop, member.pod.idle_from()) - max(0.0, member.created)
         del self._members[wanted:]

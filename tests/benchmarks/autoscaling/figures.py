@@ -1,4 +1,4 @@
-"""What came of a replay, in the figures that people choose by. `plot.py` draws the same day."""
+"""The figures of a simulation by which a rule is chosen. `plot.py` draws the same day."""
 
 import itertools
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tests.benchmarks.autoscaling.traffic import HOUR, Event
 PROMISE = 0.99
 """Share of tickets to be answered in time, in every minute."""
 SETTLING = 15
-"""Minutes after an event in which a bad minute is still laid to it."""
+"""Minutes after an event in which a bad minute is still attributed to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Kubernetes' horizontal pod autoscaler, as documented: what a rule and the pods' metrics make of the number of pods.
+"""Kubernetes' horizontal pod autoscaler, as documented: computes the number of pods from a rule and the pods' metrics.
 
-After "Algorithm details" of the documentation's page on horizontal pod autoscaling, and `autoscaling/v2`'s behaviour.
-One simplification: CPU is compared in thousandths of the request, not rounded down to a percent.
-`rule.py` reads the rule, `cluster.py` has the pods.
+Follows "Algorithm details" of the documentation's page on horizontal pod autoscaling, and `autoscaling/v2`'s behaviour.
+One simplification: CPU is compared in thousandths of the request, not rounded down to a percent. `rule.py` reads the
+rule, `cluster.py` has the pods.
 """
 
 import math
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tests.benchmarks.autoscaling.rule import MILLI, Metric, Policy, Rule, Scaling
 
 TOLERANCE = 0.1
-"""A ratio this near to 1 changes nothing (--horizontal-pod-autoscaler-tolerance)."""
+"""A ratio this close to 1 changes nothing (--horizontal-pod-autoscaler-tolerance)."""
 
 
 Event = tuple[float, int]
@@ -35,7 +35,7 @@ class Readings:
 
 
 def proposal(current: int, readings: Readings, metric: Metric) -> int | None:
-    """How many pods one metric asks for; None if it has no value of any pod."""
+    """The number of pods proposed by one metric; None if no pod has a value."""
     if not readings.known:
         return None
     ratio = _ratio(readings.known, metric.target)
@@ -51,7 +51,7 @@ def proposal(current: int, readings: Readings, metric: Metric) -> int | None:
 
 
 def recommendation(current: int, proposals: Sequence[int | None]) -> int | None:
-    """The largest proposal; None if no metric can be read, or if one cannot and the others would take pods away."""
+    """The largest proposal; None if no metric can be read, or if one cannot and the others would remove pods."""
     known = [each for each in proposals if each is not None]
     best = max(known, default=None)
     return None if best is None or (len(known) < len(proposals) and best < current) else best
@@ -59,9 +59,9 @@ def recommendation(current: int, proposals: Sequence[int | None]) -> int | None:
 
 @dataclass(slots=True)
 class Autoscaler:
-    """A rule and what it remembers. Moments in seconds, rising.
+    """A rule and its state. Times in seconds, ascending.
 
-    `recommended`: past recommendations with their moments. `grown`, `shrunk`: pods added and taken, with their moments.
+    `recommended`: past recommendations with their times. `grown`, `shrunk`: pods added and removed, with their times.
     """
 
     rule: Rule
@@ -70,7 +70,7 @@ class Autoscaler:
     shrunk: list[Event] = field(default_factory=list)
 
     def replicas(self, now: float, current: int, readings: Sequence[Readings]) -> int:
-        """How many pods there shall be, given one reading for each of the rule's metrics."""
+        """The new number of pods, given one reading for each of the rule's metrics."""
         wanted = self._wanted(now, current, readings)
         if wanted > current:
             self.grown.append((now, wanted - current))
@@ -98,7 +98,7 @@ class Autoscaler:
         return choose([wanted, *recent])
 
     def _limited(self, now: float, current: int, wanted: int) -> int:
-        """No farther than the policies let it go in their periods."""
+        """Limited by the policies' steps within their periods."""
         if wanted > current:
             farthest = max(current, _farthest(self.rule.up, current, now, self.grown, +1))
             return min(wanted, self.rule.high, farthest)
@@ -115,12 +115,12 @@ def _small(ratio: float) -> bool:
 
 
 def _assumed(metric: Metric) -> int:
-    """What a pod without a value is taken to have before pods are taken away."""
+    """The value assumed for a pod without one before pods are removed."""
     return max(MILLI, metric.target) if metric.resource else metric.target
 
 
 def _farthest(scaling: Scaling, current: int, now: float, events: Sequence[Event], sign: int) -> int:
-    """The number of pods that the policies allow, upwards (sign +1) or downwards (-1)."""
+    """The largest change that the policies allow, upwards (sign +1) or downwards (-1)."""
     if scaling.select == "Disabled":
         return current
     reaches = [_reach(policy, current, _moved(events, now, policy.seconds), sign) for policy in scaling.policies]
@@ -131,10 +131,10 @@ def _reach(policy: Policy, current: int, moved: int, sign: int) -> int:
     start = current - sign * moved
     if policy.kind == "Pods":
         return start + sign * policy.value
-    # Rounded away from the start, so that there is always some pod to add or to take.
+    # rounded away from the start, so that at least one pod can be added or removed
     return math.ceil(start * (100 + policy.value) / 100) if sign > 0 else start * (100 - policy.value) // 100
 
 
 def _moved(events: Sequence[Event], now: float, seconds: int) -> int:
-    """Pods added (or taken) in the last so many seconds."""
+    """Pods added (or removed) in the last `seconds`."""
     return sum(count for moment, count in events if moment > now - seconds)

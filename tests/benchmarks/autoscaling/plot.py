@@ -1,4 +1,5 @@
-"""The picture of a day under several rules: traffic, pods, queue, refusals; the whole day, and the mailing near by."""
+"""A plot of a day under several rules: traffic, pods, queue, refusals; the whole day, and a detail around the
+mailing."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,9 +17,9 @@ from tests.benchmarks.autoscaling.traffic import HOUR, MAILING, OUTAGE, Array
 COLOURS = ("#2f6f9f", "#d0782a", "#8a9299")
 LIMIT_COLOUR = "#333333"
 MARGIN_HOURS = 0.25, 0.75
-"""Shown before the mailing begins and after it begins."""
+"""Seconds shown before and after the mailing begins."""
 STEP = 5 * MINUTE
-"""Of the traffic drawn, in seconds; events begin on it."""
+"""Seconds per point of the traffic curve; events begin on such a point."""
 _STYLE = {
     "svg.hashsalt": "ticket-router",
     "svg.fonttype": "none",
@@ -30,7 +31,7 @@ _ROWS = ("e-mails per second", "ready pods", "thousand tokens\nwaiting per pod",
 
 
 def write_plot(rate: Array, replays: Mapping[str, Replay], title: str, path: Path) -> None:
-    """An SVG that is the same, byte for byte, for the same replays. `rate`: e-mails per second in every second."""
+    """An SVG that is byte-identical for the same simulation. `rate`: e-mails per second in every second."""
     begin = MAILING.begin / HOUR
     with matplotlib.rc_context(_STYLE):
         picture = Figure((9.6, 7.2), layout="constrained")
@@ -54,7 +55,7 @@ def _column(column: "np.ndarray[tuple[int], np.dtype[np.object_]]", rate: Array,
     traffic, pods, queue, refusals = column
     _traffic(traffic, rate)
     queue.axhline(QUEUE_TOKENS / 1000, color=LIMIT_COLOUR, linewidth=0.8, linestyle="--")
-    # The first rule is drawn last, on top.
+    # the first rule is drawn last, on top
     for colour, (name, replay) in reversed(list(zip(COLOURS, replays.items(), strict=False))):
         hours = [sample.moment / HOUR for sample in replay.samples]
         pods.step(hours, [sample.ready for sample in replay.samples], colour, where="post", linewidth=1.2, label=name)

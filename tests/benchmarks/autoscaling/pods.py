@@ -1,7 +1,7 @@
 """A simulated pod: its runners, its bounded queue, and the counters that Prometheus would read.
 
-Discrete events: a ticket's whole course is known when it arrives, since the queue is first come, first served. Batches
-are not simulated; what they gain is in the measured speed. `cluster.py` sends the tickets.
+Discrete events: a ticket's end is known on its arrival, since the queue is first come, first served. Batches are not
+simulated; their gain is part of the measured speed. `cluster.py` sends the tickets.
 """
 
 import math
@@ -31,7 +31,7 @@ class Speed:
 
     @classmethod
     def measured(cls, runners: int, short: tuple[float, float], long: tuple[float, float]) -> "Speed":
-        """Through two measured points, each (tokens on average, tickets per second of the saturated pod)."""
+        """The speed through two measured points, each (tokens on average, tickets per second of the saturated pod)."""
         short_seconds, long_seconds = runners / short[1], runners / long[1]
         per_token = (long_seconds - short_seconds) / (long[0] - short[0])
         return cls(runners, short_seconds - per_token * short[0], per_token)
@@ -43,7 +43,7 @@ class Speed:
         return self.ticket_seconds + self.token_seconds * tokens
 
     def capacity(self, tokens: float) -> float:
-        """Tickets per second of a saturated pod, when they have so many tokens on average."""
+        """Tickets per second of a saturated pod, for this many tokens on average."""
         return self.runners / self.seconds(tokens)
 
 
@@ -62,7 +62,7 @@ class Refusal:
 
 
 class Pod:
-    """One pod. Moments in seconds of the simulation, never before one that it was told of earlier."""
+    """One pod. Times in seconds of the simulation, each no earlier than the one before."""
 
     __slots__ = ("_booked", "_free", "_rate", "_speed", "_tokens", "_waiting")
 
@@ -76,7 +76,7 @@ class Pod:
         self._rate = speed.capacity(tokens) * tokens
 
     def ask(self, now: float, tokens: int) -> float | Refusal:
-        """The moment a ticket that arrives now is answered; or no."""
+        """The time at which a ticket that arrives now is answered, or its refusal."""
         waiting = self.queue_tokens(now)
         if waiting >= QUEUE_TOKENS:
             return Refusal(within_bounds(math.ceil(waiting / self._rate)))
@@ -92,16 +92,16 @@ class Pod:
         return self._free[runner]
 
     def queue_tokens(self, now: float) -> int:
-        """Padded tokens that wait: `ticket_router_queue_tokens`."""
+        """Padded tokens in the queue: `ticket_router_queue_tokens`."""
         waiting = self._waiting
         while waiting and waiting[0][0] <= now:
             self._tokens -= waiting.popleft()[1]
         return self._tokens
 
     def busy_seconds(self, now: float) -> float:
-        """Seconds that runners have run so far: `ticket_router_stage_duration_seconds_sum{stage="infer"}`."""
+        """Busy seconds of all runners so far: `ticket_router_stage_duration_seconds_sum{stage="infer"}`."""
         return self._booked - sum(max(0.0, moment - now) for moment in self._free)
 
     def idle_from(self) -> float:
-        """The moment it has answered everything it took."""
+        """The time at which it has answered everything it accepted."""
         return max(self._free)

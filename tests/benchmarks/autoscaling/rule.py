@@ -1,6 +1,6 @@
-"""The autoscaler's rule as values: read from the manifest that Kubernetes is given, so that it is what is simulated.
+"""The autoscaler's rule as values, read from the manifest that Kubernetes is given.
 
-`hpa.py` follows it. Quantities are kept as Kubernetes compares them: integers, in thousandths.
+`hpa.py` applies it. Quantities are kept as Kubernetes compares them: integers, in thousandths.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,8 +18,8 @@ _SUFFIXES = {"m": 1, "k": MILLI * 1000, "Ki": MILLI * 1024}
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`target`: the value per pod to hold, in thousandths. `resource`: a share of the pod's request, so that pods that
-    have just started don't count yet."""
+    """`target`: the intended value per pod, in thousandths. `resource`: a share of the pod's request, so that pods
+    that have just started don't count yet."""
 
     name: str
     target: int
@@ -51,17 +51,17 @@ class Rule:
     down: Scaling
 
     def only(self, names: Collection[str]) -> "Rule":
-        """The same with these metrics alone."""
+        """The same rule with only these metrics."""
         return replace(self, metrics=tuple(metric for metric in self.metrics if metric.name in names))
 
     def aiming(self, **targets: int) -> "Rule":
-        """The same with other targets, in thousandths, by the metric's name."""
+        """The same rule with other targets, in thousandths, by the metric's name."""
         metrics = (replace(metric, target=targets.get(metric.name, metric.target)) for metric in self.metrics)
         return replace(self, metrics=tuple(metrics))
 
 
 def read_rule(path: Path = MANIFEST) -> Rule:
-    """The rule of a manifest that says everything and leaves nothing to Kubernetes' defaults."""
+    """The rule of a manifest that leaves nothing to Kubernetes' defaults."""
     spec = yaml.safe_load(path.read_text())["spec"]
     behaviour = spec["behavior"]
     return Rule(

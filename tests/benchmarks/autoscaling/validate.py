@@ -1,13 +1,14 @@
-"""How well a simulated pod agrees with the real service: the same tickets, the same moments, at several loads.
+"""Compares a simulated pod with the real service: the same tickets at the same times, at several loads.
 
     python -m tests.benchmarks.autoscaling.validate
     python -m tests.benchmarks.autoscaling.validate --bundle BUNDLE --data long=FILE --data short=FILE
 
-Without a bundle: beside what docs/results.md has of long tickets at random moments. With one, beside the service
-here: the speed comes from two closed loops, one of each kind of ticket; then long tickets come at random moments at
-shares of their throughput, to the service and to the simulated pod. `slower`: what a runner then needed for a ticket,
-by the service's own counters, over what the closed loops say; the simulated pod is made as slow. So the wait is
-compared and not the speed, which changes on a machine that others use, and with whether a lone ticket gets all cores.
+Without a bundle the pod is compared with the figures of docs/results.md for long tickets at random times. With one it
+is compared with a service on this machine: two closed loops, one for each kind of ticket, give the speed; then long
+tickets come at random times at shares of their throughput, to the service and to the simulated pod. `slower`: a
+runner's time for a ticket by the service's counters, relative to the closed loops; the simulated pod is slowed down by
+this factor. So waiting times are compared and not speeds, which vary on a shared machine and for lone tickets that may
+use all cores.
 """
 
 import argparse
@@ -47,7 +48,7 @@ BUSY = r'^ticket_router_stage_duration_seconds_sum\{stage="infer"\}'
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Median and 99th percentile in milliseconds of what was answered; shares of 0…1."""
+    """Median and 99th percentile of latencies in milliseconds; shares of 0…1."""
 
     median: float
     p99: float
@@ -72,7 +73,7 @@ def throughput(service: Service, requests: Sequence[bytes]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Real:
-    """What the service did under one load; `ticket_seconds`: what a runner needed for a ticket on average."""
+    """The service's results under one load; `ticket_seconds`: a runner's mean time for a ticket."""
 
     row: Row
     ticket_seconds: float

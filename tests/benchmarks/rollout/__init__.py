@@ -1,1 +1,1 @@
-"""Scale-out rehearsed: three services behind a real proxy are restarted, given other bundles and killed, under load."""
+"""A rehearsal of scale-out: three services behind a real proxy are restarted, reloaded and killed, under load."""

@@ -1,11 +1,11 @@
-"""Rehearses what an operator does to three services behind a proxy, under load, and counts what is lost.
+"""Rehearses an operator's work on three services behind a proxy, under load, and counts lost requests.
 
     python -m tests.benchmarks.rollout [--bundle BUNDLE] [--requests 20000] [--rate 100]
 
-Without --bundle a tiny model is made first. The proxy is haproxy with deploy/haproxy.cfg. Mail comes at random
-moments; every answer is looked at: its status, its ticket's id, and the version it names. In turn: nothing; rolling
-restarts, announced to the proxy and not, of so many requests each; a bundle rolled out and back by reloads and by a
-restart; a damaged bundle; a service that is killed. Ends with 1 if anything else than the kill lost a request.
+Without --bundle a tiny model is made first. The proxy is haproxy with deploy/haproxy.cfg. Mail comes at random times;
+every answer is checked: its status, its ticket's id, and the version that it names. In turn: nothing; rolling restarts,
+announced to the proxy and unannounced, during so many requests each; a bundle rolled out and back by reloads and by a
+restart; a damaged bundle; a killed service. Ends with 1 if anything other than the kill lost a request.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from models.errors import TicketRouterError
 from tests.benchmarks.reload import other_version
 from tests.benchmarks.rollout.members import members
 from tests.benchmarks.rollout.moves import Moves
-from tests.benchmarks.rollout.phases import HEAD, Notes, Phase
+from tests.benchmarks.rollout.phases import HEAD, Phase, PhaseLog
 from tests.benchmarks.rollout.proxy import haproxy
 from tests.benchmarks.rollout.traffic import Traffic
 from tests.benchmarks.serving.connection import Target
@@ -36,7 +36,7 @@ NOTHING_WRONG = "nothing lost (kills aside), and every answer named a version th
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class StoredBundles:
     """Three bundles side by side in one store."""
 
     first: Path
@@ -45,29 +45,31 @@ class Shelf:
 
 
 class Rehearsal:
-    """The phases in their order. `requests` is how many the rolling restarts of each kind must meet at least."""
+    """The phases in order. `requests` is the least number of requests during the rolling restarts of each kind."""
 
-    def __init__(self, moves: Moves, notes: Notes, traffic: Traffic, shelf: Shelf, requests: int) -> None:
+    def __init__(
+        self, moves: Moves, phase_log: PhaseLog, traffic: Traffic, stored: StoredBundles, requests: int
+    ) -> None:
         self._moves = moves
-        self._notes = notes
+        self._log = phase_log
         self._traffic = traffic
-        self._shelf = shelf
+        self._stored = stored
         self._requests = requests
 
     def run(self) -> None:
-        first, second = self._shelf.first, self._shelf.second
-        with self._notes.phase("nothing happens"):
+        first, second = self._stored.first, self._stored.second
+        with self._log.phase("nothing happens"):
             time.sleep(STEADY_SECONDS)
-        with self._notes.phase("rolling restarts, announced"):
+        with self._log.phase("rolling restarts, announced"):
             self._often(lambda: self._moves.restart(first))
-        with self._notes.phase("rolling restarts, unannounced"):
+        with self._log.phase("rolling restarts, unannounced"):
             self._often(lambda: self._moves.restart_unannounced(first))
         self._roll("roll-out by reloads", second, len(self._moves.members))
         self._roll("back by reloads", first, len(self._moves.members))
-        self._roll("roll-out of a damaged bundle", self._shelf.damaged, 0)
-        with self._notes.phase("roll-out by a rolling restart"):
+        self._roll("roll-out of a damaged bundle", self._stored.damaged, 0)
+        with self._log.phase("roll-out by a rolling restart"):
             self._moves.restart(second)
-        with self._notes.phase(KILL):
+        with self._log.phase(KILL):
             for _ in range(KILLS):
                 self._moves.kill(second)
 
@@ -77,24 +79,24 @@ class Rehearsal:
             move()
 
     def _roll(self, name: str, bundle: Path, serving: int) -> None:
-        with self._notes.phase(name):
+        with self._log.phase(name):
             served = self._moves.roll_out(bundle.name)
             assert served == serving, f"{name}: {served} members serve {bundle.name}, not {serving}"
-        with self._notes.phase(f"after: {name}"):
+        with self._log.phase(f"after: {name}"):
             time.sleep(LEAVE_SECONDS)
 
 
-def expected(shelf: Shelf) -> dict[str, set[str]]:
-    """Which versions answers of a phase may name; only the first, where nothing is said."""
-    both, second = {shelf.first.name, shelf.second.name}, {shelf.second.name}
+def expected(stored: StoredBundles) -> dict[str, set[str]]:
+    """The versions that answers of a phase may name; by default only the first."""
+    both, second = {stored.first.name, stored.second.name}, {stored.second.name}
     during = dict.fromkeys(("roll-out by reloads", "back by reloads", "roll-out by a rolling restart"), both)
     return during | {"after: roll-out by reloads": second, KILL: second}
 
 
-def complaints(phases: Sequence[Phase], shelf: Shelf) -> Iterator[str]:
-    """What must not be: a loss anywhere but in the kills, and an answer of a version that is not served."""
+def complaints(phases: Sequence[Phase], stored: StoredBundles) -> Iterator[str]:
+    """Faults: a loss in any phase but the kills, and an answer of a version that is not served."""
     for phase in phases:
-        allowed = expected(shelf).get(phase.name, {shelf.first.name})
+        allowed = expected(stored).get(phase.name, {stored.first.name})
         if phase.faults and phase.name != KILL:
             yield f"{phase.name}: {phase.faults}"
         if not phase.versions <= allowed:
@@ -102,30 +104,30 @@ def complaints(phases: Sequence[Phase], shelf: Shelf) -> Iterator[str]:
 
 
 def rehearse(bundle: Path, folder: Path, rate: float, requests: int) -> int:
-    """Run it all and print it. Returns the exit status."""
-    shelf = shelved(bundle, folder / "store")
+    """Run and print all phases. Returns the exit status."""
+    stored = store_of_three(bundle, folder / "store")
     with (
-        members(shelf.first, folder) as services,
+        members(stored.first, folder) as services,
         haproxy(services, folder) as proxy,
         Traffic(Target(proxy.port), rate) as traffic,
     ):
-        notes = Notes(traffic, proxy)
-        Rehearsal(Moves(services, proxy, LEAVE_SECONDS), notes, traffic, shelf, requests).run()
-    phases = notes.phases()
+        phase_log = PhaseLog(traffic, proxy)
+        Rehearsal(Moves(services, proxy, LEAVE_SECONDS), phase_log, traffic, stored, requests).run()
+    phases = phase_log.phases()
     print("\n".join((HEAD, *(phase.row() for phase in phases))))
-    wrong = list(complaints(phases, shelf))
+    wrong = list(complaints(phases, stored))
     print("\n".join(wrong) or NOTHING_WRONG)
     return 1 if wrong else 0
 
 
-def shelved(bundle: Path, store: Path) -> Shelf:
+def store_of_three(bundle: Path, store: Path) -> StoredBundles:
     """The bundle, another version of it, and a damaged one."""
     first = Path(shutil.copytree(bundle.resolve(), store / bundle.resolve().name))
-    return Shelf(first, other_version(open_bundle(first), store), damaged(first, store))
+    return StoredBundles(first, other_version(open_bundle(first), store), damaged(first, store))
 
 
 def tiny(folder: Path) -> Path:
-    from tests.support.tiny import tiny_bundle  # torch is imported only where a model is made
+    from tests.support.tiny import tiny_bundle  # import torch only where a model is made
 
     return tiny_bundle(folder)
 

@@ -1,6 +1,6 @@
-"""The services behind the proxy: real processes, each on ports of its own that it keeps through every restart.
+"""The services behind the proxy: real processes, each with ports that it keeps through every restart.
 
-`proxy.py` sends them the tickets of `traffic.py`; `moves.py` says in which order they are stopped and started.
+`proxy.py` sends them the tickets of `traffic.py`; `moves.py` stops and starts them.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ FLAGS = ("--cache-entries", "0", "--log-level", "warning", "--records", "off")
 
 
 class Member:
-    """One service and where it listens. `name` is what the proxy's configuration calls it."""
+    """One service and its ports. `name` is its name in the proxy's configuration."""
 
     def __init__(self, name: str, log: Path, flags: Sequence[str] = (), module: str = "service") -> None:
         self.name = name
@@ -69,14 +69,14 @@ class Member:
             self._process.wait()
 
     def reload(self, version: str) -> httpx.Response:
-        """Ask for another bundle of the same store: 200, or 409 where it is refused."""
+        """Request another bundle of the same store: 200, or 409 if it is refused."""
         url = f"http://127.0.0.1:{self.management_port}/admin/reload"
         return httpx.post(url, json={"bundle": version}, timeout=START_SECONDS)
 
 
 @contextlib.contextmanager
 def members(bundle: Path, folder: Path, count: int = 3, flags: Sequence[str] = ()) -> Iterator[list[Member]]:
-    """So many ready services with this bundle; killed at the end."""
+    """`count` ready services with this bundle; killed at the end."""
     made = [Member(f"router-{number}", folder / f"router-{number}.log", flags) for number in range(1, count + 1)]
     try:
         for member in made:
@@ -90,7 +90,7 @@ def members(bundle: Path, folder: Path, count: int = 3, flags: Sequence[str] = (
 
 
 def free_port() -> int:
-    """A port nobody has now.
+    """A free port.
 
     Raises:
         OSError: none of many was free.

@@ -1,6 +1,7 @@
-"""What is done to the members while mail comes in: restarts announced and not, roll-outs, a kill.
+"""Operations on the members under load: announced and unannounced restarts, rollouts, a kill.
 
-Each move takes one member at a time, and the next only when the one before is back. `phases.py` notes what it cost.
+Each operation takes one member at a time, and the next only after the previous one is back. `phases.py` records the
+cost.
 """
 
 import time
@@ -16,7 +17,7 @@ RELOADED = 200
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """`leave_seconds` is how long a member out of rotation is left alone, as Kubernetes' preStop does."""
+    """`leave_seconds` is the time that a member out of rotation keeps running, as with Kubernetes' preStop."""
 
     members: Sequence[Member]
     proxy: Proxy
@@ -33,18 +34,18 @@ class Moves:
             self.proxy.wait_until_up(member)
 
     def restart_unannounced(self, bundle: Path) -> None:
-        """One by one, and the proxy learns of it from its health check and from refused connections."""
+        """One by one; the proxy notices by its health check and by refused connections."""
         for member in self.members:
             member.stop()
             self._start(member, bundle)
             self.proxy.wait_until_up(member)
 
     def roll_out(self, version: str) -> int:
-        """Reload one by one, no further than the first that refuses. Returns how many serve it."""
+        """Reload one by one, up to the first refusal. Returns the number of members that serve the version."""
         return sum(1 for _ in self._reloaded(version))
 
     def kill(self, bundle: Path) -> None:
-        """One dies with what it had in hand, and is started again."""
+        """One member dies with its requests in flight, and is started again."""
         member = self.members[0]
         member.kill()
         self._start(member, bundle)

@@ -1,4 +1,4 @@
-"""What each phase of the rehearsal cost: requests, losses, what the proxy had to send twice, how long answers took."""
+"""The cost of each phase of the rehearsal: requests, losses, requests sent twice by the proxy, and latencies."""
 
 import contextlib
 import time
@@ -16,7 +16,7 @@ HEAD = f"{'phase':44s} {'seconds':>7s} {'requests':>8s} {'lost':>5s} {'re-sent':
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """Requests that were due in it. `resent` is what the proxy did meanwhile."""
+    """Requests that were due in the phase. `resent` counts the proxy's repeated requests."""
 
     name: str
     seconds: float
@@ -25,12 +25,12 @@ class Phase:
 
     @property
     def faults(self) -> dict[str, int]:
-        """What went wrong, and how often."""
+        """The faults, with their numbers."""
         return dict(Counter(each.fault for each in self.asked if each.fault))
 
     @property
     def versions(self) -> Set[str]:
-        """Which versions sound answers named."""
+        """The versions that valid answers named."""
         return {each.version for each in self.asked if not each.fault}
 
     def row(self) -> str:
@@ -44,7 +44,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A phase before its last answers are there. Moments in seconds of `time.perf_counter`."""
+    """A phase whose last answers are still missing. Times in seconds of `time.perf_counter`."""
 
     name: str
     begin: float
@@ -52,8 +52,8 @@ class Span:
     resent: Counters
 
 
-class Notes:
-    """Phases one after the other; `phases` is for when the traffic has ended, and every request has its answer."""
+class PhaseLog:
+    """Phases in order; read `phases` after the traffic has ended, when every request has its answer."""
 
     def __init__(self, traffic: Traffic, proxy: Proxy) -> None:
         self._traffic = traffic

@@ -1,6 +1,6 @@
 """Debian's haproxy with `deploy/haproxy.cfg`, the file that compose mounts, in front of `members.py`.
 
-Its admin socket takes members out of rotation and tells what it had to send twice.
+Its admin socket takes members out of rotation and counts repeated requests.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ POLL_SECONDS = 0.02
 
 
 class NotInstalled(TicketRouterError):
-    """A program is not there."""
+    """A program is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Proxy:
         self._admin = admin
 
     def drain(self, member: Member) -> None:
-        """No new request goes to it; what it has goes on."""
+        """It gets no new request; requests in flight continue."""
         self._tell(f"set server {BACKEND}/{member.name} state drain")
 
     def admit(self, member: Member) -> None:
-        """Back into rotation, as soon as its health check says so."""
+        """Back into rotation as soon as its health check succeeds."""
         self._tell(f"set server {BACKEND}/{member.name} state ready")
 
     def wait_until_up(self, member: Member) -> None:
@@ -89,10 +89,10 @@ class Proxy:
 
 @contextlib.contextmanager
 def haproxy(members: Sequence[Member], folder: Path, **settings: str) -> Iterator[Proxy]:
-    """A proxy that sees all members up; ended afterwards. `settings` are further variables of the configuration.
+    """A proxy for which all members are up; ended afterwards. `settings` are further variables of the configuration.
 
     Raises:
-        NotInstalled: there is no haproxy here.
+        NotInstalled: haproxy is not installed.
     """
     program = shutil.which("haproxy", path=os.environ.get("PATH", "") + ":/usr/sbin")
     if program is None:
@@ -125,7 +125,7 @@ def in_front_of(service: Service, folder: Path, **settings: str) -> Iterator[int
 
 
 def _environment(proxy: Proxy, members: Sequence[Member], folder: Path) -> dict[str, str]:
-    """The configuration's variables. A router without a member gets a port where nothing listens."""
+    """The configuration's variables. A router without a member gets a port without a listener."""
     found = {
         "ROUTER_BIND": f"127.0.0.1:{proxy.port}",
         "ROUTER_PROXY_MANAGEMENT": f"127.0.0.1:{proxy.management_port}",

@@ -1,7 +1,7 @@
-"""Customers' mails through the proxy, at random moments, on kept connections, every answer looked at.
+"""Customers' mails through the proxy, at random times, on kept connections, with a check of every answer.
 
-Open loop: latency counts from the moment a request was due. Every text comes once: nothing is answered from memory.
-No request is ever sent twice from here: what the proxy does not rescue is lost, and counted.
+Open loop: latency counts from the time a request was due. Every text is new, so that no answer comes from the cache.
+This client never repeats a request: requests that the proxy does not save are lost, and counted.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ TEXTS = 500
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request. Moments in seconds of `time.perf_counter`; `fault` is empty for a sound answer."""
+    """One request. Times in seconds of `time.perf_counter`; `fault` is empty for a valid answer."""
 
     due: float
     finished: float
@@ -48,7 +48,7 @@ class Reader(Connection):
 
 
 class Traffic:
-    """Requests from entering to leaving, in a thread of its own; `asked` grows as they are answered."""
+    """Sends requests inside a `with`, in a thread; `asked` grows as they are answered."""
 
     def __init__(self, target: Target, rate: float, seed: int = 0) -> None:
         self.asked: list[Asked] = []
@@ -69,7 +69,7 @@ class Traffic:
         self.stop()
 
     def stop(self) -> None:
-        """Ask nothing more, and wait for the answers that are still out. Harmless when done before."""
+        """Send no more, and wait for outstanding answers. Safe to call twice."""
         self._stopping.set()
         self._thread.join()
 
@@ -108,7 +108,7 @@ class Traffic:
 
 
 def judged(status: int, body: bytes, ticket_id: str) -> tuple[str, str]:
-    """The version that answered, and what is wrong with the answer."""
+    """The version that answered, and the fault of the answer."""
     if status == NO_ANSWER:
         return "", "no answer"
     try:

@@ -1,12 +1,12 @@
-"""Measures our service and its peers side by side and writes the report.
+"""Measures our service and other servers side by side and writes the report.
 
-Without --tickets the texts are made up; without --peers only ours, the naive server and the bare loop run. Each peer
-asked for gets an environment of its own (some hundred MB each, made once). Close everything else on the machine first:
-figures are ratios taken within one run, but only as good as the machine is quiet.
+Without --tickets the texts are made up; without --peers only ours, the naive server and the bare loop run. Each
+requested peer gets its own environment (some hundred MB each, made once). Close everything else on the machine first:
+figures are ratios within one run, but only as good as the machine is quiet.
 
 Examples:
   python -m tests.benchmarks.serving --bundle models/bundles/current
-  python -m tests.benchmarks.serving --bundle short=B1 --bundle long=B2 --peers all \\
+  python -m tests.benchmarks.serving --bundle short=B1 --bundle long=B2 --peers all \
       --tickets short=questions.jsonl --tickets long=complaints.jsonl
   python -m tests.benchmarks.serving --bundle B --peers litserve,ray --rounds 1 --seconds 2
   python -m tests.benchmarks.serving --render .bench/results.json
@@ -32,7 +32,7 @@ RAW = "results.json"
 
 def main() -> int:
     arguments = _arguments()
-    # A killed benchmark ends its servers too: the exception runs their `finally`.
+    # a killed benchmark ends its servers too: the exception runs their `finally`
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         if arguments.render is None:

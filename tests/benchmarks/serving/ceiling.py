@@ -1,7 +1,7 @@
-"""The machine's own limit: `InferenceSession.run` over pre-tokenised tickets sorted by length, and nothing around it.
+"""The machine's limit: `InferenceSession.run` over pre-tokenised tickets sorted by length, and nothing else.
 
-`rounds.py` runs it as a process of its own, as it does the servers: the job comes as JSON on standard input, what was
-found goes to standard output.
+`rounds.py` runs it as a separate process, as it does the servers: the job comes as JSON on standard input, the result
+goes to standard output.
 """
 
 import subprocess
@@ -30,7 +30,7 @@ Feed = dict[str, NDArray[np.int64]]
 
 
 class Job(BaseModel):
-    """Which graph runs over which tickets (token ids), about how many seconds for each setting."""
+    """The graph, the tickets (token ids), and the approximate seconds for each setting."""
 
     graph: Path
     pad_id: int
@@ -60,7 +60,7 @@ class Found(BaseModel):
 
 
 def measure_apart(job: Job) -> Found:
-    """`measure` in a process of its own."""
+    """`measure` in a separate process."""
     command = [sys.executable, "-m", "tests.benchmarks.serving.ceiling"]
     done = subprocess.run(command, cwd=ROOT, input=job.model_dump_json(), capture_output=True, text=True, check=True)
     return Found.model_validate_json(done.stdout)
@@ -77,7 +77,7 @@ def measure(job: Job) -> Found:
 
 
 def batches(tickets: Sequence[Sequence[int]], size: int, pad_id: int) -> list[Feed]:
-    """Batches of neighbours in length, each padded to its longest; the longest first, so that runs end together."""
+    """Batches of similar length, each padded to its longest; the longest first, so that runs end together."""
     ranked = sorted(tickets, key=len, reverse=True)
     return [_feed(ranked[start : start + size], pad_id) for start in range(0, len(ranked), size)]
 
@@ -92,7 +92,7 @@ def _feed(tickets: Sequence[Sequence[int]], pad_id: int) -> Feed:
 
 
 def _enough(job: Job, rate: float) -> list[list[int]]:
-    """So many tickets, whole blocks of them, as take about the seconds asked for, round and round."""
+    """As many tickets, in whole blocks and repeated, as take about the requested seconds."""
     blocks = max(1, round(job.seconds * rate / BLOCK))
     return list(islice(cycle(job.tickets), blocks * BLOCK))
 

@@ -1,7 +1,7 @@
 """One keep-alive HTTP/1.1 connection that sends prepared bytes and reports a status: the client's whole hot path.
 
-`load.py` holds as many as it needs. Client and server share the cores, so nothing here costs more than it must: no
-request is built while measuring, no answer's body is kept.
+`load.py` opens as many as it needs. Client and server share the cores, so this does as little as possible: no request
+is built while measuring, and no answer's body is kept.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 import httptools
 
 NO_ANSWER = 0
-"""In place of a status: the connection was lost, refused or closed, or what came was no HTTP."""
+"""In place of a status: the connection was lost, refused or closed, or the answer was no HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +25,14 @@ class Target:
 
 
 def post(path: str, document: Mapping[str, Any], *headers: str) -> bytes:
-    """A whole POST request of a JSON document, ready for the wire."""
+    """A complete POST request of a JSON document, as bytes."""
     body = json.dumps(document, ensure_ascii=False).encode()
     lines = (f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/json", f"Content-Length: {len(body)}")
     return "\r\n".join((*lines, *headers, "", "")).encode() + body
 
 
 class Connection(asyncio.Protocol):
-    """Opens itself when asked for the first time, and again after it was lost."""
+    """Opens itself at the first request, and again after it was lost."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -41,7 +41,7 @@ class Connection(asyncio.Protocol):
         self._status: asyncio.Future[int] | None = None
 
     async def ask(self, request: bytes) -> int:
-        """Send a request and wait for its answer's end: its status, or NO_ANSWER."""
+        """Send a request and wait for the end of its answer: its status, or NO_ANSWER."""
         loop = asyncio.get_running_loop()
         try:
             if self._transport is None:
@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
             self._settle(NO_ANSWER)
 
     def on_message_complete(self) -> None:
-        """The parser's callback: the answer is whole."""
+        """The parser's callback: the answer is complete."""
         status = self._parser.get_status_code()
         if not self._parser.should_keep_alive():
             self.close()

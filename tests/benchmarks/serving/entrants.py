@@ -1,4 +1,4 @@
-"""Who takes part: from the command line's choice to the workloads, their tickets and the servers of each."""
+"""The servers that take part: from the command line to the workloads, their tickets and their servers."""
 
 import random
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from tests.benchmarks.serving.tickets import long_texts, short_texts, texts_of, 
 WORKLOADS = ("short", "long", "mix")
 BASE = "fp32"
 SHIPPED = "int8"
-"""The variant that `auto` takes on a CPU, where training let it pass."""
+"""The variant that `auto` selects on a CPU, if training allowed it."""
 
 Peers = list[tuple[Server, Path]]
-"""Each peer, and the interpreter that runs it."""
+"""Each peer, with its interpreter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was asked for. Paths are by workload."""
+    """The command line's choice. Paths are by workload."""
 
     bundles: dict[str, Path]
     students: dict[str, Path]
@@ -34,10 +34,10 @@ class Choice:
 
 
 def by_workload(flag: str, pairs: list[str]) -> dict[str, Path]:
-    """`WORKLOAD=PATH` options. A bare path stands for every workload that has none; the mix takes the long one's.
+    """`WORKLOAD=PATH` options. A path alone applies to every workload without one; the mix takes the long workload's.
 
     Raises:
-        TicketRouterError: a workload that is none.
+        TicketRouterError: an unknown workload.
     """
     named = {name: Path(path) for name, mark, path in (pair.partition("=") for pair in pairs) if mark}
     if strange := sorted(set(named) - set(WORKLOADS)):
@@ -47,10 +47,10 @@ def by_workload(flag: str, pairs: list[str]) -> dict[str, Path]:
 
 
 def peers_of(names: str, work: Path, known: dict[str, Server]) -> tuple[Peers, dict[str, str]]:
-    """The peers asked for out of those known, and why one of them is not there.
+    """The requested peers, and for each missing one the reason.
 
     Raises:
-        TicketRouterError: a peer that is none.
+        TicketRouterError: an unknown peer.
     """
     asked = {"all": list(known), "none": []}.get(names, names.split(","))
     if strange := sorted(set(asked) - set(known)):
@@ -66,7 +66,7 @@ def peers_of(names: str, work: Path, known: dict[str, Server]) -> tuple[Peers, d
 
 
 def workloads_of(choice: Choice, peers: Peers) -> tuple[Workload, ...]:
-    """The workloads asked for, in their order.
+    """The requested workloads in order.
 
     Raises:
         TicketRouterError: one has no bundle, or a bundle or a file cannot be read.

@@ -1,6 +1,6 @@
-"""A virtual environment for each peer: made when first asked for, kept, and made anew when its pins change.
+"""A virtual environment for each peer: made on first use, kept, and made again when its pins change.
 
-onnxruntime and tokenizers get the versions that stand here, so that every server computes with the same code.
+onnxruntime and tokenizers get the versions given here, so that every server computes with the same code.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from models.errors import TicketRouterError
 REQUIREMENTS = Path(__file__).parent / "peers" / "requirements"
 SHARED = ("onnxruntime", "tokenizers")
 TORCH = {"infinity": "torch==2.13.0"}
-"""Installed first and by itself: asked for together with the rest, it may bring several GB of GPU packages."""
+"""Installed first and alone: together with the rest, it may bring several GB of GPU packages."""
 _MARK = "made-of"
 
 
@@ -26,7 +26,7 @@ def interpreter(name: str, folder: Path) -> Path:
     """The Python of a peer's environment inside `folder`.
 
     Raises:
-        NotMade: pip failed; the message holds its last line.
+        NotMade: pip failed; the message has its last line.
     """
     place = folder / name
     asked = pins(name)
@@ -43,7 +43,7 @@ def interpreter(name: str, folder: Path) -> Path:
 
 
 def pins(name: str) -> list[str]:
-    """What a peer's environment is made from."""
+    """The requirements of a peer's environment."""
     lines = (REQUIREMENTS / f"{name}.txt").read_text().splitlines()
     own = [requirement for line in lines if (requirement := line.partition("#")[0].strip())]
     return [*own, *(f"{package}=={version(package)}" for package in SHARED)]

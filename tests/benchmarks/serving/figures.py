@@ -1,7 +1,7 @@
-"""From records to figures: medians over rounds with their spread, and ratios taken within each round.
+"""From records to figures: medians over rounds with their spread, and ratios within each round.
 
-`report.py` and `plot.py` print them. A ratio is taken round by round, because a noisy machine slows a server and the
-bare loop of the same round alike, and only then is its median taken.
+`report.py` and `plot.py` print them. A ratio is computed round by round before its median is taken, because a noisy
+machine slows a server and the bare loop of the same round alike.
 """
 
 from collections.abc import Iterable
@@ -25,13 +25,13 @@ class Spread:
 
 
 def spread(values: Iterable[float]) -> Spread | None:
-    """None where nothing was measured."""
+    """None if nothing was measured."""
     found = [value for value in values if value == value]
     return Spread(median(found), min(found), max(found)) if found else None
 
 
 def ratio(ours: ByRound, theirs: ByRound) -> Spread | None:
-    """Ours divided by theirs, in the rounds that have both."""
+    """Ours divided by the other's, in the rounds that have both."""
     return spread(ours[number] / theirs[number] for number in ours if theirs.get(number))
 
 
@@ -44,7 +44,7 @@ class Figures:
 
     @property
     def servers(self) -> list[str]:
-        """In the order of the first round, which had ours first."""
+        """In the order of the first round, which began with ours."""
         return list(dict.fromkeys(record.server for record in self._closed()))
 
     @property
@@ -72,7 +72,7 @@ class Figures:
         return sum(record.errors for record in records if record.server == server)
 
     def best_loop(self, variant: str) -> Ceiling | None:
-        """One record of the setting whose median over rounds is highest."""
+        """One record of the setting with the highest median over rounds."""
         settings: dict[tuple[int, int], list[Ceiling]] = {}
         for record in self._ceilings():
             if record.variant == variant:

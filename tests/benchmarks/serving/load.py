@@ -1,8 +1,8 @@
-"""Loads a server, closed or open loop, and records when every request was due, and when its answer came.
+"""Loads a server in a closed or open loop, and records when every request was due and when its answer came.
 
-Closed: so many callers, each of whom asks again as soon as it is answered; shows what a server can do. Open: requests
-come at random moments whatever the server does, as customers' mails do; latency counts from the moment a request was
-due, so that a client held up by a slow server doesn't flatter it (no coordinated omission).
+Closed: each caller sends its next request as soon as it is answered; this shows a server's capacity. Open: requests
+come at random times independent of the server, as customers' mails do; latency counts from the time a request was due,
+so that a client delayed by a slow server doesn't improve the server's figures (no coordinated omission).
 """
 
 import asyncio
@@ -22,21 +22,21 @@ from tests.benchmarks.serving.connection import NO_ANSWER, Connection, Target
 
 OK = 200
 BACK_OFF = 0.1
-"""Seconds a caller waits after an error, as a real one would: else refusals would be asked for in a tight loop."""
+"""Seconds that a caller waits after an error, as a real one would, instead of repeating at once."""
 PATIENCE = 30.0
-"""Longest wait, in seconds, for answers still out when the window closes; then they count as not answered."""
+"""Longest wait, in seconds, for outstanding answers when the window ends; then they count as not answered."""
 WARM_LIMIT = 30.0
 POLL_SECONDS = 0.02
 MOST_CONNECTIONS = 512
 ANSWERS_EACH = 2
-"""A closed loop's window lasts until there are so many answers for each caller, if that is not too long."""
+"""A closed loop's window lasts until each caller has this many answers, up to a limit."""
 LONGEST = 10
-"""Times the seconds asked for: no window is longer."""
+"""Times the requested seconds: the limit of a window."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One request. Moments in seconds of `time.perf_counter`."""
+    """One request. Times in seconds of `time.perf_counter`."""
 
     due: float
     finished: float
@@ -98,7 +98,7 @@ class Window:
 
 
 def closed_loop(target: Target, requests: Sequence[bytes], callers: int, window: Window) -> Load:
-    """`callers` callers at once, each with one request out; `requests` are sent in order, round and round."""
+    """`callers` callers at once, each with one outstanding request; `requests` are sent in order, repeatedly."""
     return _run(_Run(target, requests).closed(callers, window))
 
 
@@ -108,7 +108,7 @@ def open_loop(target: Target, requests: Sequence[bytes], rate: float, window: Wi
 
 
 def arrivals(rate: float, seconds: float, rng: random.Random) -> list[float]:
-    """Moments of a Poisson process inside [0, seconds), rising."""
+    """Times of a Poisson process inside [0, seconds), ascending."""
     gaps = iter(lambda: rng.expovariate(rate), None)
     return list(itertools.takewhile(lambda moment: moment < seconds, accumulate(gaps)))
 
@@ -139,7 +139,7 @@ class _Run:
 
         tasks = [asyncio.create_task(call(caller)) for caller in range(callers)]
         await asyncio.sleep(window.warm)
-        # A window before everyone was answered once would count a queue that is still filling.
+        # a window before every caller was answered once would count a queue that is still filling
         await _until(lambda: len(answered) == callers, WARM_LIMIT)
         begin, before = await self._next_answer(), window.spent()
         enough = len(self._answers) + max(window.answers, ANSWERS_EACH * callers)
@@ -157,7 +157,7 @@ class _Run:
         start = time.perf_counter()
 
         def feed() -> None:
-            # A thread that sleeps: an event loop's own timers are only good to a millisecond.
+            # a thread that sleeps, since an event loop's timers are only accurate to a millisecond
             for moment in moments:
                 time.sleep(max(0.0, start + moment - time.perf_counter()))
                 loop.call_soon_threadsafe(send, start + moment)
@@ -177,7 +177,7 @@ class _Run:
         return self._load(begin, end, before, after)
 
     async def _next_answer(self) -> float:
-        """The moment of the next answer, good or not; now, when none comes in time."""
+        """The time of the next answer, good or not; now, if none comes in time."""
         self._next = asyncio.get_running_loop().create_future()
         try:
             return await asyncio.wait_for(self._next, PATIENCE)
@@ -189,7 +189,8 @@ class _Run:
         return Load(tuple(inside), begin, end, after.server - before.server, after.client - before.client)
 
     async def _settled(self, tasks: "list[asyncio.Task[None]]") -> None:
-        """Wait for what is still out; what does not come is recorded as no answer. A fault of our own is raised."""
+        """Wait for outstanding requests; a missing answer is recorded as no answer. An exception of this client is
+        raised."""
         if not tasks:
             return
         ended, late = await asyncio.wait(tasks, timeout=PATIENCE)
@@ -226,7 +227,7 @@ class _Run:
 
 
 async def _until(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait until it holds, or so long."""
+    """Wait until the condition holds, at most `seconds`."""
     give_up = time.perf_counter() + seconds
     while not condition() and time.perf_counter() < give_up:  # noqa: ASYNC110 - an event would cost every request
         await asyncio.sleep(POLL_SECONDS)
@@ -234,7 +235,7 @@ async def _until(condition: Callable[[], bool], seconds: float) -> None:
 
 def _run(load: Coroutine[None, None, Load]) -> Load:
     gc.collect()
-    gc.disable()  # its pauses would stand in the server's latencies
+    gc.disable()  # its pauses would count as the server's latency
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(load)

@@ -1,4 +1,4 @@
-"""The report's picture: tickets per second of every server, one panel a workload, with the bare loop as a line."""
+"""The report's plot: tickets per second of every server, one panel a workload, with the bare loop as a line."""
 
 from pathlib import Path
 from statistics import median
@@ -16,7 +16,7 @@ _STYLE = {"svg.hashsalt": "ticket-router", "svg.fonttype": "none", "font.size": 
 
 
 def write_plot(results: Results, path: Path) -> None:
-    """An SVG that is the same, byte for byte, for the same results."""
+    """An SVG that is byte-identical for the same results."""
     sections = [Figures(results, name) for name in results.about.workloads]
     sections = [figures for figures in sections if figures.servers]
     bars = max((len(figures.servers) for figures in sections), default=1)

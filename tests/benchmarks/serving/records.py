@@ -1,6 +1,6 @@
-"""What a run of the benchmark finds: one record a measurement, kept as JSON, from which the report is made.
+"""The benchmark's results: one record a measurement, kept as JSON, from which the report is made.
 
-`rounds.py` fills it in and saves it as it goes, so that a run that was stopped can still be rendered.
+`rounds.py` adds to them and saves them continuously, so that a stopped run can still be rendered.
 """
 
 from pathlib import Path
@@ -71,9 +71,9 @@ class About(BaseModel):
     rounds: int
     seconds: float
     workloads: dict[str, str]
-    """Each workload's texts, in words."""
+    """A description of each workload's texts."""
     servers: dict[str, str]
-    """Each server's set-up, in words."""
+    """A description of each server's set-up."""
 
 
 class Results(BaseModel):
@@ -85,9 +85,9 @@ class Results(BaseModel):
     ceilings: list[Ceiling] = Field(default_factory=list)
     singles: list[Single] = Field(default_factory=list)
     failed: dict[str, str] = Field(default_factory=dict)
-    """Why a server is not there, or not in every round."""
+    """The reason why a server is missing, or missing in some rounds."""
     variants: dict[str, str] = Field(default_factory=dict)
-    """Which variant `auto` took, by workload."""
+    """The variant that `auto` selected, by workload."""
 
     def save(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

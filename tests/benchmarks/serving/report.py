@@ -12,7 +12,7 @@ from tests.benchmarks.serving.servers import naive
 NONE = "–"
 TITLES = {"short": "Short questions", "long": "Long complaints", "mix": "Half short, half long"}
 _OWN = (OURS, OURS_SHIPPED, OURS_STUDENT, naive().name)
-"""What is no framework."""
+"""The servers that are no framework."""
 
 INTRODUCTION = """# Benchmarks: our service and its peers, side by side
 
@@ -28,12 +28,12 @@ READING = """## How to read it
 - **The bare loop** is the machine's limit: a plain loop of model runs over tickets that are already tokens, sorted by
   length, without HTTP; the best of one thread for each of as many runs side by side as there are cores and of all cores
   for one run, and of batches of 1, 4, 8, 16 and 32.
-- **Tickets/s** come from a closed loop: so many callers, each of whom asks again as soon as it is answered. Only good
-  answers count. The figure is the median over rounds, in brackets the least and the most.
+- **Tickets/s** come from a closed loop: each caller sends its next request as soon as it is answered. Only good answers
+  count. The figure is the median over rounds, in brackets the least and the most.
 - **÷ loop** is tickets/s with the most callers, divided by the bare fp32 loop of the same round.
 - **Alone ÷ bare** is the median answer time of a single caller, divided by that of a bare run of one ticket in its best
   thread setting.
-- **p50, p99** are milliseconds with the most callers; p99 ÷ p50 shows whether somebody starves. Refusals don't count
+- **p50, p99** are milliseconds with the most callers; p99 ÷ p50 shows whether some callers starve. Refusals don't count
   as answers; they stand under errors.
 - **CPU** is what the server and all its processes spent on a ticket, in milliseconds; **MB** the sum of its processes'
   highest memory, pages that they share counted for each.
@@ -68,13 +68,13 @@ def render(results: Results, plot: str) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table, numbers to the right of the first column."""
+    """A Markdown table, with numbers aligned right after the first column."""
     lines = [header, ["---", *["--:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def number(value: float) -> str:
-    """Three digits that mean something, never more than a measurement has."""
+    """Three significant digits."""
     if value >= 100:
         return f"{value:.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
@@ -143,7 +143,7 @@ def _closed_table(figures: Figures) -> str:
 
 
 def _loop_row(figures: Figures, variant: str, columns: int) -> list[str]:
-    """The bare loop stands under the most callers: it is never out of work."""
+    """The bare loop is compared with the most callers, since it is never idle."""
     best = figures.best_loop(variant)
     assert best is not None  # `variants` are those that have records
     rates, few = figures.ceiling(variant), len(figures.callers) - 1

@@ -1,8 +1,8 @@
-"""The rounds: in each, every workload, and for each workload every server in turn, and the bare loop among them.
+"""The rounds: in each, every workload, and for each workload every server in turn, the bare loop among them.
 
-Only one server runs at a time, started afresh: stopping idle ones (SIGSTOP) would spare the starts, but frameworks that
-watch their own processes take a long stop for a crash. The order is turned by one from round to round, so that nobody
-is always first or always last.
+Only one server runs at a time, started anew: stopping idle ones (SIGSTOP) would save the starts, but frameworks that
+monitor their own processes take a long stop for a crash. The order is rotated by one from round to round, so that no
+server is always first or last.
 """
 
 import json
@@ -28,12 +28,12 @@ OURS = "ticket router, fp32"
 OURS_SHIPPED = "ticket router, shipped variant"
 OURS_STUDENT = "ticket router, student"
 _CEILING_PART = 1 / 3
-"""A setting of the bare loop gets this part of a window: there are ten of them."""
+"""A setting of the bare loop gets this share of a window: there are ten settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entrant:
-    """A server that takes part, the bundle it serves, the interpreter that runs it."""
+    """A server that takes part, its bundle and its interpreter."""
 
     server: Server
     bundle: Path
@@ -42,7 +42,7 @@ class Entrant:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A workload: its tickets, the bundle that serves them, who takes part, which variants have a ceiling."""
+    """A workload: its tickets, its bundle, its servers, and the variants with a ceiling."""
 
     name: str
     tickets: Tickets
@@ -53,7 +53,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured: times in seconds, `shares` of our own capacity for the open loops."""
+    """The plan: times in seconds, `shares` of our own capacity for the open loops."""
 
     workloads: tuple[Workload, ...]
     rounds: int
@@ -75,7 +75,7 @@ class Rounds:
         self._round = 0
 
     def run(self) -> None:
-        """A server that fails is noted, and left out from then on."""
+        """A server that fails is recorded, and left out from then on."""
         for number in range(self._plan.rounds):
             self._round = number
             for workload in self._plan.workloads:
@@ -120,7 +120,7 @@ class Rounds:
             self._results.closed.append(record)
 
     def _open_loops(self, workload: Workload, server: Server, requests: list[bytes], started: Running) -> None:
-        """Of our own service only: at a share of our capacity a slower server merely piles up requests."""
+        """Our own service only: at a share of our capacity a slower server would only pile up requests."""
         if server.name not in (OURS, OURS_SHIPPED, OURS_STUDENT):
             return
         for share in self._plan.shares:
@@ -154,7 +154,7 @@ class Rounds:
         self._results.singles += [Single(**here, **alone.model_dump()) for alone in found.alone]
 
     def _capacity(self, workload: Workload) -> float:
-        """Our fp32 throughput with the most callers so far; ours comes first in the first round."""
+        """Our fp32 throughput with the most callers so far; our service comes first in the first round."""
         ours = (r for r in self._results.closed if r.server == OURS and r.workload == workload.name)
         return statistics.median(r.rate for r in ours if r.callers == max(self._plan.callers))
 
@@ -166,12 +166,12 @@ class Rounds:
 
 
 def turned(parts: list[T], by: int) -> list[T]:
-    """The same order, begun `by` places later."""
+    """The same order, rotated by `by` places."""
     return parts[by % len(parts) :] + parts[: by % len(parts)]
 
 
 def _good(load: Load) -> list[float]:
-    """Moments at which good answers came inside the window."""
+    """Times of good answers inside the window."""
     return [answer.finished for answer in load.finished() if answer.status == OK]
 
 
@@ -180,13 +180,13 @@ def _errors(load: Load) -> int:
 
 
 def _latency(load: Load) -> dict[str, float]:
-    """Of the good answers to requests due inside the window, in ms; not a number where there are none."""
+    """Latency of good answers to requests due inside the window, in ms; NaN if there are none."""
     times = [1000 * (answer.finished - answer.due) for answer in load.due() if answer.status == OK]
     median, high = np.percentile(times, (50, 99)) if times else (np.nan, np.nan)
     return {"median": float(median), "p99": float(high)}
 
 
 def _variant(started: Running) -> str:
-    """Which variant our service took."""
+    """The variant that our service selected."""
     with urllib.request.urlopen(f"http://{started.target.host}:{started.target.port}/v1/model", timeout=10) as answer:
         return str(json.load(answer)["variant"])

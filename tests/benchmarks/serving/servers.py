@@ -1,4 +1,4 @@
-"""Every server of the comparison: how it is started, asked, and stopped. One runs at a time, started afresh each time.
+"""Every server of the comparison: how it is started, called, and stopped. One runs at a time, started anew each time.
 
 Ours and the naive one run in this environment, the others in their own (`environments.py`).
 """
@@ -33,7 +33,7 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "INFINITY_ANONYMOUS_USAGE_STATS": "0",
 }
-"""No server of a benchmark tells anybody that it runs."""
+"""No server of a benchmark sends usage statistics."""
 
 
 class NotStarted(TicketRouterError):
@@ -97,7 +97,7 @@ def peer(name: str, module: str, *, path: str = "/classify", **options: Any) -> 
 
 
 def all_peers(cores: int, workers: int = 1) -> dict[str, Server]:
-    """Every peer by the name it is asked for with: `workers` processes that share the cores among their threads."""
+    """Every peer by its name: `workers` processes that share the cores among their threads."""
     shared = {"workers": workers, "threads": max(1, cores // workers)}
     v2 = {"name": "text", "shape": [1], "datatype": "BYTES"}
     return {
@@ -183,7 +183,7 @@ def _wait_for(server: Server, process: "subprocess.Popen[bytes]", port: int, log
 
 
 def _status(port: int, request: bytes) -> int:
-    """The status of one request on a connection of its own; 0 when there is none."""
+    """The status of one request on its own connection; 0 if there is none."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
             connection.sendall(request)
@@ -193,7 +193,7 @@ def _status(port: int, request: bytes) -> int:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM, then SIGKILL to whatever of its family is left."""
+    """SIGTERM, then SIGKILL to all processes that are left."""
     try:
         family = psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""What a report must say about itself: the machine, the versions, the plan, and how each server was set up."""
+"""The context of a report: the machine, the versions, the plan, and the set-up of each server."""
 
 import platform
 import re
@@ -45,5 +45,5 @@ def _set_up(server: Server) -> str:
 
 
 def without_folders(command: str) -> str:
-    """File names only: where somebody keeps bundles and tickets is nobody's business."""
+    """File names only, since a report should not publish local folders."""
     return re.sub(r"(?<![\w.])/?(?:[\w.~-]+/)+(?=[\w.-])", "", command)

@@ -1,7 +1,7 @@
-"""The texts that every server is sent: real ones from a file of tickets, or made-up ones, prepared and capped alike.
+"""The texts that every server gets: real ones from a file of tickets, or made-up ones, prepared and truncated alike.
 
-Texts are sent as the router's own cleaning leaves them, so that every server computes the same tokens; a text that
-cleaning would change once more is left out.
+Texts are sent as the router's own cleaning leaves them, so that every server computes the same tokens; a text that a
+second cleaning would change is left out.
 """
 
 import random
@@ -21,9 +21,9 @@ from training.data.source import read_tickets
 from training.sample.tickets import make_tickets
 
 LONG_CHARACTERS = 1000
-"""Cap of every text: complaints are cut here, questions are shorter anyway."""
+"""The limit of every text: complaints are truncated, questions are shorter."""
 BLOCK = 64
-"""So many tickets in a row are a fair sample of all lengths: a window of any place then measures the same work."""
+"""This many tickets in a row are a fair sample of all lengths, so that any window measures the same work."""
 _MADE_ROWS = 3000
 _END_OF_SENTENCE = re.compile(r"(?<=[.!?])\s")
 _SHORT = range(25, 100)
@@ -33,7 +33,7 @@ _CUT_STEP = 0.97
 
 @dataclass(frozen=True, slots=True)
 class Tickets:
-    """A workload's texts in the order they are sent, and each one's tokens (special ones included)."""
+    """A workload's texts in order, and the tokens of each (special ones included)."""
 
     texts: tuple[str, ...]
     tokens: tuple[int, ...]
@@ -51,7 +51,7 @@ def short_texts(seed: int = 0) -> list[str]:
 
 
 def long_texts(seed: int = 0) -> list[str]:
-    """Made-up complaints: several of the sample tickets' messages in one."""
+    """Made-up complaints: several messages of the sample tickets in one."""
     bodies = _bodies(seed)
     return ["\n".join(bodies[start : start + _PARTS]) for start in range(0, len(bodies), _PARTS)]
 
@@ -67,7 +67,7 @@ def texts_of(path: Path) -> list[str]:
 
 
 def workload(texts: Iterable[str], bundle: Bundle, count: int, seed: int = 0) -> Tickets:
-    """`count` texts drawn at random (all of them where there are fewer), capped, in a fair order."""
+    """`count` texts drawn at random (all if there are fewer), truncated, in a fair order."""
     sound = [text for text in dict.fromkeys(text[:LONG_CHARACTERS].strip() for text in texts) if _settled(text)]
     rng = random.Random(seed)
     drawn = rng.sample(sound, min(count, len(sound)))
@@ -77,9 +77,9 @@ def workload(texts: Iterable[str], bundle: Bundle, count: int, seed: int = 0) ->
 
 
 def fair_order(lengths: Sequence[int], rng: random.Random, block: int = BLOCK) -> list[int]:
-    """Positions in an order in which every `block` in a row are a fair sample of all lengths, shuffled inside it.
+    """Positions in an order in which every `block` in a row is a fair sample of all lengths, shuffled inside it.
 
-    The lengths are sorted and cut into strata; each block gets one position from every stratum.
+    The lengths are sorted and divided into strata; each block gets one position from every stratum.
     """
     blocks: list[list[int]] = [[] for _ in range(max(1, round(len(lengths) / block)))]
     ranked = sorted(range(len(lengths)), key=lengths.__getitem__)
@@ -102,7 +102,7 @@ def _bodies(seed: int) -> list[str]:
 
 
 def cut_to_tokens(texts: Sequence[str], bundle: Bundle) -> tuple[str, ...]:
-    """The texts, those that the model would only see in part cut until it sees all of them."""
+    """The texts, truncated where the model would read only a part."""
     return tuple(_cut(text, bundle) for text in texts)
 
 

@@ -1,4 +1,5 @@
-"""What each alert does to made-up series: when it fires, when it is over, and what must not wake anyone."""
+"""Behaviour of each alert on synthetic series: when it fires, when it clears, and changes for which it must stay
+silent."""
 
 from tests.monitoring.cases.case import Case
 from tests.monitoring.cases.cluster import CLUSTER

@@ -1,7 +1,7 @@
-"""One behaviour of one alert over made-up series; the modules beside this one hold them all.
+"""One behaviour of one alert on synthetic series; the modules beside this one hold all cases.
 
-Written as promtool's unit tests have it: `0+10x60` is 61 samples that rise by 10, one per `every`. Its clock starts on
-a Thursday at midnight UTC.
+In the notation of promtool's unit tests `0+10x60` is 61 samples that rise by 10, one per `every`. The clock starts on a
+Thursday at midnight UTC.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ OTHER = f'{JOB}, instance="b"'
 
 @dataclass(frozen=True)
 class Case:
-    """`fires` and `quiet` are moments, in minutes. `only` narrows an alert that has several rules."""
+    """`fires` and `quiet` are moments, in minutes. `only` selects one rule of an alert that has several."""
 
     alert: str
     why: str
@@ -30,7 +30,7 @@ class Case:
 
 
 def counter(*parts: tuple[float, int]) -> str:
-    """A counter that rises by so much for so many samples, one part after another."""
+    """A counter made of parts, each with an increase per sample and a number of samples."""
     values, value = ["0"], 0.0
     for step, samples in parts:
         values.append(f"{value + step:.12g}{'+' if step >= 0 else ''}{step:.12g}x{samples - 1}")

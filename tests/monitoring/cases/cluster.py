@@ -1,4 +1,4 @@
-"""What kube-state-metrics tells: the retraining's jobs and the autoscaler."""
+"""Series of kube-state-metrics: the retraining's jobs and the autoscaler."""
 
 from collections.abc import Mapping
 

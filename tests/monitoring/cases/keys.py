@@ -1,4 +1,4 @@
-"""Callers' keys: a file that cannot be used, a key that is not taken, a key beyond its rate."""
+"""Callers' keys: an unusable key file, a refused key, a key beyond its rate."""
 
 from tests.monitoring.cases.case import OTHER, POD, Case, counter, pod, rejected
 
@@ -15,7 +15,7 @@ def _of_key(admitted: str, limited: str, key: str = "zendesk") -> dict[str, str]
 
 
 def _ends(at_hours: float, until: int, then: str = "") -> dict[str, str]:
-    """A key that ends so many hours after the Thursday midnight at which promtool's clock starts, every ten minutes."""
+    """A key that expires so many hours after promtool's start, a Thursday at midnight; a sample every ten minutes."""
     return {
         pod("key_expires_timestamp_seconds", which, ', key="zendesk"'): f"{at_hours * 3600:g}x{until} {then}".strip()
         for which in (POD, OTHER)

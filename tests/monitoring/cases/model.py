@@ -1,11 +1,11 @@
-"""What the model decides, what becomes of runs, reloads and versions, and lost log lines."""
+"""The model's decisions; failed runs, reloads and versions; and lost log lines."""
 
 from tests.monitoring.cases.case import OTHER, Case, counter, decided, pod, rejected
 
 _HOUR, _DAY, _WEEK = 6, 6 * 24, 6 * 24 * 7
 """In samples, one every ten minutes."""
 _HISTORY = _DAY + 10 * _HOUR
-"""The Friday at ten."""
+"""Friday at ten."""
 _SINCE = 10 * _HISTORY
 """The same in minutes."""
 
@@ -13,7 +13,7 @@ _SINCE = 10 * _HISTORY
 def _outcomes(
     history: int, usual: dict[str, float], then: dict[str, float], samples: int = 5 * _HOUR
 ) -> dict[str, str]:
-    """Decisions in ten minutes by outcome, as usual, then otherwise for five hours, then as usual again."""
+    """Decisions in ten minutes by outcome: usual, then different for five hours, then usual again."""
     return {
         decided(outcome): counter((rate, history), (then.get(outcome, 0), samples), (rate, _DAY))
         for outcome, rate in usual.items()
@@ -23,7 +23,7 @@ def _outcomes(
 def _departments(
     of: dict[str, float], then: dict[str, float], left: str = "", history: int = _HISTORY
 ) -> dict[str, str]:
-    """The same by department for eight hours. `left`: the one whose tickets are left to people."""
+    """The same by department for eight hours. `left`: the department whose tickets go to review."""
     counters = {name: counter((rate, history), (then[name], 8 * _HOUR), (rate, _DAY)) for name, rate in of.items()}
     together = counter((sum(of.values()), history), (sum(then.values()), 8 * _HOUR), (sum(of.values()), _DAY))
     return {
@@ -45,7 +45,7 @@ def _confidence(mean: float, usual: float = 20, then: float = 20, history: int =
 
 
 def _of_field(share: float, field: str = "department") -> dict[str, str]:
-    """A day in which this share of a field is routed, and the bundle expects six tenths; ten every ten minutes."""
+    """A day in which this share of a field is routed, while the bundle expects 60 %; ten tickets every ten minutes."""
     routed = {
         "department": pod("confidence_count", labels=', outcome="route"'),
         "priority": pod("field_decisions_total", labels=', field="priority", outcome="route"'),
@@ -150,7 +150,7 @@ _NEAR_A_BOUND: tuple[
     (_FALL, "ticket", "15 points less", _USUAL, {"route": 55, "suggest": 25, "review": 20}, (), (240,)),
     (_FALL, "ticket", "25 more reviews", _USUAL, {"suggest": 55, "review": 45}, (), (240,)),
 )
-"""Just beyond and just before a bound: usual decisions in ten minutes, those then, and minutes after the change."""
+"""Just above and just below a bound: usual decisions in ten minutes, decisions then, and minutes after the change."""
 
 MODEL = (
     Case(

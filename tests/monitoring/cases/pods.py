@@ -1,4 +1,4 @@
-"""Pods that are gone, not ready, restarting or full."""
+"""Pods that are missing, not ready, restarting or full."""
 
 from tests.monitoring.cases.case import OTHER, POD, Case, pod
 

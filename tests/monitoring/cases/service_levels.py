@@ -1,4 +1,4 @@
-"""Budgets that burn: `tests/monitoring/cases/case.py` says how to read them."""
+"""Error budgets: the notation is explained in `tests/monitoring/cases/case.py`."""
 
 from tests.monitoring.cases.case import POD, Case, counter
 
@@ -13,7 +13,7 @@ def _took(below: str) -> str:
 
 
 def _slow(hour: int, slow: int, of: int) -> dict[str, str]:
-    """So many of so many in a minute, for half an hour from that hour of the day on."""
+    """`slow` of `of` requests a minute, for half an hour from that hour of the day."""
     return {
         _took(""): counter((of, 780)),
         _took("0.5"): counter((of, 60 * hour), (of - slow, 30), (of, 750 - 60 * hour)),

@@ -10,8 +10,8 @@ def _refused(refusals: str, decisions: str, reason: str = "overloaded") -> dict[
 
 
 def _locked_out(reason: str) -> dict[str, str]:
-    """Ten a minute; from ten o'clock of the second day on they are refused for three hours. A sample every three
-    minutes."""
+    """Ten requests a minute; from ten o'clock of the second day they are refused for three hours. A sample every
+    three minutes."""
     return {
         rejected(reason): counter((0, 680), (30, 60), (0, 60)),
         decided(): counter((30, 680), (0, 60), (30, 60)),
@@ -23,12 +23,12 @@ _NEXT_WEEK = 7 * 1440
 
 
 def _none_between(start: float, end: float, usual: float = 20) -> str:
-    """So many every ten minutes, but for these hours of the second Thursday and on; a sample every ten minutes."""
+    """`usual` requests every ten minutes, except in these hours of the second Thursday; a sample every ten minutes."""
     return counter((usual, int(_NEXT_WEEK / 10 + 6 * start)), (0, int(6 * (end - start))), (usual, 150))
 
 
 def _by_chance(an_hour: float, minutes: int) -> str:
-    """A running count of tickets that come independently of each other, every ten minutes."""
+    """A running count of independent random tickets, every ten minutes."""
     drawn, count, counts = random.Random(4), 0, []
     for _ in range(minutes // 10):
         count += sum(drawn.random() < an_hour / 60 for _ in range(10))

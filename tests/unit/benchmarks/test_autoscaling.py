@@ -1,4 +1,5 @@
-"""The simulated autoscaler decides as Kubernetes documents it, and a simulated pod refuses and answers as the real."""
+"""The simulated autoscaler decides as Kubernetes documents it, and a simulated pod refuses and answers as a real
+one."""
 
 import math
 import re
@@ -32,12 +33,12 @@ values = st.lists(st.integers(0, 20_000), min_size=1, max_size=20).map(tuple)
 
 
 def _steps(rule: Rule, asked: list[int], current: int, seconds: int = 15) -> list[int]:
-    """Pods after each sync, when the metric asks for so many of them at each."""
+    """Pods after each sync, when the metric asks for this many at each."""
     autoscaler, counts = Autoscaler(rule), []
     for number, pods in enumerate(asked):
         total = rule.metrics[0].target * pods
         readings = Readings((total,) + (0,) * (current - 1)) if current else Readings(())
-        # One pod has it all, so that the mean times the pods is exact.
+        # one pod has the whole value, so that the mean times the pods is exact
         current = autoscaler.replicas(number * seconds, current, [readings])
         counts.append(current)
     return counts
@@ -47,7 +48,7 @@ def _steps(rule: Rule, asked: list[int], current: int, seconds: int = 15) -> lis
 def test_pods_are_the_ceiling_of_current_times_mean_over_target(known: tuple[int, ...]) -> None:
     """Ready pods with values: ceil(pods x mean ÷ target), unless the ratio is within a tenth of 1."""
     mean = sum(known) // len(known)
-    assume(mean not in (900, 1100))  # what lies on the very border is decided by how binary numbers round
+    assume(mean not in (900, 1100))  # at the exact limit the result depends on binary rounding
     within = 900 < mean < 1100
     assert proposal(len(known), Readings(known), METRIC) == (
         len(known) if within else math.ceil(len(known) * (mean / 1000))
@@ -55,8 +56,8 @@ def test_pods_are_the_ceiling_of_current_times_mean_over_target(known: tuple[int
 
 
 @given(values, st.integers(1, 5), st.sampled_from((METRIC, CPU_METRIC)))
-def test_a_pod_without_a_value_only_ever_damps(known: tuple[int, ...], missing: int, metric: Metric) -> None:
-    """Missing pods never turn the direction, and never make the step larger than without them."""
+def test_a_pod_without_a_value_only_reduces_the_step(known: tuple[int, ...], missing: int, metric: Metric) -> None:
+    """Missing pods never change the direction, and never make the step larger than without them."""
     current = len(known) + missing
     wanted = proposal(current, Readings(known, missing=missing), metric)
     ratio = sum(known) // len(known) / metric.target
@@ -66,8 +67,8 @@ def test_a_pod_without_a_value_only_ever_damps(known: tuple[int, ...], missing: 
 
 
 @given(values, st.integers(1, 5))
-def test_pods_that_have_not_started_count_as_idle_on_the_way_up_only(known: tuple[int, ...], unready: int) -> None:
-    """While pods start no further ones are asked for on their behalf; on the way down they don't count."""
+def test_pods_that_have_not_started_count_as_idle_only_when_scaling_up(known: tuple[int, ...], unready: int) -> None:
+    """While pods start, no further ones are added for the same load; when scaling down they don't count."""
     current, mean = len(known) + unready, sum(known) // len(known)
     wanted = proposal(current, Readings(known, unready=unready), METRIC)
     assert wanted is not None
@@ -77,21 +78,21 @@ def test_pods_that_have_not_started_count_as_idle_on_the_way_up_only(known: tupl
         assert wanted == math.ceil(len(known) * (mean / 1000))
 
 
-def test_a_step_that_starting_pods_will_cover_is_not_taken() -> None:
-    """2.15 times the target on one pod, with another about to start, is near enough; without the other it is three."""
+def test_no_pod_is_added_when_starting_pods_suffice() -> None:
+    """2.15 times the target on one pod, with another one starting, is close enough; without the other it is three."""
     assert proposal(2, Readings((2150,), unready=1), METRIC) == 2
     assert proposal(1, Readings((2150,)), METRIC) == 3
 
 
-def test_a_pod_without_cpu_value_counts_as_all_of_its_request_on_the_way_down() -> None:
+def test_a_pod_without_cpu_value_counts_as_full_when_scaling_down() -> None:
     """Two pods at 20 % and two unknown are 240 % of one request: four pods at a target of 70 %; without them one."""
     assert proposal(4, Readings((200, 200), missing=2), CPU_METRIC) == 4
     assert proposal(2, Readings((200, 200)), CPU_METRIC) == 1
 
 
 @given(st.integers(1, 20), st.lists(st.one_of(st.none(), st.integers(0, 40)), min_size=1, max_size=4))
-def test_the_largest_metric_counts_and_a_missing_one_keeps_pods(current: int, proposals: list[int | None]) -> None:
-    """With every metric: the largest. With one missing: more pods if the others ask for more, never fewer."""
+def test_the_largest_metric_decides_and_a_missing_one_keeps_pods(current: int, proposals: list[int | None]) -> None:
+    """With all metrics: the largest. With one missing: more pods if the others ask for more, never fewer."""
     known = [each for each in proposals if each is not None]
     got = recommendation(current, proposals)
     if len(known) == len(proposals) or (known and max(known) >= current):
@@ -101,7 +102,7 @@ def test_the_largest_metric_counts_and_a_missing_one_keeps_pods(current: int, pr
 
 
 def test_pods_stay_when_no_metric_can_be_read() -> None:
-    """No value, no change, and nothing is remembered of it."""
+    """Without a value nothing changes, and nothing is recorded."""
     autoscaler = Autoscaler(FREE)
     assert autoscaler.replicas(0, 7, [Readings((), missing=7)]) == 7
 
@@ -112,23 +113,23 @@ def test_pods_stay_between_the_bounds(asked: list[int]) -> None:
     assert all(3 <= count <= 9 for count in _steps(replace(FREE, low=3, high=9), asked, 3))
 
 
-def test_pods_go_when_nothing_in_the_window_asked_for_them() -> None:
-    """Downwards, the largest recommendation of the last 300 s counts."""
+def test_pods_are_removed_when_no_recommendation_in_the_window_needs_them() -> None:
+    """When scaling down, the largest recommendation of the last 300 s counts."""
     rule = replace(FREE, down=replace(ALL_AT_ONCE, window=300))
     counts = _steps(rule, [8] + [2] * 25, current=2)
     assert counts[0] == 8
     assert counts.index(2) * 15 == 300
 
 
-def test_pods_come_when_everything_in_the_window_asked_for_them() -> None:
-    """Upwards, the smallest recommendation of the last 60 s counts, so that a spike passes."""
+def test_pods_are_added_when_all_recommendations_in_the_window_need_them() -> None:
+    """When scaling up, the smallest recommendation of the last 60 s counts, so that a short spike has no effect."""
     rule = replace(FREE, up=replace(AT_ONCE, window=60))
     assert _steps(rule, [2, 8, 8, 2, 8], current=2) == [2] * 5
     assert _steps(rule, [2, 8, 8, 8, 8], current=2)[-1] == 8
 
 
-def test_policies_bound_a_period() -> None:
-    """`Max` lets the largest step of any policy through in each period, `Min` the smallest, `Disabled` none."""
+def test_policies_limit_the_change_in_a_period() -> None:
+    """`Max` allows the largest step of any policy in each period, `Min` the smallest, `Disabled` none."""
     policies = (Policy("Percent", 100, 60), Policy("Pods", 4, 60))
     up = Scaling(0, "Max", policies)
     assert _steps(replace(FREE, up=up), [50] * 9, current=2) == [6, 6, 6, 6, 12, 12, 12, 12, 24]
@@ -139,7 +140,7 @@ def test_policies_bound_a_period() -> None:
     assert _steps(replace(FREE, down=replace(down, select="Min")), [0] * 5, current=12) == [11, 11, 11, 11, 10]
 
 
-def test_the_manifest_is_what_is_simulated() -> None:
+def test_the_simulated_rule_is_the_manifests() -> None:
     """The rule read from k8s/ has the queue, the busy share and CPU, and the window of five minutes."""
     rule = read_rule()
     assert [metric.name for metric in rule.metrics] == [QUEUE, BUSY, CPU]
@@ -148,15 +149,15 @@ def test_the_manifest_is_what_is_simulated() -> None:
     assert (milli("600m"), milli("2048"), milli("2k")) == (600, 2_048_000, 2_000_000)
 
 
-def test_a_pod_runs_as_many_tickets_side_by_side_as_it_has_runners() -> None:
+def test_a_pod_runs_as_many_tickets_at_once_as_it_has_runners() -> None:
     """The third of three tickets at once waits for the first to end."""
     pod = Pod(SPEED)
     one = SPEED.seconds(100)
     assert [pod.ask(0, 100) for _ in range(3)] == pytest.approx([one, one, 2 * one])
 
 
-def test_a_pod_refuses_when_so_many_tokens_wait() -> None:
-    """Exactly when the queue's padded tokens reach the limit, and with an estimate of its drain; and not when it has
+def test_a_pod_refuses_at_its_queue_limit() -> None:
+    """Exactly when the queue's padded tokens reach the limit, with an estimate of the wait; and not after it has
     drained."""
     pod = Pod(SPEED, tokens=MAX_TOKENS)
     answers = [pod.ask(0, MAX_TOKENS) for _ in range(QUEUE_TOKENS // MAX_TOKENS + SPEED.runners)]
@@ -170,8 +171,8 @@ def test_a_pod_refuses_when_so_many_tokens_wait() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), st.integers(1, MAX_TOKENS)), min_size=1, max_size=50))
-def test_busy_seconds_are_those_of_what_was_answered(tickets: list[tuple[float, int]]) -> None:
-    """A pod's counter of busy seconds never runs ahead of time, never falls, and ends with the sum of all runs."""
+def test_busy_seconds_are_the_runtime_of_answered_tickets(tickets: list[tuple[float, int]]) -> None:
+    """A pod's counter never runs faster than time, never falls, and ends with the sum of all runs."""
     pod, seen = Pod(SPEED), 0.0
     for moment, tokens in sorted(tickets):
         pod.ask(moment, tokens)
@@ -180,8 +181,8 @@ def test_busy_seconds_are_those_of_what_was_answered(tickets: list[tuple[float, 
     assert pod.busy_seconds(pod.idle_from()) == pytest.approx(sum(SPEED.seconds(tokens) for _, tokens in tickets))
 
 
-def test_a_measured_speed_gives_back_what_was_measured() -> None:
-    """Through two points: a saturated pod answers as many of either as was measured."""
+def test_a_speed_reproduces_its_two_measured_points() -> None:
+    """A saturated pod answers as many tickets of either length as was measured."""
     assert SPEEDS["int8"].capacity(15) == pytest.approx(825)
     assert SPEEDS["int8"].capacity(156) == pytest.approx(120)
 
@@ -194,9 +195,9 @@ SHIPPED = read_rule()
 ONE_POD = SPEED.capacity(151)
 
 
-def test_the_queue_alone_takes_away_pods_that_are_needed() -> None:
-    """Under a steady load of one and a half pods the queue alone brings pods, finds itself empty, and takes them away
-    again, which tickets feel; the busy share holds them."""
+def test_scaling_by_queue_alone_removes_needed_pods() -> None:
+    """Under a steady load of one and a half pods the queue alone adds pods, becomes empty, and removes them again,
+    which delays tickets; the busy share keeps them."""
     rule = replace(SHIPPED, low=1)
     queue, both = (_half_hour(1.5 * ONE_POD, rule.only(names)) for names in ((QUEUE,), (QUEUE, BUSY)))
     settled = slice(600 // MINUTE, None)
@@ -206,7 +207,7 @@ def test_the_queue_alone_takes_away_pods_that_are_needed() -> None:
 
 
 def test_cpu_still_adds_pods_without_custom_metrics() -> None:
-    """With the adapter down pods are added by CPU, and none are taken away."""
+    """Without the adapter pods are added by CPU, and none are removed."""
     around = Surroundings(start=(30, 30), custom_metrics=False)
     replay = _half_hour(3 * ONE_POD, replace(SHIPPED, low=1), around)
     counts = [sample.replicas for sample in replay.samples]
@@ -215,21 +216,21 @@ def test_cpu_still_adds_pods_without_custom_metrics() -> None:
 
 
 def test_every_ticket_is_in_time_late_or_lost() -> None:
-    """Of a pod that is asked for twice what it can, with clients that don't come again, half are lost and the same
-    number were refused."""
+    """Of a pod at twice its capacity, with clients that don't retry, half of the tickets are lost and as many were
+    refused."""
     replay = _half_hour(2 * ONE_POD, fixed(1), Surroundings(attempts=1))
     assert replay.lost == replay.refusals
     assert sum(replay.lost) / sum(replay.tickets) == pytest.approx(0.5, abs=0.02)
     assert replay.pod_seconds == 1800
 
 
-def test_the_same_seed_is_the_same_day() -> None:
-    """A replay can be repeated to the last ticket."""
+def test_the_same_seed_gives_the_same_day() -> None:
+    """A simulation can be repeated exactly."""
     assert _half_hour(ONE_POD, SHIPPED) == _half_hour(ONE_POD, SHIPPED)
 
 
-def test_a_week_has_as_many_emails_as_asked_for() -> None:
-    """The seven days' expected e-mails add up, and an event adds its factor's share."""
+def test_a_week_has_the_requested_number_of_emails() -> None:
+    """The expected e-mails of seven days add up, and an event adds its factor's share."""
     moments = np.arange(86_400, dtype=np.float64)
     week = sum(usual_rate(1e6, name, moments).sum() for name in ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"))
     assert week == pytest.approx(1e6, rel=1e-3)
@@ -238,7 +239,7 @@ def test_a_week_has_as_many_emails_as_asked_for() -> None:
     assert (np.diff(eventful.moments) >= 0).all()
 
 
-def test_the_sizing_guide_calculates_by_its_own_formula() -> None:
+def test_the_sizing_guides_table_follows_from_its_formula() -> None:
     """The peak factor is that of the simulated week, and the first table follows from it."""
     assert re.findall(r"× (3\.\d+) =|factor (3\.\d+)\*\*", SIZING) == [("", FACTOR), (FACTOR, "")]
     rows = re.findall(r"^\| ([\d,]+|\d+ million) \| ([\d.]+) \| (\d+)", SIZING, re.MULTILINE)

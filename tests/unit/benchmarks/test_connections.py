@@ -1,10 +1,10 @@
-"""`tests/benchmarks/connections.py`: what counts as held."""
+"""`tests/benchmarks/connections.py`: when its targets are met."""
 
 from dataclasses import replace
 
 import pytest
 
-from tests.benchmarks.connections import TRIES, Figures, Try, held
+from tests.benchmarks.connections import TRIES, Figures, Try, targets_met
 
 USUAL = Figures(answered=1000, requests=1000, median=1.0, p99=2.0)
 SOUND = Try(USUAL, replace(USUAL, p99=4.0))
@@ -23,13 +23,13 @@ LOST = Try(USUAL, replace(USUAL, answered=999))
     ],
     ids=["all", "at last", "slow each time", "lost", "lost after all"],
 )
-def test_all_are_answered_and_in_one_try_soon(tries: list[Try], result: bool) -> None:
-    """A percentile may be a busy machine's; a request without its answer never is."""
-    assert held(tries) is result
+def test_the_targets_need_all_answers_and_one_fast_try(tries: list[Try], result: bool) -> None:
+    """A busy machine may raise a percentile; a missing answer is always a failure."""
+    assert targets_met(tries) is result
 
 
-def test_once_held_nothing_more_is_tried() -> None:
-    """The tries after it are not so much as begun."""
+def test_no_further_try_is_made_after_a_success() -> None:
+    """The remaining tries are not started."""
     rest = iter([SOUND, LOST])
-    assert held(rest)
+    assert targets_met(rest)
     assert next(rest) is LOST

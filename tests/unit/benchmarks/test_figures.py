@@ -64,13 +64,13 @@ def _results(rounds: int = 3) -> Results:
 
 
 def test_a_spread_is_the_median_and_the_extremes() -> None:
-    """What is not a number was not measured."""
+    """NaN means not measured."""
     assert spread([3.0, 1.0, math.nan, 2.0]) == Spread(2.0, 1.0, 3.0)
     assert spread([]) is None
 
 
 def test_a_ratio_is_taken_within_each_round() -> None:
-    """A machine that slows down in one round slows both sides there, so the ratio stays; a missing round is left."""
+    """A machine that slows down in one round slows both sides, so the ratio stays; a missing round is left out."""
     assert ratio({0: 10.0, 1: 5.0, 2: 1.0}, {0: 20.0, 1: 10.0}) == Spread(0.5, 0.5, 0.5)
     assert ratio({0: 1.0}, {0: 0.0}) is None
 
@@ -87,13 +87,13 @@ def test_the_ceiling_is_the_setting_with_the_best_median() -> None:
     assert figures.ceiling("fp32") == {0: 100.0, 1: 50.0, 2: pytest.approx(100 / 3)}
 
 
-def test_a_bare_run_is_in_its_best_thread_setting() -> None:
+def test_a_single_run_is_given_in_its_best_thread_setting() -> None:
     """The one with the lower median."""
     assert Figures(_results(), "short").single("fp32") == {0: 5.0, 1: 10.0, 2: 15.0}
 
 
-def test_the_page_holds_every_server_with_its_ratios_and_errors() -> None:
-    """The table's row of ours: medians with spread, .90 of the bare loop; the naive one's errors are counted."""
+def test_the_page_lists_every_server_with_its_ratios_and_errors() -> None:
+    """Our row has medians with spread, .90 of the bare loop; the naive server's errors are counted."""
     page = render(_results(), "benchmarks.svg")
     row = next(line for line in page.splitlines() if line.startswith(f"| {OURS} |"))
     assert "45.0 (30.0–90.0)" in row
@@ -105,12 +105,12 @@ def test_the_page_holds_every_server_with_its_ratios_and_errors() -> None:
 
 
 def test_a_server_that_did_not_run_is_listed_with_its_reason() -> None:
-    """Never silently dropped."""
+    """It is never silently dropped."""
     assert f"**LitServe is not in every round:** {REASON}." in render(_results(), "x.svg")
 
 
-def test_results_come_back_from_their_file_and_give_the_same_page_and_plot(tmp_path: Path) -> None:
-    """What was measured can be rendered again, what is not a number included."""
+def test_results_read_from_their_file_give_the_same_page_and_plot(tmp_path: Path) -> None:
+    """Measurements can be rendered again, including NaN."""
     results = _results()
     results.save(tmp_path / "raw" / "results.json")
     loaded = Results.load(tmp_path / "raw" / "results.json")
@@ -122,17 +122,17 @@ def test_results_come_back_from_their_file_and_give_the_same_page_and_plot(tmp_p
 
 
 def test_a_run_stopped_before_its_first_server_can_be_rendered(tmp_path: Path) -> None:
-    """The page then has no tables, and no traceback comes of it."""
+    """The page has no tables then, and there is no traceback."""
     write_report(_results(rounds=0), tmp_path / "page.md")
     assert "## Where and how" in (tmp_path / "page.md").read_text()
 
 
 @pytest.mark.parametrize(("value", "text"), [(1234.6, "1235"), (99.44, "99.4"), (9.876, "9.88"), (0.0, "0.00")])
 def test_a_number_has_three_digits(value: float, text: str) -> None:
-    """More would pretend a precision that no measurement here has."""
+    """More would claim a precision that no measurement here has."""
     assert number(value) == text
 
 
-def test_the_order_is_turned() -> None:
-    """Over as many rounds as there are parts everyone is first once."""
+def test_the_order_rotates_between_rounds() -> None:
+    """Over as many rounds as there are servers each is first once."""
     assert [turned(["a", "b", "c"], by)[0] for by in range(4)] == ["a", "b", "c", "a"]

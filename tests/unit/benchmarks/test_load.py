@@ -63,8 +63,8 @@ def test_a_request_declares_its_length_in_bytes() -> None:
 
 
 @given(st.floats(1, 500), st.integers(0, 100))
-def test_arrivals_rise_inside_the_time(rate: float, seed: int) -> None:
-    """And the same seed gives the same ones, so that every server meets the same rush."""
+def test_arrivals_are_ascending_within_the_window(rate: float, seed: int) -> None:
+    """The same seed gives the same ones, so that every server gets the same load."""
     moments = arrivals(rate, 2.0, random.Random(seed))
     assert moments == sorted(moments)
     assert all(0 <= moment < 2.0 for moment in moments)
@@ -78,7 +78,7 @@ def test_arrivals_come_at_the_rate() -> None:
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=400), st.integers(2, 50))
 def test_a_fair_order_holds_every_position_once(lengths: list[int], block: int) -> None:
-    """Nothing is lost or doubled, whatever the sizes."""
+    """Nothing is lost or duplicated, for any sizes."""
     order = fair_order(lengths, random.Random(0), block)
     assert sorted(order) == list(range(len(lengths)))
 
@@ -92,46 +92,46 @@ def test_every_block_of_a_fair_order_is_a_fair_sample() -> None:
         assert block != sorted(block)
 
 
-def test_batches_of_the_bare_loop_are_neighbours_in_length() -> None:
+def test_batches_of_the_bare_loop_have_similar_lengths() -> None:
     """Longest first, each padded to its own longest."""
     feeds = batches([[1], [1, 1, 1], [1, 1], [1, 1, 1, 1]], 2, pad_id=9)
     assert [feed["input_ids"].tolist() for feed in feeds] == [[[1, 1, 1, 1], [1, 1, 1, 9]], [[1, 1], [1, 9]]]
     assert feeds[0]["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 1, 0]]
 
 
-def test_a_closed_loop_keeps_as_many_requests_out_as_there_are_callers() -> None:
-    """Four callers on a server that takes 20 ms are answered at most 200 times a second, and each waits 20 ms."""
+def test_a_closed_loop_has_one_outstanding_request_per_caller() -> None:
+    """Four callers of a server that takes 20 ms are answered at most 200 times a second, and each waits 20 ms."""
     with _server() as target:
         load = closed_loop(target, [post("/", {"seconds": 0.02})], 4, SHORT)
     assert 4 <= len(load.finished()) <= 4 * (load.seconds / 0.02 + 1)
     assert all(answer.status == 200 and answer.finished - answer.due >= 0.02 for answer in load.answers)
 
 
-def test_a_closed_loop_waits_for_answers_of_every_caller() -> None:
-    """A window shorter than an answer would show nothing: it goes on until there are two for each caller."""
+def test_a_closed_loop_waits_for_answers_to_every_caller() -> None:
+    """A window shorter than an answer would show nothing: it continues until each caller has two."""
     with _server() as target:
         load = closed_loop(target, [post("/", {"seconds": 0.2})], 2, Window(0.0, 0.1, lambda: 0.0))
     assert len(load.finished()) >= 4
     assert load.seconds >= 0.4 * 0.9
 
 
-def test_refusals_are_seen() -> None:
-    """A 503 is an answer with its status, and its caller backs off."""
+def test_refusals_are_recorded() -> None:
+    """A 503 is an answer with its status, and its caller waits before the next request."""
     with _server() as target:
         load = closed_loop(target, [post("/", {"status": 503})], 1, SHORT)
     assert {answer.status for answer in load.answers} == {503}
     assert len(load.answers) < 20
 
 
-def test_a_lost_connection_is_no_answer_and_the_next_request_opens_another() -> None:
-    """Every other request is hung up on; the rest are answered."""
+def test_a_lost_connection_counts_as_no_answer_and_is_reopened() -> None:
+    """The server closes every other request's connection; the rest are answered."""
     with _server() as target:
         load = closed_loop(target, [post("/", {"hang_up": True}), post("/", {})], 1, SHORT)
     assert {answer.status for answer in load.answers} == {NO_ANSWER, 200}
 
 
-def test_an_open_loop_counts_from_the_moment_a_request_was_due() -> None:
-    """All requests are sent at their times though the server is slow: nobody waits for another's answer."""
+def test_an_open_loop_counts_from_the_time_a_request_was_due() -> None:
+    """All requests are sent on time though the server is slow: none waits for another's answer."""
     with _server() as target:
         load = open_loop(target, [post("/", {"seconds": 0.1})], 100, SHORT)
     scheduled = arrivals(100, 0.4, random.Random(0))
@@ -140,7 +140,7 @@ def test_an_open_loop_counts_from_the_moment_a_request_was_due() -> None:
     assert all(answer.status == 200 and answer.finished - answer.due >= 0.1 for answer in load.due())
 
 
-def test_a_report_does_not_say_where_files_lie() -> None:
-    """Folders go, names and numbers stay."""
+def test_a_report_does_not_name_local_folders() -> None:
+    """Folders are removed, names and numbers stay."""
     command = "--bundle short=/home/me/b1/current --peers all --seconds 6.0 --out docs/x.md '--flags=--a 0'"
     assert without_folders(command) == "--bundle short=current --peers all --seconds 6.0 --out x.md '--flags=--a 0'"

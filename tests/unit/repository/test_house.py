@@ -1,4 +1,4 @@
-"""The rules of the house that a linter doesn't know."""
+"""Rules of the repository that no linter checks."""
 
 import importlib
 import re
@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize("name", ["models", "service", "training"])
-def test_a_top_level_name_resolves_under_the_repository(name: str) -> None:
-    """A stray `models` in site-packages does not win over ours."""
+def test_top_level_packages_are_imported_from_the_repository(name: str) -> None:
+    """A stray `models` in site-packages does not take precedence."""
     module = importlib.import_module(name)
     assert Path(str(module.__file__)).is_relative_to(ROOT)
 
@@ -30,16 +30,16 @@ def _recipe_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, 
 
 
 @pytest.mark.parametrize(("name", "default"), _recipe_fields(Recipe))
-def test_every_recipe_field_stands_in_the_training_guide_with_its_default(name: str, default: object) -> None:
-    """The table of docs/training.md is complete and true."""
+def test_the_training_guide_lists_every_recipe_field_with_its_default(name: str, default: object) -> None:
+    """The table of docs/training.md is complete and correct."""
     row = re.search(rf"^\| `{re.escape(name)}` \| ([^|]*) \|", (ROOT / "docs/training.md").read_text(), re.MULTILINE)
     assert row is not None
     if default is not None:
         assert row[1] == (f"{default:g}" if isinstance(default, float) else str(default))
 
 
-def test_no_address_of_this_or_any_machine_stands_in_the_product() -> None:
-    """Pinned names, not addresses: no committed file says where packages come from."""
+def test_no_committed_file_names_an_address_or_index() -> None:
+    """Packages are pinned by name and version; no committed file says where they come from."""
     address = re.compile(r"--(?:extra-)?index-url|find-links|\"resolved\": *\"http")
     files = [path for path in ROOT.glob("*") if path.is_file() and path.name != ".git"]
     assert [path.name for path in files if address.search(path.read_text(errors="replace"))] == []
@@ -50,7 +50,6 @@ def _pages() -> list[Path]:
 
 
 @pytest.mark.parametrize("page", _pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_a_page_links_to_what_is_there(page: Path) -> None:
-    """No relative link of the documentation leads nowhere."""
+def test_relative_links_of_the_pages_exist(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
     assert [link for link in links if not (page.parent / link).exists()] == []

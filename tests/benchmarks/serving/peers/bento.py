@@ -11,7 +11,7 @@ from tests.benchmarks.serving.peers.classifier import WORKERS, Classifier
 
 MAX_BATCH = 32
 MOST_LATENCY_MS = 60_000
-"""It refuses what it expects to take longer; set high, so that it may answer everything."""
+"""It refuses requests that it expects to take longer; high, so that it answers everything."""
 
 
 class Answer(BaseModel):

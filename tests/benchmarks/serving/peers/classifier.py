@@ -1,7 +1,7 @@
 """Raw texts → label and confidence, as every peer computes them: the bundle's graph and tokenizer, our session options.
 
-Runs in the peers' environments, so it needs numpy, onnxruntime and tokenizers, and nothing of ours. What to serve comes
-from the environment, for most frameworks start their own processes.
+Runs in the peers' environments, so it needs only numpy, onnxruntime and tokenizers. Its configuration comes from the
+environment, since most frameworks start their own processes.
 """
 
 import json
@@ -41,7 +41,7 @@ class Classifier:
         return cls(open_session(bundle / graph, int(os.environ[THREADS])), tokenizer, labels)
 
     def classify(self, texts: Sequence[str]) -> list[tuple[str, float]]:
-        """Each text's likeliest label of the first field and its probability."""
+        """Each text's most likely label of the first field, with its probability."""
         encodings = self.tokenizer.encode_batch(list(texts))
         feed = {
             "input_ids": np.array([encoding.ids for encoding in encodings], dtype=np.int64),
@@ -61,7 +61,7 @@ def open_session(graph: Path, threads: int) -> ort.InferenceSession:
 
 
 def session_options(threads: int) -> ort.SessionOptions:
-    """The options of our service: no spinning, no memory patterns of shapes that don't come back."""
+    """The options of our service: no spinning, no memory patterns for shapes that don't recur."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

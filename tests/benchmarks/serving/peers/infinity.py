@@ -1,7 +1,7 @@
 """Infinity: its optimum engine on a folder in Hugging Face's layout, which is made here from the bundle.
 
-Infinity 0.0.78 looks for the ONNX file on the hub even where a folder is given (with optimum-onnx 0.1 and newer), so
-the look-up is pointed at the file; and its session options give place to ours, so that threads don't spin.
+Infinity 0.0.78 looks for the ONNX file on the hub even for a local folder (with optimum-onnx 0.1 and newer), so the
+look-up is replaced by the file's path; and its session options are replaced by ours, so that threads don't spin.
 """
 
 import json
@@ -37,7 +37,7 @@ def hub_folder(bundle: Path, folder: Path) -> None:
         "model_max_length": encoder["max_tokens"],
         "pad_token": words.id_to_token(encoder["pad_id"]),
     }
-    # Infinity wants a name for every logit, also of the further fields.
+    # Infinity needs a name for every logit, including those of further fields
     names = [
         f"{field['name']}: {label['name']}" for field in manifest["models"][0]["fields"] for label in field["labels"]
     ]
@@ -54,7 +54,7 @@ def hub_folder(bundle: Path, folder: Path) -> None:
 
 
 def load(*, model_name_or_path: str, **_options: Any) -> ORTModelForSequenceClassification:
-    """In place of Infinity's own loading: the same file without its rewriting, and our session options."""
+    """Replaces Infinity's own loading: the same file without its rewriting, and our session options."""
     options = session_options(int(os.environ[THREADS]))
     return ORTModelForSequenceClassification.from_pretrained(
         model_name_or_path, file_name=GRAPH, session_options=options, provider="CPUExecutionProvider"

@@ -1,4 +1,4 @@
-"""What anyone would write first: FastAPI, and onnxruntime called inline in a plain `def` endpoint (its thread pool)."""
+"""The obvious first version: FastAPI, and onnxruntime called in a plain `def` endpoint (its thread pool)."""
 
 import sys
 

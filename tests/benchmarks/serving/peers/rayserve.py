@@ -31,7 +31,7 @@ class Route:
 
 
 if __name__ == "__main__":
-    # Ray itself wants cores to give away; one for the replica is all that it is asked for.
+    # Ray itself needs cores to assign; the replica requests only one
     ray.init(include_dashboard=False, log_to_driver=False, configure_logging=False)
     serve.start(http_options={"host": "127.0.0.1", "port": int(sys.argv[1]), "access_log": False})
     serve.run(Route.bind(), route_prefix="/classify")

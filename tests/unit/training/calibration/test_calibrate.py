@@ -21,8 +21,8 @@ OPEN = {"scope_refused": 0.0}
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_of_a_known_population_is_found(temperature: float) -> None:
-    """Logits that are too sure by a known factor are cooled by that factor."""
+def test_the_temperature_of_a_known_population_is_recovered(temperature: float) -> None:
+    """Logits that are overconfident by a known factor get that factor as temperature."""
     generator = np.random.default_rng(1)
     honest = generator.normal(0, 2, (4000, 3))
     shares = np.exp(honest) / np.exp(honest).sum(axis=1, keepdims=True)
@@ -40,7 +40,7 @@ def test_rows_without_the_field_do_not_touch_the_temperature() -> None:
 
 
 def rows(counts: dict[int, tuple[int, int]]) -> Scored:
-    """Rows predicted as a label, so many right and so many wrong, all equally sure."""
+    """Rows predicted as a label, with the same confidence: so many right, so many wrong."""
     logits, labels = [], []
     for label, (right, wrong) in counts.items():
         row = [0.0, 0.0, 0.0]
@@ -51,7 +51,7 @@ def rows(counts: dict[int, tuple[int, int]]) -> Scored:
 
 
 def with_novelty(rows: Scored, score: float) -> Scored:
-    """The rows with the same familiarity and similarity for all."""
+    """The rows, all with the same familiarity and similarity."""
     scores = np.full((len(rows.labels), 2), score, np.float32)
     return Scored(np.concatenate([rows.logits, scores], axis=1), rows.labels)
 
@@ -71,8 +71,8 @@ def test_each_label_shows_whether_its_threshold_is_pooled() -> None:
     assert not found.labels[1].pooled
 
 
-def test_scarce_labels_carry_the_promise_together() -> None:
-    """Labels too scarce alone share one threshold that rests on all their rows."""
+def test_scarce_labels_share_one_promise() -> None:
+    """Labels too scarce alone share one threshold, tested on all their rows."""
     found = entry(rows({0: (25, 0), 1: (25, 0), 2: (25, 0)}), rows({0: (45, 0), 1: (45, 0), 2: (45, 0)}))
     assert len({label.route for label in found.labels}) == 1
     assert all(label.pooled and label.route is not None for label in found.labels)
@@ -86,7 +86,7 @@ def test_a_label_that_fails_its_own_test_is_not_automatic() -> None:
 
 
 def test_strict_routes_no_label_without_its_own_promise() -> None:
-    """What auto pools, strict leaves to people."""
+    """Labels that auto pools go to review in strict."""
     validation, calibration = rows({0: (300, 0), 1: (40, 0), 2: (40, 0)}), rows({0: (400, 0), 1: (50, 0), 2: (50, 0)})
     assert all(label.route is not None for label in entry(validation, calibration).labels)
     strict = entry(validation, calibration, per_label="strict")
@@ -102,8 +102,8 @@ def test_a_field_without_labels_promises_nothing(which: str) -> None:
     assert (found.promise.achieved_coverage, found.promise.achieved_precision_low) == (0, None)
 
 
-def test_requested_and_achieved_stand_side_by_side() -> None:
-    """The promise says what was asked, and what the calibration rows gave."""
+def test_the_promise_has_requested_and_achieved_figures() -> None:
+    """The request of the recipe, and the result on the calibration rows."""
     found = entry(rows({0: (300, 3), 1: (300, 3)}), rows({0: (400, 4), 1: (400, 4)}), per_label="off").promise
     assert (found.route_precision, found.aim, found.per_label) == (0.95, "precision", "off")
     assert found.achieved_coverage == 1
@@ -111,8 +111,8 @@ def test_requested_and_achieved_stand_side_by_side() -> None:
     assert found.achieved_precision_low == 0.95
 
 
-def test_cost_mode_routes_where_a_mistake_costs_less_than_a_person() -> None:
-    """The level follows from minutes alone; what that achieves is the bound on the calibration rows."""
+def test_cost_mode_routes_where_a_mistake_costs_less_than_a_review() -> None:
+    """The level follows from minutes alone; its achieved precision is the bound on the calibration rows."""
     effect = EffectRecipe(triage_minutes=3, suggestion_minutes=1, misroute_minutes=20, manual_precision=0.9)
     assert route_level(effect) == pytest.approx(0.85)
     assert route_level(EffectRecipe(misroute_minutes=1)) == 0.0
@@ -129,8 +129,8 @@ def test_cost_mode_routes_where_a_mistake_costs_less_than_a_person() -> None:
     )
 
 
-def test_only_the_department_has_a_scope_and_its_promise_counts_what_passes() -> None:
-    """Rows that look like nothing are refused, and do not count against the routed ones."""
+def test_only_the_department_has_a_scope_and_its_promise_counts_only_rows_in_scope() -> None:
+    """Rows unlike all training rows are refused, and do not count against the routed ones."""
     people, generator = population(), np.random.default_rng(2)
     validation, ordinary = (with_novelty(scored(people.draw(generator, count)), 0.0) for count in (1000, 2000))
     strange = with_novelty(Scored(np.zeros((100, 3), dtype=np.float32), np.zeros(100, dtype=np.int64)), -5.0)
@@ -144,7 +144,7 @@ def test_only_the_department_has_a_scope_and_its_promise_counts_what_passes() ->
 
 
 def test_a_higher_promise_routes_less() -> None:
-    """The curve a person chooses the target by: coverage falls with the target, precision holds it."""
+    """The curve from which a user chooses the target: coverage falls with the target, precision meets it."""
     people, generator = population(), np.random.default_rng(6)
     parts = [scored(people.draw(generator, count)) for count in (500, 1000, 4000)]
     curve = promise_curve(FIELD, *parts, Recipe(promise=PromiseRecipe.model_validate(OPEN | {"per_label": "off"})))

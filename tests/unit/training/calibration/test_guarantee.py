@@ -15,7 +15,7 @@ from training.recipe import PromiseRecipe
 
 DRAWS = 200
 MOST_BROKEN = binom.ppf(0.999, DRAWS, 0.05)
-"""More broken promises than this have a chance of one in a thousand where 5 % is true."""
+"""Where 5 % is true, more broken promises than this have a probability of one in a thousand."""
 
 Levels = list[float | None]
 
@@ -39,7 +39,7 @@ def naive(_: TopPredictions, tested: TopPredictions, recipe: PromiseRecipe) -> L
 
 
 def flat(right: float) -> Population:
-    """Confidence says nothing."""
+    """Confidence is uninformative."""
     base = population()
     return Population(base.predicted, base.confidence, np.full(len(base.right), right))
 
@@ -60,7 +60,7 @@ POPULATIONS = {
 def broken(
     people: Population, recipe: PromiseRecipe, method: Callable[..., Levels], rows: int = 500
 ) -> tuple[int, int, float]:
-    """Of the draws: those with the overall promise broken, those with any group's broken, and the mean coverage."""
+    """Over the draws: how often the overall promise is broken, how often any group's, and the mean coverage."""
     generator = np.random.default_rng(11)
     overall = anyone = 0
     coverage = []
@@ -79,22 +79,22 @@ def broken(
 
 @pytest.mark.parametrize("name", list(POPULATIONS))
 @pytest.mark.parametrize("per_label", ["auto", "strict", "off"])
-def test_promises_fail_together_at_most_as_often_as_they_say(name: str, per_label: str) -> None:
-    """Over many draws, the overall promise, and any of a field's promises at all, is broken in at most 5 %."""
+def test_promises_fail_together_at_most_as_often_as_stated(name: str, per_label: str) -> None:
+    """Over many draws, the overall promise, and any of a field's promises, is broken in at most 5 %."""
     recipe = PromiseRecipe.model_validate({"per_label": per_label})
     overall, anyone, _ = broken(POPULATIONS[name], recipe, guaranteed)
     assert overall <= MOST_BROKEN
     assert anyone <= MOST_BROKEN
 
 
-def test_a_threshold_without_a_bound_would_be_caught() -> None:
-    """The share of right calibration rows alone breaks its promise far more often: this test can tell."""
+def test_a_threshold_without_a_bound_breaks_its_promise() -> None:
+    """The share of right calibration rows alone breaks its promise far more often, so this test can fail."""
     overall, _, _ = broken(population(), PromiseRecipe(), naive)
     assert overall > 3 * MOST_BROKEN
 
 
-def test_the_promise_is_not_bought_with_silence() -> None:
-    """Of what could be routed at the promised precision, most is."""
+def test_the_promise_still_routes_most_of_what_it_could() -> None:
+    """Most of the tickets that could be routed at the promised precision are routed."""
     people = population()
     order = np.argsort(-people.confidence)
     best = (np.cumsum(people.right[order]) / np.arange(1, len(order) + 1) >= 0.95).mean()

@@ -1,4 +1,4 @@
-"""How much the n-grams count beside the encoder, and when they are left out."""
+"""The weight of the n-grams beside the encoder, and when they are left out."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ def noisy(signal: float) -> np.ndarray:
     return (signal * RIGHT + GENERATOR.normal(size=RIGHT.shape)).astype(np.float32)
 
 
-def test_two_independent_views_both_count() -> None:
-    """Equally good: equal shares. The same logits in half the scale: twice the share."""
+def test_two_independent_views_have_equal_shares() -> None:
+    """Equally good: equal shares. The same logits at half the scale: twice the share."""
     encoder, ngrams = noisy(2.0), noisy(2.0)
     assert fit_ngram_share(encoder, ngrams, LABELS).factor == pytest.approx(1.0, abs=0.25)
     assert fit_ngram_share(encoder, ngrams / 2, LABELS).factor == pytest.approx(2.0, abs=0.5)
@@ -26,8 +26,8 @@ def test_noise_is_left_out() -> None:
     assert fit_ngram_share(noisy(3.0), noisy(0.0), LABELS).factor == 0
 
 
-def test_what_contradicts_the_labels_is_left_out() -> None:
-    """Never a negative share."""
+def test_logits_that_contradict_the_labels_are_left_out() -> None:
+    """The share is never negative."""
     assert fit_ngram_share(noisy(3.0), -noisy(2.0), LABELS).factor == 0
 
 

@@ -1,4 +1,4 @@
-"""Strange mail: the bounds from ordinary mail."""
+"""Mail out of scope: the bounds set from ordinary mail."""
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ def refused(logits: np.ndarray, share: float) -> float:
 
 
 @pytest.mark.parametrize("rows", [30, 200, 1000])
-def test_ordinary_mail_is_refused_no_more_often_than_said(rows: int) -> None:
-    """Most of the share is used where the rows allow it; few rows refuse none of themselves."""
+def test_ordinary_mail_is_refused_no_more_often_than_stated(rows: int) -> None:
+    """Most of the allowed share is used where there are enough rows; few rows refuse none of themselves."""
     logits = np.random.default_rng(4).normal(size=(rows, 4)).astype(np.float32)
     found = refused(logits, 0.02)
     assert found <= 0.02
@@ -35,7 +35,7 @@ def test_without_rows_or_share_nothing_is_refused() -> None:
 
 
 @pytest.mark.parametrize("column", [2, 3])
-def test_each_score_refuses_by_itself(column: int) -> None:
+def test_each_score_alone_can_refuse(column: int) -> None:
     """A row far below all others in familiarity or in similarity."""
     logits = np.random.default_rng(4).normal(size=(500, 4)).astype(np.float32)
     entry = fit_scope(logits, FIELD, 0.02)
@@ -49,15 +49,15 @@ def test_each_score_refuses_by_itself(column: int) -> None:
 
 @settings(max_examples=30)
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0]), min_size=4, max_size=300))
-def test_ties_are_kept(scores: list[float]) -> None:
-    """Rows at a bound itself are ordinary, so equal scores never refuse more than allowed."""
+def test_rows_at_the_bound_are_accepted(scores: list[float]) -> None:
+    """Equal scores never refuse more than allowed."""
     logits = np.zeros((len(scores), 4), np.float32)
     logits[:, 2] = logits[:, 3] = scores
     assert refused(logits, 0.03) <= 0.03
 
 
-def test_a_handful_of_foreign_rows_does_not_make_their_language_known() -> None:
-    """Four of a thousand rows: they lie below the bound themselves, and so does mail like them."""
+def test_a_few_rows_of_a_language_do_not_make_it_familiar() -> None:
+    """Four of a thousand rows lie below the bound themselves, and so does similar mail."""
     logits = np.random.default_rng(4).normal(size=(1000, 4)).astype(np.float32)
     logits[:4, 2] = -20
     entry = fit_scope(logits, FIELD, 0.02)

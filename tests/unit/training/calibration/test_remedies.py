@@ -1,4 +1,4 @@
-"""What would change a run that routes nothing, in numbers."""
+"""Changes that would help a run that routes nothing, in figures."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ RECIPE = Recipe(promise=PromiseRecipe(scope_refused=0))
 
 
 def rows(count: int, wrong: float, seed: int) -> Scored:
-    """Rows of two labels of which this share is wrong, however sure the model is."""
+    """Rows of two labels with this share of errors, independent of confidence."""
     generator = np.random.default_rng(seed)
     labels = generator.integers(0, 2, count)
     predicted = np.where(generator.random(count) < wrong, 1 - labels, labels)
@@ -30,12 +30,12 @@ def remedies(count: int, wrong: float, *, tickets: int, later: bool = False) -> 
 
 
 @pytest.mark.parametrize(("errors", "least", "most"), [(0.01, 120, 130), (0.02, 230, 240), (0.03, 590, 660)])
-def test_the_rows_that_a_promise_takes_at_80_percent_power(errors: float, least: int, most: int) -> None:
+def test_the_rows_needed_for_a_promise_at_80_percent_power(errors: float, least: int, most: int) -> None:
     """Of .95 at 95 %: some 124, 234 and 601 accepted rows at a true precision of .99, .98 and .97."""
     assert least <= (accepted_rows(0.95, errors, 0.05) or 0) <= most
 
 
-def test_no_number_of_rows_helps_a_model_that_is_wrong_too_often() -> None:
+def test_no_number_of_rows_helps_a_model_with_too_many_errors() -> None:
     assert accepted_rows(0.95, 0.05, 0.05) is None
 
 
@@ -43,8 +43,8 @@ def test_a_field_that_routes_needs_no_remedy() -> None:
     assert remedies(600, 0.01, tickets=3000) is None
 
 
-def test_few_rows_are_told_how_many_are_missing() -> None:
-    """Forty rows without a mistake prove .90, not .95: a lower promise or more tickets."""
+def test_the_number_of_missing_rows_is_reported() -> None:
+    """Forty rows without an error prove .90, not .95: a lower promise or more tickets."""
     found = remedies(40, 0.0, tickets=200)
     assert found is not None
     assert found.lower_precision is not None
@@ -57,15 +57,15 @@ def test_few_rows_are_told_how_many_are_missing() -> None:
     assert "\n" not in found.text
 
 
-def test_later_rows_are_calibration_rows_for_the_most_part() -> None:
-    """Where nothing trains, two thirds test: far fewer tickets do."""
+def test_later_rows_are_mostly_used_for_calibration() -> None:
+    """Without training, two thirds are test rows: far fewer tickets suffice."""
     trained, later = (remedies(40, 0.0, tickets=60, later=each) for each in (False, True))
     assert trained is not None
     assert later is not None
     assert (later.needed or 0) < (trained.needed or 0) / 2
 
 
-def test_a_model_that_is_wrong_too_often_is_told_so() -> None:
+def test_a_model_with_too_many_errors_is_reported_as_such() -> None:
     found = remedies(300, 0.2, tickets=1500)
     assert found is not None
     assert found.needed is None

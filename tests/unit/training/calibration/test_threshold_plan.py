@@ -1,4 +1,4 @@
-"""What is tested, decided from the validation rows."""
+"""The plan of tests, made from the validation rows."""
 
 import numpy as np
 import pytest
@@ -32,8 +32,8 @@ def test_labels_with_enough_rows_have_a_test_of_their_own() -> None:
     assert groups(found)[2] == [2, 3]
 
 
-def test_strict_has_no_pool_and_off_has_nothing_else() -> None:
-    """strict: only labels with an own promise are tested; off: all labels together."""
+def test_strict_has_no_pool_and_off_has_only_one() -> None:
+    """strict: only labels with their own promise are tested; off: all labels together."""
     assert sorted(groups(plan("strict", (300, 0), (150, 0), (15, 0)))) == [[0], [1]]
     assert groups(plan("off", (300, 0), (150, 0), (15, 0))) == [[0, 1, 2]]
     assert plan("strict", (10, 0), (10, 0), rows=20) == ()
@@ -45,8 +45,8 @@ def test_the_shares_add_up_to_the_whole_alpha() -> None:
         assert sum(each.alphas.sum() for each in plan(mode, (300, 0), (150, 0), (15, 0))) == pytest.approx(0.05)
 
 
-def test_a_label_that_is_often_wrong_stays_in_the_pool() -> None:
-    """A test that would probably fail is not tried at the others' expense."""
+def test_a_label_with_many_errors_stays_in_the_pool() -> None:
+    """A test that would probably fail is not run at the other groups' expense."""
     assert groups(plan("auto", (300, 0), (100, 60), (15, 0))) == [[0], [1, 2]]
 
 

@@ -33,8 +33,8 @@ def test_the_bound_is_the_exact_binomial_one(rows: int, alpha: float, data: st.D
     assert p_value(right, rows, bound) == pytest.approx(alpha, rel=1e-6)
 
 
-def test_the_fewest_rows_are_those_of_the_textbook() -> None:
-    """59 rows without an error promise 95 % at 95 %; one fewer does not."""
+def test_59_rows_without_an_error_prove_95_percent() -> None:
+    """The textbook figure at 95 %; 58 rows do not."""
     assert fewest_rows(0.95, 0.05) == 59
     assert p_value(59, 59, 0.95) <= 0.05
     assert p_value(58, 58, 0.95) > 0.05

@@ -1,4 +1,4 @@
-"""`training check`: is the file enough to start?"""
+"""`training check`: whether the file suffices for a start."""
 
 import re
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ def many(label: str, count: int = ENOUGH_ROWS) -> list[tuple[str, ...]]:
     return [(f"{label} {number}", label) for number in range(count)]
 
 
-def test_two_departments_with_rows_enough_may_start(tmp_path: Path) -> None:
+def test_two_departments_with_enough_rows_may_start(tmp_path: Path) -> None:
     """Thirty tickets in each of two departments are a start."""
     found = assessed(tmp_path, *many("a"), *many("b"))
     assert found.ready
@@ -40,8 +40,8 @@ def test_two_departments_with_rows_enough_may_start(tmp_path: Path) -> None:
     assert found.columns == {"subject": "subject", "department": "department"}
 
 
-def test_scarce_departments_are_named_with_what_they_lack(tmp_path: Path) -> None:
-    """A department with too few tickets does not hinder the start, and is told how many more it needs."""
+def test_scarce_departments_are_named_with_the_missing_rows(tmp_path: Path) -> None:
+    """A department with too few tickets does not prevent the start, and its missing tickets are counted."""
     found = assessed(tmp_path, *many("a"), *many("b"), *many("c", 12))
     assert found.ready
     assert found.verdict == "enough to start: 2 of 3 departments; c needs 18 more"
@@ -57,7 +57,7 @@ def test_scarce_departments_are_named_with_what_they_lack(tmp_path: Path) -> Non
         ([*many("a"), *many("b"), (CANARY, "z" * 101)], "rows that break the contract: 1"),
     ],
 )
-def test_a_file_that_is_not_enough_says_why(tmp_path: Path, rows: list[tuple[str, ...]], why: str) -> None:
+def test_an_insufficient_file_is_reported_with_a_reason(tmp_path: Path, rows: list[tuple[str, ...]], why: str) -> None:
     """Too few tickets, one department only, or faults in rows: not ready, with the reason."""
     found = assessed(tmp_path, *rows)
     assert not found.ready
@@ -72,8 +72,8 @@ def test_a_further_field_needs_two_values(tmp_path: Path) -> None:
     assert found.verdict == "not ready: priority has 1 label(s); it needs at least two"
 
 
-def test_faults_are_listed_and_good_rows_still_counted(tmp_path: Path) -> None:
-    """Each fault has its line and repeats no content; repeats and empty texts are counted."""
+def test_faults_are_listed_and_valid_rows_still_counted(tmp_path: Path) -> None:
+    """Each fault has its line and repeats no content; duplicates and empty texts are counted."""
     found = assessed(tmp_path, ("x", "a"), ("X ", "a"), (" ", "b"), (CANARY, "y" * 101), (CANARY, "z" * 101))
     assert [(fault.line, fault.column, fault.what[:10]) for fault in found.faults] == [
         (5, "department", "a label ha"), (6, "department", "a label ha")
@@ -84,13 +84,13 @@ def test_faults_are_listed_and_good_rows_still_counted(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
-    """A missing file is no verdict but an error."""
+    """A missing file gives an error instead of a verdict."""
     with pytest.raises(TicketRouterError, match="cannot be read"):
         assess(TicketFile(tmp_path / "none.csv"), ("department",))
 
 
-def test_the_forecast_says_what_is_missing(tmp_path: Path) -> None:
-    """Few tickets route nothing at a high promise: the forecast says so, and about how many more are needed."""
+def test_the_forecast_reports_the_missing_tickets(tmp_path: Path) -> None:
+    """Few tickets route nothing at a high promise: the forecast says so, with an estimate of the missing tickets."""
     words = {"a": ("printer", "toner", "paper", "tray"), "b": ("invoice", "refund", "bank", "payment")}
     rows = [(f"{words[label][n % 4]} {words[label][n % 3]} floor {n}", label) for label in "ab" for n in range(45)]
     found = assess(TicketFile(write_csv(tmp_path / "t.csv", rows)), ("department",))
@@ -102,7 +102,7 @@ def test_the_forecast_says_what_is_missing(tmp_path: Path) -> None:
     assert any(line.startswith("forecast at a promise of 90%: ") for line in check_lines(found))
 
 
-def test_the_same_text_under_two_departments_is_shown(tmp_path: Path) -> None:
+def test_the_same_text_in_two_departments_is_reported(tmp_path: Path) -> None:
     """Counted, with its rows, and with the setting that decides."""
     found = assessed(tmp_path, *many("a"), *many("b"), ("a 3", "b"), ("A  3", "b"))
     assert found.contradicting == 3
@@ -112,8 +112,8 @@ def test_the_same_text_under_two_departments_is_shown(tmp_path: Path) -> None:
     assert any("1 texts in 3 rows (such as line 5 and line 62)" in line for line in found.advice)
 
 
-def test_a_mapping_is_kept_and_the_next_export_compared(tmp_path: Path) -> None:
-    """Next month the columns are taken from it; what is gone, new or shifted is told."""
+def test_a_saved_mapping_is_used_and_the_next_export_compared(tmp_path: Path) -> None:
+    """The next month's columns come from it; missing, new and shifted values are reported."""
     header = ("betreff", "desk", "wer")
     rows = [(*row, "x@a.example") for row in (*many("a", 60), *many("b", 60), *many("c"))]
     file = TicketFile(write_csv(tmp_path / "may.csv", rows, header), {"department": "desk", "requester": "wer"})
@@ -130,7 +130,7 @@ def test_a_mapping_is_kept_and_the_next_export_compared(tmp_path: Path) -> None:
 
 
 def test_explain_shows_each_role_with_the_command_that_changes_it(tmp_path: Path) -> None:
-    """The column, why it was taken, and three of its values."""
+    """The column, the reason for it, and three of its values."""
     lines = list(explain_lines(assessed(tmp_path, *many("a"), *many("b")), [Path("my export.csv")]))
     assert lines[0] == "subject: column 'subject', by its name; for example: a 0 | a 1 | a 2"
     assert lines[1].startswith(
@@ -139,8 +139,8 @@ def test_explain_shows_each_role_with_the_command_that_changes_it(tmp_path: Path
     assert "python -m training check --data 'my export.csv' --column ROLE=COLUMN" in lines[-1]
 
 
-def test_the_page_stands_alone_and_escapes_what_it_quotes(tmp_path: Path) -> None:
-    """No script, nothing loaded; a ticket's markup is text."""
+def test_the_page_is_self_contained_and_escapes_quotes(tmp_path: Path) -> None:
+    """No script, no external content; a ticket's markup is text."""
     rows = [*many("a"), *many("b"), ("<script>alert(1)</script>", "a"), ("<script>alert(1)</script>", "b")]
     write_page(assess(TicketFile(write_csv(tmp_path / "t.csv", rows)), ("department",)), tmp_path / "check.html")
     page = (tmp_path / "check.html").read_text("utf-8")
@@ -152,15 +152,16 @@ def test_the_page_stands_alone_and_escapes_what_it_quotes(tmp_path: Path) -> Non
 
 
 def test_further_fields_are_in_the_verdict(tmp_path: Path) -> None:
-    """Each field says how many of its labels have rows enough, and which need more; rows without one are counted."""
+    """Each field has the number of its labels with enough rows, and those that need more; rows without a value are
+    counted."""
     rows = [(*row, "high" if number % 2 else "low") for number, row in enumerate((*many("a", 40), *many("b", 40)))]
     found = assessed(tmp_path, *rows, ("c", "a", "urgent"), ("d", "a", ""), fields=("department", "priority"))
     assert found.verdict == ("enough to start: 2 of 2 departments; 2 of 3 labels of priority; urgent needs 29 more")
     assert found.fields[1].missing == 1
 
 
-def test_spellings_come_with_the_lines_that_merge_them(tmp_path: Path) -> None:
-    """`Billing` and `billing` are one department to a person and two to the model: refused, with what to write."""
+def test_spellings_are_listed_with_the_rules_that_merge_them(tmp_path: Path) -> None:
+    """`Billing` and `billing` are one department to a person and two to the model: refused, with the lines to add."""
     rows = [*many("Billing", 40), *many("billing"), *many("sales")]
     found = assessed(tmp_path, *rows)
     assert not found.ready
@@ -169,14 +170,14 @@ def test_spellings_come_with_the_lines_that_merge_them(tmp_path: Path) -> None:
 
 
 def test_rare_labels_are_named(tmp_path: Path) -> None:
-    """One seen once comes with its line; one with too few rows to be learned is named with it."""
+    """A label with one row has its line; one with too few rows to be learned is named with it."""
     advice = "\n".join(assessed(tmp_path, *many("a"), *many("b"), *many("c", 9), ("d", "d")).advice)
     assert "department: seen once: d (line 71)" in advice
     assert "department: not learned, as under 10 rows: c, d" in advice
 
 
 def test_a_test_period_without_a_label_is_named(tmp_path: Path) -> None:
-    """The newest tenth is the test: a label that stands not in it, or nowhere else, is told with a line."""
+    """The newest tenth is the test; a label that is missing there, or occurs only there, is reported with a line."""
     start = datetime(2026, 1, 1)
     labels = [*["old"] * 50, *["a"] * 100, *["new"] * 10]
     rows = [(f"{n} x", label, (start + timedelta(days=n)).isoformat()) for n, label in enumerate(labels)]
@@ -191,15 +192,15 @@ def test_a_test_period_without_a_label_is_named(tmp_path: Path) -> None:
     assert "rows in the file's test rows alone, so never learned: new (line 161)" in advice
 
 
-def test_signs_of_a_wrong_encoding_are_named(tmp_path: Path) -> None:
-    """UTF-8 read as Windows-1252 is sound UTF-8 again, and unreadable: column and lines are told."""
+def test_a_wrong_encoding_is_detected(tmp_path: Path) -> None:
+    """UTF-8 read as Windows-1252 is valid but unreadable: column and lines are reported."""
     rows = [("größe".encode().decode("cp1252"), "a"), ("don’t".encode().decode("cp1252"), "b"), ("größe, don’t", "b")]
     assert any(line.startswith("subject: signs of a wrong encoding") and "line 2, line 3;" in line
                for line in assessed(tmp_path, *rows).advice)  # fmt: skip
 
 
-def test_slices_and_what_is_left_out_are_counted(tmp_path: Path) -> None:
-    """By language and length; and by the reason for which rows are not learned from."""
+def test_slices_and_left_out_rows_are_counted(tmp_path: Path) -> None:
+    """By language and length; and by the reason why rows are left out."""
     rules = "[department]\nretire = ['fax']\nout_of_scope = ['spam']"
     rows = [("x", "a", "EN", "closed", ""), ("y " * 40, "a", "de", "closed", ""), ("z", "fax", "", "closed", ""),
             ("z", "spam", "", "closed", ""), ("z", "a", "", "open", ""),
@@ -218,7 +219,7 @@ def test_slices_and_what_is_left_out_are_counted(tmp_path: Path) -> None:
 
 
 def test_one_bad_column_does_not_hide_the_others(tmp_path: Path) -> None:
-    """Faults are shown column by column, of each the first few, and the rest as a number."""
+    """Faults are listed by column: the first few of each, and the number of the rest."""
     rows = [(CANARY, "z" * 101 if number > 90 else "a", "x") for number in range(100)] + [("a", "a", "train")]
     lines = list(check_lines(assessed(tmp_path, *rows, header=("subject", "department", "split"))))
     assert sum("split is none of" in line for line in lines) == 10

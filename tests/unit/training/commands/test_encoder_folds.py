@@ -34,15 +34,15 @@ def request_of_words(tiny_base: Path, tmp_path: Path) -> TrainRequest:
 
 @pytest.fixture
 def encoders_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fine-tuned networks count as better than the quick ones, which know these short texts as well."""
+    """Makes the fine-tuned networks count as better than the quick ones, which know these short texts equally well."""
     width = property(lambda found: float(found.outputs["validation"].pooled.shape[1]))
     monkeypatch.setattr(Candidate, "macro_f1", width)
 
 
 @pytest.mark.usefixtures("encoders_win")
-def test_out_of_fold_answers_do_not_know_their_rows(tiny_base: Path, tmp_path: Path) -> None:
-    """Labels that nothing in the text tells: the served mean has learned them by heart, the answers that set the
-    thresholds have not."""
+def test_out_of_fold_answers_are_not_memorised(tiny_base: Path, tmp_path: Path) -> None:
+    """Labels that do not depend on the text: the served mean has memorised them, the answers that set the thresholds
+    have not."""
     generator = random.Random(3)
     rows = [(f"{number} {generator.random()}", generator.choice("ab")) for number in range(80)]
     file = TicketFile(write_csv(tmp_path / "tickets.csv", rows))
@@ -70,7 +70,7 @@ def test_the_mean_of_the_folds_is_served(request_of_words: TrainRequest) -> None
 
 
 @pytest.mark.usefixtures("encoders_win")
-def test_the_rows_that_choose_an_epoch_are_not_learned(
+def test_rows_that_select_the_epoch_are_not_trained_on(
     request_of_words: TrainRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor are the rows of the network's own fold; neither part is empty."""
@@ -96,7 +96,7 @@ def test_the_rows_that_choose_an_epoch_are_not_learned(
 
 
 class Count(TrainerCallback):
-    """Counts the networks that begin to train."""
+    """Counts the networks that start training."""
 
     begun = 0
 
@@ -105,7 +105,7 @@ class Count(TrainerCallback):
 
 
 class Stop(Count):
-    """Ctrl-C in the second epoch of the second network."""
+    """Simulates Ctrl-C in the second epoch of the second network."""
 
     def on_step_end(self, _: object, state: TrainerState, *__: object, **___: object) -> None:
         if self.begun == 2 and state.epoch and state.epoch > 1:
@@ -113,7 +113,7 @@ class Stop(Count):
 
 
 @pytest.mark.usefixtures("encoders_win")
-def test_a_resumed_run_ends_as_the_unbroken_one(request_of_words: TrainRequest) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(request_of_words: TrainRequest) -> None:
     """Bit by bit, and without training its first network again."""
     whole = learned(request_of_words, "whole")
     key, counted = "0123456789abcdef", Count()
@@ -126,7 +126,7 @@ def test_a_resumed_run_ends_as_the_unbroken_one(request_of_words: TrainRequest) 
     assert not folder.exists()
 
 
-def test_quick_networks_that_are_as_good_are_kept(
+def test_equally_good_quick_networks_are_kept(
     request_of_words: TrainRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All six stages stay in the report."""
@@ -139,7 +139,7 @@ def test_quick_networks_that_are_as_good_are_kept(
 def test_networks_too_large_for_one_file_are_refused(
     request_of_words: TrainRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before anything is learned."""
+    """Before any training."""
     monkeypatch.setattr(training.run.crossfit, "_LARGEST_GRAPH", 100)
     with pytest.raises(TicketRouterError, match=r"promise\.folds: 3 networks of .* an ONNX file holds 2"):
         learned(request_of_words, "run")

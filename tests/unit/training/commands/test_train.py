@@ -1,4 +1,4 @@
-"""`training.commands.train.learn`: resumed runs, quick runs, and which of the two networks is kept."""
+"""`training.commands.train.learn`: resumed runs, quick runs, and the choice between the two networks."""
 
 import math
 import random
@@ -30,7 +30,7 @@ def request_of(tiny_base: Path, tmp_path: Path) -> TrainRequest:
     return request_of_words(tiny_base, tmp_path, RUN)
 
 
-def test_a_resumed_run_ends_as_the_unbroken_one(request_of: TrainRequest) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(request_of: TrainRequest) -> None:
     """Weights and figures, bit by bit."""
     whole = learned(request_of, "whole")
     rows = len(whole.parts["train"].examples)
@@ -43,8 +43,8 @@ def test_a_resumed_run_ends_as_the_unbroken_one(request_of: TrainRequest) -> Non
         assert all(torch.equal(value, weights(again.model)[name]) for name, value in weights(whole.model).items())
 
 
-def test_a_quick_run_leaves_the_encoder_as_it_is(request_of: TrainRequest, tiny_base: Path) -> None:
-    """It learns a head and the n-grams, and keeps no checkpoint."""
+def test_a_quick_run_does_not_change_the_encoder(request_of: TrainRequest, tiny_base: Path) -> None:
+    """It trains a head and the n-grams, and writes no checkpoint."""
     quick = learned(replace(request_of, quick=True), "quick")
     base = load_classifier(tiny_base, quick.material.space, RUN)
     assert all(torch.equal(weights(quick.model)[name], value) for name, value in weights(base).items()
@@ -54,9 +54,9 @@ def test_a_quick_run_leaves_the_encoder_as_it_is(request_of: TrainRequest, tiny_
     assert not (request_of.store.parent / "quick").exists()
 
 
-def test_out_of_fold_answers_do_not_know_their_rows(tiny_base: Path, tmp_path: Path) -> None:
-    """Labels that nothing in the text tells: the served mean has learned them by heart, the answers that set the
-    thresholds have not, and nothing is routed."""
+def test_out_of_fold_answers_are_not_memorised(tiny_base: Path, tmp_path: Path) -> None:
+    """Labels that do not depend on the text: the served mean has memorised them, the answers that set the thresholds
+    have not, and nothing is routed."""
     generator = random.Random(3)
     rows = [(f"{number} {generator.random()}", generator.choice("ab")) for number in range(80)]
     file = TicketFile(write_csv(tmp_path / "tickets.csv", rows))
@@ -77,7 +77,7 @@ def test_out_of_fold_answers_do_not_know_their_rows(tiny_base: Path, tmp_path: P
     assert all(label.route is None for label in entry.labels)
 
 
-def test_every_row_but_the_tests_learns_plans_or_tests(request_of: TrainRequest) -> None:
+def test_every_row_but_the_tests_trains_plans_or_calibrates(request_of: TrainRequest) -> None:
     """Two thirds test; without folds, one split is exact."""
     found = learned(replace(request_of, quick=True), "folds")
     parts = {name: {row.line for row in part.examples} for name, part in found.parts.items()}
@@ -101,7 +101,7 @@ def test_folds_of_too_few_rows_are_refused(request_of: TrainRequest) -> None:
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_folds_need_mean_pooling(request_of: TrainRequest, quick: bool) -> None:
-    """Asked for, they are refused; a quick run without them has one split."""
+    """They are refused with other pooling; a quick run without them has one split."""
     recipe = RUN.model_copy(update={"promise": PromiseRecipe(folds=3), "pooling": "cls"})
     with pytest.raises(TicketRouterError, match='folds = 3 needs pooling = "mean"'):
         learned(replace(request_of, quick=quick, recipe=recipe), "run")
@@ -113,7 +113,7 @@ def test_folds_need_mean_pooling(request_of: TrainRequest, quick: bool) -> None:
 def test_the_full_network_is_kept_if_it_beats_the_quick_one(
     request_of: TrainRequest, monkeypatch: pytest.MonkeyPatch, full: float, kept: str
 ) -> None:
-    """By macro-F1 on the validation rows; otherwise the quick network ships, with the encoder as it was."""
+    """By macro-F1 on the validation rows; otherwise the quick network ships, with the unchanged encoder."""
     figures = iter([0.5, full])
 
     def measured(*arguments: Any) -> Candidate:
@@ -130,7 +130,7 @@ def test_the_full_network_is_kept_if_it_beats_the_quick_one(
     assert np.allclose(found.outputs(rows).logits, quick.outputs(rows).logits, atol=1e-5) == (kept == "quick")
 
 
-def test_texts_that_share_no_wordpiece_train_without_ngrams(
+def test_texts_without_common_wordpieces_train_without_ngrams(
     request_of: TrainRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line says so."""

@@ -1,4 +1,4 @@
-"""What is searched, what a study remembers, and the recipe as TOML."""
+"""The search space, a study's memory, and the recipe as TOML."""
 
 from pathlib import Path
 
@@ -38,17 +38,17 @@ def study_with(path: Path, *values: float) -> None:
         general=st.none() | st.builds(GeneralRecipe, data=st.text('aé\\"\n\x7f💡 /', min_size=1).map(Path)),
     ),
 )
-def test_a_recipe_written_is_the_recipe_read(
+def test_a_written_recipe_is_read_back_unchanged(
     tmp_path_factory: pytest.TempPathFactory, recipe: Recipe, start: str
 ) -> None:
-    """Every field, every table, odd file names too: what `tune` writes, `train --recipe` reads as it was."""
+    """Every field, every table, unusual file names too: `train --recipe` reads what `tune` writes."""
     path = tmp_path_factory.getbasetemp() / "recipe.toml"
     path.write_text(toml_text(recipe, start), "utf-8")
     assert load_recipe(path) == recipe
 
 
-def test_a_recipe_written_over_another_keeps_its_comments() -> None:
-    """And its order, its tables, and the spelling of values that stay."""
+def test_rewriting_a_recipe_keeps_its_comments() -> None:
+    """And its order, its tables, and the spelling of unchanged values."""
     top, promise = (
         "# ours\nlearning_rate = 1e-3  # high\nepochs = {}  # few\n",
         "# agreed in May\nroute_precision = 0.97\n",
@@ -68,8 +68,8 @@ def test_a_recipe_written_over_another_keeps_its_comments() -> None:
         Recipe(epochs=200, learning_rate=0.9, r_drop=7, dropout=0.4),
     ],
 )
-def test_the_start_is_among_what_is_searched(start: Recipe) -> None:
-    """Whatever the recipe: its own values can be tried, and every value is one that a recipe may have."""
+def test_the_search_space_includes_the_starting_recipe(start: Recipe) -> None:
+    """For any recipe: its own values can be tried, and every value in the space is valid in a recipe."""
     space = dimensions(start, start.learning_rate or 3e-4)
     values = start_values(space, start, start.learning_rate or 3e-4)
     for each in space:
@@ -83,8 +83,8 @@ def test_the_start_is_among_what_is_searched(start: Recipe) -> None:
             tried(start, {each.name: each.high})
 
 
-def test_a_study_goes_on_where_it_was(tmp_path: Path) -> None:
-    """Trials of an earlier process are there, count, and the sampler doesn't draw the same values again."""
+def test_a_study_continues_earlier_trials(tmp_path: Path) -> None:
+    """Trials of an earlier process count, and the sampler doesn't draw the same values again."""
     path = tmp_path / "tune.db"
     study_with(path, 0.5, 0.6)
     study_with(path, 0.7)
@@ -94,8 +94,8 @@ def test_a_study_goes_on_where_it_was(tmp_path: Path) -> None:
         assert len(set(rates)) == 3
 
 
-def test_a_trial_that_a_kill_cut_short_is_failed(tmp_path: Path) -> None:
-    """It does not count, it is shown as failed, and the start recipe, if it was that, is queued once more."""
+def test_a_killed_trial_is_marked_failed(tmp_path: Path) -> None:
+    """It does not count; if it was the starting recipe, that is queued again."""
     path = tmp_path / "tune.db"
     with open_study(path, ABOUT, 1) as study:
         _begin_with(study, {"epochs": 3})
@@ -112,8 +112,8 @@ def test_a_trial_that_a_kill_cut_short_is_failed(tmp_path: Path) -> None:
         assert study.get_trials(states=(TrialState.WAITING,)) == []
 
 
-def test_a_stopped_trial_shows_how_far_it_came(tmp_path: Path) -> None:
-    """A pruned trial's figure is its last report; it counts."""
+def test_a_pruned_trial_has_its_last_figure(tmp_path: Path) -> None:
+    """Its figure is its last report, and it counts."""
     with open_study(tmp_path / "tune.db", ABOUT, 1) as study:
         trial = study.ask()
         trial.report(0.3, 1)
@@ -123,15 +123,15 @@ def test_a_stopped_trial_shows_how_far_it_came(tmp_path: Path) -> None:
         assert (found.state, found.macro_f1, len(finished(study))) == ("pruned", 0.4, 1)
 
 
-def test_two_searches_do_not_meet(tmp_path: Path) -> None:
-    """A study that is at work is not opened again: its running trial is alive."""
+def test_a_study_in_use_is_refused(tmp_path: Path) -> None:
+    """Its running trial must not be marked failed."""
     path = tmp_path / "tune.db"
     with open_study(path, ABOUT, 1), pytest.raises(TicketRouterError, match="at work"), open_study(path, ABOUT, 1):
         pass
 
 
 def test_a_study_of_another_search_is_refused(tmp_path: Path) -> None:
-    """Other data, another recipe, or a file that is no study: named, and left as it is."""
+    """Other data, another recipe, or a file that is no study: named, and left unchanged."""
     path = tmp_path / "tune.db"
     study_with(path, 0.5)
     with pytest.raises(TicketRouterError, match="other data"), open_study(path, {**ABOUT, "data": "2f"}, 1):

@@ -47,7 +47,7 @@ def only_fault(columns: Sequence[str], good: Sequence[str], bad: Sequence[str], 
 
 
 def test_a_row_becomes_a_ticket() -> None:
-    """Every role lands where it belongs; the label's outer and doubled spaces go, its inner ones stay."""
+    """Every role gets its cell; the label's outer and doubled spaces are removed, its inner ones stay."""
     columns = ("ID", "Subject", "Description", "Team", "From", "Date", "split", "content_type", "other")
     cells = ("7", " s ", "<p>b</p>", "  tech  support ", "a@b.example", "2026-01-02", "Dev", "text/HTML", "x")
     row = checked(columns, cells).rows[0]
@@ -60,18 +60,18 @@ def test_a_row_becomes_a_ticket() -> None:
 
 @pytest.mark.parametrize("name", ["department", "label", "team", "group", "queue", "category", "Department", "QUEUE"])
 def test_usual_names_of_the_department_are_found(name: str) -> None:
-    """What helpdesks call the department is found without being told."""
+    """Helpdesks' usual names of the department are recognised without a mapping."""
     assert checked(["text", name], ["a", "x"]).columns["department"] == name
 
 
-def test_the_mapped_column_wins() -> None:
-    """A mapped column is taken even where one with the usual name is there."""
+def test_a_mapped_column_takes_precedence() -> None:
+    """Even over a column with the usual name."""
     found = checked(["text", "department", "desk"], ["a", "x", "y"], mapping={"department": "desk"})
     assert found.rows[0].labels["department"] == "y"
 
 
 def test_further_fields_are_read_and_may_be_missing() -> None:
-    """A field's empty cell is no label, not an empty one; an unnamed column is not looked at."""
+    """A field's empty cell is no label, rather than an empty one; an unnamed column is ignored."""
     found = checked(
         ["text", "label", "priority"], ["a", "x", " "], ["b", "y", "high"], fields=("department", "priority")
     )
@@ -89,17 +89,17 @@ def test_further_fields_are_read_and_may_be_missing() -> None:
         (["text", "label"], {"mapping": {"departement": "text"}}, "'departement'"),
     ],
 )
-def test_a_missing_column_is_refused_with_what_is_there(
+def test_a_missing_column_is_refused_with_the_existing_ones(
     columns: Sequence[str], options: dict[str, object], why: str
 ) -> None:
-    """No text, no label, a mapped column that is not there or a role that does not exist: refused with the choices."""
+    """No text, no label, a mapped column that is missing or an unknown role: refused with the choices."""
     message = refusal(columns, **options)
     assert why in message
     assert "it has: " in message or "the roles are" in message
 
 
 def test_names_of_columns_cannot_break_the_line() -> None:
-    """Odd column names, or a whole mail where the header should be, stay one short line."""
+    """Unusual column names, or a whole mail in place of the header, give one short line."""
     message = refusal(["a\nerror: fine\x1b[31m", "x" * 5000, "Größe"])
     assert len(message) < 500
     assert "Größe" in message
@@ -114,7 +114,7 @@ def test_names_of_columns_cannot_break_the_line() -> None:
     ],
 )
 def test_a_bad_cell_is_a_fault_of_its_row(column: str, cell: str, why: str) -> None:
-    """What is wrong is said without repeating the cell."""
+    """The fault is described without repeating the cell."""
     columns = ["text", "label", *({column} - {"label"})]
     good = {"text": "a", "label": "x", "split": "train", "priority": "high"}
     fields = ("department", "priority") if column == "priority" else ("department",)
@@ -123,21 +123,22 @@ def test_a_bad_cell_is_a_fault_of_its_row(column: str, cell: str, why: str) -> N
 
 
 @pytest.mark.parametrize("value", ["text/html; charset=utf-8", "TEXT/PLAIN;charset=us-ascii", " text/html ", ""])
-def test_a_content_type_may_carry_parameters(value: str) -> None:
-    """A content type as mail headers write it is understood."""
+def test_a_content_type_may_have_parameters(value: str) -> None:
+    """As in mail headers."""
     wanted = "text/html" if "html" in value else "text/plain"
     assert checked(["text", "label", "content_type"], ["a", "x", value]).rows[0].ticket.content_type == wanted
 
 
 def test_all_faults_are_kept_with_their_lines() -> None:
-    """One bad row hides neither the next one nor the good ones."""
+    """One bad row does not hide the next one, nor valid rows."""
     found = checked(["text", "label"], ["a", "x"], ["b", "y" * 101], ["c", "y"], ["d", "z" * 101])
     assert [fault.line for fault in found.faults] == [3, 5]
     assert ([row.line for row in found.rows], found.faulty) == ([2, 4], 2)
 
 
-def test_faults_stop_a_run_unless_they_are_to_be_skipped(tmp_path: Path) -> None:
-    """The first fault and the number of the others; with `skip_faulty` the good rows, and how many were left out."""
+def test_faults_stop_a_run_unless_they_are_skipped(tmp_path: Path) -> None:
+    """The first fault and the number of the others; with `skip_faulty` the valid rows, and the number of those left
+    out."""
     path = write_csv(tmp_path / "t.csv", [("a", "x"), ("b", "y" * 101), ("c", "y"), ("d", "z" * 101)])
     with pytest.raises(TicketRouterError, match=r"t\.csv: line 3, column 'department': a label has .*and 1 more rows"):
         read_tickets(TicketFile(path), ("department",))
@@ -150,47 +151,47 @@ def test_faults_stop_a_run_unless_they_are_to_be_skipped(tmp_path: Path) -> None
     [("train", "train"), ("Training", "train"), (" val ", "validation"), ("dev", "validation"), ("TEST", "test"),
      ("cal", "calibration"), ("", "")],
 )  # fmt: skip
-def test_usual_names_of_the_parts_are_understood(cell: str, part: str) -> None:
-    """What people call the parts, in any case and with spaces around."""
+def test_usual_names_of_the_parts_are_recognised(cell: str, part: str) -> None:
+    """In any case and with spaces around."""
     assert checked(["text", "label", "split"], ["a", "x", cell]).rows[0].split == part
 
 
-def test_a_fault_names_its_column_as_the_file_has_it() -> None:
-    """A person looks for `Desk`, not for the role that it plays; where both are one, it is said once."""
+def test_a_fault_names_its_column_as_in_the_file() -> None:
+    """A user looks for `Desk`, not for its role; if both are equal, the name is given once."""
     found = checked(["text", "Desk"], ["a", "z" * 101], ["b", "x"], mapping={"department": "Desk"})
     assert (found.faults[0].line, found.faults[0].column) == (2, "Desk")
     assert str(found.faults[0]).startswith("line 2, column 'Desk': a label has over")
 
 
 def test_every_fault_of_a_row_is_kept() -> None:
-    """Two bad cells of a row are two faults, so that one round of mending is enough."""
+    """Two bad cells of a row are two faults, so that one correction of the file suffices."""
     found = checked(["text", "label", "split"], ["a", "z" * 101, "x"], ["b", "y", "train"])
     assert [(fault.line, fault.column) for fault in found.faults] == [(2, "label"), (2, "split")]
 
 
 def test_thread_language_and_source_are_read() -> None:
-    """What keeps rows together and apart later stands in each row."""
+    """The later steps need them to keep rows together or apart."""
     columns = ["text", "label", "Conversation ID", "locale", "label_source"]
     row = checked(columns, ["a", "x", " t1 ", "DE", "Agent"]).rows[0]
     assert (row.thread, row.language, row.label_source, row.created_at) == ("t1", "de", "agent", None)
 
 
 def test_open_tickets_are_left_out_and_counted() -> None:
-    """A status that is none of closed, solved or resolved; an open ticket's empty department is no fault."""
+    """With a status other than closed, solved or resolved; an open ticket's empty department is no fault."""
     rows = [["a", "x", "Closed"], ["b", "", "open"], ["c", "x", "solved"], ["d", "y", "pending"]]
     found = checked(["text", "label", "status"], *rows)
     assert ([row.line for row in found.rows], found.not_closed, found.faults) == ([2, 4], 2, ())
 
 
 def test_a_ticket_without_its_closing_date_is_open() -> None:
-    """Where the file has no status; a column without any date says nothing."""
+    """If the file has no status; a column without any date is ignored."""
     assert checked(["text", "label", "closed_at"], ["a", "x", "2026-01-02"], ["b", "y", ""]).not_closed == 1
     assert checked(["text", "label", "closed_at"], ["a", "x", ""], ["b", "y", ""]).not_closed == 0
 
 
 @pytest.mark.parametrize("source", ["router_unchecked", "router", "Auto", " model ", "prediction"])
-def test_a_label_of_the_router_is_read_as_such(source: str) -> None:
-    """Under the usual words of exports too; the row is a row as any other, its weight is decided later."""
+def test_a_label_assigned_by_the_router_is_recognised(source: str) -> None:
+    """By the usual words of exports too; its row is kept, and its weight is decided later."""
     found = checked(["text", "label", "label_source"], ["a", "x", source], ["b", "y", "agent"], ["c", "y", ""])
     assert [row.label_source for row in found.rows] == ["router_unchecked", "agent", None]
 
@@ -203,13 +204,13 @@ def test_a_source_outside_the_closed_set_is_a_fault() -> None:
 
 
 def test_a_file_without_a_closed_ticket_is_refused() -> None:
-    """The counts say why nothing is left, and the status's column is named: it may be something else."""
+    """The counts give the reasons, and the status's column is named, since it may be another column."""
     with pytest.raises(TicketRouterError, match=r"no row to learn from: of its rows 2 are not closed; .*'Status'"):
         checked(["text", "label", "Status"], ["a", "x", "open"], ["b", "y", "new"])
 
 
-def test_a_status_without_a_known_closed_state_is_asked_about() -> None:
-    """What means closed is not guessed; the user's word for it, or leaving the column out, settles it."""
+def test_a_status_without_a_known_closed_state_is_refused() -> None:
+    """The program does not guess; the user's word for closed, or leaving the column out, decides."""
     columns, rows = ["text", "label", "Status"], [["a", "x", "gold"], ["b", "y", "silver"]]
     with pytest.raises(
         TicketRouterError, match=r"no state that is known as closed: .*--closed gold, or --column status="
@@ -221,8 +222,8 @@ def test_a_status_without_a_known_closed_state_is_asked_about() -> None:
     assert "unknown states in 'Status', not learned from: 'silver' (1)" in found.notes[0]
 
 
-def test_dates_that_cannot_be_cost_no_row() -> None:
-    """A future date, one of another age, one that cannot be read: told with the first row, and the row has no date."""
+def test_impossible_dates_cost_no_row() -> None:
+    """A future date, one long past, an unreadable one: reported with the first row, and the row has no date."""
     rows = [
         ["a", "x", "2026-01-03", "2026-01-01"],
         ["b", "x", "2999-01-01", "2999-01-02"],
@@ -239,8 +240,8 @@ def test_dates_that_cannot_be_cost_no_row() -> None:
     assert CANARY not in notes
 
 
-def test_day_and_month_that_cannot_be_told_apart_are_asked_about() -> None:
-    """The cell, its line and the options that settle it; or doing without dates."""
+def test_undecidable_order_of_day_and_month_is_refused() -> None:
+    """With the cell, its line and the options that decide, or ignoring dates."""
     rows = [["a", "x", "2026-01-02"], ["b", "y", "1/2/26"]]
     with pytest.raises(
         TicketRouterError, match=r"day or month stand first in '1/2/26' \(line 3\)\? .*--column created_at="
@@ -250,7 +251,7 @@ def test_day_and_month_that_cannot_be_told_apart_are_asked_about() -> None:
 
 
 @pytest.mark.parametrize("nothing", ["0000-00-00 00:00:00", "NULL", "-"])
-def test_what_programs_write_for_no_closing_date_closes_no_ticket(nothing: str) -> None:
+def test_programs_values_for_no_closing_date_do_not_close_a_ticket(nothing: str) -> None:
     assert checked(["text", "label", "closed_at"], ["a", "x", "2026-01-02"], ["b", "y", nothing]).not_closed == 1
 
 
@@ -261,29 +262,29 @@ def test_rows_without_a_label_are_left_out_and_counted() -> None:
     assert "department: 2 rows have a placeholder such as 'N/A', read as no label (first: line 4)" in found.notes
 
 
-def test_a_content_type_of_another_kind_is_told_and_read_as_plain() -> None:
+def test_an_unknown_content_type_is_reported_and_read_as_plain_text() -> None:
     """An optional column costs no row."""
     found = checked(["text", "label", "content_type"], ["a", "x", "application/pdf"], ["b", "y", ""])
     assert found.rows[0].ticket.content_type == "text/plain"
     assert "content_type: 1 rows have neither" in found.notes[0]
 
 
-def test_literal_line_breaks_and_programs_words_for_nothing_are_read() -> None:
-    r"""`\n` in letters is a line break, but not in a path; `nan` is an empty text."""
+def test_escaped_line_breaks_and_words_for_missing_values_are_read() -> None:
+    r"""A literal `\n` is a line break, but not in a path; `nan` is an empty text."""
     rows = [["nan", r"Hello,\n\nit broke", "x"], ["paths", r"see C:\new and D:\notes", "y"]]
     found = checked(["subject", "body", "label"], *rows)
     assert [row.ticket.subject for row in found.rows] == ["", "paths"]
     assert [row.ticket.body for row in found.rows] == ["Hello,\n\nit broke", r"see C:\new and D:\notes"]
 
 
-def test_a_subject_that_names_its_label_is_told() -> None:
-    """Where many subjects carry [Billing], the model would learn the brackets."""
+def test_a_subject_that_contains_its_label_is_reported() -> None:
+    """If many subjects contain [Billing], the model would learn the brackets."""
     rows = [[f"[Billing] charge {number}", "billing"] for number in range(8)] + [["printer", "hardware"]] * 8
     assert "subject: 8 rows name their department in brackets" in "\n".join(checked(["subject", "team"], *rows).notes)
 
 
 def test_several_files_are_read_as_one() -> None:
-    """Rows keep numbers of their own, and a fault names its file."""
+    """Rows have unique numbers, and a fault names its file."""
     first, second = (
         table(["text", "label"], ["a", "x"], ["b", "y"]),
         table(["body", "team"], ["c", "z" * 101], ["d", "x"]),
@@ -296,7 +297,8 @@ def test_several_files_are_read_as_one() -> None:
 
 
 def test_an_id_with_two_labels_is_a_fault_that_names_both_lines() -> None:
-    """The same ticket twice under one label is a repeat; under two it is a contradiction that a person must end."""
+    """The same ticket twice with one label is a duplicate; with two labels it is a contradiction that the user must
+    resolve."""
     columns = ["id", "text", "label"]
     found = checked(columns, ["1", "a", "x"], ["2", "b", "x"], ["1", "a", "x"], ["2", "b", "y"], ["", "c", "y"])
     assert [(fault.line, fault.column) for fault in found.faults] == [(5, "id")]
@@ -304,7 +306,8 @@ def test_an_id_with_two_labels_is_a_fault_that_names_both_lines() -> None:
 
 
 def test_labels_that_differ_by_case_or_blanks_are_faults() -> None:
-    """Each spelling once, with its first row, the other's, and how many rows either has; and what would merge them."""
+    """Each spelling once, with its first row, the other's, and the numbers of rows; and the rules that would merge
+    them."""
     labels = ["tech support", "Tech  Support", "techsupport", "tech support", "Tech Support", "tech support", "sales"]
     found = checked(["text", "label"], *[[str(number), label] for number, label in enumerate(labels)])
     assert [(fault.line, fault.column) for fault in found.faults] == [(3, "label"), (4, "label")]
@@ -317,7 +320,7 @@ def test_labels_that_differ_by_case_or_blanks_are_faults() -> None:
 
 
 def test_the_labels_file_is_applied() -> None:
-    """Aliases merge, retired rows go and are counted, out-of-scope rows stand apart without a department."""
+    """Aliases merge, retired rows are left out and counted, out-of-scope rows are kept apart without a department."""
     rules = LabelRules.model_validate(
         {
             "department": {"aliases": {"Billing  team": "billing"}, "retire": ["fax"], "out_of_scope": ["spam"]},
@@ -333,8 +336,8 @@ def test_the_labels_file_is_applied() -> None:
     assert (found.retired, found.notes, found.faults) == (1, (), ())
 
 
-def test_blanks_too_many_are_named_with_their_first_line() -> None:
-    """They make no second label, but the export should know."""
+def test_surplus_blanks_are_reported_with_their_first_line() -> None:
+    """They make no second label, but the export should be corrected."""
     found = checked(["body", "department"], ["a", "Tech Support"], ["b", "Tech  Support"], ["c", " Tech Support"])
     assert {row.labels["department"] for row in found.rows} == {"Tech Support"}
     assert found.notes == ("department: 2 rows have blanks too many, read without them (first: line 3)",)

@@ -21,14 +21,14 @@ def test_rows_of_a_group_share_a_fold() -> None:
         assert len({int(folds[LINES.index(line)]) for line in group}) == 1
 
 
-def test_a_label_of_a_single_group_is_always_trained_and_never_tested() -> None:
-    """Its fold's model would lack the label. Labels of further fields count too."""
+def test_a_label_of_a_single_group_is_always_trained_on_and_never_tested() -> None:
+    """Otherwise its fold's model would lack the label. Labels of further fields count too."""
     labels = np.column_stack([LABELS[:, 0], np.zeros(len(LINES), int)])
     labels[:3, 0], labels[10:13, 1] = 4, 1
     folds = draw_folds(LINES, labels, [LINES[:3], LINES[10:13]], 6, seed=1)
     assert np.flatnonzero(folds == ALWAYS_TRAINED).tolist() == [0, 1, 2, 10, 11, 12]
 
 
-def test_the_seed_decides_the_draw() -> None:
+def test_the_seed_determines_the_folds() -> None:
     first, again, other = (draw_folds(LINES, LABELS, [], 3, seed) for seed in (1, 1, 2))
     assert first.tolist() == again.tolist() != other.tolist()

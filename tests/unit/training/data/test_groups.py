@@ -1,4 +1,4 @@
-"""What belongs together stays together, where dates are given the newest is the test, and scarce labels are named."""
+"""Related rows stay together, dated files test on the newest rows, and scarce labels are named."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,8 +38,8 @@ ties = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 3
 
 
 @given(ties, st.integers(0, 3))
-def test_no_group_stands_in_two_parts(drawn: list[tuple[int, int, int]], seed: int) -> None:
-    """Rows of one thread, of one requester, or of nearly the same text are in one part; every row is somewhere."""
+def test_no_group_is_in_two_parts(drawn: list[tuple[int, int, int]], seed: int) -> None:
+    """Rows of one thread, of one requester, or of nearly the same text are in one part; every row is in a part."""
     rows = [
         row(
             n,
@@ -68,14 +68,14 @@ def test_no_group_stands_in_two_parts(drawn: list[tuple[int, int, int]], seed: i
 
 
 @pytest.mark.parametrize("key", ["thread", "sender"])
-def test_what_half_of_the_rows_share_does_not_tie_them(key: str) -> None:
-    """A no-reply address, or a thread column that holds one value: its rows are drawn singly."""
+def test_a_value_of_half_of_the_rows_does_not_group_them(key: str) -> None:
+    """A no-reply address, or a thread column with one value: its rows are drawn singly."""
     found = split_rows([row(n, **({key: "noreply@x.org"} if n % 4 else {})) for n in range(400)], RECIPE, 1)
     assert all(len({item.line for item in found[part] if item.line % 4}) > 10 for part in PARTS)
 
 
-def test_rows_near_the_files_own_test_are_not_learned_from() -> None:
-    """A training row that nearly repeats a test row is left out and counted; the test keeps all of its own."""
+def test_rows_similar_to_the_files_own_test_are_not_trained_on() -> None:
+    """A training row that nearly repeats a test row is left out and counted; the test keeps all its rows."""
     text = "I would like to know why my card payment was declined in the shop yesterday"
     test = replace(row(900, text=text), split="test")
     found = split_rows([*(row(n) for n in range(200)), row(800, text=f"{text} evening"), test], RECIPE, 1)
@@ -96,7 +96,7 @@ def test_with_dates_the_newest_rows_are_the_test() -> None:
 
 
 def test_one_undated_row_makes_the_order_random() -> None:
-    """`auto` draws at random where a date is missing; `time` refuses and says how many are."""
+    """`auto` draws at random if a date is missing; `time` refuses and counts the missing dates."""
     rows = [*dated(300), row(900)]
     assert not split_rows(rows, RECIPE, 1).by_time
     assert not split_rows(dated(300), RECIPE.model_copy(update={"split": SplitRecipe(order="random")}), 1).by_time
@@ -104,8 +104,8 @@ def test_one_undated_row_makes_the_order_random() -> None:
         split_rows(rows, RECIPE.model_copy(update={"split": SplitRecipe(order="time")}), 1)
 
 
-def test_a_new_department_of_the_test_period_is_named_and_measured() -> None:
-    """Its rows stay in the test, where they count as wrong; one that is gone by then is named too."""
+def test_a_department_that_is_new_in_the_test_period_is_named_and_measured() -> None:
+    """Its rows stay in the test, where they count as wrong; a department that ends before is named too."""
     rows = [replace(item, labels={"department": "new"}) if item.line >= 290 else item for item in dated(300)]
     gone = [replace(item, labels={"department": "gone"}) if item.line < 40 else item for item in rows]
     found = split_rows(gone, RECIPE, 1)
@@ -125,8 +125,8 @@ def test_old_rows_are_left_out() -> None:
         split_rows([row(n) for n in range(50)], recipe, 1)
 
 
-def test_scarce_departments_are_not_learned_but_still_met() -> None:
-    """Too few training rows: gone from train and validation, named, and kept where the promise is made and measured."""
+def test_scarce_departments_are_not_trained_but_still_tested() -> None:
+    """With too few training rows it is removed from train and validation, named, and kept for calibration and test."""
     rows = [row(n, label="rare" if n % 40 == 0 else "") for n in range(400)]
     found = split_rows(rows, Recipe(data=DataRecipe(minimum_rows=10)), 1)
     assert set(found.scarce["department"]) == {"rare"}
@@ -138,7 +138,7 @@ def test_scarce_departments_are_not_learned_but_still_met() -> None:
 
 
 def test_a_further_fields_scarce_value_becomes_missing() -> None:
-    """Its rows still teach the department."""
+    """Its rows still train the department."""
     rows = [
         replace(row(n), labels={"department": "ab"[n % 2], "mood": "odd" if n == 7 else "fine"}) for n in range(200)
     ]
@@ -152,7 +152,7 @@ def test_a_further_fields_scarce_value_becomes_missing() -> None:
     ("rows", "validation", "calibration"), [(100, 0.1, 0.2), (6000, 0.0833, 0.1333), (90000, 0.05, 0.1)]
 )
 def test_small_data_gives_larger_shares(rows: int, validation: float, calibration: float) -> None:
-    """500 rows suffice for validation and 800 for calibration, within bounds; a share that is given is taken."""
+    """500 rows suffice for validation and 800 for calibration, within bounds; a given share is used."""
     found = wanted_shares(SplitRecipe(), rows)
     assert (found["validation"], found["calibration"]) == pytest.approx((validation, calibration), abs=1e-4)
     assert wanted_shares(SplitRecipe(calibration=0.3), rows)["calibration"] == 0.3

@@ -27,7 +27,7 @@ def rules_of(tmp_path: Path, text: str) -> LabelRules:
 
 
 def test_a_labels_file_is_read(tmp_path: Path) -> None:
-    """Rules by field, their labels with single blanks as the contract reads them; without a file, none."""
+    """Rules by field, their labels with single blanks as in the contract; without a file, none."""
     department = rules_of(tmp_path, FILE).of("department")
     assert department.aliases == {"Billing team": "billing", "Support": "help"}
     assert (department.retire, department.out_of_scope) == ({"fax"}, {"spam"})
@@ -50,22 +50,22 @@ def test_a_labels_file_is_read(tmp_path: Path) -> None:
         ("[department", "not valid TOML"),
     ],
 )
-def test_a_file_that_contradicts_itself_is_refused(tmp_path: Path, text: str, why: str) -> None:
-    """Unknown keys, chains and circles of aliases, a label with two fates: one line with the file and the place."""
+def test_a_contradictory_labels_file_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    """Unknown keys, chains and cycles of aliases, a label with two rules: one line with the file and the place."""
     with pytest.raises(TicketRouterError, match=why) as caught:
         rules_of(tmp_path, text)
     assert str(caught.value).startswith(f"{tmp_path / 'labels.toml'}: ")
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """By its name."""
+def test_a_missing_labels_file_is_refused(tmp_path: Path) -> None:
+    """With its name."""
     with pytest.raises(TicketRouterError, match="cannot be read as a labels file"):
         load_rules(tmp_path / "none.toml")
 
 
-def test_rules_about_nothing_are_told(tmp_path: Path) -> None:
-    """A label that no row has and a field that is not learned are mostly slips."""
+def test_rules_without_effect_are_reported(tmp_path: Path) -> None:
+    """A label that no row has and a field that is not learned are mostly mistakes."""
     seen = {"department": {"Billing team", "fax", "spam", "help"}}
     assert list(rules_of(tmp_path, FILE).unused(seen)) == [
         "labels file: [department] names labels that no row has: Support",
@@ -73,13 +73,13 @@ def test_rules_about_nothing_are_told(tmp_path: Path) -> None:
     ]
 
 
-def test_spellings_lead_to_the_most_frequent() -> None:
-    """Case, blanks and wide letters make no other label; of equally frequent ones the first is kept."""
+def test_spellings_are_merged_into_the_most_frequent() -> None:
+    """Case, blanks and full-width letters make no other label; of equally frequent ones the first is kept."""
     counts = {"billing": 3, "Billing": 9, "tech support": 2, "Tech\u00a0Support": 2, "ｂｉｌｌｉｎｇ": 1, "bill": 5}
     assert spellings(counts) == {"billing": "Billing", "ｂｉｌｌｉｎｇ": "Billing", "Tech\u00a0Support": "tech support"}
 
 
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs", "Cc"])), st.text("ab\"'\\= {}", min_size=1)))
 def test_alias_lines_are_toml(aliases: dict[str, str]) -> None:
-    """What `check` prints can be put into the labels file as it is, whatever the labels are."""
+    """The output of `check` can be pasted into the labels file, for any labels."""
     assert tomllib.loads(alias_lines("department", aliases)) == {"department": {"aliases": aliases}}

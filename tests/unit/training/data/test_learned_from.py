@@ -1,12 +1,12 @@
-"""Whether a bundle learned from one of the files."""
+"""Whether a bundle was trained on one of the files."""
 
 from pathlib import Path
 
 from training.data.source import TicketFile, learned_from
 
 
-def test_any_of_several_files_is_known_again(tmp_path: Path) -> None:
-    """Each of a bundle's files, wherever it stands among the files that are given now, and under another name."""
+def test_any_of_several_files_is_recognised(tmp_path: Path) -> None:
+    """Each of a bundle's files, at any position among the given files, and under another name."""
     old, second, later = (tmp_path / name for name in ("old.csv", "second.csv", "later.csv"))
     for path in (old, second, later):
         path.write_text(path.name, "utf-8")

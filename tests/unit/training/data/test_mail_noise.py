@@ -1,4 +1,4 @@
-"""Copies of training rows inside the frame of a mail."""
+"""Copies of training rows within the frame of a mail."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,8 +16,8 @@ def rows(count: int = 40) -> list[Example]:
     return [prepared(n, f"the printer number {n} is not working", "it") for n in range(count)]
 
 
-def test_copies_stand_behind_the_rows_and_keep_text_and_label() -> None:
-    """A fifth of the rows once more, each with its whole text inside, nearly all with something around it."""
+def test_copies_follow_the_rows_and_keep_text_and_label() -> None:
+    """A fifth of the rows again, each with its whole text, nearly all with added text around it."""
     before = rows()
     found = with_mail_frames(before, 0.2, seed=1)
     assert found[:40] == tuple(before)
@@ -31,26 +31,26 @@ def test_copies_stand_behind_the_rows_and_keep_text_and_label() -> None:
     assert sum(len(copy.text) > len(originals[copy.line].text) for copy in copies) >= 6
 
 
-def test_a_copy_counts_as_much_as_its_row() -> None:
-    """A label that nobody checked is no better in a frame."""
+def test_a_copy_has_the_weight_of_its_row() -> None:
+    """A frame does not make an unchecked label better."""
     found = with_mail_frames([replace(item, weight=0.5) for item in rows()], 0.2, seed=1)
     assert {item.weight for item in found} == {0.5}
 
 
 def test_html_becomes_text_first() -> None:
-    """Words before a tag would make the tags words."""
+    """Added words before a tag would turn the tags into words."""
     item = prepared(1, "the printer is not working", "it")
     item = replace(item, ticket=Ticket(subject="", body="<p>the printer is not working</p>"))
     assert not any("<p>" in row.text for seed in range(20) for row in with_mail_frames([item], 0.9, seed))
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_copies() -> None:
     first, again, other = (with_mail_frames(rows(), 0.3, seed) for seed in (1, 1, 2))
     assert first == again
     assert texts(first) != texts(other)
 
 
-def test_no_share_adds_nothing() -> None:
+def test_a_share_of_zero_adds_nothing() -> None:
     assert with_mail_frames(rows(), 0.0, 1) == tuple(rows())
 
 
@@ -64,13 +64,13 @@ def test_no_share_adds_nothing() -> None:
         ("запрос", "en"),
     ],
 )
-def test_a_text_gets_frames_of_its_language(text: str, language: str) -> None:
-    """By its commonest words; English frames where none is known."""
+def test_a_text_gets_frames_in_its_language(text: str, language: str) -> None:
+    """By its most common words; English frames if the language is unknown."""
     assert likely_language(prepared(1, text, "it")) == language
 
 
-def test_no_phrase_of_the_behavioural_tests_is_learned() -> None:
-    """What they add must be new to the model."""
+def test_no_phrase_of_the_behavioural_tests_is_trained_on() -> None:
+    """Their phrases must be new to the model."""
     learned = {phrase for frame in _frames().values() for values in frame.values() for phrase in values}
     tested = {
         phrase

@@ -1,4 +1,4 @@
-"""Clusters of texts that nearly repeat one another."""
+"""Clusters of nearly equal texts."""
 
 import time
 
@@ -17,7 +17,7 @@ def shingles(text: str) -> set[tuple[str, ...]]:
 
 
 def reference(drawn: list[str], jaccard: float) -> list[list[int]]:
-    """Every pair compared, and neighbours followed until none is left."""
+    """Compares every pair, and follows neighbours until none is left."""
     sets = [shingles(text) for text in drawn]
     found, left = [], set(range(len(drawn)))
     while left:
@@ -33,8 +33,8 @@ def reference(drawn: list[str], jaccard: float) -> list[list[int]]:
 
 
 @given(texts, st.sampled_from([0.5, 0.6, 0.7, 0.8, 0.9, 1.0]))
-def test_clusters_are_those_of_comparing_every_pair(drawn: list[str], jaccard: float) -> None:
-    """No pair at or above the threshold is missed, and none below it is taken for one."""
+def test_clusters_equal_those_of_comparing_every_pair(drawn: list[str], jaccard: float) -> None:
+    """No pair at or above the threshold is missed, and none below it is included."""
     assert near_duplicate_clusters(drawn, jaccard, largest=1000) == reference(drawn, jaccard)
 
 
@@ -49,12 +49,12 @@ def test_clusters_are_those_of_comparing_every_pair(drawn: list[str], jaccard: f
         ("?!", "!?", False),
     ],
 )  # fmt: skip
-def test_texts_that_people_call_copies(first: str, second: str, near: bool) -> None:
-    """Case, punctuation and a word more make copies; another question of the same pattern is none."""
+def test_texts_that_people_call_copies_are_one_cluster(first: str, second: str, near: bool) -> None:
+    """Differences in case, punctuation and one word are copies; another question of the same pattern is not."""
     assert bool(near_duplicate_clusters([first, second], 0.8, largest=10)) is near
 
 
-def test_a_kind_of_mail_is_no_cluster() -> None:
+def test_a_common_kind_of_mail_is_no_cluster() -> None:
     """More near-duplicates than a group may have are a form or an alert: not returned, and found in reasonable time."""
     alert = "the nightly backup of the server named {} has failed please look at the log files in the usual place"
     started = time.process_time()
@@ -63,6 +63,5 @@ def test_a_kind_of_mail_is_no_cluster() -> None:
     assert time.process_time() - started < 20
 
 
-def test_nothing_has_no_clusters() -> None:
-    """No texts, no clusters."""
+def test_no_texts_give_no_clusters() -> None:
     assert near_duplicate_clusters([], 0.8, largest=20) == []

@@ -1,4 +1,4 @@
-"""Labels by their source: what may be measured on, what teaches with which weight, and what people are warned of."""
+"""Labels by their source: which may be measured on, the weight of each in training, and the warnings."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ def row(number: int, source: LabelSource | None, month: int = 1, split: str = ""
 
 
 def months(audited: int) -> list[Example]:
-    """300 tickets of before the router; then 200 of its own routes, 100 of people, and audited ones."""
+    """300 tickets from before the router; then 200 routed by it, 100 labelled by people, and audited ones."""
     counts = ((300, None, 1), (200, LabelSource.ROUTER_UNCHECKED, 2), (100, LabelSource.AGENT, 2),
               (audited, LabelSource.AUDIT, 2))  # fmt: skip
     numbers = iter(range(2, 10_000))
@@ -34,25 +34,25 @@ def of_source(rows: list[Example] | tuple[Example, ...], source: LabelSource | N
     return sum(item.label_source is source for item in rows)
 
 
-def test_without_a_router_all_rows_stand_for_all_mail() -> None:
+def test_without_a_router_all_rows_are_representative() -> None:
     rows = [row(number, LabelSource.CLOSE) for number in range(5)]
     assert sample_of_all(rows) == rows
 
 
-def test_audited_rows_and_those_from_before_the_router_stand_for_all_mail() -> None:
-    """What people chose since then is no sample: of the routed tickets they saw the wrong ones only."""
+def test_audited_rows_and_those_from_before_the_router_are_representative() -> None:
+    """Labels that people chose since then are no sample: of the routed tickets they saw only the wrong ones."""
     found = sample_of_all(months(50))
     assert (len(found), of_source(found, None), of_source(found, LabelSource.AUDIT)) == (350, 300, 50)
 
 
-def test_with_too_few_such_rows_all_checked_ones_must_do() -> None:
+def test_with_too_few_representative_rows_all_checked_ones_are_used() -> None:
     rows = [item for item in months(50) if item.label_source is not None]
     assert len(sample_of_all(rows)) == 150
     assert any(f"{FEWEST - 50} more are needed" in line for line in source_advice(rows))
 
 
-def test_unchecked_rows_train_at_their_weight_and_are_never_measured_on() -> None:
-    """Neither drawn for a measuring part nor where the file itself puts them there."""
+def test_unchecked_rows_train_with_their_weight_and_are_never_measured_on() -> None:
+    """Neither drawn for a measuring part nor used if the file itself assigns them to one."""
     rows = [*months(150), row(5000, LabelSource.ROUTER_UNCHECKED, 2, split="test")]
     recipe = Recipe(data=DataRecipe(unchecked_weight=0.25, near_duplicates=1.0))
     found = split_rows(rows, recipe, SEED)
@@ -63,8 +63,8 @@ def test_unchecked_rows_train_at_their_weight_and_are_never_measured_on() -> Non
     assert sum(len(found[part]) for part in PARTS) + found.removed.unchecked == len(rows)
 
 
-def test_calibration_takes_audited_rows_first() -> None:
-    """And none that people labelled because the router had not, or had routed it wrong."""
+def test_calibration_uses_audited_rows_first() -> None:
+    """And no rows that people labelled because the router had not, or had routed them wrong."""
     recipe = Recipe(data=DataRecipe(near_duplicates=1.0))
     rows = months(250)
     undated = [Example(each.line, each.ticket, each.labels, "", label_source=each.label_source) for each in rows]
@@ -78,14 +78,14 @@ def test_weight_0_leaves_unchecked_rows_out() -> None:
     assert len(weighed(rows, 0.5)) == 600
 
 
-def test_of_equal_texts_the_checked_one_stays() -> None:
-    """Whatever their order in the file."""
+def test_of_equal_texts_the_checked_one_is_kept() -> None:
+    """In any order in the file."""
     first, second = row(4, LabelSource.ROUTER_UNCHECKED), row(5, LabelSource.AGENT)
     found, _ = distinct_rows([first, replace(second, text=first.text)])
     assert [item.label_source for item in found] == [LabelSource.AGENT]
 
 
-def test_labels_of_the_router_that_dominate_are_warned_of() -> None:
+def test_a_majority_of_router_labels_gives_a_warning() -> None:
     rows = months(150)
     assert not source_advice(rows)
     mostly = [*rows, *(row(number, LabelSource.ROUTER_UNCHECKED, 2) for number in range(6000, 6700))]
@@ -93,7 +93,7 @@ def test_labels_of_the_router_that_dominate_are_warned_of() -> None:
 
 
 def test_later_rows_plan_with_a_third_and_test_with_the_rest() -> None:
-    """Training rows of the file are left out, and so is whatever is no sample of all mail."""
+    """The file's training rows are left out, and so are rows that are not representative."""
     rows = [*months(150), row(7000, LabelSource.AUDIT, 2, split="train")]
     later = [item for item in rows if item.created_at and item.created_at.month == 2]
     found = split_later(later, Recipe(data=DataRecipe(near_duplicates=1.0)), SEED)

@@ -22,7 +22,7 @@ RECIPE = Recipe(data=LEAST, split=SplitRecipe(validation=0.1, calibration=0.1))
 
 
 def tickets(drawn: Sequence[tuple[int, int, str]]) -> list[Example]:
-    """Rows from (which text, which label, split); few distinct texts, so that repeats occur."""
+    """Rows from (text number, label number, split); few distinct texts, so that duplicates occur."""
     return [
         ticket_row(line, f"message number {text}", LABELS[label], split)
         for line, (text, label, split) in enumerate(drawn, start=2)
@@ -51,8 +51,8 @@ def lines(found: Split) -> dict[str, list[int]]:
 
 
 @given(rows, shares, st.integers(0, 5))
-def test_no_text_stands_in_two_parts(drawn: list[Example], recipe: Recipe, seed: int) -> None:
-    """A text is in one part only, and but for the file's own test rows it stands there once."""
+def test_no_text_is_in_two_parts(drawn: list[Example], recipe: Recipe, seed: int) -> None:
+    """A text is in one part only, and except for the file's own test rows only once."""
     found = split_or_none(drawn, recipe, seed)
     if found is None:
         return
@@ -65,8 +65,8 @@ def test_no_text_stands_in_two_parts(drawn: list[Example], recipe: Recipe, seed:
 
 
 @given(rows, shares, st.integers(0, 5))
-def test_every_row_is_somewhere(drawn: list[Example], recipe: Recipe, seed: int) -> None:
-    """Each row is in one part or counted among the left out; none is in two."""
+def test_every_row_is_in_a_part_or_counted_as_left_out(drawn: list[Example], recipe: Recipe, seed: int) -> None:
+    """No row is in two parts."""
     found = split_or_none(drawn, recipe, seed)
     if found is None:
         return
@@ -78,7 +78,7 @@ def test_every_row_is_somewhere(drawn: list[Example], recipe: Recipe, seed: int)
 
 
 @given(rows, shares, st.integers(0, 5))
-def test_what_is_measured_was_learned(drawn: list[Example], recipe: Recipe, seed: int) -> None:
+def test_measured_departments_are_trained(drawn: list[Example], recipe: Recipe, seed: int) -> None:
     """Every department of the validation and calibration rows has training rows or is named as scarce."""
     found = split_or_none(drawn, recipe, seed)
     if found is None:
@@ -92,8 +92,8 @@ def test_what_is_measured_was_learned(drawn: list[Example], recipe: Recipe, seed
 
 
 @given(rows, st.integers(0, 5))
-def test_the_files_own_parts_are_kept(drawn: list[Example], seed: int) -> None:
-    """All the file's test rows are the test, repeats among them too; its validation rows stay validation."""
+def test_the_files_own_parts_are_used(drawn: list[Example], seed: int) -> None:
+    """All the file's test rows are the test, duplicates included; its validation rows stay validation."""
     found = split_or_none(drawn, RECIPE, seed)
     if found is None:
         return
@@ -105,7 +105,7 @@ def test_the_files_own_parts_are_kept(drawn: list[Example], seed: int) -> None:
 
 
 @given(rows, shares)
-def test_the_seed_decides(drawn: list[Example], recipe: Recipe) -> None:
+def test_the_seed_determines_the_parts(drawn: list[Example], recipe: Recipe) -> None:
     """The same rows and seed give the same parts."""
     first, second = split_or_none(drawn, recipe, 3), split_or_none(drawn, recipe, 3)
     assert (first and lines(first)) == (second and lines(second))
@@ -129,30 +129,30 @@ def test_parts_have_their_shares_of_every_department() -> None:
         assert all(counts[label] in (1, 2) for label in LABELS[1:])
 
 
-def test_a_file_with_a_split_gets_no_test_of_ours() -> None:
-    """A file that assigns rows itself says what its test is: a file with training rows only has none."""
+def test_a_file_with_a_split_gets_no_drawn_test() -> None:
+    """A file that assigns rows defines its test: a file with training rows only has none."""
     drawn = [ticket_row(row.line, row.ticket.body, str(row.labels["department"]), "train") for row in many()]
     found = split_rows(drawn, RECIPE, 1)
     assert found["test"] == ()
     assert len(found["validation"]) == pytest.approx(40, abs=4)
 
 
-def test_texts_that_differ_in_case_and_space_only_are_one() -> None:
-    """A repeat with other capitals or spaces is a repeat; one that contradicts the first is counted."""
+def test_texts_that_differ_only_in_case_and_space_are_duplicates() -> None:
+    """A duplicate with another label is counted as a contradiction."""
     drawn = [prepared(2, "Hello  world", "a"), prepared(3, "hello world", "b"), prepared(4, "HELLO WORLD", "a")]
     kept, conflicting = distinct_rows(drawn)
     assert [item.line for item in kept] == [2]
     assert conflicting == 1
 
 
-def test_a_text_in_test_and_train_is_the_tests() -> None:
-    """What measures is never thinned to train more."""
+def test_a_text_in_test_and_train_stays_in_the_test() -> None:
+    """Test rows are never removed in favour of training rows."""
     drawn = [prepared(2, "x", "a", "train"), prepared(3, "x", "a", "test"), prepared(4, "x", "b", "test")]
     assert [item.line for item in distinct_rows(drawn)[0]] == [3, 4]
 
 
 def test_empty_texts_are_left_out() -> None:
-    """Rows with nothing left after cleaning are counted, not trained on."""
+    """Rows that are empty after cleaning are counted, not trained on."""
     found = split_rows([*many(), ticket_row(900, " \n ", "billing"), ticket_row(901, "", "sales")], RECIPE, 1)
     assert found.removed.empty == 2
 
@@ -170,14 +170,14 @@ def alike(text: str, label: str, split: str, count: int, start: int) -> list[Exa
         (alike("a", "billing", "test", 50, 2) + alike("b", "sales", "test", 50, 60), "empty texts: 0; routing"),
     ],
 )
-def test_rows_that_cannot_be_learned_from_are_refused(drawn: list[Example], why: str) -> None:
+def test_insufficient_rows_are_refused(drawn: list[Example], why: str) -> None:
     """One department, or too few rows for every part: refused with the reason."""
     with pytest.raises(TicketRouterError, match=why):
         split_rows(drawn, Recipe(data=LEAST, split=SplitRecipe(validation=0.05, calibration=0.05)), 1)
 
 
-def test_label_numbers_mark_what_is_missing_and_what_is_unknown() -> None:
-    """A row without the field is masked; a label outside the catalogue is masked too, or marked where asked for."""
+def test_missing_and_unknown_labels_are_masked() -> None:
+    """A row without the field is masked; a label outside the catalogue is masked too, or marked on request."""
     field = Field("priority", ("high", "low"), 4)
     drawn = [prepared(n, "x", "a", priority=value) for n, value in enumerate(["low", None, "odd", "high"])]
     assert label_numbers(drawn, field).tolist() == [1, MISSING, MISSING, 0]

@@ -1,4 +1,4 @@
-"""Advice on labels, and worst errors: what measured rows tell a person."""
+"""Advice on labels, and the worst errors, from the measured rows."""
 
 from typing import Any
 
@@ -53,39 +53,39 @@ def advice(*confused: tuple[str, str, int]) -> list[tuple[str, tuple[str, ...]]]
 
 
 def test_labels_confused_both_ways_overlap() -> None:
-    """Two labels that take a tenth of each other's tickets are named once, with both counts."""
+    """Two labels that each take a tenth of the other's tickets are named once, with both counts."""
     found = advise(entry(), figures(("invoices", "billing", 4), ("billing", "invoices", 3)), PLENTY)
     assert [(each.kind, each.labels) for each in found] == [("overlap", ("billing", "invoices"))]
     assert "3 of 20" in found[0].text
     assert "4 of 20" in found[0].text
 
 
-def test_a_label_can_vanish_in_another() -> None:
-    """A third of a label's tickets going to one other, and hardly any back, is another fault than an overlap."""
+def test_a_label_absorbed_by_another_is_named() -> None:
+    """A third of a label's tickets goes to one other and hardly any back: another fault than an overlap."""
     assert advice(("invoices", "billing", 7), ("billing", "invoices", 1)) == [("swallowed", ("invoices", "billing"))]
 
 
 def test_few_confusions_are_no_advice() -> None:
-    """Two tickets say nothing, nor do tickets of a label that the bundle does not know."""
+    """Two tickets prove nothing, nor do tickets of a label that the bundle does not know."""
     assert advice(("invoices", "billing", 2), ("billing", "invoices", 2), (OTHER, "sales", 50)) == []
 
 
-def test_starving_labels_are_named_scarcest_first() -> None:
-    """Labels under 30 training rows, also those with none at all."""
+def test_scarce_labels_are_named_scarcest_first() -> None:
+    """Labels under 30 training rows, including those with none."""
     found = advise(entry(), figures(), {"billing": 29, "sales": 30})
     assert [(each.kind, each.labels) for each in found] == [("starving", ("invoices", "billing"))]
 
 
-def test_labels_never_automatic_are_one_piece_of_advice() -> None:
-    """However many they are, with the share of tickets they make up."""
+def test_labels_that_are_never_automatic_give_one_piece_of_advice() -> None:
+    """For any number of them, with their share of the tickets."""
     (found,) = advise(entry(route=None), figures(), PLENTY)
     assert isinstance(found, Advice)
     assert (found.kind, found.labels) == ("never_automatic", NAMES)
     assert "100%" in found.text
 
 
-def test_the_surest_mistakes_come_first() -> None:
-    """Right rows and rows without a label are none; a label unknown to the bundle shows as it stands at close."""
+def test_the_most_confident_errors_come_first() -> None:
+    """Right rows and rows without a label are left out; a label unknown to the bundle is shown as in the file."""
     rows = tuple(
         prepared(line, f"text {line}", name) for line, name in enumerate(("sales", "sales", "legal", "sales"), 2)
     )
@@ -99,7 +99,7 @@ def test_the_surest_mistakes_come_first() -> None:
 
 
 def test_an_excerpt_is_short_and_on_one_line() -> None:
-    """Line breaks become blanks, and no more than the first characters are kept."""
+    """Line breaks become blanks, and only the first characters are kept."""
     assert excerpt("a\n\n b") == "a b"
     assert len(excerpt("word " * 100)) <= EXCERPT
     assert excerpt("x" * 161).endswith("x…")

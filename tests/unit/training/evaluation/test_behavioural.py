@@ -1,4 +1,4 @@
-"""Changes that must not change the department."""
+"""Changes of the text that must not change the department."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ SENTENCES = [f"{TEXT} My order is the number {number} of it." for number in rang
 
 
 def routes(label_of: Callable[[str], str]) -> Callable[[Sequence[str]], list[FieldVerdict]]:
-    """Something that answers every text, and routes it."""
+    """A model that answers and routes every text."""
 
     def answer(texts: Sequence[str]) -> list[FieldVerdict]:
         return [FieldVerdict(Outcome.ROUTE, Reason.CONFIDENT, (Candidate(label_of(text), 0.9),)) for text in texts]
@@ -34,40 +34,40 @@ def found(label_of: Callable[[str], str], rows: Sequence[Example]) -> dict[str, 
 ROWS = [prepared(number, text, "billing") for number, text in enumerate(SENTENCES)]
 
 
-def test_a_model_that_reads_the_matter_passes() -> None:
-    """Whoever answers by what every text says changes nothing; every change was tried on every row."""
+def test_a_model_with_unchanged_answers_passes() -> None:
+    """A model that always gives one answer changes nothing; every change was tried on every row."""
     figures = found(lambda _: "billing", ROWS)
     assert set(figures) == set(CHANGES)
     for one in figures.values():
         assert (one.rows, one.changed, one.outcomes_changed, one.flipped, one.routed) == (30, 0, 0, 0, 30)
 
 
-def test_a_model_that_reads_the_letters_fails() -> None:
-    """Whoever answers by capitals is caught by upper case alone, and the routed rows that moved are counted as harm."""
+def test_a_model_that_depends_on_case_fails() -> None:
+    """Only upper case changes its answers, and the routed rows that moved are counted as harm."""
     figures = found(lambda text: "loud" if text.isupper() else "calm", ROWS)
     assert (figures["upper case"].changed, figures["upper case"].flipped) == (30, 30)
     assert sum(one.changed for one in figures.values()) == 30
 
 
-def test_a_model_that_reads_every_letter_fails_on_typos() -> None:
-    """Each row has a swapped pair, so an answer by the exact text changes on every row."""
+def test_a_model_that_depends_on_every_letter_fails_on_typos() -> None:
+    """Each row has a swapped pair of letters, so an answer that depends on the exact text changes on every row."""
     known = {row.text for row in ROWS}
     figures = found(lambda text: "known" if text in known else "new", ROWS)
     assert figures["typos"].changed == 30
     assert figures["typos"].cleaned == 0
 
 
-def test_cleaning_takes_quotes_blanks_and_html_away() -> None:
-    """What the cleaning removes cannot matter: nearly all of these rows read the same again."""
+def test_cleaning_removes_added_quotes_blanks_and_html() -> None:
+    """Removed text cannot change the answer: nearly all of these rows give the same text again."""
     figures = found(lambda _: "billing", ROWS)
     for change in ("quoted thread", "whitespace", "HTML"):
         assert figures[change].cleaned >= 27, change
-    assert figures["signature"].cleaned > 0  # those without a delimiter stay
+    assert figures["signature"].cleaned > 0  # quotes without a delimiter stay
     assert figures["greeting"].cleaned == 0
 
 
-def test_a_change_of_outcome_is_told_apart() -> None:
-    """The same department, but to a person now: another outcome, not another department, and no harm."""
+def test_a_change_of_outcome_is_counted_separately() -> None:
+    """The same department, but now for review: another outcome, not another department, and no harm."""
 
     def answer(texts: Sequence[str]) -> list[FieldVerdict]:
         outcomes = [Outcome.REVIEW if text.isupper() else Outcome.ROUTE for text in texts]
@@ -78,8 +78,8 @@ def test_a_change_of_outcome_is_told_apart() -> None:
     assert (upper.changed, upper.outcomes_changed, upper.flipped) == (0, 30, 0)
 
 
-def test_every_ticket_of_html_takes_part() -> None:
-    """An export of HTML mails is changed as text: its tags are not what gets typos."""
+def test_every_html_ticket_takes_part() -> None:
+    """An HTML mail is changed as text, so that its tags get no typos."""
     rows = [
         Example(n, Ticket(body=f"<p>{text}</p>", content_type="text/html"), {"department": "x"}, text=text)
         for n, text in enumerate(SENTENCES)
@@ -89,14 +89,14 @@ def test_every_ticket_of_html_takes_part() -> None:
     assert {one.changed for one in figures.values()} == {0}
 
 
-def test_a_ticket_without_a_body_gets_nothing_behind_it() -> None:
-    """A subject alone is changed in letters and blanks; a greeting or signature would be all that its body has."""
+def test_a_ticket_without_a_body_gets_no_added_text() -> None:
+    """A subject alone is changed in letters and blanks; a greeting or signature would be its whole body."""
     row = Example(1, Ticket(subject=TEXT), {"department": "x"}, text=TEXT)
     assert not {"greeting", "signature", "disclaimer", "quoted thread"} & set(found(lambda _: "x", [row]))
     assert "typos" in found(lambda _: "x", [row])
 
 
-def test_the_same_seed_tries_the_same() -> None:
+def test_the_same_seed_tries_the_same_changes() -> None:
     """Two runs see the same texts in the same order; another seed sees others."""
     seen: list[list[str]] = []
     for seed in (1, 1, 2):
@@ -111,15 +111,15 @@ def test_the_same_seed_tries_the_same() -> None:
     assert seen[0] == seen[1] != seen[2]
 
 
-def test_at_most_the_limit_is_tried() -> None:
+def test_at_most_the_limit_of_rows_is_tried() -> None:
     """A large file costs no more than a small one."""
     figures = behaviour(routes(lambda _: "x"), ROWS, 1, limit=7)
     assert {one.rows for one in figures} == {7}
 
 
 @given(st.text(max_size=200), st.integers())
-def test_typos_only_move_letters(text: str, seed: int) -> None:
-    """Whatever the text: the same characters, each at most one place away."""
+def test_typos_only_swap_neighbouring_letters(text: str, seed: int) -> None:
+    """For any text: the same characters, each at most one place away."""
     swapped = _swap_letters(text, random.Random(seed))
     assert sorted(swapped) == sorted(text)
     for place, letter in enumerate(swapped):
@@ -135,7 +135,7 @@ def test_typos_only_move_letters(text: str, seed: int) -> None:
         ("VPN", "es-ES", "Hola,"),
     ],
 )
-def test_phrases_are_in_the_tickets_language(text: str, language: str, greeting: str) -> None:
-    """By the row's own language, else by its commonest words."""
+def test_added_phrases_are_in_the_tickets_language(text: str, language: str, greeting: str) -> None:
+    """By the row's own language, else by its most common words."""
     row = Example(1, Ticket(body=text), {"department": "x"}, language=language, text=text)
     assert greeting in _phrases()[likely_language(row)].greetings

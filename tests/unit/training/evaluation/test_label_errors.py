@@ -47,7 +47,7 @@ def split() -> dict[str, list[Example]]:
 
 
 def test_wrong_labels_are_found_in_every_part() -> None:
-    """Most wrong labels are listed, with line, part and what it should be, and before most rows that are right."""
+    """Most wrong labels are listed, with line, part and the likely label, before most right rows."""
     right = {item.line: item.labels["department"] for item in (*rows(240), *rows(60, seed=2))}
     found = find_suspects(split(), 0.8, seed=1)
     hits = [each for each in found if (each.part, each.line) in WRONG]
@@ -59,8 +59,8 @@ def test_wrong_labels_are_found_in_every_part() -> None:
     assert find_suspects(split(), 0.8, seed=1) == found
 
 
-def test_what_measures_does_not_teach() -> None:
-    """However the test's labels are, the training rows' qualities stay the same."""
+def test_measuring_rows_do_not_train() -> None:
+    """The training rows' scores do not depend on the test's labels."""
     drawn = split()
     other = drawn | {"test": [mislabelled(item) for item in drawn["test"][:6]]}
     first, second = (
@@ -71,8 +71,8 @@ def test_what_measures_does_not_teach() -> None:
     assert all(first[line] == second[line] for line in first.keys() & second.keys())
 
 
-def test_a_mistake_repeated_does_not_vouch_for_itself() -> None:
-    """Near-copies with the same wrong label stand in one fold, so they are found all the same."""
+def test_a_repeated_wrong_label_is_found() -> None:
+    """Near-copies with the same wrong label are in one fold, so they do not confirm each other."""
     drawn = split()["train"]
     text = "invoice refund charged amount paid credit card please could you help me"
     copies = [prepared(5000 + n, f"{text} {COMMON[n]}", "technical") for n in range(3)]
@@ -80,8 +80,8 @@ def test_a_mistake_repeated_does_not_vouch_for_itself() -> None:
     assert {5000, 5001, 5002} <= {each.line for each in found}
 
 
-def test_labels_of_few_rows_are_passed_over() -> None:
-    """Nothing is said of a label that no fold could learn, or where no two labels are left."""
+def test_labels_with_few_rows_are_left_out() -> None:
+    """No result for a label that no fold could learn, or if fewer than two labels are left."""
     drawn = split()
     rare = [prepared(7000 + n, f"something else {n}", "legal") for n in range(FOLDS - 1)]
     found = find_suspects({"train": [*drawn["train"], *rare]}, 0.8, seed=1)
@@ -90,7 +90,7 @@ def test_labels_of_few_rows_are_passed_over() -> None:
 
 
 def test_only_training_rows_are_left_out() -> None:
-    """The opt-in exclusion takes the suspected training rows; what measures stays as it is."""
+    """With the option, suspected training rows are left out; measuring rows are unchanged."""
     drawn = split()
     found = find_suspects(drawn, 0.8, seed=1)
     left = {item.line for item in without_suspects(drawn["train"], found)}

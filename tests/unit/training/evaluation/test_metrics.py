@@ -16,12 +16,12 @@ SCORING = FieldScoring(FIELD, 1.0, (Threshold(0.9, 0.6, False), Threshold(None, 
 
 
 def logits(*rows: tuple[float, float]) -> np.ndarray:
-    """Logits of a wider label space, so that a wrong slice would show."""
+    """Logits of a wider label space, so that a wrong slice would be noticed."""
     return np.array([[99.0, low, high, -99.0] for low, high in rows], dtype=np.float32)
 
 
-def test_figures_count_what_happened() -> None:
-    """Accuracy, outcomes and confusions of four rows worked out by hand; a row without the field is left out."""
+def test_figures_of_four_rows_are_those_computed_by_hand() -> None:
+    """Accuracy, outcomes and confusions; a row without the field is left out."""
     found = field_figures(logits((5, 0), (5, 0), (0, 5), (0.1, 0), (0, 0)), np.array([0, 1, 1, 0, MISSING]), SCORING)
     assert found is not None
     assert (found.rows, found.accuracy) == (4, 0.75)
@@ -36,7 +36,7 @@ def test_figures_count_what_happened() -> None:
 
 
 def test_a_label_the_bundle_does_not_know_counts_as_wrong() -> None:
-    """A ticket closed under an unknown label is wrong whatever was predicted, and shows among the confusions."""
+    """Any prediction is wrong for it, and it appears among the confusions."""
     found = field_figures(logits((5, 0), (5, 0)), np.array([UNKNOWN, 0]), SCORING)
     assert found is not None
     assert found.accuracy == 0.5
@@ -45,14 +45,13 @@ def test_a_label_the_bundle_does_not_know_counts_as_wrong() -> None:
 
 
 def test_a_perfect_model_confuses_nothing() -> None:
-    """Where all is right there is no confusion, and nothing breaks."""
     found = field_figures(logits((5, 0), (0, 5)), np.array([0, 1]), SCORING)
     assert found is not None
     assert (found.accuracy, found.macro_f1, found.confused) == (1.0, 1.0, ())
 
 
 def test_nothing_routed_has_no_precision() -> None:
-    """A share of nothing is None, not 0 and not NaN."""
+    """A share without rows is None, not 0 and not NaN."""
     found = field_figures(logits((0, 0)), np.array([0]), SCORING)
     assert found is not None
     assert found.outcomes.routed == 0
@@ -60,25 +59,24 @@ def test_nothing_routed_has_no_precision() -> None:
     assert found.outcomes.suggest_precision is None
 
 
-def test_a_field_without_a_labelled_row_has_no_figures() -> None:
-    """Where no row has the field there is nothing to say."""
+def test_a_field_without_labelled_rows_has_no_figures() -> None:
     assert field_figures(logits((1, 0)), np.array([MISSING]), SCORING) is None
 
 
-def test_macro_f1_counts_every_label_alike() -> None:
-    """A rare label that is never found pulls the mean down as much as a frequent one."""
+def test_macro_f1_weights_every_label_alike() -> None:
+    """A rare label that is never found lowers the mean as much as a frequent one."""
     assert macro_f1(np.array([0] * 9 + [1]), np.array([0] * 10)) == pytest.approx((18 / 19) / 2)
 
 
-def test_outcomes_are_those_of_the_service() -> None:
-    """Each row is judged by its predicted label's thresholds, as the service judges it."""
+def test_outcomes_equal_those_of_the_service() -> None:
+    """Each row is judged by its predicted label's thresholds, as in the service."""
     some = logits((5, 0), (0, 5), (1, 0), (0, 0.1))
     assert outcomes_of(some, SCORING).tolist() == [Outcome.ROUTE, Outcome.SUGGEST, Outcome.SUGGEST, Outcome.REVIEW]
     assert outcomes_of(some, SCORING).tolist() == [judge(row, [SCORING]).department.outcome for row in some]
 
 
-def test_refused_rows_are_counted_as_the_service_refuses_them() -> None:
-    """A row out of scope is reviewed whatever its confidence, and shows as refused."""
+def test_refused_rows_are_counted_as_in_the_service() -> None:
+    """A row out of scope is reviewed at any confidence, and counted as refused."""
     scoring = FieldScoring(FIELD, 0.01, (Threshold(0.6, 0.5, False),) * 2, scope=Scope(-9, (0, 1), (0, 1), 0.75))
     some = np.concatenate([logits((5, 0), (0.5, 0)), np.zeros((2, 2), np.float32)], axis=1)
     found = field_figures(some, np.array([0, 0]), scoring)
@@ -92,7 +90,7 @@ rows = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=
 
 @given(rows)
 def test_the_curve_ends_at_all_rows(drawn: list[tuple[float, bool]]) -> None:
-    """Coverage grows to 1 while confidence falls, and the last precision is the accuracy."""
+    """Coverage rises to 1 as confidence falls, and the last precision is the accuracy."""
     confidence, correct = np.array([c for c, _ in drawn]), np.array([r for _, r in drawn])
     curve = coverage_curve(confidence, correct)
     coverages = [point.coverage for point in curve]
@@ -104,20 +102,20 @@ def test_the_curve_ends_at_all_rows(drawn: list[tuple[float, bool]]) -> None:
 
 @given(rows)
 def test_every_row_is_in_one_bin(drawn: list[tuple[float, bool]]) -> None:
-    """The bins hold all rows once, confidence 1 among them, and the ECE they give is in 0…1."""
+    """The bins hold all rows once, including confidence 1, and the ECE from them is in 0…1."""
     confidence, correct = np.array([c for c, _ in drawn]), np.array([r for _, r in drawn])
     bins = reliability_bins(confidence, correct)
     assert sum(each.rows for each in bins) == len(drawn)
     assert 0 <= sum(abs(each.confidence - each.accuracy) * each.rows for each in bins) / len(drawn) <= 1
 
 
-def test_entire_certainty_is_in_the_last_bin() -> None:
-    """A confidence of 1 has no bin of its own."""
+def test_a_confidence_of_1_is_in_the_last_bin() -> None:
+    """It has no bin of its own."""
     assert [each.rows for each in reliability_bins(np.array([1.0, 0.99, 0.1]), np.array([True, False, True]))] == [1, 2]
 
 
-def test_an_honest_model_has_no_calibration_error() -> None:
-    """Where a confidence of .75 is right three times in four, the error is 0; where it never is, it is .75."""
+def test_a_calibrated_model_has_no_calibration_error() -> None:
+    """If a confidence of .75 is right three times in four, the error is 0; if never, it is .75."""
     quarter = float(np.log(3))
     honest = field_figures(logits(*[(quarter, 0)] * 4), np.array([0, 0, 0, 1]), SCORING)
     boastful = field_figures(logits(*[(quarter, 0)] * 4), np.array([1, 1, 1, 1]), SCORING)

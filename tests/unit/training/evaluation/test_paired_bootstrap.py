@@ -1,4 +1,4 @@
-"""Two sets of answers to the same rows, held against each other."""
+"""Comparison of two sets of answers to the same rows."""
 
 import numpy as np
 import pytest
@@ -26,8 +26,8 @@ def answers(predicted: list[int], confidence: float = 0.9, outcome: Outcome = Ou
 
 @settings(deadline=None, max_examples=40)
 @given(ROWS)
-def test_the_figures_are_those_of_an_evaluation(rows: list[tuple[int, int, float, Outcome]]) -> None:
-    """Accuracy, macro-F1, ECE and what is routed agree with scikit-learn and with `metrics`, whatever the answers."""
+def test_the_figures_equal_those_of_an_evaluation(rows: list[tuple[int, int, float, Outcome]]) -> None:
+    """Accuracy, macro-F1, ECE and routed shares agree with scikit-learn and with `metrics`, for any answers."""
     wanted, predicted, confidence, outcome = (np.array(column) for column in zip(*rows, strict=True))
     side = Verdicts(predicted, confidence.astype(float), np.array([str(value.value) for *_, value in rows]))
     paired = pair(side, side, wanted, LABELS, 1)
@@ -51,8 +51,8 @@ def test_equal_answers_show_no_difference() -> None:
         assert (found.difference, found.low, found.high, found.sign) == (0, 0, 0, 0)
 
 
-def test_an_interval_is_as_wide_as_the_normal_one() -> None:
-    """On 1,000 rows of which 60 got better and 20 worse, the interval is McNemar's, to a tenth."""
+def test_an_interval_is_as_wide_as_the_normal_approximation() -> None:
+    """On 1,000 rows of which 60 improved and 20 worsened, the interval is McNemar's, within a tenth."""
     wanted = np.zeros(1000, dtype=np.int64)
     before, after = np.zeros(1000, dtype=np.int64), np.zeros(1000, dtype=np.int64)
     before[:60], after[60:80] = 1, 1
@@ -66,7 +66,7 @@ def test_an_interval_is_as_wide_as_the_normal_one() -> None:
     assert found.sign == 1
 
 
-def test_the_rows_are_drawn_in_pairs() -> None:
+def test_rows_are_drawn_in_pairs() -> None:
     """Rows that are hard for both cancel out: two sides that differ in one row of 500 have a narrow interval."""
     wanted = np.zeros(500, dtype=np.int64)
     before = np.arange(500) % 2
@@ -76,12 +76,12 @@ def test_the_rows_are_drawn_in_pairs() -> None:
         FIGURES["accuracy"]
     )
     assert found.low is not None
-    assert found.low >= -0.01  # drawn apart, it would reach ± 0.06
+    assert found.low >= -0.01  # drawn separately, it would reach ± 0.06
     assert found.sign == 0
 
 
 def test_a_label_of_few_rows_is_no_proof() -> None:
-    """One row of a label lost is no fall; thirty of thirty are."""
+    """One lost row of a label is no significant loss; thirty of thirty are."""
     for rows, sign in ((1, 0), (30, -1)):
         wanted = np.array([0] * rows + [1] * 100)
         before, after = wanted.copy(), wanted.copy()
@@ -95,15 +95,15 @@ def test_a_label_of_few_rows_is_no_proof() -> None:
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:
-    """A comparison can be repeated, and another seed draws other rows."""
+    """A comparison can be repeated; another seed draws other rows."""
     drawn = np.random.default_rng(0).integers(0, 4, size=(3, 997))
     sides = answers(drawn[0].tolist()), answers(drawn[1].tolist())
     first, again, other = (pair(*sides, drawn[2], LABELS, seed).differences(FIGURES["macro_f1"]) for seed in (1, 1, 2))
     assert first == again != other
 
 
-def test_a_row_without_an_answer_is_wrong() -> None:
-    """Scores that are no numbers give no label: wrong, never routed, and no other label's fault."""
+def test_a_row_without_an_answer_counts_as_wrong() -> None:
+    """NaN scores give no label: wrong, never routed, and no error of another label."""
     none = FieldVerdict(Outcome.REVIEW, Reason.INVALID_SCORES, ())
     sure = FieldVerdict(Outcome.ROUTE, Reason.CONFIDENT, (Candidate("b", 0.9),))
     side = verdicts_of([none, sure], ["a", "b"])

@@ -1,4 +1,4 @@
-"""Smaller graphs beside fp32: what they compute, and the gate they ship behind."""
+"""Smaller graphs beside fp32: their results, and the gate before they ship."""
 
 import shutil
 from dataclasses import replace
@@ -60,9 +60,9 @@ def encodings(encoder: Encoder) -> list[Encoding]:
 
 @pytest.fixture(scope="module")
 def fp32(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(2)  # else the head, and with it what int8 changes, depends on the tests that ran before
+    torch.manual_seed(2)  # otherwise the head, and with it int8's differences, would depend on earlier tests
     model = load_classifier(tiny_base, SPACE, Recipe())
-    model.head.weight.data *= 50  # the fresh head's logits all lie near zero
+    model.head.weight.data *= 50  # the new head's logits are all close to zero
     return export_onnx(model, tmp_path_factory.mktemp("fp32"))
 
 
@@ -98,9 +98,9 @@ def reference(
 
 
 @pytest.mark.parametrize("largest", [FULL, REDUCED])
-def test_int8_answers_nearly_as_fp32(reference: Reference, encoder: Encoder, tmp_path: Path, largest: int) -> None:
-    """The int8 graph's logits lie within a few percent of fp32's span, with weights no larger than asked for. Full 8
-    bits are only for processors with VNNI: others add products in too few bits."""
+def test_int8_answers_nearly_equal_fp32(reference: Reference, encoder: Encoder, tmp_path: Path, largest: int) -> None:
+    """The int8 graph's logits are within a few percent of fp32's range, with weights within the requested bits. Full
+    8 bits need processors with VNNI: others saturate when they add products."""
     write_int8(reference.network, tmp_path / "int8.onnx", largest)
     logits = served(tmp_path / "int8.onnx", encoder).logits(reference.rows["validation"].encodings)
     wanted = reference.logits["validation"][:, : SPACE.size]
@@ -114,7 +114,7 @@ def test_int8_answers_nearly_as_fp32(reference: Reference, encoder: Encoder, tmp
     assert max(int(np.abs(matrix.astype(int)).max()) for matrix in matrices) == largest
 
 
-def test_an_int8_answer_does_not_depend_on_its_company(
+def test_an_int8_answer_does_not_depend_on_its_batch(
     reference: Reference, encoder: Encoder, encodings: list[Encoding], tmp_path: Path
 ) -> None:
     """Alone or padded among longer tickets, a ticket gets the same logits."""
@@ -123,7 +123,7 @@ def test_an_int8_answer_does_not_depend_on_its_company(
     np.testing.assert_allclose(graph.logits(encodings, 1), graph.logits(encodings, 60), atol=1e-4)
 
 
-def test_int8_is_smaller_and_leaves_the_source_alone(reference: Reference, tmp_path: Path) -> None:
+def test_int8_is_smaller_and_leaves_the_source_unchanged(reference: Reference, tmp_path: Path) -> None:
     """No fp32 copy of a quantised matrix stays in the file."""
     before = reference.network.read_bytes()
     write_int8(reference.network, tmp_path / "int8.onnx", FULL)
@@ -133,7 +133,7 @@ def test_int8_is_smaller_and_leaves_the_source_alone(reference: Reference, tmp_p
     assert reference.network.read_bytes() == before
 
 
-def test_fp16_takes_and_gives_the_same_types(reference: Reference, encoder: Encoder, tmp_path: Path) -> None:
+def test_fp16_has_the_same_input_and_output_types(reference: Reference, encoder: Encoder, tmp_path: Path) -> None:
     """The fp16 graph is called like fp32's and answers nearly alike, at half the size of its weights."""
     write_fp16(reference.network, tmp_path / "fp16.onnx")
     graph = served(tmp_path / "fp16.onnx", encoder)
@@ -148,13 +148,13 @@ def test_fp16_takes_and_gives_the_same_types(reference: Reference, encoder: Enco
 
 @pytest.fixture(scope="module")
 def found(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Variants:
-    """All variants, behind a gate that anything sound passes."""
+    """All variants, with a gate that every sound variant passes."""
     return made(reference, LAX, tmp_path_factory.mktemp("variants"))
 
 
 @needs_vnni
 def test_int8_ships_per_instruction_set(found: Variants) -> None:
-    """Each graph's file, manifest entry and figures go together; fp16 is for GPUs."""
+    """Each graph's file, manifest entry and figures agree; fp16 is for GPUs."""
     assert [entry.file for entry in found.entries] == ["model.int8.onnx", "model.int8-avx2.onnx", "model.fp16.onnx"]
     assert [each.file for each in found.figures if each.ships] == [entry.file for entry in found.entries]
     assert all(found.files[entry.file].is_file() for entry in found.entries)
@@ -171,7 +171,7 @@ def test_int8_ships_per_instruction_set(found: Variants) -> None:
 def test_8_bits_are_not_tried_without_vnni(
     reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They would saturate. The 7-bit graph then is for processors with VNNI, too, ARM's among them."""
+    """They would saturate. The 7-bit graph is then also for processors with VNNI, ARM's among them."""
     monkeypatch.setattr(quantization_gate, "instructions", lambda: frozenset({"avx2"}))
     found = made(reference, LAX, tmp_path)
     int8 = found.entries[0]
@@ -181,10 +181,10 @@ def test_8_bits_are_not_tried_without_vnni(
     assert not (tmp_path / "model.int8.onnx").exists()
 
 
-def test_a_quick_run_makes_the_graphs_for_this_machine_alone(
+def test_a_quick_run_makes_only_the_graphs_for_this_machine(
     reference: Reference, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of int8 the one for this processor; fp16 only beside a GPU."""
+    """The int8 graph for this processor; fp16 only with a GPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for name, file in (("avx512_vnni", "model.int8.onnx"), ("avx2", "model.int8-avx2.onnx")):
         monkeypatch.setattr(quantization_gate, "instructions", lambda name=name: frozenset({name}))
@@ -198,12 +198,12 @@ def test_a_quick_run_makes_the_graphs_for_this_machine_alone(
     assert found.entries[-1].file == "model.fp16.onnx"
 
 
-def test_every_graph_has_thresholds_of_its_own(reference: Reference, tmp_path: Path) -> None:
-    """A graph whose logits are fp32's times three has three times its temperature, and routes as much."""
+def test_every_graph_has_its_own_thresholds(reference: Reference, tmp_path: Path) -> None:
+    """A graph whose logits are three times fp32's has three times its temperature, and routes as much."""
     rows = reference.rows["validation"]
-    logits = reference.logits["validation"] / 3  # as if fp32 had given them: the variants' are sharper
+    logits = reference.logits["validation"] / 3  # as if from fp32: the variants' logits are larger
     labels = rows.labels.copy()
-    labels[::5] = 1 - labels[::5]  # a temperature is fitted where some answers are wrong
+    labels[::5] = 1 - labels[::5]  # a temperature can be fitted only with some wrong answers
     flat = both(replace(rows, labels=labels))
     entries = calibrate_fields(SPACE, flat, both(logits), Recipe(), "exact")
     other = replace(reference, rows=flat, logits=both(logits), entries=entries)
@@ -214,7 +214,7 @@ def test_every_graph_has_thresholds_of_its_own(reference: Reference, tmp_path: P
 
 
 def test_the_tolerances_hold_on_every_row(reference: Reference, found: Variants, encoder: Encoder) -> None:
-    """A shipped variant's outputs lie within its manifest's tolerances, which are no blank cheque."""
+    """A shipped variant's outputs are within its manifest's tolerances, and the tolerances are tight."""
     wanted = (reference.logits["validation"], reference.served.pooled)
     for entry in found.entries:
         outputs = served(found.files[entry.file], encoder).outputs(reference.rows["validation"].encodings)
@@ -224,21 +224,21 @@ def test_the_tolerances_hold_on_every_row(reference: Reference, found: Variants,
 
 
 def test_two_runs_give_the_same_entries(reference: Reference, found: Variants, tmp_path: Path) -> None:
-    """Neither timings nor anything else that changes from run to run decides what ships, nor its bytes."""
+    """Neither timings nor anything else that varies between runs affects what ships, or its bytes."""
     again = made(reference, LAX, tmp_path)
     assert found.entries == again.entries
     assert all(found.files[name].read_bytes() == again.files[name].read_bytes() for name in again.files)
 
 
-def test_a_variant_the_recipe_does_not_want_is_not_tried(reference: Reference, tmp_path: Path) -> None:
-    """`int8 = false` and `fp16 = false` leave nothing behind."""
+def test_a_variant_that_the_recipe_turns_off_is_not_made(reference: Reference, tmp_path: Path) -> None:
+    """`int8 = false` and `fp16 = false` leave no files."""
     found = made(reference, Recipe(export=ExportRecipe(int8=False, fp16=False)), tmp_path)
     assert (found.entries, found.figures, list(tmp_path.iterdir())) == ((), (), [])
 
 
-def test_other_verdicts_than_fp32_keep_no_variant_back(reference: Reference, tmp_path: Path) -> None:
-    """Agreement and calibration error are figures: a graph that is right as often ships."""
-    logits = reference.logits["validation"] * 0.01  # the same answers, none of them sure
+def test_verdicts_that_differ_from_fp32_do_not_fail_the_gate(reference: Reference, tmp_path: Path) -> None:
+    """Agreement and calibration error are only reported: a graph that is right as often ships."""
+    logits = reference.logits["validation"] * 0.01  # the same answers, all with low confidence
     entries = tuple(entry.model_copy(update={"temperature": 1.0}) for entry in reference.entries)
     other = replace(reference, entries=entries, logits=both(logits))
     found = made(other, LAX, tmp_path)
@@ -246,8 +246,8 @@ def test_other_verdicts_than_fp32_keep_no_variant_back(reference: Reference, tmp
     assert all(each.agreement is not None and each.agreement < 0.99 for each in found.figures if each.ships)
 
 
-def test_a_variant_that_is_shown_to_lose_accuracy_does_not_ship(reference: Reference, tmp_path: Path) -> None:
-    """Where fp32 is right and the variant is wrong, the loss is named with its interval."""
+def test_a_variant_with_a_proven_loss_of_accuracy_does_not_ship(reference: Reference, tmp_path: Path) -> None:
+    """Where fp32 is right and the variant is wrong, the loss is given with its interval."""
     rows, logits = reference.rows["validation"], reference.logits["validation"]
     wrong = replace(reference, rows=both(replace(rows, labels=1 - rows.labels)), logits=both(-logits))
     found = made(wrong, INT8, tmp_path)
@@ -262,21 +262,21 @@ def test_a_variant_that_is_shown_to_lose_accuracy_does_not_ship(reference: Refer
     ("only_fp32", "only_variant", "rows", "verdict"),
     [
         (0, 0, 2000, "passes"),
-        (0, 0, 1000, "not enough rows to tell"),  # .4 points are left open
-        (2, 30, 1000, "passes"),  # it gains
+        (0, 0, 1000, "not enough rows to tell"),  # .4 points remain possible
+        (2, 30, 1000, "passes"),  # the variant gains
         (60, 10, 1000, "fails"),
         (1, 0, 100, "not enough rows to tell"),  # one ticket is one point here
         (5, 5, 100, "not enough rows to tell"),
         (5, 5, 5000, "passes"),
     ],
 )
-def test_the_gate_says_when_rows_do_not_tell(only_fp32: int, only_variant: int, rows: int, verdict: str) -> None:
-    """At .003 allowed: neither passed nor failed on one ticket."""
+def test_the_gate_says_when_there_are_too_few_rows(only_fp32: int, only_variant: int, rows: int, verdict: str) -> None:
+    """At .003 allowed, one ticket neither passes nor fails."""
     assert loss_of("department", only_fp32, only_variant, rows, 0.003).verdict == verdict
 
 
-def test_a_variant_ships_where_rows_do_not_tell(reference: Reference, tmp_path: Path) -> None:
-    """And says so in these words, with the interval. Few rows, of which fp32 has one more right."""
+def test_a_variant_ships_when_the_rows_do_not_decide(reference: Reference, tmp_path: Path) -> None:
+    """The report says so, with the interval. Few rows, of which fp32 has one more right."""
     rows = reference.rows["validation"]
     labels, logits = rows.labels.copy(), reference.logits["validation"].copy()
     labels[0], logits[0] = 1 - labels[0], -logits[0]
@@ -292,7 +292,7 @@ def test_a_variant_ships_where_rows_do_not_tell(reference: Reference, tmp_path: 
 
 
 def test_the_worst_field_decides(reference: Reference, tmp_path: Path) -> None:
-    """A loss in the second field keeps the graph out, though the department is perfect."""
+    """A loss in the second field fails the gate, even with a perfect department."""
     rows = reference.rows["validation"]
     labels, logits = rows.labels.copy(), reference.logits["validation"].copy()
     labels[:, 1], logits[:, 2:4] = 1 - labels[:, 1], -logits[:, 2:4]
@@ -302,15 +302,15 @@ def test_the_worst_field_decides(reference: Reference, tmp_path: Path) -> None:
     assert all(each.loss.field == "priority" for each in found.figures if each.loss is not None)
 
 
-def test_an_encoder_that_cannot_be_converted_keeps_its_fp32(reference: Reference, tmp_path: Path) -> None:
-    """A graph the converters choke on is a variant that failed, not a run that failed."""
+def test_an_encoder_that_cannot_be_converted_ships_as_fp32(reference: Reference, tmp_path: Path) -> None:
+    """A graph on which the converters fail is a failed variant, not a failed run."""
     found = made(replace(reference, network=tmp_path / "missing.onnx"), LAX, tmp_path)
     assert found.entries == ()
     assert all("cannot be made of this encoder" in each.why for each in found.figures if "VNNI" not in each.why)
 
 
 def test_agreement_is_the_worst_fields() -> None:
-    """One field that differs on half of the rows counts, however well the other agrees."""
+    """A field that differs on half of the rows counts, even if the other agrees."""
     before = np.array([[9, 0, 9, 0], [9, 0, 9, 0]], dtype=np.float32)
     after = before.copy()
     after[0, 2:] = (0, 9)
@@ -318,14 +318,14 @@ def test_agreement_is_the_worst_fields() -> None:
     assert agreement_of((before, SCORINGS), (after, SCORINGS)) == 0.5
 
 
-def test_a_graph_for_any_processor_suits_any() -> None:
-    """Without named instructions, every processor will do: also one that nothing is known of."""
+def test_a_graph_without_named_instructions_suits_any_processor() -> None:
+    """Including an unknown one."""
     entry = ModelEntry.model_validate(model())
     assert entry.suits("cpu", set())
     assert entry.suits("cuda", {"avx2"})
 
 
-def test_the_last_narrowing_products_can_stay_exact(fp32: Path, tmp_path: Path) -> None:
+def test_the_last_contracting_products_can_stay_fp32(fp32: Path, tmp_path: Path) -> None:
     """Half of the two feed-forwards' second products stays fp32: the upper layer's, not the lower one's."""
     write_int8(fp32, tmp_path / "all.onnx", FULL)
     write_int8(fp32, tmp_path / "half.onnx", FULL, exact_share=0.5)
@@ -335,5 +335,5 @@ def test_the_last_narrowing_products_can_stay_exact(fp32: Path, tmp_path: Path) 
 
 
 def products(path: Path) -> set[str]:
-    """The names of a graph's products in fp32."""
+    """The names of a graph's matrix products in fp32."""
     return {node.name for node in onnx.load(str(path)).graph.node if node.op_type == "MatMul"}

@@ -11,7 +11,7 @@ from training.evaluation.slices import FEWEST, OTHER, UNKNOWN, slice_figures, sl
 
 
 def test_a_slices_figures_are_those_of_its_rows() -> None:
-    """Accuracy with its interval, the routed share, the precision of the routed rows, and the strange share."""
+    """Accuracy with its interval, the routed share, the precision of the routed rows, and the share out of scope."""
     names = {"language": ["de"] * 40 + ["en"] * 60}
     correct = np.array([True] * 30 + [False] * 10 + [True] * 60)
     routed = np.array([True] * 20 + [False] * 80)
@@ -24,8 +24,8 @@ def test_a_slices_figures_are_those_of_its_rows() -> None:
     assert (german.refused, english.refused) == (0.0, 10 / 60)
 
 
-def test_small_slices_are_one() -> None:
-    """Slices of too few rows are put together, last; if that is too small as well, it is left out."""
+def test_small_slices_are_merged() -> None:
+    """Slices with too few rows are merged into the last one; if that is still too small, it is left out."""
     names = ["zz"] * FEWEST + ["a"] * (FEWEST - 1) + ["b"] * 5
     everywhere = np.ones(len(names), dtype=bool)
     found = slice_figures({"mailbox": names}, everywhere, everywhere, ~everywhere)
@@ -41,8 +41,8 @@ def row(text: str, language: str = "", to: str = "", month: int = 0) -> Example:
     return replace(item, language=language, created_at=date, ticket=ticket)
 
 
-def test_rows_are_sliced_by_what_the_file_says() -> None:
-    """Month, language and mailbox as given, unknown where a row lacks them, and left out where every row does."""
+def test_rows_are_sliced_by_the_files_columns() -> None:
+    """Month, language and mailbox; unknown for a row without the value, and left out if no row has it."""
     found = slice_names([row("one two", "de", "Help@x.org", 3), row("word " * 300)])
     assert found["language"] == ["de", UNKNOWN]
     assert found["month"] == ["2026-03", UNKNOWN]

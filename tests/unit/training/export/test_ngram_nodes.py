@@ -1,4 +1,4 @@
-"""The n-gram model in an ONNX graph: the same logits as in training, whatever else is in the batch."""
+"""The n-gram model in an ONNX graph: the same logits as in training, in any batch."""
 
 from pathlib import Path
 
@@ -63,10 +63,10 @@ TEXTS = st.lists(st.lists(st.integers(1, 11), min_size=1, max_size=20), min_size
 
 @given(TEXTS)
 @settings(deadline=None)
-def test_the_graph_answers_as_training_does(
+def test_the_graph_gives_the_logits_of_training(
     ngrams: NgramModel, session: ort.InferenceSession, texts: list[list[int]]
 ) -> None:
-    """Any lengths side by side: padding and the other rows of a batch change nothing."""
+    """With any lengths in a batch: padding and the other rows change nothing."""
     encoder = Encoder(words_tokenizer(), max_tokens=24, pad_id=PAD)
     rows = [Encoding(tuple(ids), False) for ids in texts]
     batch = encoder.batch(rows)
@@ -77,7 +77,7 @@ def test_the_graph_answers_as_training_does(
 
 
 def test_the_model_is_read_back_from_the_graph(ngrams: NgramModel, tmp_path: Path) -> None:
-    """A student's teacher is its graph alone."""
+    """A student's teacher is available only as its graph."""
     path = encoder_graph(tmp_path / "model.onnx")
     assert read_ngrams(path.read_bytes()) is None
     add_ngrams(path, ngrams)

@@ -1,4 +1,4 @@
-"""Torch → ONNX, held against torch; and which rows become golden."""
+"""Torch → ONNX, compared with torch; and the choice of golden rows."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ SOUND = with_pooled(rows((4, 0, 1, 0), (0, 1, 0, 3)))
 
 
 def test_nearly_equal_outputs_pass() -> None:
-    """Within the tolerances, with the same verdicts, the figures of the comparison are kept."""
+    """Within the tolerances and with the same verdicts, the comparison's figures are kept."""
     near = Outputs(SOUND.logits + PARITY_TOLERANCE / 2, SOUND.pooled - POOLED_TOLERANCE / 4)
     found = check_parity(SOUND, near, SCORINGS)
     assert (found.rows, found.different_verdicts) == (2, 0)
@@ -49,8 +49,8 @@ def test_nearly_equal_outputs_pass() -> None:
 
 @pytest.mark.parametrize("off", [2 * PARITY_TOLERANCE, 5.0, np.nan, np.inf])
 @pytest.mark.parametrize("place", [(0, 0), (1, 3)])
-def test_one_logit_that_is_off_refuses_the_export(off: float, place: tuple[int, int]) -> None:
-    """A single logit that differs, is NaN or infinite in any row and field refuses to write."""
+def test_one_wrong_logit_refuses_the_export(off: float, place: tuple[int, int]) -> None:
+    """A single logit that differs, is NaN or infinite in any row and field."""
     served = SOUND.logits.copy()
     served[place] += off
     with pytest.raises(TicketRouterError, match="nothing was written") as caught:
@@ -59,14 +59,14 @@ def test_one_logit_that_is_off_refuses_the_export(off: float, place: tuple[int, 
 
 
 @pytest.mark.parametrize("off", [2 * POOLED_TOLERANCE, np.nan])
-def test_a_pooled_vector_that_is_off_refuses_the_export(off: float) -> None:
+def test_a_wrong_pooled_vector_refuses_the_export(off: float) -> None:
     pooled = SOUND.pooled.copy()
     pooled[1, 2] += off
     with pytest.raises(TicketRouterError, match="in a pooled vector"):
         check_parity(SOUND, Outputs(SOUND.logits, pooled), SCORINGS)
 
 
-def test_a_model_that_gives_no_numbers_is_refused() -> None:
+def test_a_model_that_gives_nan_is_refused() -> None:
     """NaN on both sides is no agreement."""
     with pytest.raises(TicketRouterError, match="nothing was written"):
         check_parity(with_pooled(SOUND.logits * np.nan), with_pooled(SOUND.logits * np.nan), SCORINGS)
@@ -74,7 +74,7 @@ def test_a_model_that_gives_no_numbers_is_refused() -> None:
 
 @pytest.mark.parametrize("slice_start", [0, 2])
 def test_another_verdict_refuses_the_export(slice_start: int) -> None:
-    """A difference within the tolerance that tips a verdict over, in any field, refuses to write."""
+    """A difference within the tolerance that changes a verdict, in any field."""
     edge = float(np.log(9))  # confidence 0.9, the threshold
     torch_logits = rows((4, 0, 4, 0))
     torch_logits[0, slice_start] = edge + 1e-4
@@ -85,9 +85,9 @@ def test_another_verdict_refuses_the_export(slice_start: int) -> None:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_the_graph_answers_as_torch_does(tiny_base: Path, tmp_path: Path, pooling: Literal["mean", "cls"]) -> None:
-    """The exported graph takes two inputs and gives torch's outputs for any batch size, length and order. `pooled` is
-    the mean over a text's tokens with either pooling: padding and batch mates change nothing."""
+def test_the_graph_gives_the_outputs_of_torch(tiny_base: Path, tmp_path: Path, pooling: Literal["mean", "cls"]) -> None:
+    """The exported graph takes two inputs and gives torch's outputs for any batch size, length and order. `pooled`
+    is the mean over a text's tokens with either pooling: padding and other rows change nothing."""
     model = load_classifier(tiny_base, SPACE, Recipe(pooling=pooling))
     encoder = load_encoder(tiny_base, model.config, Recipe())
     graph = OnnxModel.load(export_onnx(model, tmp_path).read_bytes(), encoder)
@@ -112,8 +112,8 @@ def test_a_graph_without_a_pooled_output_is_refused(tiny_base: Path, tmp_path: P
         OnnxModel.load(graph.SerializeToString(), load_encoder(tiny_base, model.config, Recipe()))
 
 
-def test_a_graph_that_is_none_is_one_line() -> None:
-    """Bytes that onnxruntime cannot load are refused with one line."""
+def test_an_invalid_graph_is_refused() -> None:
+    """Bytes that onnxruntime cannot load give one line."""
     encoder = Encoder(words_tokenizer(), max_tokens=16, pad_id=2)
     for content in (b"", b"not a graph", bytes(range(256))):
         with pytest.raises(TicketRouterError) as caught:
@@ -126,8 +126,8 @@ def golden_of(logits: np.ndarray, drawn: list[Example]) -> list[str]:
     return [row.body for row in choose_golden(drawn, encodings, with_pooled(logits), SCORINGS[0])]
 
 
-def test_golden_rows_are_spread_over_the_lengths() -> None:
-    """At most fifty, the shortest and the longest among them, none twice."""
+def test_golden_rows_cover_all_lengths() -> None:
+    """At most fifty, including the shortest and the longest, without duplicates."""
     drawn = [prepared(n, "w " * n, "a") for n in range(1, 301)]
     found = golden_of(np.tile(rows((4, 0, 1, 0)), (300, 1)), drawn)
     lengths = [len(body.split()) for body in found]
@@ -136,8 +136,8 @@ def test_golden_rows_are_spread_over_the_lengths() -> None:
     assert (lengths[0], lengths[-1]) == (1, 300)
 
 
-def test_rows_near_a_threshold_are_not_golden() -> None:
-    """A row that another processor's rounding could tip over, or a tie, is no golden row; nor is a NaN or a book."""
+def test_rows_close_to_a_threshold_are_not_golden() -> None:
+    """Another processor's rounding could change their verdict; a tie, a NaN and a very long text are excluded too."""
     edge = float(np.log(9))
     drawn = [prepared(n, text, "a") for n, text in enumerate(["edge", "tie", "nan", "x" * 5001, "clear"])]
     logits = rows((edge, 0, 1, 0), (0, 0, 1, 0), (np.nan, 0, 1, 0), (4, 0, 1, 0), (4, 0, 1, 0))
@@ -146,7 +146,8 @@ def test_rows_near_a_threshold_are_not_golden() -> None:
 
 
 def test_a_text_that_depends_on_its_sender_is_not_golden() -> None:
-    """A bundle holds no addresses: replayed without its sender, such a row would refuse a sound bundle."""
+    """A bundle holds no addresses, so such a row would give another text at replay, and a sound bundle would be
+    refused."""
     header = "From: ann@a.example\nTo: help@b.example\nSubject: Printer\nDate: Mon, 1 Jun 2026 10:00"
     body = f"Any news?\n\n{header}\n\nIt is broken."
     drawn = prepared(1, body, "a")
@@ -156,8 +157,8 @@ def test_a_text_that_depends_on_its_sender_is_not_golden() -> None:
     assert golden_of(rows((4, 0, 1, 0), (4, 0, 1, 0)), [own, prepared(2, "clear", "a")]) == ["clear"]
 
 
-def test_golden_rows_hold_the_whole_path() -> None:
-    """A golden row has the ticket as it came, its tokens, its logits and the department's verdict."""
+def test_golden_rows_hold_every_step() -> None:
+    """The ticket as it arrived, its tokens, its logits and the department's verdict."""
     logits = rows((4, 0, 1, 0))
     outputs = Outputs(logits, np.array([[0.123456789, -2, 0]], dtype=np.float32))
     row = choose_golden([prepared(2, "hello", "b")], [Encoding((0, 5, 2), False)], outputs, SCORINGS[0])[0]
@@ -168,8 +169,7 @@ def test_golden_rows_hold_the_whole_path() -> None:
 
 
 def test_a_golden_row_has_the_same_verdict_in_every_graph_by_its_own_thresholds() -> None:
-    """A variant whose logits differ and whose thresholds make up for it keeps the row; one that answers otherwise
-    doesn't."""
+    """A variant with other logits and matching thresholds keeps the row; one with another verdict doesn't."""
     logits = rows((4, 0, 1, 0), (4, 0, 1, 0))
     cooler = Answers(
         rows((1, 0, 1, 0), (0, 1, 1, 0)), FieldScoring(SPACE.department, 1.0, (Threshold(0.6, 0.5, False),) * 2)

@@ -1,4 +1,4 @@
-"""What a first bundle will route, from a cheap model's answers."""
+"""The forecast of a first bundle's routing, from a cheap model's answers."""
 
 import numpy as np
 import pytest
@@ -8,8 +8,8 @@ from training.forecast.routing import _with_encoder
 
 
 @pytest.mark.parametrize("left", [0.2, 0.4, 0.8])
-def test_the_encoders_evidence_leaves_the_share_of_errors_that_it_should(left: float) -> None:
-    """Also where few answers are wrong: evidence against right ones must not outweigh what it mends."""
+def test_the_estimated_encoder_has_the_intended_share_of_errors(left: float) -> None:
+    """Also with few wrong answers: evidence against right ones must not outweigh the corrections."""
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 10, 4_000)
     logits = generator.normal(0, 0.35, (4_000, 10)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The recipe as the Trainer's arguments, and what a machine refuses of a recipe."""
+"""The recipe as the Trainer's arguments, and recipes that the machine cannot run."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from training.learn.distributed import is_main, processes
 from training.recipe import Recipe
 
 
-def test_arithmetic_is_the_recipes() -> None:
-    """fp32 and bf16 are taken at their word; auto asks the machine, and never takes fp16 without a GPU."""
+def test_the_recipe_determines_the_precision() -> None:
+    """fp32 and bf16 are used as given; auto depends on the machine, and never gives fp16 without a GPU."""
     assert arithmetic(Recipe(arithmetic="fp32")) == "fp32"
     assert arithmetic(Recipe(arithmetic="bf16")) == "bf16"
     if not torch.cuda.is_available():
@@ -22,7 +22,7 @@ def test_arithmetic_is_the_recipes() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 is possible here")
 def test_fp16_without_a_gpu_is_refused(tmp_path: Path) -> None:
-    """One line that says what to take instead, at the very start and again before training."""
+    """One line that names an alternative, at the very start and again before training."""
     recipe = Recipe(arithmetic="fp16")
     for refuse in (refuse_untrainable, lambda recipe: training_arguments(recipe, tmp_path)):
         with pytest.raises(TicketRouterError, match=r'^recipe: arithmetic = "fp16" needs a GPU[^\n]*$'):
@@ -37,8 +37,8 @@ def test_a_tracker_that_is_not_installed_is_refused(monkeypatch: pytest.MonkeyPa
         refuse_untrainable(Recipe(track=("tensorboard", "mlflow")))
 
 
-def test_nothing_is_tracked_unless_asked(tiny_base: Path, tmp_path: Path) -> None:
-    """By default the Trainer reports to nobody, and no file of a tracker appears."""
+def test_nothing_is_tracked_by_default(tiny_base: Path, tmp_path: Path) -> None:
+    """The Trainer reports to no tracker, and no tracker's file appears."""
     folder = tmp_path / ".run-0"
     assert training_arguments(RECIPE, folder).report_to == []
     learn(tiny_base, folder, RECIPE.model_copy(update={"epochs": 1}))
@@ -60,7 +60,7 @@ def test_tensorboard_gets_losses_and_figures(tiny_base: Path, tmp_path: Path) ->
 
 
 def test_without_torchrun_this_process_is_the_main_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And under it, the one with rank 0."""
+    """Under torchrun, the one with rank 0 is."""
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     assert (is_main(), processes()) == (True, 1)

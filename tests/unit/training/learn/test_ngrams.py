@@ -1,4 +1,4 @@
-"""The n-gram model: TF-IDF of wordpieces and pairs of them, linear, and unaware of padding."""
+"""The n-gram model: TF-IDF of wordpieces and pairs of them, linear, and independent of padding."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def fitted(rows: list[Encoding] = ROWS, labels: np.ndarray = LABELS, most_bytes:
 
 
 def test_each_field_finds_its_labels() -> None:
-    """A field of three labels and one of two share the table; a word that every row has says nothing."""
+    """A field of three labels and one of two share the table; a word in every row is uninformative."""
     logits = fitted().logits(ROWS)
     assert logits.shape == (12, 5)
     assert (logits[:, SPACE.fields[0].slice].argmax(axis=1) == LABELS[:, 0]).all()
@@ -51,8 +51,8 @@ def test_a_text_without_a_known_ngram_gets_the_bias() -> None:
     assert model.logits([row(40, 41)])[0] == pytest.approx(model.bias)
 
 
-def test_a_row_without_weight_teaches_nothing() -> None:
-    """Rows of weight 0 and a wrong label change no answer."""
+def test_a_row_of_weight_0_does_not_train() -> None:
+    """Such rows with a wrong label change no answer."""
     wrong = np.concatenate([LABELS, np.roll(LABELS, 1, axis=0)])
     weights = np.array([1.0] * 12 + [0.0] * 12, dtype=np.float32)
     known = ngram_rows([*ROWS, *ROWS], SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=10**6)
@@ -61,7 +61,7 @@ def test_a_row_without_weight_teaches_nothing() -> None:
     assert model.logits(ROWS) == pytest.approx(fitted().logits(ROWS), abs=0.05)
 
 
-def test_order_counts_in_pairs() -> None:
+def test_pairs_are_ordered() -> None:
     """The pair (first, second) has another key than (second, first), and than any wordpiece."""
     keys = {*ngram_keys(row(10, 11), VOCABULARY).tolist()}
     assert keys & {*ngram_keys(row(11, 10), VOCABULARY).tolist()} == {FIRST, 10, 11, LAST}
@@ -69,14 +69,14 @@ def test_order_counts_in_pairs() -> None:
 
 
 def test_ngrams_of_the_padding_token_are_unknown() -> None:
-    """Also if texts hold it: in a batch it stands behind every shorter row."""
+    """Even if texts contain it, since in a batch it follows every shorter row."""
     rows = [row(10 + label, PAD, 30 + label) for label in (0, 1, 2)] * 4
     keys = fitted(rows).keys
     assert not any(PAD in (key % VOCABULARY, key // VOCABULARY - 1) for key in keys.tolist())
 
 
 def test_rows_without_a_label_do_not_count() -> None:
-    """They may add n-grams, but teach nothing."""
+    """They may add n-grams, but do not train."""
     labels = LABELS.copy()
     labels[:3] = (1, MISSING)
     labels[:3, 0] = MISSING
@@ -84,7 +84,7 @@ def test_rows_without_a_label_do_not_count() -> None:
     assert (logits[:, :3].argmax(axis=1) == LABELS[:, 0]).all()
 
 
-def test_texts_that_share_no_ngram_give_no_model() -> None:
+def test_texts_without_common_ngrams_give_no_model() -> None:
     rows = [Encoding((10 + n,), False) for n in range(12)]
     assert ngram_rows(rows, SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=10**6) is None
 
@@ -105,7 +105,7 @@ def test_scaled_multiplies_the_logits() -> None:
 
 
 def test_a_mean_of_models_gives_the_mean_of_their_logits() -> None:
-    """Fitted on different rows of one table, so that one table serves all."""
+    """Models fitted on different rows of one table, so that one table serves all."""
     known = ngram_rows(ROWS, SPACE, vocabulary=VOCABULARY, pad_id=PAD, most_bytes=10**6)
     assert known is not None
     parts = [known.fit(LABELS, SPACE, 1, np.arange(start, start + 6)) for start in (0, 3, 6)]

@@ -1,4 +1,4 @@
-"""Novelty: wordpieces that the training rows lack, vectors far from every label; in numpy and in the graph."""
+"""Novelty: wordpieces missing in the training rows, vectors far from every label; in numpy and in the graph."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def novelty() -> Novelty:
 
 
 def test_foreign_wordpieces_are_unfamiliar(novelty: Novelty) -> None:
-    """The mean logarithm of the shares of rows; special tokens and the ticket's length do not count."""
+    """The mean logarithm of the shares of rows; special tokens and the ticket's length have no influence."""
     rows = [row(10), row(10, 30), row(30, 31), row(30, 31, 32, 33)]
     known, mixed, foreign, long = novelty.scores(rows, np.ones((4, WIDTH), np.float32))[:, 0]
     assert known == pytest.approx(np.log(3.5 / 4))
@@ -39,13 +39,13 @@ def test_foreign_wordpieces_are_unfamiliar(novelty: Novelty) -> None:
 
 
 def test_similarity_is_the_cosine_with_the_nearest_label(novelty: Novelty) -> None:
-    """Lengths do not count; an empty vector is like nothing."""
+    """Vector lengths have no influence; an empty vector has a similarity of 0."""
     vectors = np.array([[5, 0, 0], [0, 0.1, 0], [1, 1, 0], [0, 0, 7], [0, 0, 0]], np.float32)
     assert novelty.scores([row(10)] * 5, vectors)[:, 1] == pytest.approx([1, 1, 2**-0.5, 0, 0], abs=1e-6)
 
 
-def test_the_graph_gives_the_same_scores_behind_the_logits(novelty: Novelty, tmp_path: Path) -> None:
-    """Whatever the padding and the other rows of the batch."""
+def test_the_graph_gives_the_same_scores(novelty: Novelty, tmp_path: Path) -> None:
+    """With any padding and other rows in the batch."""
     path = tmp_path / "model.onnx"
     graph = helper.make_graph(
         [

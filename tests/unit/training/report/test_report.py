@@ -86,7 +86,7 @@ def words(page: str) -> str:
 
 
 class Links(HTMLParser):
-    """Every tag, id, and place that something points to."""
+    """Every tag, id, and link target."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -104,8 +104,8 @@ class Links(HTMLParser):
                 self.targets.append(str(value))
 
 
-def test_the_page_stands_alone() -> None:
-    """Nothing is fetched from elsewhere; ids are unique, and every anchor leads somewhere in the page."""
+def test_the_page_is_self_contained() -> None:
+    """No external content; ids are unique, and every anchor has its target in the page."""
     links = Links(report())
     assert not {"link", "iframe", "img", "object", "embed", "base"} & set(links.tags)
     assert len(links.ids) == len(set(links.ids))
@@ -113,8 +113,8 @@ def test_the_page_stands_alone() -> None:
     assert links.tags.count("svg") == 3
 
 
-def test_the_policy_lets_one_script_run_and_nothing_else() -> None:
-    """The only script is the product's own, allowed by its digest."""
+def test_the_policy_allows_one_script_only() -> None:
+    """The product's own, allowed by its digest."""
     page = report()
     (script,) = re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -144,19 +144,19 @@ def test_labels_and_texts_are_only_shown(hostile: str) -> None:
 
 
 def test_the_same_figures_give_the_same_page() -> None:
-    """The page hangs on nothing but the figures."""
+    """The page depends only on the figures."""
     assert report() == report()
 
 
 def test_the_page_follows_light_and_dark() -> None:
-    """No plot keeps a colour of its own: all are the page's."""
+    """Plots use only the page's colours."""
     plots = re.findall(r"<svg.*?</svg>", report(), flags=re.DOTALL)
     assert plots
     assert not [plot for plot in plots if re.search(r"#[0-9a-fA-F]{6}\b", plot)]
 
 
-def test_the_first_screen_answers_a_head_of_support() -> None:
-    """Share routed, requested beside achieved, minutes, waits and misroutes, with the assumptions they rest on."""
+def test_the_first_screen_has_the_main_figures() -> None:
+    """Share routed, requested and achieved precision, minutes, waiting times and misroutes, with their assumptions."""
     text = words(report().partition("<nav")[0])
     assert "100% of tickets are routed without a person; 66.7% of those go to the right department" in text
     assert "asked for 95% of automatic routes right" in text
@@ -168,8 +168,8 @@ def test_the_first_screen_answers_a_head_of_support() -> None:
     assert "does not beat the simple baseline" in text
 
 
-def test_nothing_routed_is_said_plainly() -> None:
-    """Where the calibration rows carry no promise, the page says so instead of showing a precision of nothing."""
+def test_a_bundle_that_routes_nothing_is_reported_plainly() -> None:
+    """If the calibration rows support no promise, the page says so instead of showing a precision without rows."""
     silent = figures([0, 1], [(0.1, 0), (0, 0.1)])
     text = words(report(encoder={"department": {"validation": silent}}))
     assert "No ticket is routed without a person yet" in text
@@ -185,8 +185,8 @@ def test_thresholds_set_for_minutes_promise_no_precision() -> None:
     assert "at least 83.1% of what is routed" in text
 
 
-def test_a_training_report_says_how_it_was_trained() -> None:
-    """Rows, what was left out, the baseline, the distance to torch, and the settings that are no default."""
+def test_a_training_report_describes_the_training() -> None:
+    """Rows, rows left out, the baseline, the difference to torch, and the settings that differ from the defaults."""
     recipe = Recipe(epochs=3).model_dump(mode="json")
     provenance = {
         "data": {"file": "a.csv", "sha256": "f" * 64},
@@ -205,7 +205,7 @@ def test_a_training_report_says_how_it_was_trained() -> None:
 
 
 def test_an_evaluation_has_no_training_part() -> None:
-    """Without a training run the page shows the measured figures only."""
+    """Without a training run the page shows only the measured figures."""
     text = words(render_evaluation("Evaluation of bundle x", [entry()], {"department": FIGURES}))
     assert "Evaluation of bundle x" in text
     assert "baseline" not in text.lower()
@@ -230,7 +230,7 @@ def test_a_field_without_figures_is_left_out() -> None:
 
 
 def test_label_intervals_come_from_counts() -> None:
-    """Precision over what was predicted, recall over what was wanted; nothing right leaves the precision open."""
+    """Precision over the predicted rows, recall over the wanted ones; without right answers there is no precision."""
     billing, evil = label_rows(entry(), FIGURES)
     assert billing.precision is not None
     assert billing.precision.value == pytest.approx(1 / 2)
@@ -240,16 +240,16 @@ def test_label_intervals_come_from_counts() -> None:
     assert label_rows(entry(), nothing)[1].precision is None
 
 
-def test_few_labels_have_a_whole_matrix() -> None:
-    """Rows sum up to the labels' tickets, right ones on the diagonal."""
+def test_few_labels_have_a_full_confusion_matrix() -> None:
+    """Rows sum up to the labels' tickets, right ones are on the diagonal."""
     found = matrix(FIGURES)
     assert found.is_whole
     assert [[cell.count for cell in row.cells] for row in found.rows] == [[1, 0], [1, 1]]
     assert [row.elsewhere for row in found.rows] == [0, 0]
 
 
-def test_of_many_labels_the_most_confused_are_shown() -> None:
-    """Partners stand side by side, and tickets that went to a label not shown are counted."""
+def test_many_labels_show_only_the_most_confused() -> None:
+    """Confused labels are side by side, and tickets of labels that are not shown are counted."""
     names = tuple(f"label {number}" for number in range(40))
     wanted = [number for number in range(40) for _ in range(4)]
     given = list(wanted)
@@ -262,7 +262,7 @@ def test_of_many_labels_the_most_confused_are_shown() -> None:
 
 
 def test_the_model_card_has_promise_figures_and_limits() -> None:
-    """Requested beside achieved, every field's figures, and what not to use the model for."""
+    """Requested and achieved figures of every field, and unsuitable uses of the model."""
     bare = {"baseline": {**record().baseline, "priority": {}}, "encoder": {**record().encoder, "priority": {}}}
     card = model_card("some/base", [entry(), entry("priority")], record(**bare))
     assert "Fine-tuned from `some/base`" in card
@@ -273,22 +273,22 @@ def test_the_model_card_has_promise_figures_and_limits() -> None:
     assert all(f"## {section}" in card for section in ("Intended use", "Limits", "Ethics and privacy"))
 
 
-def test_a_hostile_base_name_stays_words() -> None:
-    """A path can hold anything: it ends neither the front matter nor its code span."""
+def test_a_hostile_base_name_is_shown_as_text() -> None:
+    """A path may contain any characters: it ends neither the front matter nor its code span."""
     card = model_card("a`<b>\n---\n# Title", [entry()], record())
     assert card.count("\n---\n") == 1
     assert "\n# Title" not in card
 
 
-def test_the_models_stand_side_by_side() -> None:
-    """Each with its minutes and figures; the one that ships says so."""
+def test_both_models_are_shown_side_by_side() -> None:
+    """Each with its minutes and figures; the shipped one is marked."""
     page = words(report(**SIDE_BY_SIDE))
     assert "quick ships 1.5 62.5% 0.400" in page
     assert "full 1.5 75.0% 0.400" in page
 
 
-def test_the_page_shows_what_the_words_add() -> None:
-    """Size, shares and each label's most telling n-grams, which are only shown; or that they were left out."""
+def test_the_page_shows_the_effect_of_the_ngrams() -> None:
+    """Size, shares and each label's most significant n-grams as text; or that they were left out."""
     ngrams = {"ngrams": 1234, "shares": {"department": 2.5, "priority": 0}, "telling": {EVIL: ["refund", EVIL]}}
     page = report(**SIDE_BY_SIDE, ngrams=ngrams)
     assert "1,234 wordpieces" in page
@@ -298,8 +298,9 @@ def test_the_page_shows_what_the_words_add() -> None:
     assert "Left out: beside the encoder" in report(**SIDE_BY_SIDE, ngrams=left_out)
 
 
-def test_variants_show_their_own_promise_and_the_gates_words() -> None:
-    """In the report and in the card: coverage at its own thresholds, the loss with its interval, and why it ships."""
+def test_variants_have_their_own_promise_and_the_gates_result() -> None:
+    """In the report and in the card: coverage at its own thresholds, the loss with its interval, and the reason why
+    it ships."""
     promise = entry().promise.model_dump() | {"achieved_coverage": 0.625}
     variants = [
         {"variant": "int8", "what": "8-bit weights", "file": "model.int8.onnx", "instructions": ["avx512_vnni"],
@@ -316,14 +317,14 @@ def test_variants_show_their_own_promise_and_the_gates_words() -> None:
 
 
 def test_the_card_of_a_quick_bundle_claims_no_fine_tuning() -> None:
-    """The encoder of a quick bundle is the base's own."""
+    """The encoder of a quick bundle is the unchanged base."""
     card = model_card("some/base", [entry()], record(kept="quick"))
     assert "A linear model on `some/base`" in card
     assert "Fine-tuned" not in card
 
 
-def test_the_card_names_the_strange_mail_that_is_routed() -> None:
-    """For each kind of made-up mail, what is refused and what is routed all the same."""
+def test_the_card_names_routed_mail_out_of_scope() -> None:
+    """For each kind of made-up mail, the refused and the routed share."""
     strangers = [{"kind": "Arabic", "rows": 4, "refused": 3, "routed": 1}]
     assert "refused, and routed all the same: Arabic 75%, 1." in model_card(
         "some/base", [entry()], record(strangers=strangers)

@@ -1,4 +1,4 @@
-"""How a sample ticket's sentences are made from phrases: every one expands, reads well, and keeps to its facts."""
+"""A sample ticket's sentences, made from phrases: every phrase expands, is well-formed, and uses the ticket's facts."""
 
 import random
 import re
@@ -16,7 +16,7 @@ from training.sample.phrasebook import phrasebook
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_phrase_of_every_language_expands(language: str) -> None:
-    """No phrase names a slot that does not exist, and every department has something to say."""
+    """No phrase names a missing slot, and every department has phrases."""
     rng = random.Random(0)
     book = phrasebook(language)
     assert all(book.intents_of(department) for department in DEPARTMENTS)
@@ -30,13 +30,13 @@ def test_every_phrase_of_every_language_expands(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_languages_carry_the_same_common_phrases(language: str) -> None:
-    """A form of mail that exists in English exists in every language."""
+def test_all_languages_have_the_same_common_phrases(language: str) -> None:
+    """A kind of mail in English exists in every language."""
     assert phrasebook(language).common.keys() == phrasebook("en").common.keys()
 
 
-def test_the_grammar_takes_one_of_nested_alternatives() -> None:
-    """`[a|b [c|d]|]` yields each of its readings and nothing else."""
+def test_nested_alternatives_expand_to_each_reading() -> None:
+    """`[a|b [c|d]|]` gives each of its readings and nothing else."""
     rng = random.Random(3)
     seen = {grammar.expand("x[a|b[c|d]|]{s}", rng, lambda name: f"<{name}>") for _ in range(200)}
     assert seen == {"xa<s>", "xbc<s>", "xbd<s>", "x<s>"}
@@ -53,13 +53,13 @@ def test_the_grammar_takes_one_of_nested_alternatives() -> None:
         (grammar.request, "¿hay una guía", "¿Hay una guía?"),
     ],
 )
-def test_sentences_end_in_the_right_mark(finish: Callable[[str], str], typed: str, meant: str) -> None:
+def test_sentences_have_the_right_punctuation(finish: Callable[[str], str], typed: str, meant: str) -> None:
     """Questions end in a question mark, statements in a full stop, and each begins with a capital."""
     assert finish(typed) == meant
 
 
 def test_a_scene_keeps_its_facts() -> None:
-    """One ticket speaks of one invoice and one amount, unless a fresh value is asked for."""
+    """One ticket has one invoice and one amount, unless a phrase requests a new value."""
     rng = random.Random(1)
     author = Author(rng, make_person(rng, "en"), LAST_MOMENT)
     first, second, fresh = author.expand("{invoice_no}#{invoice_no}#{+invoice_no}").split("#")

@@ -1,4 +1,4 @@
-"""The sample tickets: repeatable, varied, as mixed as real mail, and readable by the standard tools."""
+"""The sample tickets: repeatable, varied, as diverse as real mail, and readable by standard tools."""
 
 import csv
 import datetime as dt
@@ -54,8 +54,8 @@ def test_same_rows_and_seed_give_the_same_tickets_in_every_process() -> None:
     assert len(digests) == 1
 
 
-def test_the_global_random_generator_is_left_alone() -> None:
-    """Making tickets and mails neither reads nor disturbs the program's own random numbers."""
+def test_the_global_random_generator_is_not_used() -> None:
+    """Making tickets and mails neither reads nor changes its state."""
     before = random.getstate()
     sample.make_tickets(30, 1)
     sample.make_mails(10, 1)
@@ -63,7 +63,7 @@ def test_the_global_random_generator_is_left_alone() -> None:
 
 
 def test_another_seed_gives_other_tickets(tickets: list[SampleTicket]) -> None:
-    """The seed matters: hardly a body is shared between two seeds."""
+    """Two seeds share hardly any body."""
     bodies = {ticket.body for ticket in tickets}
     again = sample.make_tickets(sample.DEFAULT_ROWS, 8)
     assert sum(ticket.body in bodies for ticket in again) < 0.02 * len(again)
@@ -72,20 +72,20 @@ def test_another_seed_gives_other_tickets(tickets: list[SampleTicket]) -> None:
 @given(rows=st.integers(0, 40), seed=st.integers())
 @settings(max_examples=40, deadline=None)
 def test_any_number_of_rows_is_given_with_distinct_ids_in_order(rows: int, seed: int) -> None:
-    """Exactly the rows asked for come, also for none and for one, with distinct ids in order of arrival."""
+    """The requested number of rows, also none and one, with distinct ids in order of arrival."""
     made = sample.make_tickets(rows, seed)
     assert len(made) == rows == len({ticket.id for ticket in made})
     assert made == sorted(made, key=lambda ticket: ticket.created_at)
 
 
 def test_exactly_the_stated_share_of_labels_is_wrong(tickets: list[SampleTicket]) -> None:
-    """The wrong labels are as many as the published rate says."""
+    """The number of wrong labels is the published rate."""
     wrong = sum(ticket.department != ticket.true_department for ticket in tickets)
     assert wrong == round(sample.WRONG_LABEL_RATE * len(tickets))
 
 
 def test_every_department_and_priority_has_rows_enough_to_learn(tickets: list[SampleTicket]) -> None:
-    """Each of the departments keeps at least 60 rows by default, and each priority appears."""
+    """Each department has at least 60 rows by default, and each priority occurs."""
     by_department = Counter(ticket.department for ticket in tickets)
     assert by_department.keys() == DEPARTMENTS.keys()
     assert min(by_department.values()) >= 60
@@ -93,7 +93,7 @@ def test_every_department_and_priority_has_rows_enough_to_learn(tickets: list[Sa
 
 
 def test_priority_shows_in_the_words(tickets: list[SampleTicket]) -> None:
-    """Urgent English tickets call for haste far more often than low ones."""
+    """Urgent English tickets ask for haste far more often than low ones."""
     haste = re.compile(r"urgent|critical|immediately|right now|today|stuck|losing money|deadline|call me|hurry", re.I)
 
     def share(priority: str) -> float:
@@ -109,7 +109,7 @@ def test_exact_duplicates_are_rare(tickets: list[SampleTicket]) -> None:
     assert len(tickets) - len(distinct) < 0.01 * len(tickets)
 
 
-def test_all_languages_are_written(tickets: list[SampleTicket]) -> None:
+def test_all_languages_occur(tickets: list[SampleTicket]) -> None:
     """Each language has its share, within a third, and its own greetings."""
     counts = Counter(ticket.language for ticket in tickets)
     for language, share in LANGUAGES.items():
@@ -130,14 +130,14 @@ def test_all_languages_are_written(tickets: list[SampleTicket]) -> None:
         ("contact form", r"^Name: .*\n", 0.02),
     ],
 )
-def test_what_real_mail_carries_is_there(tickets: list[SampleTicket], what: str, pattern: str, least: float) -> None:
-    """Quotes, forwards, signatures, disclaimers and forms appear in a fair share of the bodies."""
+def test_elements_of_real_mail_occur(tickets: list[SampleTicket], what: str, pattern: str, least: float) -> None:
+    """Quotes, forwards, signatures, disclaimers and forms are in a fair share of the bodies."""
     found = sum(bool(re.search(pattern, ticket.body)) for ticket in tickets)
     assert found >= least * len(tickets), what
 
 
 def test_html_bodies_are_declared_and_escaped(tickets: list[SampleTicket]) -> None:
-    """A body is HTML exactly where its content type says so, and an address in it is no tag."""
+    """A body is HTML exactly if its content type says so, and an address in it is no tag."""
     assert 0.1 < sum(ticket.content_type == "text/html" for ticket in tickets) / len(tickets) < 0.4
     for ticket in tickets:
         assert ticket.body.startswith("<") == (ticket.content_type == "text/html")
@@ -145,21 +145,21 @@ def test_html_bodies_are_declared_and_escaped(tickets: list[SampleTicket]) -> No
 
 
 def test_automatic_replies_are_flagged(tickets: list[SampleTicket]) -> None:
-    """Some tickets are automatic replies, say so in the flag, and are never urgent."""
+    """Some tickets are automatic replies, have the flag, and are never urgent."""
     automatic = [ticket for ticket in tickets if ticket.auto_reply]
     assert 0.01 < len(automatic) / len(tickets) < 0.06
     assert {ticket.priority for ticket in automatic} == {"low"}
 
 
 def test_some_tickets_lack_a_subject_or_a_body_but_never_both(tickets: list[SampleTicket]) -> None:
-    """Blank subjects and blank bodies occur as in life, yet no ticket is wholly blank."""
+    """Blank subjects and blank bodies occur as in real mail, but no ticket is entirely blank."""
     assert any(not ticket.subject for ticket in tickets)
     assert any(not ticket.body for ticket in tickets)
     assert all(ticket.subject or ticket.body for ticket in tickets)
 
 
-def test_dates_span_a_year_of_office_hours_and_close_after_they_open(tickets: list[SampleTicket]) -> None:
-    """Tickets fill the year up to the fixed last day, mostly by day, and none closes before it came."""
+def test_dates_cover_a_year_of_office_hours_and_close_after_they_open(tickets: list[SampleTicket]) -> None:
+    """Tickets fill the year up to the fixed last day, mostly by day, and none closes before it arrived."""
     first, last = tickets[0].created_at, tickets[-1].created_at
     assert dt.timedelta(days=355) < last - first < dt.timedelta(days=366)
     assert LAST_MOMENT - last < dt.timedelta(days=3)
@@ -179,14 +179,14 @@ def test_senders_live_on_reserved_domains_only(tickets: list[SampleTicket]) -> N
         assert all(reserved.fullmatch(address.lower()) for address in found)
 
 
-def test_no_template_mark_is_left_in_the_text(tickets: list[SampleTicket]) -> None:
+def test_no_template_markup_is_left_in_the_text(tickets: list[SampleTicket]) -> None:
     """Every slot and every alternative was expanded."""
     assert not any(re.search(r"[\[\]{}]", ticket.subject) for ticket in tickets)
     assert not any(re.search(r"[\[\]{}]", ticket.body) for ticket in tickets if ticket.content_type == "text/plain")
 
 
 def test_no_cell_is_a_spreadsheet_formula(tickets: list[SampleTicket]) -> None:
-    """No cell begins with a character that a spreadsheet would run."""
+    """No cell begins with a character that a spreadsheet would take for a formula."""
     cells = [cell for ticket in tickets for cell in (ticket.subject, ticket.body, ticket.requester)]
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
 
@@ -217,14 +217,14 @@ def test_jsonl_and_parquet_hold_the_same_rows(tickets: list[SampleTicket], tmp_p
 
 
 def test_the_same_file_is_written_byte_for_byte(tmp_path: pathlib.Path) -> None:
-    """Rows and seed alone decide the file's bytes."""
+    """Rows and seed alone determine the file's bytes."""
     for name in ("a.csv", "b.csv"):
         sample.write_tickets(sample.make_tickets(60, 2), tmp_path / name)
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["tickets.xlsx", "tickets", "missing/tickets.csv", "missing/tickets.parquet"])
-def test_what_cannot_be_written_is_one_clear_line(name: str, tmp_path: pathlib.Path) -> None:
+def test_an_impossible_output_is_refused(name: str, tmp_path: pathlib.Path) -> None:
     """An unknown format or a missing folder is the product's own error, in one line, and leaves nothing behind."""
     with pytest.raises(TicketRouterError) as caught:
         sample.write_tickets(sample.make_tickets(3, 1), tmp_path / name)
@@ -234,7 +234,7 @@ def test_what_cannot_be_written_is_one_clear_line(name: str, tmp_path: pathlib.P
 
 
 def test_a_failed_write_keeps_the_old_file(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If the disk fills up, the file that was there stays as it was and no temporary file remains."""
+    """If the disk fills up, the existing file is unchanged and no temporary file remains."""
     path = tmp_path / "tickets.csv"
     path.write_text("old")
     monkeypatch.setattr(pathlib.Path, "replace", _disk_full)
@@ -263,8 +263,9 @@ def test_mails_are_real_mails_of_every_kind() -> None:
         assert len(body.get_content()) > 20
 
 
-def test_only_automatic_replies_say_so_and_belong_nowhere() -> None:
-    """The auto-reply carries `Auto-Submitted` and no department; every other mail the reverse."""
+def test_only_automatic_replies_are_marked_and_have_no_department() -> None:
+    """An automatic reply has `Auto-Submitted` and no department; every other mail has a department and no such
+    header."""
     for mail in sample.make_mails(len(KINDS), 3):
         parsed = email.message_from_bytes(mail.raw, policy=email.policy.default)
         automatic = mail.name.endswith("auto_reply")

@@ -63,7 +63,7 @@ MAGICS = st.sampled_from(
 @SAME_FOLDER
 @given(MAGICS, st.binary(max_size=300), SUFFIXES)
 def test_any_bytes_are_a_table_or_one_clear_error(tmp_path: Path, magic: bytes, content: bytes, suffix: str) -> None:
-    """Whatever stands in a file, reading it gives records or a TicketRouterError, never anything else."""
+    """Any file content gives records or a TicketRouterError, and no other exception."""
     with contextlib.suppress(TicketRouterError):
         records_of(put(tmp_path, magic + content, suffix))
 
@@ -71,7 +71,7 @@ def test_any_bytes_are_a_table_or_one_clear_error(tmp_path: Path, magic: bytes, 
 @SAME_FOLDER
 @given(st.text('"\n\r,;\t{}[]:\\aé0 \u2028\x85\x0c', max_size=60), st.sampled_from([".csv", ".jsonl", ".json"]))
 def test_any_punctuation_is_a_table_or_one_clear_error(tmp_path: Path, content: str, suffix: str) -> None:
-    """The same for texts made of the letters that matter to text formats."""
+    """The same for texts made of the characters with a meaning in text formats."""
     with contextlib.suppress(TicketRouterError):
         records_of(put(tmp_path, content.encode(), suffix))
 
@@ -79,7 +79,7 @@ def test_any_punctuation_is_a_table_or_one_clear_error(tmp_path: Path, content: 
 @SAME_FOLDER
 @given(st.data())
 def test_a_damaged_parquet_file_is_one_clear_error(tmp_path: Path, data: st.DataObject) -> None:
-    """A Parquet file with bytes changed anywhere reads or is refused with one line."""
+    """A Parquet file with bytes changed anywhere is read, or refused with one line."""
     sink = io.BytesIO()
     pq.write_table(pa.table({"subject": ["a", "ü", None], "department": ["x", "y", "z"]}), sink)
     raw = bytearray(sink.getvalue())
@@ -111,7 +111,7 @@ def test_the_text_formats_agree(tmp_path: Path, rows: list[tuple[str, str]]) -> 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e"])
 @pytest.mark.parametrize("quoted", [True, False])
 def test_only_line_breaks_end_a_line(tmp_path: Path, separator: str, quoted: bool) -> None:
-    """A form feed or a Unicode separator inside a cell, as mails have them, is text and does not break the row."""
+    """A form feed or a Unicode separator inside a cell, as in mails, is text and does not split the row."""
     cell = f'"a{separator}b"' if quoted else f"a{separator}b"
     path = put(tmp_path, f"subject,department\n{cell},x\nc,y\n".encode())
     assert rows_of(path) == [{"subject": f"a{separator}b", "department": "x"}, {"subject": "c", "department": "y"}]
@@ -121,8 +121,8 @@ def test_only_line_breaks_end_a_line(tmp_path: Path, separator: str, quoted: boo
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_what_spreadsheets_write_is_read(tmp_path: Path, end: str, mark: bytes, delimiter: str) -> None:
-    """Byte order mark, Windows line ends, any separator, blank lines: all are taken as meant."""
+def test_spreadsheet_exports_are_read(tmp_path: Path, end: str, mark: bytes, delimiter: str) -> None:
+    """Byte order mark, Windows line ends, any separator, blank lines."""
     lines = ["subject ,department", '"two', 'lines, and ""more""",x', "", "last,y", ""]
     text = lines[0].replace(",", delimiter) + end + end.join(lines[1:3]).replace('",x', f'"{delimiter}x')
     text += end + end + f"last{delimiter}y" + end
@@ -139,8 +139,8 @@ def test_what_spreadsheets_write_is_read(tmp_path: Path, end: str, mark: bytes, 
     ("encoding", "note"),
     [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16-LE"), ("cp1252", "cp1252"), ("utf-32", "UTF-32"), ("cp1251", "1251")],
 )
-def test_other_encodings_are_recognised_and_told(tmp_path: Path, encoding: str, note: str) -> None:
-    """By the byte order mark, by the zeros, or by a guess that is told in one line."""
+def test_other_encodings_are_detected_and_reported(tmp_path: Path, encoding: str, note: str) -> None:
+    """By the byte order mark, by zero bytes, or by a guess that is reported in one line."""
     text = "Замените, пожалуйста, мой компьютер" if encoding == "cp1251" else "Grüße, der Drucker für Müller ist weg"
     path = put(tmp_path, ("subject;body;department\n" + f"a;{text};x\n" * 30).encode(encoding))
     assert rows_of(path)[7] == {"subject": "a", "body": text, "department": "x"}
@@ -148,7 +148,7 @@ def test_other_encodings_are_recognised_and_told(tmp_path: Path, encoding: str, 
 
 
 def test_a_title_a_sep_line_a_footer_and_blank_rows_are_no_tickets(tmp_path: Path) -> None:
-    """What a report has around its table is skipped and told; the lines are still the file's own."""
+    """Lines around a report's table are skipped and reported; line numbers are still those of the file."""
     text = (
         "sep=;\nTickets of 2024\n\nsubject;body;department\na;b;x\n;;\nc;d;y\nsubject;body;department\n;;\nTotal: 2\n"
     )
@@ -159,7 +159,7 @@ def test_a_title_a_sep_line_a_footer_and_blank_rows_are_no_tickets(tmp_path: Pat
 
 
 def test_all_broken_rows_are_faults_with_their_lines(tmp_path: Path) -> None:
-    """Cells too few or too many, text beside a quote, bytes that are no UTF-8: each is named, the others are read."""
+    """Too few or too many cells, text beside a quote, invalid UTF-8: each is reported, the other rows are read."""
     text = (
         f'subject,department\nä,x\n{CANARY},x,{CANARY}\n{CANARY}\n"{CANARY}"{CANARY},x\nb,y\nü,z\né,z\nö,z\n'.encode()
     )
@@ -179,13 +179,13 @@ def test_all_broken_rows_are_faults_with_their_lines(tmp_path: Path) -> None:
         (b"subject,department\nab\0c,x\n", "line 2: a NUL byte"),
     ],
 )
-def test_a_file_that_cannot_be_read_on_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
-    """What is wrong, the line where it begins, and nothing of the content."""
+def test_a_file_that_cannot_be_read_to_its_end_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
+    """With the fault and the line where it begins, without content."""
     assert why in refusal(put(tmp_path, content))
 
 
 def test_quotes_with_a_backslash_and_quotes_as_text_are_read(tmp_path: Path) -> None:
-    """As databases write them: the quoting is found by trying, and told."""
+    """As databases write them: the quoting is found by trying, and reported."""
     path = put(
         tmp_path, b"subject,body,department\n" + rb'"a","say \"hi\", please","x"' + b"\n" + rb'"b","c","y"' + b"\n"
     )
@@ -194,8 +194,8 @@ def test_quotes_with_a_backslash_and_quotes_as_text_are_read(tmp_path: Path) -> 
     assert rows_of(path)[0] == {"subject": '"5 inch', "body": 'a "big" one', "department": "x"}
 
 
-def test_a_column_that_stands_twice_keeps_its_first_name(tmp_path: Path) -> None:
-    """Trackers write one column per comment; the first counts, and it is told."""
+def test_a_duplicate_column_keeps_its_first_name(tmp_path: Path) -> None:
+    """Trackers write one column per comment; the first is used, and this is reported."""
     table = open_table(put(tmp_path, b"Summary,Comment,Comment,Component/s,\na,b,c,x,\n"))
     assert table.columns == ("Summary", "Comment", "Comment (2)", "Component/s")
     assert "columns that stand twice: Comment; the first one counts" in table.notes
@@ -212,14 +212,14 @@ def test_a_column_that_stands_twice_keeps_its_first_name(tmp_path: Path) -> None
     ],
 )
 def test_a_broken_json_line_is_a_fault(tmp_path: Path, raw: bytes, why: str) -> None:
-    """The second line's fault is named with its number, and the others are read."""
+    """The second line's fault has its number, and the other lines are read."""
     path = put(tmp_path, b'{"subject": "a"}\n' + raw + b'\n{"subject": "b"}\n', ".jsonl")
     assert [(line, why in what) for line, what in faults_of(path)] == [(2, True)]
     assert len(rows_of(path)) == 2
 
 
 def test_nested_values_become_cells(tmp_path: Path) -> None:
-    """By their path; an object with a name also under its own; a list as its values; a list of lists not at all."""
+    """By their path; an object with a name also under its own key; a list as its values; a list of lists not at all."""
     ticket = {"subject": "a", "group": {"id": 7, "name": "Billing"}, "tags": ["x", "y"], "labels": [{"name": "bug"}],
               "fields": {"summary": "s"}, "log": [[1], [2]], "open": None, "votes": 3}  # fmt: skip
     (found,) = rows_of(write_jsonl(tmp_path / "t.jsonl", [ticket]))
@@ -229,7 +229,7 @@ def test_nested_values_become_cells(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_a_cell_of_fifty_megabytes_is_a_fault(tmp_path: Path, suffix: str) -> None:
-    """A cell no mail could fill is named with its line, quickly and without being shown."""
+    """A cell longer than any mail is reported with its line, quickly and without its content."""
     huge = CANARY + "x" * 50_000_000
     rows = [{"subject": "a", "department": "x"}, {"subject": huge, "department": "y"}]
     path = tmp_path / f"t{suffix}"
@@ -245,16 +245,16 @@ def test_a_cell_of_fifty_megabytes_is_a_fault(tmp_path: Path, suffix: str) -> No
     assert (line, "over a million characters" in fault) == (2, True)
 
 
-def test_a_cell_just_within_the_limit_is_read(tmp_path: Path) -> None:
-    """A million characters are a long mail and still one, and the process's own csv limit is left as it was."""
+def test_a_cell_just_below_the_limit_is_read(tmp_path: Path) -> None:
+    """A long mail has a million characters; the process's own csv limit is unchanged."""
     before = csv.field_size_limit()
     (found,) = rows_of(write_csv(tmp_path / "t.csv", [("x" * CELL_CHARACTERS, "a")]))
     assert len(found["subject"]) == CELL_CHARACTERS
     assert csv.field_size_limit() == before
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """A missing file, or a folder without mails, is refused by its path."""
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    """A missing file, or a folder without mails, is named."""
     assert "cannot be read" in refusal(tmp_path / "missing.csv")
     (tmp_path / "folder").mkdir()
     assert "cannot be read" in refusal(tmp_path / "folder")
@@ -266,14 +266,14 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     [(None, ""), (float("nan"), ""), (True, "True"), (3, "3"), (2.5, "2.5"), ("", ""), (" a ", " a ")],
 )
 def test_plain_values_become_text(tmp_path: Path, value: Any, text: str) -> None:
-    """Numbers and booleans are taken as their text; null and NaN, as data tools write a missing value, are empty."""
+    """Numbers and booleans become their text; null and NaN, which data tools write for a missing value, are empty."""
     assert rows_of(write_jsonl(tmp_path / "t.jsonl", [{"subject": "a", "priority": value}]))[0]["priority"] == text
     pq.write_table(pa.table({"subject": ["a"], "priority": [value]}), tmp_path / "t.parquet")
     assert rows_of(tmp_path / "t.parquet")[0]["priority"] == text
 
 
 def test_half_a_surrogate_pair_is_replaced(tmp_path: Path) -> None:
-    """An emoji cut in half by an export, which no UTF-8 can hold, becomes the replacement character everywhere."""
+    """Half an emoji in an export, which UTF-8 cannot encode, becomes the replacement character."""
     (found,) = rows_of(put(tmp_path, rb'{"subject": "a \ud83d b \ud83d\ude00", "k\ud83d": "x"}', ".jsonl"))
     assert found["subject"] == "a \ufffd b \N{GRINNING FACE}"
     assert json.dumps(found, ensure_ascii=False).encode()
@@ -295,7 +295,7 @@ def test_parquets_own_types_are_read(tmp_path: Path) -> None:
     assert found["when"].startswith("2023-11-14 22:13:20")
 
 
-def test_json_nested_deeply_is_refused_without_filling_the_memory(tmp_path: Path) -> None:
+def test_deeply_nested_json_is_refused_without_filling_memory(tmp_path: Path) -> None:
     assert "not valid JSON" in refusal(put(tmp_path, b"[" * 100_000 + b"]" * 100_000, "deep.json"))
 
 
@@ -313,7 +313,7 @@ def test_of_several_json_lists_the_one_with_tickets_is_read(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "whole", [{"subject": {"0": "s"}, "department": {"0": "x"}}, {"7": {"subject": "s", "department": "x"}}]
 )
-def test_a_json_object_of_columns_or_ids_is_refused_with_what_to_give(tmp_path: Path, whole: dict[str, object]) -> None:
+def test_a_json_object_of_columns_or_ids_is_refused_with_a_hint(tmp_path: Path, whole: dict[str, object]) -> None:
     assert "orient='records'" in refusal(put(tmp_path, json.dumps(whole).encode(), "t.json"))
 
 

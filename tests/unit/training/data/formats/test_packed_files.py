@@ -23,7 +23,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize(("pack", "suffix"), [(gzip.compress, ".gz"), (bz2.compress, ".bz2"), (lzma.compress, ".xz")])
 def test_packed_files_are_unpacked(tmp_path: Path, pack: object, suffix: str) -> None:
-    """By their first bytes, whatever they are called."""
+    """By their first bytes, with any file name."""
     for name in (f"t.csv{suffix}", "t.csv"):
         (tmp_path / name).write_bytes(pack(TEXT))  # type: ignore[operator]
         assert rows_of(tmp_path / name) == ROWS
@@ -33,7 +33,7 @@ def test_packed_files_are_unpacked(tmp_path: Path, pack: object, suffix: str) ->
 
 
 def test_a_zip_of_one_file_is_unpacked(tmp_path: Path) -> None:
-    """What macOS adds does not count; of several files the user chooses."""
+    """Files that macOS adds do not count; of several files the user chooses."""
     with zipfile.ZipFile(tmp_path / "t.zip", "w") as archive:
         archive.writestr("export/t.csv", TEXT)
         archive.writestr("__MACOSX/._t.csv", b"x")
@@ -55,8 +55,8 @@ def test_a_workbook_is_read(tmp_path: Path) -> None:
     assert "sheet 'Data' is read; not read: Cover" in table.notes
 
 
-def test_two_sheets_of_tickets_are_asked_about(tmp_path: Path) -> None:
-    """Which one is meant is not guessed."""
+def test_two_sheets_of_tickets_are_refused_with_a_choice(tmp_path: Path) -> None:
+    """The program does not guess which one is meant."""
     rows = [["subject", "department"], ["a", "x"]]
     path = write_workbook(tmp_path / "t.xlsx", {"May": rows, "June": rows})
     with pytest.raises(TicketRouterError, match="the sheets 'May' and 'June' could both be the tickets"):
@@ -95,13 +95,13 @@ def test_a_folder_of_mails_is_read(tmp_path: Path) -> None:
     assert len(rows_of(tmp_path / "billing/1.eml")) == 1
 
 
-def test_a_file_that_unpacks_without_end_is_refused(tmp_path: Path) -> None:
+def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(TEXT + b"a" * (120 << 20)))
     with pytest.raises(TicketRouterError, match="over 200 times its size"):
         rows_of(tmp_path / "t.csv.gz")
 
 
-def test_a_file_packed_twice_or_a_zip_without_files_is_named(tmp_path: Path) -> None:
+def test_a_doubly_packed_file_or_a_zip_without_files_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(gzip.compress(TEXT)))
     zipfile.ZipFile(tmp_path / "t.zip", "w").close()
     for name, why in (("t.csv.gz", "packed twice"), ("t.zip", "without files")):

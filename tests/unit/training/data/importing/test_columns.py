@@ -1,4 +1,4 @@
-"""Which column plays which role, by names and values; and what is asked."""
+"""Detection of each role's column by names and values, and the questions that remain."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ def question(header: str, *cells: str) -> str:
 
 @pytest.mark.parametrize("name", ["Created At", "created_at", "createdAt", "CREATED-AT", "créated at"])
 def test_spellings_of_a_header_are_one_name(name: str) -> None:
-    """Case, accents, blanks, underscores and camelCase don't matter."""
+    """Case, accents, blanks, underscores and camelCase are ignored."""
     assert plain_name(name) == "createdat"
 
 
@@ -64,7 +64,7 @@ def test_spellings_of_a_header_are_one_name(name: str) -> None:
     ],
 )
 def test_headers_of_the_tools_are_known(header: str, cells: str, columns: str) -> None:
-    """Each tool's own names, in five languages, are taken without being told."""
+    """Each tool's own column names, in five languages, are recognised without a mapping."""
     found = export(header, *cells.split(","))
     wanted = dict(zip(columns.split(","), header.split(","), strict=False))
     assert {role: found.columns[role] for role in wanted} == wanted or set(wanted.values()) == set(
@@ -82,13 +82,13 @@ def test_headers_of_the_tools_are_known(header: str, cells: str, columns: str) -
         ("Subject,Group,Type", ("text", "team", "kind")),
     ],
 )
-def test_two_columns_that_could_be_the_department_are_asked_about(header: str, cells: Sequence[str]) -> None:
+def test_two_possible_department_columns_are_refused_with_a_choice(header: str, cells: Sequence[str]) -> None:
     """With values of both, and the option for either."""
-    told = question(header, *cells)
-    assert "two columns could be the department: " in told
-    assert "(hardware, network, billing)" in told
-    assert "(kind 0, kind 1, kind 2)" in told
-    assert told.count("--column department=") == 2
+    asked = question(header, *cells)
+    assert "two columns could be the department: " in asked
+    assert "(hardware, network, billing)" in asked
+    assert "(kind 0, kind 1, kind 2)" in asked
+    assert asked.count("--column department=") == 2
 
 
 @pytest.mark.parametrize(
@@ -100,41 +100,41 @@ def test_two_columns_that_could_be_the_department_are_asked_about(header: str, c
         ("subject,Group,Type", ("text", "team", "Question")),
     ],
 )
-def test_a_column_that_holds_no_other_labels_is_no_rival(header: str, cells: Sequence[str]) -> None:
+def test_a_column_without_other_labels_is_no_candidate(header: str, cells: Sequence[str]) -> None:
     """Numbers, nothing, the same values, or types that every tool has."""
     assert set(export(header, *cells).columns.values()) >= {header.split(",")[1]}
 
 
-def test_our_own_name_wins_over_a_topic_and_it_is_told() -> None:
-    """A column `department` is what the contract calls it; the other is named."""
+def test_a_column_named_department_is_preferred_and_this_is_reported() -> None:
+    """`department` is the contract's name; the other column is named."""
     found = export("subject,department,category", "text", "team", "kind")
     assert found.columns["department"] == "department"
     assert any("'category' (kind 0, kind 1, kind 2) could be meant too" in note for note in found.notes)
 
 
-def test_a_file_without_a_known_label_column_shows_what_looks_like_one() -> None:
-    """The hint has its values and the option."""
+def test_without_a_known_label_column_similar_columns_are_shown() -> None:
+    """The hint has their values and the option."""
     assert "these look like labels: 'desk' (hardware, network, billing): --column department=desk" in question(
         "subject,desk", "text", "team"
     )
 
 
 def test_a_column_that_is_no_date_or_split_is_not_read_as_one() -> None:
-    """Its name alone does not make it one; it is told."""
+    """Its name alone does not make it one; this is reported."""
     found = export("subject,team,date,split", "text", "team", "soon", "left")
     assert "created_at" not in found.columns
     assert "split" not in found.columns
     assert sum("is not read as" in note for note in found.notes) == 2
 
 
-def test_the_text_is_the_longer_of_two_columns_that_could_be() -> None:
+def test_the_text_is_the_longer_of_two_candidates() -> None:
     """A short remark beside a long description is not the text."""
     found = export("subject,message,description,team", "text", "ok", "a long description of what is broken", "team")
     assert found.columns["body"] == "description"
 
 
-def test_a_header_is_told_from_a_row() -> None:
-    """Names of roles count, and a row of a ticket's data has none."""
+def test_a_header_is_distinguished_from_a_row() -> None:
+    """Names of roles mark a header; a row of ticket data has none."""
     assert known_names(["Subject", "Created at", "Floor"]) == 2
     assert known_names(["printer is broken", "2026-01-02", "hardware"]) == 0
     assert columns_named("subject", ["Short description", "Title"]) == ["Title", "Short description"]
@@ -143,11 +143,11 @@ def test_a_header_is_told_from_a_row() -> None:
 @pytest.mark.parametrize(
     "name", ["Last resolver queue", "ticket.group.name", "Custom field (Team)", "currentSupportTeam"]
 )
-def test_a_column_with_a_teams_word_in_its_name_is_the_department(name: str) -> None:
+def test_a_column_with_a_team_word_in_its_name_is_the_department(name: str) -> None:
     assert export(f"subject,body,{name}", "text", "text", "team").columns["department"] == name
 
 
-def test_a_teams_word_beside_a_topic_is_asked_and_the_customers_group_is_none() -> None:
+def test_a_team_column_beside_a_topic_is_asked_about_and_the_customers_group_is_not() -> None:
     assert "two columns" in question("subject,body,Last resolver queue,category", "text", "text", "team", "kind")
     assert (
         export("subject,body,customer group,category", "text", "text", "kind", "team").columns["department"]
@@ -155,6 +155,6 @@ def test_a_teams_word_beside_a_topic_is_asked_and_the_customers_group_is_none() 
     )
 
 
-def test_a_text_that_no_name_tells_is_offered_and_not_read() -> None:
+def test_a_text_column_with_an_unknown_name_is_offered_and_not_read() -> None:
     found = export("subject,Antwort,team", "s", "a longer text that nothing names as the body", "team")
     assert found.columns == {"subject": "subject", "department": "team"}

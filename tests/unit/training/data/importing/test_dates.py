@@ -1,4 +1,4 @@
-"""Columns of dates: forms, what stands first, and what cannot be read."""
+"""Columns of dates: formats, the order of day and month, and unreadable cells."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -30,22 +30,22 @@ def day(year: int, month: int, number: int, *clock: int) -> datetime:
 
 
 @given(st.lists(moments, min_size=1), st.sampled_from(FORMS))
-def test_dates_come_back_as_they_were_written(times: list[datetime], form: str) -> None:
-    """In each of the usual forms, where a day over twelve shows what stands first."""
+def test_dates_are_read_back_as_written(times: list[datetime], form: str) -> None:
+    """In each of the usual formats, where a day over twelve decides the order."""
     shown = [*times, datetime(2026, 5, 31, 12, 0, 1)]
     assert read(*(at.strftime(form) for at in shown)) == [at.replace(tzinfo=UTC) for at in shown]
 
 
 @given(st.lists(moments, min_size=1), st.integers(-14 * 60, 14 * 60))
-def test_zones_are_heeded(times: list[datetime], minutes: int) -> None:
-    """A date with its distance from UTC is the same moment in UTC."""
+def test_time_zones_are_applied(times: list[datetime], minutes: int) -> None:
+    """A date with an offset is converted to UTC."""
     aware = [at.replace(tzinfo=timezone(timedelta(minutes=minutes))) for at in times]
     assert read(*(at.isoformat() for at in aware)) == aware
 
 
 @given(st.lists(st.text(max_size=20)))
-def test_any_text_is_a_date_a_fault_or_nothing(cells: list[str]) -> None:
-    """Whatever stands in a column, each cell that isn't blank is read, or faulty, or waits for what stands first."""
+def test_any_cell_is_a_date_a_fault_or_undecided(cells: list[str]) -> None:
+    """Each cell that isn't blank is read, or faulty, or undecided until the order is known."""
     found = read_dates(cells, "created_at") or [Moment()] * len(cells)
     assert len(found) == len(cells)
     assert not any(moment.at and moment.fault for moment in found)
@@ -54,7 +54,7 @@ def test_any_text_is_a_date_a_fault_or_nothing(cells: list[str]) -> None:
 
 @given(st.lists(st.from_regex(r"\A[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}( [0-9]{2}:[0-9]{2}([+-][0-9]{4})?)?\Z")))
 def test_anything_like_a_date_is_read_or_faulty(cells: list[str]) -> None:
-    """Days, months, hours and zones that don't exist raise nothing."""
+    """Days, months, hours and zones that don't exist raise no exception."""
     found = read_dates(cells, "created_at")
     assert found is None or len(found) == len(cells)
 
@@ -69,29 +69,29 @@ def test_seconds_and_milliseconds_since_1970() -> None:
     assert read("1700000000000") == [day(2023, 11, 14, 22, 13, 20)]
 
 
-def test_short_years_and_halves_of_the_day() -> None:
+def test_two_digit_years_and_am_pm_are_read() -> None:
     """As spreadsheets write them."""
     assert read("31.1.26", "1.2.26 0:05") == [day(2026, 1, 31), day(2026, 2, 1, 0, 5)]
     assert read("1/31/2026 12:30 am", "2/1/2026 12:30 p.m.") == [day(2026, 1, 31, 0, 30), day(2026, 2, 1, 12, 30)]
 
 
-def test_what_stands_first_is_decided_for_the_whole_column() -> None:
-    """One day over twelve anywhere settles all others; dots always put the day first."""
+def test_the_order_of_day_and_month_is_decided_for_the_column() -> None:
+    """One day over twelve decides for all cells; with dots the day is always first."""
     assert read("1/2/2026", "13/2/2026") == [day(2026, 2, 1), day(2026, 2, 13)]
     assert read("1/2/2026", "2/13/2026") == [day(2026, 1, 2), day(2026, 2, 13)]
     assert read("1.2.2026") == [day(2026, 2, 1)]
 
 
 def test_an_undecided_column_is_not_guessed() -> None:
-    """Neither without a day over twelve nor with two kinds of them; the option settles it."""
+    """Without a day over twelve, or with two contradicting ones; the option decides."""
     assert read_dates(["", "1/2/2026", "3/4/2026"], "created_at") is None
     assert read_dates(["13/1/2026", "1/13/2026", "1/2/2026"], "created_at") is None
     assert read("1/2/2026", date_format="MM/DD/YYYY") == [day(2026, 1, 2)]
     assert read("1-2-2026", date_format="DD/MM/YYYY") == [day(2026, 2, 1)]
 
 
-def test_each_cell_is_read_by_its_own_form() -> None:
-    """Forms may be mixed; what is no date, or no day that exists, is a fault of its cell."""
+def test_each_cell_is_read_in_its_own_format() -> None:
+    """Formats may be mixed; a cell that is no date, or no existing day, is a fault."""
     assert read("2026-01-02", "03.01.2026", "2026-01-04T10:00Z") == [
         day(2026, 1, 2), day(2026, 1, 3), day(2026, 1, 4, 10)
     ]  # fmt: skip
@@ -124,34 +124,34 @@ def test_each_cell_is_read_by_its_own_form() -> None:
         ("1767594653000", day(2026, 1, 5, 6, 30, 53)),
     ],
 )
-def test_the_forms_of_the_tools_are_read(cell: str, at: datetime) -> None:
+def test_the_formats_of_helpdesk_tools_are_read(cell: str, at: datetime) -> None:
     """RFC 2822, asctime, browsers, trackers, spreadsheets; months by name in five languages; zones by name."""
     assert read(cell) == [at]
 
 
 @pytest.mark.parametrize("cell", ["soon", "12", "2 days ago", "May", "5 / 6", "Maybe 5 2026 7", "v1.2.3 beta", "10:30"])
-def test_what_is_no_date_is_not_read_as_one(cell: str) -> None:
-    """Numbers and words that only look like a date."""
+def test_similar_numbers_and_words_are_not_read_as_dates(cell: str) -> None:
     assert faults(cell)[0]
 
 
-def test_a_pattern_reads_any_other_form() -> None:
-    """What strptime reads; a cell that does not fit is a fault."""
+def test_a_pattern_reads_any_other_format() -> None:
+    """strptime's patterns; a cell that does not match is a fault."""
     assert read("1 Feb 2026", "", date_format="%d %b %Y") == [day(2026, 2, 1), None]
     (found,) = read_dates(["2026"], "created_at", "%d %b %Y") or ()
     assert "as --date-format says" in found.fault
 
 
 @pytest.mark.parametrize("pattern", ["DD.MM.YYYY", "%Q", "%", "yyyy\x1b[31m"])
-def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
-    """With one line that shows what would be one."""
+def test_an_invalid_pattern_is_refused(pattern: str) -> None:
+    """With one line that shows a valid one."""
     with pytest.raises(TicketRouterError, match=r"--date-format .*: give DD/MM/YYYY") as caught:
         read_dates(["1.2.2026"], "created_at", pattern)
     assert str(caught.value).isprintable()
 
 
-def test_short_dates_that_begin_with_the_year_are_told_by_their_days() -> None:
-    """Days of the month are years to come, so the last number is the day; without such a day it is the year."""
+def test_short_dates_with_the_year_first_are_recognised_by_their_days() -> None:
+    """Read day first, the last numbers would be future years, so the year comes first; otherwise the last number is
+    the year."""
     cells = [f"24-01-{day:02d} 06:30" for day in range(1, 32)]
     assert [moment.at.day for moment in read_dates(cells, "created_at") or () if moment.at] == [*range(1, 32)]
     (moment,) = read_dates(["13-01-24"], "created_at") or ()

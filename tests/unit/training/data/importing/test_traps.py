@@ -1,4 +1,4 @@
-"""Traps of exports."""
+"""Common problems of exports."""
 
 import pytest
 from hypothesis import given
@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from training.data.importing.traps import is_placeholder, label_traps, names_label, paths_of, with_line_breaks
 
 
-def test_paths_are_cut_to_a_level_with_rows_enough() -> None:
-    """Whole where whole labels have rows enough, else the deepest level that has; the user's level wins."""
+def test_paths_are_shortened_to_a_level_with_enough_rows() -> None:
+    """Unchanged if whole labels have enough rows, else the deepest level that has; the user's level takes
+    precedence."""
     small = {f"{top} > {low}": 10 for top in ("hardware", "billing") for low in "abcd"}
     found = paths_of(small, None)
     assert found is not None
@@ -21,21 +22,21 @@ def test_paths_are_cut_to_a_level_with_rows_enough() -> None:
     assert asked.cut("hardware > a") == "hardware > a"
 
 
-def test_labels_with_a_stroke_in_a_name_are_no_paths() -> None:
+def test_labels_with_a_slash_in_a_name_are_no_paths() -> None:
     """`IT/Support` beside plain labels is a name."""
     assert paths_of({"IT/Support": 40, "billing": 40, "sales": 40}, None) is None
 
 
 @given(st.dictionaries(st.text("ab> /:", max_size=9), st.integers(1, 50), max_size=8), st.integers(0, 4) | st.none())
-def test_cutting_twice_is_cutting_once(counts: dict[str, int], level: int | None) -> None:
-    """Whatever the labels are."""
+def test_shortening_paths_twice_changes_nothing_more(counts: dict[str, int], level: int | None) -> None:
+    """For any labels."""
     found = paths_of(counts, level)
     if found is not None:
         assert all(found.cut(found.cut(label)) == found.cut(label) for label in counts)
 
 
 def test_suspicious_labels_are_named() -> None:
-    """One that nearly all rows have, lists of labels, and numbers."""
+    """A label of nearly all rows, lists of labels, and numbers."""
     assert "99% of all rows" in next(label_traps("department", {"general": 990, "billing": 10}))
     assert "a list for a label" in next(label_traps("department", {"a": 40, "b": 40, "a, b": 20}))
     assert "are numbers" in next(label_traps("department", {"4711": 40, "4712": 40}))
@@ -43,22 +44,22 @@ def test_suspicious_labels_are_named() -> None:
 
 
 def test_placeholders_in_five_languages_are_no_labels() -> None:
-    """And a label is none."""
+    """A real label is none of them."""
     assert all(
         map(is_placeholder, ["nan", "N/A", "-", "Unassigned", "Nicht zugewiesen", "Sin asignar", "Aucun", " None "])
     )
     assert not any(map(is_placeholder, ["billing", "x", "Other", "NAS team"]))
 
 
-def test_a_label_in_brackets_is_seen() -> None:
+def test_a_label_in_brackets_is_found() -> None:
     """In any brackets and case, not as a plain word."""
     assert names_label("Re: [Billing] charge", "billing")
     assert not names_label("billing question", "billing")
 
 
 @given(st.text("ab\\\\n\n:C r", max_size=30))
-def test_line_breaks_are_only_added_to_texts_without_one(text: str) -> None:
-    """A text with a real line break stays as it is."""
+def test_escaped_line_breaks_are_converted_only_in_texts_without_real_ones(text: str) -> None:
+    """A text with a real line break is unchanged."""
     found = with_line_breaks(text)
     assert found == text or ("\n" not in text and "\\n" in text)
 
@@ -68,6 +69,6 @@ def test_placeholders_in_brackets_and_dashes_are_none(label: str) -> None:
     assert is_placeholder(label)
 
 
-def test_tags_whose_parts_come_again_are_lists() -> None:
+def test_combinations_of_recurring_tags_are_lists() -> None:
     counts = {f"{team},vip,{kind}": 10 for team in ("hardware", "network") for kind in "ab"}
     assert any("list for a label" in note for note in label_traps("department", counts))

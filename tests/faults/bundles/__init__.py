@@ -1,0 +1,1 @@
+"""Bundles: damaged, forged and half-written folders."""

@@ -1,0 +1,1 @@
+"""Overload: bursts of requests, and the memory that they take."""

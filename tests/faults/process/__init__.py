@@ -1,0 +1,1 @@
+"""The process and its machine: stops, kills, clock, disks and log pipes."""
