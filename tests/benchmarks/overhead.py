@@ -101,7 +101,7 @@ def essentials(bundle: Bundle, bodies: Sequence[bytes]) -> float:
             text = prepare(ticket)
             bundle.encode(text.text)
             verdict = bundle.fp32.judge(logits)
-            decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(text.flags)), model)
+            decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(text.flags)), model, "", {})
             decision_out(decision).model_dump_json()
         if measured:
             return 1000 * (time.thread_time() - started) / len(bodies)

@@ -97,7 +97,7 @@ class Plain:
         text = prepare(ticket)
         encoding = self._bundle.encode(text.text)
         verdict = await self._runners.submit(encoding)
-        decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(text.flags)), self._model)
+        decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(text.flags)), self._model, "", {})
         self._metrics.record_result("model", len(encoding.ids), encoding.truncated)
         self._metrics.record_decision(decision)
         await _answer(send, decision_out(decision).model_dump_json().encode())
