@@ -39,7 +39,7 @@ SHORT_TEXTS = 2048
 WARM_SECONDS = 1.0
 SECONDS = 3.0
 """Seconds of a window; it lasts longer if the requested tickets take longer."""
-UNCACHED = ("--cache-entries", "0")
+UNCACHED = ("--cache-entries", "0", "--records", "off")
 INPUTS = ("input_ids", "attention_mask")
 
 
@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--tickets", type=int, default=3000, help="at least so many per window")
     parser.add_argument("--callers", type=int, nargs="+", default=CALLERS)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("flags", nargs="*", help="for the service, after --, in place of --cache-entries 0")
+    parser.add_argument("flags", nargs="*", help="for the service, after --, in place of --cache-entries 0 --records off")
     asked = parser.parse_args()
     bundle = open_bundle(asked.bundle)
     tickets = workload(short_texts(), bundle, SHORT_TEXTS)
