@@ -34,6 +34,15 @@ def test_everything_that_a_person_makes_stands_in_the_guide() -> None:
     assert named == SECRETS | CLAIMS | CONFIG_MAPS
 
 
+def test_the_guides_record_is_what_the_pods_get(tmp_path: Path) -> None:
+    """The URL comes before the base's `off`, and the way out leads to the database's address alone."""
+    (example,) = re.findall(r"^```yaml\n(namespace: .*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    patched = _patched(example.replace("../..", os.path.relpath(ROOT / "k8s", tmp_path.resolve())), tmp_path)
+    assert patched.settings()["TICKET_ROUTER_RECORDS"].startswith("postgresql://router@db.example.com:5432/router?")
+    (rule,) = patched.one("NetworkPolicy", "records")["spec"]["egress"]
+    assert rule["to"] == [{"ipBlock": {"cidr": "192.0.2.5/32"}}]
+
+
 @pytest.mark.parametrize("patch", PATCHES)
 def test_a_patch_of_the_guide_builds(patch: str, tmp_path: Path) -> None:
     """Put into an overlay, it changes what it says, and leaves a stopping pod its time."""
@@ -75,7 +84,7 @@ def test_alerts_and_panels_that_the_sizing_guide_names_are_there() -> None:
 
 
 def _patched(patch: str, folder: Path) -> Rendered:
-    """The overlay `cpu` with a patch of the guide."""
+    """The overlay `cpu` with a patch or component of the guide."""
     kustomization = yaml.safe_load(patch) | {"resources": [os.path.relpath(FOLDERS["cpu"], folder.resolve())]}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     return render(folder)

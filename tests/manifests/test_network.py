@@ -79,12 +79,13 @@ def test_the_management_port_is_for_monitoring_alone(deployed: Rendered) -> None
     assert set(peer) == {"namespaceSelector", "podSelector"}
 
 
-def test_only_pods_that_fetch_or_trace_reach_beyond_the_name_server(deployed: Rendered) -> None:
-    """Egress is DNS, the object store for pods with a fetching container, the collector for the service."""
+def test_only_named_policies_reach_beyond_the_name_server(deployed: Rendered) -> None:
+    """Egress is DNS, the object store for pods with a fetching container, the collector and the database for the
+    service."""
     fetching = [pod for pod in deployed.pods() if any(one["name"] == "fetch" for one in pod.containers)]
     policies = _policies(deployed)
     reaching = {name for name, spec in policies.items() if _leaves(spec)}
-    assert reaching == ({"fetch-bundle"} if fetching else set()) | {"tracing"} & set(policies)
+    assert reaching == ({"fetch-bundle"} if fetching else set()) | {"tracing", "records"} & set(policies)
     if fetching:
         selector = policies["fetch-bundle"]["podSelector"]["matchLabels"]
         assert [pod for pod in deployed.pods() if _selects(selector, pod.labels)] == fetching
