@@ -167,9 +167,7 @@ def test_the_service_starts_with_the_environment_of_an_overlay(
         assert service.management("/readyz").status_code == 200
 
 
-def test_the_component_records_in_postgresql(
-    tiny_bundle_path: Path, tmp_path: Path
-) -> None:
+def test_the_component_records_in_postgresql(tiny_bundle_path: Path, tmp_path: Path) -> None:
     """Its URL with another address; the first start migrates, so no Job has to."""
     settings = render(FOLDERS["everything"]).settings()
     with running_postgres() as server:
