@@ -150,7 +150,9 @@ def main() -> None:
     parser.add_argument("--tickets", type=int, default=3000, help="at least so many per window")
     parser.add_argument("--callers", type=int, nargs="+", default=CALLERS)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("flags", nargs="*", help="for the service, after --, in place of --cache-entries 0 --records off")
+    parser.add_argument(
+        "flags", nargs="*", help="for the service, after --, in place of --cache-entries 0 --records off"
+    )
     asked = parser.parse_args()
     bundle = open_bundle(asked.bundle)
     tickets = workload(short_texts(), bundle, SHORT_TEXTS)

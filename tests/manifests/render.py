@@ -26,7 +26,7 @@ FOLDERS = {
 """The rendered folders by name."""
 CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retraining"}
 """Created separately from the overlays, by k8s/volumes."""
-SECRETS = {"ticket-router-bundle-store", "ticket-router-keys", "ticket-router-otlp"}
+SECRETS = {"ticket-router-bundle-store", "ticket-router-keys", "ticket-router-otlp", "ticket-router-records"}
 """Created by the administrator: docs/deploy.md, "What you create"."""
 CONFIG_MAPS = {"ticket-router-bundle-key"}
 """Created by the administrator too: docs/deploy.md, "What you create"."""
@@ -77,11 +77,17 @@ class Rendered:
         return next(pod for pod in self.pods() if pod.name == name)
 
     def settings(self) -> dict[str, str]:
-        """The environment of the service: its own and its ConfigMap's; values of Secrets are left out."""
+        """The environment of the service: its ConfigMaps', and before that its own; values of Secrets are left out."""
         container = self.pod("ticket-router").container("service")
         (source,) = container["envFrom"]
         data: dict[str, str] = self.one("ConfigMap", source["configMapRef"]["name"])["data"]
-        return data | {one["name"]: one["value"] for one in container["env"] if "value" in one}
+        for one in container["env"]:
+            if "value" in one:
+                data = data | {one["name"]: one["value"]}
+            elif "configMapKeyRef" in one["valueFrom"]:
+                reference = one["valueFrom"]["configMapKeyRef"]
+                data = data | {one["name"]: self.one("ConfigMap", reference["name"])["data"][reference["key"]]}
+        return data
 
 
 def kustomize(folder: Path) -> str:

@@ -32,6 +32,15 @@ def test_the_guide_lists_every_object_that_the_administrator_creates() -> None:
     assert named == SECRETS | CLAIMS | CONFIG_MAPS
 
 
+def test_the_guides_record_is_what_the_pods_get(tmp_path: Path) -> None:
+    """The URL comes before the base's `off`, and the way out leads to the database's address alone."""
+    (example,) = re.findall(r"^```yaml\n(namespace: .*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    patched = _patched(example.replace("../..", os.path.relpath(ROOT / "k8s", tmp_path.resolve())), tmp_path)
+    assert patched.settings()["TICKET_ROUTER_RECORDS"].startswith("postgresql://router@db.example.com:5432/router?")
+    (rule,) = patched.one("NetworkPolicy", "records")["spec"]["egress"]
+    assert rule["to"] == [{"ipBlock": {"cidr": "192.0.2.5/32"}}]
+
+
 @pytest.mark.parametrize("patch", PATCHES)
 def test_each_patch_of_the_guide_builds(patch: str, tmp_path: Path) -> None:
     """In an overlay it makes its change, and leaves the grace period of a stopping pod long enough."""
@@ -73,7 +82,7 @@ def test_alerts_and_panels_named_by_the_sizing_guide_exist() -> None:
 
 
 def _patched(patch: str, folder: Path) -> Rendered:
-    """The overlay `cpu` with a patch of the guide."""
+    """The overlay `cpu` with a patch or component of the guide."""
     kustomization = yaml.safe_load(patch) | {"resources": [os.path.relpath(FOLDERS["cpu"], folder.resolve())]}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     return render(folder)

@@ -12,6 +12,7 @@ from service.cli.flags import SettingsError, settings_from
 from service.settings import Settings
 from tests.faults.process.mounts import read_only
 from tests.manifests.render import FOLDERS, Rendered, render
+from tests.support.postgres import running_postgres
 from tests.support.process import run_cli, serving
 from tests.support.signing import new_signer
 
@@ -66,10 +67,15 @@ def test_every_setting_of_an_overlay_is_known_and_valid(deployed: Rendered, monk
     ("setting", "name", "source"),
     [
         ("keys_file", "keys", {"secretName": "ticket-router-keys", "optional": False, "defaultMode": 0o440}),
+        (
+            "records_password_file",
+            "records",
+            {"secretName": "ticket-router-records", "optional": False, "defaultMode": 0o440},
+        ),
         ("bundle_key", "bundle-key", {"name": "ticket-router-bundle-key", "optional": False}),
     ],
 )
-def test_a_changed_key_reaches_the_running_service(
+def test_a_changed_key_or_password_reaches_the_running_service(
     setting: str, name: str, source: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key file is in a folder mounted from a Secret or ConfigMap: a file mounted alone would not be updated."""
@@ -158,6 +164,23 @@ def test_the_service_starts_with_the_environment_of_an_overlay(
     env = {"PATH": os.environ["PATH"], **render(FOLDERS[overlay]).settings()}
     with serving(tiny_bundle_path, "--state-dir", str(tmp_path), env=env) as service:
         assert service.management("/readyz").status_code == 200
+
+
+def test_the_component_records_in_postgresql(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """Its URL with another address; the first start migrates, so no Job has to."""
+    settings = render(FOLDERS["everything"]).settings()
+    with running_postgres() as server:
+        records = settings["TICKET_ROUTER_RECORDS"].replace("postgresql.database.svc:5432", f"127.0.0.1:{server.port}")
+        server.new_database("router")
+        password = tmp_path / "password"
+        password.write_text("secret\n")
+        env = {"PATH": os.environ["PATH"], **render(FOLDERS["cpu"]).settings(), "TICKET_ROUTER_RECORDS": records}
+        env["TICKET_ROUTER_RECORDS_PASSWORD_FILE"] = str(password)
+        flags = ("--state-dir", str(tmp_path / "state"))
+        with serving(tiny_bundle_path, *flags, env=env) as service, service.client() as client:
+            decision = client.post("/v1/route", json={"body": "hello"}).json()["decision_id"]
+            assert client.get(f"/v1/decisions/{decision}").status_code == 200
+    assert not (tmp_path / "state/records.sqlite3").exists()
 
 
 def test_the_service_starts_from_an_image_volume(tiny_bundle_path: Path, tmp_path: Path) -> None:

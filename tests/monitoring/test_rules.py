@@ -18,7 +18,7 @@ RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 METRICS_PAGE = (ROOT / "docs" / "observe.md").read_text()
 PAGES = (
     *("Absent", "NoneReady", "NoDecisions", "LockedOut", "ReviewJump", "AutomationFall", "KeyExpires", "LatencyBurn"),
-    *("Refusing", "Refusing", "AvailabilityBurn", "AvailabilityBurn"),
+    *("RecordsUnavailable", "Refusing", "Refusing", "AvailabilityBurn", "AvailabilityBurn"),
 )
 PER_ALERT = ("Meaning", "Impact", "First look", "Likely causes", "Remedy", "Escalate")
 

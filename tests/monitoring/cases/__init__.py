@@ -6,7 +6,8 @@ from tests.monitoring.cases.cluster import CLUSTER
 from tests.monitoring.cases.keys import KEYS
 from tests.monitoring.cases.model import MODEL
 from tests.monitoring.cases.pods import PODS
+from tests.monitoring.cases.records import RECORDS
 from tests.monitoring.cases.service_levels import SERVICE_LEVELS
 from tests.monitoring.cases.traffic import TRAFFIC
 
-CASES: tuple[Case, ...] = (*SERVICE_LEVELS, *PODS, *TRAFFIC, *KEYS, *MODEL, *CLUSTER)
+CASES: tuple[Case, ...] = (*SERVICE_LEVELS, *PODS, *TRAFFIC, *KEYS, *MODEL, *RECORDS, *CLUSTER)

@@ -197,6 +197,7 @@ TRAFFIC = (
         for reason in (
             *("overloaded", "too_many_bodies", "internal_error", "inference_failed"),
             *("not_ready", "shutting_down", "too_many_connections", "deadline_passed"),
+            *("records_unavailable", "records_failed"),
         )
     ),
     Case(
