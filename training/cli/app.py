@@ -8,7 +8,7 @@ import typer
 
 from models.errors import TicketRouterError
 from models.printable import printable
-from training.cli import data, distil, judge, learn, tune  # noqa: F401 their commands
+from training.cli import data, distil, feedback, judge, learn, tune  # noqa: F401 their commands
 from training.cli.root import BAD_USAGE, app
 
 PROGRAM = "python -m training"
