@@ -1,4 +1,4 @@
-# The ticket router as images: `service` (CPU, no torch), `service-gpu` and `training`. docs/images.md says how to build
+# The ticket router as images: `service` (CPU, no torch), `service-gpu` and `training`. docs/deploy.md says how to build
 # and run them, tests/image/ does both. Each target's packages are installed by pip in a stage of their own and copied,
 # so that no image holds pip. Layers lie in the order of how seldom they change: Debian, packages, code, bundle.
 
@@ -60,19 +60,22 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
 # -x: a file of torch's that only a later Python can read.
 RUN python3 -m compileall -q -j 0 -x py312_intrinsics --invalidation-mode unchecked-hash /venv
 
-FROM python AS service-code
-# models/*.py: bundles may lie beside them.
+FROM python AS shared-code
 COPY LICENSE pyproject.toml /app/
+# By name, not `models` as a whole: bundles may lie beside them.
 COPY models/*.py /app/models/
-COPY service /app/service
-# For --version, the first log line and the metrics.
+COPY models/bundle /app/models/bundle
+COPY models/mail /app/models/mail
+COPY models/text /app/models/text
+# For --version, the first log line, the metrics and the origin of a bundle.
 ARG REVISION=unknown
-RUN echo "${REVISION}" > /app/REVISION \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash /app
+RUN echo "${REVISION}" > /app/REVISION
 
-FROM python AS training-code
-COPY LICENSE /app/
-COPY models/*.py /app/models/
+FROM shared-code AS service-code
+COPY service /app/service
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
+
+FROM shared-code AS training-code
 COPY training /app/training
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash /app
 

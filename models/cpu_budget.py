@@ -1,7 +1,7 @@
-"""`Budget`: how much CPU a ticket may take to be read; what takes more is left to people, who read it better.
+"""`Budget`: the CPU time for reading one ticket. A ticket that needs more goes to review.
 
-The limits in `mime`, `html` and `text` come first: they give the same answer on every machine. This is for what passes
-them and is still hostile. Training reads without one: nobody waits, and its rows must not depend on the machine.
+The fixed limits in `mime`, `html` and `text` come first, because they give the same answer on every machine. The budget
+stops hostile input that passes those limits. Training reads without a budget: its rows must not depend on the machine.
 """
 
 import time
@@ -10,15 +10,15 @@ from collections.abc import Callable
 from models.errors import TooComplex
 
 MAIL_SECONDS = 0.08
-"""For a mail's structure. Ordinary mails take a millisecond, the largest newsletters ten."""
+"""For parsing a mail. Ordinary mails take 1 ms, the largest newsletters 10 ms."""
 TEXT_SECONDS = 0.12
-"""For cleaning its text. With the checks' distance and the tokenizer it comes to less than 250 ms for any ticket."""
+"""For cleaning the text. Parsing, cleaning, the work between two checks and the tokenizer take less than 250 ms."""
 _STRIDE = 16
-"""Checks per look at the clock: a look costs up to a microsecond, the work between two checks some ten of them."""
+"""Checks per reading of the clock: a reading costs up to 1 µs, the work between two checks some 10 µs."""
 
 
 class Budget:
-    """CPU seconds of the thread that made it. For one ticket, and not to be handed to another thread."""
+    """CPU seconds for one ticket, measured on the thread that creates the budget; another thread must not use it."""
 
     __slots__ = ("_checks", "_clock", "_ends")
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 HEAD_SHARE = 0.75
-"""Of a text that is too long, this share of the tokens is kept from its head and the rest from its tail: people say
-what they want first, and often once more at the end."""
+"""A text that is too long keeps this share of its tokens from the head and the rest from the tail: a request usually
+stands at the beginning, and often again at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,15 @@ class Encoder:
         self._tokenizer.no_padding()
         self.max_tokens = max_tokens
         self.pad_id = pad_id
-        self._prefix, self._suffix = self._special_tokens()
+        # The special tokens that the model wants before and after a text, found by encoding one.
+        probe = self._tokenizer.encode("a", add_special_tokens=True)
+        mask = probe.special_tokens_mask
+        first = mask.index(0) if 0 in mask else len(mask)
+        last = len(mask) - mask[::-1].index(0) if 0 in mask else len(mask)
+        self._prefix, self._suffix = tuple(probe.ids[:first]), tuple(probe.ids[last:])
 
     def encode(self, text: str) -> Encoding:
-        """Token ids of a text. One too long keeps its head and its tail, and is flagged `truncated`."""
+        """Token ids of a text. A text that is too long keeps its head and its tail and is flagged `truncated`."""
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         room = self.max_tokens - len(self._prefix) - len(self._suffix)
         truncated = len(ids) > room
@@ -71,14 +76,6 @@ class Encoder:
             input_ids[row, : len(encoding.ids)] = encoding.ids
             attention_mask[row, : len(encoding.ids)] = 1
         return Batch(input_ids, attention_mask)
-
-    def _special_tokens(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The special tokens the model wants before and after a text, found by encoding one."""
-        probe = self._tokenizer.encode("a", add_special_tokens=True)
-        mask = probe.special_tokens_mask
-        first = mask.index(0) if 0 in mask else len(mask)
-        last = len(mask) - mask[::-1].index(0) if 0 in mask else len(mask)
-        return tuple(probe.ids[:first]), tuple(probe.ids[last:])
 
 
 def padded_length(tokens: int, max_tokens: int, multiple: int = 1) -> int:

@@ -1,10 +1,10 @@
-"""Errors the contract raises. They know meaning, not HTTP; each message is one line that says what to do."""
+"""Errors of the shared package. They carry no HTTP status; each message is one line that says what to do."""
 
 
 class TicketRouterError(Exception):
-    """Anything a person can mend: the message says what is wrong, where, and what to do.
+    """An error that a person can correct: the message says what is wrong, where, and what to do.
 
-    The message never repeats a ticket's content.
+    The message never contains a ticket's content.
     """
 
 
@@ -17,7 +17,7 @@ class MailError(TicketRouterError):
 
 
 class TooComplex(TicketRouterError):
-    """Reading a ticket took more than its `Budget`. No fault of anybody's to mend: a person reads it instead."""
+    """Reading a ticket took more than its `Budget`. There is nothing to correct: the ticket goes to review."""
 
     def __init__(self) -> None:
         super().__init__("reading the ticket takes longer than it may; a person should read it")

@@ -1,7 +1,7 @@
-"""The ticket fields a model predicts, and where each one's labels lie in the one logits vector.
+"""The ticket fields that a model predicts, and the position of their labels in the logits vector.
 
-`department` always comes first; further fields (`priority`, `sentiment`, …) follow when the data has them. All fields'
-labels stand end to end in one label space, so one forward pass answers every field (docs/adr/0002).
+`department` always comes first; further fields (`priority`, `sentiment`, …) follow when the data has them. The labels
+of all fields are concatenated, so one forward pass predicts every field (docs/adr/0002).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,16 +27,16 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class LabelSpace:
-    """All fields' labels end to end; `size` is the width of the logits."""
+    """The labels of all fields, concatenated; `size` is the width of the logits."""
 
     fields: tuple[Field, ...]
 
     @classmethod
     def of(cls, catalogues: Mapping[str, Sequence[str]]) -> "LabelSpace":
-        """Lay the catalogues out one after another, in their order.
+        """Concatenate the catalogues in their order.
 
         Raises:
-            ValueError: `department` is not first, a catalogue has fewer than two labels, or a label stands twice.
+            ValueError: `department` is not first, a catalogue has fewer than two labels, or a label is repeated.
         """
         if next(iter(catalogues), None) != DEPARTMENT:
             raise ValueError(f"the first field must be '{DEPARTMENT}'")

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class LabelSource(StrEnum):
-    """A closed set, so that every part of the product means the same by a word."""
+    """A closed set: every package uses the same values."""
 
     AGENT = "agent"
     """A person chose the label, e.g. by moving a ticket."""

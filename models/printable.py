@@ -1,7 +1,7 @@
-"""Words of strangers for a terminal: labels, file names and columns can hold what a terminal acts on.
+"""Escapes text for a terminal: labels, file names and columns may contain control characters.
 
-An escape sequence moves the cursor, renames the window or paints over the line before; U+202E writes backwards. The
-command lines of both sides pass all that they print through here.
+An escape sequence can move the cursor, rename the window or overwrite the line above; U+202E reverses the text. The
+command lines of `training` and `service` pass everything that they print through this module.
 """
 
 import json
@@ -9,12 +9,12 @@ from collections.abc import Iterable
 
 
 def printable(text: str) -> str:
-    """One line of visible characters: every other one is spelled as JSON spells it, so that JSON stays JSON."""
+    """One line of printable characters: others become JSON escapes, so that JSON output stays valid JSON."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
 def printed(lines: Iterable[str]) -> str:
-    """Lines to be printed, each of them one."""
+    """The lines, escaped and joined: each stays one line."""
     return "\n".join(map(printable, lines))

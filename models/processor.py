@@ -1,6 +1,6 @@
-"""The processor that the process runs on: its name and instruction sets.
+"""The name and the instruction sets of the processor.
 
-`service` selects a bundle's graph by them, `training` judges each graph on a processor that it is made for.
+`service` selects a bundle's graph by the instruction sets; `training` evaluates a graph on such a processor.
 """
 
 import platform

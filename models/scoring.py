@@ -16,7 +16,7 @@ from models.ticket import MailFact, Ticket
 
 Logits = NDArray[np.float32]
 """One ticket's logits, shape [labels of all fields], or a batch's, [tickets, labels of all fields]. In a bundle that
-detects strange mail two scores follow: familiarity and similarity (`training.learn.linear.novelty`)."""
+detects out-of-scope tickets two scores follow: familiarity and similarity (`training.learn.linear.novelty`)."""
 
 
 class Outputs(NamedTuple):
@@ -29,7 +29,7 @@ class Outputs(NamedTuple):
 
 CANDIDATES = 3
 SCOPE_TEMPERATURE = 2.0
-"""Warmer than what calibrates: the best of 1 to 6 on out-of-scope queries that trained nothing (docs/log.md)."""
+"""Higher than the calibrated temperatures: the best of 1 to 6 on held-out out-of-scope queries (docs/log.md)."""
 
 
 class Outcome(StrEnum):
@@ -60,7 +60,7 @@ class Reason(StrEnum):
 class Threshold:
     """The lowest calibrated confidence at which a label is routed or suggested; None: never.
 
-    `pooled` says whether the promise behind `route` is the label's own or the one it shares with others.
+    `pooled`: the precision behind `route` was proven for several labels together, not for this label alone.
     """
 
     route: float | None
@@ -70,7 +70,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The bounds of ordinary mail: the lowest familiarity, and the lowest sum of similarity and energy.
+    """The bounds of in-scope tickets: the lowest familiarity, and the lowest sum of similarity and energy.
 
     `similarity` and `energy` are the mean and the standard deviation that each is relative to.
     """
@@ -83,7 +83,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class FieldScoring:
-    """How one field's logits become a verdict. `scope` says which tickets are ordinary; None: all are."""
+    """How one field's logits become a verdict. `scope` says which tickets are in scope; None: all are."""
 
     field: Field
     temperature: float
@@ -107,7 +107,7 @@ class FieldVerdict:
 
     @property
     def predicted(self) -> str | None:
-        """The label for route and suggest; None for review: an answer we do not stand by is not given."""
+        """The label for route and suggest; None for review, because the answer is not trusted."""
         return None if self.outcome is Outcome.REVIEW else self.candidates[0].label
 
     @property
@@ -118,7 +118,7 @@ class FieldVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A ticket's answer: the department's, and the further fields' by name."""
+    """A ticket's verdicts: the department's, and those of the further fields by name."""
 
     department: FieldVerdict
     fields: Mapping[str, FieldVerdict]
@@ -141,7 +141,7 @@ def probabilities(logits: Logits, scoring: FieldScoring) -> NDArray[np.float64]:
 
 
 def energies(logits: Logits, field: Field) -> NDArray[np.float64]:
-    """How much a ticket looks like one of the field's labels, shape [...]: high is usual, low is strange.
+    """How much a ticket looks like one of the field's labels, shape [...]: low values are out of scope.
 
     The energy (Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020) above the mean logit: up to a
     constant the divergence of a softmax at SCOPE_TEMPERATURE from the uniform distribution.
@@ -166,12 +166,12 @@ def scope_scores(
 
 
 def _greatest(scaled: NDArray[np.float64]) -> NDArray[np.float64]:
-    # The ufuncs themselves, here and above: the arrays' methods take as long to reach them as these few numbers take.
+    # Ufuncs instead of array methods, here and above: for so few numbers the method call doubles the time.
     return np.asarray(np.maximum.reduce(scaled, axis=-1, keepdims=True))
 
 
 def in_scope(logits: Logits, scoring: FieldScoring) -> NDArray[np.bool_]:
-    """Whether tickets are ordinary mail, shape [...]."""
+    """Whether tickets are in scope, shape [...]."""
     scope = scoring.scope
     if scope is None:
         return np.ones(logits.shape[:-1], dtype=np.bool_)
@@ -187,7 +187,7 @@ def judge(logits: Logits, scorings: Sequence[FieldScoring]) -> Verdict:
 def judge_batch(logits: Logits, scorings: Sequence[FieldScoring]) -> list[Verdict]:
     """The tickets' verdicts on every field from their logits, shape [tickets, labels]; each as `judge` gives it.
 
-    Strange mail is left to people in every field: no field's rows were like it.
+    An out-of-scope ticket goes to review in every field: the training rows of no field were like it.
     """
     first, *further = scorings
     fields = {scoring.field.name: _judge_field(logits, scoring) for scoring in further}
@@ -203,32 +203,29 @@ def judge_batch(logits: Logits, scorings: Sequence[FieldScoring]) -> list[Verdic
 
 
 def verdict_without_model(ticket: Ticket, text: str, scorings: Sequence[FieldScoring]) -> Verdict | None:
-    """The verdict on a ticket no model needs to see (blank, unread, or no person's), or None: ask the model."""
-    reason = _refusal(ticket, text)
-    if reason is None:
+    """The verdict on a ticket that needs no model (empty, unreadable or automatic), or None: ask the model."""
+    if MailFact.BOUNCE in ticket.facts:
+        reason = Reason.BOUNCE
+    elif MailFact.LOOP in ticket.facts:
+        reason = Reason.LOOP
+    elif MailFact.AUTOMATIC in ticket.facts:
+        reason = Reason.AUTOMATIC_MAIL
+    elif MailFact.SPAM in ticket.facts:
+        reason = Reason.SPAM
+    elif ticket.unread:
+        reason = Reason.TOO_COMPLEX
+    elif MailFact.UNREADABLE in ticket.facts:
+        reason = Reason.UNREADABLE
+    elif not text:
+        reason = Reason.EMPTY
+    else:
         return None
     answer = FieldVerdict(Outcome.REVIEW, reason, ())
     return Verdict(answer, {scoring.field.name: answer for scoring in scorings[1:]})
 
 
-def _refusal(ticket: Ticket, text: str) -> Reason | None:
-    if MailFact.BOUNCE in ticket.facts:
-        return Reason.BOUNCE
-    if MailFact.LOOP in ticket.facts:
-        return Reason.LOOP
-    if MailFact.AUTOMATIC in ticket.facts:
-        return Reason.AUTOMATIC_MAIL
-    if MailFact.SPAM in ticket.facts:
-        return Reason.SPAM
-    if ticket.unread:
-        return Reason.TOO_COMPLEX
-    if MailFact.UNREADABLE in ticket.facts:
-        return Reason.UNREADABLE
-    return None if text else Reason.EMPTY
-
-
 def _judge_field(logits: Logits, scoring: FieldScoring) -> list[FieldVerdict]:
-    # One score that is no number spoils the sum.
+    # One NaN or infinite logit makes the sum NaN or infinite.
     valid = np.isfinite(np.add.reduce(logits[:, scoring.field.slice], axis=-1, dtype=np.float64))
     if not valid.all():
         logits = np.where(valid[:, None], logits, np.float32(0))

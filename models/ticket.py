@@ -11,7 +11,7 @@ ContentType = Literal["text/plain", "text/html"]
 
 
 class MailFact(StrEnum):
-    """What the headers say about who or what sent the mail (RFC 3834 and helpdesks' own filters)."""
+    """What the headers say about the sender (RFC 3834 and the filters of helpdesks)."""
 
     AUTOMATIC = "automatic"
     """Sent by a program: `Auto-Submitted`, `X-Autoreply` and the like."""
@@ -20,11 +20,11 @@ class MailFact(StrEnum):
     BOUNCE = "bounce"
     """A report on the delivery of a mail."""
     LOOP = "loop"
-    """Our own mail come back: `X-Loop`, or the sender is the only recipient and nobody else is to be answered."""
+    """Our own mail returned: `X-Loop`, or the sender is the only recipient and there is no other reply address."""
     SPAM = "spam"
-    """A spam filter before us says so. Its headers can be forged, but only into a person's hands."""
+    """A spam filter on the way says so. A forged header only sends the ticket to review."""
     UNREADABLE = "unreadable"
-    """Its words could not be read: encrypted, a container nobody opens here, or in no known charset."""
+    """The text could not be read: it is encrypted, in an unsupported container, or in no known charset."""
     LIST = "list"
     """Sent through a mailing list or in bulk. A flag only: bulk is not spam."""
 
@@ -39,7 +39,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class ForwardedFrom:
-    """Who wrote the message inside a forward, as far as its header tells: an address, else a name; and its subject."""
+    """Sender (an address, else a name) and subject of the message inside a forward, as its header gives them."""
 
     sender: str
     subject: str
@@ -47,7 +47,7 @@ class ForwardedFrom:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One message. Text is as it arrived: cleaning is `text.prepare`'s work, on both sides alike."""
+    """One message. The text is as it arrived: `text.prepare` cleans it, in training and in serving."""
 
     subject: str = ""
     body: str = ""
@@ -60,6 +60,6 @@ class Ticket:
     replied: bool = False
     """`In-Reply-To` or `References` says that it answers a mail."""
     forwarded_from: ForwardedFrom | None = None
-    """Of a message forwarded as attachment; of one in the text, `PreparedText` tells."""
+    """Of a message forwarded as attachment; `PreparedText` has that of a message forwarded in the text."""
     unread: bool = False
-    """It took more than its `Budget` to read, so nothing is known of its words."""
+    """Reading it took more than its `Budget`, so its text is unknown."""

@@ -7,6 +7,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp
 
 from models.bundle.bundle import Bundle
 from service.access.access import Access
-from service.admin.routes import Management
+from service.admin.routes import AdminRoutes
 from service.admin.service import AdminService
 from service.api.openapi import Document, documented_statuses
 from service.api.routes import Api
@@ -83,7 +84,7 @@ class App:
         """
         self.traces.start()
         engine = await self.reloader.start()
-        # The objects of now (`reloader` has just collected the garbage) stay: exclude them from later collections.
+        # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -128,52 +129,45 @@ class App:
 
 def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     """Create the service. `bundle`: an open bundle; None: `App.start` opens the bundle of the settings."""
-    metrics, cpu_pool, lifecycle, bodies = Metrics(CollectorRegistry()), CpuPool(), Lifecycle(), BodyReader()
+    metrics, lifecycle = Metrics(CollectorRegistry()), Lifecycle()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
+    cpu_pool, bodies = CpuPool(), BodyReader()
     router = Router(metrics, telemetry, cpu_pool, trust_spam_headers=settings.trust_spam_headers)
     reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
-    api = Api(router, metrics, telemetry, cpu_pool, bodies, access, settings)
-    documented, public = _public(api, metrics, traces)
-    admin = AdminService(router, reloader, metrics, lifecycle, exemplars=settings.traces)
-
-    def document() -> Document:
-        return api.document(documented)
-
-    management = _application("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
-    Management(document, admin, Authorizer(access), bodies).add_to(management)
-    return App(
-        public,
-        management,
-        router,
-        reloader,
-        metrics,
-        lifecycle,
-        cpu_pool,
-        bodies,
-        traces,
-        access,
-        settings,
-        admin,
-        document,
-    )
-
-
-def _public(api: Api, metrics: Metrics, traces: Traces) -> tuple[FastAPI, ASGIApp]:
-    """The documented application, and the application that serves: the fast path, else FastAPI. Both have the same
-    middleware; FastAPI's own must be outside it, or it would answer errors first."""
-    documented = _application("Ticket router", [])
+    api = Api(router, telemetry, cpu_pool, bodies, access, settings)
+    documented = _fastapi("Ticket router", [])
     api.add_to(documented)
     statuses = documented_statuses(documented)
-    metrics.expect_requests(_expected_requests(statuses))
-    metrics.expect_rejections(reasons())
+    metrics.create_request_series(_possible_requests(statuses))
+    metrics.create_rejection_series(reasons())
+    # FastAPI's own middleware must be outside this one, or it would answer errors first.
     observer = Observer(metrics, traces, frozenset(statuses))
     documented.add_middleware(RequestMiddleware, observer)
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
-    return documented, FastPath(documented, direct)
+
+    admin = AdminService(router, reloader, metrics, lifecycle, exemplars=settings.traces)
+    document = partial(api.document, documented)
+    management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
+    AdminRoutes(document, admin, Authorizer(access), bodies).add_to(management)
+    return App(
+        public=FastPath(documented, direct),
+        management=management,
+        router=router,
+        reloader=reloader,
+        metrics=metrics,
+        lifecycle=lifecycle,
+        cpu_pool=cpu_pool,
+        bodies=bodies,
+        traces=traces,
+        access=access,
+        settings=settings,
+        admin=admin,
+        document=document,
+    )
 
 
-def _application(title: str, middleware: list[Middleware]) -> FastAPI:
+def _fastapi(title: str, middleware: list[Middleware]) -> FastAPI:
     return FastAPI(
         title=title,
         telemetry=_NO_TELEMETRY,
@@ -187,7 +181,7 @@ def _application(title: str, middleware: list[Middleware]) -> FastAPI:
     )
 
 
-def _expected_requests(statuses: Mapping[str, tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, str, int]]:
+def _possible_requests(statuses: Mapping[str, tuple[str, tuple[int, ...]]]) -> Iterator[tuple[str, str, int]]:
     """Every possible (route, method, code), so that all series exist from the start and none is added later."""
     methods = [*METHODS, OTHER_METHOD]
     for route, (allowed, codes) in statuses.items():

@@ -9,7 +9,7 @@ from typing import Literal
 
 Phase = Literal["starting", "ready", "draining"]
 
-WHY_NOT_READY: dict[Phase, str] = {
+NOT_READY_REASONS: dict[Phase, str] = {
     "starting": "the bundle is still being loaded and checked",
     "draining": "the service is stopping",
 }
@@ -37,9 +37,9 @@ class Lifecycle:
         return time.monotonic() - self._started
 
     @property
-    def why_not_ready(self) -> str | None:
+    def not_ready_reason(self) -> str | None:
         """Why the service should get no new tickets; None: it is ready."""
-        return WHY_NOT_READY.get(self.phase) or self._fault
+        return NOT_READY_REASONS.get(self.phase) or self._fault
 
     def ready(self) -> None:
         self.phase = "ready"

@@ -69,7 +69,14 @@ def configure_logging(level: str) -> None:
     uvicorn = logging.getLogger("uvicorn.error")
     uvicorn.setLevel(max(number, logging.ERROR))
     uvicorn.filters = [lambda record: _downgrade_drain_error(record, number)]
-    _configure_opentelemetry(limited, number)
+    exporter = logging.getLogger("opentelemetry")
+    exporter.handlers, exporter.propagate = [limited], False
+    # Its warnings about malformed trace headers repeat the headers, which are content of the client.
+    logging.getLogger("opentelemetry.trace").setLevel(max(number, logging.ERROR))
+    # It quotes malformed OTEL_*_HEADERS, which may contain the key of the collector.
+    logging.getLogger("opentelemetry.util.re").filters = [_hide_values]
+    # The HTTP client of the exporter logs every request at debug.
+    logging.getLogger("urllib3").setLevel(max(number, logging.WARNING))
 
 
 def lost_lines() -> dict[str, int]:
@@ -95,30 +102,14 @@ def remove_exception_messages(_logger: Any, _method: str, event: EventDict) -> E
     if not info:
         return event
     error = info if isinstance(info, BaseException) else info[1] if isinstance(info, tuple) else sys.exc_info()[1]
-    if error is not None:
-        event["error"] = " from ".join(_describe_causes(error))
-    return event
-
-
-def _describe_causes(error: BaseException) -> list[str]:
     descriptions: list[str] = []
-    current: BaseException | None = error
-    while current is not None and len(descriptions) < 10:
-        locations = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(current.__traceback__)]
-        descriptions.append(f"{type(current).__qualname__} at {' < '.join(reversed(locations))}")
-        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
-    return descriptions
-
-
-def _configure_opentelemetry(handler: logging.Handler, level: int) -> None:
-    exporter = logging.getLogger("opentelemetry")
-    exporter.handlers, exporter.propagate = [handler], False
-    # Its warnings about malformed trace headers repeat the headers, which are content of the client.
-    logging.getLogger("opentelemetry.trace").setLevel(max(level, logging.ERROR))
-    # It quotes malformed OTEL_*_HEADERS, which may contain the key of the collector.
-    logging.getLogger("opentelemetry.util.re").filters = [_hide_values]
-    # The HTTP client of the exporter logs every request at debug.
-    logging.getLogger("urllib3").setLevel(max(level, logging.WARNING))
+    while error is not None and len(descriptions) < 10:
+        locations = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+        descriptions.append(f"{type(error).__qualname__} at {' < '.join(reversed(locations))}")
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if descriptions:
+        event["error"] = " from ".join(descriptions)
+    return event
 
 
 class RepeatFilter(logging.Filter):
@@ -173,8 +164,11 @@ class LogStream:
     def write(self, text: str) -> int:
         """Write the whole line or drop it; only a line longer than ATOMIC_BYTES may be truncated."""
         with self._lock:
-            if self._lost_lines and self._write_line(self._lost_lines_event()):
-                self._lost_lines = 0
+            if self._lost_lines:
+                now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+                event = {"event": "log lines lost", "level": "warning", "time": now, "lines": self._lost_lines}
+                if self._write_line(json.dumps(event).encode() + b"\n"):
+                    self._lost_lines = 0
             if self._lost_lines or not self._write_line(text.encode(errors="backslashreplace")):
                 self._lost_lines += 1
                 _lost["audit" if _AUDIT in text else "other"] += 1
@@ -199,11 +193,6 @@ class LogStream:
             line = line[written:]
             self._last_line_incomplete = bool(line)
         return True
-
-    def _lost_lines_event(self) -> bytes:
-        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        event = {"event": "log lines lost", "level": "warning", "time": now, "lines": self._lost_lines}
-        return json.dumps(event).encode() + b"\n"
 
     def _is_writable(self) -> bool:
         if self._poll.poll(0):

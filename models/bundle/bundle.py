@@ -1,7 +1,7 @@
-"""The bundle folder on disk: written whole or not at all, and verified before anything in it is parsed.
+"""The bundle folder on disk: written completely or not at all, and verified before anything in it is parsed.
 
-`training.export` writes one, `service` opens it. Layout: `manifest.json` beside the files it lists, its signature where
-somebody vouches for it (`signature.py`), and nothing else.
+`training.export` writes it, `service` opens it. Layout: `manifest.json`, the files that the manifest lists, optionally
+the manifest's signature (`signature.py`), and nothing else.
 """
 
 import contextlib
@@ -27,13 +27,13 @@ from models.text.prepare import TEXT_VERSION
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.minisig"
 MANIFEST_BYTES = 4_000_000
-"""Largest manifest read: a few thousand labels fit, a file put there to fill the memory does not."""
+"""Largest manifest read: room for a few thousand labels, but not for a file meant to fill the memory."""
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Graph:
-    """One graph of a bundle and what judges its logits: every graph has a calibration of its own."""
+    """One graph of a bundle with its own calibration, which turns its logits into verdicts."""
 
     entry: ModelEntry
     scorings: tuple[FieldScoring, ...]
@@ -49,7 +49,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class Bundle:
-    """An opened bundle: its digests agreed when it was opened. `graphs` are in the manifest's order."""
+    """An opened bundle, its digests verified. `graphs` are in the manifest's order."""
 
     path: Path
     manifest: Manifest
@@ -102,32 +102,41 @@ def open_bundle(path: Path, key_file: Path | None = None) -> Bundle:
 
     Args:
         path: the bundle's folder, or a link to it.
-        key_file: minisign's public key that must have signed it; None: anybody may have made it.
+        key_file: minisign's public key that must have signed it; None: the signature is not verified.
 
     Raises:
         BundleError: no bundle there, or it is damaged, holds links or files it doesn't list, is made for another
             schema or text version, or is not signed with the key. The message is one line that names the file.
     """
+    # The key first: a wrong key must not be reported as an unsigned bundle.
+    keys = read_keys(key_file) if key_file is not None else None
     try:
-        return _open(path, key_file)
+        folder = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise BundleError(f"{path}: no bundle there; train one with: python -m training train --data …") from error
+    try:
+        if not (folder / MANIFEST).is_file():
+            raise BundleError(f"{path}: not a bundle, it has no {MANIFEST}; give the folder that training wrote")
+        manifest = _read_manifest(folder, keys)
+        listed = {MANIFEST, SIGNATURE, *manifest.files}
+        with os.scandir(folder) as found:
+            for file in found:
+                if file.name not in listed:
+                    raise BundleError(f"{folder}: holds a file its manifest does not list ({file.name!a}); remove it")
+        for name, entry in manifest.files.items():
+            digest = hashlib.sha256()
+            with _open_regular(folder, name, entry.size, least=entry.size) as content:
+                while chunk := content.read(_CHUNK):
+                    digest.update(chunk)
+            _refuse_digest(folder, name, digest.hexdigest(), entry)
+        if manifest.text_version != TEXT_VERSION:
+            raise BundleError(
+                f"{folder}: made with text cleaning version {manifest.text_version}, this code has {TEXT_VERSION}; "
+                "retrain, or run the release that made it"
+            )
+        tokenizer = _read_verified(folder, "tokenizer.json", manifest.files["tokenizer.json"])
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _open(path: Path, key_file: Path | None) -> Bundle:
-    # The key first: who gave a wrong one must not be told to sign the bundle.
-    keys = read_keys(key_file) if key_file is not None else None
-    folder = _folder(path)
-    manifest = _read_manifest(folder, keys)
-    _refuse_strays(folder, manifest)
-    for name, entry in manifest.files.items():
-        _verify(folder, name, entry)
-    if manifest.text_version != TEXT_VERSION:
-        raise BundleError(
-            f"{folder}: made with text cleaning version {manifest.text_version}, this code has {TEXT_VERSION}; "
-            "retrain, or run the release that made it"
-        )
-    tokenizer = _read_verified(folder, "tokenizer.json", manifest.files["tokenizer.json"])
     try:
         encoder = Encoder(tokenizer, max_tokens=manifest.encoder.max_tokens, pad_id=manifest.encoder.pad_id)
     except Exception as error:  # tokenizers raises bare Exception on a file it cannot read
@@ -144,7 +153,7 @@ def write_bundle(store: Path, draft: Mapping[str, Any], files: Mapping[str, byte
         draft: the manifest's content without `version` and `files`, which follow from the rest.
         files: each file's bytes, or where to copy it from.
 
-    A bundle that is there already (the same inputs give the same version) is verified and kept.
+    An existing bundle of that version (the same inputs give the same version) is verified and kept.
 
     Raises:
         BundleError: the store cannot be written.
@@ -155,8 +164,23 @@ def write_bundle(store: Path, draft: Mapping[str, Any], files: Mapping[str, byte
     except OSError as error:
         raise BundleError(f"{store}: cannot write a bundle there ({error.strerror}); choose another folder") from error
     try:
-        manifest = _stage(staging, draft, files)
-        return _install(staging, store / manifest.version)
+        entries = {name: _put(staging / name, content) for name, content in sorted(files.items())}
+        unnamed = Manifest.model_validate({**draft, "version": "0" * 16, "files": entries})
+        manifest = unnamed.model_copy(update={"version": unnamed.expected_version()})
+        _put(staging / MANIFEST, manifest.to_json())
+        sync_folder(staging)
+        # mkdtemp makes folders for their owner only; a bundle is read by the service's user too.
+        staging.chmod(0o755)
+        target = store / manifest.version
+        try:
+            staging.rename(target)
+        except OSError:
+            if not target.exists():
+                raise
+            open_bundle(target)  # the same bundle exists: from an earlier or a concurrent run
+        else:
+            sync_folder(store)
+        return target
     except OSError as error:
         raise BundleError(f"{store}: writing the bundle failed ({error.strerror}); nothing was kept") from error
     finally:
@@ -184,37 +208,35 @@ def point_current(store: Path, version: str) -> None:
         raise BundleError(f"{store}/current: cannot be moved ({error.strerror})") from error
 
 
-def _folder(path: Path) -> Path:
-    try:
-        folder = path.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        raise BundleError(f"{path}: no bundle there; train one with: python -m training train --data …") from error
-    if not (folder / MANIFEST).is_file():
-        raise BundleError(f"{path}: not a bundle, it has no {MANIFEST}; give the folder that training wrote")
-    return folder
-
-
 def _read_manifest(folder: Path, keys: Mapping[bytes, bytes] | None) -> Manifest:
     raw = _read_regular(folder, MANIFEST, MANIFEST_BYTES)
     if keys is not None:
-        _refuse_unsigned(folder, raw, keys)
+        if not (folder / SIGNATURE).exists():
+            raise BundleError(
+                f"{folder}: not signed, and a signature is asked for; sign it with: minisign -Sm {MANIFEST}"
+            )
+        signature = _read_regular(folder, SIGNATURE, SIGNATURE_BYTES)
+        try:
+            verify(raw, signature, keys)
+        except BundleError as error:
+            raise BundleError(f"{folder}/{SIGNATURE}: {error}") from error
     try:
         manifest = Manifest.model_validate_json(raw)
     except ValidationError as error:
         _refuse_schema(folder, raw)
         first = error.errors()[0]
-        if first["type"] == "value_error":  # of `Manifest` itself: its parts are sound and do not go together
+        if first["type"] == "value_error":  # from `Manifest`'s own validator: the parts contradict each other
             raise BundleError(f"{folder}/{MANIFEST}: {first['ctx']['error']}; export it anew") from error
         where = ".".join(str(part) for part in first["loc"])[:100] or "its JSON"
         raise BundleError(f"{folder}/{MANIFEST}: damaged or from another release, at {where!r}") from error
-    # Another spelling of the same, a key that stands twice among it, could say something else to another reader.
-    if manifest.version != manifest.expected_version() or raw != manifest.spelled():
+    # Only the canonical JSON is accepted: with a repeated key, another parser could read other values.
+    if manifest.version != manifest.expected_version() or raw != manifest.to_json():
         raise BundleError(f"{folder}/{MANIFEST}: its content does not give its version id; it was changed after export")
     return manifest
 
 
 class _Schema(BaseModel):
-    """Of a manifest of any release."""
+    """The part of a manifest that every release understands."""
 
     schema_version: int
 
@@ -237,32 +259,6 @@ def _refuse_schema(folder: Path, manifest: bytes) -> None:
         )
 
 
-def _refuse_unsigned(folder: Path, manifest: bytes, keys: Mapping[bytes, bytes]) -> None:
-    if not (folder / SIGNATURE).exists():
-        raise BundleError(f"{folder}: not signed, and a signature is asked for; sign it with: minisign -Sm {MANIFEST}")
-    signature = _read_regular(folder, SIGNATURE, SIGNATURE_BYTES)
-    try:
-        verify(manifest, signature, keys)
-    except BundleError as error:
-        raise BundleError(f"{folder}/{SIGNATURE}: {error}") from error
-
-
-def _refuse_strays(folder: Path, manifest: Manifest) -> None:
-    listed = {MANIFEST, SIGNATURE, *manifest.files}
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name not in listed:
-                raise BundleError(f"{folder}: holds a file its manifest does not list ({entry.name!a}); remove it")
-
-
-def _verify(folder: Path, name: str, entry: FileEntry) -> None:
-    digest = hashlib.sha256()
-    with _open_regular(folder, name, entry.size, least=entry.size) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    _refuse_digest(folder, name, digest.hexdigest(), entry)
-
-
 def _read_verified(folder: Path, name: str, entry: FileEntry) -> bytes:
     raw = _read_regular(folder, name, entry.size, least=entry.size)
     _refuse_digest(folder, name, hashlib.sha256(raw).hexdigest(), entry)
@@ -282,7 +278,7 @@ def _read_regular(folder: Path, name: str, most: int, least: int = 0) -> bytes:
 def _open_regular(folder: Path, name: str, most: int, least: int = 0) -> BinaryIO:
     """Open a regular file of `least` to `most` bytes, never through a link.
 
-    A file's size must be the manifest's before it is read: memory is set aside for what the manifest says.
+    The size is checked before reading, because memory is reserved by the size in the manifest.
     """
     try:
         descriptor = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
@@ -296,15 +292,6 @@ def _open_regular(folder: Path, name: str, most: int, least: int = 0) -> BinaryI
     return os.fdopen(descriptor, "rb")
 
 
-def _stage(staging: Path, draft: Mapping[str, Any], files: Mapping[str, bytes | Path]) -> Manifest:
-    entries = {name: _put(staging / name, content) for name, content in sorted(files.items())}
-    unnamed = Manifest.model_validate({**draft, "version": "0" * 16, "files": entries})
-    manifest = unnamed.model_copy(update={"version": unnamed.expected_version()})
-    _put(staging / MANIFEST, manifest.spelled())
-    sync_folder(staging)
-    return manifest
-
-
 def _put(path: Path, content: bytes | Path) -> FileEntry:
     if isinstance(content, Path):
         shutil.copyfile(content, path)
@@ -316,22 +303,8 @@ def _put(path: Path, content: bytes | Path) -> FileEntry:
     return FileEntry(sha256=digest, size=path.stat().st_size)
 
 
-def _install(staging: Path, target: Path) -> Path:
-    # mkdtemp makes folders for their owner only; a bundle is read by the service's user too.
-    staging.chmod(0o755)
-    try:
-        staging.rename(target)
-    except OSError:
-        if not target.exists():
-            raise
-        open_bundle(target)  # the same bundle is there: from an earlier run, or one that was faster
-        return target
-    sync_folder(target.parent)
-    return target
-
-
 def sync_folder(folder: Path) -> None:
-    """Have the names in it survive a power cut: renaming alone promises only an order.
+    """Flush the folder's entries to disk: a rename alone may be lost in a power cut.
 
     Raises:
         OSError

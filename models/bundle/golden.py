@@ -1,7 +1,7 @@
 """Golden rows: a few tickets with torch's answer at export, replayed with onnxruntime wherever the bundle runs.
 
-They disprove train/serve skew instead of assuming it away: the whole path (cleaning, tokens, logits, verdict) must give
-what training saw. A replay also warms a session up.
+They detect train/serve skew: cleaning, tokens, logits and verdict must equal those of training. A replay also warms the
+session up.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +24,8 @@ Infer = Callable[[Batch], Outputs]
 
 
 class GoldenRow(Frozen):
-    """A ticket as it arrived, the token ids it must give, torch's logits and pooled vector, and the department's
-    verdict, which every graph of the bundle gives."""
+    """A ticket as it arrived, its expected token ids, torch's logits and pooled vector, and the department's verdict,
+    which every graph of the bundle must give."""
 
     subject: str
     body: str
@@ -73,47 +73,43 @@ def replay(bundle: Bundle, graph: Graph, infer: Infer) -> Replay:
 
     Args:
         bundle: the opened bundle.
-        graph: the graph of it that runs: it judges.
+        graph: the graph that runs.
         infer: runs one batch on the runtime that will serve.
 
     Raises:
         BundleError: a row's tokens, logits, pooled vector or verdict differ: this bundle must not serve here.
     """
-    largest = pooled = 0.0
     rows = load_rows(bundle)
+    largest = largest_pooled = 0.0
     for number, row in enumerate(rows, start=1):
-        of_logits, of_pooled = _replay_row(bundle, graph, infer, number, row)
-        largest, pooled = max(largest, of_logits), max(pooled, of_pooled)
-    return Replay(len(rows), largest, pooled)
-
-
-def _replay_row(bundle: Bundle, graph: Graph, infer: Infer, number: int, row: GoldenRow) -> tuple[float, float]:
-    where = f"bundle {bundle.version}: golden row {number}"
-    ticket = Ticket(subject=row.subject, body=row.body, content_type=row.content_type)
-    encoding = bundle.encode(prepare(ticket).text)
-    if encoding.ids != row.ids:
-        raise BundleError(f"{where} gives other tokens than at export: the tokenizer or the text cleaning differs")
-    outputs = infer(bundle.encoder.batch([encoding]))
-    logits, pooled = outputs.logits[0], outputs.pooled[0]
-    if logits.shape != (len(row.logits),):
-        raise BundleError(f"{where} has {len(row.logits)} logits, the model gives {logits.size}: wrong model file")
-    if not len(row.pooled) == bundle.manifest.encoder.width == pooled.size:
-        raise BundleError(
-            f"{where} has a pooled vector of {len(row.pooled)}, the manifest says {bundle.manifest.encoder.width}, "
-            f"the model gives {pooled.size}: wrong model file"
-        )
-    difference = float(np.abs(logits - np.asarray(row.logits, dtype=np.float32)).max())
-    if not difference <= graph.entry.tolerance:
-        raise BundleError(
-            f"{where} is off by {difference:.2g} per logit, allowed is {graph.entry.tolerance:.2g}: wrong model file"
-        )
-    of_pooled = float(np.abs(pooled - np.asarray(row.pooled, dtype=np.float32)).max())
-    if not of_pooled <= graph.entry.pooled_tolerance:
-        raise BundleError(
-            f"{where} is off by {of_pooled:.2g} in its pooled vector, allowed is {graph.entry.pooled_tolerance:.2g}: "
-            "wrong model file"
-        )
-    verdict = graph.judge(logits).department
-    if (verdict.outcome, verdict.candidates[0].label) != (row.outcome, row.label):
-        raise BundleError(f"{where} gives another verdict than at export")
-    return difference, of_pooled
+        where = f"bundle {bundle.version}: golden row {number}"
+        ticket = Ticket(subject=row.subject, body=row.body, content_type=row.content_type)
+        encoding = bundle.encode(prepare(ticket).text)
+        if encoding.ids != row.ids:
+            raise BundleError(f"{where} gives other tokens than at export: the tokenizer or the text cleaning differs")
+        outputs = infer(bundle.encoder.batch([encoding]))
+        logits, pooled = outputs.logits[0], outputs.pooled[0]
+        if logits.shape != (len(row.logits),):
+            raise BundleError(f"{where} has {len(row.logits)} logits, the model gives {logits.size}: wrong model file")
+        if not len(row.pooled) == bundle.manifest.encoder.width == pooled.size:
+            raise BundleError(
+                f"{where} has a pooled vector of {len(row.pooled)}, the manifest says {bundle.manifest.encoder.width}, "
+                f"the model gives {pooled.size}: wrong model file"
+            )
+        difference = float(np.abs(logits - np.asarray(row.logits, dtype=np.float32)).max())
+        if not difference <= graph.entry.tolerance:
+            raise BundleError(
+                f"{where} is off by {difference:.2g} per logit, allowed is {graph.entry.tolerance:.2g}: "
+                "wrong model file"
+            )
+        of_pooled = float(np.abs(pooled - np.asarray(row.pooled, dtype=np.float32)).max())
+        if not of_pooled <= graph.entry.pooled_tolerance:
+            raise BundleError(
+                f"{where} is off by {of_pooled:.2g} in its pooled vector, allowed is "
+                f"{graph.entry.pooled_tolerance:.2g}: wrong model file"
+            )
+        verdict = graph.judge(logits).department
+        if (verdict.outcome, verdict.candidates[0].label) != (row.outcome, row.label):
+            raise BundleError(f"{where} gives another verdict than at export")
+        largest, largest_pooled = max(largest, difference), max(largest_pooled, of_pooled)
+    return Replay(len(rows), largest, largest_pooled)

@@ -19,7 +19,7 @@ SCHEMA_VERSION = 2
 
 FileName = Annotated[str, Constrained(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 ListedName = Annotated[str, Constrained(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,92}\.(json|jsonl|onnx|md|html)$")]
-"""A file of a bundle: data and documents. What runs when it is loaded (pickles, `.bin`, `.pt`, `.py`) has no name."""
+"""A file of a bundle: data or a document. Formats that can run code when loaded (pickle, `.pt`, `.py`) are refused."""
 Sha256 = Annotated[str, Constrained(pattern=r"^[0-9a-f]{64}$")]
 Finite = Annotated[float, Constrained(allow_inf_nan=False)]
 Probability = Annotated[float, Constrained(ge=0, le=1, allow_inf_nan=False)]
@@ -58,14 +58,14 @@ PromiseKind = Literal["exact", "measured"]
 
 
 class Promise(Frozen):
-    """What a field's thresholds were asked for, and what the calibration rows bear out; shares and precisions in 0…1.
+    """The precision asked of a field's thresholds, and the one measured on the calibration rows; all values in 0…1.
 
     With `aim` cost the thresholds follow from minutes, and `route_precision` was asked for but is not promised.
     """
 
     kind: PromiseKind = "exact"
     """exact: the served model answered rows that it had not learned from, so the test of its thresholds holds for any
-    data; measured: models of folds answered, whose mean is served."""
+    data; measured: the models of the folds answered, and their mean is served."""
     aim: Literal["precision", "cost"] = "precision"
     per_label: Literal["auto", "strict", "off"] = "auto"
     route_precision: Probability
@@ -74,7 +74,7 @@ class Promise(Frozen):
     achieved_coverage: Probability | None = None
     """Share of the calibration rows that is routed."""
     achieved_precision: Probability | None = None
-    """Of those, the share that is right: flatters a little, for the same rows set the thresholds."""
+    """Of those, the share that is right: slightly optimistic, because the same rows set the thresholds."""
     achieved_precision_low: Probability | None = None
     """Proven with `confidence`: the precision asked for, or in cost mode the bound. None: nothing is routed."""
 
@@ -87,11 +87,10 @@ class Scale(Frozen):
 
 
 class ScopeEntry(Frozen):
-    """The tickets that are left to people because they are unlike the training rows.
+    """The bounds below which a ticket goes to review because it is unlike the training rows.
 
-    `language`: below this familiarity, its wordpieces are foreign. `threshold`: below this sum of similarity and
-    energy, each in standard deviations from its mean, it is none of the field's labels. Of the validation rows at most
-    the share `refused` is below either.
+    `language`: the lowest familiarity of the wordpieces. `threshold`: the lowest sum of similarity and energy, each in
+    standard deviations from its mean. At most the share `refused` of the validation rows is below either.
     """
 
     language: Finite
@@ -159,7 +158,7 @@ class ModelEntry(Frozen):
 
 
 class Manifest(Frozen):
-    """Everything a service must know to answer with a bundle, and everything a person asks about its origin."""
+    """All that a service needs to answer with a bundle, and the bundle's origin."""
 
     schema_version: Literal[2]
     version: Annotated[str, Constrained(pattern=r"^[0-9a-f]{16}$")]
@@ -174,8 +173,8 @@ class Manifest(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        """One fp32 graph; all graphs have its labels; no field, file or variant for a processor stands twice; and
-        every file spoken of is one it lists."""
+        """Check: one fp32 graph; the same labels in all graphs; no field, file, or variant for a processor repeated;
+        every named file listed."""
         if sum(model.variant == "fp32" for model in self.models) != 1:
             raise ValueError("one graph, and only one, must be the fp32 one")
         names = [field.name for field in self.fields]
@@ -198,7 +197,7 @@ class Manifest(Frozen):
 
     @property
     def deciding_files(self) -> frozenset[str]:
-        """The files that decide an answer. The others are documents: verified as well, but no part of the version."""
+        """The files that decide an answer. The others are documents: verified too, but not part of the version."""
         return frozenset({"tokenizer.json", "golden.jsonl", *(model.file for model in self.models)})
 
     @property
@@ -209,15 +208,15 @@ class Manifest(Frozen):
     def label_space(self) -> LabelSpace:
         return LabelSpace.of({field.name: [label.name for label in field.labels] for field in self.fields})
 
-    def spelled(self) -> bytes:
-        """The content of `manifest.json`: the one spelling that is written, and the only one that is read back."""
+    def to_json(self) -> bytes:
+        """The content of `manifest.json` in its canonical form, the only form that `open_bundle` accepts."""
         return json.dumps(self.model_dump(mode="json"), indent=1, ensure_ascii=False).encode()
 
     def expected_version(self) -> str:
         """The version id this manifest's content gives: 16 hex digits of a SHA-256.
 
-        `created_at` is left out, and so are the documents' digests (report, model card, figures): they hold timings,
-        and the same inputs shall give the same version on another day.
+        `created_at` and the digests of documents (report, model card, figures) are left out: documents contain timings,
+        and the same inputs must give the same version on another day.
         """
         content = self.model_dump(mode="json", exclude={"version", "created_at"})
         content["files"] = {name: entry for name, entry in content["files"].items() if name in self.deciding_files}

@@ -1,13 +1,12 @@
-"""Who vouches for a bundle: minisign's signatures, Ed25519 over the manifest's bytes, whose digests pin every file.
+"""Verifies minisign signatures: Ed25519 over the manifest's bytes, whose digests pin every file of the bundle.
 
-`bundle.py` asks it before anything is parsed, where a public key is given. Keys are made and manifests signed with
-minisign's own tool, for nothing here ever holds a private key: docs/bundles.md says how.
+If a public key is given, `bundle.py` verifies before it parses anything. Keys are made and manifests are signed with
+minisign's own tool, because this code never holds a private key: docs/deploy.md says how.
 """
 
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from models.errors import BundleError
@@ -16,27 +15,16 @@ SIGNATURE_BYTES = 16_384
 """Largest signature file read; minisign's own comments are below 10 kB together."""
 _KEY_BYTES = 1_000_000
 _PURE, _PREHASHED = b"Ed", b"ED"
-"""What was signed: the content, as minisign did before 0.10 and does with `-l`, or its BLAKE2b-512."""
+"""The signed bytes: the content (minisign before 0.10, and `-l`), or its BLAKE2b-512."""
 _ID_END = 10
 _UNTRUSTED, _TRUSTED = "untrusted comment: ", "trusted comment: "
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """A signature file, taken apart. The second signature is over the first one and the trusted comment."""
-
-    algorithm: bytes
-    key_id: bytes
-    content_signature: bytes
-    trusted_comment: bytes
-    comment_signature: bytes
-
-
 def read_keys(path: Path) -> Mapping[bytes, bytes]:
-    """Public keys by their ids: a file as `minisign -G` writes it, or several in one, while one replaces another.
+    """Public keys by their ids, from a file as `minisign -G` writes it, or several such files in one (key rotation).
 
     Raises:
-        BundleError: no such file, or it holds anything else.
+        BundleError: the file is missing or holds anything else.
     """
     try:
         with path.open("rb") as file:
@@ -50,23 +38,30 @@ def read_keys(path: Path) -> Mapping[bytes, bytes]:
 
 
 def verify(content: bytes, signature: bytes, keys: Mapping[bytes, bytes]) -> None:
-    """Return if one of the keys signed this content; `signature` is what its `.minisig` file holds.
+    """Verify that one of the keys signed this content; `signature` is the content of its `.minisig` file.
 
     Raises:
         BundleError: none did, or it is not a signature.
     """
-    found = _parse(signature)
-    if found.key_id not in keys:
+    # Split at line feeds alone: a comment may hold what elsewhere ends a line.
+    lines = signature.decode("latin-1").split("\n")
+    is_whole = len(lines) == 5 and not lines[4] and lines[0].startswith(_UNTRUSTED) and lines[2].startswith(_TRUSTED)
+    main, comment_signature = (_decoded(lines[1]), _decoded(lines[3])) if is_whole else (b"", b"")
+    if (len(main), len(comment_signature)) != (_ID_END + 64, 64) or main[:2] not in (_PURE, _PREHASHED):
+        raise BundleError("not a whole minisign signature; sign the manifest anew")
+    algorithm, key_id, content_signature = main[:2], main[2:_ID_END], main[_ID_END:]
+    if key_id not in keys:
         asked = " or ".join(map(_shown, keys))
-        raise BundleError(f"signed with key {_shown(found.key_id)}, asked for is {asked}")
-    signed = content if found.algorithm == _PURE else hashlib.blake2b(content).digest()
-    _verify_one(keys[found.key_id], found.content_signature, signed, "is no signature of this manifest")
-    comment = found.content_signature + found.trusted_comment
-    _verify_one(keys[found.key_id], found.comment_signature, comment, "its trusted comment was changed")
+        raise BundleError(f"signed with key {_shown(key_id)}, asked for is {asked}")
+    signed = content if algorithm == _PURE else hashlib.blake2b(content).digest()
+    _verify_one(keys[key_id], content_signature, signed, "is no signature of this manifest")
+    # The second signature is over the first one and the trusted comment.
+    comment = content_signature + lines[2].removeprefix(_TRUSTED).encode("latin-1")
+    _verify_one(keys[key_id], comment_signature, comment, "its trusted comment was changed")
 
 
 def _verify_one(key: bytes, signature: bytes, signed: bytes, fault: str) -> None:
-    # Here, for it costs 9 MB and 20 ms, and most services set no key.
+    # Imported here: it costs 9 MB and 20 ms, and most services set no key.
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -76,19 +71,8 @@ def _verify_one(key: bytes, signature: bytes, signed: bytes, fault: str) -> None
         raise BundleError(fault) from error
 
 
-def _parse(signature: bytes) -> Signature:
-    # Split at line feeds alone: a comment may hold what elsewhere ends a line.
-    lines = signature.decode("latin-1").split("\n")
-    if len(lines) == 5 and not lines[4] and lines[0].startswith(_UNTRUSTED) and lines[2].startswith(_TRUSTED):
-        main, comment_signature = _decoded(lines[1]), _decoded(lines[3])
-        if (len(main), len(comment_signature)) == (_ID_END + 64, 64) and main[:2] in (_PURE, _PREHASHED):
-            comment = lines[2].removeprefix(_TRUSTED).encode("latin-1")
-            return Signature(main[:2], main[2:_ID_END], main[_ID_END:], comment, comment_signature)
-    raise BundleError("not a whole minisign signature; sign the manifest anew")
-
-
 def _decoded(line: str) -> bytes:
-    """Base64 in its one spelling; empty where it is none. The bits behind the last byte would pass unseen otherwise."""
+    """Canonical base64 decoded, else empty: otherwise changed bits behind the last byte would not be noticed."""
     try:
         raw = base64.b64decode(line, validate=True)
     except ValueError:

@@ -1,6 +1,6 @@
 """Chooses the text of a mail among its parts, and joins it with a message that was forwarded as attachment.
 
-Plain text where it is the message, HTML where the plain part is short and the HTML says more. Used by `parse` alone.
+The plain text is preferred, unless it is short and the HTML says more. Used by `parse` only.
 """
 
 import re
@@ -15,9 +15,9 @@ from models.ticket import ContentType, Ticket
 
 MAX_TEXT_PARTS = 16
 FEW_WORDS = 100
-"""A longer plain text is the message; a shorter one may stand in for the HTML, or be a forwarder's "please handle"."""
+"""A longer plain text is the message; a shorter one may be a placeholder for the HTML, or a forwarder's note."""
 MAX_PEEK = 60_000
-"""Characters of HTML that are read to compare."""
+"""Characters that are read to compare plain text with HTML."""
 
 FORWARD_LINE = "---------- Forwarded message ---------"
 _WORD = re.compile(r"\w{2,}")
@@ -27,51 +27,54 @@ _WORD = re.compile(r"\w{2,}")
 class Message:
     text: str
     content_type: ContentType
-    sure: bool = True
-    """Whether all of it could be decoded."""
+    decoded: bool = True
+    """All of it could be decoded."""
 
 
 def message_of(parts: Sequence[Part], budget: Budget) -> Message:
-    """The text parts that are the message: plain text, HTML where that says more, both where each has its own words."""
+    """The message from the text parts: the plain text, or HTML that says more, or both if their words differ."""
     plain_parts = [part for part in parts if part.kind == "plain"]
     plain_parts = [part for part in plain_parts if part.content_type == "text/plain"] or plain_parts
-    plain, plain_sure = _joined(plain_parts, "\n\n", budget)
-    rich, rich_sure = _joined([part for part in parts if part.kind == "html"], "\n<hr>\n", budget)
-    words = _words(plain, "text/plain", budget)
-    if not rich or len(words) > FEW_WORDS:
-        return Message(plain, "text/plain", plain_sure)
-    if not words:
-        return Message(rich, "text/html", rich_sure)
-    others = _words(rich, "text/html", budget)
-    shared, own = set(words) & set(others), set(words)
-    contained = 4 * len(shared) >= 3 * len(own)
-    if len(others) > 2 * len(words) or (4 * len(shared) <= len(own) and others):
-        lines = escape(plain.strip()).replace("\n", "<br>\n")
-        both = rich if contained else f"<p>{lines}</p>\n{rich}"
-        return Message(both, "text/html", plain_sure and rich_sure)
-    return Message(plain, "text/plain", plain_sure)
+    plain, plain_decoded = _joined(plain_parts, "\n\n", budget)
+    html, html_decoded = _joined([part for part in parts if part.kind == "html"], "\n<hr>\n", budget)
+    plain_words = _words(plain, "text/plain", budget)
+    if not html or len(plain_words) > FEW_WORDS:
+        return Message(plain, "text/plain", plain_decoded)
+    if not plain_words:
+        return Message(html, "text/html", html_decoded)
+    html_words = _words(html, "text/html", budget)
+    distinct = set(plain_words)
+    shared = distinct & set(html_words)
+    html_says_more = len(html_words) > 2 * len(plain_words)
+    html_says_else = bool(html_words) and 4 * len(shared) <= len(distinct)
+    if not (html_says_more or html_says_else):
+        return Message(plain, "text/plain", plain_decoded)
+    html_has_plain = 4 * len(shared) >= 3 * len(distinct)
+    lines = escape(plain.strip()).replace("\n", "<br>\n")
+    both = html if html_has_plain else f"<p>{lines}</p>\n{html}"
+    return Message(both, "text/html", plain_decoded and html_decoded)
 
 
-def says_little(message: Message, budget: Budget) -> bool:
-    """Whether the words may be a forwarder's: "please handle", with or without a signature."""
+def is_short(message: Message, budget: Budget) -> bool:
+    """Whether the text may be a forwarder's note, such as "please handle" with a signature."""
     return len(_words(message.text, message.content_type, budget)) <= FEW_WORDS
 
 
-def with_inner(message: Message, inner: Ticket, budget: Budget) -> str:
-    """The words above and the message inside, as a client would write a forward."""
+def join_forwarded(message: Message, inner: Ticket, budget: Budget) -> str:
+    """The text above and the message inside, as a mail client writes a forward."""
     above = as_text(message.text, message.content_type, budget)
     return "\n\n".join((above, FORWARD_LINE, inner.subject, as_text(inner.body, inner.content_type, budget)))
 
 
 def _joined(parts: Sequence[Part], between: str, budget: Budget) -> tuple[str, bool]:
-    texts, all_sure = [], True
+    texts, all_decoded = [], True
     for part in parts[:MAX_TEXT_PARTS]:
         budget.check_now()
-        text, sure = part.text()
-        all_sure &= sure
+        text, decoded = part.text()
+        all_decoded &= decoded
         if text.strip():
             texts.append(text)
-    return between.join(texts), all_sure
+    return between.join(texts), all_decoded
 
 
 def _words(text: str, content_type: ContentType, budget: Budget) -> list[str]:

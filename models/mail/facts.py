@@ -1,4 +1,4 @@
-"""Header fields → what they say of the sender: automatic, vacation, bounce, loop, spam, list (RFC 3834 and others)."""
+"""Header fields → facts about the sender: automatic, vacation, bounce, loop, spam, list (RFC 3834 and others)."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ _DAEMON_NAME = re.compile(
 )
 _NO_ADDRESS = re.compile(r"<\s*(?:(?:mailer[-_]?daemon(?:@[^\s<>]{0,200})?|postmaster)\s*)?>\s*$", re.IGNORECASE)
 _PROGRAMS = frozenset({"staff@hotmail.com", "complaints@email-abuse.amazonses.com", "no-reply@sns.amazonaws.com"})
-"""They report complaints and bounces without saying so in a header."""
+"""Senders of complaints and bounces that no header marks."""
 _NO = frozenset({"", "no", "false", "0"})
 _RULES_LOOP = "x-ms-exchange-inbox-rules-loop"
 _SUPPRESS = "x-auto-response-suppress"
@@ -34,9 +34,9 @@ FACT_FIELDS = (
     "reply-to", "x-failed-recipients", "x-ms-embedded-report", "x-apple-unsubscribe", "x-loop", "list-id",
     "x-apple-action", "x-amz-sns-message-id", _RULES_LOOP, _SUPPRESS, *_SPAM_FIELDS, *_DELIVERED, *_AUTO_REPLY_FIELDS,
 )  # fmt: skip
-"""Those that are read here."""
+"""The header fields that `mail_facts` reads."""
 
-# As Exchange and Outlook begin the subject of an automatic reply, so proof without any header.
+# How Exchange and Outlook begin the subject of an automatic reply: proof without any header.
 _AUTO_REPLY_SUBJECT = re.compile(
     r"\[?(?:Automatic reply|Out of Office(?: AutoReply)?|Automatische Antwort|Abwesenheitsnotiz|Réponse automatique"
     r"|Respuesta automática|Resposta automática|Risposta automatica|Automatisch antwoord|Autosvar|Automatisk svar"
@@ -46,7 +46,7 @@ _AUTO_REPLY_SUBJECT = re.compile(
     r"|תשובה אוטומטית|رد تلقائي|ตอบกลับอัตโนมัติ|Trả lời tự động|Balasan otomatis|Automatski odgovor|Аутоматски одговор"
     r"|Samodejni odgovor|Автоматичен отговор|Automatinis atsakymas|Automātiska atbilde|Automaatvastus"
     r"|Resposta automàtica|Afwezigheidsmelding"
-    # Notes, mail servers and programs, as they begin theirs.
+    # Notes, mail servers and other programs.
     r"|(?-i:AUTO)|Auto[- ]?(?:reply|response|responder|antwort)|Automatic response|Automated reply|Out of the office"
     r"|Automatische Rückantwort|Abwesenheitsbenachrichtigung|Automatyczna odpowiedź|Réponse automatique d'absence"
     r"|Respuesta de ausencia)(?:\s?[:：]|\])|[^:/]{1,60}(?:/[\w-]{1,40}){1,4} is(?: out of the office|t außer Haus)\b",
@@ -54,7 +54,7 @@ _AUTO_REPLY_SUBJECT = re.compile(
 )
 
 CALENDAR_REPLY = "text/calendar; method=reply"
-"""How `parts` names an answer to an invitation."""
+"""The entry in `parts` for an answer to an invitation."""
 _REPORTS = frozenset({"message/disposition-notification", "message/feedback-report", "message/tracking-status"})
 _DELIVERY = frozenset({"message/delivery-status", "message/global-delivery-status"})
 
@@ -66,13 +66,13 @@ def mail_facts(
     recipients: Collection[str],
     parts: Collection[str] = (),
 ) -> frozenset[MailFact]:
-    """Names are compared without case. `X-Auto-Response-Suppress` alone proves nothing.
+    """The facts that the headers prove. `X-Auto-Response-Suppress` alone proves nothing.
 
     Args:
-        headers: of the mail, decoded or not.
-        sender: its From.
-        recipients: those in To and Cc.
-        parts: the media types of its parts.
+        headers: of the mail, decoded or not; names in any case.
+        sender: the address in From.
+        recipients: the addresses in To and Cc.
+        parts: the media types of the mail's parts.
     """
     fields: dict[str, list[str]] = {name: [] for name in FACT_FIELDS}
     for name, value in headers.items() if isinstance(headers, Mapping) else headers:
@@ -80,7 +80,7 @@ def mail_facts(
         if values is not None and len(values) < MAX_SAME:
             values.append(value[:1000].strip())
 
-    def words(*names: str) -> set[str]:
+    def first_words(*names: str) -> set[str]:
         """First word of each value: `auto-replied; owner-email=…` → `auto-replied`."""
         firsts = (re.split(r"[;(]", value, maxsplit=1)[0] for name in names for value in fields[name])
         return {first.strip().lower() for first in firsts} - _NO
@@ -93,22 +93,22 @@ def mail_facts(
         or _DAEMON.match(_address(sender)) is not None
         or not _DELIVERY.isdisjoint(parts)
         or any("delivery-status" in value for value in reports)
-        # A report that does not say of what, and holds nothing that would: mail servers' own.
+        # A report without a type and without a part that implies one comes from a mail server.
         or (any("report-type" not in value for value in reports) and _REPORTS.isdisjoint(parts))
     )
-    # An answer to an invitation and a receipt are written by programs, though a person clicked.
+    # A program writes an answer to an invitation or a receipt, although a person clicked.
     report = not bounce and (bool(reports) or not _REPORTS.isdisjoint(parts) or CALENDAR_REPLY in parts)
-    precedence, submitted = words("precedence", "x-precedence"), words("auto-submitted")
+    precedence, submitted = first_words("precedence", "x-precedence"), first_words("auto-submitted")
     vacation = not (bounce or report) and (
         "auto-replied" in submitted
         or not precedence.isdisjoint({"auto_reply", "auto-reply"})
-        or bool(words(*_AUTO_REPLY_FIELDS))
-        or "reply" in words("x-autogenerated")
-        or "vacation" in words("x-apple-action")
+        or bool(first_words(*_AUTO_REPLY_FIELDS))
+        or "reply" in first_words("x-autogenerated")
+        or "vacation" in first_words("x-apple-action")
         or (any(fields[_RULES_LOOP]) and any(fields[_SUPPRESS]))
         or _AUTO_REPLY_SUBJECT.match(" ".join(map(decode_words, fields["subject"]))) is not None
     )
-    automatic = submitted | words("x-autogenerated", "x-amz-sns-message-id", "x-apple-unsubscribe")
+    automatic = submitted | first_words("x-autogenerated", "x-amz-sns-message-id", "x-apple-unsubscribe")
     is_list = any(fields["list-id"]) or not precedence.isdisjoint({"list", "bulk"})  # lists set an X-Loop too
     null_return_path = any(_NO_ADDRESS.match(value) for value in fields["return-path"])
     found = {
@@ -120,18 +120,18 @@ def mail_facts(
         MailFact.VACATION: vacation,
         # RFC 3834 gives automatic replies an empty return path too, so it proves a bounce only without those.
         MailFact.BOUNCE: bounce or (null_return_path and not vacation and not report),
-        MailFact.LOOP: (any(fields["x-loop"]) and not is_list) or _to_itself(sender, recipients, fields),
+        MailFact.LOOP: (any(fields["x-loop"]) and not is_list) or _is_sent_to_itself(sender, recipients, fields),
         MailFact.SPAM: any(re.match(r"yes\b", value, re.IGNORECASE) for name in _SPAM_FIELDS for value in fields[name]),
         MailFact.LIST: is_list,
     }
     return frozenset(fact for fact, is_set in found.items() if is_set)
 
 
-def _to_itself(sender: str, recipients: Collection[str], fields: Mapping[str, list[str]]) -> bool:
-    """Whether it goes from an address to the same and to nobody else, which is then the mailbox it lies in.
+def _is_sent_to_itself(sender: str, recipients: Collection[str], fields: Mapping[str, list[str]]) -> bool:
+    """Whether the mail goes from an address to that address only, so that it was sent from this mailbox.
 
-    A contact form does so too, but names the customer in Reply-To; and people who write to themselves send a hidden
-    copy elsewhere, where `Delivered-To` names another mailbox.
+    Two cases are excluded: a contact form, which names the customer in Reply-To, and a customer's mail to themselves
+    with a hidden copy to this mailbox, where `Delivered-To` differs.
     """
     address = _address(sender)
     if not address or {_address(recipient) for recipient in recipients} != {address}:

@@ -1,7 +1,7 @@
 """Reads header fields: splitting them off, unfolding, encoded words, parameters, addresses.
 
-Everything is capped and linear; broken fields give what can be read of them. Values stay bytes until asked for: to
-guess a charset takes longer than to split off a hundred fields.
+Everything is capped and linear; of a broken field the readable part is used. Values are decoded on demand: guessing one
+charset takes longer than splitting off a hundred fields.
 """
 
 import binascii
@@ -17,14 +17,14 @@ MAX_HEADER_BYTES = 64_000
 MAX_HEADER_LINES = 2_000
 MAX_FIELD_BYTES = 8_000
 MAX_JUNK = 10
-"""Lines in a row that are no fields, among fields: a value that was broken without an indent."""
+"""Consecutive lines without a field name that are skipped: a value that was wrapped without an indent."""
 MAX_SAME = 50
 """Fields of one name that are read; real mails have one, or some dozens of `Received`."""
 MAX_PARAMETERS = 50
 MAX_ADDRESSES = 100
 
 Headers = tuple[tuple[str, bytes], ...]
-"""Names in lower case, values unfolded and as they came."""
+"""Names in lower case, values unfolded and undecoded."""
 
 _FIELD = re.compile(rb"([!-9;-~]{1,80})[ \t]*:(.*)", re.DOTALL)
 _MIME_FIELD = re.compile(rb"(?:mime-version|content-type|content-transfer-encoding|message-id)[ \t]*:", re.IGNORECASE)
@@ -34,8 +34,10 @@ _MAIL_FIELD = re.compile(
     re.IGNORECASE,
 )
 _PARAMETER = re.compile(r";\s*([\w.*%-]{1,60})\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;]*)")
-_WORD = re.compile(r"=\?([\w.:+-]{1,40})(?:\*[\w-]{0,20})?\?([bBqQ])\?([^?\n]{0,1000})\?=")
-_WORDS = re.compile(rf"(?:{_WORD.pattern.replace('(', '(?:').replace('(?:?:', '(?:')})+")
+# An encoded word (RFC 2047): "=?charset*language?encoding?text?=".
+_CHARSET, _LANGUAGE, _ENCODING, _TEXT = r"[\w.:+-]{1,40}", r"(?:\*[\w-]{0,20})?", "[bBqQ]", r"[^?\n]{0,1000}"
+_WORD = re.compile(rf"=\?({_CHARSET}){_LANGUAGE}\?({_ENCODING})\?({_TEXT})\?=")
+_WORDS = re.compile(rf"(?:=\?{_CHARSET}{_LANGUAGE}\?{_ENCODING}\?{_TEXT}\?=)+")
 _BETWEEN_WORDS = re.compile(r"(?<=\?=)\s+(?==\?)")
 _QUOTED = re.compile(r"\"[^\"]*\"|\([^()]*\)")
 # Possessive, and no two neighbours that may take the same character: else a long run of "@" costs its square.
@@ -45,7 +47,7 @@ _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij
 
 
 def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, bytes]:
-    """Fields, names in lower case and values unfolded; and the body. Line ends must be `\\n`."""
+    """The header fields and the body. Line ends must be `\\n`."""
     fields: list[bytes] = []
     typed = False
     position, limit = 0, min(len(raw), MAX_HEADER_BYTES)
@@ -55,10 +57,15 @@ def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, 
         end = raw.find(b"\n", position)
         end = len(raw) if end < 0 else end
         line = raw[position:end]
-        # A blank line may only have broken the head: the fields that make a body readable come after it.
-        if not line.strip() and (not fields or typed or _MIME_FIELD.match(raw[end + 1 : end + 40]) is None):
+        is_blank = not line.strip()
+        # A blank line may stand inside a broken head: go on if the fields that describe the body follow.
+        if is_blank and (not fields or typed or _MIME_FIELD.match(raw[end + 1 : end + 40]) is None):
             return _read_fields(fields), raw[end + 1 :]
-        if not _take(line, fields):
+        if fields and (is_blank or line[:1] in b" \t"):
+            _continue(fields, line)
+        elif _FIELD.match(line[:200]):
+            fields.append(line[:MAX_FIELD_BYTES])
+        elif not line.startswith((b"From ", b">From ")):  # a mailbox's separator is skipped
             if not _resumes(raw, end, fields):
                 return _read_fields(fields), raw[position:]
             if fields:
@@ -69,24 +76,13 @@ def split_head(raw: bytes, max_lines: int = MAX_HEADER_LINES) -> tuple[Headers, 
     return _read_fields(fields), rest.partition(b"\n\n")[2] or rest  # the head is longer than is read
 
 
-def _take(line: bytes, fields: list[bytes]) -> bool:
-    """Adds a header line; False if it is none. Mailbox separators ("From ann …") are swallowed."""
-    if fields and (not line.strip() or line[:1] in b" \t"):
-        _continue(fields, line)
-        return True
-    if _FIELD.match(line[:200]):
-        fields.append(line[:MAX_FIELD_BYTES])
-        return True
-    return line.startswith((b"From ", b">From "))
-
-
 def _continue(fields: list[bytes], line: bytes) -> None:
     if len(fields[-1]) < MAX_FIELD_BYTES:  # else every line of a long field would copy all of it
         fields[-1] = (fields[-1] + b" " + line.strip()[:MAX_FIELD_BYTES])[:MAX_FIELD_BYTES]
 
 
 def _resumes(raw: bytes, end: int, fields: list[bytes]) -> bool:
-    """Whether fields go on behind a line that is none: the next line, or within a few one that every mail has."""
+    """Whether fields follow a line that is none: the next line, or a usual field within `MAX_JUNK` lines."""
     if fields and _FIELD.match(raw[end + 1 : end + 200]) is not None:
         return True
     for _ in range(MAX_JUNK):
@@ -116,7 +112,7 @@ def values(headers: Headers, name: str) -> Iterator[str]:
 
 
 def decode_words(value: str) -> str:
-    """Encoded words (RFC 2047) decoded; neighbours are joined first, as some senders split characters between them."""
+    """Encoded words (RFC 2047) decoded. Adjacent words are joined first: some senders split characters between them."""
     if "=?" not in value:
         return value
     return _WORDS.sub(_decode_run, _BETWEEN_WORDS.sub("", value[:MAX_FIELD_BYTES]))
@@ -134,7 +130,7 @@ def _decode_run(match: re.Match[str]) -> str:
 
 
 def decode_base64(data: bytes) -> bytes:
-    """What can be read of base64, however damaged or cut."""
+    """The readable part of base64 that may be damaged or cut."""
     data = data.translate(None, _NOT_BASE64)
     usable = len(data) - (len(data) % 4 == 1)
     return binascii.a2b_base64(data[:usable] + b"=" * (-usable % 4))
@@ -154,17 +150,15 @@ def parameters(value: str) -> dict[str, str]:
             split.setdefault(base, []).append((int(number[:3]) if number.isdecimal() else 0, name.endswith("*"), text))
         else:
             plain.setdefault(base, text)
-    return {base: _joined(pieces) for base, pieces in split.items()} | plain
-
-
-def _joined(pieces: list[tuple[int, bool, str]]) -> str:
-    pieces.sort()
-    charset, data = None, b""
-    for position, (_, encoded, text) in enumerate(pieces):
-        if encoded and position == 0 and text.count("'") >= 2:
-            charset, _, text = text.split("'", 2)
-        data += unquote_to_bytes(text) if encoded else text.encode("utf-8", "replace")
-    return decode(data, charset)
+    joined: dict[str, str] = {}
+    for base, pieces in split.items():
+        charset, data = None, b""
+        for position, (_, encoded, text) in enumerate(sorted(pieces)):
+            if encoded and position == 0 and text.count("'") >= 2:
+                charset, _, text = text.split("'", 2)
+            data += unquote_to_bytes(text) if encoded else text.encode("utf-8", "replace")
+        joined[base] = decode(data, charset)
+    return joined | plain
 
 
 def addresses(value: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Raw RFC 822 bytes → `Ticket`: headers, the text to read, and the names of attachments, which stay unread.
+"""Raw RFC 822 bytes → `Ticket`: headers, the text, and the names of attachments; attachments are not read.
 
-Broken mails are normal mails: every byte string within the limit gives a ticket. `mime` and `headers` do the
-reading, `facts` the judging, `body` chooses the parts that are the message.
+Every byte string within the size limit gives a ticket, because broken mails are common. `headers` and `mime` parse,
+`facts` classifies the sender, `body` chooses the parts that are the message.
 """
 
 import re
@@ -9,17 +9,17 @@ from collections.abc import Sequence
 
 from models.cpu_budget import UNLIMITED, Budget
 from models.errors import MailError
-from models.mail.body import MAX_PEEK, Message, as_text, message_of, says_little, with_inner
+from models.mail.body import MAX_PEEK, Message, as_text, is_short, join_forwarded, message_of
+from models.mail.containers import is_opaque, is_rights_managed, may_be_signed_mail, signed_content
 from models.mail.facts import CALENDAR_REPLY, FACT_FIELDS, mail_facts
 from models.mail.headers import Headers, addresses, decode_words, header, split_head, values
 from models.mail.mime import MESSAGES, Part, leaves, media_type
-from models.mail.sealed import is_protected, is_sealed, is_signed_mail, open_signed
 from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 
 __all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email"]
 
 MAX_MAIL_BYTES = 1_000_000
-"""A larger one is refused: `reader.MailReader` takes the attachments off first."""
+"""A larger mail is refused: `reader.MailReader` removes attachments first."""
 
 MAX_ATTACHMENTS = 50
 MAX_NAME_CHARACTERS = 200
@@ -33,12 +33,13 @@ _CALENDARS = frozenset({"text/calendar", "application/ics"})
 _METHOD = re.compile(rb"^METHOD:([A-Z]{3,20})\b", re.MULTILINE | re.IGNORECASE)
 _PGP = "-----BEGIN PGP MESSAGE-----"
 _FEW_WORDS = 12
-"""A greeting; more words above a sealed message are the message."""
+"""A greeting; more words above an encrypted message are the message."""
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\u202a-\u202e\u2066-\u2069]+")
 
 
 def parse_email(raw: bytes, budget: Budget = UNLIMITED) -> Ticket:
-    """
+    """The ticket of a raw mail; a broken mail gives what can be read of it.
+
     Raises:
         MailError: more bytes than are accepted.
         TooComplex: the budget is used up.
@@ -57,28 +58,40 @@ def _plain_newlines(raw: bytes) -> bytes:
 
 def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
     headers, body = split_head(raw)
-    parts = _opened(leaves(headers, body, budget), budget)
+    parts = leaves(headers, body, budget)
+    for index, part in enumerate(parts):
+        if may_be_signed_mail(part) and (inside := signed_content(part)) is not None:
+            # The mail inside the first signed wrapper takes the wrapper's place.
+            parts[index : index + 1] = leaves(*split_head(_plain_newlines(inside)), budget)
+            break
     message = message_of(parts, budget)
     text, content_type = message.text, message.content_type
     subject = decode_words(header(headers, "subject"))
-    inner = _inner(parts, message, messages_left, budget)
+    inner = _forwarded_ticket(parts, message, messages_left, budget)
     if inner is not None and text.strip():
-        text, content_type = with_inner(message, inner, budget), "text/plain"
+        text, content_type = join_forwarded(message, inner, budget), "text/plain"
     elif inner is not None:
         text, content_type, subject = inner.body, inner.content_type, subject or inner.subject
     recipients = _addressed(headers, _TO_FIELDS)
-    told = [(name, value) for name in FACT_FIELDS for value in values(headers, name)]
-    facts = mail_facts(told, sender=_from(headers), recipients=recipients, parts=list(map(_kind, parts)))
-    if _is_unread(headers, parts, message, budget):
+    sender = next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
+    fact_fields = [(name, value) for name in FACT_FIELDS for value in values(headers, name)]
+    facts = mail_facts(fact_fields, sender=sender, recipients=recipients, parts=list(map(_media_type, parts)))
+    if _is_unreadable(headers, parts, message, budget):
         facts |= {MailFact.UNREADABLE}
+    if sender in recipients:  # a contact form sends from our address to our address; Reply-To names the customer
+        sender = next((address for address in _addressed(headers, ["reply-to"]) if address != sender), sender)
+    attached = [part for part in parts if part.kind is None][:MAX_ATTACHMENTS]
     return Ticket(
         subject=subject,
         body=text,
         content_type=content_type,
-        sender=_sender(headers, recipients),
+        sender=sender,
         recipients=recipients,
         facts=facts,
-        attachments=_attachments(parts),
+        attachments=tuple(
+            Attachment(_UNPRINTABLE.sub(" ", part.filename).strip()[:MAX_NAME_CHARACTERS], part.content_type)
+            for part in attached
+        ),
         replied=any(header(headers, name).strip() for name in REPLY_FIELDS),
         forwarded_from=ForwardedFrom(inner.sender, inner.subject) if inner is not None else None,
     )
@@ -88,20 +101,8 @@ def _addressed(headers: Headers, names: Sequence[str]) -> tuple[str, ...]:
     return addresses(", ".join(value for name in names for value in values(headers, name)))
 
 
-def _from(headers: Headers) -> str:
-    return next((found[0] for name in _FROM_FIELDS if (found := _addressed(headers, [name]))), "")
-
-
-def _sender(headers: Headers, recipients: Sequence[str]) -> str:
-    """A contact form writes from our own address to it; the customer stands in Reply-To."""
-    sender = _from(headers)
-    if sender not in recipients:
-        return sender
-    return next((address for address in _addressed(headers, ["reply-to"]) if address != sender), sender)
-
-
-def _kind(part: Part) -> str:
-    """A part's media type; an answer to an invitation is told from an invitation."""
+def _media_type(part: Part) -> str:
+    """A part's media type; an answer to an invitation is distinguished from an invitation."""
     if part.content_type not in _CALENDARS:
         return part.content_type
     method = part.parameters.get("method", "").upper()
@@ -110,45 +111,27 @@ def _kind(part: Part) -> str:
     return CALENDAR_REPLY if method in {"REPLY", "COUNTER"} else part.content_type
 
 
-def _opened(parts: list[Part], budget: Budget) -> list[Part]:
-    """With what the first signed wrapper holds, in its place."""
-    for index, part in enumerate(parts):
-        if is_signed_mail(part) and (inside := open_signed(part)) is not None:
-            return parts[:index] + leaves(*split_head(_plain_newlines(inside)), budget) + parts[index + 1 :]
-    return parts
-
-
-def _is_unread(headers: Headers, parts: Sequence[Part], message: Message, budget: Budget) -> bool:
-    """Whether the message, or what looks like it, is in no charset or inside a container that stays shut."""
-    if not message.sure or media_type(header(headers, "content-type")) == "multipart/encrypted":
+def _is_unreadable(headers: Headers, parts: Sequence[Part], message: Message, budget: Budget) -> bool:
+    """Whether the message is in no known charset, encrypted, or in a container that cannot be opened."""
+    if not message.decoded or media_type(header(headers, "content-type")) == "multipart/encrypted":
         return True
-    # What stands below a container is a mailing list's or a gateway's.
-    sealed = any(map(is_sealed, parts)) and (is_sealed(parts[0]) or not message.text.strip())
-    return sealed or any(map(is_protected, parts)) or _is_pgp(message, budget)
-
-
-def _is_pgp(message: Message, budget: Budget) -> bool:
+    # Text below a container is the footer of a mailing list or a gateway.
+    if any(map(is_opaque, parts)) and (is_opaque(parts[0]) or not message.text.strip()):
+        return True
+    if any(map(is_rights_managed, parts)):
+        return True
     if _PGP not in message.text:
         return False
     above, begins, _ = as_text(message.text[:MAX_PEEK], message.content_type, budget).partition(_PGP)
     return bool(begins) and above[-1:] in {"", "\n"} and len(above.split()) <= _FEW_WORDS
 
 
-def _inner(parts: Sequence[Part], message: Message, messages_left: int, budget: Budget) -> Ticket | None:
-    """A forward as attachment: the first message inside, below few words or none. A delivery report's is our own."""
+def _forwarded_ticket(parts: Sequence[Part], message: Message, messages_left: int, budget: Budget) -> Ticket | None:
+    """The first attached message, if the mail itself is short. A delivery report returns our own mail: not read."""
     returned = bool(message.text.strip()) and any(part.content_type in _REPORTS for part in parts)
     if not messages_left or returned:
         return None
-    attached = (part for part in parts if part.content_type in MESSAGES)
-    part = next(attached, None)
-    if part is None or not says_little(message, budget):
+    part = next((part for part in parts if part.content_type in MESSAGES), None)
+    if part is None or not is_short(message, budget):
         return None
     return _ticket(part.decoded().lstrip(b"\n"), messages_left - 1, budget)
-
-
-def _attachments(parts: Sequence[Part]) -> tuple[Attachment, ...]:
-    unread = [part for part in parts if part.kind is None]
-    return tuple(
-        Attachment(_UNPRINTABLE.sub(" ", part.filename).strip()[:MAX_NAME_CHARACTERS], part.content_type)
-        for part in unread[:MAX_ATTACHMENTS]
-    )

@@ -14,7 +14,7 @@ MAX_CHARACTERS = 500
 
 _DATE = re.compile(r"\b(?:19|20)\d\d(?!\d)|\d{1,2}\s?[./-]\s?\d{1,2}\s?[./-]\s?\d{2,4}|\d{4}\s?[年년]")
 _TIME = re.compile(r"(?<![\d.])\d{1,2}[:.h]\d{2}(?!\d)|\d{1,2} ?(?:am|pm)\b|\d{1,2}[時时点點시]", re.IGNORECASE)
-# A program's output or a story, not a mail client's line: "2026-03-03 13:11:05 ERROR worker wrote:".
+# Begins a program's output, not an attribution: "2026-03-03 13:11:05 ERROR worker wrote:".
 _LOG_STAMP = re.compile(r"\W{0,3}(?:\d{4}-\d\d-\d\d[T ])?\d\d:\d\d:\d\d|\[")
 _PROGRAM = frozenset([
     "the", "this", "that", "your", "server", "worker", "app", "system", "log", "error", "info", "debug", "warn",
@@ -25,7 +25,7 @@ _ENDS_IN_ADDRESS = re.compile(r"<[^\s@<>]{1,64}@[^\s@<>]{1,190}>$")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]:;,\"]{1,64}@[^\s@<>()\[\];,\"]{1,190}")
 _BARE_ADDRESS = re.compile(r"[^\s@<>()\[\]]@[^\s@<>()\[\]]")
 
-# Words of a customer who tells a story: "On 3 March at 10:10 I wrote:" introduces their own words, not a quote.
+# Words of the customer's own report: "On 3 March at 10:10 I wrote:" introduces no quote.
 _NARRATIVE = frozenset([
     "i", "my", "we", "our", "he", "she", "they", "his", "her", "their", "ich", "wir", "mein", "meine", "unser",
     "j'ai", "ai", "m'a", "nous", "mon", "votre", "io", "ho", "ik", "wij", "mijn", "yo", "jag", "jeg", "jsem", "я",
@@ -35,9 +35,9 @@ _NARRATIVE = frozenset([
 def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int], strict: bool) -> int | None:
     """Index after the attribution that starts at `start`, or None.
 
-    `quoted` holds the indices of `>` lines; `strict` asks for more evidence, since the subject is no reply's.
+    `quoted` holds the indices of `>` lines; `strict` asks for more evidence, because the mail is no reply.
     """
-    longest = MAX_LINES if _opens(lines[start]) else 1
+    longest = MAX_LINES if _may_wrap(lines[start]) else 1
     joined = ""
     for end in range(start, min(start + longest, len(lines))):
         line = lines[end]
@@ -50,37 +50,39 @@ def attribution_end(lines: Sequence[str], start: int, *, quoted: frozenset[int],
         joined = f"{joined} {line}".strip()
         if len(joined) > MAX_CHARACTERS:
             return None
-        before_quote = _next_text(lines, end + 1) in quoted
+        following = end + 1  # the next line with text, at most three lines on
+        while following < min(end + 4, len(lines)) and not lines[following]:
+            following += 1
+        before_quote = following in quoted
         # Without a colon the sentence may go on: a blank line must follow.
-        closed = before_quote or joined.rstrip(" *_").endswith((":", ">")) or not "".join(lines[end + 1 : end + 2])
-        if closed and introduces(joined, before_quote=before_quote, strict=strict):
+        is_ended = before_quote or joined.rstrip(" *_").endswith((":", ">")) or not "".join(lines[end + 1 : end + 2])
+        if is_ended and introduces(joined, before_quote=before_quote, strict=strict):
             return end + 1
     return None
 
 
 def introduces(text: str, *, before_quote: bool, strict: bool) -> bool:
-    """Whether `text`, joined to one line, introduces somebody's message."""
+    """Whether `text`, joined to one line, introduces a quoted message."""
     text = text.strip(" *_")
     core = text.rstrip(" :,*_")  # some translations end in a comma
     if len(text) > MAX_CHARACTERS:
         return False
     if _is_old_gmail(text):
         return True
-    wrote = core.casefold().endswith(WROTE)
-    if not core or not (wrote or text != core):
+    ends_in_verb = core.casefold().endswith(WROTE)
+    if not core or not (ends_in_verb or text != core):
         return False
-    date, time = _DATE.search(core) is not None, has_time(core)
-    if _BRACKETED_ADDRESS.search(core) and (before_quote or (date and time and text.endswith(":"))):
+    has_date, with_time = _DATE.search(core) is not None, has_time(core)
+    has_moment = has_date and with_time
+    names_address = _BRACKETED_ADDRESS.search(core) is not None
+    if names_address and (before_quote or (has_moment and text.endswith(":"))):
         return True
-    anchored = date or time or has_address(core)
-    if not before_quote:
-        ends = text.endswith(":") or (date and time and _BRACKETED_ADDRESS.search(core) is not None)
-        return ends and anchored and wrote and not _tells(core)
-    if strict:
-        return anchored and wrote and not _tells(core)
-    if date and time:
-        return not _tells(core)
-    return wrote and not _tells(core)
+    if before_quote and not strict:
+        is_proven = ends_in_verb or has_moment
+    else:
+        is_proven = ends_in_verb and (has_date or with_time or has_address(core))
+    is_ended = before_quote or text.endswith(":") or (has_moment and names_address)
+    return is_proven and is_ended and not _is_narrative(core)
 
 
 def has_date_and_time(text: str) -> bool:
@@ -88,7 +90,7 @@ def has_date_and_time(text: str) -> bool:
 
 
 def has_time(text: str) -> bool:
-    """A time of day; "03.05.2020" alone is none, though it begins like one."""
+    """Whether there is a time of day. "03.05" in "03.05.2020" is none."""
     return _TIME.search(_DATE.sub(" ", text)) is not None
 
 
@@ -109,8 +111,8 @@ def _is_old_gmail(text: str) -> bool:
     return _DATE.match(text) is not None and _ENDS_IN_ADDRESS.search(text) is not None
 
 
-def _opens(line: str) -> bool:
-    """Whether a wrapped attribution may begin here: it names a date early, or an address."""
+def _may_wrap(line: str) -> bool:
+    """Whether an attribution of several lines may begin here: with a date or an address."""
     line = line.lstrip("* _")[:MAX_CHARACTERS]
     first = line.split(" ", 1)[0].casefold().rstrip(",")
     if first in OPENERS:
@@ -118,18 +120,11 @@ def _opens(line: str) -> bool:
     return _DATE.search(line[:48]) is not None or _BRACKETED_ADDRESS.search(line) is not None
 
 
-def _tells(core: str) -> bool:
-    """Whether the writer or a program speaks, not a mail client."""
-    return not _NARRATIVE.isdisjoint(core.casefold().removeprefix("on mon ").split()) or _logs(core)
-
-
-def _logs(core: str) -> bool:
-    return _LOG_STAMP.match(core) is not None or not _PROGRAM.isdisjoint(core.casefold().split())
-
-
-def _next_text(lines: Sequence[str], start: int) -> int:
-    """Index of the next line with text, at most three lines on; -1 if none."""
-    for index in range(start, min(start + 4, len(lines))):
-        if lines[index]:
-            return index
-    return -1
+def _is_narrative(core: str) -> bool:
+    """Whether the writer or a program wrote the line, not a mail client."""
+    folded = core.casefold()
+    return (
+        not _NARRATIVE.isdisjoint(folded.removeprefix("on mon ").split())
+        or _LOG_STAMP.match(core) is not None
+        or not _PROGRAM.isdisjoint(folded.split())
+    )

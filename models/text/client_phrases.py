@@ -1,4 +1,4 @@
-"""The words mail clients write around quoted messages, as data: one row per language, read by the quote finders.
+"""The words that mail clients write around quoted messages, one row per language.
 
 Sources are the clients' own user interfaces (Gmail, Outlook, Apple Mail, Thunderbird, Yahoo, Lotus, GMX, QQ). All
 entries are lower case, as `str.casefold` and NFKC leave them. To teach a language, add a row; nothing else changes.
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a header line of a quoted message tells."""
+    """The meaning of a header line of a quoted message."""
 
     FROM = "from"
     SENT = "sent"

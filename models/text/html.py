@@ -1,8 +1,8 @@
 """HTML to text in one pass over its tags; used by `text.prepare` and, to compare parts, by `mail.body`.
 
-No tree is built. A tree builder is quadratic on hostile input (measured: lexbor needs 2.1 s for 40,000 nested `<div>`
-and 6.2 s for one tag of 60,000 attributes, `html.parser` 77 s for 195 KB of `<!--`), and all we want is the text, its
-line breaks, and which of it is quoted: quoted regions come out as lines that begin with `>`, like plain-text mail.
+No tree is built: tree builders are quadratic on hostile input (measured: lexbor needs 2.1 s for 40,000 nested `<div>`
+and 6.2 s for one tag of 60,000 attributes, `html.parser` 77 s for 195 KB of `<!--`), and only the text, its line breaks
+and the quoted regions are needed. Quoted regions become lines that begin with `>`, as in plain-text mail.
 """
 
 import re
@@ -22,7 +22,7 @@ _NAME = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9:]{0,30})")
 _WHITE = re.compile(r"\s+")
 _BIG_NUMBER = re.compile(r"&#[xX]?[0-9a-fA-F]{8,};?")  # html.unescape raises on numbers of 5,000 digits
 
-# What is no text, with the sign that ends it.
+# Elements without text, and the pattern that ends them.
 _RAW = {
     name: re.compile("</" + name, re.IGNORECASE | re.ASCII)
     for name in ("script", "style", "title", "template", "noframes", "xml")
@@ -36,8 +36,8 @@ _LINE = _PARAGRAPH | {
 }  # fmt: skip
 _HIDEABLE = frozenset({"div", "span", "td", "tr", "table", "p", "font", "a", "center", "section"})
 
-# Looked for in a tag in lower case, without its blanks. Not `font-size:0`: newsletters set it on a wrapper, and a size
-# on what stands inside.
+# Searched in a tag in lower case without blanks. Not `font-size:0`: newsletters set it on a wrapper whose children
+# set a size.
 _HIDDEN = ("display:none", "visibility:hidden", "mso-hide:all")
 # Where webmail and desktop clients put the message being answered. A plain `blockquote` may be any quotation.
 _QUOTE_CONTAINERS = (
@@ -46,21 +46,21 @@ _QUOTE_CONTAINERS = (
     "messagereplysection", "gmail_attr", 'name="quote"',
 )  # fmt: skip
 # Gmail's outer `div.gmail_quote` also holds what is typed below the quote: its blockquote is the quote.
-_DECLARED = {
+_QUOTE_MARKUP = {
     "div": _QUOTE_CONTAINERS,
     "blockquote": ("type=cite", 'type="cite', "type='cite", "gmail_quote", *_QUOTE_CONTAINERS),
 }
 # Outlook has no container: a marker or a bordered header block, and the old message follows as siblings. GMX has one,
 # and no blank line between header and message.
-_RULED = (
+_REPLY_MARKERS = (
     "divrplyfwdmsg", "appendonsend", "mail-editor-reference-message-container", "outlookmessageheader",
     "border-top:solid#e1e1e1", "border-top:solid#b5c4df", "border-top:solid#c4c4c4",
     'name="quote"',
 )  # fmt: skip
 MARK = "\ufdd0"
-"""Begins each line of a quote that the markup itself declares to be one; plain blockquotes have `>` alone."""
+"""Begins each line of a quote that the markup declares as a quote; lines of plain blockquotes begin with `>`."""
 RULE = "-" * 32
-"""Of hyphens: a line of underscores was typed, and may open a signature."""
+"""Of hyphens, because a line of underscores may be typed text or begin a signature."""
 
 
 class _Tag(NamedTuple):
@@ -72,7 +72,7 @@ class _Tag(NamedTuple):
 
 @dataclass(slots=True)
 class _Region:
-    """An open element that matters until its closing tag: it is counted, so crossing tags cannot confuse it."""
+    """An element that is hidden or a quote, until its closing tag; `open` counts open tags of that name."""
 
     tag: str
     hidden: bool
@@ -82,15 +82,15 @@ class _Region:
 
 def html_to_text(html: str, *, keep_quotes: bool = False, budget: Budget = UNLIMITED) -> str:
     """Readable text; quoted regions as `> ` lines unless `keep_quotes` (a forward's quote is its message)."""
-    return _Writer(keep_quotes).read(html, budget) or _Writer(True, keep_hidden=True).read(html, budget)
+    return _TextWriter(keep_quotes).read(html, budget) or _TextWriter(True, keep_hidden=True).read(html, budget)
 
 
 @dataclass(slots=True)
-class _Writer:
+class _TextWriter:
     keep_quotes: bool
     keep_hidden: bool = False
     regions: list[_Region] = field(default_factory=list)
-    """Quotes, and as the last perhaps a hidden one."""
+    """Open quotes; the last region may be hidden instead."""
     lines: list[str] = field(default_factory=list)
     line: list[str] = field(default_factory=list)
     preformatted: int = 0
@@ -102,7 +102,15 @@ class _Writer:
             if not isinstance(token, str):
                 (self._close if token.closing else self._open)(token)
             elif self._visible():
-                self._text(token)
+                text = token[:MAX_TEXT]
+                if "&" in text:
+                    text = unescape(_BIG_NUMBER.sub("", text))
+                self.size += len(text)
+                first, *rest = text.split("\n") if self.preformatted else [text]
+                self.line.append(first)
+                for part in rest:
+                    self._end_line(force=True)
+                    self.line.append(part)
             if self.size > MAX_TEXT:
                 break
         self._end_line()
@@ -110,17 +118,6 @@ class _Writer:
 
     def _visible(self) -> bool:
         return not self.regions or not self.regions[-1].hidden
-
-    def _text(self, source: str) -> None:
-        source = source[:MAX_TEXT]
-        if "&" in source:
-            source = unescape(_BIG_NUMBER.sub("", source))
-        self.size += len(source)
-        first, *rest = source.split("\n") if self.preformatted else [source]
-        self.line.append(first)
-        for part in rest:
-            self._end_line(force=True)
-            self.line.append(part)
 
     def _end_line(self, *, force: bool = False) -> None:
         text = _WHITE.sub(" ", "".join(self.line)).strip()
@@ -138,19 +135,16 @@ class _Writer:
             if not self.keep_hidden and tag.name in _HIDEABLE and _has_any(_HIDDEN, tag.source):
                 self.regions.append(_Region(tag.name, hidden=True))
                 return
-            declared = _has_any(_DECLARED.get(tag.name, ()), tag.source)
+            declared = _has_any(_QUOTE_MARKUP.get(tag.name, ()), tag.source)
             # A style without a border is how editors indent a paragraph.
             if not self.keep_quotes and (declared or (tag.name == "blockquote" and "border:none" not in tag.source)):
                 self._end_line()
                 self.regions.append(_Region(tag.name, hidden=False, mark=MARK if declared else ""))
-        self._break_before(tag)
-
-    def _break_before(self, tag: _Tag) -> None:
         if tag.name in {"td", "th"}:
             self.line.append(" ")
         elif tag.name in _LINE or tag.name in {"br", "hr"}:
             self._end_line(force=tag.name == "br")
-        if tag.name == "hr" or (tag.name in {"div", "table"} and _has_any(_RULED, tag.source)):
+        if tag.name == "hr" or (tag.name in {"div", "table"} and _has_any(_REPLY_MARKERS, tag.source)):
             self.line.append(RULE)
             self._end_line()
         elif tag.name == "li":
@@ -179,7 +173,7 @@ def _has_any(words: tuple[str, ...], source: str) -> bool:
 def _tokens(html: str) -> Iterator[str | _Tag]:
     """Text and tags in order; comments, declarations and raw-text elements are skipped whole.
 
-    Browsers lose the rest of a page behind a comment or a title that never ends; here the words stay.
+    Behind a comment or title that never ends browsers show nothing; here the text is kept.
     """
     position, tags = 0, 0
     unending: set[str] = set()
@@ -209,7 +203,7 @@ def _tokens(html: str) -> Iterator[str | _Tag]:
 
 
 def _skip_raw(html: str, name: str, start: int, unending: set[str]) -> int:
-    """To the end of the comment or element. One that never ends is skipped to the end if it holds no words."""
+    """The end of the comment or element. If it never ends, only scripts and styles are skipped."""
     found = None if name in unending else _RAW[name].search(html, start)
     if found is not None:
         return found.end() if name == "!--" else found.start()

@@ -26,7 +26,7 @@ _MOJIBAKE = re.compile(
     f"|[\xf0-\xf4][{_CONTINUATION}]{{3}})"
 )
 _MAX_MARKS = 4
-# Each stands for up to eighteen letters, and nobody writes it five times in a row.
+# Each expands to up to 18 letters; real texts do not repeat it five times in a row.
 _LIGATURES = re.compile("([\ufdfa\ufdfb]{4})[\ufdfa\ufdfb]+")
 
 
@@ -47,12 +47,12 @@ def clean(text: str) -> str:
 
 
 def clean_line(text: str) -> str:
-    """The same for a text of one line, such as a subject."""
+    """`clean` for a text of one line, such as a subject."""
     return clean(text).replace("\n\n", "\n").replace("\n", " ")
 
 
 def head_and_tail(text: str, limit: int) -> str:
-    """At most `limit` characters, three quarters from the head: a message says what it wants first or last."""
+    """At most `limit` characters, three quarters from the head: the request stands first or last."""
     if len(text) <= limit:
         return text
     tail = (limit - 1) // 4
@@ -72,13 +72,11 @@ def _marks() -> re.Pattern[str]:
 
     Built on first use: marks are scattered over the planes and the standard library has no class for them.
     """
-    codes = {code for code in range(0x300, 0x1F000) if _is_mark(chr(code))}
+    # NFKD first: some characters, such as Tibetan vowel signs, are no marks themselves and fall apart into marks.
+    codes = {
+        code for code in range(0x300, 0x1F000) if unicodedata.combining(unicodedata.normalize("NFKD", chr(code))[0]) > 0
+    }
     starts = sorted(code for code in codes if code - 1 not in codes)
     ends = sorted(code for code in codes if code + 1 not in codes)
     ranges = "".join(f"{chr(start)}-{chr(end)}" for start, end in zip(starts, ends, strict=True))
     return re.compile(f"([{ranges}]{{{_MAX_MARKS}}})[{ranges}]+")
-
-
-def _is_mark(character: str) -> bool:
-    """Also of some that are none themselves and fall apart into marks, such as Tibetan vowel signs."""
-    return unicodedata.combining(unicodedata.normalize("NFKD", character)[0]) > 0

@@ -1,7 +1,7 @@
-"""`Ticket` → `PreparedText`: the one cleaning, run by training and by serving alike.
+"""`Ticket` → `PreparedText`: the cleaning that training and serving share.
 
-Order: HTML to text, cap, Unicode, quoted replies, signatures, cap. Each step is a module of its own; this one only
-tells the story and keeps the flags. Nothing here raises, whatever the text, but for a `Budget` that is used up.
+Order: HTML to text, cap, Unicode, quoted replies and signatures, cap. Each step is a module; this one calls them and
+collects the flags. No text raises an error; only a `Budget` that is used up does.
 """
 
 import re
@@ -14,21 +14,20 @@ from models.text.html import MARK, html_to_text
 from models.text.normalise import clean, head_and_tail
 from models.text.quotes import visible_reply
 from models.text.signatures import DELIMITER, mark_delimiters
-from models.text.subject import Subject, read_subject
+from models.text.subject import read_subject
 from models.ticket import ForwardedFrom, MailFact, Ticket
 
 TEXT_VERSION = 2
 """Bump when any output may change: a bundle pins it and the service refuses another."""
 
 MAX_CHARACTERS = 8_000
-"""Cap of `PreparedText.text`. The tokenizer walks all it is given, even when it truncates to 512 tokens."""
+"""Cap of `PreparedText.text`. The tokenizer reads the whole text even if it truncates to 512 tokens."""
 
 WORKING_CHARACTERS = 32_000
 """Cap before the costly steps: four times the output, so that a long quoted tail cannot push the reply out."""
 
 MAX_HTML_CHARACTERS = 1_000_000
-"""Cap of HTML source: newsletters and Word's styles are long, their text is not."""
-
+"""Cap of HTML source: newsletters and Word's styles are much longer than their text."""
 
 # Helpdesks' exports and API callers often send HTML without saying so.
 _HTML_START = re.compile(
@@ -37,12 +36,12 @@ _HTML_START = re.compile(
 
 
 class TextFlag(StrEnum):
-    """What was found or cut, for the decision log and the policy."""
+    """What was found or removed, for the decision log."""
 
     QUOTED_REMOVED = "quoted_removed"
     SIGNATURE_REMOVED = "signature_removed"
     FORWARDED = "forwarded"
-    """The message inside a forward was read, together with the words above it."""
+    """The message inside a forward was read, together with the text above it."""
     HTML = "html"
     CHARACTERS_CAPPED = "characters_capped"
     LIST = "list"
@@ -55,7 +54,7 @@ class TextFlag(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PreparedText:
-    """What the encoder sees: subject and body joined by one newline, "" when nothing is left."""
+    """The encoder's input: subject and body joined by one newline; "" for an empty ticket."""
 
     text: str
     flags: frozenset[TextFlag]
@@ -68,51 +67,43 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
         TooComplex: the budget is used up.
     """
     subject = read_subject(ticket.subject)
-    body = _read_body(ticket, subject, budget)
-    text = "\n".join(filter(None, (subject.text, body.text)))
-    capped = head_and_tail(text, MAX_CHARACTERS)
-    found = {
-        TextFlag.LIST: MailFact.LIST in ticket.facts,
-        TextFlag.ATTACHMENTS: bool(ticket.attachments),
-        TextFlag.SUBJECT_ONLY: bool(subject.text) and not body.text,
-        TextFlag.CHARACTERS_CAPPED: len(capped) < len(text),
-    }
-    return PreparedText(capped, body.flags | _set(found), body.forwarded_from or ticket.forwarded_from)
-
-
-def _read_body(ticket: Ticket, subject: Subject, budget: Budget) -> PreparedText:
     is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
     source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
     if is_html:
-        source = source[:MAX_HTML_CHARACTERS]
-        source = html_to_text(source, keep_quotes=subject.forwarded, budget=budget)
+        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded, budget=budget)
     whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
     whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
     reply = visible_reply(
         whole,
         subject=subject.text,
         forwarded=subject.forwarded,
-        # None where there is no subject to tell.
+        # None: without a subject it is unknown.
         replied=subject.replied or ticket.replied or (False if subject.text or subject.forwarded else None),
         sender=first_address(ticket.sender),
-        answers=frozenset() if subject.replied else frozenset(map(first_address, ticket.recipients)),
+        recipients=frozenset() if subject.replied else frozenset(map(first_address, ticket.recipients)),
         budget=budget,
     )
-    text, whole = _without_signs(reply.text), _without_signs(whole)
-    found = {
+    trimmed, whole = _without_marks(reply.text), _without_marks(whole)
+    body = trimmed or whole
+    text = "\n".join(filter(None, (subject.text, body)))
+    capped = head_and_tail(text, MAX_CHARACTERS)
+    flags = {
         TextFlag.HTML: is_html,
-        TextFlag.CHARACTERS_CAPPED: len(source) > WORKING_CHARACTERS,
+        TextFlag.CHARACTERS_CAPPED: len(source) > WORKING_CHARACTERS or len(capped) < len(text),
         TextFlag.FORWARDED: reply.forwarded,
-        TextFlag.QUOTED_REMOVED: bool(text) and reply.quoted,
-        TextFlag.SIGNATURE_REMOVED: bool(text) and reply.signed,
-        TextFlag.UNTRIMMED: bool(whole) and not text,
+        TextFlag.QUOTED_REMOVED: bool(trimmed) and reply.quoted,
+        TextFlag.SIGNATURE_REMOVED: bool(trimmed) and reply.signed,
+        TextFlag.UNTRIMMED: bool(whole) and not trimmed,
+        TextFlag.LIST: MailFact.LIST in ticket.facts,
+        TextFlag.ATTACHMENTS: bool(ticket.attachments),
+        TextFlag.SUBJECT_ONLY: bool(subject.text) and not body,
     }
-    return PreparedText(text or whole, _set(found), reply.forwarded_from)
+    return PreparedText(
+        capped,
+        frozenset(flag for flag, is_set in flags.items() if is_set),
+        reply.forwarded_from or ticket.forwarded_from,
+    )
 
 
-def _without_signs(text: str) -> str:
+def _without_marks(text: str) -> str:
     return text.replace(MARK, "").replace(DELIMITER, "--").strip()
-
-
-def _set(found: dict[TextFlag, bool]) -> frozenset[TextFlag]:
-    return frozenset(flag for flag, is_set in found.items() if is_set)

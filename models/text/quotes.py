@@ -1,4 +1,4 @@
-"""Separates what the writer wrote from what they quote or forward. Only evidence cuts:
+"""Separates the writer's own text from quoted and forwarded messages. Text is removed only on evidence:
 
 - `>` lines below an attribution, or in a quote that the mail's own markup declares (`MARK`);
 - below an attribution or a header block without `>` lines: all the rest, but only in a mail known to be a reply;
@@ -28,7 +28,7 @@ _DASHES = "-_=*—–━─"
 _LONGEST_PHRASE = 200
 _LINES_WITH_SENDER = 8
 _FEW_WORDS = 12
-# In a text of few words: what matters, or the answers to it, stands in the message below. These words only keep.
+# In a short text these words refer to the message below, which is then kept.
 _POINTS_BELOW = re.compile(
     r"\b(?:below|in-?line|in (?:red|blue|green)|unten|rot|blau|dessous|rouge|abajo|rojo|abaixo|vermelho|sotto|rosso"
     r"|onder|hieronder|onderstaande?|rood|nedan|nedenfor|rött|poniżej|níže|nižšie|alább|mai jos|aşağıda|ниже|нижче"
@@ -60,7 +60,7 @@ def visible_reply(
     forwarded: bool = False,
     replied: bool | None = None,
     sender: str = "",
-    answers: frozenset[str] = frozenset(),
+    recipients: frozenset[str] = frozenset(),
     budget: Budget = UNLIMITED,
 ) -> Reply:
     """
@@ -69,15 +69,15 @@ def visible_reply(
         subject: without prefixes; a forwarded message's own is kept where it is another.
         forwarded: the subject says that this is a forward.
         replied: subject or headers say that this is a reply; None if there is neither, as in chats and forms.
-        sender: the address that the mail comes from: a message of theirs that is quoted may be their own complaint.
-        answers: unless the subject says that it is a reply, whom it goes to: a reply quotes them, and Outlook's
-            forwards have a reply's headers but quote somebody else.
+        sender: the mail's sender: a quoted message of the same sender may be their earlier complaint.
+        recipients: addresses that the mail goes to, unless its subject says that it is a reply. A reply quotes one of
+            them; a forward of Outlook's has a reply's headers and quotes another person.
         budget: of CPU.
     """
     lines = [line.strip() for line in text.split("\n")]
-    scan = _Scan(lines, subject, forwarded, False if forwarded else replied, sender.casefold(), answers, budget)
+    scan = _Scan(lines, subject, forwarded, False if forwarded else replied, sender.casefold(), recipients, budget)
     scan.run()
-    return Reply("\n\n".join(scan.segments), scan.quoted, scan.signed, scan.inside, scan.forwarded_from)
+    return Reply("\n\n".join(scan.segments), scan.quoted, scan.signed, scan.in_forward, scan.forwarded_from)
 
 
 @dataclass(slots=True)
@@ -87,15 +87,15 @@ class _Scan:
     expect_forward: bool
     replied: bool | None
     sender: str
-    answers: frozenset[str]
+    recipients: frozenset[str]
     budget: Budget
     segments: list[str] = field(default_factory=list)
     current: list[str] = field(default_factory=list)
     quoted: bool = False
     signed: bool = False
     attributed: bool = False
-    """An attribution above `>` lines was read, so further `>` lines are the same message's."""
-    inside: bool = False
+    """An attribution above `>` lines was read, so further `>` lines belong to the same message."""
+    in_forward: bool = False
     """Inside a forwarded message: all is content."""
     forwarded_from: ForwardedFrom | None = None
     quote_lines: frozenset[int] = frozenset()
@@ -108,49 +108,48 @@ class _Scan:
             self.budget.check()
             in_quote = position in self.quote_lines
             position = self._read_quote(position) if in_quote else self._read_line(position)
-        self._close()
+        self._end_segment()
 
     def _read_line(self, position: int) -> int:
         line = self.lines[position]
         if len(line) < 4:  # shorter than any marker
-            return self._keep(position)
+            return self._keep_lines(position)
         if (end := forward_end(self.lines, position)) is not None:
-            return self._enter(end)
+            return self._enter_forward(end)
         # "----- Original Message -----", or Zoho's "---- On Tue, 22 Dec 2015, Ann <a@b> wrote ----".
         dashed = dashed_phrase(line)
-        announced = dashed is not None and (
+        is_announced = dashed is not None and (
             _starts(dashed, ORIGINAL) or introduces(dashed + ":", before_quote=False, strict=False)
         )
-        if announced or _RULE.match(line):
-            block = _header_below(self.lines, position + 1, expected=self.replied is not False)
-            if block is not None or announced:
-                return self._read_header(position, block.end if block else position + 1, block)
-        elif (
-            block := read_block(self.lines, position, after_rule=False, expected=self.replied is not False)
-        ) is not None:
-            return self._read_header(position, block.end, block)
-        elif not self.inside and (end := self._attribution(position)) is not None:
+        is_rule = is_announced or _RULE.match(line) is not None
+        may_be_reply = self.replied is not False
+        if is_rule:
+            block = _header_below(self.lines, position + 1, expected=may_be_reply)
+        else:
+            block = read_block(self.lines, position, after_rule=False, expected=may_be_reply)
+        if block is not None or is_announced:
+            return self._read_header(position, block)
+        if not is_rule and not self.in_forward and (end := self._attribution(position)) is not None:
             return self._read_attribution(position, end)
-        return self._keep(position)
+        return self._keep_lines(position)
 
-    def _read_header(self, start: int, end: int, block: Block | None) -> int:
+    def _read_header(self, start: int, block: Block | None) -> int:
         """A header block, or "Original Message" without one: history in a reply, a message to read in a forward."""
-        if self.inside or self.expect_forward or self._points_below() or (block and self._is_to_read(block)):
-            return self._enter(start, block) if block else self._keep(start)
+        is_message = self.in_forward or self.expect_forward or self._is_above_message()
+        if not is_message and block is not None and self.replied is not False:
+            # A reply may quote the writer's own earlier mail, or a third party's.
+            is_message = self._is_writer(block.sender) or self._is_third_party(block.sender)
+        if is_message:
+            return self._enter_forward(start, block) if block else self._keep_lines(start)
         may_be_form = block is not None and not block.whole and not _RULE.match(self.lines[start])
         if self.replied is False or may_be_form:
             if block and has_address(block.sender):
-                self._tell_sender(block)
-            return self._keep(start, end)
+                self._set_forwarded_from(block)
+            return self._keep_lines(start, block.end if block else None)
         return self._drop_rest()
 
-    def _is_to_read(self, block: Block) -> bool:
-        """Where a mail may be a reply: the writer's own earlier mail, or a third party's."""
-        known = self._is_writer(block.sender) or self._is_third_party(block.sender)
-        return known and self.replied is not False
-
     def _is_third_party(self, writer: str) -> bool:
-        return bool(self.answers) and has_address(writer) and first_address(writer) not in self.answers
+        return bool(self.recipients) and has_address(writer) and first_address(writer) not in self.recipients
 
     def _attribution(self, position: int) -> int | None:
         return attribution_end(self.lines, position, quoted=self.quote_lines, strict=self.replied is False)
@@ -159,38 +158,37 @@ class _Scan:
         text = " ".join(self.lines[start:end])
         below = _skip_blank(self.lines, end)
         if below in self.quote_lines:
-            if self.expect_forward or self._is_content(text, end) or self._is_introduced():
-                return self._keep(start, self._end_of_quote(below))
-            if self._says_below():
-                return self._enter(end)
+            is_content = (
+                self.expect_forward
+                or self._is_writer(text)
+                # In a mail that answers nothing.
+                or (self.replied is False and (self._is_third_party(text) or self._is_transcript(end)))
+                or self._is_announced_by_writer()
+            )
+            if is_content:
+                return self._keep_lines(start, self._end_of_quote(below))
+            if self._mentions_below():
+                return self._enter_forward(end)
             self.attributed = True
-            self._close(before_quote=True)
+            self._end_segment(before_quote=True)
             return self._end_of_quote(below)
-        if self.replied is False or not self._proves_reply(text, end):
-            return self._keep(start)
-        return self._enter(end) if self._points_below() else self._drop_rest()
+        if self.replied is False:
+            return self._keep_lines(start)
+        # Without `>` lines an address proves a quoted mail; so do a date and a time, unless this is a transcript.
+        is_proven = has_address(text) or (has_date_and_time(text) and not self._is_transcript(end))
+        if not is_proven:
+            return self._keep_lines(start)
+        return self._enter_forward(end) if self._is_above_message() else self._drop_rest()
 
-    def _proves_reply(self, attribution: str, end: int) -> bool:
-        """Without `>` lines, an address; or a date and a time, unless the next such line makes it a transcript."""
-        if has_address(attribution):
-            return True
-        return has_date_and_time(attribution) and not self._is_transcript(end)
-
-    def _is_introduced(self) -> bool:
-        """Whether the writer's own last line ends in a colon: what follows is then part of what they say."""
+    def _is_announced_by_writer(self) -> bool:
+        """Whether the writer's last line ends in a colon: the writer then shows what follows as content."""
         return next((line for line in reversed(self.current) if line), "").endswith((":", "："))
-
-    def _is_content(self, attribution: str, end: int) -> bool:
-        """An earlier mail of the writer's own; in a mail that answers nothing also a third party's, or a transcript."""
-        if self._is_writer(attribution):
-            return True
-        return self.replied is False and (self._is_third_party(attribution) or self._is_transcript(end))
 
     def _is_writer(self, text: str) -> bool:
         return "@" in self.sender and first_address(text) == self.sender
 
     def _is_transcript(self, end: int) -> bool:
-        """Whether a further line attributes something outside of quotes, as in a chat."""
+        """Whether a second attribution follows outside of quotes, as in a chat transcript."""
         if self.transcript is None:
             others = (i for i in range(end, len(self.lines)) if self.lines[i] and i not in self.quote_lines)
             self.transcript = any(self._attribution(i) is not None for i in others)
@@ -200,57 +198,52 @@ class _Scan:
         end = self._end_of_quote(position)
         inner = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:end]]
         first = next((index for index, line in enumerate(inner) if line), 0)
-        if self._opens_forward(inner, first):
-            return self._enter(position)
-        if not self._is_history(position, inner):
-            return self._keep(position, end)
-        self._close(before_quote=True)
+        # Apple Mail and others quote what they forward, its header as well.
+        opens_forward = forward_end(inner, first) is not None
+        if not opens_forward and self.replied is not True:
+            # "----- Original Message -----", as IONOS quotes what it forwards; in a reply it may be history.
+            opens_forward = dashed_phrase(inner[first]) is not None and _header_below(inner, first + 1) is not None
+        if opens_forward:
+            return self._enter_forward(position)
+        if self.expect_forward:
+            is_history = False
+        elif self.attributed or self.lines[position].startswith(MARK):
+            is_history = not self._is_announced_by_writer()
+        else:
+            is_history = any(
+                line and attribution_end(inner, index, quoted=frozenset(), strict=True) is not None
+                for index, line in enumerate(inner[:_LINES_WITH_SENDER])
+            )
+        if not is_history:
+            return self._keep_lines(position, end)
+        self._end_segment(before_quote=True)
         return end
 
-    def _opens_forward(self, inner: Lines, first: int) -> bool:
-        """Apple Mail and others quote what they forward, its header as well; in a reply that may be history."""
-        if forward_end(inner, first) is not None:
-            return True
-        if self.replied is True:
-            return False
-        # "----- Original Message -----", as IONOS quotes what it forwards.
-        return dashed_phrase(inner[first]) is not None and _header_below(inner, first + 1) is not None
-
-    def _is_history(self, start: int, inner: Lines) -> bool:
-        if self.expect_forward:
-            return False
-        if self.attributed or self.lines[start].startswith(MARK):
-            return not self._is_introduced()
-        heads = enumerate(inner[:_LINES_WITH_SENDER])
-        return any(
-            line and attribution_end(inner, index, quoted=frozenset(), strict=True) is not None for index, line in heads
-        )
-
-    def _enter(self, position: int, block: Block | None = None) -> int:
+    def _enter_forward(self, position: int, block: Block | None = None) -> int:
         """Reads on in a forwarded message. Its header lines go, but for a subject that is another than the mail's."""
-        self._close()
-        self.inside = True
+        self._end_segment()
+        self.in_forward = True
         if self.quote_lines:
             self.lines[position:] = [_ALL_QUOTES.sub("", line, count=1) for line in self.lines[position:]]
             self.quote_lines = frozenset()
         block = block or _header_below(self.lines, position)
         if block is None:
             return position
-        self._tell_sender(block)
+        self._set_forwarded_from(block)
         inner, outer = block.subject.casefold(), self.subject.casefold()
         if outer and inner not in outer and outer not in inner:
             self.current.extend((block.subject, ""))
         return block.end
 
-    def _tell_sender(self, block: Block) -> None:
+    def _set_forwarded_from(self, block: Block) -> None:
         """The innermost message is the customer's, so the last one counts."""
         self.forwarded_from = ForwardedFrom(first_address(block.sender), block.subject[:500])
 
     def _drop_rest(self) -> int:
-        self._close(before_quote=True)
+        self._end_segment(before_quote=True)
         return len(self.lines)
 
-    def _keep(self, position: int, end: int | None = None) -> int:
+    def _keep_lines(self, position: int, end: int | None = None) -> int:
         end = end or position + 1
         self.current.extend(self.lines[position:end])
         return end
@@ -260,23 +253,25 @@ class _Scan:
             position += 1
         return position
 
-    def _points_below(self) -> bool:
-        """Whether the text above is no message: nothing, a greeting, or words that point at what is below."""
+    def _is_above_message(self) -> bool:
+        """Whether the message to read is below: above is nothing, a greeting, or a reference to the text below."""
+        if self.quoted:
+            return False
         above = self._above()
-        greets = (
-            len(above) == 1 and above[0].endswith((",", ":", "，", "：", "،")) and len(above[0].split()) <= _FEW_WORDS
-        )
-        return not self.quoted and (not above or greets or self._says_below())
+        if not above:
+            return True
+        is_greeting = len(above) == 1 and above[0].endswith((",", ":", "，", "：", "،"))
+        return (is_greeting and len(above[0].split()) <= _FEW_WORDS) or self._mentions_below()
 
-    def _says_below(self) -> bool:
+    def _mentions_below(self) -> bool:
         text = " ".join(self._above())
         return not self.quoted and len(text.split()) <= _FEW_WORDS and _POINTS_BELOW.search(text) is not None
 
     def _above(self) -> list[str]:
-        """Enough of what was kept so far to tell whether it is more than a few words."""
+        """The first lines that were kept: enough to see whether there are more than a few words."""
         return [line[:500] for line in chain(self.segments[:2], islice(self.current, 2 * _FEW_WORDS)) if line]
 
-    def _close(self, *, before_quote: bool = False) -> None:
+    def _end_segment(self, *, before_quote: bool = False) -> None:
         while self.current and (not self.current[-1] or _DECORATION.match(self.current[-1])):
             self.current.pop()
         lines, signed = without_signature(self.current, before_quote=before_quote, after_quote=self.quoted)
@@ -319,10 +314,8 @@ def _skip_blank(lines: Lines, position: int) -> int:
 
 def dashed_phrase(line: str) -> str | None:
     """What stands between dashes: "a" of "-- a: --"; None if the line is no such thing."""
-    if (
-        len(line) > _LONGEST_PHRASE
-        or len(line) - len(line.lstrip(_DASHES)) < 2
-        or len(line) - len(line.rstrip(_DASHES)) < 2
-    ):
+    if len(line) > _LONGEST_PHRASE or len(line) - len(line.lstrip(_DASHES)) < 2:
+        return None
+    if len(line) - len(line.rstrip(_DASHES)) < 2:
         return None
     return line.strip(f"{_DASHES}: ") or None

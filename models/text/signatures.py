@@ -1,15 +1,15 @@
-"""Cuts the signature below "-- ", and nothing else: text that only looks like a signature or a disclaimer stays.
+"""Removes the signature below "-- " and nothing else: text that only looks like a signature or a disclaimer stays.
 
-Evidence is the delimiter, a person's name below it, and a contact line or the delimiter exactly as mail programs write
-it. The cut ends at the first line that may say something, so a postscript or an order number below a name stays.
-A colon above the delimiter introduces what follows. Dashes that people type divide texts as well: there the text above
-must be complete and the signature the end.
+Evidence is the delimiter, a person's name below it, and a contact line or the exact delimiter of mail programs. The
+signature ends at the first line that may be content, so a postscript or an order number below a name stays. A colon
+above the delimiter introduces what follows. Typed dashes may divide a text: there the text above must be complete and
+the signature must be the end.
 """
 
 import re
 
 DELIMITER = "\ufdd1"
-"""Stands for "-- " with its blank, which the Unicode cleaning would take away: only mail programs write the blank."""
+"""Replaces "-- ", because the Unicode cleaning would remove the blank, which only mail programs write."""
 
 MAX_LINES = 10
 _WRITTEN = re.compile(r"(?m)^-- (?=\r?$)")
@@ -19,7 +19,7 @@ _TELEPHONE = re.compile(r"(?:^|[\s:.])(?:\+|\(|0)[\d\s()./-]{6,24}\d(?!\w)")
 _AFTER_NAME = re.compile(r"\s[-|/–·]\s|[,<(@\"]")
 _ENDS = (".", "!", "?", "。", "！", "？", "…")
 _NAME = re.compile(r"[^\W\d_][\w.'’-]{0,30}")
-# Small words inside names, titles and companies, which say nothing of how the line is meant.
+# Small words inside names, titles and companies; they do not count as content.
 _PARTICLES = frozenset([
     "of", "for", "and", "the", "de", "du", "des", "del", "della", "di", "da", "do", "dos", "la", "le", "les", "el",
     "von", "van", "der", "den", "zu", "und", "et", "y", "e", "en", "für", "im", "in", "i.a.", "i.v.", "ppa.", "tel",
@@ -32,34 +32,27 @@ def mark_delimiters(text: str) -> str:
 
 
 def without_signature(lines: list[str], *, before_quote: bool, after_quote: bool) -> tuple[list[str], bool]:
-    """The lines that stay, and whether some went. A quoted message next to a signature says where the text ended."""
+    """The remaining lines, and whether a signature was removed. A quoted message next to it marks the text's end."""
     for index, line in enumerate(lines):
         exact = line == DELIMITER
         if not exact and not _TYPED.match(line):
             continue
-        if _divides(lines, index, exact=exact):
-            break  # and so do those below
-        end, contact, named = _signature(lines, index + 1)
+        above = lines[:index]
+        last = next((line for line in reversed(above) if line), "")
+        introduces = last.endswith((":", "："))
+        in_sentence = bool(last) and bool(above[-1]) and not last.endswith((*_ENDS, ","))
+        above_blank = not "".join(lines[index + 1 : index + 2])
+        if introduces or (not exact and (in_sentence or above_blank)):
+            break  # the text goes on below this line, and so it does below the next ones
+        end, contact, named = _read_signature(lines, index + 1)
         at_end = end == len(lines)
-        last = exact or before_quote or (after_quote and not any(lines[:index]))
-        if named and ((contact and (exact or at_end)) or (last and at_end)):
-            return lines[:index] + lines[end:], True
+        ends_text = exact or before_quote or (after_quote and not any(above))
+        if named and ((contact and (exact or at_end)) or (ends_text and at_end)):
+            return above + lines[end:], True
     return lines, False
 
 
-def _divides(lines: list[str], index: int, *, exact: bool) -> bool:
-    """Whether the text above goes on below: after a colon, or typed dashes amid a sentence or above a blank."""
-    above = lines[:index]
-    last = next((line for line in reversed(above) if line), "")
-    if last.endswith((":", "：")):
-        return True
-    if exact:
-        return False
-    complete = not last or not above[-1] or last.endswith((*_ENDS, ","))
-    return not complete or not "".join(lines[index + 1 : index + 2])
-
-
-def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
+def _read_signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
     """Index after the lines that a signature may hold; whether one is a contact, and one of the first a name."""
     contact = named = False
     position, read = start, 0
@@ -70,7 +63,7 @@ def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
         if line:
             rest = _TELEPHONE.sub(" ", _ADDRESS.sub(" ", line[:500]))
             found = rest != line[:500]
-            if not _is_label(rest, contact=found):
+            if not _is_signature_line(rest, contact=found):
                 break
             contact |= found
             named |= read < 3 and _is_name(rest)
@@ -81,8 +74,8 @@ def _signature(lines: list[str], start: int) -> tuple[int, bool, bool]:
     return position, contact, named
 
 
-def _is_label(rest: str, *, contact: bool) -> bool:
-    """What a signature says beside addresses and numbers: a few capitalised words without digits or a full stop."""
+def _is_signature_line(rest: str, *, contact: bool) -> bool:
+    """Whether the rest beside addresses and numbers is a few capitalised words without digits or a full stop."""
     rest = rest.strip(" ,|·•*_<>[]()/-–—:")
     if not rest:
         return contact

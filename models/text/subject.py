@@ -1,4 +1,4 @@
-"""Takes reply and forward prefixes and ticket tags off a subject; whether it said "forward" is kept.
+"""Removes reply and forward prefixes and ticket tags from a subject, and reports which prefixes there were.
 
 A list's own tag ("[Billing]") stays: it often names the department.
 """
@@ -33,7 +33,7 @@ class Subject:
     text: str
     forwarded: bool
     replied: bool
-    """Some prefix says reply: also "Fwd: Re: x", whose inner message answers another."""
+    """There is a reply prefix, also in "Fwd: Re: x": the inner message answers another."""
 
 
 def read_subject(subject: str) -> Subject:

@@ -29,8 +29,8 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """The result of reading the keys file: a key ring, or the cause of the failure. `content` is None if the file could
+class _LoadResult:
+    """The result of loading the keys file: a key ring, or the cause of the failure. `content` is None if the file could
     not be read."""
 
     content: bytes | None
@@ -49,12 +49,12 @@ class Access:
         self.keys_required = path is not None
         self._path = path
         self._ring: Keyring | None = None
-        self._reading = _Reading(None, None, None)
+        self._last_load = _LoadResult(None, None, None)
         self._limiter = RateLimiter()
         self._reload_lock = asyncio.Lock()
         self._metrics = None if path is None else KeyMetrics(registry)
         if path is not None:
-            registry.register(KeyGauges(self._state))
+            registry.register(KeyGauges(self._key_expiries))
 
     def open(self) -> None:
         """Load the keys file.
@@ -64,7 +64,7 @@ class Access:
         """
         if self._path is not None:
             content = read_content(self._path)
-            self._apply(_Reading(content, Keyring(parse_keys(content, self._path)), None))
+            self._apply(_LoadResult(content, Keyring(parse_keys(content, self._path)), None))
 
     async def reload_if_changed(self, requested_by: str) -> None:
         """Load the keys file again if it has changed, and write an audit line. If the file is not valid, keep the
@@ -73,15 +73,15 @@ class Access:
             return
         async with self._reload_lock:
             # In a thread: reading a mounted folder may hang.
-            reading = await asyncio.to_thread(_read, self._path, self._reading)
-            if reading == self._reading:
+            result = await asyncio.to_thread(_load, self._path, self._last_load)
+            if result == self._last_load:
                 return
-            if reading.ring is None:
-                self._reading = reading
-                audit(requested_by, "keys", "refused", cause=reading.cause or "")
+            if result.ring is None:
+                self._last_load = result
+                audit(requested_by, "keys", "refused", cause=result.cause or "")
             else:
-                changes = _changes(self._ring, reading.ring)
-                self._apply(reading)
+                changes = _changes(self._ring, result.ring)
+                self._apply(result)
                 audit(requested_by, "keys", "done", **changes)
 
     def authenticate(self, key: bytes) -> Caller:
@@ -126,27 +126,27 @@ class Access:
             raise
         self._metrics.tickets(caller.name, "admitted", tickets)
 
-    def _apply(self, reading: _Reading) -> None:
-        self._reading, self._ring = reading, reading.ring
+    def _apply(self, result: _LoadResult) -> None:
+        self._last_load, self._ring = result, result.ring
         if self._ring is not None and self._metrics is not None:
             self._limiter.set_callers(self._ring.callers)
             self._metrics.create_series(self._ring.entries)
 
-    def _state(self) -> tuple[Mapping[str, float | None], bool]:
+    def _key_expiries(self) -> tuple[Mapping[str, float | None], bool]:
         callers = self._ring.callers if self._ring else []
-        return {caller.name: caller.expires for caller in callers}, self._reading.cause is None
+        return {caller.name: caller.expires for caller in callers}, self._last_load.cause is None
 
 
-def _read(path: Path, previous: _Reading) -> _Reading:
+def _load(path: Path, previous: _LoadResult) -> _LoadResult:
     """Read and parse the file; return `previous` itself if the bytes are the same."""
     content = None
     try:
         content = read_content(path)
         if content == previous.content:
             return previous
-        return _Reading(content, Keyring(parse_keys(content, path)), None)
+        return _LoadResult(content, Keyring(parse_keys(content, path)), None)
     except KeysError as error:
-        return _Reading(content, None, str(error))
+        return _LoadResult(content, None, str(error))
 
 
 def _changes(before: Keyring | None, now: Keyring) -> dict[str, list[str]]:

@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from service.access.keys_file import Entry, KeysError, KeysFile, parse_keys, read_content
+from service.access.keys_file import KeyEntry, KeysError, KeysFile, parse_keys, read_content
 
 NEW_FILE_MODE = 0o644
 """The mode of mounted secrets: the file holds only digests, and the service may run as another user."""
 _EMPTY_LIST = re.compile(r"^([ \t]*sha256[ \t]*=[ \t]*)\[\s*\]", re.MULTILINE)
 
 
-def format_entry(entry: Entry) -> str:
+def format_entry(entry: KeyEntry) -> str:
     """The entry as TOML. The patterns of its fields exclude characters that need escaping."""
     values = {
         "name": f'"{entry.name}"',
@@ -30,7 +30,7 @@ def format_entry(entry: Entry) -> str:
     return "\n".join(["[[keys]]", *lines]) + "\n"
 
 
-def add_key(path: Path, entry: Entry) -> bool:
+def add_key(path: Path, entry: KeyEntry) -> bool:
     """Add an entry with one new digest to the file; create the file if it does not exist.
 
     If the file has an entry of this name, the new digest is added to that entry: its newest key stays valid, the older
@@ -61,7 +61,7 @@ def add_key(path: Path, entry: Entry) -> bool:
     return existing is not None and bool(existing.sha256)
 
 
-def _insert_digest(content: str, entries: Sequence[Entry], existing: Entry, new_digest: str) -> str:
+def _insert_digest(content: str, entries: Sequence[KeyEntry], existing: KeyEntry, new_digest: str) -> str:
     """The file's text with the new digest in the existing entry."""
     if existing.sha256:
         # Each digest occurs once in the file, so it identifies its entry.

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Mapping
 
 from service.access.caller import Caller, Rate
-from service.access.keys_file import Entry, KeysFile
+from service.access.keys_file import KeyEntry, KeysFile
 
 PREFIX = "trk_"
 """Lets people and secret scanners recognise a key."""
@@ -33,8 +33,11 @@ def digest_of(key: str) -> str:
 
 class Keyring:
     def __init__(self, file: KeysFile) -> None:
-        self.entries: Mapping[str, Entry] = {entry.name: entry for entry in file.keys}
-        self.callers = [_caller(entry) for entry in file.keys]
+        self.entries: Mapping[str, KeyEntry] = {entry.name: entry for entry in file.keys}
+        self.callers = [
+            Caller(entry.name, entry.roles, rate_of(entry), entry.expires.timestamp() if entry.expires else None)
+            for entry in file.keys
+        ]
         self._by_digest_prefix: dict[bytes, list[tuple[bytes, Caller]]] = {}
         for entry, caller in zip(file.keys, self.callers, strict=True):
             for digest in map(bytes.fromhex, entry.sha256):
@@ -52,12 +55,8 @@ class Keyring:
         return None
 
 
-def rate_of(entry: Entry) -> Rate | None:
+def rate_of(entry: KeyEntry) -> Rate | None:
     """The rate of the entry, None: no rate limit. The default burst is one second's tickets."""
     if entry.tickets_per_second is None:
         return None
     return Rate(entry.tickets_per_second, entry.burst or max(1, round(entry.tickets_per_second)))
-
-
-def _caller(entry: Entry) -> Caller:
-    return Caller(entry.name, entry.roles, rate_of(entry), entry.expires.timestamp() if entry.expires else None)

@@ -61,7 +61,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-class Entry(_Model):
+class KeyEntry(_Model):
     """One caller. `sha256`: the digests of its valid keys, newest first; empty if all keys are withdrawn, so that the
     name stays known. From `expires` on, its keys are refused."""
 
@@ -83,7 +83,7 @@ class KeysFile(_Model):
     """At least one caller, even without a valid key: an empty file is probably still being written, and would refuse
     every caller."""
 
-    keys: tuple[Entry, ...] = ()
+    keys: tuple[KeyEntry, ...] = ()
 
     @model_validator(mode="after")
     def _require_entry(self) -> Self:
@@ -138,11 +138,7 @@ def parse_keys(content: bytes, path: Path) -> KeysFile:
         return KeysFile.model_validate(tables)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        raise KeysError(f"{path}: {_position(first['loc'])}: {first['msg']}") from None
-
-
-def _position(location: tuple[int | str, ...]) -> str:
-    """Indexes counted from one and field names; `?` for an unknown name, which may be a key."""
-    known = {*KeysFile.model_fields, *Entry.model_fields}
-    words = [str(part + 1) if isinstance(part, int) else part if part in known else "?" for part in location]
-    return " ".join(words) or "the file"
+        # Indexes are counted from one. An unknown name may be a key, so it is not shown.
+        known = {*KeysFile.model_fields, *KeyEntry.model_fields}
+        words = [str(part + 1) if isinstance(part, int) else part if part in known else "?" for part in first["loc"]]
+        raise KeysError(f"{path}: {' '.join(words) or 'the file'}: {first['msg']}") from None

@@ -10,9 +10,9 @@ from datetime import datetime
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from models.build import build
 from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
-from service.build import build
 from service.lifecycle import Lifecycle
 from service.logs import lost_lines
 from service.metrics.metrics import PREFIX
@@ -46,8 +46,10 @@ class ServingGauges(Collector):
         if serving is not None:
             for field, ratio in serving.expected_route_ratios.items():
                 expected.add_metric([field], ratio)
-            plan.add_metric(_plan_values(serving), 1)
-            model.add_metric(_model_values(serving), 1)
+            plan_values = {"variant": serving.model.variant, **serving.plan.model_dump()}
+            plan.add_metric([str(plan_values[name]) for name in _PLAN_LABELS], 1)
+            model_values = {"provider": serving.provider, **serving.model.model_dump()}
+            model.add_metric([str(model_values[name]) for name in _MODEL_LABELS], 1)
             with contextlib.suppress(ValueError):  # an invalid date in the manifest must not remove the other metrics
                 created.add_metric([serving.model.version], datetime.fromisoformat(serving.created_at).timestamp())
         yield from (plan, model, created, expected)
@@ -71,7 +73,7 @@ class StateGauges(Collector):
                 yield CounterMetricFamily(
                     f"{PREFIX}_cpu_{_THROTTLING[name]}", "Of the cgroup's CPU quota.", value=value
                 )
-        yield _gauge("ready", "Whether tickets should be sent here.", self._lifecycle.why_not_ready is None)
+        yield _gauge("ready", "Whether tickets should be sent here.", self._lifecycle.not_ready_reason is None)
         yield _gauge("memory_limit_bytes", "Memory that may be used.", memory_limit_bytes())
         if (used := memory_used_bytes()) is not None:
             yield _gauge("memory_used_bytes", "Memory that counts against the limit.", used)
@@ -80,16 +82,6 @@ class StateGauges(Collector):
             succeeded = last is None or last.cause is None
             yield _gauge("model_last_reload_successful", "Whether the last reload succeeded.", succeeded)
             yield _gauge("model_last_reload_success_timestamp_seconds", "When a model last took over.", served_since)
-
-
-def _model_values(serving: ServingOut) -> tuple[str, ...]:
-    model = serving.model
-    return model.version, model.variant, serving.provider, str(model.text_version)
-
-
-def _plan_values(serving: ServingOut) -> tuple[str, ...]:
-    known = {"variant": serving.model.variant, **serving.plan.model_dump()}
-    return tuple(str(known[name]) for name in _PLAN_LABELS)
 
 
 def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:

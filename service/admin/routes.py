@@ -21,7 +21,7 @@ from service.http.body import BodyReader
 from service.http.browsers import page_policy, refuse_browser_request
 from service.http.headers import JSON, media_type
 from service.http.problems import kind_of
-from service.lifecycle import WHY_NOT_READY
+from service.lifecycle import NOT_READY_REASONS
 from service.routing.router import deadline_in
 
 ASSETS = "/docs/assets"
@@ -40,7 +40,7 @@ class Assets(StaticFiles):
         await super().__call__({**scope, "headers": headers}, receive, send)
 
 
-class Management:
+class AdminRoutes:
     """`document` returns the OpenAPI document of the public API."""
 
     def __init__(
@@ -59,10 +59,10 @@ class Management:
             ("/startupz", self.started),
             ("/docs", self.docs),
             ("/openapi.json", self.openapi),
-            ("/admin/status", self._authorizer.needs(Role.ADMIN, self.status)),
+            ("/admin/status", self._authorizer.require(Role.ADMIN, self.status)),
         ):
             app.add_api_route(path, endpoint, methods=["GET", "HEAD"], response_model=None)
-        reload = self._authorizer.needs(Role.ADMIN, self.reload)
+        reload = self._authorizer.require(Role.ADMIN, self.reload)
         app.add_api_route("/admin/reload", reload, methods=["POST"], response_model=None)
         app.mount(ASSETS, Assets(packages=[("fastapi_offline", "static")]))
 
@@ -77,14 +77,14 @@ class Management:
     async def ready(self) -> Response:
         """The bundle is loaded, its golden rows were reproduced, and the process is not stopping. Load is not
         checked."""
-        reason = self._admin.lifecycle.why_not_ready
+        reason = self._admin.lifecycle.not_ready_reason
         if reason is not None:
             raise NotReady(reason)
         return JSONResponse({"status": "ready"})
 
     async def started(self) -> Response:
         if self._admin.lifecycle.phase == "starting":
-            raise NotReady(WHY_NOT_READY["starting"])
+            raise NotReady(NOT_READY_REASONS["starting"])
         return JSONResponse({"status": "started"})
 
     async def docs(self) -> Response:

@@ -3,12 +3,12 @@
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.exposition import choose_encoder
 
+from models.build import build
 from service.access.audit import audit
 from service.admin.gauges import ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
 from service.api.convert import last_reload_out, serving_out
 from service.api.schemas import BuildOut, ReloadOut, ServingOut, StatusOut
-from service.build import build
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
@@ -41,7 +41,7 @@ class AdminService:
         return StatusOut(
             build=BuildOut(**build()._asdict()),
             phase=self.lifecycle.phase,
-            not_ready=self.lifecycle.why_not_ready,
+            not_ready=self.lifecycle.not_ready_reason,
             uptime_seconds=round(self.lifecycle.uptime_seconds, 3),
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),

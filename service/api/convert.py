@@ -1,12 +1,9 @@
 """Converts parsed requests into tickets, and decisions, bundles and states into output schemas."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from models.bundle.bundle import Graph
-from models.bundle.manifest import ScopeEntry
 from models.mail.parse import REPLY_FIELDS, mail_facts
-from models.scoring import FieldVerdict
 from models.ticket import MailFact, Ticket
 from service.api import schemas
 from service.api.parse import Parsed
@@ -18,7 +15,14 @@ from service.lifecycle import Reload
 
 
 def ticket_of(request: RouteRequest) -> Ticket:
-    sender, recipients = request.sender or "", tuple(request.recipients or ())
+    sender, recipients, headers = request.sender or "", tuple(request.recipients or ()), request.headers or {}
+    facts: frozenset[MailFact] = frozenset()
+    if request.headers is not None:
+        # Not without headers: the sender of a web form's ticket may be the recipient too, which is no mail loop.
+        pairs = [
+            (name, each) for name, value in headers.items() for each in ([value] if isinstance(value, str) else value)
+        ]
+        facts = mail_facts(pairs, sender=sender, recipients=recipients)
     return Ticket(
         subject=request.subject or "",
         body=request.body or "",
@@ -26,23 +30,13 @@ def ticket_of(request: RouteRequest) -> Ticket:
         id=request.id,
         sender=sender,
         recipients=recipients,
-        facts=_facts(request.headers, sender, recipients),
-        replied=any(name.strip().lower() in REPLY_FIELDS and value for name, value in (request.headers or {}).items()),
+        facts=facts,
+        replied=any(name.strip().lower() in REPLY_FIELDS and value for name, value in headers.items()),
     )
 
 
 def tickets_of(parsed: Sequence[Parsed]) -> list[Ticket | InvalidRequest]:
     return [item if isinstance(item, InvalidRequest) else ticket_of(item) for item in parsed]
-
-
-def _facts(
-    headers: Mapping[str, str | list[str]] | None, sender: str, recipients: tuple[str, ...]
-) -> frozenset[MailFact]:
-    """No facts without headers: the sender of a web form's ticket may be the recipient too, which is no mail loop."""
-    if headers is None:
-        return frozenset()
-    pairs = [(name, text) for name, value in headers.items() for text in ([value] if isinstance(value, str) else value)]
-    return mail_facts(pairs, sender=sender, recipients=recipients)
 
 
 def decision_out(decision: Decision) -> schemas.DecisionOut:
@@ -58,7 +52,10 @@ def decision_out(decision: Decision) -> schemas.DecisionOut:
             schemas.CandidateOut(department=candidate.label, confidence=candidate.confidence)
             for candidate in department.candidates
         ),
-        fields={name: _field_out(verdict) for name, verdict in decision.verdict.fields.items()},
+        fields={
+            name: schemas.FieldOut(value=field.predicted, confidence=field.confidence, outcome=field.outcome)
+            for name, field in decision.verdict.fields.items()
+        },
         flags=decision.flags,
         model=model_out(decision.model),
     )
@@ -78,7 +75,16 @@ def model_card_out(engine: Engine) -> schemas.ModelCardOut:
         base_model=manifest.base_model,
         created_at=manifest.created_at,
         max_tokens=manifest.encoder.max_tokens,
-        fields=_fields_out(engine.graph),
+        fields=tuple(
+            schemas.PredictedFieldOut(
+                name=field.name,
+                temperature=field.temperature,
+                scope=schemas.ScopeOut.model_validate(field.scope, from_attributes=True) if field.scope else None,
+                promise=schemas.PromiseOut(**field.promise.model_dump()),
+                labels=tuple(schemas.LabelOut(**label.model_dump()) for label in field.labels),
+            )
+            for field in engine.graph.entry.fields
+        ),
     )
 
 
@@ -92,7 +98,7 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
         queue_depth=engine.batcher.depth,
         queue_tokens=engine.batcher.tokens,
         queue_tokens_limit=engine.batcher.capacity,
-        cache_entries=len(engine.answers),
+        cache_entries=len(engine.cache),
         golden_rows=engine.golden_replay.rows,
         golden_largest_difference=engine.golden_replay.largest_difference,
         expected_route_ratios={
@@ -108,24 +114,3 @@ def last_reload_out(reload: Reload | None) -> schemas.LastReloadOut | None:
         return None
     at = datetime.fromtimestamp(reload.at, UTC).isoformat(timespec="seconds")
     return schemas.LastReloadOut(at=at, succeeded=reload.cause is None, cause=reload.cause)
-
-
-def _fields_out(graph: Graph) -> tuple[schemas.PredictedFieldOut, ...]:
-    return tuple(
-        schemas.PredictedFieldOut(
-            name=field.name,
-            temperature=field.temperature,
-            scope=_scope_out(field.scope) if field.scope else None,
-            promise=schemas.PromiseOut(**field.promise.model_dump()),
-            labels=tuple(schemas.LabelOut(**label.model_dump()) for label in field.labels),
-        )
-        for field in graph.entry.fields
-    )
-
-
-def _scope_out(scope: ScopeEntry) -> schemas.ScopeOut:
-    return schemas.ScopeOut(language=scope.language, threshold=scope.threshold, refused=scope.refused)
-
-
-def _field_out(verdict: FieldVerdict) -> schemas.FieldOut:
-    return schemas.FieldOut(value=verdict.predicted, confidence=verdict.confidence, outcome=verdict.outcome)

@@ -27,10 +27,9 @@ from service.http.authorize import Authorizer, caller_of, secured
 from service.http.body import BodyReader, Content
 from service.http.fast_path import Endpoint
 from service.http.headers import JSON, MAIL, media_type, timeout_seconds
-from service.http.problems import documented, kind_of, problem_of
+from service.http.problems import documented, problem_of
 from service.inference.engine import Engine
 from service.logs import add_log_fields
-from service.metrics.metrics import Metrics
 from service.routing.cpu_pool import CpuPool
 from service.routing.read import read_mail
 from service.routing.router import Router, deadline_in
@@ -68,7 +67,6 @@ class Api:
     def __init__(
         self,
         router: Router,
-        metrics: Metrics,
         telemetry: Telemetry,
         cpu_pool: CpuPool,
         bodies: BodyReader,
@@ -76,7 +74,6 @@ class Api:
         settings: Settings,
     ) -> None:
         self._router = router
-        self._metrics = metrics
         self._telemetry = telemetry
         self._cpu_pool = cpu_pool
         self._bodies = bodies
@@ -86,9 +83,9 @@ class Api:
         self._batches = BatchParser(settings.max_batch_tickets)
         authorizer = Authorizer(access)
         self._guarded = {
-            ROUTE: authorizer.needs(Role.ROUTE, self.route),
-            BATCH: authorizer.needs(Role.ROUTE, self.batch),
-            MODEL: authorizer.needs(Role.ROUTE, self.model),
+            ROUTE: authorizer.require(Role.ROUTE, self.route),
+            BATCH: authorizer.require(Role.ROUTE, self.batch),
+            MODEL: authorizer.require(Role.ROUTE, self.model),
         }
 
     def add_to(self, app: FastAPI) -> None:
@@ -136,8 +133,17 @@ class Api:
         """Decide one ticket: the department, the confidence, and whether to route, to suggest, or to leave it to
         people."""
         context = self._admit(ROUTE, request)
-        is_mail = media_type(request.scope["headers"], JSON, MAIL) == MAIL
-        ticket = await (self._mail_ticket(request, context) if is_mail else self._json_ticket(request, context))
+        if media_type(request.scope["headers"], JSON, MAIL) == MAIL:
+            mail = MailReader(self._settings.max_mail_bytes)
+            await self._bodies.collect(mail, request, self._settings.max_mail_bytes, context.deadline)
+            started = time.perf_counter()
+            try:
+                ticket = await read_mail(self._cpu_pool, mail.kept(), context)
+            finally:
+                self._telemetry.end_stage("parse", started)
+        else:
+            body = await self._bodies.read(request, self._settings.max_body_bytes, context.deadline)
+            ticket = await self._parse(body, lambda raw: ticket_of(parse_route(raw)), context)
         decision = await self._router.decide(ticket, context)
         add_log_fields(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
         return _json_response(decision_out(decision))
@@ -156,25 +162,23 @@ class Api:
             results = await self._decide_all(lease.engine, tickets, context)
         finally:
             lease.release()
-        return _json_response(self._batch_out(results, request.state.request_id))
+        refusals = [result for result in results if isinstance(result, REFUSALS)]
+        if len(refusals) == len(results):
+            # No ticket was taken: refuse the request itself, so that clients see the status.
+            raise refusals[0]
+        items: list[Decided | Refused] = []
+        request_id = request.state.request_id
+        for result in results:
+            if isinstance(result, Decision):
+                items.append(Decided(decision=decision_out(result)))
+            else:
+                self._telemetry.count_rejection(result)
+                items.append(Refused(error=problem_of(result, request_id)))
+        return _json_response(BatchOut(results=tuple(items)))
 
     async def model(self, _request: Request) -> Response:
         """The model being served: its fields, labels, thresholds, and the precision that these aim at."""
         return _json_response(model_card_out(self._router.engine))
-
-    async def _json_ticket(self, request: Request, context: RequestContext) -> Ticket:
-        body = await self._bodies.read(request, self._settings.max_body_bytes, context.deadline)
-        return await self._parse(body, lambda raw: ticket_of(parse_route(raw)), context)
-
-    async def _mail_ticket(self, request: Request, context: RequestContext) -> Ticket:
-        limit = self._settings.max_mail_bytes
-        mail = MailReader(limit)
-        await self._bodies.collect(mail, request, limit, context.deadline)
-        started = time.perf_counter()
-        try:
-            return await read_mail(self._cpu_pool, mail.kept(), context)
-        finally:
-            self._telemetry.end_stage("parse", started)
 
     def _admit(self, path: str, request: Request) -> RequestContext:
         """Check that the service can take a ticket of this caller now, and return the context of the request.
@@ -200,43 +204,29 @@ class Api:
     async def _decide_all(
         self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], context: RequestContext
     ) -> Sequence[Decision | ServiceError]:
-        # The share of the queue, but at least enough tickets to keep all runners busy.
+        # A part of the queue, but at least enough tickets to keep all runners busy.
         share = int(BATCH_SHARE * engine.batcher.capacity / engine.limits.max_tokens)
         window = asyncio.Semaphore(max(share, engine.limits.runners + 1))
+
+        async def decide(ticket: Ticket | InvalidRequest) -> Decision | ServiceError:
+            try:
+                if isinstance(ticket, InvalidRequest):
+                    return ticket
+                with self._telemetry.ticket():
+                    return await self._router.decide_with(engine, ticket, context)
+            except ServiceError as error:
+                return error
+            finally:
+                window.release()
+
         async with asyncio.TaskGroup() as group:
             tasks = []
             for ticket in tickets:
                 await window.acquire()
-                tasks.append(group.create_task(self._decide_one(engine, ticket, context, window)))
+                tasks.append(group.create_task(decide(ticket)))
                 # Prepare one ticket per iteration of the event loop: 64 at once would delay all other requests.
                 await asyncio.sleep(0)
         return [task.result() for task in tasks]
-
-    async def _decide_one(
-        self, engine: Engine, ticket: Ticket | InvalidRequest, context: RequestContext, window: asyncio.Semaphore
-    ) -> Decision | ServiceError:
-        try:
-            if isinstance(ticket, InvalidRequest):
-                return ticket
-            with self._telemetry.ticket():
-                return await self._router.decide_with(engine, ticket, context)
-        except ServiceError as error:
-            return error
-        finally:
-            window.release()
-
-    def _batch_out(self, results: Sequence[Decision | ServiceError], request_id: str) -> BatchOut:
-        refusals = [result for result in results if isinstance(result, REFUSALS)]
-        if len(refusals) == len(results):
-            # No ticket was taken: refuse the request itself, so that clients see the status.
-            raise refusals[0]
-        return BatchOut(results=tuple(self._item_out(result, request_id) for result in results))
-
-    def _item_out(self, result: Decision | ServiceError, request_id: str) -> Decided | Refused:
-        if isinstance(result, Decision):
-            return Decided(decision=decision_out(result))
-        self._metrics.count_rejection(kind_of(result).code)
-        return Refused(error=problem_of(result, request_id))
 
 
 def _json_response(model: BaseModel) -> Response:

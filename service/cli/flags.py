@@ -15,12 +15,12 @@ from pydantic.fields import FieldInfo
 from models.errors import TicketRouterError
 from service.settings import Settings
 
-Given = dict[str, str | None]
+FlagValues = dict[str, str | None]
 _METAVARS = {bool: "true|false", Path: "PATH", str: "TEXT", int: "NUMBER", float: "SECONDS"}
 
 REMOVED = {
     "--workers": "one process serves one model; run more replicas on Kubernetes, or several services behind the proxy "
-    "in deploy/ (docs/scale-out.md)",
+    "in deploy/ (docs/sizing.md)",
     **dict.fromkeys(
         ("--plan", "--tune-at-start"),
         "nothing is measured any more: the default plan is as fast; --runners, --intra-op-threads and "
@@ -44,7 +44,7 @@ def with_flags(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def with_given(**arguments: Any) -> None:
-            given: Given = {name: arguments.pop(name) for name in fields}
+            given: FlagValues = {name: arguments.pop(name) for name in fields}
             command(**arguments, given=given)
 
         parameters = [
@@ -60,7 +60,7 @@ def with_flags(*names: str) -> Callable[[Callable[..., None]], Callable[..., Non
     return decorate
 
 
-def settings_from(given: Given) -> Settings:
+def settings_from(given: FlagValues) -> Settings:
     """The settings from flags, then environment variables, then defaults.
 
     Raises:

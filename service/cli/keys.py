@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from service.access.caller import Role
 from service.access.edit_keys import add_key, format_entry
 from service.access.keyring import digest_of, new_key, rate_of
-from service.access.keys_file import Entry, KeysError, parse_keys, read_content
+from service.access.keys_file import KeyEntry, KeysError, parse_keys, read_content
 
 _NAME_RULE = "1 to 63 lower-case letters, digits, dots, dashes and underscores, the first a letter or a digit"
 
@@ -84,16 +84,20 @@ def check(
     """
     entries = parse_keys(read_content(file), file).keys
     if json:
-        typer.echo(encoder.dumps([_as_json(entry) for entry in entries]))
+        shown = [
+            entry.model_dump(mode="json", exclude={"sha256"}) | {"sha256_begins": _digest_prefixes(entry)}
+            for entry in entries
+        ]
+        typer.echo(encoder.dumps(shown))
         return
     width = max(len(entry.name) for entry in entries)
     for entry in entries:
         typer.echo(f"{entry.name:<{width}}  {_summary(entry)}")
 
 
-def _validate_entry(values: dict[str, object]) -> Entry:
+def _validate_entry(values: dict[str, object]) -> KeyEntry:
     try:
-        return Entry.model_validate(values)
+        return KeyEntry.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         option = str(first["loc"][0]).replace("_", "-") if first["loc"] else "burst"
@@ -101,15 +105,11 @@ def _validate_entry(values: dict[str, object]) -> Entry:
         raise KeysError(f"--{option}: {message}") from None
 
 
-def _as_json(entry: Entry) -> dict[str, object]:
-    return entry.model_dump(mode="json", exclude={"sha256"}) | {"sha256_begins": _digest_prefixes(entry)}
-
-
-def _digest_prefixes(entry: Entry) -> list[str]:
+def _digest_prefixes(entry: KeyEntry) -> list[str]:
     return [digest[:_DIGEST_PREFIX] for digest in entry.sha256]
 
 
-def _summary(entry: Entry) -> str:
+def _summary(entry: KeyEntry) -> str:
     count, rate = len(entry.sha256), rate_of(entry)
     digests = ", ".join(_digest_prefixes(entry))
     valid_keys = f"{count} key{'s' if count > 1 else ''} ({digests})" if count else "no key: withdrawn"

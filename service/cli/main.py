@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from models.build import build
 from models.errors import TicketRouterError
 from models.mail.parse import parse_email
 from models.mail.reader import MailReader
@@ -13,9 +14,8 @@ from models.printable import printable, printed
 from models.ticket import Ticket
 from service.api.convert import decision_out
 from service.app import create_app
-from service.build import build
 from service.cli.fetch import deliver
-from service.cli.flags import REMOVED, Given, flag, settings_from, with_flags
+from service.cli.flags import REMOVED, FlagValues, flag, settings_from, with_flags
 from service.cli.keys import keys
 from service.cli.show import print_decision
 from service.context import RequestContext
@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
 @with_flags()
 def serve(
     context: typer.Context,
-    given: Given,
+    given: FlagValues,
     version: Annotated[
         bool, typer.Option("--version", help="Print which code this is: its version and commit.")
     ] = False,
@@ -80,7 +80,14 @@ def serve(
     if version:
         return typer.echo(" ".join(build()))
     if context.invoked_subcommand is not None:
-        return _refuse_flags_before_command(context.invoked_subcommand, given)
+        # A flag before the command belongs to serving: applying it to the command would be a guess.
+        command = context.invoked_subcommand
+        for name, value in given.items():
+            if value is not None:
+                known = name in COMMAND_SETTINGS[command]
+                advice = f"put it after `{command}`" if known else f"`{command}` has no such flag"
+                raise UsageError(f"{flag(name)} stands before `{command}`: {advice}")
+        return None
     settings = settings_from(given)
     configure_logging(settings.log_level)
     return run(settings)
@@ -89,7 +96,7 @@ def serve(
 @app.command()
 @with_flags(*ROUTE_SETTINGS)
 def route(
-    given: Given,
+    given: FlagValues,
     eml: Annotated[Path | None, typer.Option(help="A raw mail (RFC 822).")] = None,
     subject: Annotated[str | None, typer.Option(help="The ticket's subject.")] = None,
     body: Annotated[str | None, typer.Option(help="The ticket's body, plain text.")] = None,
@@ -126,7 +133,7 @@ def fetch(
 ) -> None:
     """Fetch a bundle, packed as .tar or .tar.gz, verify it, and make FOLDER/current point at it.
 
-    A bundle that is already in the folder is verified and kept. docs/bundles.md says how to pack and publish one.
+    A bundle that is already in the folder is verified and kept. docs/deploy.md says how to pack and publish one.
 
     \b
     Examples:
@@ -142,16 +149,6 @@ def fetch(
     except KeyboardInterrupt:
         typer.echo("stopped; no partial bundle was kept", err=True)
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _refuse_flags_before_command(command: str, given: Given) -> None:
-    """Refuse a flag before the command: it belongs to serving, and applying it to the command would be a guess."""
-    for name, value in given.items():
-        if value is not None:
-            advice = (
-                f"put it after `{command}`" if name in COMMAND_SETTINGS[command] else f"`{command}` has no such flag"
-            )
-            raise UsageError(f"{flag(name)} stands before `{command}`: {advice}")
 
 
 async def _decide(settings: Settings, ticket: Ticket) -> Decision:

@@ -28,19 +28,6 @@ REASONS = {
 
 def print_decision(decision: DecisionOut) -> None:
     """Print a coloured table on a terminal; in a pipe, plain lines without wrapping."""
-    console, lines = Console(highlight=False), _lines(decision)
-    if not console.is_terminal:
-        width = max(len(name) for name, _ in lines)
-        for name, value in lines:
-            typer.echo(f"{name:<{width}}  {value.plain}")
-        return
-    table = Table.grid(padding=(0, 2))
-    for name, value in lines:
-        table.add_row(Text(name, style="dim"), value)
-    console.print(table)
-
-
-def _lines(decision: DecisionOut) -> list[tuple[str, Text]]:
     outcome = Text(decision.outcome.value, style=f"bold {COLOURS[decision.outcome.value]}")
     lines = [
         ("outcome", outcome),
@@ -57,4 +44,14 @@ def _lines(decision: DecisionOut) -> list[tuple[str, Text]]:
     if decision.flags:
         lines.append(("flags", Text(", ".join(decision.flags))))
     lines.append(("model", Text(f"{decision.model.version} {decision.model.variant}")))
-    return lines
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        width = max(len(name) for name, _ in lines)
+        for name, text in lines:
+            typer.echo(f"{name:<{width}}  {text.plain}")
+        return
+    table = Table.grid(padding=(0, 2))
+    for name, text in lines:
+        table.add_row(Text(name, style="dim"), text)
+    console.print(table)

@@ -48,7 +48,7 @@ def parse_source(text: str, insecure_http: bool = False) -> Source:
         return Source("file", path, path)
     if parts.scheme == "oci":
         raise DeliveryError(
-            "--from: oci:// is not fetched; mount the image as a Kubernetes image volume (docs/kubernetes.md), or pull "
+            "--from: oci:// is not fetched; mount the image as a Kubernetes image volume (docs/deploy.md), or pull "
             "the archive with `oras pull` and give its path"
         )
     if parts.scheme not in SCHEMES:

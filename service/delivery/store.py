@@ -54,8 +54,9 @@ class Store:
             if target.exists():
                 target.rename(self.work / "damaged")
             staged.rename(target)
-        else:
-            _update_signature(staged, target)
+        elif (staged / SIGNATURE).exists() and (staged / MANIFEST).read_bytes() == (target / MANIFEST).read_bytes():
+            # Only for equal manifests: manifests of one version may differ in their dates.
+            (staged / SIGNATURE).replace(target / SIGNATURE)
         self._versions.mkdir(exist_ok=True)
         (self._versions / digest).write_text(version)
         sync_folder(target)
@@ -106,9 +107,3 @@ def lock_store(folder: Path, seconds: float) -> Iterator[Store]:
             yield store
         finally:
             shutil.rmtree(store.work, ignore_errors=True)
-
-
-def _update_signature(staged: Path, target: Path) -> None:
-    """Replace the signature if both manifests are equal: manifests of one version may differ in their dates."""
-    if (staged / SIGNATURE).exists() and (staged / MANIFEST).read_bytes() == (target / MANIFEST).read_bytes():
-        (staged / SIGNATURE).replace(target / SIGNATURE)

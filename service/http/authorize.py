@@ -45,11 +45,30 @@ class Authorizer:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def needs(self, role: Role, endpoint: Endpoint) -> Endpoint:
-        """Wrap the endpoint so that only callers with this role reach it."""
+    def require(self, role: Role, endpoint: Endpoint) -> Endpoint:
+        """Wrap the endpoint so that only callers with this role reach it.
+
+        The wrapper stores the caller in the scope, and its name in the log line. It raises KeyInQuery, Unauthenticated
+        or Forbidden if it refuses the request.
+        """
 
         async def guarded(request: Request) -> Response:
-            self._authorize(request.scope, role, endpoint.__name__)
+            scope, actor = request.scope, UNKNOWN
+            try:
+                refuse_key_in_query(scope["query_string"])
+                caller = scope["state"][_CALLER] = self.authenticate(scope["headers"])
+                if self._access.keys_required:
+                    actor = caller.name
+                    add_log_fields(scope, key=actor)
+                if role not in caller.roles:
+                    raise Forbidden(role)
+            except ServiceError as error:
+                if isinstance(error, Unauthenticated) and error.name is not None:
+                    add_log_fields(scope, key=error.name)
+                    actor = error.name
+                if role is Role.ADMIN:
+                    audit(actor, endpoint.__name__, kind_of(error).code)
+                raise
             return await endpoint(request)
 
         # FastAPI documents both. Not `functools.wraps`: FastAPI would then read the signature of the endpoint.
@@ -61,32 +80,18 @@ class Authorizer:
         """The caller with the key in these headers; the anonymous caller if no key is required.
 
         Raises:
-            Unauthenticated: there is no key, or it is not valid.
+            Unauthenticated: there is no Authorization header, it is not exactly one bearer token, or the key is not
+                valid.
         """
-        return self._access.authenticate(_bearer_key(headers)) if self._access.keys_required else ANONYMOUS
-
-    def _authorize(self, scope: Scope, role: Role, action: str) -> None:
-        """Store the caller in the scope, and its name in the log line.
-
-        Raises:
-            KeyInQuery, Unauthenticated, Forbidden: the request is refused.
-        """
-        actor = UNKNOWN
-        try:
-            refuse_key_in_query(scope["query_string"])
-            caller = scope["state"][_CALLER] = self.authenticate(scope["headers"])
-            if self._access.keys_required:
-                actor = caller.name
-                add_log_fields(scope, key=actor)
-            if role not in caller.roles:
-                raise Forbidden(role)
-        except ServiceError as error:
-            if isinstance(error, Unauthenticated) and error.name is not None:
-                add_log_fields(scope, key=error.name)
-                actor = error.name
-            if role is Role.ADMIN:
-                audit(actor, action, kind_of(error).code)
-            raise
+        if not self._access.keys_required:
+            return ANONYMOUS
+        values = [value for name, value in headers if name == b"authorization"]
+        if not values:
+            raise Unauthenticated(f"send one key of this service, {_FORM}")
+        bearer = _BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
+        if bearer is None:
+            raise Unauthenticated(f"the Authorization header is not one bearer key; send the key once, {_FORM}")
+        return self._access.authenticate(bearer[1])
 
 
 def caller_of(scope: Scope) -> Caller:
@@ -108,18 +113,3 @@ def refuse_key_in_query(query: bytes) -> None:
     """
     if query and _IN_QUERY.search(unquote_to_bytes(query)):
         raise KeyInQuery
-
-
-def _bearer_key(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The bearer token.
-
-    Raises:
-        Unauthenticated: there is no Authorization header, or it is not exactly one bearer token.
-    """
-    values = [value for name, value in headers if name == b"authorization"]
-    if not values:
-        raise Unauthenticated(f"send one key of this service, {_FORM}")
-    bearer = _BEARER.fullmatch(values[0].strip()) if len(values) == 1 else None
-    if bearer is None:
-        raise Unauthenticated(f"the Authorization header is not one bearer key; send the key once, {_FORM}")
-    return bearer[1]

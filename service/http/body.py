@@ -26,7 +26,7 @@ Content = bytes | bytearray
 BODY_ENDED = "body_ended"
 """The key in the scope for the time at which reading the body ended (`time.perf_counter`)."""
 BODY_SECONDS = 15.0
-"""Maximum time for a body, whatever the route allows. A minimum rate instead would let a slow client stay."""
+"""Maximum time for a body, whatever the route allows. With a minimum rate instead, a slow client could stay."""
 IN_FLIGHT_BYTES = 64_000_000
 """Limit for all bodies that the process is receiving: sixteen of the largest batches."""
 SMALL_BYTES = 16_384
@@ -35,11 +35,11 @@ large bodies, or clients that never finish theirs, cannot block them."""
 
 
 class Collector(Protocol):
-    """Keeps what is needed of a body while it arrives."""
+    """Stores the needed parts of a body while it arrives."""
 
     @property
     def held(self) -> int:
-        """Bytes that it has in memory."""
+        """Bytes in memory."""
         ...
 
     def feed(self, chunk: bytes, /) -> None:
@@ -59,7 +59,7 @@ class BodyReader:
 
     async def read(self, request: Request, limit_bytes: int, deadline: float) -> Content:
         """The whole body. Parameters and errors as for `collect`."""
-        whole = _Whole()
+        whole = _WholeBody()
         await self.collect(whole, request, limit_bytes, deadline)
         return whole.content
 
@@ -67,14 +67,20 @@ class BodyReader:
         """Feed the body, with Content-Length or chunked, to the collector. `deadline`: the event loop's clock, seconds.
 
         Raises:
-            BodyTooLarge: the body is larger than the limit, noticed before the excess is kept.
+            BodyTooLarge: the body is larger than the limit, noticed before the excess is stored.
             UnsupportedEncoding: the body is compressed; a small body could unpack to gigabytes.
             RequestTimeout, ShuttingDown: the body was not complete in time.
             ClientGone: the client closed the connection, or the rest of the body is not well-formed HTTP.
             TooManyBodies: the memory limit for all bodies is reached.
         """
-        _refuse_early(request, limit_bytes)
-        if not connection_of(request.scope).receiving:  # as most tickets: the server has all of it, nothing to wait for
+        headers = request.scope["headers"]
+        for coding in values_of(headers, b"content-encoding"):
+            if coding.strip().lower() != b"identity":
+                raise UnsupportedEncoding
+        for declared in values_of(headers, b"content-length"):
+            if declared.isdigit() and len(declared) < 20 and int(declared) > limit_bytes:
+                raise BodyTooLarge(limit_bytes)
+        if not connection_of(request.scope).receiving:  # the server has the whole body, as of most tickets
             await self._receive(collector, request, limit_bytes)
             return
         deadline = min(deadline, asyncio.get_running_loop().time() + self._body_seconds)
@@ -117,8 +123,8 @@ class BodyReader:
                 timeout.reschedule(latest)
 
 
-class _Whole:
-    """The body as it came."""
+class _WholeBody:
+    """Collects the body unchanged."""
 
     def __init__(self) -> None:
         self.content: Content = b""
@@ -135,13 +141,3 @@ class _Whole:
         if isinstance(self.content, bytes):
             self.content = bytearray(self.content)
         self.content += chunk
-
-
-def _refuse_early(request: Request, limit_bytes: int) -> None:
-    headers = request.scope["headers"]
-    for coding in values_of(headers, b"content-encoding"):
-        if coding.strip().lower() != b"identity":
-            raise UnsupportedEncoding
-    for declared in values_of(headers, b"content-length"):
-        if declared.isdigit() and len(declared) < 20 and int(declared) > limit_bytes:
-            raise BodyTooLarge(limit_bytes)

@@ -1,12 +1,11 @@
-"""The one ASGI middleware: request id; metrics, log line, trace; errors as problems; an end when the client has left.
+"""The one ASGI middleware: request id; metrics, log line, trace; errors as problems; cancels abandoned requests.
 
 Not Starlette's BaseHTTPMiddleware: it runs every request in an extra task and hides the client's disconnect.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Mapping, Set
-from typing import Any
+from collections.abc import Awaitable, Set
 
 import structlog
 from starlette.requests import Request
@@ -47,7 +46,10 @@ class Observer:
         self._metrics.count_rejection(reason)
 
     def end(self, scope: Scope, code: int, started: float, recording: Recording | None) -> None:
-        """`started`: seconds of `perf_counter`."""
+        """Count, log and trace the response. `started`: seconds of `perf_counter`.
+
+        The trace gets OpenTelemetry's HTTP attributes, except those that a client writes (path, query, address).
+        """
         now = time.perf_counter()
         template = str(scope.get(TEMPLATE) or getattr(scope.get("route"), "path", ""))
         route = template if template in self._routes else UNMATCHED
@@ -57,8 +59,17 @@ class Observer:
         self._metrics.record_request(route, method, code, now - scope.get(BODY_ENDED, started), trace_id)
         fields = log_fields(scope)
         _log.info("request", route=route, method=method, code=code, seconds=round(now - started, 4), **fields)
-        if recording is not None:
-            _end_trace(recording, route, method, code, fields)
+        if recording is None:
+            return
+        known, problem = method in METHODS, fields.get("problem")
+        attributes = {"http.request.method": method if known else "_OTHER", "http.response.status_code": code}
+        if route != UNMATCHED:
+            attributes["http.route"] = route
+        if "tickets" in fields:
+            attributes["ticket_router.tickets"] = fields["tickets"]
+        recording.set_attributes(attributes)
+        name = " ".join((method if known else "HTTP", *([route] if route != UNMATCHED else [])))
+        recording.end(name, problem=None if problem is None else str(problem), failed=code >= INTERNAL.status)
 
 
 class RequestMiddleware:
@@ -140,15 +151,3 @@ async def translate(_request: Request, error: Exception) -> Response:
     if status == 405:
         raise MethodNotAllowed(dict(getattr(error, "headers", None) or {}).get("Allow", ""))
     raise error
-
-
-def _end_trace(recording: Recording, route: str, method: str, code: int, fields: Mapping[str, Any]) -> None:
-    """End the trace with OpenTelemetry's HTTP attributes, except those that a client writes (path, query, address)."""
-    known = method in METHODS
-    recording.set_attributes({"http.request.method": method if known else "_OTHER", "http.response.status_code": code})
-    if route != UNMATCHED:
-        recording.set_attributes({"http.route": route})
-    if "tickets" in fields:
-        recording.set_attributes({"ticket_router.tickets": fields["tickets"]})
-    name = " ".join((method if known else "HTTP", *([route] if route != UNMATCHED else [])))
-    recording.end(name, problem=fields.get("problem"), failed=code >= INTERNAL.status)

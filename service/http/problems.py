@@ -163,17 +163,18 @@ def documented(*classes: type[Exception]) -> dict[int | str, dict[str, Any]]:
     """OpenAPI `responses` of a route that can raise these errors, and of an internal error."""
     kinds = [kind_of_class(cls) for cls in classes] + [INTERNAL]
     statuses = sorted({kind.status for kind in kinds if kind.status != CLIENT_CLOSED})
-    return {status: _documented(status, kinds) for status in statuses}
+    responses: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        responses[status] = {
+            "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds if kind.status == status),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "headers": _DOCUMENTED_HEADERS.get(status, {}),
+        }
+    return responses
 
 
 def kind_of_class(cls: type[Exception]) -> Kind:
     return next(TABLE[parent] for parent in cls.__mro__ if parent in TABLE)
-
-
-def _documented(status: int, kinds: list[Kind]) -> dict[str, Any]:
-    description = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds if kind.status == status)
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {"description": description, "content": content, "headers": _DOCUMENTED_HEADERS.get(status, {})}
 
 
 def headers_of(error: BaseException) -> dict[str, str]:

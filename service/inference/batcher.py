@@ -15,7 +15,7 @@ from models.encoding import Encoding, padded_length
 from models.scoring import Verdict
 from service.context import RequestContext
 from service.errors import DeadlinePassed, InferenceFailed, Overloaded, ShuttingDown, within_bounds
-from service.inference.cache import Answer
+from service.inference.cache import InferenceResult
 from service.inference.entries import Entry, Run, Waiter, fail, record_wait
 from service.inference.packing import Packing, WaitingEntries
 from service.inference.throughput import Throughput
@@ -28,7 +28,7 @@ runs. Called in the thread of a runner."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class BatcherLimits:
     """Limits for the batch, the queue and the parallel runs.
 
     `queue_seconds`: longest expected wait of an entry in the queue. `lone_tokens`: an entry of at least this padded
@@ -49,14 +49,14 @@ class Batcher:
     def __init__(
         self,
         infer: Infer,
-        limits: Limits,
+        limits: BatcherLimits,
         on_batch: Callable[[BatchReport], None],
-        store_answer: Callable[[bytes, Answer], None] = lambda _key, _answer: None,
+        store_result: Callable[[bytes, InferenceResult], None] = lambda _key, _result: None,
     ) -> None:
         self._infer = infer
         self._limits = limits
         self._on_batch = on_batch
-        self._store_answer = store_answer
+        self._store_result = store_result
         self._waiting: WaitingEntries[Entry] = WaitingEntries(limits.packing)
         self._by_key: dict[bytes, Entry] = {}
         self._executor = ThreadPoolExecutor(limits.runners, thread_name_prefix="runner")
@@ -113,13 +113,13 @@ class Batcher:
         """Whether an entry with this key waits or runs, so that `join` works."""
         return key in self._by_key
 
-    async def join(self, key: bytes, context: RequestContext) -> Answer:
+    async def join(self, key: bytes, context: RequestContext) -> InferenceResult:
         """Wait, as `submit` does, for the entry that another caller submitted with this key, even if the queue is
         full."""
         return await self._wait(self._by_key[key], context.deadline)
 
-    async def submit(self, encoding: Encoding, context: RequestContext, key: bytes | None = None) -> Answer:
-        """Queue this encoding and wait for its answer.
+    async def submit(self, encoding: Encoding, context: RequestContext, key: bytes | None = None) -> InferenceResult:
+        """Queue this encoding and wait for its result.
 
         Callers with the same `key` share one run. A cancelled or late caller stops waiting; the entry leaves the queue
         with its last caller, without effect on the other entries of a batch.
@@ -158,9 +158,9 @@ class Batcher:
             asyncio.get_running_loop().call_soon(self._dispatch)
         return entry
 
-    async def _wait(self, entry: Entry, deadline: float) -> Answer:
+    async def _wait(self, entry: Entry, deadline: float) -> InferenceResult:
         loop = asyncio.get_running_loop()
-        reply: asyncio.Future[Answer] = loop.create_future()
+        reply: asyncio.Future[InferenceResult] = loop.create_future()
         waiter = Waiter(reply, deadline, loop.call_at(deadline, self._expire, entry, reply))
         entry.waiters.append(waiter)
         recording, started = current_recording(), time.perf_counter()
@@ -174,7 +174,7 @@ class Batcher:
             if recording is not None:
                 record_wait(recording, started, entry.report)
 
-    def _expire(self, entry: Entry, reply: "asyncio.Future[Answer]") -> None:
+    def _expire(self, entry: Entry, reply: "asyncio.Future[InferenceResult]") -> None:
         # Only while the entry waits: a running entry is answered late rather than discarded.
         if entry in self._waiting:
             fail(reply, DeadlinePassed)
@@ -222,7 +222,9 @@ class Batcher:
             run.entries[0].context.run(self._on_batch, report)
 
     def _settle(self, run: Run, future: "asyncio.Future[Sequence[Verdict]]") -> BatchReport:
-        error = _run_error(future, len(run.entries))
+        error = asyncio.CancelledError() if future.cancelled() else future.exception()
+        if error is None and len(future.result()) != len(run.entries):
+            error = ValueError(f"the runner returned {len(future.result())} rows for {len(run.entries)}")
         report = run.report(error)
         for entry in run.entries:
             self._release_key(entry)
@@ -231,25 +233,16 @@ class Batcher:
             # A lone run uses all cores, other runs a part of them.
             self._throughput.record_run(report.padded_tokens, report.seconds, 1 if run.lone else self._limits.runners)
             for entry, verdict in zip(run.entries, future.result(), strict=True):
-                answer = entry.deliver(verdict)
+                result = entry.deliver(verdict)
                 if entry.key is not None:  # in the same step as the key's release: no caller may miss both
-                    self._store_answer(entry.key, answer)
+                    self._store_result(entry.key, result)
         else:
             for entry in run.entries:
                 entry.fail(InferenceFailed)
         return report
 
     def _is_too_late(self, caller: str | None, length: int, left: float) -> bool:
-        """Whether an entry would wait too long, or be answered after its deadline, which is `left` seconds away."""
+        """Whether an entry would wait too long, or end after its deadline, which is `left` seconds away."""
         start = self._throughput.seconds_for(self._waiting.tokens_ahead(caller, length))
         end = start + self._throughput.seconds_for(length * self._limits.runners)
         return start > self._limits.queue_seconds or (start > 0 and end > left)
-
-
-def _run_error(future: "asyncio.Future[Sequence[Verdict]]", rows: int) -> BaseException | None:
-    if future.cancelled():
-        return asyncio.CancelledError()
-    error = future.exception()
-    if error is None and len(future.result()) != rows:
-        return ValueError(f"the runner returned {len(future.result())} rows for {rows}")
-    return error

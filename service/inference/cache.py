@@ -1,6 +1,6 @@
-"""Cache of model answers by text: bulk mailings, alerts and retries are computed once.
+"""Cache of inference results by text: bulk mailings, alerts and retries are computed once.
 
-`routing/router.py` looks here before it encodes a text. Each engine has its own cache, so no answer outlives its
+`routing/router.py` looks here before it encodes a text. Each engine has its own cache, so no result outlives its
 bundle.
 """
 
@@ -15,8 +15,8 @@ _DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The model's answer for one text: the verdict, number of tokens, and whether the text was truncated."""
+class InferenceResult:
+    """The model's result for one text: the verdict, the number of tokens, and whether the text was truncated."""
 
     verdict: Verdict
     tokens: int
@@ -33,21 +33,21 @@ class ResponseCache:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._answers: OrderedDict[bytes, Answer] = OrderedDict()
+        self._results: OrderedDict[bytes, InferenceResult] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._results)
 
-    def get(self, key: bytes) -> Answer | None:
-        answer = self._answers.get(key)
-        if answer is not None:
-            self._answers.move_to_end(key)
-        return answer
+    def get(self, key: bytes) -> InferenceResult | None:
+        result = self._results.get(key)
+        if result is not None:
+            self._results.move_to_end(key)
+        return result
 
-    def put(self, key: bytes, answer: Answer) -> None:
-        """Store an answer, unless its scores were no numbers: the next run of that text may give some."""
-        if not self.limit or not answer.verdict.is_valid:
+    def put(self, key: bytes, result: InferenceResult) -> None:
+        """Store a result, unless its scores were no numbers: the next run of that text may give valid scores."""
+        if not self.limit or not result.verdict.is_valid:
             return
-        self._answers[key] = answer
-        if len(self._answers) > self.limit:
-            self._answers.popitem(last=False)
+        self._results[key] = result
+        if len(self._results) > self.limit:
+            self._results.popitem(last=False)

@@ -20,7 +20,7 @@ from models.encoding import Batch, Encoding
 from models.errors import TicketRouterError
 from models.scoring import Logits, Outputs, Verdict
 from service.decision import ModelIdentity
-from service.inference.batcher import Batcher, Limits
+from service.inference.batcher import Batcher, BatcherLimits
 from service.inference.cache import ResponseCache
 from service.inference.hardware import this_machine
 from service.inference.onnx_session import (
@@ -50,8 +50,8 @@ class Engine:
     sessions: "Sessions"
     plan: Plan
     batcher: Batcher
-    answers: ResponseCache
-    limits: Limits
+    cache: ResponseCache
+    limits: BatcherLimits
     model: ModelIdentity
     golden_replay: Replay
 
@@ -124,7 +124,7 @@ def open_engine(
     def infer(encodings: Sequence[Encoding], lone: bool) -> Sequence[Verdict]:
         return plan.graph.judge_batch(sessions.run(bundle.encoder.batch(encodings, packing.multiple), lone=lone))
 
-    limits = Limits(
+    limits = BatcherLimits(
         packing=packing,
         queue_tokens=settings.queue_tokens,
         queue_seconds=settings.queue_seconds,
@@ -133,9 +133,9 @@ def open_engine(
         lone_tokens=plan.lone_tokens if plan.lone_threads else None,
     )
     model = ModelIdentity(bundle.version, plan.variant, bundle.manifest.text_version)
-    answers = ResponseCache(settings.cache_entries)
-    batcher = Batcher(infer, limits, on_batch, answers.put)
-    return Engine(bundle, sessions, plan, batcher, answers, limits, model, golden_replay)
+    cache = ResponseCache(settings.cache_entries)
+    batcher = Batcher(infer, limits, on_batch, cache.put)
+    return Engine(bundle, sessions, plan, batcher, cache, limits, model, golden_replay)
 
 
 def with_cpu_fallback(device: str, load: Callable[[str], T]) -> T:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from models.encoding import Encoding
 from models.scoring import Verdict
 from service.errors import ServiceError
-from service.inference.cache import Answer
+from service.inference.cache import InferenceResult
 from service.metrics.batch_report import BatchReport
 from service.tracing.recording import Recording
 
@@ -24,12 +24,12 @@ class Waiter:
     For less than half a millisecond uvloop creates no timer but a plain handle, which has no `when`.
     """
 
-    reply: "asyncio.Future[Answer]"
+    reply: "asyncio.Future[InferenceResult]"
     deadline: float
     timer: asyncio.Handle
 
     def is_waiting(self, now: float) -> bool:
-        """Whether the caller still waits for the answer; `now` in the loop's time."""
+        """Whether the caller still waits for the result; `now` in the loop's time."""
         return not self.reply.done() and self.deadline > now
 
 
@@ -57,13 +57,13 @@ class Entry:
         for waiter in self.waiters:
             fail(waiter.reply, kind)
 
-    def deliver(self, verdict: Verdict) -> Answer:
+    def deliver(self, verdict: Verdict) -> InferenceResult:
         """Send the verdict to all callers that still wait."""
-        answer = Answer(verdict, len(self.encoding.ids), self.encoding.truncated)
+        result = InferenceResult(verdict, len(self.encoding.ids), self.encoding.truncated)
         for waiter in self.waiters:
             if not waiter.reply.done():
-                waiter.reply.set_result(answer)
-        return answer
+                waiter.reply.set_result(result)
+        return result
 
 
 @dataclass(eq=False, slots=True)
@@ -111,6 +111,6 @@ def record_wait(recording: Recording, joined: float, report: BatchReport | None)
         recording.add_stage("infer", max(joined, run_started), run_started + report.seconds, size)
 
 
-def fail(reply: "asyncio.Future[Answer]", kind: type[ServiceError]) -> None:
+def fail(reply: "asyncio.Future[InferenceResult]", kind: type[ServiceError]) -> None:
     if not reply.done():
         reply.set_exception(kind())

@@ -5,7 +5,7 @@ session, which onnxruntime allows.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,17 +51,18 @@ class Runner:
 
     def _run(self, batch: Batch, *names: str) -> list[NDArray[np.float32]]:
         feed = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        found = self._run_bound(feed, names) if self.bound else self.session.run(list(names), feed)
-        return [np.asarray(output, dtype=np.float32) for output in found]
-
-    def _run_bound(self, feed: Mapping[str, Any], names: Sequence[str]) -> Any:
-        binding = self.session.io_binding()
-        for name, array in feed.items():
-            binding.bind_cpu_input(name, array)
-        for name in names:
-            binding.bind_output(name, "cpu")
-        self.session.run_with_iobinding(binding)
-        return binding.copy_outputs_to_cpu()
+        outputs: Any
+        if self.bound:
+            binding = self.session.io_binding()
+            for name, array in feed.items():
+                binding.bind_cpu_input(name, array)
+            for name in names:
+                binding.bind_output(name, "cpu")
+            self.session.run_with_iobinding(binding)
+            outputs = binding.copy_outputs_to_cpu()
+        else:
+            outputs = self.session.run(list(names), feed)
+        return [np.asarray(output, dtype=np.float32) for output in outputs]
 
 
 def open_runner(graph: bytes, device: str, intra_op_threads: int, engines: Path | None = None) -> Runner:

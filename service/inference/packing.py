@@ -106,18 +106,7 @@ class WaitingEntries(Generic[E]):
         self._fair_queue.serve(tag)
         max_tokens = self._packing.max_tokens
         latest_tag = tag + MAX_BATCHES_AHEAD * max_tokens if self._fair_queue.callers > 1 else math.inf
-        batch = self._fill_batch(first, min(max_tokens, -(-self.tokens // runners)), latest_tag)
-        for entry in batch:
-            self.discard(entry)
-        return batch
-
-    def take_all(self) -> list[E]:
-        entries = [entry for _, entry in self._order]
-        for entry in entries:
-            self.discard(entry)
-        return entries
-
-    def _fill_batch(self, first: E, max_tokens: int, latest_tag: float) -> list[E]:
+        max_tokens = min(max_tokens, -(-self.tokens // runners))
         batch, longest, unpadded = [first], first.length, first.length
         for length in sorted(self._by_length, key=lambda length: (abs(length - first.length), length)):
             for (tag, _), entry in self._by_length[length]:
@@ -130,7 +119,15 @@ class WaitingEntries(Generic[E]):
                     break
                 batch.append(entry)
                 longest, unpadded = max(longest, length), unpadded + length
+        for entry in batch:
+            self.discard(entry)
         return batch
+
+    def take_all(self) -> list[E]:
+        entries = [entry for _, entry in self._order]
+        for entry in entries:
+            self.discard(entry)
+        return entries
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ NO_DEPARTMENT = "none"
 
 Stage = Literal["parse", "prepare", "encode", "queue", "infer"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-AnswerSource = Literal["model", "cache", "shared"]
+ResultSource = Literal["model", "cache", "shared"]
 """Computed for this ticket, read from the cache, or computed for another ticket with the same text."""
 ReloadOutcome = Literal["done", "refused", "repaired"]
 
@@ -61,9 +61,9 @@ class Metrics:
         self._truncated = self._counter("truncated_inputs_total", "Tickets too long for the model.")
         self._invalid = self._counter("invalid_scores_total", "Tickets whose scores were no numbers, left to people.")
         self._evicted = self._counter("connections_evicted_total", "Connections that made way for new ones.")
-        self._at_work = 0
+        self._in_flight = 0
         in_flight = Gauge(f"{PREFIX}_http_requests_in_flight", "Requests at work.", registry=self.registry)
-        in_flight.set_function(lambda: self._at_work)
+        in_flight.set_function(lambda: self._in_flight)
         self._connections = Gauge(
             f"{PREFIX}_connections_open", "Connections of the public port.", registry=self.registry
         )
@@ -81,7 +81,7 @@ class Metrics:
         )
         self._field_decisions = self._counter("field_decisions_total", "Of further fields.", "field", "outcome")
         self._request_seconds = self._histogram("http_request_duration_seconds", REQUEST_SECONDS, "Answering.", "route")
-        # `labels` takes longer than the count itself.
+        # The children of the counters: `labels` takes longer than the count itself.
         self._request_counts: dict[tuple[str, str, int], Counter] = {}
         self._route_seconds: dict[str, Histogram] = {}
         self._decision_counts: dict[tuple[str, Outcome], Counter] = {}
@@ -91,23 +91,24 @@ class Metrics:
         self._input_tokens = self._fast("input_tokens", TOKENS, "Tokens of a ticket, as the model saw it.")
         outcomes = [outcome.value for outcome in Outcome]
         self._confidences = self._fast("confidence", CONFIDENCES, "Best candidate's confidence.", "outcome", outcomes)
-        self._answers = {source: answers.labels(source) for source in get_args(AnswerSource)}
+        self._answers = {source: answers.labels(source) for source in get_args(ResultSource)}
         self._reloads = {outcome: reloads.labels(outcome) for outcome in get_args(ReloadOutcome)}
         causes: list[Reason] = [reason for reason in Reason if reason is not Reason.CONFIDENT]
         self._reviews = {reason: reviews.labels(reason.value) for reason in causes}
 
-    def expect_requests(self, series: Iterable[tuple[str, str, int]]) -> None:
+    def create_request_series(self, series: Iterable[tuple[str, str, int]]) -> None:
         """Create these (route, method, code) series at zero: without a zero, the first error has no rate."""
         for route, method, code in series:
             self._request_counts[route, method, code] = self._requests.labels(route, method, str(code))
-            if not _is_the_clients(code):
+            if not _is_client_error(code):
                 self._route_seconds[route] = self._request_seconds.labels(route)
 
-    def expect_rejections(self, reasons: Iterable[str]) -> None:
+    def create_rejection_series(self, reasons: Iterable[str]) -> None:
+        """Create the series of these reasons at zero."""
         for reason in reasons:
             self._rejected.labels(reason)
 
-    def expect_decisions(self, departments: Iterable[str], further_fields: Iterable[str]) -> None:
+    def create_decision_series(self, departments: Iterable[str], further_fields: Iterable[str]) -> None:
         """Create the series of a new model with these departments and further fields at zero."""
         wanted = [(NO_DEPARTMENT, Outcome.REVIEW)]
         for department in departments:
@@ -119,10 +120,10 @@ class Metrics:
                 self._field_decisions.labels(field, outcome.value)
 
     def request_began(self) -> None:
-        self._at_work += 1
+        self._in_flight += 1
 
     def request_ended(self) -> None:
-        self._at_work -= 1
+        self._in_flight -= 1
 
     def record_request(
         self, route: str, method: str, code: int, seconds: float | None, trace_id: str | None = None
@@ -134,7 +135,7 @@ class Metrics:
         """
         count = self._request_counts.get((route, method, code)) or self._requests.labels(route, method, str(code))
         count.inc()
-        if seconds is not None and not _is_the_clients(code):
+        if seconds is not None and not _is_client_error(code):
             exemplar = None if trace_id is None else {"trace_id": trace_id}
             self._route_seconds[route].observe(seconds, exemplar)
 
@@ -152,7 +153,7 @@ class Metrics:
     def record_loop_lag(self, seconds: float) -> None:
         self._lag.observe(seconds)
 
-    def record_answer(self, source: AnswerSource, tokens: int, truncated: bool) -> None:
+    def record_result(self, source: ResultSource, tokens: int, truncated: bool) -> None:
         self._answers[source].inc()
         self._input_tokens.observe(tokens)
         if truncated:
@@ -199,6 +200,6 @@ class Metrics:
         return Histogram(f"{PREFIX}_{name}", text, labels, buckets=buckets, registry=self.registry)
 
 
-def _is_the_clients(code: int) -> bool:
+def _is_client_error(code: int) -> bool:
     """Whether the response is a client error, or the client closed the connection (499)."""
     return 400 <= code < 500

@@ -19,7 +19,7 @@ from models.errors import BundleError, TicketRouterError
 from service.decision import ModelIdentity
 from service.errors import NotReady, ReloadRefused, ReloadRunning, ServiceError
 from service.inference.engine import Engine, OpeningStopped, open_engine
-from service.lifecycle import WHY_NOT_READY, Lifecycle
+from service.lifecycle import NOT_READY_REASONS, Lifecycle
 from service.metrics.batch_report import BatchReport
 from service.metrics.metrics import Metrics
 from service.routing.router import EngineLease, Router
@@ -68,12 +68,22 @@ class ModelReloader:
         Raises:
             ReloadRefused: the version is malformed, or its folder does not exist.
         """
+        bundle = self._settings.bundle
         try:
-            return _find_bundle(self._settings.bundle, version)
-        except ReloadRefused as error:
+            configured = bundle.resolve(strict=True)
+        except (OSError, RuntimeError) as error:
+            refusal = ReloadRefused(f"{bundle}: no bundle there; promote one first")
             if version is None:  # a mistyped version is the caller's fault: no bundle was refused
-                self._record_refusal(error)
-            raise
+                self._record_refusal(refusal)
+            raise refusal from error
+        if version is None:
+            return configured
+        if not _VERSION.fullmatch(version):
+            raise ReloadRefused("bundle must be a version id, 16 hexadecimal digits")
+        folder = configured.parent / version
+        if not folder.is_dir():
+            raise ReloadRefused(f"{configured.parent}: holds no bundle {version}")
+        return folder
 
     async def reload(self, path: Path) -> tuple[ModelIdentity, ModelIdentity]:
         """Verify, load and replay a bundle while the old one serves, then serve the new one. Returns the old and the
@@ -84,11 +94,13 @@ class ModelReloader:
             ReloadRunning: another reload is in progress.
             ReloadRefused: this bundle must not or cannot serve here; the message says why.
         """
-        if self._lifecycle.phase == "ready" and not self._loading and self._serves(path):
-            model = self._router.engine.model
-            _log.info("reload not needed", version=model.version)
-            self._lifecycle.record_unchanged()
-            return model, model
+        if self._lifecycle.phase == "ready" and not self._loading:
+            engine = self._router.engine
+            # A folder that is named by its version always holds that version; another folder's content may differ.
+            if path.name == engine.bundle.version and path == engine.bundle.path.resolve():
+                _log.info("reload not needed", version=engine.model.version)
+                self._lifecycle.record_unchanged()
+                return engine.model, engine.model
         models = await self._replace(path, RELOAD_PAUSE_RATIO)
         self._metrics.count_reload("done")
         self._lifecycle.record_reload()
@@ -99,7 +111,10 @@ class ModelReloader:
         if report.error is not None:
             # Messages of onnxruntime name shapes and nodes, never text, so they may be logged.
             _log.error("model run failed", rows=report.rows, cause=str(report.error), exc_info=report.error)
-            self._start_repair()
+            if self._repair is None or self._repair.done():
+                # The run may have damaged its session: not ready until a new session has replayed the golden rows.
+                self._lifecycle.set_fault("a model run failed; its session is being replaced")
+                self._repair = asyncio.ensure_future(self._replace_engine())
 
     def stop(self) -> None:
         """Stop the opening of a bundle and refuse reloads from now on."""
@@ -107,14 +122,9 @@ class ModelReloader:
         if self._repair is not None:
             self._repair.cancel()
 
-    def _serves(self, path: Path) -> bool:
-        """A folder that is named by its version always holds that version; of another folder the content may differ."""
-        bundle = self._router.engine.bundle
-        return path.name == bundle.version and path == bundle.path.resolve()
-
     async def _replace(self, path: Path, pause_ratio: float) -> tuple[ModelIdentity, ModelIdentity]:
         if self._lifecycle.phase != "ready":
-            raise NotReady(WHY_NOT_READY[self._lifecycle.phase])
+            raise NotReady(NOT_READY_REASONS[self._lifecycle.phase])
         if self._loading:
             raise ReloadRunning
         self._loading = True
@@ -132,7 +142,7 @@ class ModelReloader:
             self._loading = False
         if self._lifecycle.phase != "ready":  # the stop signal arrived during the last step of loading
             await engine.close()
-            raise NotReady(WHY_NOT_READY["draining"])
+            raise NotReady(NOT_READY_REASONS["draining"])
         before = self._router.engine.model
         replaced = self._router.use(engine)
         if replaced is not None:
@@ -163,12 +173,6 @@ class ModelReloader:
         self._lifecycle.record_reload(str(error))
         _log.error("reload refused", cause=str(error))
 
-    def _start_repair(self) -> None:
-        """A failed run may have damaged its session: not ready until a new session has replayed the golden rows."""
-        if self._repair is None or self._repair.done():
-            self._lifecycle.set_fault("a model run failed; its session is being replaced")
-            self._repair = asyncio.ensure_future(self._replace_engine())
-
     async def _replace_engine(self) -> None:
         for wait in itertools.chain(REPAIR_SECONDS, itertools.repeat(REPAIR_SECONDS[-1])):
             try:
@@ -185,21 +189,6 @@ class ModelReloader:
         await self._router.close_replaced(lease)
         del lease  # the last reference to the engine
         release_free_memory()
-
-
-def _find_bundle(bundle: Path, version: str | None) -> Path:
-    try:
-        configured = bundle.resolve(strict=True)
-    except (OSError, RuntimeError) as error:
-        raise ReloadRefused(f"{bundle}: no bundle there; promote one first") from error
-    if version is None:
-        return configured
-    if not _VERSION.fullmatch(version):
-        raise ReloadRefused("bundle must be a version id, 16 hexadecimal digits")
-    folder = configured.parent / version
-    if not folder.is_dir():
-        raise ReloadRefused(f"{configured.parent}: holds no bundle {version}")
-    return folder
 
 
 def release_free_memory() -> None:

@@ -1,4 +1,7 @@
-"""`Router.decide`: from a ticket to its decision, step by step."""
+"""`Router.decide`: from a ticket to its decision, step by step.
+
+`api/routes.py` and `cli/main.py` call it; `reload.py` gives it the engine.
+"""
 
 import asyncio
 import time
@@ -11,16 +14,16 @@ from models.ticket import MailFact, Ticket
 from service.context import RequestContext
 from service.decision import Decision, Flag
 from service.errors import NotReady
-from service.inference.cache import Answer, digest
+from service.inference.cache import InferenceResult, digest
 from service.inference.engine import Engine
-from service.lifecycle import WHY_NOT_READY
+from service.lifecycle import NOT_READY_REASONS
 from service.metrics.metrics import Metrics
 from service.routing.cpu_pool import INLINE_BYTES, CpuPool
 from service.routing.read import read_text
 from service.routing.telemetry import Telemetry
 
 ENCODE_SECONDS = 1e-6
-"""CPU time of the tokenizer per character, for the costliest texts of INLINE_BYTES."""
+"""CPU time of the tokenizer per character, for the costliest texts of up to INLINE_BYTES."""
 
 
 @dataclass(eq=False, slots=True)
@@ -66,14 +69,14 @@ class Router:
             NotReady: there is none yet.
         """
         if self._current is None:
-            raise NotReady(WHY_NOT_READY["starting"])
+            raise NotReady(NOT_READY_REASONS["starting"])
         return self._current.engine
 
     def use(self, engine: Engine) -> EngineLease | None:
         """Decide with this engine from now on. Returns the previous one, which its current requests continue to use."""
         previous, self._current = self._current, EngineLease(engine)
         department, *further = (scoring.field for scoring in engine.graph.scorings)
-        self._metrics.expect_decisions(department.labels, [field.name for field in further])
+        self._metrics.create_decision_series(department.labels, [field.name for field in further])
         if previous is not None:
             self._replaced.add(previous)
             previous.replaced = True
@@ -115,12 +118,12 @@ class Router:
             NotReady: there is none yet.
         """
         if self._current is None:
-            raise NotReady(WHY_NOT_READY["starting"])
+            raise NotReady(NOT_READY_REASONS["starting"])
         self._current.users += 1
         return self._current
 
     async def decide(self, ticket: Ticket, context: RequestContext) -> Decision:
-        """The decision for a ticket.
+        """The decision for a ticket, by the current engine.
 
         Raises:
             ServiceError: there is no decision; the class says why.
@@ -143,9 +146,9 @@ class Router:
         verdict = verdict_without_model(ticket, text.text, engine.graph.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
-            answer = await self._answer(engine, text.text, context)
-            verdict = answer.verdict
-            if answer.truncated:
+            result = await self._infer(engine, text.text, context)
+            verdict = result.verdict
+            if result.truncated:
                 flags.add("truncated")
             if not verdict.is_valid:
                 self._metrics.count_invalid_scores()
@@ -153,19 +156,19 @@ class Router:
         self._telemetry.record_decision(decision)
         return decision
 
-    async def _answer(self, engine: Engine, text: str, context: RequestContext) -> Answer:
-        """The model's answer for a text: from the cache, from the run of another ticket, or from a new run."""
-        key = digest(text) if engine.answers.limit else None
+    async def _infer(self, engine: Engine, text: str, context: RequestContext) -> InferenceResult:
+        """The model's result for a text: from the cache, from the run of another ticket, or from a new run."""
+        key = digest(text) if engine.cache.limit else None  # None: equal texts share neither results nor runs
         if key is not None:
-            cached = engine.answers.get(key)
+            cached = engine.cache.get(key)
             if cached is not None:
-                self._telemetry.record_answer("cache", cached)
+                self._telemetry.record_result("cache", cached)
                 return cached
             if engine.batcher.has_entry(key):
-                answer = await engine.batcher.join(key, context)
-                self._telemetry.record_answer("shared", answer)
-                return answer
-        if len(text) > INLINE_BYTES:  # encoding a short text costs less than to ask first
+                result = await engine.batcher.join(key, context)
+                self._telemetry.record_result("shared", result)
+                return result
+        if len(text) > INLINE_BYTES:  # before encoding a long text; a short one costs no more than this check
             engine.batcher.check(context)
         started = time.perf_counter()
         try:
@@ -174,9 +177,9 @@ class Router:
             )
         finally:
             self._telemetry.end_stage("encode", started)
-        answer = await engine.batcher.submit(encoding, context, key)
-        self._telemetry.record_answer("model", answer)
-        return answer
+        result = await engine.batcher.submit(encoding, context, key)
+        self._telemetry.record_result("model", result)
+        return result
 
 
 def deadline_in(seconds: float) -> float:

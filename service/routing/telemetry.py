@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from service.decision import Decision
 from service.errors import ServiceError
 from service.http.problems import INTERNAL, kind_of
-from service.inference.cache import Answer
-from service.metrics.metrics import NO_DEPARTMENT, AnswerSource, Metrics, Stage
+from service.inference.cache import InferenceResult
+from service.metrics.metrics import NO_DEPARTMENT, Metrics, ResultSource, Stage
 from service.tracing.recording import current_recording, set_current_recording
 
 
@@ -43,17 +43,21 @@ class Telemetry:
             if recording is not None:
                 recording.end(problem=problem, failed=failed)
 
-    def record_answer(self, source: AnswerSource, answer: Answer) -> None:
-        """Record the model's answer for a ticket and its source."""
-        self._metrics.record_answer(source, answer.tokens, answer.truncated)
+    def record_result(self, source: ResultSource, result: InferenceResult) -> None:
+        """Record the inference result of a ticket, and where it came from."""
+        self._metrics.record_result(source, result.tokens, result.truncated)
         if (recording := current_recording()) is not None:
             recording.set_attributes(
                 {
                     "ticket_router.answer.source": source,
-                    "ticket_router.tokens": answer.tokens,
-                    "ticket_router.truncated": answer.truncated,
+                    "ticket_router.tokens": result.tokens,
+                    "ticket_router.truncated": result.truncated,
                 }
             )
+
+    def count_rejection(self, error: ServiceError) -> None:
+        """Count a ticket of a batch that got this error instead of a decision."""
+        self._metrics.count_rejection(kind_of(error).code)
 
     def record_decision(self, decision: Decision) -> None:
         self._metrics.record_decision(decision)

@@ -14,7 +14,7 @@ MIN_CONNECTIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """The limits of each connection to a port. Sizes in bytes, times in seconds."""
 
     head_seconds: float = 5.0
@@ -38,8 +38,8 @@ class Limits:
     """Requests that may wait for the response of an earlier one on the same connection."""
 
 
-PUBLIC = Limits()
-MANAGEMENT = Limits(pipelined=1)
+PUBLIC = ConnectionLimits()
+MANAGEMENT = ConnectionLimits(pipelined=1)
 MANAGEMENT_CONNECTIONS = 32
 """Open connections on the management port: probes, one or two Prometheus servers, an administrator. The public port has
 a setting."""

@@ -16,7 +16,7 @@ from service import errors
 from service.http.disconnect import EXTENSION, Connection
 from service.http.problems import raw_response
 from service.http.request_id import new_request_id
-from service.server.limits import Limits
+from service.server.limits import ConnectionLimits
 
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 
@@ -29,11 +29,11 @@ class Port:
         max_connections: the limit of open connections; one more closes the connection that has waited longest for its
             client.
         on_refusal: called with the error and the request id of a request that is refused before the application.
-        on_evict: called for each connection that is closed to make room.
+        on_evict: called for each connection that is closed to admit a new one.
         on_lag: called ten times a second with the seconds by which the event loop was late.
     """
 
-    limits: Limits
+    limits: ConnectionLimits
     max_connections: int
     on_refusal: Callable[[errors.ServiceError, str], None]
     on_evict: Callable[[], None]
@@ -41,12 +41,12 @@ class Port:
     waiting: "dict[LimitedProtocol, None]" = field(default_factory=dict)
     """Connections that wait for their client, the longest waiting first."""
 
-    def close_late(self, now: float) -> None:
+    def close_overdue(self, now: float) -> None:
         """Close every connection whose client missed its deadline. `now`: the event loop's clock, in seconds."""
         for connection in [each for each in self.waiting if each.due <= now]:
             connection.abort()
 
-    def make_room(self) -> bool:
+    def evict_longest_waiting(self) -> bool:
         """Close the connection that has waited longest; False if all connections have a request in progress."""
         connection = next(iter(self.waiting), None)
         if connection is not None:
@@ -71,7 +71,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's own
         super().connection_made(transport)
-        if len(self.connections) > self._port.max_connections and not self._port.make_room():
+        if len(self.connections) > self._port.max_connections and not self._port.evict_longest_waiting():
             self._refuse(errors.TooManyConnections())
         else:
             self._wait(self._limits.head_seconds)
@@ -135,7 +135,18 @@ class LimitedProtocol(HttpToolsProtocol):
             self._fail(errors.HeadTooLarge())
 
     def on_headers_complete(self) -> None:
-        self._refuse_ambiguity()
+        # Refuse a head that other parsers may read differently (request smuggling).
+        version = self.parser.get_http_version()
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+        if self.parser.get_method() == b"CONNECT":
+            self._fail(errors.MalformedHttp("this server is not a proxy: CONNECT is not supported"))
+        if version not in ("1.0", "1.1"):
+            self._fail(errors.MalformedHttp("only HTTP/1.1 and HTTP/1.0 are supported"))
+        if hosts > 1 or (version == "1.1" and not hosts):
+            self._fail(errors.MalformedHttp("a request has exactly one Host header"))
+        if codings and (version == "1.0" or codings != [b"chunked"]):
+            self._fail(errors.MalformedHttp("Transfer-Encoding must be chunked, once, and is not allowed in HTTP/1.0"))
         if self.parser.should_upgrade():
             return  # `_parse_without_upgrade` follows
         super().on_headers_complete()
@@ -206,20 +217,6 @@ class LimitedProtocol(HttpToolsProtocol):
         traceback would keep this connection in memory (reference cycle)."""
         self._fault = error
         raise ValueError
-
-    def _refuse_ambiguity(self) -> None:
-        """Refuse a head that other parsers may read differently (request smuggling)."""
-        version = self.parser.get_http_version()
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
-        if self.parser.get_method() == b"CONNECT":
-            self._fail(errors.MalformedHttp("this server is not a proxy: CONNECT is not supported"))
-        if version not in ("1.0", "1.1"):
-            self._fail(errors.MalformedHttp("only HTTP/1.1 and HTTP/1.0 are supported"))
-        if hosts > 1 or (version == "1.1" and not hosts):
-            self._fail(errors.MalformedHttp("a request has exactly one Host header"))
-        if codings and (version == "1.0" or codings != [b"chunked"]):
-            self._fail(errors.MalformedHttp("Transfer-Encoding must be chunked, once, and is not allowed in HTTP/1.0"))
 
     def _refuse(self, error: errors.ServiceError) -> None:
         """Stop reading and close the connection. Send this error before, unless earlier responses are pending (they are

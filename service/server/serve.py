@@ -20,9 +20,9 @@ import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from models.build import build
 from service.access.access import watch_keys_file
 from service.app import App, create_app
-from service.build import build
 from service.http.browsers import NOSNIFF
 from service.server.limits import MANAGEMENT, MANAGEMENT_CONNECTIONS, PUBLIC, allowed_connections
 from service.server.malloc import fix_mmap_threshold
@@ -58,7 +58,7 @@ def run(settings: Settings) -> None:
         public = stack.enter_context(bind(settings.host, settings.port))
         management = stack.enter_context(bind(settings.management_host, settings.management_port))
         refuse_one_port(public, management)
-        _warn_without_keys(settings, public, management)
+        warn_without_keys(settings, public, management)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, public, management))
 
@@ -99,7 +99,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """uvicorn calls this method ten times a second."""
         now = asyncio.get_running_loop().time()
-        self._port.close_late(now)
+        self._port.close_overdue(now)
         if self._ticked is not None:
             self._port.on_lag(max(0.0, now - self._ticked - TICK_SECONDS))
         self._ticked = now
@@ -208,7 +208,7 @@ def stop_signal() -> asyncio.Event:
     return stop
 
 
-def _warn_without_keys(settings: Settings, *listeners: socket.socket) -> None:
+def warn_without_keys(settings: Settings, *listeners: socket.socket) -> None:
     hosts = [str(listener.getsockname()[0]) for listener in listeners]
     if settings.keys_file is None and not all(ip_address(host).is_loopback for host in hosts):
         _log.warning("no keys file: every client that reaches the ports may use them; see --keys-file", hosts=hosts)

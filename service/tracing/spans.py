@@ -17,7 +17,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_span_
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import Scope
 
-from service.build import build
+from models.build import build
 from service.tracing.recording import Attributes
 
 MAX_TICKET_SPANS = 64
@@ -31,7 +31,7 @@ _CONTEXT_HEADERS = (b"traceparent", b"tracestate")
 class Clock:
     """Converts `perf_counter` times of stages to nanoseconds since the epoch, as spans need them.
 
-    One clock per request: when the system clock is adjusted, a request is shifted, and its duration stays correct.
+    One clock per request: an adjustment of the system clock shifts the request, and its duration stays correct.
     """
 
     epoch: int
@@ -116,7 +116,16 @@ class Spans:
         parent = self._propagator.extract(_trace_headers(scope))
         span = self._tracer.start_span("HTTP", parent, SpanKind.SERVER, start_time=clock.epoch)
         recording = SpanRecording(self._tracer, span, clock, MAX_TICKET_SPANS) if span.is_recording() else None
-        return recording, _log_ids(span)
+        context = span.get_span_context()
+        if not context.is_valid:  # OTEL_SDK_DISABLED switches off all spans
+            return recording, {}
+        # OpenTelemetry's names for the ids in JSON logs.
+        ids = {
+            "trace_id": format_trace_id(context.trace_id),
+            "span_id": format_span_id(context.span_id),
+            "trace_flags": f"{context.trace_flags:02x}",
+        }
+        return recording, ids
 
     def close(self, at_most_seconds: float) -> None:
         # In a thread: a collector that accepts the connection and does not answer blocks until its own timeout.
@@ -132,15 +141,3 @@ def _trace_headers(scope: Scope) -> Mapping[str, list[str]]:
         if name in _CONTEXT_HEADERS:
             headers.setdefault(name.decode(), []).append(value.decode("latin-1"))
     return headers if len(headers.get("traceparent", ())) == 1 else {}
-
-
-def _log_ids(span: Span) -> Mapping[str, str]:
-    """The ids by OpenTelemetry's names for JSON logs. Empty if OTEL_SDK_DISABLED switches off all spans."""
-    context = span.get_span_context()
-    if not context.is_valid:
-        return {}
-    return {
-        "trace_id": format_trace_id(context.trace_id),
-        "span_id": format_span_id(context.span_id),
-        "trace_flags": f"{context.trace_flags:02x}",
-    }

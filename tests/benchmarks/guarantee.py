@@ -23,7 +23,8 @@ from models.scoring import Logits, in_scope
 from tests.support.resplit import deal, table
 from training.calibration.predictions import Scored
 from training.cli.root import ticket_file
-from training.data.prepared import PreparedRow, label_numbers
+from training.data.example import Example
+from training.data.prepared import label_numbers
 from training.data.source import TicketFile, read_tickets
 from training.data.split import split_rows
 from training.evaluation.metrics import UNKNOWN
@@ -34,7 +35,7 @@ from training.run.dataset import outside_rows
 PARTS = ("validation", "calibration", "test")
 
 
-def answers(bundle: Bundle, rows: Sequence[PreparedRow]) -> Logits:
+def answers(bundle: Bundle, rows: Sequence[Example]) -> Logits:
     model = OnnxModel.load(bundle.read(bundle.fp32.entry.file), bundle.encoder)
     return model.logits([bundle.encode(row.text) for row in rows])
 
@@ -74,7 +75,7 @@ def main() -> None:
     parser.add_argument("--date-format")
     parser.add_argument("--splits", type=int, default=200)
     arguments = parser.parse_args()
-    file = ticket_file(arguments.data, arguments.column, arguments.labels, arguments.date_format)
+    file = ticket_file([arguments.data], arguments.column, arguments.labels, arguments.date_format)
     for path in arguments.bundles:
         report(open_bundle(path), file, arguments.splits)
 

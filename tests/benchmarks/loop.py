@@ -36,8 +36,8 @@ from models.scoring import FieldScoring, Outcome
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored, outcomes_of
 from training.data import prepared
-from training.data.contract import TicketRow
-from training.data.prepared import PreparedRow, label_numbers
+from training.data.example import Example
+from training.data.prepared import label_numbers
 from training.data.source import TicketFile, read_closed
 from training.data.split import split_rows
 from training.evaluation.metrics import UNKNOWN
@@ -85,7 +85,7 @@ class Month:
 class Desk:
     """A file's tickets, how texts are encoded, and what is simulated."""
 
-    rows: tuple[PreparedRow, ...]
+    rows: tuple[Example, ...]
     encode: Callable[[str], Encoding]
     pad_id: int
     vocabulary: int
@@ -111,9 +111,7 @@ class Desk:
             labels = [router.scoring.field.labels[number] for number in answers.argmax(axis=1)]
             kept = generator.random(len(tickets)) < self.audit
             routed = (outcomes == Outcome.ROUTE) & ~kept
-            wrong = np.array(
-                [label != item.row.labels[DEPARTMENT] for label, item in zip(labels, tickets, strict=True)]
-            )
+            wrong = np.array([label != item.labels[DEPARTMENT] for label, item in zip(labels, tickets, strict=True)])
             noticed = generator.random(len(tickets)) < self.noticed
             for number, item in enumerate(tickets):
                 source, label = LabelSource.CLOSE, None
@@ -130,16 +128,16 @@ class Desk:
             yield Month(count / max(1, int((~kept).sum())), int((routed & ~wrong).sum()), count, unchecked)
 
     def _closed(
-        self, item: PreparedRow, month: int, source: LabelSource | None, generator: np.random.Generator,
+        self, item: Example, month: int, source: LabelSource | None, generator: np.random.Generator,
         label: str | None = None,
-    ) -> TicketRow:  # fmt: skip
+    ) -> Example:  # fmt: skip
         date = _FIRST + timedelta(
             days=30 * month - (generator.uniform(0, 300) if not month else -generator.uniform(0, 30))
         )
-        labels = {DEPARTMENT: label or item.row.labels[DEPARTMENT]}
-        return replace(item.row, labels=labels, split="", created_at=date, label_source=source)
+        labels = {DEPARTMENT: label or item.labels[DEPARTMENT]}
+        return replace(item, labels=labels, split="", created_at=date, label_source=source)
 
-    def _learn(self, seen: Sequence[TicketRow], way: Way, seed: int) -> tuple[Router, float]:
+    def _learn(self, seen: Sequence[Example], way: Way, seed: int) -> tuple[Router, float]:
         rows = list(seen)
         if way.weight is None and not way.all_true:
             rows = [replace(row, label_source=None) for row in rows if row.label_source != LabelSource.ROUTER_UNCHECKED]
@@ -150,7 +148,7 @@ class Desk:
         )
         split = split_rows(rows, recipe, seed)
         train = split["train"]
-        space = LabelSpace.of({DEPARTMENT: sorted({str(item.row.labels[DEPARTMENT]) for item in train})})
+        space = LabelSpace.of({DEPARTMENT: sorted({str(item.labels[DEPARTMENT]) for item in train})})
         field = space.department
         known = ngram_rows(
             [self.encode(item.text) for item in train], space, vocabulary=self.vocabulary, pad_id=self.pad_id,
@@ -161,14 +159,14 @@ class Desk:
         model = known.fit(label_numbers(train, field)[:, None], space, seed, row_weights=weights)
         planned, tested = (self._scored(model, field, split[part]) for part in ("validation", "calibration"))
         entry = calibrate_field(field, planned, tested, recipe, "exact")
-        unchecked = sum(item.row.label_source is LabelSource.ROUTER_UNCHECKED for item in train) / len(train)
+        unchecked = sum(item.label_source is LabelSource.ROUTER_UNCHECKED for item in train) / len(train)
         return Router(model, entry.scoring(field)), unchecked
 
-    def _routed(self, router: Router, tickets: Sequence[PreparedRow]) -> int:
+    def _routed(self, router: Router, tickets: Sequence[Example]) -> int:
         answers = router.model.logits([self.encode(item.text) for item in tickets])
         return int((outcomes_of(answers, router.scoring) == Outcome.ROUTE).sum())
 
-    def _scored(self, model: NgramModel, field: Field, rows: Sequence[PreparedRow]) -> Scored:
+    def _scored(self, model: NgramModel, field: Field, rows: Sequence[Example]) -> Scored:
         return Scored(model.logits([self.encode(item.text) for item in rows]), label_numbers(rows, field, UNKNOWN))
 
 

@@ -85,9 +85,9 @@ class Plain:
         self._bundle = bundle
         self._runners = Runners(lambda batch: bundle.fp32.judge_batch(runner.run(batch)), bundle.encoder.batch)
         self._metrics = Metrics(CollectorRegistry())
-        self._metrics.expect_requests([("/v1/route", "POST", 200)])
+        self._metrics.create_request_series([("/v1/route", "POST", 200)])
         department, *further = bundle.manifest.label_space()
-        self._metrics.expect_decisions(department.labels, [field.name for field in further])
+        self._metrics.create_decision_series(department.labels, [field.name for field in further])
         self._model = ModelIdentity(bundle.version, "fp32", bundle.manifest.text_version)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -98,7 +98,7 @@ class Plain:
         encoding = self._bundle.encode(text.text)
         verdict = await self._runners.submit(encoding)
         decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(text.flags)), self._model)
-        self._metrics.record_answer("model", len(encoding.ids), encoding.truncated)
+        self._metrics.record_result("model", len(encoding.ids), encoding.truncated)
         self._metrics.record_decision(decision)
         await _answer(send, decision_out(decision).model_dump_json().encode())
         seconds, route = loop.time() - started, scope["path"]

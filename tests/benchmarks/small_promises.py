@@ -42,7 +42,7 @@ class Desk:
 
     def __init__(self, file: TicketFile, base: str) -> None:
         rows, _ = prepare_rows(read_tickets(file, ("department",)).rows)
-        self.space = LabelSpace.of({"department": sorted({str(row.row.labels["department"]) for row in rows})})
+        self.space = LabelSpace.of({"department": sorted({str(row.labels["department"]) for row in rows})})
         folder, recipe = resolve_base(base), Recipe()
         model = load_classifier(folder, self.space, recipe)
         self.encoder = load_encoder(folder, model.config, recipe)

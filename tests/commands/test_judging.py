@@ -16,7 +16,7 @@ from models.ticket import Ticket
 from tests.support.rows import CANARY, write_csv
 from tests.support.tiny import rewritten
 from tests.support.training import Invoke, Place, refused
-from training.evaluation.bundle_answers import answering
+from training.evaluation.bundle_answers import load_predictor
 
 PROMOTE = ("promote", "--allow-empty", "--bundle")
 """The tiny bundle routes nothing."""
@@ -282,4 +282,4 @@ def test_cases_that_make_no_sense_are_refused(
 def answered(bundle: Path, text: str) -> str:
     """The most likely department of a text without a subject."""
     opened = open_bundle(bundle)
-    return answering(opened, "fp32")([prepare(Ticket(subject="", body=text)).text])[0].candidates[0].label
+    return load_predictor(opened, "fp32")([prepare(Ticket(subject="", body=text)).text])[0].candidates[0].label

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.build import build
 from models.bundle.bundle import open_bundle
 from models.bundle.golden import load_rows, replay
 from models.text.prepare import prepare
@@ -17,7 +18,7 @@ from tests.support.plain import draft, files, plain_bundle
 from tests.support.process import serving
 from tests.support.rows import CANARY, write_csv
 from tests.support.training import Invoke, Place, command, refused
-from training.data.contract import TicketRow
+from training.data.example import Example
 from training.data.source import TicketFile, read_tickets
 from training.export.ngram_nodes import read_ngrams
 from training.sample import make_tickets
@@ -25,8 +26,9 @@ from training.sample import make_tickets
 
 def test_a_first_training_says_what_it_does_and_what_it_made(place: Place) -> None:
     """Figures of both fields, the baseline, the bundle and that it is current; in a pipe too, a line of progress for
-    each stage and epoch on standard error."""
+    each stage and epoch on standard error, and before them which code runs."""
     assert place.run.err == ""
+    assert place.run.progress[0] == "• starting: ticket-router {}, revision {}".format(*build())
     stages = [line for line in place.run.progress if line.startswith("• ")]
     assert len(stages) > 3
     assert [line.split(":")[0] for line in place.run.progress if line not in stages] == ["  epoch 1"]
@@ -166,7 +168,7 @@ def test_a_second_bundle_waits_to_be_promoted(place: Place, invoke: Invoke, tmp_
     assert texts <= validation_bodies(tmp_path / "tickets.csv")
 
 
-def closed_rows(path: Path) -> tuple[TicketRow, ...]:
+def closed_rows(path: Path) -> tuple[Example, ...]:
     """The rows that are closed and checked by a person."""
     return read_tickets(TicketFile(path), ("department",)).rows
 

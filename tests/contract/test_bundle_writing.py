@@ -81,10 +81,10 @@ class PowerCut(BaseException):
     """The machine stopped."""
 
 
-@pytest.mark.parametrize("step", ["_put", "sync_folder", "_install"])
+@pytest.mark.parametrize(("owner", "step"), [(bundle_module, "_put"), (bundle_module, "sync_folder"), (Path, "rename")])
 @pytest.mark.parametrize("error", [PowerCut(), OSError(28, "No space left on device")])
 def test_a_write_that_breaks_off_leaves_no_bundle(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, step: str, error: BaseException
 ) -> None:
     """Interrupted before the rename, nothing is in the store, and a full disk is one line."""
     calls = 0
@@ -96,8 +96,8 @@ def test_a_write_that_breaks_off_leaves_no_bundle(
             raise error
         return original(*arguments)
 
-    original = getattr(bundle_module, step)
-    monkeypatch.setattr(bundle_module, step, breaking)
+    original = getattr(owner, step)
+    monkeypatch.setattr(owner, step, breaking)
     expected = BundleError if isinstance(error, OSError) else PowerCut
     with pytest.raises(expected) as caught:
         plain_bundle(tmp_path)
@@ -109,9 +109,9 @@ def test_a_write_that_breaks_off_leaves_no_bundle(
 def test_a_killed_write_leaves_nothing_that_opens(tmp_path: Path) -> None:
     """Killed outright in the middle, what lies there is hidden, is no bundle, and does not hinder the next write."""
     code = (
-        "import os, signal, models.bundle.bundle as b; from pathlib import Path;"
+        "import os, signal; from pathlib import Path;"
         "from tests.support.plain import plain_bundle;"
-        "b._install = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
+        "Path.rename = lambda *_: os.kill(os.getpid(), signal.SIGKILL);"
         f"plain_bundle(Path({str(tmp_path)!r}))"
     )
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=60)

@@ -14,6 +14,8 @@ from service.http.problems import ADMINISTRATIVE, CLIENT_CLOSED, INTERNAL, TABLE
 from service.settings import Settings
 from tests.docs.blocks import code_in_text, pages
 from tests.docs.checks import faults, is_missing
+from tests.docs.settings_table import PAGE as SETTINGS_PAGE
+from tests.docs.settings_table import with_table
 from tests.support.process import ROOT
 
 API = (ROOT / "docs" / "api.md").read_text()
@@ -43,6 +45,11 @@ def test_the_api_guide_has_every_code_of_a_wrong_shape_and_no_other() -> None:
 def test_every_word_of_an_answer_stands_in_the_api_guide(word: str) -> None:
     """Outcomes, reasons and flags are closed sets; the guide has each of them."""
     assert f"`{word}`" in API
+
+
+def test_the_table_of_settings_is_written_from_the_settings() -> None:
+    """Stale? `python -m tests.docs.settings_table` writes it."""
+    assert SETTINGS_PAGE.read_text() == with_table(SETTINGS_PAGE.read_text())
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -7,13 +7,15 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
-from service.server.limits import PUBLIC, Limits
+from service.server.limits import PUBLIC, ConnectionLimits
 from service.server.protocol import LimitedProtocol, Port
 
 PAUSE_SECONDS = 0.02
 
 
-async def accepted(app: ASGIApp, limits: Limits = PUBLIC) -> tuple[LimitedProtocol, asyncio.Transport, socket.socket]:
+async def accepted(
+    app: ASGIApp, limits: ConnectionLimits = PUBLIC
+) -> tuple[LimitedProtocol, asyncio.Transport, socket.socket]:
     """A connection to this application, the only one of its port, and its client's end."""
     ours, theirs = socket.socketpair()
     config = uvicorn.Config(app, log_config=None, ws="none", lifespan="off")

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 
 from service.http.body import BODY_SECONDS
-from service.server.limits import Limits
+from service.server.limits import ConnectionLimits
 from tests.faults.http_cases import GOOD, ROUTE, SLACK_SECONDS, get, head, post
 from tests.faults.wire import CLOSED, Case, Result
 
@@ -62,7 +62,7 @@ VERDICTS: frozenset[Result] = frozenset({*range(200, 500), CLOSED})
 """Anything but our own fault, and but holding the connection."""
 
 
-def corpus(limits: Limits, body_seconds: float = BODY_SECONDS) -> list[Case]:
+def corpus(limits: ConnectionLimits, body_seconds: float = BODY_SECONDS) -> list[Case]:
     """Well over a thousand cases."""
     seconds = limits.head_seconds + body_seconds + SLACK_SECONDS
     raws = [*_bodies(), *_damaged(random.Random(SEED))]

@@ -4,7 +4,7 @@ import gzip
 import json
 
 from service.http.body import BODY_SECONDS
-from service.server.limits import Limits
+from service.server.limits import ConnectionLimits
 from tests.faults.wire import CLOSED, Case, Drip, Result
 
 SLACK_SECONDS = 4
@@ -32,7 +32,7 @@ def chunked(chunk: bytes, times: int, *lines: str) -> bytes:
     return head("Transfer-Encoding: chunked", *lines) + (b"%x\r\n%s\r\n" % (len(chunk), chunk)) * times + b"0\r\n\r\n"
 
 
-def http_cases(limits: Limits, body_seconds: float = BODY_SECONDS) -> list[Case]:
+def http_cases(limits: ConnectionLimits, body_seconds: float = BODY_SECONDS) -> list[Case]:
     """Every case, with the longest times that follow from these limits."""
     return [
         *_slow_heads(limits),
@@ -45,12 +45,12 @@ def http_cases(limits: Limits, body_seconds: float = BODY_SECONDS) -> list[Case]
     ]
 
 
-def head_cases(limits: Limits) -> list[Case]:
+def head_cases(limits: ConnectionLimits) -> list[Case]:
     """Those that go wrong before their path is known: they hold for any port."""
     return [*_slow_heads(limits), *(case for case in _lines() if case.allowed <= {400, 505, CLOSED})]
 
 
-def _slow_heads(limits: Limits) -> list[Case]:
+def _slow_heads(limits: ConnectionLimits) -> list[Case]:
     """Connections that would be held for nothing."""
     step, seconds, gone = limits.head_seconds / 10, limits.head_seconds + SLACK_SECONDS, frozenset({CLOSED, 400, 408})
     table: list[tuple[str, tuple[bytes | Drip, ...]]] = [
@@ -64,7 +64,7 @@ def _slow_heads(limits: Limits) -> list[Case]:
     return [Case(name, script, gone, seconds) for name, script in table]
 
 
-def _slow_bodies(limits: Limits, body_seconds: float) -> list[Case]:
+def _slow_bodies(limits: ConnectionLimits, body_seconds: float) -> list[Case]:
     seconds, late = limits.head_seconds + body_seconds + SLACK_SECONDS, frozenset[Result]({408, CLOSED})
     step = limits.head_seconds / 10
     chunks = head("Transfer-Encoding: chunked")

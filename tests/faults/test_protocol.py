@@ -63,7 +63,7 @@ async def _read(reader: asyncio.StreamReader, protocol: LimitedProtocol) -> byte
     """The next piece; meanwhile late connections are closed, as the server's tick does."""
     reading = asyncio.create_task(reader.read(65536))
     while not (await asyncio.wait({reading}, timeout=0.05))[0]:
-        protocol._port.close_late(asyncio.get_running_loop().time())
+        protocol._port.close_overdue(asyncio.get_running_loop().time())
     return await reading
 
 

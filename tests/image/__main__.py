@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from models import build as code
 from models.errors import BundleError
-from service import build as code
 from tests.image.baking import STORE, baking_context, build_baked
 from tests.image.base import ensure_base
 from tests.image.build import build, config_of, megabytes, mounted, revision

@@ -27,9 +27,9 @@ FOLDERS = {
 CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retraining"}
 """Made apart from the overlays, by k8s/volumes."""
 SECRETS = {"ticket-router-bundle-store", "ticket-router-keys", "ticket-router-otlp"}
-"""Made by a person: docs/kubernetes.md, "Secrets"."""
+"""Made by a person: docs/deploy.md, "What you create"."""
 CONFIG_MAPS = {"ticket-router-bundle-key"}
-"""Made by a person too: docs/kubernetes.md, "Signed bundles"."""
+"""Made by a person too: docs/deploy.md, "What you create"."""
 _TEMPLATES = {
     "Deployment": ("spec", "template"),
     "CronJob": ("spec", "jobTemplate", "spec", "template"),

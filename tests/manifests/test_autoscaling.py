@@ -12,12 +12,12 @@ from tests.manifests.render import FOLDERS, ROOT, render
 
 VALUES = (ROOT / "k8s/components/autoscaling/adapter-values.yaml").read_text()
 RULES = yaml.safe_load(VALUES)["rules"]["custom"]
-REFERENCE = (ROOT / "docs/metrics.md").read_text()
+REFERENCE = (ROOT / "docs/observe.md").read_text()
 SERIES = r"\bticket_router_[a-z_]+\b"
 
 
 def _series() -> set[str]:
-    """Every series of docs/metrics.md, which a test holds to the service's; a histogram's sum and count among them."""
+    """Every series of docs/observe.md, which a test holds to the service's; a histogram's sum and count among them."""
     rows = re.findall(rf"^\| `({SERIES})` \| (\w+) \|", REFERENCE, re.MULTILINE)
     parts = {"histogram": ("_bucket", "_sum", "_count"), "summary": ("_sum", "_count")}
     return {name + part for name, kind in rows for part in parts.get(kind, ("",))}

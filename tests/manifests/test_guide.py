@@ -1,4 +1,4 @@
-"""docs/kubernetes.md says what k8s/ has: folders, secrets, and patches that build."""
+"""docs/deploy.md says what k8s/ has: folders, secrets, and patches that build."""
 
 import os
 import re
@@ -9,7 +9,7 @@ import yaml
 
 from tests.manifests.render import CLAIMS, CONFIG_MAPS, FOLDERS, ROOT, SECRETS, Rendered, render
 
-GUIDE = (ROOT / "docs/kubernetes.md").read_text()
+GUIDE = (ROOT / "docs/deploy.md").read_text()
 SIZING = (ROOT / "docs/sizing.md").read_text()
 MONITORING = ROOT / "k8s/components/monitoring"
 PATCHES = re.findall(r"^```yaml\n(patches:\n.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)

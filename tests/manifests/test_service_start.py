@@ -145,7 +145,7 @@ def test_a_fetch_fits_its_volume_and_the_roll_out(deployed: Rendered) -> None:
 
 
 def test_tracing_records_one_request_in_a_hundred() -> None:
-    """As docs/observability.md advises; what a caller has decided holds."""
+    """As docs/observe.md advises; what a caller has decided holds."""
     settings = render(FOLDERS["everything"]).settings()
     sampler = {name: value for name, value in settings.items() if name.startswith("OTEL_TRACES")}
     assert sampler == {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"}

@@ -4,12 +4,14 @@ import functools
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from tests.monitoring.cases.case import Case
 from tests.support.process import ROOT
 
 FOLDER = ROOT / "k8s" / "components" / "monitoring"
@@ -54,16 +56,36 @@ def write_rules(folder: Path) -> list[str]:
     return [str(path) for path in paths]
 
 
-def write_rules_of(folder: Path, alert: str) -> str:
+def rules_of(alert: str) -> list[dict[str, Any]]:
     """One alert's rules and the recordings they read: promtool evaluates all it gets, each minute of a week."""
     needed = [rule for rule in rules("alert") if rule["alert"] == alert]
     for record in reversed(rules("record")):  # a recording stands before the rules that read it
         if any(record["record"] in each["expr"] for each in needed):
             needed.insert(0, record)
-    path = folder / f"{alert}.rules.json"
-    path.write_text(json.dumps({"groups": [{"name": alert, "rules": needed}]}))
-    return str(path)
+    return needed
+
+
+def unit_test(case: Case, alerts: Sequence[str]) -> dict[str, Any]:
+    """A promtool test: each of the alerts does as the case says."""
+    only = f", {case.only}" if case.only else ""
+    moments = [(minute, 1) for minute in case.fires] + [(minute, 0) for minute in case.quiet]
+    return {
+        "name": case.name,
+        "interval": f"{case.every}m",
+        "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
+        "promql_expr_test": [
+            {
+                # promtool names no test that fails: the label does
+                "expr": f'label_replace((count(ALERTS{{alertname="{alert}", alertstate="firing"{only}}}) > bool 0)'
+                f' or vector(0), "case", "{case.why}", "", "")',
+                "eval_time": f"{minute}m",
+                "exp_samples": [{"labels": f'{{case="{case.why}"}}', "value": value}],
+            }
+            for alert in alerts
+            for minute, value in moments
+        ],
+    }
 
 
 def promtool(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True, timeout=280)
+    return subprocess.run([tool("promtool"), *arguments], capture_output=True, text=True, timeout=600)

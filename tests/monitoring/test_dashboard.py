@@ -49,8 +49,8 @@ def test_no_two_panels_share_an_id_or_a_place() -> None:
 
 
 def test_every_metric_of_the_dashboard_exists() -> None:
-    """It is in docs/metrics.md, which holds what is scraped and nothing else, or is a recording rule."""
-    documented = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
+    """It is in docs/observe.md, which holds what is scraped and nothing else, or is a recording rule."""
+    documented = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "observe.md").read_text(), re.MULTILINE))
     known = documented | {rule["record"] for rule in rules("record")}
     used = {name for panel in PANELS for target in panel["targets"] for name in METRIC.findall(target["expr"])}
     assert {name for name in used if not {name, OF_A_HISTOGRAM.sub("", name)} & known} == set()

@@ -11,12 +11,11 @@ import pytest
 
 from tests.manifests.render import render
 from tests.monitoring.cases import CASES
-from tests.monitoring.cases.case import Case
-from tests.monitoring.rules import FOLDER, alert_names, promtool, rules, write_rules, write_rules_of
+from tests.monitoring.rules import FOLDER, alert_names, promtool, rules, rules_of, unit_test, write_rules
 from tests.support.process import ROOT
 
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
-METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text()
+METRICS_PAGE = (ROOT / "docs" / "observe.md").read_text()
 PAGES = (
     *("Absent", "NoneReady", "NoDecisions", "LockedOut", "ReviewJump", "AutomationFall", "KeyExpires", "LatencyBurn"),
     *("Refusing", "Refusing", "AvailabilityBurn", "AvailabilityBurn"),
@@ -36,35 +35,17 @@ def test_every_alert_does_as_its_cases_say(tmp_path: Path) -> None:
     for (alert, every), cases in itertools.groupby(
         sorted(CASES, key=lambda case: (case.alert, case.every)), lambda case: (case.alert, case.every)
     ):
+        tested = tmp_path / f"{alert}.rules.json"
+        tested.write_text(json.dumps({"groups": [{"name": alert, "rules": rules_of(alert)}]}))
         content = {
-            "rule_files": [write_rules_of(tmp_path, alert)],
+            "rule_files": [str(tested)],
             "evaluation_interval": f"{every}m",
-            "tests": [_test_of(case) for case in cases],
+            "tests": [unit_test(case, [alert]) for case in cases],
         }
         files.append(tmp_path / f"{alert}.{every}.json")
         files[-1].write_text(json.dumps(content))
     run = promtool("test", "rules", *map(str, files))
     assert run.returncode == 0, run.stdout + run.stderr
-
-
-def _test_of(case: Case) -> dict[str, Any]:
-    only = f", {case.only}" if case.only else ""
-    firing = f'(count(ALERTS{{alertname="{case.alert}", alertstate="firing"{only}}}) > bool 0) or vector(0)'
-    named = f'label_replace({firing}, "case", "{case.why}", "", "")'  # promtool names no test that fails
-    moments = [(minute, 1) for minute in case.fires] + [(minute, 0) for minute in case.quiet]
-    return {
-        "name": case.name,
-        "interval": f"{case.every}m",
-        "input_series": [{"series": name, "values": values} for name, values in case.series.items()],
-        "promql_expr_test": [
-            {
-                "expr": named,
-                "eval_time": f"{minute}m",
-                "exp_samples": [{"labels": f'{{case="{case.why}"}}', "value": value}],
-            }
-            for minute, value in moments
-        ],
-    }
 
 
 @pytest.mark.parametrize("rule", rules("alert"), ids=lambda rule: f"{rule['alert']} {rule['labels']}")

@@ -10,8 +10,8 @@ import uvloop
 from models.encoding import Encoding, padded_length
 from models.scoring import Candidate, FieldVerdict, Outcome, Reason, Verdict
 from service.context import RequestContext
-from service.inference.batcher import Batcher, Infer, Limits
-from service.inference.cache import Answer
+from service.inference.batcher import Batcher, BatcherLimits, Infer
+from service.inference.cache import InferenceResult
 from service.inference.packing import Packing
 from service.metrics.batch_report import BatchReport
 
@@ -53,7 +53,7 @@ def encoding(number: int, length: int = 8) -> Encoding:
 
 
 def number_of(answer: object) -> float:
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, InferenceResult)
     return float(answer.verdict.department.candidates[0].label)
 
 
@@ -73,7 +73,7 @@ def batcher_of(
 ) -> tuple[Batcher, list[BatchReport]]:
     reports: list[BatchReport] = []
     return Batcher(
-        runner, Limits(Packing(tokens, 1.0), queue, queue_seconds, runners, MAX_TOKENS, lone), reports.append
+        runner, BatcherLimits(Packing(tokens, 1.0), queue, queue_seconds, runners, MAX_TOKENS, lone), reports.append
     ), reports
 
 
@@ -101,7 +101,7 @@ class BusyBatcher:
         self.runner = Runner()
         self.runner.blocked = True
         self.batcher, self.reports = batcher_of(self.runner, **limits)
-        self.first: asyncio.Task[Answer]
+        self.first: asyncio.Task[InferenceResult]
 
     async def __aenter__(self) -> "BusyBatcher":
         self.first = asyncio.create_task(self.batcher.submit(encoding(0), soon()))
@@ -124,7 +124,7 @@ class BusyBatcher:
         key: bytes | None = None,
         length: int = 8,
         caller: str | None = None,
-    ) -> list["asyncio.Task[Answer]"]:
+    ) -> list["asyncio.Task[InferenceResult]"]:
         tasks = [
             asyncio.create_task(self.batcher.submit(encoding(number, length), soon(seconds, caller), key))
             for number in numbers

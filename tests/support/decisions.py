@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-START = datetime(2026, 9, 1, 8, tzinfo=UTC)
+START = datetime(2025, 9, 1, 8, tzinfo=UTC)
 
 
 def day(number: float) -> str:

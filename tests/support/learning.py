@@ -6,17 +6,19 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 from transformers import TrainerCallback, TrainerState
 
-from models.encoding import Encoder
+from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
-from tests.support.rows import write_csv
+from tests.support.rows import ticket_row, write_csv
 from tests.support.tiny import SAMPLES
 from training.commands import train
 from training.data.prepared import MISSING
@@ -25,8 +27,8 @@ from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
 from training.learn.finetune import EpochFigures, finetune
-from training.learn.general import GeneralTexts
-from training.learn.rows import EncodedRows
+from training.learn.general import GeneralExamples, TrainingData
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 from training.run.dataset import read_material
 from training.run.request import TrainRequest
@@ -38,13 +40,19 @@ EAGER = 0.0
 """Seconds between checkpoints: one wherever one may stand."""
 
 
-def rows(encoder: Encoder, count: int, start: int = 0) -> EncodedRows:
+def encoded(encodings: Sequence[Encoding], labels: NDArray[np.int64]) -> EncodedExamples:
+    """Rows of which tests need the network's input alone."""
+    examples = tuple(ticket_row(line, "", "a") for line in range(len(encodings)))
+    return EncodedExamples(examples, tuple(encodings), labels)
+
+
+def rows(encoder: Encoder, count: int, start: int = 0) -> EncodedExamples:
     """Texts of different lengths whose first word tells the department (half: the first); some priorities miss."""
     words, departments = ("invoice", "invoice", "crash", "offer"), (0, 0, 1, 2)
     numbers = range(start, start + count)
     texts = [f"{words[n % 4]} {n} {SAMPLES[n % len(SAMPLES)][1][: 10 + 7 * n % 60]}" for n in numbers]
     labels = np.array([[departments[n % 4], MISSING if n % 3 == 2 else n // 3 % 2] for n in numbers], dtype=np.int64)
-    return EncodedRows([encoder.encode(text) for text in texts], labels)
+    return encoded([encoder.encode(text) for text in texts], labels)
 
 
 def fresh(base: Path, recipe: Recipe) -> tuple[TicketClassifier, Encoder]:
@@ -59,14 +67,12 @@ def learn(
     folder: Path,
     recipe: Recipe = RECIPE,
     *callbacks: TrainerCallback,
-    general: GeneralTexts | None = None,
+    general: GeneralExamples | None = None,
 ) -> tuple[TicketClassifier, tuple[EpochFigures, ...]]:
     """Fine-tune on 46 rows, in this process: 12 steps an epoch at a batch of 4."""
     model, encoder = fresh(base, recipe)
-    train, validation = rows(encoder, 46), rows(encoder, 21, 200)
-    figures = finetune(
-        model, encoder, SPACE, train, validation, recipe, folder, callbacks, general=general, checkpoint_seconds=EAGER
-    )
+    data = TrainingData(encoder, SPACE, rows(encoder, 46), rows(encoder, 21, 200), general)
+    figures = finetune(model, data, recipe, folder, callbacks, checkpoint_seconds=EAGER)
     return model, figures
 
 

@@ -3,12 +3,12 @@
 import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from models.ticket import Ticket
-from training.data.contract import TicketRow
-from training.data.prepared import PreparedRow
+from training.data.example import Example
 
 CANARY = "canary-5f1c-content"
 """Stands in cells; must never turn up in an error."""
@@ -27,9 +27,10 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
     return path
 
 
-def ticket_row(line: int, text: str, department: str, split: str = "", **labels: str | None) -> TicketRow:
-    return TicketRow(line, Ticket(subject="", body=text), {"department": department, **labels}, split)
+def ticket_row(line: int, text: str, department: str, split: str = "", **labels: str | None) -> Example:
+    return Example(line, Ticket(subject="", body=text), {"department": department, **labels}, split)
 
 
-def prepared(line: int, text: str, department: str, split: str = "", **labels: str | None) -> PreparedRow:
-    return PreparedRow(ticket_row(line, text, department, split, **labels), text)
+def prepared(line: int, text: str, department: str, split: str = "", **labels: str | None) -> Example:
+    """The same with its text cleaned."""
+    return replace(ticket_row(line, text, department, split, **labels), text=text)

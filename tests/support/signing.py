@@ -15,7 +15,7 @@ class Signer:
     secret: Path
 
     def sign(self, bundle: Path, *flags: str) -> Path:
-        """Sign the bundle's manifest as docs/bundles.md says; `-l` gives the format of minisign before 0.10."""
+        """Sign the bundle's manifest as docs/deploy.md says; `-l` gives the format of minisign before 0.10."""
         _run("-S", *flags, "-s", str(self.secret), "-m", str(bundle / MANIFEST))
         return bundle
 

@@ -3,15 +3,28 @@
 import os
 import signal
 import sys
+from typing import Annotated
 
 import typer
 
+from models.build import build
 from models.errors import TicketRouterError
 from models.printable import printable
 from training.cli import data, distil, feedback, judge, learn, tune  # noqa: F401 their commands
-from training.cli.root import BAD_USAGE, app
+from training.cli.root import BAD_USAGE, app, show
 
 PROGRAM = "python -m training"
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print which code this is: its version and commit.")
+    ] = False,
+) -> None:
+    if version:
+        show(" ".join(build()))
+        raise typer.Exit
 
 
 def main() -> None:

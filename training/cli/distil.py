@@ -51,9 +51,9 @@ def distil(
     The student is split, calibrated, exported and gated as the teacher was, on the very file that it learned from.
     """
     file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
-    from training.cli.progress import EpochProgress, quiet_libraries, say
+    from training.cli.progress import EpochProgress, run_messages, say
 
-    with quiet_libraries():
+    with run_messages():
         from training.cli.show import train_lines
         from training.commands.distil import DistilRequest
         from training.commands.distil import distil as run

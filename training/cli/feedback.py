@@ -134,9 +134,9 @@ def retrain(
         None if not data else ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
     )
     level = file.label_level if file else label_level
-    from training.cli.progress import EpochProgress, quiet_libraries, say
+    from training.cli.progress import EpochProgress, run_messages, say
 
-    with quiet_libraries():
+    with run_messages():
         from training.cli.show import train_lines
         from training.cli.show_judge import comparison_lines
         from training.commands.compare import write_comparison

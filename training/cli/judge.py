@@ -235,9 +235,9 @@ def recalibrate(
     if precision is not None and not 0.5 < precision < 1:
         raise TicketRouterError("--precision wants a share above 0.5 and below 1, for instance .92")
     file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
-    from training.cli.progress import quiet_libraries, say
+    from training.cli.progress import run_messages, say
 
-    with quiet_libraries():
+    with run_messages():
         from training.cli.show_judge import recalibration_lines
         from training.commands.recalibrate import RecalibrateRequest
         from training.commands.recalibrate import recalibrate as run

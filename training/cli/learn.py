@@ -70,9 +70,9 @@ def train(
     # Check everything that needs no torch before importing torch.
     settings, fields = load_recipe(recipe), fields_of(field)
     file = ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
-    from training.cli.progress import EpochProgress, quiet_libraries, say
+    from training.cli.progress import EpochProgress, run_messages, say
 
-    with quiet_libraries():
+    with run_messages():
         from training.cli.show import train_lines
         from training.commands.train import train as run
         from training.run.request import TrainRequest

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from models.build import build
 from models.printable import printable
 from training.learn.distributed import is_main
 
@@ -72,8 +73,9 @@ class EpochProgress(TrainerCallback):
 
 
 @contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Silence the libraries' own messages on the terminal: this package prints what the user needs."""
+def run_messages() -> Iterator[None]:
+    """A run's messages: which code runs comes first; the libraries' own are silenced."""
+    say("starting: ticket-router {}, revision {}".format(*build()))
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     import transformers
 

@@ -63,9 +63,9 @@ def tune(
         fields_of(field),
         ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty),
     )
-    from training.cli.progress import quiet_libraries, say
+    from training.cli.progress import run_messages, say
 
-    with quiet_libraries():
+    with run_messages():
         from training.cli.show_judge import tune_lines
         from training.commands.tune import TuneRequest
         from training.commands.tune import tune as run

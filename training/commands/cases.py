@@ -12,7 +12,7 @@ from models.errors import TicketRouterError
 from models.scoring import Outcome
 from models.text.prepare import prepare
 from models.ticket import ContentType, Ticket
-from training.evaluation.bundle_answers import Answer
+from training.evaluation.bundle_answers import Predictor
 from training.toml_files import load_toml
 
 _SHOWN = 5
@@ -61,7 +61,7 @@ def load_cases(path: Path) -> tuple[Case, ...]:
     return cases
 
 
-def failures(cases: Sequence[Case], answer: Answer, departments: Sequence[str]) -> Iterator[str]:
+def failures(cases: Sequence[Case], answer: Predictor, departments: Sequence[str]) -> Iterator[str]:
     """A line for each case that the bundle answers otherwise; `departments` are those it knows."""
     verdicts = answer([case.text for case in cases])
     for number, (case, verdict) in enumerate(zip(cases, verdicts, strict=True), start=1):

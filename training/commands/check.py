@@ -25,7 +25,7 @@ from training.data.minhash import near_copies
 from training.data.prepared import LENGTHS
 from training.data.source import TicketFile, open_tickets
 from training.data.tally import SOURCE, Tally
-from training.forecast.routing import Forecast, Suspicious, forecast, missing
+from training.forecast.routing import Forecast, forecast, missing
 from training.recipe import Recipe
 
 _NAMED = 8
@@ -151,33 +151,57 @@ def assess(
     tally = Tally(fields, recipe.seed)
     empty: list[int] = []
     emptied = outside = 0
-    for number, (row, is_outside) in enumerate(reader, start=1):
+    for number, example in enumerate(reader, start=1):
         if watch and number % 2000 == 0:
             watch("tickets", number)
-        if is_outside:
+        if example.out_of_scope:
             outside += 1
             continue
-        text = prepare(row.ticket).text
+        text = prepare(example.ticket).text
         if not text:
             emptied += 1
             if len(empty) < _LISTED:
-                empty.append(row.line)
+                empty.append(example.line)
             continue
-        for column, cell in (("subject", row.ticket.subject), ("body", row.ticket.body)):
+        for column, cell in (("subject", example.ticket.subject), ("body", example.ticket.body)):
             if not cell.isascii() and _MISREAD.search(cell):
-                tally.misread[column].append(row.line)
-        tally.add(row, text)
-    counts = tuple(_counts(tally, field) for field in fields)
+                tally.misread[column].append(example.line)
+        tally.add(example, text)
+    distinct = int(tally.distinct.sum())
+    by_field = {field: tally.counts(field, tally.distinct) for field in fields}
+    counts = tuple(
+        FieldCounts(
+            name=field,
+            counts=dict(labels),
+            scarce=tuple(label for label, number in labels.items() if number < ENOUGH_ROWS),
+            missing=distinct - labels.total(),
+        )
+        for field, labels in by_field.items()
+    )
     refusal = _refusal(reader, counts, file.skip_faulty)
     ahead = _Ahead(tally, recipe, reader.plan, watch) if look_ahead and len(tally) else None
     groups = tally.contradictions(DEPARTMENT)
     seen = seen_now(reader.plan, {field.name: field.counts for field in counts})
+    first = reader.plan.files[0]
+    departments = tally.numbers(DEPARTMENT)
+    by_month = {
+        label: _month_counts(tally.dates[tally.distinct & (departments == number)])
+        for label, number in tally.names[DEPARTMENT].items()
+    }
     return Readiness(
         file=str(file.path),
         files=tuple(str(path) for path in file.tables),
         rows=reader.read,
-        columns=reader.plan.files[0].columns,
-        roles=tuple(_roles(reader.plan)),
+        columns=first.columns,
+        roles=tuple(
+            RoleEntry(
+                role=role,
+                column=choice.column,
+                why=choice.why,
+                examples=tuple(first.found.profiles[choice.column].examples),
+            )
+            for role, choice in first.choices.items()
+        ),
         faults=tuple(FaultEntry(line=f.line, column=f.column, what=f.what, text=str(f)) for f in reader.faults),
         faulty=reader.faulty,
         left_out=LeftOut(
@@ -186,14 +210,17 @@ def assess(
             retired=reader.fates[Fate.RETIRED],
             out_of_scope=outside,
             empty=emptied,
-            duplicates=len(tally) - int(tally.distinct.sum()),
+            duplicates=len(tally) - distinct,
         ),
         empty_lines=tuple(empty),
         fields=counts,
         slices=_slices(tally),
-        by_month=_by_month(tally),
+        by_month={label: months for label, months in by_month.items() if months},
         contradicting=sum(map(len, groups)),
-        contradictions=tuple(_row_entries(tally, reader.plan, group[:4]) for group in _largest(groups)),
+        contradictions=tuple(
+            _row_entries(tally, reader.plan, group[:4])
+            for group in sorted(groups, key=lambda group: -len(group))[:_LISTED]
+        ),
         near_copies=ahead.near_copies if ahead else 0,
         copies=ahead.copies if ahead else (),
         suspects=ahead.suspects if ahead else (),
@@ -212,24 +239,24 @@ class _Ahead:
     """What the sample tells: near copies, the forecast, and labels that look wrong."""
 
     def __init__(self, tally: Tally, recipe: Recipe, plan: Plan, watch: Watch | None) -> None:
-        sample = [item for item in tally.sample if tally.distinct[item.place]]
+        sample = [(place, text) for place, text in tally.sample if tally.distinct[place]]
+        places, texts = [place for place, _ in sample], [text for _, text in sample]
         if watch:
             watch("near copies", 0)
-        groups = near_copies((item.text for item in sample), recipe.data.near_duplicates)
+        groups = near_copies(texts, recipe.data.near_duplicates)
         self.near_copies = sum(map(len, groups))
-        places = [np.array([sample[index].place for index in group[:4]]) for group in groups[:_LISTED]]
-        self.copies = tuple(_row_entries(tally, plan, group) for group in places)
+        listed = [np.array([places[index] for index in group[:4]]) for group in groups[:_LISTED]]
+        self.copies = tuple(_row_entries(tally, plan, group) for group in listed)
         if watch:
             watch("forecast", 0)
         numbers, names = tally.numbers(DEPARTMENT), list(tally.names[DEPARTMENT])
-        labels = [names[numbers[item.place]] for item in sample]
-        self.forecast, suspicious = forecast([item.text for item in sample], labels, recipe, int(tally.distinct.sum()))
-        self.suspects = tuple(_suspect(tally, plan, sample[found.row].place, found) for found in suspicious)
-
-
-def _suspect(tally: Tally, plan: Plan, place: int, found: Suspicious) -> RowEntry:
-    (entry,) = _row_entries(tally, plan, np.array([place]))
-    return entry.model_copy(update={"suggested": found.suggested})
+        labels = [names[numbers[place]] for place in places]
+        self.forecast, suspicious = forecast(texts, labels, recipe, int(tally.distinct.sum()))
+        entries = _row_entries(tally, plan, np.array([places[found.row] for found in suspicious], dtype=np.int64))
+        self.suspects = tuple(
+            entry.model_copy(update={"suggested": found.suggested})
+            for entry, found in zip(entries, suspicious, strict=True)
+        )
 
 
 def _row_entries(tally: Tally, plan: Plan, places: NDArray[np.int64]) -> tuple[RowEntry, ...]:
@@ -245,30 +272,21 @@ def _row_entries(tally: Tally, plan: Plan, places: NDArray[np.int64]) -> tuple[R
     )
 
 
-def _largest(groups: Sequence[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
-    return sorted(groups, key=lambda group: -len(group))[:_LISTED]
-
-
-def _roles(plan: Plan) -> Iterator[RoleEntry]:
-    file = plan.files[0]
-    for role, choice in file.choices.items():
-        examples = tuple(file.found.profiles[choice.column].examples)
-        yield RoleEntry(role=role, column=choice.column, why=choice.why, examples=examples)
-
-
-def _counts(tally: Tally, field: str) -> FieldCounts:
-    counts = tally.counts(field, tally.distinct)
-    scarce = tuple(label for label, number in counts.items() if number < ENOUGH_ROWS)
-    rows = int(tally.distinct.sum())
-    return FieldCounts(name=field, counts=dict(counts), scarce=scarce, missing=rows - counts.total())
-
-
 def _slices(tally: Tally) -> dict[str, dict[str, int]]:
     rows = tally.distinct
     lengths = np.bincount(tally.lengths[rows], minlength=len(LENGTHS))
+    languages = dict(sorted(tally.counts("language", rows).items()))
+    if not languages:
+        # Without a column: shares of the known languages among some texts, by their common words, as rows of the file.
+        texts = [text for _, text in tally.sample[:_LANGUAGE_TEXTS]]
+        guesses = Counter(
+            name if hits >= _WORDS_TO_TELL else "other or too short" for name, hits in map(common_word_language, texts)
+        )
+        of_all = int(rows.sum())
+        languages = {f"{name} (guessed)": round(count / len(texts) * of_all) for name, count in guesses.items()}
     slices = {
         "month": _month_counts(tally.dates[rows]),
-        "language": dict(sorted(tally.counts("language", rows).items())) or _likely_languages(tally),
+        "language": languages,
         "label source": tally.counts(SOURCE, rows),
         "length": {name: int(count) for name, count in zip(LENGTHS, lengths, strict=True) if count},
     }
@@ -278,25 +296,6 @@ def _slices(tally: Tally) -> dict[str, dict[str, int]]:
 def _month_counts(dates: NDArray[np.float64]) -> dict[str, int]:
     months = dates[~np.isnan(dates)].astype("datetime64[s]").astype("datetime64[M]")
     return {str(month): int(count) for month, count in zip(*np.unique(months, return_counts=True), strict=True)}
-
-
-def _likely_languages(tally: Tally) -> dict[str, int]:
-    """Without a column: shares of the known languages among some texts, by their common words, as rows of the file."""
-    rows = int(tally.distinct.sum())
-    texts = [item.text for item in tally.sample[:_LANGUAGE_TEXTS]]
-    found = Counter(
-        name if hits >= _WORDS_TO_TELL else "other or too short" for name, hits in map(common_word_language, texts)
-    )
-    return {f"{name} (guessed)": round(count / len(texts) * rows) for name, count in found.items()}
-
-
-def _by_month(tally: Tally) -> dict[str, dict[str, int]]:
-    numbers = tally.numbers(DEPARTMENT)
-    return {
-        label: months
-        for label, number in tally.names[DEPARTMENT].items()
-        if (months := _month_counts(tally.dates[tally.distinct & (numbers == number)]))
-    }
 
 
 def _refusal(reader: RowReader, counts: Sequence[FieldCounts], skip_faulty: bool) -> str | None:
@@ -353,8 +352,20 @@ def _advice(
             places = _named([reader.plan.where(line) for line in lines])
             yield f"{column}: signs of a wrong encoding ('Ã¼' for 'ü'): {places}; if many, export anew as UTF-8"
     yield from unchecked_advice(tally.counts(SOURCE, tally.distinct)[LabelSource.ROUTER_UNCHECKED], len(tally))
-    if ahead is not None:
-        yield from _routing_advice(ahead, int(tally.distinct.sum()))
+    for routed in ahead.routed if ahead else ():
+        if routed.nothing < 0.5:
+            continue
+        more = missing(routed.needed, int(tally.distinct.sum()))
+        if more is None:
+            yield (
+                f"at a promise of {routed.target:.0%} more tickets alone may not do: the departments overlap; "
+                "merge those that are confused, or leave some to people"
+            )
+        elif more:
+            yield (
+                f"at a promise of {routed.target:.0%} about {more:,} more tickets are needed before routing is likely "
+                "(80 %); until then expect suggestions"
+            )
 
 
 def _rare_labels(reader: RowReader, tally: Tally, field: FieldCounts, minimum: int) -> Iterator[str]:
@@ -411,24 +422,6 @@ def _test_rows(tally: Tally, share: float) -> tuple[NDArray[np.bool_], str]:
     nothing[newest] = True
     since = datetime.fromtimestamp(float(tally.dates[newest[0]]), UTC)
     return nothing, f"the newest {share:.0%} (since {since:%Y-%m-%d}), which will be the test"
-
-
-def _routing_advice(ahead: Forecast, there: int) -> Iterator[str]:
-    """What it takes until something is routed without a person, where that is not in sight."""
-    for routed in ahead.routed:
-        more = missing(routed.needed, there)
-        if routed.nothing < 0.5:
-            continue
-        if more is None:
-            yield (
-                f"at a promise of {routed.target:.0%} more tickets alone may not do: the departments overlap; "
-                "merge those that are confused, or leave some to people"
-            )
-        elif more:
-            yield (
-                f"at a promise of {routed.target:.0%} about {more:,} more tickets are needed before routing is likely "
-                "(80 %); until then expect suggestions"
-            )
 
 
 def _named(labels: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """`training compare`: champion and challenger answer the same closed tickets, through onnxruntime."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,12 +11,12 @@ from models.bundle.bundle import Bundle, open_bundle
 from models.bundle.manifest import Frozen, Variant
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
+from training.data.example import Example
 from training.data.labels import load_rules
-from training.data.prepared import PreparedRow
 from training.data.source import TicketFile, read_closed
-from training.evaluation.bundle_answers import Answers, answering, as_arrays
+from training.evaluation.bundle_answers import Verdicts, load_predictor, verdicts_of
 from training.evaluation.latency import Cost, costs
-from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Difference, Paired, pair
+from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Difference, pair
 
 SEED = 13
 FEWEST_ROWS = 30
@@ -107,7 +107,7 @@ def compare(champion: Path, challenger: Path, file: TicketFile, variant: Variant
 def compare_bundles(
     champion: Bundle,
     challenger: Bundle,
-    rows: Sequence[PreparedRow],
+    rows: Sequence[Example],
     variant: Variant = "fp32",
     aliases: Mapping[str, str] = MappingProxyType({}),
 ) -> Comparison:
@@ -120,16 +120,24 @@ def compare_bundles(
         TicketRouterError: a bundle lacks the variant, or onnxruntime cannot load it.
     """
     bundles = (champion, challenger)
-    wanted = [str(row.row.labels[DEPARTMENT]) for row in rows]
+    wanted = [str(row.labels[DEPARTMENT]) for row in rows]
     known = [
         {aliases.get(label, label) for label in bundle.manifest.label_space().department.labels} for bundle in bundles
     ]
     catalogue = sorted({*wanted, *known[0], *known[1]})
     texts = [row.text for row in rows]
-    before, after = (as_arrays(answering(bundle, variant)(texts), catalogue, aliases) for bundle in bundles)
+    before, after = (verdicts_of(load_predictor(bundle, variant)(texts), catalogue, aliases) for bundle in bundles)
     numbers = np.array([catalogue.index(label) for label in wanted], dtype=np.int64)
     paired = pair(before, after, numbers, len(catalogue), SEED)
-    found = [*_label_falls(paired, catalogue, known[0] & known[1], Counter(wanted))]
+    # The differences of each label that both bundles know, for each figure that has a value in both.
+    counts = Counter(wanted)
+    found = [
+        Regression(label=label, figure=name, rows=counts[label], fall=difference)
+        for name, figure in LABEL_FIGURES.items()
+        for label, difference in zip(catalogue, paired.differences(figure), strict=True)
+        if label in known[0] & known[1] and difference.difference is not None
+    ]
+    fallen = [one for one in found if one.fall.sign < 0]
     champion_cost, challenger_cost = costs(bundles, variant, texts)
     return Comparison(
         champion=champion.version,
@@ -138,7 +146,7 @@ def compare_bundles(
         rows=len(rows),
         figures={name: paired.differences(figure)[0] for name, figure in FIGURES.items()},
         compared=len(found),
-        regressions=_regressions(found),
+        regressions=tuple(sorted(fallen, key=lambda one: one.fall.difference or 0.0)),
         changes=_changes(before, after, rows, catalogue),
         only_champion=tuple(sorted(known[0] - known[1])),
         only_challenger=tuple(sorted(known[1] - known[0])),
@@ -147,23 +155,8 @@ def compare_bundles(
     )
 
 
-def _label_falls(
-    paired: Paired, catalogue: Sequence[str], shared: set[str], counts: Mapping[str, int]
-) -> Iterator[Regression]:
-    """The differences of each label that both bundles know, for each figure that has a value in both."""
-    for name, figure in LABEL_FIGURES.items():
-        for label, difference in zip(catalogue, paired.differences(figure), strict=True):
-            if label in shared and difference.difference is not None:
-                yield Regression(label=label, figure=name, rows=counts.get(label, 0), fall=difference)
-
-
-def _regressions(found: Sequence[Regression]) -> tuple[Regression, ...]:
-    fallen = [one for one in found if one.fall.sign < 0]
-    return tuple(sorted(fallen, key=lambda one: one.fall.difference or 0.0))
-
-
-def _changes(before: Answers, after: Answers, rows: Sequence[PreparedRow], catalogue: Sequence[str]) -> Changes:
-    wanted = np.array([str(row.row.labels[DEPARTMENT]) for row in rows])
+def _changes(before: Verdicts, after: Verdicts, rows: Sequence[Example], catalogue: Sequence[str]) -> Changes:
+    wanted = np.array([str(row.labels[DEPARTMENT]) for row in rows])
     names = np.array([*catalogue, "no answer"])  # index -1: the scores were NaN
     old, new = names[before.predicted], names[after.predicted]
     moved = old != new
@@ -176,7 +169,7 @@ def _changes(before: Answers, after: Answers, rows: Sequence[PreparedRow], catal
         broken=int((moved & (old == wanted)).sum()),
         examples=tuple(
             Change(
-                line=rows[i].row.line,
+                line=rows[i].line,
                 champion=f"{before.outcome[i]} {old[i]}",
                 challenger=f"{after.outcome[i]} {new[i]}",
                 wanted=str(wanted[i]),

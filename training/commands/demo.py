@@ -16,7 +16,6 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -87,7 +86,11 @@ def _demo() -> None:
         _heading(f"4. {MAILS} e-mails, routed")
         _show_decisions(service, make_mails(MAILS, seed=2))
         _heading("5. What Prometheus would see")
-        _show_metrics(service)
+        with urllib.request.urlopen(f"{service.management}/metrics", timeout=10) as answer:  # noqa: S310 loopback
+            lines = answer.read().decode().splitlines()
+        for line in lines:
+            if line.startswith(_METRICS) and not line.endswith(" 0.0"):
+                _console.print(f"  {line}", soft_wrap=True, markup=False)
     finally:
         _stop(service)
     _console.print(f"\nStopped cleanly after {time.monotonic() - started:.0f} s. The report on the model:")
@@ -146,7 +149,14 @@ def _ready(service: Service) -> bool:
 def _show_decisions(service: Service, mails: Sequence[SampleMail]) -> None:
     table = Table("e-mail", "outcome", "department", "sure", "right", "why", box=None, pad_edge=False)
     for mail in mails:
-        decision = _route(service, mail.raw)
+        request = urllib.request.Request(  # noqa: S310 loopback
+            f"{service.url}/v1/route", data=mail.raw, headers={"Content-Type": "message/rfc822"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                decision = dict(json.load(answer))
+        except urllib.error.HTTPError as error:
+            raise DemoError(f"the service answered {error.code}") from error
         best = decision["candidates"][0]["department"] if decision["candidates"] else None
         table.add_row(
             mail.name.partition("-")[2],
@@ -157,25 +167,6 @@ def _show_decisions(service: Service, mails: Sequence[SampleMail]) -> None:
             decision["reason"],
         )
     _console.print(table)
-
-
-def _route(service: Service, raw: bytes) -> dict[str, Any]:
-    request = urllib.request.Request(  # noqa: S310 loopback
-        f"{service.url}/v1/route", data=raw, headers={"Content-Type": "message/rfc822"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return dict(json.load(answer))
-    except urllib.error.HTTPError as error:
-        raise DemoError(f"the service answered {error.code}") from error
-
-
-def _show_metrics(service: Service) -> None:
-    with urllib.request.urlopen(f"{service.management}/metrics", timeout=10) as answer:  # noqa: S310 loopback
-        lines = answer.read().decode().splitlines()
-    for line in lines:
-        if line.startswith(_METRICS) and not line.endswith(" 0.0"):
-            _console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def _stop(service: Service) -> None:

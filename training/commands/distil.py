@@ -6,7 +6,7 @@ neither model learned from.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,11 @@ from training.export.weights import restore_weights
 from training.learn.arguments import refuse_untrainable
 from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
-from training.learn.distillation import SoftRows, smaller, teach
+from training.learn.distillation import smaller, teach
 from training.learn.distributed import is_main
 from training.learn.finetune import predict
+from training.learn.general import TrainingData
 from training.learn.linear.ngrams import NgramModel
-from training.learn.rows import EncodedRows
 from training.recipe import Recipe
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
@@ -112,14 +112,13 @@ def learn_student(
     teacher, taught = load_teacher(bundle, base, material, recipe)
     encoder = load_encoder(base, teacher.config, recipe)
     parts = encode_parts(material, encoder, recipe)
-    say(f"teacher: {bundle.version} answers {len(parts['train'].rows)} training rows")
-    train, validation = parts["train"], parts["validation"]
+    say(f"teacher: {bundle.version} answers {len(parts['train'])} training rows")
+    train = parts["train"]
     known = with_ngrams(predict(teacher, encoder, train.encodings), taught, train.encodings)
-    soft = SoftRows(train.encodings, train.labels, train.weights, soft=known)
     student = smaller(teacher, request.layers)
     say(f"student: {request.layers} layers, up to {recipe.epochs} epochs")
-    rows = EncodedRows(validation.encodings, validation.labels)
-    epochs = teach(student, encoder, material.space, soft, rows, recipe, folder, callbacks)
+    data = TrainingData(encoder, material.space, replace(train, soft=known), parts["validation"])
+    epochs = teach(student, data, recipe, folder, callbacks)
     ngrams = learn_ngrams(student, encoder, material.space, train, recipe, say)
     found = candidate_of(student, encoder, material.space, ngrams, parts)
     minutes = (time.monotonic() - started) / 60

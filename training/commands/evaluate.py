@@ -13,10 +13,11 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.scoring import Logits
 from training.calibration.predictions import Scored
-from training.data.prepared import PreparedRow, label_numbers
-from training.data.source import ClosedTickets, TicketFile, learned_from, read_closed
-from training.evaluation.bundle_answers import answering, graph_here, load_graph
-from training.evaluation.measured import MeasuredRows, Prediction, measured_rows
+from training.data.example import Example
+from training.data.prepared import label_numbers
+from training.data.source import TicketFile, learned_from, read_closed
+from training.evaluation.bundle_answers import graph_here, load_graph, load_predictor
+from training.evaluation.measured import Prediction, Predictions, predictions_of
 from training.evaluation.metrics import UNKNOWN, FieldFigures, field_figures, scope_figures
 from training.evaluation.record import Findings
 from training.evaluation.robustness.behavioural import behaviour
@@ -39,7 +40,7 @@ class Evaluation:
     notes: tuple[str, ...]
     figures: Mapping[str, FieldFigures]
     findings: Findings
-    measured: Mapping[str, MeasuredRows]
+    measured: Mapping[str, Predictions]
 
 
 def evaluate(
@@ -66,7 +67,20 @@ def evaluate(
     bundle = open_bundle(bundle_path)
     closed = read_closed(file, [field.name for field in bundle.manifest.label_space()], slices)
     graph = graph_here(bundle, variant)
-    measured, outside = _measured(bundle, graph, closed)
+    model = load_graph(bundle, graph)
+
+    def logits_of(rows: Sequence[Example]) -> Logits:
+        return model.logits([bundle.encode(row.text) for row in rows])
+
+    logits = logits_of(closed.rows)
+    measured = {
+        scoring.field.name: predictions_of(
+            closed.rows, Scored(logits, label_numbers(closed.rows, scoring.field, unknown=UNKNOWN)), scoring
+        )
+        for scoring in graph.scorings
+        if scoring.field.name in closed.fields
+    }
+    outside = logits_of(closed.outside) if closed.outside else None
     figures = {
         name: found
         for name, rows in measured.items()
@@ -76,39 +90,17 @@ def evaluate(
         slices={name: measured[name].slices(closed.cells) for name in figures},
         worst={name: measured[name].worst() for name in figures},
         scope=scope_figures(graph.entry.fields[0], graph.scorings[0], measured[DEPARTMENT].logits, outside),
-        behaviour=behaviour(answering(bundle, variant), closed.rows, SEED) if behave else (),
+        behaviour=behaviour(load_predictor(bundle, variant), closed.rows, SEED) if behave else (),
     )
     unknown = int((measured[DEPARTMENT].labels == UNKNOWN).sum())
     rows = len(closed.rows) + closed.empty
-    notes = (*_warnings(bundle, file), *closed.notes)
-    return Evaluation(bundle, graph, rows, closed.empty, unknown, notes, figures, findings, measured)
-
-
-def _warnings(bundle: Bundle, file: TicketFile) -> tuple[str, ...]:
+    notes = list(closed.notes)
     provenance = bundle.manifest.provenance
     origins = [entry.get("data", {}) for entry in (provenance, provenance.get("recalibration", {}))]
-    path = learned_from(file, origins)
-    if path is None:
-        return ()
-    return (f"warning: {path}: the bundle learned from this very file, so these figures flatter; give later tickets",)
-
-
-def _measured(bundle: Bundle, graph: Graph, closed: ClosedTickets) -> tuple[dict[str, MeasuredRows], Logits | None]:
-    """The graph's answers to the rows, by field; and its logits of the out-of-scope rows, if there are any."""
-    model = load_graph(bundle, graph)
-
-    def logits_of(rows: Sequence[PreparedRow]) -> Logits:
-        return model.logits([bundle.encode(row.text) for row in rows])
-
-    logits = logits_of(closed.rows)
-    measured = {
-        scoring.field.name: measured_rows(
-            closed.rows, Scored(logits, label_numbers(closed.rows, scoring.field, unknown=UNKNOWN)), scoring
-        )
-        for scoring in graph.scorings
-        if scoring.field.name in closed.fields
-    }
-    return measured, logits_of(closed.outside) if closed.outside else None
+    if (path := learned_from(file, origins)) is not None:
+        flatter = "the bundle learned from this very file, so these figures flatter; give later tickets"
+        notes.insert(0, f"warning: {path}: {flatter}")
+    return Evaluation(bundle, graph, rows, closed.empty, unknown, tuple(notes), figures, findings, measured)
 
 
 def write_report(found: Evaluation, path: Path) -> None:
@@ -138,7 +130,7 @@ def write_predictions(found: Evaluation, path: Path) -> None:
         TicketRouterError: the name ends otherwise, or the file cannot be written.
     """
     refuse_format(path)
-    rows = [row.model_dump() for measured in found.measured.values() for row in measured.predictions()]
+    rows = [row.model_dump() for predictions in found.measured.values() for row in predictions.rows()]
     try:
         with path.open("w", encoding="utf-8", newline="") as file:
             if path.suffix.lower() == ".csv":

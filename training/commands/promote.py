@@ -1,7 +1,7 @@
 """`training promote` and `rollback`: check the gates of a bundle, then move the store's pointer and record the move."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from models.fields import DEPARTMENT
 from models.processor import instructions
 from models.text.prepare import prepare
 from models.ticket import Ticket
-from training.commands.cases import Case, failures, failures_line, load_cases
-from training.commands.compare import Comparison, compare_bundles
+from training.commands.cases import failures, failures_line, load_cases
+from training.commands.compare import compare_bundles
 from training.data.labels import NO_RULES, LabelRules, load_rules
 from training.data.source import TicketFile, read_closed
-from training.evaluation.bundle_answers import answering, graph_here, load_graph
+from training.evaluation.bundle_answers import graph_here, load_graph, load_predictor
 from training.evaluation.latency import Cost, costs
 from training.registry import Gate, Promotion, current_version, locked, move, previous_version
 
@@ -74,14 +74,30 @@ def promote(request: PromoteRequest) -> Promotion:
     with locked(request.store):
         if current_version(request.store) == bundle.version:
             raise TicketRouterError(f"{request.bundle}: is the current bundle of {request.store} already")
-        gates = [_intact(bundle), _beats_baseline(metrics), _keeps_promise(bundle, metrics), *_replays(bundle)]
-        gates += [
+        limits, labels = request.limits, bundle.manifest.label_space().department.labels
+        gates = [
+            Gate(name="digests", passed=True, figure=f"{len(bundle.manifest.files)} files as they were written"),
+            _beats_baseline(metrics),
+            _keeps_promise(bundle, metrics),
+            *_replays(bundle),
             _routes(bundle, allow_empty=request.allow_empty),
-            *_floor(metrics, request.limits),
-            *_answers_cases(bundle, cases, request.limits),
-            *_against_champion(bundle, request),
         ]
-        _refuse(gates, request)
+        if limits.macro_f1 is not None:
+            found = _on_measured_part(metrics)
+            value = found["macro_f1"] if found else 0.0
+            figure = f"{value:.3f}, asked {limits.macro_f1:.3f}"
+            gates.append(Gate(name="macro-F1", passed=value >= limits.macro_f1, figure=figure))
+        if cases:
+            failed = list(failures(cases, load_predictor(bundle, limits.variant), labels))
+            gates.append(Gate(name="cases", passed=not failed, figure=failures_line(failed, len(cases))))
+        gates += _against_champion(bundle, request)
+        failing = [gate for gate in gates if gate.passed is False]
+        # The service refuses to start with a bundle that fails its golden rows, so `force` does not apply.
+        final = [gate for gate in failing if gate.name.startswith("golden rows")]
+        if final or (failing and not request.force):
+            named = "; ".join(f"{gate.name}: {gate.figure}" for gate in failing)
+            way_out = "" if final else " (--force with --reason promotes it all the same)"
+            raise TicketRouterError(f"{request.bundle}: not promoted: {named}{way_out}")
         return move(request.store, bundle.version, "promote", request.reason, gates)
 
 
@@ -103,16 +119,6 @@ def rollback(store: Path, to_version: str | None = None, reason: str | None = No
         return move(store, version, "rollback", reason)
 
 
-def _refuse(gates: Sequence[Gate], request: PromoteRequest) -> None:
-    failing = [gate for gate in gates if gate.passed is False]
-    # The service refuses to start with a bundle that fails its golden rows, so `force` does not apply.
-    final = [gate for gate in failing if gate.name.startswith("golden rows")]
-    if final or (failing and not request.force):
-        named = "; ".join(f"{gate.name}: {gate.figure}" for gate in failing)
-        way_out = "" if final else " (--force with --reason promotes it all the same)"
-        raise TicketRouterError(f"{request.bundle}: not promoted: {named}{way_out}")
-
-
 def _read_metrics(bundle: Bundle) -> Mapping[str, Any]:
     """A bundle's `metrics.json`. Validated loosely: a bundle of an older release may be promoted too.
 
@@ -125,10 +131,6 @@ def _read_metrics(bundle: Bundle) -> Mapping[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise TicketRouterError(f"{bundle.path}: its metrics.json is not of this release; train it anew") from error
     return dict(metrics)
-
-
-def _intact(bundle: Bundle) -> Gate:
-    return Gate(name="digests", passed=True, figure=f"{len(bundle.manifest.files)} files as they were written")
 
 
 def _beats_baseline(metrics: Mapping[str, Any]) -> Gate:
@@ -168,20 +170,6 @@ def _routes(bundle: Bundle, *, allow_empty: bool) -> Gate:
     return Gate(name="automation", passed=bool(count) or allow_empty, figure=figure)
 
 
-def _answers_cases(bundle: Bundle, cases: Sequence[Case], limits: Limits) -> Iterator[Gate]:
-    if cases:
-        departments = bundle.manifest.label_space().department.labels
-        found = list(failures(cases, answering(bundle, limits.variant), departments))
-        yield Gate(name="cases", passed=not found, figure=failures_line(found, len(cases)))
-
-
-def _floor(metrics: Mapping[str, Any], limits: Limits) -> Iterator[Gate]:
-    if limits.macro_f1 is not None:
-        found = _on_measured_part(metrics)
-        value = found["macro_f1"] if found else 0.0
-        yield Gate(name="macro-F1", passed=value >= limits.macro_f1, figure=f"{value:.3f}, asked {limits.macro_f1:.3f}")
-
-
 def _replays(bundle: Bundle) -> Iterator[Gate]:
     here = instructions()
     for graph in bundle.graphs:
@@ -211,26 +199,24 @@ def _against_champion(bundle: Bundle, request: PromoteRequest) -> Iterator[Gate]
         return
     if request.file is None:
         yield Gate(name="champion", passed=None, figure="not compared with it on tickets: give some with --data")
-        before, after = costs((champion, bundle), limits.variant, _golden_texts(champion))
+        tickets = [Ticket(subject=r.subject, body=r.body, content_type=r.content_type) for r in load_rows(champion)]
+        texts = [prepare(ticket).text for ticket in tickets]
+        before, after = costs((champion, bundle), limits.variant, texts)
         yield from _cost_gates(before, after, limits)
     else:
         rows = read_closed(request.file).rows
         aliases = load_rules(request.file.rules).of(DEPARTMENT).aliases
         found = compare_bundles(champion, bundle, rows, limits.variant, aliases)
-        yield _not_worse(found)
+        shown = ("accuracy", "macro_f1", "route_precision")
+        figures = ", ".join(
+            f"{name.replace('_', ' ')} {one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
+            for name in shown
+            if (one := found.figures[name]).difference is not None
+        )
+        passed = not set(found.worse) & set(shown)
+        yield Gate(name="champion", passed=passed, figure=f"{figures} on {found.rows} tickets")
         yield from _cost_gates(found.champion_cost, found.challenger_cost, limits)
     yield _keeps_labels(champion, bundle, limits, NO_RULES if request.file is None else load_rules(request.file.rules))
-
-
-def _not_worse(found: Comparison) -> Gate:
-    shown = ("accuracy", "macro_f1", "route_precision")
-    figures = ", ".join(
-        f"{name.replace('_', ' ')} {one.difference:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
-        for name in shown
-        if (one := found.figures[name]).difference is not None
-    )
-    passed = not set(found.worse) & set(shown)
-    return Gate(name="champion", passed=passed, figure=f"{figures} on {found.rows} tickets")
 
 
 def _cost_gates(champion: Cost, challenger: Cost, limits: Limits) -> Iterator[Gate]:
@@ -264,11 +250,6 @@ def _keeps_labels(champion: Bundle, challenger: Bundle, limits: Limits, rules: L
     lost = sorted(before - after - set(limits.retired))
     named = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
     return Gate(name="labels", passed=not lost, figure=f"no longer known: {named}" if lost else "none is lost")
-
-
-def _golden_texts(bundle: Bundle) -> list[str]:
-    rows = load_rows(bundle)
-    return [prepare(Ticket(subject=r.subject, body=r.body, content_type=r.content_type)).text for r in rows]
 
 
 def _measured(metrics: Mapping[str, Any], kind: str, part: str) -> Mapping[str, Any] | None:

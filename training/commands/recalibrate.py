@@ -21,17 +21,17 @@ from models.encoding import Encoding
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.processor import instructions
-from models.scoring import Logits, Outcome, Outputs
+from models.scoring import Outcome, Outputs
 from training.calibration.predictions import outcomes_of
 from training.calibration.sample_size import fewest_start
-from training.data.contract import Checked, TicketRow
+from training.data.contract import Checked
+from training.data.example import Example
 from training.data.prepared import MISSING
 from training.data.source import TicketFile, learned_from, read_tickets
 from training.data.split import PLANNING, Split, split_later
 from training.evaluation.bundle_answers import load_graph
 from training.evaluation.metrics import UNKNOWN
 from training.evaluation.quantization_gate import (
-    AnsweredRows,
     Reference,
     VariantFigures,
     calibrate_fields,
@@ -41,10 +41,11 @@ from training.evaluation.record import CostFigures, Record
 from training.export.golden_rows import Answers, rejudged
 from training.export.onnx import OnnxModel
 from training.export.provenance import code_revision
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 from training.report import model_card, render_report
 from training.run.calibrated import Judged
-from training.run.dataset import OUTSIDE, Part, encode_rows, outside_rows
+from training.run.dataset import OUTSIDE, encode_rows, outside_rows
 from training.run.metrics import figures_of, findings_of, peak_megabytes
 from training.run.request import Say, refuse_unwritable
 
@@ -117,9 +118,12 @@ def recalibrate(request: RecalibrateRequest, say: Say) -> Recalibration:
     """
     started = time.monotonic()
     bundle = open_bundle(request.bundle)
-    store = bundle.path.parent if request.store is None else request.store
-    refuse_unwritable(store)
-    recipe, before = _recipe(bundle, request.precision), _read_record(bundle)
+    refuse_unwritable(request.store or bundle.path.parent)
+    recipe = _recipe(bundle, request.precision)
+    try:
+        before = Record.model_validate_json(bundle.read("metrics.json"))
+    except ValidationError as error:
+        raise TicketRouterError(f"{bundle.path}: its metrics.json is not of this release; train it anew") from error
     checked = _read_later(bundle, request)
     split = split_later(checked.rows, recipe, recipe.seed)
     _refuse_too_few(request.file.path, split, recipe)
@@ -138,7 +142,13 @@ def recalibrate(request: RecalibrateRequest, say: Say) -> Recalibration:
         served=fp32.outputs["validation"],
     )
     graphs, variants = _variants(bundle, before, judged, recipe)
-    golden = _golden(bundle, judged, graphs)
+    # The bundle's golden rows under the new thresholds: no later ticket becomes a part of the bundle.
+    old = load_rows(bundle)
+    encodings = [Encoding(row.ids, False) for row in old]
+    answers = [Answers(graph.model.logits(encodings), graph.entry.scorings()[0]) for graph in graphs]
+    golden = rejudged(old, judged.scorings[0], answers)
+    if not golden:
+        raise TicketRouterError(f"{bundle.path}: no golden row is clear of the new thresholds; train it anew")
     say("report: slices, behaviour, what other promises would give")
     figures = figures_of(judged)
     record = before.model_copy(
@@ -156,7 +166,7 @@ def recalibrate(request: RecalibrateRequest, say: Say) -> Recalibration:
             "recalibrated": bundle.version,
         }
     )
-    folder = _write(bundle, store, request, recipe, record, [fp32, *graphs], golden)
+    folder = _write(bundle, request, recipe, record, [fp32, *graphs], golden)
     routed = {
         entry.name: _routed_share(judged, bundle.fp32, column)
         for column, entry in enumerate(judged.entries)
@@ -177,13 +187,6 @@ def _recipe(bundle: Bundle, precision: float | None) -> Recipe:
     return recipe.model_copy(update={"promise": promise})
 
 
-def _read_record(bundle: Bundle) -> Record:
-    try:
-        return Record.model_validate_json(bundle.read("metrics.json"))
-    except ValidationError as error:
-        raise TicketRouterError(f"{bundle.path}: its metrics.json is not of this release; train it anew") from error
-
-
 def _read_later(bundle: Bundle, request: RecalibrateRequest) -> Checked:
     """The file's rows with a value, or None, for each field of the bundle.
 
@@ -202,21 +205,18 @@ def _read_later(bundle: Bundle, request: RecalibrateRequest) -> Checked:
     if not request.allow_unknown:
         for field in space:
             labels = Counter(row.labels[field.name] for row in checked.rows if row.labels.get(field.name))
-            _refuse_unknown(path, field.name, {name: labels[name] for name in labels if name not in field.labels})
+            unknown = {name: count for name, count in labels.items() if name not in field.labels}
+            if unknown:
+                named = ", ".join(f"{name} ({count})" for name, count in list(unknown.items())[:_NAMED])
+                more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
+                raise TicketRouterError(
+                    f"{path}: {sum(unknown.values())} rows have a {field.name} that the bundle lacks: {named}{more}; "
+                    "give them an alias in the labels file, train anew, or count them as wrong with --allow-unknown"
+                )
     return replace(checked, rows=_filled(checked.rows, known), outside=_filled(checked.outside, known))
 
 
-def _refuse_unknown(path: Path, field: str, unknown: Mapping[str | None, int]) -> None:
-    if unknown:
-        named = ", ".join(f"{name} ({count})" for name, count in list(unknown.items())[:_NAMED])
-        more = f" and {len(unknown) - _NAMED} more" if len(unknown) > _NAMED else ""
-        raise TicketRouterError(
-            f"{path}: {sum(unknown.values())} rows have a {field} that the bundle lacks: {named}{more}; give them an "
-            "alias in the labels file, train anew, or count them as wrong with --allow-unknown"
-        )
-
-
-def _filled(rows: Sequence[TicketRow], fields: Sequence[str]) -> tuple[TicketRow, ...]:
+def _filled(rows: Sequence[Example], fields: Sequence[str]) -> tuple[Example, ...]:
     return tuple(replace(row, labels={name: row.labels.get(name) for name in fields}) for row in rows)
 
 
@@ -238,7 +238,7 @@ def _notes(bundle: Bundle, split: Split) -> Iterator[str]:
     left_out = [f"{count} {name.replace('_', ' ')}" for name, count in split.removed if count and name != "conflicting"]
     yield f"data: {counts}; left out: {', '.join(left_out) or 'none'}"
     made = datetime.fromisoformat(bundle.manifest.created_at)
-    rows = [item.row for part in split.parts.values() for item in part]
+    rows = [item for part in split.parts.values() for item in part]
     early = sum(row.created_at is not None and row.created_at < made for row in rows)
     if early and RECALIBRATION not in bundle.manifest.provenance:
         yield (
@@ -247,7 +247,7 @@ def _notes(bundle: Bundle, split: Split) -> Iterator[str]:
         )
 
 
-def _calibrated(bundle: Bundle, graph: Graph, parts: Mapping[str, Part], recipe: Recipe) -> _Calibrated:
+def _calibrated(bundle: Bundle, graph: Graph, parts: Mapping[str, EncodedExamples], recipe: Recipe) -> _Calibrated:
     """A graph with thresholds from these rows; a field without labels in them keeps its own."""
     model = load_graph(bundle, graph)
     outputs = {name: model.outputs(part.encodings) for name, part in parts.items()}
@@ -259,17 +259,13 @@ def _calibrated(bundle: Bundle, graph: Graph, parts: Mapping[str, Part], recipe:
     }
     fields = calibrate_fields(
         bundle.manifest.label_space(),
-        _answered(planned, outputs["validation"].logits).scored(outputs["validation"].logits),
-        _answered(tested, outputs["calibration"].logits).scored(outputs["calibration"].logits),
+        parts,
+        {name: found.logits for name, found in outputs.items()},
         recipe,
         "exact",
         kept,
     )
     return _Calibrated(model, graph.entry.model_copy(update={"fields": fields}), outputs)
-
-
-def _answered(part: Part, logits: Logits) -> AnsweredRows:
-    return AnsweredRows(part.encodings, part.labels, logits)
 
 
 def _variants(
@@ -284,10 +280,11 @@ def _variants(
         encoder=bundle.encoder,
         space=bundle.manifest.label_space(),
         entries=judged.entries,
-        validation=_answered(judged.parts["validation"], judged.logits["validation"]),
-        calibration=_answered(judged.parts["calibration"], judged.logits["calibration"]),
+        rows={part: judged.parts[part] for part in ("validation", "calibration")},
+        logits=judged.logits,
         served=judged.served,
         kind="exact",
+        recipe=recipe,
     )
     known = {each.file: each for each in before.variants}
     kept, figures, here = [], [], instructions()
@@ -301,33 +298,16 @@ def _variants(
             figures.append(old.model_copy(update={"ships": False, "why": why, "promises": {}}))
             continue
         found = _calibrated(bundle, graph, judged.parts, recipe)
-        logits = found.outputs["validation"].logits, found.outputs["calibration"].logits
-        figures.append(
-            compare_graph(found.entry, old.what, bundle.path / entry.file, reference, logits[0], logits, recipe)
-        )
+        logits = {part: outputs.logits for part, outputs in found.outputs.items()}
+        path = bundle.path / entry.file
+        figures.append(compare_graph(found.entry, old.what, path, reference, logits["validation"], logits))
         if figures[-1].ships:
             kept.append(found)
     return kept, tuple(figures)
 
 
-def _golden(bundle: Bundle, judged: Judged, graphs: Sequence[_Calibrated]) -> list[GoldenRow]:
-    """The bundle's golden rows under the new thresholds: no later ticket becomes a part of the bundle.
-
-    Raises:
-        TicketRouterError: none is clear of the thresholds.
-    """
-    rows = load_rows(bundle)
-    encodings = [Encoding(row.ids, False) for row in rows]
-    variants = [Answers(graph.model.logits(encodings), graph.entry.scorings()[0]) for graph in graphs]
-    golden = rejudged(rows, judged.scorings[0], variants)
-    if not golden:
-        raise TicketRouterError(f"{bundle.path}: no golden row is clear of the new thresholds; train it anew")
-    return golden
-
-
 def _write(
     bundle: Bundle,
-    store: Path,
     request: RecalibrateRequest,
     recipe: Recipe,
     record: Record,
@@ -356,7 +336,7 @@ def _write(
         "MODEL_CARD.md": model_card(manifest.base_model, entries, record, provenance).encode(),
         "report.html": render_report(title, entries, record, provenance).encode(),
     }
-    return write_bundle(store, draft, files)
+    return write_bundle(request.store or bundle.path.parent, draft, files)
 
 
 def _routed_share(judged: Judged, old: Graph, column: int) -> RoutedShare:

@@ -84,7 +84,7 @@ def retrain(request: RetrainRequest, say: Say, callbacks: Sequence[TrainerCallba
             f"{exported.out}: no ticket is left to compare on; add tickets, or raise split.test in the recipe"
         )
     made = datetime.fromisoformat(champion.manifest.created_at)
-    early = sum(item.row.created_at is None or item.row.created_at < made for item in held_out)
+    early = sum(example.created_at is None or example.created_at < made for example in held_out)
     if early:
         say(f"warning: the champion may have learned from {early} of {len(held_out)} held-out tickets: they are older")
     base = request.base or champion.manifest.base_model

@@ -15,10 +15,9 @@ from training.learn.checkpoints import run_folder, run_key
 from training.learn.classifier import TicketClassifier, load_classifier, load_encoder, seeded
 from training.learn.distributed import is_main
 from training.learn.finetune import EpochFigures, finetune
-from training.learn.general import read_general
+from training.learn.general import TrainingData, read_general
 from training.learn.linear.head import fit_linear_head, pooled, start_at_centroids
 from training.learn.optimizer import encoder_weights
-from training.learn.rows import EncodedRows
 from training.run.crossfit import QUICK_FOLDS, FoldRun
 from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest, TrainResult, refuse_unwritable
@@ -46,8 +45,11 @@ def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] 
     refuse_unwritable(request.store)
     refuse_untrainable(request.recipe)
     material = read_material(request, say)
-    with run_folder(request.store, _key(request, material.base)) as folder:
-        learned = learn(request, material.base, material, folder, say, callbacks)
+    base = material.base
+    model = [base / name for name in ("config.json", "model.safetensors", "tokenizer.json")]
+    key = run_key(request.recipe, [*request.file.paths, *model], fields=request.fields, **request.file.reading)
+    with run_folder(request.store, key) as folder:
+        learned = learn(request, base, material, folder, say, callbacks)
         return deliver(learned, say, started) if is_main() else None
 
 
@@ -77,8 +79,7 @@ def learn(
     if folds and (request.quick or wanted):
         return in_folds.learn(folder, callbacks)
     parts = encode_parts(material, encoder, recipe)
-    train = EncodedRows(parts["train"].encodings, parts["train"].labels, parts["train"].weights)
-    validation = EncodedRows(parts["validation"].encodings, parts["validation"].labels)
+    train = parts["train"]
 
     started = time.monotonic()
     stages: list[StageFigures] = []
@@ -89,10 +90,10 @@ def learn(
     def learned(
         kept: TicketClassifier, candidate: Candidate, name: StageName, epochs: tuple[EpochFigures, ...] = ()
     ) -> Learned:
-        novelty = learn_novelty(kept, encoder, parts["train"])
+        novelty = learn_novelty(kept, encoder, train)
         return Learned(request, base, kept, encoder, material, parts, epochs, candidate, name, tuple(stages), novelty)
 
-    ngrams = learn_ngrams(model, encoder, space, parts["train"], recipe, say)
+    ngrams = learn_ngrams(model, encoder, space, train, recipe, say)
     if ngrams is not None:
         add_stage("n-grams", ngram_figures(ngrams, parts, space))
     say(f"quick: a linear head on {request.base} as it is, and the n-grams")
@@ -111,8 +112,9 @@ def learn(
         model.reset_head()
     say(f"encoder: fine-tuning {request.base}, up to {recipe.epochs} epochs; to beat: macro-F1 {quick.macro_f1:.3f}")
     weights = encoder_weights(model)
-    epochs = finetune(model, encoder, space, train, validation, recipe, folder, callbacks, general=general)
-    share = settle_base_share(model, weights, encoder, space, ngrams, validation, recipe)
+    data = TrainingData(encoder, space, train, parts["validation"], general)
+    epochs = finetune(model, data, recipe, folder, callbacks)
+    share = settle_base_share(model, weights, data, ngrams, recipe)
     say(f"encoder: {share:.0%} of its weights from {request.base}, {1 - share:.0%} fine-tuned")
     full = candidate_of(model, encoder, space, ngrams, parts)
     add_stage("encoder", full.alone)
@@ -126,8 +128,3 @@ def learn(
     model = load_classifier(base, space, recipe)
     head.put_into(model)
     return learned(model, quick, "quick", epochs)
-
-
-def _key(request: TrainRequest, base: Path) -> str:
-    model = [base / name for name in ("config.json", "model.safetensors", "tokenizer.json")]
-    return run_key(request.recipe, [*request.file.paths, *model], fields=request.fields, **request.file.reading)

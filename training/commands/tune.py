@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,10 @@ from training.commands.tune_study import (
 from training.data.source import digest_of
 from training.learn.classifier import load_classifier, load_encoder, seeded
 from training.learn.finetune import finetune
-from training.learn.general import GeneralTexts, read_general
+from training.learn.general import GeneralExamples, TrainingData, read_general
 from training.learn.optimizer import encoder_weights, learning_rate
-from training.learn.rows import EncodedRows
 from training.recipe import Recipe
-from training.run.dataset import Material, Part, encode_parts, read_material
+from training.run.dataset import Material, encode_parts, read_material
 from training.run.request import Say, TrainRequest
 from training.run.trained import candidate_of, learn_ngrams, settle_base_share
 from training.toml_files import toml_text
@@ -74,6 +73,14 @@ def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = 
     space = dimensions(start, rate)
     with open_study(request.study, _about(request.train), start.seed) as study:
         _begin_with(study, start_values(space, start, rate))
+
+        def report(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+            """After each trial: print its result, and write the best recipe."""
+            figures = trial_figures(study)[-1]
+            value = "–" if figures.macro_f1 is None else f"{figures.macro_f1:.4f}"
+            say(f"trial {trial.number}: {figures.state}, macro-F1 {value}; {len(finished(study))} of {request.trials}")
+            _result(study, request)
+
         missing = request.trials - len(finished(study))
         if missing > 0:
             study.optimize(
@@ -81,7 +88,7 @@ def tune(request: TuneRequest, say: Say, callbacks: Sequence[TrainerCallback] = 
                 n_trials=missing,
                 timeout=request.timeout_minutes and request.timeout_minutes * 60,
                 catch=(torch.OutOfMemoryError,),
-                callbacks=[_trial_reporter(request, say)],
+                callbacks=[report],
             )
         return _result(study, request)
 
@@ -133,7 +140,7 @@ class _Objective:
     space: tuple[Dimension, ...]
     base: Path
     material: Material
-    general: GeneralTexts | None
+    general: GeneralExamples | None
     callbacks: tuple[TrainerCallback, ...]
 
     def __call__(self, trial: optuna.Trial) -> float:
@@ -142,38 +149,20 @@ class _Objective:
         model = load_classifier(self.base, self.material.space, recipe)
         encoder = load_encoder(self.base, model.config, recipe)
         parts = encode_parts(self.material, encoder, recipe)
-        validation = _rows(parts["validation"])
+        data = TrainingData(encoder, self.material.space, parts["train"], parts["validation"], self.general)
         weights = encoder_weights(model)
+        pruning = Pruning(trial, recipe.epochs)
         with tempfile.TemporaryDirectory(prefix="ticket-router-") as folder:
-            finetune(
-                model,
-                encoder,
-                self.material.space,
-                _rows(parts["train"]),
-                validation,
-                recipe,
-                Path(folder),
-                [Pruning(trial, recipe.epochs), *self.callbacks],
-                general=self.general,
-                checkpoint_seconds=math.inf,  # a killed trial is never resumed
-            )
-        ngrams = learn_ngrams(model, encoder, self.material.space, parts["train"], recipe, _silent)
-        settle_base_share(model, weights, encoder, self.material.space, ngrams, validation, recipe)
-        measured = {"validation": parts["validation"]}
-        return candidate_of(model, encoder, self.material.space, ngrams, measured).macro_f1
-
-
-def _silent(_: str) -> None:
-    """A trial has its own line."""
+            # A killed trial is never resumed, so it needs no checkpoints.
+            finetune(model, data, recipe, Path(folder), [pruning, *self.callbacks], checkpoint_seconds=math.inf)
+        ngrams = learn_ngrams(model, encoder, self.material.space, data.train, recipe, lambda _: None)
+        settle_base_share(model, weights, data, ngrams, recipe)
+        return candidate_of(model, encoder, self.material.space, ngrams, {"validation": data.validation}).macro_f1
 
 
 def tried(start: Recipe, values: dict[str, Any]) -> Recipe:
     """The recipe of a trial: the start recipe with these values."""
     return Recipe.model_validate({**start.model_dump(), **values})
-
-
-def _rows(part: Part) -> EncodedRows:
-    return EncodedRows(part.encodings, part.labels, part.weights)
 
 
 def _width(base: Path) -> int:
@@ -200,18 +189,6 @@ def _begin_with(study: optuna.Study, values: dict[str, Any]) -> None:
     known = [trial.params for trial in finished(study)] + [trial.system_attrs["fixed_params"] for trial in waiting]
     if values not in known:
         study.enqueue_trial(values)
-
-
-def _trial_reporter(request: TuneRequest, say: Say) -> Callable[[optuna.Study, optuna.trial.FrozenTrial], None]:
-    """After each trial: print its result, and write the best recipe."""
-
-    def tell(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        figures = trial_figures(study)[-1]
-        value = "–" if figures.macro_f1 is None else f"{figures.macro_f1:.4f}"
-        say(f"trial {trial.number}: {figures.state}, macro-F1 {value}; {len(finished(study))} of {request.trials}")
-        _result(study, request)
-
-    return tell
 
 
 def _result(study: optuna.Study, request: TuneRequest) -> TuneResult:

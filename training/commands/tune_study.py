@@ -137,9 +137,21 @@ def open_study(path: Path, about: Mapping[str, Any], seed: int) -> Iterator[optu
         raise TicketRouterError(f"--study {path}: not a file of an earlier search; name another") from error
     try:
         study = optuna.create_study(
-            storage=storage, study_name=_NAME, direction="maximize", load_if_exists=True, pruner=_pruner()
+            storage=storage,
+            study_name=_NAME,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=_FREE_TRIALS),
         )
-        _same_search(study, path, about)
+        known = study.user_attrs
+        different = [name for name, value in about.items() if known.get(name, value) != value]
+        if different:
+            what = " and ".join(different)
+            raise TicketRouterError(
+                f"--study {path}: was made with other {what}; name another file to begin a new search"
+            )
+        for name, value in about.items():
+            study.set_user_attr(name, value)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
         # A sampler restarts its random numbers in each process: with the same seed, a continued search would repeat the
@@ -159,22 +171,21 @@ def finished(study: optuna.Study) -> list[FrozenTrial]:
 
 def trial_figures(study: optuna.Study) -> tuple[TrialFigures, ...]:
     """Every trial, in order."""
-    return tuple(_figures(trial) for trial in study.get_trials(deepcopy=False) if trial.state.is_finished())
-
-
-def _figures(trial: FrozenTrial) -> TrialFigures:
-    last = trial.value if trial.value is not None else trial.intermediate_values.get(trial.last_step or 0)
-    return TrialFigures(
-        number=trial.number,
-        state=trial.state.name.lower(),
-        macro_f1=last,
-        seconds=trial.duration.total_seconds() if trial.duration else 0.0,
-        changed=trial.params,
-    )
-
-
-def _pruner() -> optuna.pruners.BasePruner:
-    return optuna.pruners.MedianPruner(n_startup_trials=_FREE_TRIALS)
+    figures = []
+    for trial in study.get_trials(deepcopy=False):
+        if not trial.state.is_finished():
+            continue
+        last = trial.value if trial.value is not None else trial.intermediate_values.get(trial.last_step or 0)
+        figures.append(
+            TrialFigures(
+                number=trial.number,
+                state=trial.state.name.lower(),
+                macro_f1=last,
+                seconds=trial.duration.total_seconds() if trial.duration else 0.0,
+                changed=trial.params,
+            )
+        )
+    return tuple(figures)
 
 
 def _lock(path: Path) -> int:
@@ -189,14 +200,3 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         raise TicketRouterError(f"--study {path}: another search is at work in it; wait, or name another") from error
     return descriptor
-
-
-def _same_search(study: optuna.Study, path: Path, about: Mapping[str, Any]) -> None:
-    known = study.user_attrs
-    different = [name for name, value in about.items() if known.get(name, value) != value]
-    if different:
-        raise TicketRouterError(
-            f"--study {path}: was made with other {' and '.join(different)}; name another file to begin a new search"
-        )
-    for name, value in about.items():
-        study.set_user_attr(name, value)

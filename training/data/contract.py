@@ -1,4 +1,4 @@
-"""The data contract: the planned files' records → `TicketRow`s, one by one, with every fault and every row left out.
+"""The data contract: the planned files' records → `Example`s, one by one, with every fault and every row left out.
 
 `importing.plan` decides how the files are read; here each row is read and judged.
 """
@@ -14,6 +14,7 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
 from models.ticket import ContentType, Ticket
+from training.data.example import Example
 from training.data.formats.table import Record, Table
 from training.data.importing.columns import DATES, SPLITS
 from training.data.importing.plan import FilePlan, Plan, ReadOptions, make_plan
@@ -54,23 +55,6 @@ class Fault:
         named = not self.column or self.what.lower().startswith(self.column.lower())
         where = self.where or f"line {self.line}"
         return f"{where}{'' if named else f', column {self.column[:40]!a}'}: {self.what}"
-
-
-@dataclass(frozen=True, slots=True)
-class TicketRow:
-    """One closed ticket: its content, and each field's value at close (None: not given, or not to be learned)."""
-
-    line: int
-    ticket: Ticket
-    labels: Mapping[str, str | None]
-    split: str
-    created_at: datetime | None = None
-    """Time of arrival, with a time zone; None: not given."""
-    thread: str = ""
-    """Id of the conversation; empty: not given. The requester is `ticket.sender`."""
-    language: str = ""
-    label_source: LabelSource | None = None
-    """Source of the department; None: not given, a person's."""
 
 
 class Fate(Enum):
@@ -115,17 +99,30 @@ class RowReader:
         self._ids: dict[int, tuple[str, int]] = {}
         self._now = datetime.now(UTC)
 
-    def __iter__(self) -> Iterator[tuple[TicketRow, bool]]:
-        """Each good row, and whether the labels file declares it out of scope (then its department is None)."""
+    def __iter__(self) -> Iterator[Example]:
+        """Each good row."""
         for file in self.plan.files:
             for record in file.table.records:
                 self.read += 1
-                row = self._row(file, record)
-                if row is not None:
-                    yield row
+                example = self._example(file, record)
+                if example is not None:
+                    yield example
         if not self.fates[Fate.KEPT] and not self.fates[Fate.OUTSIDE] and not self.faulty:
-            raise TicketRouterError(f"{self.plan.files[0].table.path}: no row to learn from: {self._left_out()}")
-        self.faults += self._spelling_faults()
+            counts = ", ".join(f"{count} are {fate.value}" for fate, count in self.fates.items())
+            column = self.plan.files[0].columns.get("status")
+            hint = f"; --column status= if {column[:40]!a} is no ticket's status" if column else ""
+            left_out = f"of its rows {counts}{hint}"
+            raise TicketRouterError(f"{self.plan.files[0].table.path}: no row to learn from: {left_out}")
+        # One fault for each spelling, at its first row: the network would learn two labels that mean the same.
+        for field, found in self.aliases.items():
+            settled, first = self._settled[field], self._first[field]
+            for label, kept in found.items():
+                what = (
+                    f"{field} differs by case or blanks only from that of {self.plan.where(first[kept])} "
+                    f"({settled[label]} rows against {settled[kept]}); merge them in the labels file"
+                )
+                column = self.plan.files[0].columns[field]
+                self.faults.append(Fault(first[label], what, column, self.plan.where(first[label])))
         self.faults.sort(key=lambda fault: fault.line)
 
     @property
@@ -152,7 +149,7 @@ class RowReader:
                 f"[{self.leaked.most_common(1)[0][0]}]: the model would learn that instead of the words"
             )
 
-    def _row(self, file: FilePlan, record: Record) -> tuple[TicketRow, bool] | None:
+    def _example(self, file: FilePlan, record: Record) -> Example | None:
         line = record.line + file.offset
         if record.fault:
             self._add_fault(line, record.fault)
@@ -175,7 +172,7 @@ class RowReader:
                 self._add_fault(line, what, file.choices[role].column)
             return None
         self.fates[fate] += 1
-        return self._ticket_row(file, cells, labels, line), fate is Fate.OUTSIDE
+        return self._good_row(file, cells, labels, line, out_of_scope=fate is Fate.OUTSIDE)
 
     def _label(self, field: str, cell: str, line: int) -> str:
         """The label to learn: without placeholders and doubled blanks, after the aliases, paths cut."""
@@ -223,7 +220,9 @@ class RowReader:
                 where = self.plan.where(first[1])
                 yield "id", f"id is that of {where} too, which has another label; keep the right one"
 
-    def _ticket_row(self, file: FilePlan, cells: Mapping[str, str], labels: Mapping[str, str], line: int) -> TicketRow:
+    def _good_row(
+        self, file: FilePlan, cells: Mapping[str, str], labels: Mapping[str, str], line: int, *, out_of_scope: bool
+    ) -> Example:
         media = cells.get("content_type", "").partition(";")[0].strip().lower()
         if media not in _CONTENT_TYPES:
             self._see("content_type: {} rows have neither text/plain nor text/html, read as plain (first: {})", line)
@@ -245,7 +244,17 @@ class RowReader:
         thread, language, source = (cells.get(role, "").strip() for role in ("thread", "language", "label_source"))
         split = SPLITS[cells.get("split", "").strip().lower()]
         created = self._date(file, cells, line)
-        return TicketRow(line, ticket, learned, split, created, thread, language.lower(), SOURCES[source.casefold()])
+        return Example(
+            line=line,
+            ticket=ticket,
+            labels=learned,
+            split=split,
+            created_at=created,
+            thread=thread,
+            language=language.lower(),
+            label_source=SOURCES[source.casefold()],
+            out_of_scope=out_of_scope,
+        )
 
     def _text(self, role: str, cell: str, line: int) -> str:
         if is_null(cell):
@@ -291,35 +300,16 @@ class RowReader:
         if len(self.faults) < MOST_FAULTS:
             self.faults.append(Fault(line, what, column, self.plan.where(line)))
 
-    def _left_out(self) -> str:
-        counts = ", ".join(f"{count} are {fate.value}" for fate, count in self.fates.items())
-        column = self.plan.files[0].columns.get("status")
-        return f"of its rows {counts}" + (
-            f"; --column status= if {column[:40]!a} is no ticket's status" if column else ""
-        )
-
-    def _spelling_faults(self) -> Iterator[Fault]:
-        """One fault for each spelling, at its first row: the network would learn two labels that mean the same."""
-        for field, found in self.aliases.items():
-            counts, first = self._settled[field], self._first[field]
-            for label, kept in found.items():
-                what = (
-                    f"{field} differs by case or blanks only from that of {self.plan.where(first[kept])} "
-                    f"({counts[label]} rows against {counts[kept]}); merge them in the labels file"
-                )
-                column = self.plan.files[0].columns[field]
-                yield Fault(first[label], what, column, self.plan.where(first[label]))
-
 
 @dataclass(frozen=True, slots=True)
 class Checked:
     """All files, checked: the good rows, the faults of the others, and the rows left out before the check."""
 
     columns: Mapping[str, str]
-    rows: tuple[TicketRow, ...]
+    rows: tuple[Example, ...]
     faults: tuple[Fault, ...]
-    outside: tuple[TicketRow, ...] = ()
-    """Good rows with a label that the labels file declares out of scope; their department is None."""
+    outside: tuple[Example, ...] = ()
+    """Good rows whose label is out of scope."""
     not_closed: int = 0
     retired: int = 0
     unlabelled: int = 0
@@ -344,10 +334,10 @@ def check_tables(
         TicketRouterError: also if no row is closed and checked.
     """
     reader = RowReader(make_plan(tables, fields, options or ReadOptions(), optional), rules)
-    rows: list[TicketRow] = []
-    outside: list[TicketRow] = []
-    for row, is_outside in reader:
-        (outside if is_outside else rows).append(row)
+    rows: list[Example] = []
+    outside: list[Example] = []
+    for example in reader:
+        (outside if example.out_of_scope else rows).append(example)
     return Checked(
         columns=reader.plan.files[0].columns,
         rows=tuple(rows),
@@ -362,5 +352,5 @@ def check_tables(
     )
 
 
-def label_counts(rows: Iterable[TicketRow], field: str) -> Counter[str]:
+def label_counts(rows: Iterable[Example], field: str) -> Counter[str]:
     return Counter(label for row in rows if (label := row.labels[field]) is not None)

@@ -20,10 +20,10 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
-from training.data.prepared import PreparedRow
+from training.data.example import Example
 from training.recipe import SplitRecipe
 
-Group = list[PreparedRow]
+Group = list[Example]
 """Rows that always stay in the same part."""
 _VALIDATION = (500, 0.05, 0.10)
 _CALIBRATION = (800, 0.10, 0.20)
@@ -103,8 +103,8 @@ def draw_by_time(groups: Sequence[Group], shares: Mapping[str, float], seed: int
     recent, older = _newest(rest, sum(map(len, rest)) * min(max(_RECENT, 2 * calibration), 1))
     recent_rows = sum(map(len, recent))
     first = draw_at_random(recent, {"calibration": _scaled(shares["calibration"], rows, recent_rows)}, seed)
-    chosen = {item.row.line for item in first["calibration"]}
-    left = [group for group in (*recent, *older) if group[0].row.line not in chosen]
+    chosen = {item.line for item in first["calibration"]}
+    left = [group for group in (*recent, *older) if group[0].line not in chosen]
     validation = _scaled(shares["validation"], rows, sum(map(len, left)))
     second = draw_at_random(left, {"validation": validation}, seed)
     return {"test": [item for group in test for item in group], "calibration": first["calibration"], **second}
@@ -133,27 +133,22 @@ def draw_folds(
         warnings.simplefilter("ignore", UserWarning)  # a label with fewer rows than folds: some folds lack it
         for number, (_, fold) in enumerate(splitter.split(np.zeros(len(lines)), labels[:, 0], ties)):
             folds[fold] = number
-    return np.where(_in_one_fold(folds, labels), ALWAYS_TRAINED, folds)
-
-
-def _in_one_fold(folds: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether a row's label, of any field, lies in one fold only, [rows]."""
     lonely = np.zeros(len(folds), bool)
     for column in range(labels.shape[1]):
         for label in np.unique(labels[labels[:, column] >= 0, column]):
             rows = labels[:, column] == label
             lonely |= rows & (len(np.unique(folds[rows])) < 2)
-    return lonely
+    return np.where(lonely, ALWAYS_TRAINED, folds)
 
 
 def _department(group: Group) -> str:
-    counts = Counter(str(item.row.labels[DEPARTMENT]) for item in group)
+    counts = Counter(str(item.labels[DEPARTMENT]) for item in group)
     return min(counts, key=lambda label: (-counts[label], label))
 
 
 def _date(group: Group) -> datetime:
     """A group's date is the date of most of its rows: one late reply does not make an old thread new."""
-    dates = sorted(item.row.created_at or _OLDEST for item in group)
+    dates = sorted(item.created_at or _OLDEST for item in group)
     return dates[len(dates) // 2]
 
 
@@ -184,36 +179,41 @@ def _scaled(share: float, rows: int, among: int) -> float:
     return min(share * rows / among, 1) if among else 0.0
 
 
-def is_checked(item: PreparedRow) -> bool:
+def is_checked(item: Example) -> bool:
     """Whether a person chose the label, or saw it and let it stand."""
-    return item.row.label_source is not LabelSource.ROUTER_UNCHECKED
+    return item.label_source is not LabelSource.ROUTER_UNCHECKED
 
 
-def weighed(rows: Sequence[PreparedRow], unchecked_weight: float) -> list[PreparedRow]:
+def weighed(rows: Sequence[Example], unchecked_weight: float) -> list[Example]:
     """The rows with their weights in training; without those of weight 0, and without unchecked ones that the file
     wants to measure on."""
     kept = []
     for item in rows:
         if is_checked(item):
             kept.append(item)
-        elif unchecked_weight and item.row.split in ("train", ""):
+        elif unchecked_weight and item.split in ("train", ""):
             kept.append(replace(item, weight=unchecked_weight))
     return kept
 
 
-def sample_of_all(rows: Sequence[PreparedRow]) -> list[PreparedRow]:
+def sample_of_all(rows: Sequence[Example]) -> list[Example]:
     """The rows that stand for all mail: the audited ones and those from before the router worked; all rows if none is
     audited or unchecked. With fewer than FEWEST of these, all checked rows: the best there is."""
-    routed = [item.row.created_at for item in rows if _is_audited(item) or not is_checked(item)]
+    routed = [item.created_at for item in rows if _is_audited(item) or not is_checked(item)]
     dates = [date for date in routed if date is not None]
     begin = min(dates, default=None) if len(dates) == len(routed) else None
     if not routed:
         return list(rows)
-    chosen = [item for item in rows if is_checked(item) and (_is_audited(item) or _is_before(item, begin))]
+    chosen = [
+        item
+        for item in rows
+        if is_checked(item)
+        and (_is_audited(item) or (begin is not None and item.created_at is not None and item.created_at < begin))
+    ]
     return chosen if len(chosen) >= FEWEST else [item for item in rows if is_checked(item)]
 
 
-def audited_first(item: PreparedRow) -> bool:
+def audited_first(item: Example) -> bool:
     """A sort key: audited rows before the others."""
     return not _is_audited(item)
 
@@ -228,7 +228,7 @@ def unchecked_advice(unchecked: int, rows: int) -> list[str]:
     ]
 
 
-def source_advice(rows: Sequence[PreparedRow]) -> Sequence[str]:
+def source_advice(rows: Sequence[Example]) -> Sequence[str]:
     """Warnings about the sources of all rows' labels, for people."""
     unchecked, audited = sum(not is_checked(item) for item in rows), sum(map(_is_audited, rows))
     advice = unchecked_advice(unchecked, len(rows))
@@ -240,10 +240,5 @@ def source_advice(rows: Sequence[PreparedRow]) -> Sequence[str]:
     return advice
 
 
-def _is_audited(item: PreparedRow) -> bool:
-    return item.row.label_source is LabelSource.AUDIT
-
-
-def _is_before(item: PreparedRow, begin: datetime | None) -> bool:
-    date = item.row.created_at
-    return begin is not None and date is not None and date < begin
+def _is_audited(item: Example) -> bool:
+    return item.label_source is LabelSource.AUDIT

@@ -228,9 +228,9 @@ def label_ticket(
 ) -> Labelled | LeftOut:
     """A ticket's values, or why there are none.
 
-    What people said last is the truth, at close before all. Without feedback, the value at close in the helpdesk's export is: a person's
-    if it is not the one that the router set. Without that, the router's own value counts as right once the ticket has
-    been `quiet` for long enough.
+    What people said last is the truth, at close before all. Without feedback, the value at close in the helpdesk's
+    export is: a person's if it is not the one that the router set. Without that, the router's own value counts as right
+    once the ticket has been `quiet` for long enough.
 
     Args:
         ticket: the ticket.

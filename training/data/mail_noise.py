@@ -16,14 +16,14 @@ from pathlib import Path
 from models.text.html import html_to_text
 from models.text.prepare import prepare
 from models.ticket import Ticket
-from training.data.prepared import PreparedRow
+from training.data.example import Example
 
 _FRAMES = Path(__file__).with_suffix(".toml")
 _GREETING, _CLOSING, _DISCLAIMER = 0.6, 0.8, 0.6
 """Chance of each part."""
 
 
-def with_mail_frames(rows: Sequence[PreparedRow], share: float, seed: int) -> tuple[PreparedRow, ...]:
+def with_mail_frames(rows: Sequence[Example], share: float, seed: int) -> tuple[Example, ...]:
     """The rows, and after them copies of this share of the rows, each inside a frame of its own.
 
     Args:
@@ -34,7 +34,7 @@ def with_mail_frames(rows: Sequence[PreparedRow], share: float, seed: int) -> tu
     return (*rows, *(copy for _, copy in framed_copies(rows, share, seed)))
 
 
-def framed_copies(rows: Sequence[PreparedRow], share: float, seed: int) -> list[tuple[int, PreparedRow]]:
+def framed_copies(rows: Sequence[Example], share: float, seed: int) -> list[tuple[int, Example]]:
     """The copies alone, each with the number of its row; arguments as in `with_mail_frames`."""
     generator = random.Random(f"{seed} mail frames")
     chosen = generator.sample(range(len(rows)), round(share * len(rows)))
@@ -42,9 +42,9 @@ def framed_copies(rows: Sequence[PreparedRow], share: float, seed: int) -> list[
     return [(number, copy) for number, copy in framed if copy.text]
 
 
-def likely_language(item: PreparedRow) -> str:
+def likely_language(item: Example) -> str:
     """The row's own language if frames of it are known, otherwise the known language with the most common words."""
-    named = item.row.language[:2].lower()
+    named = item.language[:2].lower()
     return named if named in _common_words() else common_word_language(item.text)[0]
 
 
@@ -72,9 +72,9 @@ def _frames() -> Mapping[str, Mapping[str, Sequence[str]]]:
     return tomllib.loads(_FRAMES.read_text("utf-8"))
 
 
-def _framed(item: PreparedRow, generator: random.Random) -> PreparedRow:
+def _framed(item: Example, generator: random.Random) -> Example:
     frame = _frames()[likely_language(item)]
-    ticket = plain_ticket(item.row.ticket)
+    ticket = plain_ticket(item.ticket)
     parts = [
         generator.choice(frame["greetings"]) if generator.random() < _GREETING else "",
         ticket.body,
@@ -85,4 +85,4 @@ def _framed(item: PreparedRow, generator: random.Random) -> PreparedRow:
     before, body, *after = parts
     lines = [before, body, *(part.format(**filled) for part in after)]
     ticket = replace(ticket, body="\n\n".join(line for line in lines if line))
-    return replace(item, row=replace(item.row, ticket=ticket), text=prepare(ticket).text)
+    return replace(item, ticket=ticket, text=prepare(ticket).text)

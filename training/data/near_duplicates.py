@@ -36,13 +36,19 @@ def near_duplicate_clusters(texts: Sequence[str], jaccard: float, largest: int) 
         own = rarest_first[number]
         # Two texts with enough overlap share at least one of this many rarest 3-grams.
         prefix = own[: len(own) - math.ceil(jaccard * len(own) - _ROUNDING) + 1]
-        for other in _indexed(index, prefix):
-            if not clusters.connected(number, other) and _overlap(members[number], members[other]) >= jaccard:
+        for other in {candidate for rank in prefix if rank in index for candidate in index[rank]}:
+            if clusters.connected(number, other):
+                continue
+            shared = len(members[number] & members[other])
+            if shared / (len(members[number]) + len(members[other]) - shared) >= jaccard:
                 clusters.merge(number, other)
         if clusters.subset_size(number) <= largest:  # a larger cluster is dropped: skip the rest
             for rank in prefix:
                 index[rank].append(number)
-    return _found(clusters, len(texts), largest)
+    found: dict[int, list[int]] = defaultdict(list)
+    for number in range(len(texts)):
+        found[clusters[number]].append(number)
+    return [cluster for cluster in found.values() if 2 <= len(cluster) <= largest]
 
 
 def _shingles(text: str) -> set[str]:
@@ -61,19 +67,3 @@ def _ranked(texts: Iterable[set[str]]) -> list[list[int]]:
     ranks = np.empty(len(counts), dtype=np.int64)
     ranks[np.argsort(counts, kind="stable")] = np.arange(len(counts))
     return [np.sort(ranks[text]).tolist() for text in numbered]
-
-
-def _indexed(index: defaultdict[int, list[int]], prefix: Sequence[int]) -> set[int]:
-    return {number for rank in prefix if rank in index for number in index[rank]}
-
-
-def _overlap(first: frozenset[int], second: frozenset[int]) -> float:
-    shared = len(first & second)
-    return shared / (len(first) + len(second) - shared)
-
-
-def _found(clusters: DisjointSet, texts: int, largest: int) -> list[list[int]]:
-    found: dict[int, list[int]] = defaultdict(list)
-    for number in range(texts):
-        found[clusters[number]].append(number)
-    return [cluster for cluster in found.values() if 2 <= len(cluster) <= largest]

@@ -1,9 +1,9 @@
-"""`TicketRow`s with the network's input text, each text once. `split` divides them; `evaluate` measures on them."""
+"""`Example`s gain the network's input text, each text once. `split` divides them; `evaluate` measures on them."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from models.fields import DEPARTMENT, Field
 from models.label_source import LabelSource
 from models.text.prepare import prepare
-from training.data.contract import TicketRow
+from training.data.example import Example
 from training.recipe import Contradictions
 
 MISSING = -100
@@ -24,33 +24,21 @@ _LENGTHS = (32, 64, 128, 256)
 LENGTHS = ("  1-32 words", " 33-64 words", " 65-128 words", "129-256 words", "over 256 words")
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedRow:
-    """A row with the network's input text."""
-
-    row: TicketRow
-    text: str
-    weight: float = 1.0
-    """In training."""
-
-
-def prepare_rows(rows: Iterable[TicketRow]) -> tuple[list[PreparedRow], int]:
+def prepare_rows(rows: Iterable[Example]) -> tuple[list[Example], int]:
     """Clean every row: the rows that have text left, and the number of the others."""
-    prepared = [PreparedRow(row, prepare(row.ticket).text) for row in rows]
+    prepared = [replace(row, text=prepare(row.ticket).text) for row in rows]
     filled = [item for item in prepared if item.text]
     return filled, len(prepared) - len(filled)
 
 
-def label_numbers(rows: Sequence[PreparedRow], field: Field, unknown: int = MISSING) -> NDArray[np.int64]:
+def label_numbers(rows: Sequence[Example], field: Field, unknown: int = MISSING) -> NDArray[np.int64]:
     """Each row's label number within a field, [rows]: MISSING for no value, `unknown` for a value that is no label."""
     known = {label: number for number, label in enumerate(field.labels)}
-    values = (row.row.labels[field.name] for row in rows)
+    values = (row.labels[field.name] for row in rows)
     return np.array([MISSING if value is None else known.get(value, unknown) for value in values], dtype=np.int64)
 
 
-def distinct_rows(
-    rows: Sequence[PreparedRow], contradictions: Contradictions = "first"
-) -> tuple[list[PreparedRow], int]:
+def distinct_rows(rows: Sequence[Example], contradictions: Contradictions = "first") -> tuple[list[Example], int]:
     """One row per distinct text, a checked one if there is one, and the number of dropped rows whose department differs
     from the kept row's.
 
@@ -63,27 +51,27 @@ def distinct_rows(
     """
     ranked = sorted(
         rows,
-        key=lambda item: (_KEPT_FIRST.index(item.row.split), item.row.label_source is LabelSource.ROUTER_UNCHECKED),
+        key=lambda item: (_KEPT_FIRST.index(item.split), item.label_source is LabelSource.ROUTER_UNCHECKED),
     )
-    texts: dict[int, list[PreparedRow]] = {}
+    texts: dict[int, list[Example]] = {}
     for item in ranked:
         texts.setdefault(text_key(item.text), []).append(item)
     result, conflicting = [], 0
     for same in texts.values():
-        counts = Counter(item.row.labels[DEPARTMENT] for item in same)
+        counts = Counter(item.labels[DEPARTMENT] for item in same)
         kept = same[0]
         if contradictions == "majority":
             most = max(counts, key=lambda label: counts[label])  # on a tie the first
-            kept = next(item for item in same if item.row.labels[DEPARTMENT] == most)
+            kept = next(item for item in same if item.labels[DEPARTMENT] == most)
         for item in same:
             is_kept = item is kept and (len(counts) == 1 or contradictions != "leave_out")
-            if is_kept or item.row.split == "test":
+            if is_kept or item.split == "test":
                 result.append(item)
             else:
                 conflicting += len(counts) > 1 and (
-                    contradictions == "leave_out" or item.row.labels[DEPARTMENT] != kept.row.labels[DEPARTMENT]
+                    contradictions == "leave_out" or item.labels[DEPARTMENT] != kept.labels[DEPARTMENT]
                 )
-    return sorted(result, key=lambda item: item.row.line), conflicting
+    return sorted(result, key=lambda item: item.line), conflicting
 
 
 def text_key(text: str) -> int:

@@ -11,11 +11,12 @@ from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
 from training.data.contract import Checked, Fault, RowReader, check_tables
+from training.data.example import Example
 from training.data.formats.registry import open_table
 from training.data.formats.table import Table, Watched
 from training.data.importing.plan import ReadOptions, make_plan
 from training.data.labels import LabelRules, load_rules
-from training.data.prepared import PreparedRow, prepare_rows
+from training.data.prepared import prepare_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +101,8 @@ def read_tickets(
         TicketRouterError: a file cannot be read, its labels file or date format is not valid, a column is missing or
             two could be it, no row is closed and checked; or a row breaks the contract and is not to be skipped.
     """
-    checked = check_tables(
-        _tables(file), fields, file.options, load_rules(file.rules) if rules is None else rules, optional
-    )
-    _raise_faults(file, checked)
-    return checked
-
-
-def _raise_faults(file: TicketFile, checked: Checked) -> None:
-    """One error for all faults: the first fault, and the number of the others."""
+    rules = load_rules(file.rules) if rules is None else rules
+    checked = check_tables(_tables(file), fields, file.options, rules, optional)
     # Two spellings of a label are a question about all of its rows: to skip one row would not answer it.
     spellings = [fault for fault in checked.faults if "differs by case or blanks" in fault.what]
     faults: Sequence[Fault] = spellings if file.skip_faulty else checked.faults
@@ -116,6 +110,7 @@ def _raise_faults(file: TicketFile, checked: Checked) -> None:
         others = max(checked.faulty, len({fault.line for fault in faults})) - 1
         more = f" (and {others} more rows; training check lists them, --skip-faulty leaves them out)" if others else ""
         raise TicketRouterError(f"{file.path}: {faults[0]}{more}")
+    return checked
 
 
 def _tables(file: TicketFile) -> list[Table]:
@@ -154,10 +149,10 @@ class ClosedTickets:
     and rows left out.
     """
 
-    rows: tuple[PreparedRow, ...]
+    rows: tuple[Example, ...]
     empty: int
     fields: tuple[str, ...]
-    outside: tuple[PreparedRow, ...]
+    outside: tuple[Example, ...]
     notes: tuple[str, ...]
     cells: Mapping[str, Mapping[int, str]]
     """By column that was asked for: each line's cell."""

@@ -4,14 +4,13 @@ A row's own `split` is respected. Parts that the file does not assign are drawn 
 `prepared` cleans, `near_duplicates` and `groups` decide what stays together, `draw` chooses.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from models.bundle.manifest import Frozen
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
-from training.data.contract import TicketRow
 from training.data.draw import (
     Group,
     draw_at_random,
@@ -22,11 +21,11 @@ from training.data.draw import (
     wanted_shares,
     weighed,
 )
-from training.data.groups import Ties, largest_group, tied_groups
-from training.data.near_duplicates import near_duplicate_clusters
-from training.data.prepared import PreparedRow, distinct_rows, prepare_rows
+from training.data.example import Example
+from training.data.groups import near_duplicates, tied_groups
+from training.data.prepared import distinct_rows, prepare_rows
 from training.data.rare_labels import Scarce, scarce_advice, scarce_labels, without_scarce
-from training.recipe import DataRecipe, Recipe
+from training.recipe import Recipe
 
 
 class Removed(Frozen):
@@ -60,6 +59,7 @@ class Removed(Frozen):
 
 PARTS = ("train", "validation", "calibration", "test")
 _LEARNED = ("train", "validation")
+_MEASURING = ("validation", "calibration", "test")
 PLANNING = 1 / 3
 """Share of later rows that plans the tests."""
 _MOST_PLANNED, _MOST_TESTED = 0.25, 0.5
@@ -74,19 +74,19 @@ class Split:
     `unlearned` are those of training and validation. `groups` are the file's lines that must stay in one part.
     """
 
-    parts: Mapping[str, tuple[PreparedRow, ...]]
+    parts: Mapping[str, tuple[Example, ...]]
     removed: Removed
     scarce: Scarce = field(default_factory=dict)
     by_time: bool = False
     advice: tuple[str, ...] = ()
-    unlearned: tuple[PreparedRow, ...] = ()
+    unlearned: tuple[Example, ...] = ()
     groups: tuple[tuple[int, ...], ...] = ()
 
-    def __getitem__(self, part: str) -> tuple[PreparedRow, ...]:
+    def __getitem__(self, part: str) -> tuple[Example, ...]:
         return self.parts[part]
 
 
-def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
+def split_rows(rows: Iterable[Example], recipe: Recipe, seed: int) -> Split:
     """Clean every row, drop repeats and old rows, split the rest, and leave out labels with too few rows.
 
     Raises:
@@ -96,36 +96,41 @@ def split_rows(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
     recent = _recent(filled, recipe.data.months)
     distinct, conflicting = distinct_rows(recent, recipe.data.contradictions)
     usable = weighed(distinct, recipe.data.unchecked_weight)
-    pool, own, clusters = _apart(usable, recipe.data)
+    own, copies = own_parts(usable), near_duplicates(usable, recipe.data.near_duplicates)
+    pool = pool_of(usable, copies)
     by_time = _is_by_time(usable, pool, recipe.split.order)
     # Known requesters write again: keeping requesters apart would undo a split by time.
-    groups = tied_groups(pool, Ties(clusters, requesters=not by_time))
+    groups = tied_groups(pool, copies, requesters=not by_time)
     parts = _draw(groups, own, by_time, recipe, seed)
-    drawn = sum(map(len, parts.values()))
+    drawable, drawn = len(pool) + sum(map(len, own.values())), sum(map(len, parts.values()))
     scarce = scarce_labels(parts, recipe.data.minimum_rows)
     learned = parts | {part: without_scarce(parts[part], scarce) for part in _LEARNED}
     removed = Removed(
         empty=empty,
-        unchecked=len(distinct) - len(usable) + len(pool) + sum(map(len, own.values())) - drawn,
+        unchecked=len(distinct) - len(usable) + drawable - drawn,
         old=len(filled) - len(recent),
         duplicates=len(recent) - len(distinct),
         conflicting=conflicting,
-        near_duplicates=len(usable) - len(pool) - sum(map(len, own.values())),
+        near_duplicates=len(usable) - drawable,
         scarce=sum(len(parts[part]) - len(learned[part]) for part in _LEARNED),
     )
     _refuse_unlearnable(learned, removed)
+    advice = [*source_advice(distinct), *scarce_advice(scarce, recipe.data.minimum_rows)]
+    unseen = _departments(learned["train"]) - _departments(learned["test"])
+    if learned["test"] and unseen:
+        advice.append(f"no test row of {', '.join(sorted(unseen))}: how well these are routed, no figure says")
     return Split(
         learned,
         removed,
         scarce,
         by_time,
-        (*source_advice(distinct), *_advice(learned, scarce, recipe.data.minimum_rows)),
-        tuple(item for part in _LEARNED for item in parts[part] if item.row.labels[DEPARTMENT] in scarce[DEPARTMENT]),
-        tuple(tuple(item.row.line for item in group) for group in groups),
+        tuple(advice),
+        tuple(item for part in _LEARNED for item in parts[part] if item.labels[DEPARTMENT] in scarce[DEPARTMENT]),
+        tuple(tuple(item.line for item in group) for group in groups),
     )
 
 
-def split_later(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
+def split_later(rows: Iterable[Example], recipe: Recipe, seed: int) -> Split:
     """Rows from after a training: a third plans (`validation`), the others test (`calibration`).
 
     Only rows that stand for all mail; the file's own parts are kept, but its training rows are left out.
@@ -133,8 +138,8 @@ def split_later(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
     filled, empty = prepare_rows(row for row in rows if row.split != "train")
     distinct, conflicting = distinct_rows(filled)
     sample = sample_of_all(distinct)
-    pool, own, clusters = _apart(sample, recipe.data)
-    groups = tied_groups(pool, Ties(clusters, requesters=True))
+    own, copies = own_parts(sample), near_duplicates(sample, recipe.data.near_duplicates)
+    groups = tied_groups(pool_of(sample, copies), copies, requesters=True)
     drawn = draw_at_random(groups, {"validation": 0.0 if own["validation"] else PLANNING}, seed)
     parts = {
         "train": (),
@@ -153,65 +158,57 @@ def split_later(rows: Iterable[TicketRow], recipe: Recipe, seed: int) -> Split:
     return Split(parts, removed, advice=tuple(source_advice(distinct)))
 
 
-def _recent(rows: Sequence[PreparedRow], months: int | None) -> list[PreparedRow]:
+def _recent(rows: Sequence[Example], months: int | None) -> list[Example]:
     """The rows of the last months before the newest row; the file's own test rows and rows without a date stay."""
     if months is None:
         return list(rows)
-    dates = [item.row.created_at for item in rows if item.row.created_at]
+    dates = [item.created_at for item in rows if item.created_at]
     if not dates:
         raise TicketRouterError("data.months: no row has a date; name its column with --column created_at=COLUMN")
     first = max(dates) - months * _MONTH
-    return [item for item in rows if item.row.split == "test" or (item.row.created_at or first) >= first]
+    return [item for item in rows if item.split == "test" or (item.created_at or first) >= first]
 
 
-def _apart(
-    rows: Sequence[PreparedRow], recipe: DataRecipe
-) -> tuple[list[PreparedRow], dict[str, list[PreparedRow]], list[list[int]]]:
-    """The pool to draw from, the file's own measuring rows by part, and the pool's clusters of near-duplicates.
-
-    Near-duplicates of a measuring row are removed from the pool.
-    """
-    clusters = near_duplicate_clusters(
-        [item.text for item in rows], recipe.near_duplicates, largest_group(len(rows))
-    )  # fmt: skip
-    own = {part: [item for item in rows if item.row.split == part] for part in PARTS if part != "train"}
-    measuring = [cluster for cluster in clusters if any(rows[number].row.split in own for number in cluster)]
-    near = {number for cluster in measuring for number in cluster}
-    numbers = [n for n, item in enumerate(rows) if item.row.split not in own and n not in near]
-    place = {number: index for index, number in enumerate(numbers)}
-    inside = [[place[number] for number in cluster] for cluster in clusters if cluster[0] not in near]
-    return [rows[number] for number in numbers], own, inside
+def own_parts(rows: Sequence[Example]) -> dict[str, list[Example]]:
+    """The rows that the file itself assigns to a measuring part, by part."""
+    return {part: [item for item in rows if item.split == part] for part in _MEASURING}
 
 
-def _is_by_time(rows: Sequence[PreparedRow], pool: Sequence[PreparedRow], order: str) -> bool:
-    undated = sum(item.row.created_at is None for item in pool)
+def pool_of(rows: Sequence[Example], copies: Sequence[Sequence[Example]]) -> list[Example]:
+    """The rows to draw from: all but the file's own measuring rows and their near-duplicates."""
+    near = {item.line for cluster in copies if any(item.split in _MEASURING for item in cluster) for item in cluster}
+    return [item for item in rows if item.split not in _MEASURING and item.line not in near]
+
+
+def _is_by_time(rows: Sequence[Example], pool: Sequence[Example], order: str) -> bool:
+    undated = sum(item.created_at is None for item in pool)
     if order == "time" and undated:
         raise TicketRouterError(
             f"split.order = time: rows without a date: {undated}; fill created_at in, or use order = auto"
         )
-    return order == "time" or (order == "auto" and not undated and all(not item.row.split for item in rows))
+    return order == "time" or (order == "auto" and not undated and all(not item.split for item in rows))
 
 
 def _draw(
     groups: Sequence[Group],
-    own: Mapping[str, Sequence[PreparedRow]],
+    own: Mapping[str, Sequence[Example]],
     by_time: bool,
     recipe: Recipe,
     seed: int,
-) -> dict[str, tuple[PreparedRow, ...]]:
+) -> dict[str, tuple[Example, ...]]:
     """Parts of the pool; only rows that stand for all mail are measured, the others are for training."""
     pool = [item for group in groups for item in group]
-    sample = {item.row.line for item in sample_of_all(pool)}
+    sample = {item.line for item in sample_of_all(pool)}
     # A file that assigns rows itself also decides its test; only a file without any split gets a drawn test.
-    has_split = any(own.values()) or any(item.row.split for item in pool)
+    has_split = any(own.values()) or any(item.split for item in pool)
     wanted = _shares_of(sample, len(pool), recipe)
     shares = {part: 0.0 if own[part] or (part == "test" and has_split) else wanted[part] for part in wanted}
-    sampled = [kept for group in groups if (kept := [item for item in group if item.row.line in sample])]
+    sampled = [kept for group in groups if (kept := [item for item in group if item.line in sample])]
     drawn = (draw_by_time if by_time else draw_at_random)(sampled, shares, seed)
-    measured = {item.row.line for part in shares for item in drawn[part]}
-    free = (group for group in groups if measured.isdisjoint(item.row.line for item in group))
-    drawn["train"] += [item for group in free for item in group if item.row.line not in sample]
-    return {part: tuple(sorted([*own.get(part, ()), *drawn[part]], key=lambda item: item.row.line)) for part in PARTS}
+    measured = {item.line for part in shares for item in drawn[part]}
+    free = (group for group in groups if measured.isdisjoint(item.line for item in group))
+    drawn["train"] += [item for group in free for item in group if item.line not in sample]
+    return {part: tuple(sorted([*own.get(part, ()), *drawn[part]], key=lambda item: item.line)) for part in PARTS}
 
 
 def _shares_of(sample: Set[int], pool: int, recipe: Recipe) -> dict[str, float]:
@@ -225,18 +222,11 @@ def _shares_of(sample: Set[int], pool: int, recipe: Recipe) -> dict[str, float]:
     return {part: max(share, min(share * scale, most[part])) for part, share in wanted.items()}
 
 
-def _advice(parts: Mapping[str, Sequence[PreparedRow]], scarce: Scarce, minimum: int) -> Iterator[str]:
-    yield from scarce_advice(scarce, minimum)
-    unseen = _departments(parts["train"]) - _departments(parts["test"])
-    if parts["test"] and unseen:
-        yield f"no test row of {', '.join(sorted(unseen))}: how well these are routed, no figure says"
+def _departments(rows: Sequence[Example]) -> set[str]:
+    return {str(item.labels[DEPARTMENT]) for item in rows}
 
 
-def _departments(rows: Sequence[PreparedRow]) -> set[str]:
-    return {str(item.row.labels[DEPARTMENT]) for item in rows}
-
-
-def _refuse_unlearnable(parts: Mapping[str, Sequence[PreparedRow]], removed: Removed) -> None:
+def _refuse_unlearnable(parts: Mapping[str, Sequence[Example]], removed: Removed) -> None:
     left_out = f"after leaving out {removed.duplicates} repeated and {removed.empty} empty texts"
     if removed.scarce:
         left_out += f" and {removed.scarce} of departments with too few"

@@ -4,13 +4,12 @@ import random
 from array import array
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.contract import TicketRow
+from training.data.example import Example
 from training.data.prepared import length_of, text_key
 
 SAMPLE = 200_000
@@ -22,14 +21,6 @@ NONE = -1
 LANGUAGE, SOURCE = "language", "label source"
 
 
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """A row of the sample: its place among all rows, and its text."""
-
-    place: int
-    text: str
-
-
 class Tally:
     """Add every row that has text; then read the columns, each [rows]."""
 
@@ -37,7 +28,8 @@ class Tally:
         self.fields = tuple(fields)
         self.names: dict[str, dict[str, int]] = {name: {} for name in (*fields, LANGUAGE, SOURCE)}
         """By field, and for the language and the label's source: value → its number."""
-        self.sample: list[Sampled] = []
+        self.sample: list[tuple[int, str]] = []
+        """Rows by chance: their place among all rows, and their text."""
         self.misread: dict[str, list[int]] = {"subject": [], "body": []}
         """Lines with signs of a wrong encoding."""
         self.calibration = 0
@@ -48,33 +40,30 @@ class Tally:
         self._room = SAMPLE
         self._characters = 0
 
-    def add(self, row: TicketRow, text: str) -> None:
-        self._lines.append(row.line)
+    def add(self, example: Example, text: str) -> None:
+        self._lines.append(example.line)
         self._keys.append(text_key(text))
-        self._dates.append(row.created_at.timestamp() if row.created_at else float("nan"))
+        self._dates.append(example.created_at.timestamp() if example.created_at else float("nan"))
         self._lengths.append(length_of(text))
-        self._splits.append(_SPLITS.index(row.split))
+        self._splits.append(_SPLITS.index(example.split))
         for name in self.fields:
-            self._number(name, row.labels[name])
-        self._number(LANGUAGE, row.language or None)
-        self._number(SOURCE, row.label_source and row.label_source.value)
-        self._keep(text)
-
-    def _number(self, name: str, value: str | None) -> None:
-        known = self.names[name]
-        self._numbers[name].append(NONE if value is None else known.setdefault(value, len(known)))
-
-    def _keep(self, text: str) -> None:
-        """Reservoir sampling (Vitter 1985): every row has the same chance."""
+            self._number(name, example.labels[name])
+        self._number(LANGUAGE, example.language or None)
+        self._number(SOURCE, example.label_source and example.label_source.value)
+        # Reservoir sampling (Vitter 1985): every row has the same chance.
         place = len(self._lines) - 1
-        kept = Sampled(place, text[:_KEPT_CHARACTERS])
+        kept = (place, text[:_KEPT_CHARACTERS])
         if len(self.sample) < self._room:
             self.sample.append(kept)
-            self._characters += len(kept.text)
+            self._characters += len(kept[1])
             if self._characters > _SAMPLE_CHARACTERS:
                 self._room = len(self.sample)
         elif (slot := self._random.randrange(place + 1)) < self._room:
             self.sample[slot] = kept
+
+    def _number(self, name: str, value: str | None) -> None:
+        known = self.names[name]
+        self._numbers[name].append(NONE if value is None else known.setdefault(value, len(known)))
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -111,7 +100,7 @@ class Tally:
     @cached_property
     def texts(self) -> dict[int, str]:
         """The sample's texts by their place among all rows."""
-        return {item.place: item.text for item in self.sample}
+        return dict(self.sample)
 
     @cached_property
     def distinct(self) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Advice on the label catalogue: labels that overlap, are absorbed by another, lack rows, or are never automatic.
 
-The advice is for people who know the labels; nothing is merged or dropped automatically.
+Advice for people; no label is merged or dropped automatically.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,8 +35,18 @@ def advise(
 ) -> tuple[Advice, ...]:
     """Advice on one field's labels, from its measured figures and each label's number of training rows (None: not
     known)."""
-    starving = () if training_rows is None else _starving(entry, training_rows)
-    return (*_confusions(entry.name, figures), *starving, *_never_automatic(entry, figures))
+    advice = list(_confusions(entry.name, figures))
+    if training_rows is not None:
+        counts = sorted((training_rows.get(label.name, 0), label.name) for label in entry.labels)
+        if scarce := [(count, name) for count, name in counts if count < SCARCE]:
+            least, names = scarce[0][0], tuple(name for _, name in scarce)
+            text = f"Fewer than {SCARCE} training rows (least: {least}): add closed tickets, merge, or leave to people."
+            advice.append(Advice(field=entry.name, kind="starving", labels=names, text=text))
+    if never := tuple(label.name for label in entry.labels if label.route is None):
+        share = sum(label.rows for label in figures.labels if label.label in never) / max(figures.rows, 1)
+        text = f"Never routed without a person ({share:.0%} of tickets): add closed tickets, or promise less."
+        advice.append(Advice(field=entry.name, kind="never_automatic", labels=never, text=text))
+    return tuple(advice)
 
 
 def _confusions(field: str, figures: FieldFigures) -> Iterator[Advice]:
@@ -56,23 +66,3 @@ def _confusions(field: str, figures: FieldFigures) -> Iterator[Advice]:
 
 def _weighty(count: int, rows: int, share: float) -> bool:
     return count >= FEWEST and count >= share * rows
-
-
-def _starving(entry: FieldEntry, training_rows: Mapping[str, int]) -> Iterator[Advice]:
-    scarce = sorted(
-        (count, name) for label in entry.labels if (count := training_rows.get(name := label.name, 0)) < SCARCE
-    )
-    if scarce:
-        text = (
-            f"Fewer than {SCARCE} training rows (least: {scarce[0][0]}): add closed tickets, merge, or leave to people."
-        )
-        yield Advice(field=entry.name, kind="starving", labels=tuple(name for _, name in scarce), text=text)
-
-
-def _never_automatic(entry: FieldEntry, figures: FieldFigures) -> Iterator[Advice]:
-    never = {label.name for label in entry.labels if label.route is None}
-    if never:
-        share = sum(label.rows for label in figures.labels if label.label in never) / max(figures.rows, 1)
-        text = f"Never routed without a person ({share:.0%} of tickets): add closed tickets, or promise less."
-        names = tuple(label.name for label in entry.labels if label.name in never)
-        yield Advice(field=entry.name, kind="never_automatic", labels=names, text=text)

@@ -13,12 +13,12 @@ from models.processor import instructions
 from models.scoring import FieldVerdict, Outcome
 from training.export.onnx import OnnxModel
 
-Answer = Callable[[Sequence[str]], list[FieldVerdict]]
+Predictor = Callable[[Sequence[str]], list[FieldVerdict]]
 """Prepared texts (none empty) → the department's verdict on each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Verdicts:
     """The department's answers, each array of shape [rows].
 
     `predicted` numbers a label in the caller's catalogue; NO_LABEL: no answer. `outcome` holds `Outcome` values.
@@ -55,7 +55,7 @@ def load_graph(bundle: Bundle, graph: Graph, threads: int = 0) -> OnnxModel:
     return OnnxModel.load(bundle.read(graph.entry.file), bundle.encoder, threads)
 
 
-def answering(bundle: Bundle, variant: Variant) -> Answer:
+def load_predictor(bundle: Bundle, variant: Variant) -> Predictor:
     """A function that answers as this bundle does in the service, with the same code.
 
     Raises:
@@ -71,14 +71,14 @@ def answering(bundle: Bundle, variant: Variant) -> Answer:
     return answer
 
 
-def as_arrays(
+def verdicts_of(
     verdicts: Sequence[FieldVerdict], catalogue: Sequence[str], aliases: Mapping[str, str] = MappingProxyType({})
-) -> Answers:
+) -> Verdicts:
     """Verdicts as arrays, with labels numbered as in the catalogue, each under its alias if it has one."""
     numbers = {label: number for number, label in enumerate(catalogue)}
     labels = [verdict.candidates[0].label if verdict.candidates else None for verdict in verdicts]
     best = [aliases.get(label, label) if label is not None else None for label in labels]
-    return Answers(
+    return Verdicts(
         predicted=np.array([NO_LABEL if label is None else numbers[label] for label in best], dtype=np.int64),
         confidence=np.array([verdict.confidence for verdict in verdicts], dtype=np.float64),
         outcome=np.array([verdict.outcome.value for verdict in verdicts], dtype=np.str_),

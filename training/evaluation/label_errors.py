@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from models.bundle.manifest import Frozen
 from models.fields import DEPARTMENT
-from training.data.groups import Ties, largest_group, tied_groups
-from training.data.near_duplicates import near_duplicate_clusters
-from training.data.prepared import PreparedRow
+from training.data.example import Example
+from training.data.groups import near_duplicates, tied_groups
 
 FOLDS = 5
 MOST = 200
@@ -41,7 +40,7 @@ class Suspect(Frozen):
 
 
 def find_suspects(
-    parts: Mapping[str, Sequence[PreparedRow]], near_duplicates: float, seed: int, field: str = DEPARTMENT
+    parts: Mapping[str, Sequence[Example]], similarity: float, seed: int, field: str = DEPARTMENT
 ) -> tuple[Suspect, ...]:
     """At most MOST rows of all parts, most probable mistakes first; none if there are too few rows.
 
@@ -49,20 +48,26 @@ def find_suspects(
 
     Args:
         parts: a split's rows by part.
-        near_duplicates: the recipe's threshold; copies share a fold, otherwise a repeated mistake would confirm itself.
+        similarity: the recipe's threshold of near-duplicates; copies share a fold, otherwise a repeated mistake would
+            confirm itself.
         seed: seed of the folds.
         field: the field to check.
     """
-    counts = Counter(item.row.labels[field] for item in parts["train"])
+    counts = Counter(item.labels[field] for item in parts["train"])
     known = sorted(label for label, count in counts.items() if label is not None and count >= FOLDS)
-    judged = {part: [item for item in rows if item.row.labels[field] in known] for part, rows in parts.items()}
+    judged = {part: [item for item in rows if item.labels[field] in known] for part, rows in parts.items()}
     if len(known) < 2:
         return ()
     train = judged["train"]
     others = [(part, item) for part, rows in judged.items() if part != "train" for item in rows]
     vectors, other_vectors = _vectors(train, [item for _, item in others])
-    folds = _folds(train, near_duplicates, seed, field)
-    labels = np.array([item.row.labels[field] for item in train])
+    # Each row's fold, dealt out in turn label by label; related rows share a fold.
+    groups = tied_groups(train, near_duplicates(train, similarity), requesters=True)
+    random.Random(seed).shuffle(groups)
+    groups.sort(key=lambda group: str(group[0].labels[field]))
+    fold_of = {item.line: number % FOLDS for number, group in enumerate(groups) for item in group}
+    folds = np.array([fold_of[item.line] for item in train])
+    labels = np.array([item.labels[field] for item in train])
     found = np.zeros((len(train) + len(others), len(known)))
     for fold in range(FOLDS):
         own = folds == fold
@@ -72,23 +77,13 @@ def find_suspects(
     return _listed([*(("train", item) for item in train), *others], found, known, field)
 
 
-def without_suspects(rows: Sequence[PreparedRow], suspects: Sequence[Suspect]) -> tuple[PreparedRow, ...]:
+def without_suspects(rows: Sequence[Example], suspects: Sequence[Suspect]) -> tuple[Example, ...]:
     """The training rows without the suspects."""
     lines = {suspect.line for suspect in suspects if suspect.part == "train"}
-    return tuple(item for item in rows if item.row.line not in lines)
+    return tuple(item for item in rows if item.line not in lines)
 
 
-def _folds(rows: Sequence[PreparedRow], near_duplicates: float, seed: int, field: str) -> NDArray[np.int64]:
-    """Each row's fold, [rows]: dealt out in turn label by label; related rows share a fold."""
-    clusters = near_duplicate_clusters([item.text for item in rows], near_duplicates, largest_group(len(rows)))
-    groups = tied_groups(rows, Ties(clusters, requesters=True))
-    random.Random(seed).shuffle(groups)
-    groups.sort(key=lambda group: str(group[0].row.labels[field]))
-    fold = {item.row.line: number % FOLDS for number, group in enumerate(groups) for item in group}
-    return np.array([fold[item.row.line] for item in rows])
-
-
-def _vectors(train: Sequence[PreparedRow], others: Sequence[PreparedRow]) -> tuple[Any, Any]:
+def _vectors(train: Sequence[Example], others: Sequence[Example]) -> tuple[Any, Any]:
     """Sparse TF-IDF rows of both, weighted once on all training rows: no label takes part in them.
 
     Of _MANY rows and more, words and pairs in a single one are left out: they are most of the features of long texts,
@@ -116,19 +111,19 @@ def _probabilities(vectors: Any, labels: NDArray[np.str_], asked: Any, known: Se
 
 
 def _listed(
-    placed: Sequence[tuple[str, PreparedRow]], probabilities: NDArray[np.float64], known: Sequence[str], field: str
+    placed: Sequence[tuple[str, Example]], probabilities: NDArray[np.float64], known: Sequence[str], field: str
 ) -> tuple[Suspect, ...]:
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    labels = np.searchsorted(known, [str(item.row.labels[field]) for _, item in placed])
+    labels = np.searchsorted(known, [str(item.labels[field]) for _, item in placed])
     quality = get_label_quality_scores(labels, probabilities, method="self_confidence")
     # Confident learning estimates the number of wrong labels; the label quality selects them better than its own rules.
     doubtful = find_label_issues(labels, probabilities, filter_by="low_self_confidence", n_jobs=1)
     ranked = [number for number in np.argsort(quality, kind="stable") if doubtful[number]][:MOST]
     return tuple(
         Suspect(
-            line=placed[number][1].row.line,
+            line=placed[number][1].line,
             part=placed[number][0],
             label=known[labels[number]],
             suggested=known[int(probabilities[number].argmax())],

@@ -15,7 +15,8 @@ from models.bundle.manifest import Frozen
 from models.fields import Field
 from models.scoring import FieldScoring, Logits, Outcome, in_scope, probabilities
 from training.calibration.predictions import Scored, outcomes_of
-from training.data.prepared import MISSING, PreparedRow
+from training.data.example import Example
+from training.data.prepared import MISSING
 from training.evaluation.slices import UNKNOWN, SliceFigures, slice_figures, slice_names
 
 EXCERPT = 160
@@ -46,7 +47,7 @@ class Prediction(Frozen):
 
 
 def worst_errors(
-    rows: tuple[PreparedRow, ...],
+    rows: tuple[Example, ...],
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64],
     field: Field,
@@ -66,9 +67,9 @@ def worst_errors(
     surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:most]
     return tuple(
         WorstError(
-            line=rows[number].row.line,
+            line=rows[number].line,
             excerpt=excerpt(rows[number].text),
-            wanted=str(rows[number].row.labels[field.name]),
+            wanted=str(rows[number].labels[field.name]),
             predicted=field.labels[predicted[number]],
             confidence=float(confidence[number]),
         )
@@ -83,14 +84,14 @@ def excerpt(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredRows:
-    """The rows that have a label of the field.
+class Predictions:
+    """One field's predictions for the examples that have a label of it.
 
     labels, outcomes (`Outcome` values) and correct: [rows]; logits: [rows, labels of all fields].
     """
 
     scoring: FieldScoring
-    rows: tuple[PreparedRow, ...]
+    examples: tuple[Example, ...]
     labels: NDArray[np.int64]
     logits: Logits
     outcomes: NDArray[np.str_]
@@ -98,36 +99,36 @@ class MeasuredRows:
 
     def slices(self, cells: Mapping[str, Mapping[int, str]] = MappingProxyType({})) -> tuple[SliceFigures, ...]:
         """By the usual kinds, and by these columns of the file: each line's cell."""
-        names = slice_names(self.rows)
+        names = slice_names(self.examples)
         names |= {
-            column: [values[item.row.line].strip() or UNKNOWN for item in self.rows] for column, values in cells.items()
+            column: [values[item.line].strip() or UNKNOWN for item in self.examples] for column, values in cells.items()
         }
         refused = ~in_scope(self.logits, self.scoring)
         return slice_figures(names, self.correct, self.outcomes == Outcome.ROUTE, refused)
 
-    def predictions(self) -> Iterator[Prediction]:
+    def rows(self) -> Iterator[Prediction]:
         """Each row's answer beside its label at close."""
         confidences, labels = probabilities(self.logits, self.scoring), self.scoring.field.labels
-        for number, item in enumerate(self.rows):
+        for number, item in enumerate(self.examples):
             best = int(confidences[number].argmax())
             yield Prediction(
-                line=item.row.line,
-                id=item.row.ticket.id or "",
+                line=item.line,
+                id=item.ticket.id or "",
                 text_sha256=hashlib.sha256(item.text.encode("utf-8", "surrogatepass")).hexdigest(),
                 field=self.scoring.field.name,
-                expected=str(item.row.labels[self.scoring.field.name]),
+                expected=str(item.labels[self.scoring.field.name]),
                 predicted=labels[best],
                 confidence=round(float(confidences[number][best]), 6),
                 outcome=str(self.outcomes[number]),
             )
 
     def worst(self) -> tuple[WorstError, ...]:
-        return worst_errors(self.rows, probabilities(self.logits, self.scoring), self.labels, self.scoring.field)
+        return worst_errors(self.examples, probabilities(self.logits, self.scoring), self.labels, self.scoring.field)
 
 
-def measured_rows(rows: Sequence[PreparedRow], scored: Scored, scoring: FieldScoring) -> MeasuredRows:
-    """The rows with the model's answers, without rows that have no label."""
+def predictions_of(examples: Sequence[Example], scored: Scored, scoring: FieldScoring) -> Predictions:
+    """The examples with the model's answers, without examples that have no label."""
     there = scored.labelled
-    kept = tuple(row for row, label in zip(rows, scored.labels, strict=True) if label != MISSING)
+    kept = tuple(example for example, label in zip(examples, scored.labels, strict=True) if label != MISSING)
     correct = there.logits[:, scoring.field.slice].argmax(axis=1) == there.labels
-    return MeasuredRows(scoring, kept, there.labels, there.logits, outcomes_of(there.logits, scoring), correct)
+    return Predictions(scoring, kept, there.labels, there.logits, outcomes_of(there.logits, scoring), correct)

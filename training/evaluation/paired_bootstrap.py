@@ -5,7 +5,7 @@ cancels out (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993; Koehn
 from sums over rows, so a thousand draws are one product of counts and columns.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack
 
 from models.bundle.manifest import Frozen
-from training.evaluation.bundle_answers import Answers
+from training.evaluation.bundle_answers import Verdicts
 from training.evaluation.metrics import ECE_BINS
 
 RESAMPLES = 1000
@@ -45,7 +45,7 @@ class Difference(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class Sums:
     """Sums over rows, one entry for each draw: [draws], or [draws, bins] and [draws, labels]."""
 
     rows: Values
@@ -86,37 +86,49 @@ class Tally:
         return _ratio(self.hits, self.predicted)
 
 
-FIGURES: dict[str, Callable[[Tally], Values]] = {
-    "accuracy": Tally.accuracy,
-    "macro_f1": Tally.macro_f1,
-    "routed": Tally.routed_share,
-    "route_precision": Tally.route_precision,
-    "ece": Tally.ece,
+FIGURES: dict[str, Callable[[Sums], Values]] = {
+    "accuracy": Sums.accuracy,
+    "macro_f1": Sums.macro_f1,
+    "routed": Sums.routed_share,
+    "route_precision": Sums.route_precision,
+    "ece": Sums.ece,
 }
-LABEL_FIGURES: dict[str, Callable[[Tally], Values]] = {"recall": Tally.recall, "precision": Tally.precision}
+LABEL_FIGURES: dict[str, Callable[[Sums], Values]] = {"recall": Sums.recall, "precision": Sums.precision}
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
     """Both sides' sums over the original rows (one draw), and over the bootstrap's draws."""
 
-    champion: Tally
-    challenger: Tally
-    drawn_champion: Tally
-    drawn_challenger: Tally
+    champion: Sums
+    challenger: Sums
+    drawn_champion: Sums
+    drawn_challenger: Sums
 
-    def differences(self, figure: Callable[[Tally], Values]) -> list[Difference]:
+    def differences(self, figure: Callable[[Sums], Values]) -> list[Difference]:
         """The figure's difference: one value, or one per label."""
-        before, after = (np.atleast_1d(figure(tally)[0]) for tally in (self.champion, self.challenger))
+        before, after = (np.atleast_1d(figure(sums)[0]) for sums in (self.champion, self.challenger))
         drawn = figure(self.drawn_challenger) - figure(self.drawn_champion)
         # A draw without the label (or without a routed row) counts as no difference; skipping such draws would make the
         # interval of a few rows too narrow.
         drawn = np.nan_to_num(drawn, nan=0.0).reshape(len(drawn), -1)
         low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-        return [_difference(*values) for values in zip(before, after, low, high, strict=True)]
+        differences = []
+        for was, now, least, most in zip(before, after, low, high, strict=True):
+            both = not (np.isnan(was) or np.isnan(now))
+            differences.append(
+                Difference(
+                    champion=None if np.isnan(was) else float(was),
+                    challenger=None if np.isnan(now) else float(now),
+                    difference=float(now - was) if both else None,
+                    low=float(least) if both else None,
+                    high=float(most) if both else None,
+                )
+            )
+        return differences
 
 
-def pair(champion: Answers, challenger: Answers, wanted: NDArray[np.int64], labels: int, seed: int) -> Paired:
+def pair(champion: Verdicts, challenger: Verdicts, wanted: NDArray[np.int64], labels: int, seed: int) -> Paired:
     """Compare two sets of answers to the same rows.
 
     Args:
@@ -128,21 +140,18 @@ def pair(champion: Answers, challenger: Answers, wanted: NDArray[np.int64], labe
     """
     columns = [_columns(side, wanted, labels) for side in (champion, challenger)]
     once = np.ones((1, len(wanted)))
-    draws = list(_draws(len(wanted), seed))
+    # The number of times that each draw contains each row: blocks of [draws, rows].
+    generator, even = np.random.default_rng(seed), np.full(len(wanted), 1 / len(wanted))
+    draws = [
+        generator.multinomial(len(wanted), even, size=_BLOCK).astype(np.float64) for _ in range(RESAMPLES // _BLOCK)
+    ]
     return Paired(
-        *(_tally(once @ side, labels) for side in columns),
-        *(_tally(np.concatenate([draw @ side for draw in draws]), labels) for side in columns),
+        *(_sums(once @ side, labels) for side in columns),
+        *(_sums(np.concatenate([draw @ side for draw in draws]), labels) for side in columns),
     )
 
 
-def _draws(rows: int, seed: int) -> Iterator[Values]:
-    """The number of times that each draw contains each row, [draws of a block, rows]."""
-    generator = np.random.default_rng(seed)
-    for _ in range(RESAMPLES // _BLOCK):
-        yield generator.multinomial(rows, np.full(rows, 1 / rows), size=_BLOCK).astype(np.float64)
-
-
-def _columns(side: Answers, wanted: NDArray[np.int64], labels: int) -> csr_array:
+def _columns(side: Verdicts, wanted: NDArray[np.int64], labels: int) -> csr_array:
     """The values to sum, [rows, columns]: sparse, because a row has one label and one bin."""
     right = (side.predicted == wanted).astype(np.float64)
     routed = side.routed.astype(np.float64)
@@ -167,24 +176,13 @@ def _spread(values: Values, columns: NDArray[np.int64], width: int) -> csr_array
     return csr_array((values[rows], (rows, columns[rows])), shape=(len(values), width))
 
 
-def _tally(sums: Values, labels: int) -> Tally:
+def _sums(sums: Values, labels: int) -> Sums:
     edges = np.cumsum([4, ECE_BINS, labels, labels])
     single, *wide = np.split(np.asarray(sums), edges, axis=1)
     rows, right, routed, routed_right = single.T
-    return Tally(rows, right, routed, routed_right, *wide)
+    return Sums(rows, right, routed, routed_right, *wide)
 
 
 def _ratio(part: Values, whole: Values) -> Values:
     """A share; NaN if the denominator is 0."""
     return np.asarray(np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0))
-
-
-def _difference(before: float, after: float, low: float, high: float) -> Difference:
-    both = not (np.isnan(before) or np.isnan(after))
-    return Difference(
-        champion=None if np.isnan(before) else float(before),
-        challenger=None if np.isnan(after) else float(after),
-        difference=float(after - before) if both else None,
-        low=float(low) if both else None,
-        high=float(high) if both else None,
-    )

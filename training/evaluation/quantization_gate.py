@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.bundle.manifest import Device, FieldEntry, Frozen, ModelEntry, Promise, PromiseKind, Variant, scorings_of
-from models.encoding import Encoder, Encoding
+from models.encoding import Encoder
 from models.fields import LabelSpace
 from models.processor import instructions
 from models.scoring import FieldScoring, Logits, Outputs
@@ -37,6 +37,7 @@ from training.export.novelty_nodes import add_novelty
 from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, outcomes
 from training.learn.linear.ngrams import NgramModel
 from training.learn.linear.novelty import Novelty
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 
 VNNI = ("amx_int8", "asimddp", "avx512_vnni", "avx_vnni")
@@ -83,25 +84,8 @@ class VariantFigures(Frozen):
     """Speed relative to fp32 per ticket on one core, measured at export; None, too: not made for a CPU."""
 
 
-def own_logits(outputs: Outputs) -> Logits:
+def own_logits(_: str, outputs: Outputs) -> Logits:
     return outputs.logits
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredRows:
-    """Closed tickets with fp32's answers: labels [rows, fields], logits [rows, labels of all fields].
-
-    `judge` turns a graph's outputs for these rows into the logits that calibrate it: its own, or those of folds.
-    """
-
-    encodings: Sequence[Encoding]
-    labels: NDArray[np.int64]
-    logits: Logits
-    judge: Callable[[Outputs], Logits] = own_logits
-
-    def scored(self, logits: Logits) -> tuple[Scored, ...]:
-        """These rows with a graph's logits, by field."""
-        return tuple(Scored(logits, self.labels[:, column]) for column in range(self.labels.shape[1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +93,9 @@ class Reference:
     """The fp32 graph and its calibration, and the rows for comparing other graphs with it.
 
     Variants are written from `network`, the fp32 graph without n-grams and novelty scores: these are added in fp32.
-    `served` are fp32's own outputs for the validation rows.
+    `rows` are the validation and calibration rows, `logits` are fp32's for them; `served` are fp32's own outputs for
+    the validation rows. `judge` turns a graph's outputs for a part into the logits that calibrate it: its own, or those
+    of folds.
     """
 
     onnx: Path
@@ -119,10 +105,12 @@ class Reference:
     encoder: Encoder
     space: LabelSpace
     entries: tuple[FieldEntry, ...]
-    validation: AnsweredRows
-    calibration: AnsweredRows
+    rows: Mapping[str, EncodedExamples]
+    logits: Mapping[str, Logits]
     served: Outputs
     kind: PromiseKind
+    recipe: Recipe
+    judge: Callable[[str, Outputs], Logits] = own_logits
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,13 +159,13 @@ class _Tried:
     answers: Answers | None = None
 
 
-def make_variants(reference: Reference, recipe: Recipe, folder: Path, *, quick: bool = False) -> Variants:
+def make_variants(reference: Reference, folder: Path, *, quick: bool = False) -> Variants:
     """Write every variant of the recipe into `folder`, and decide which ones ship. A quick run tries those for this
     machine only: each variant answers all rows that calibrate it, and so takes as long as the run before it.
 
     A graph that cannot be converted or run is a failed variant, not an error: the bundle still has fp32.
     """
-    wanted = {"int8": recipe.export.int8, "fp16": recipe.export.fp16}
+    wanted = {"int8": reference.recipe.export.int8, "fp16": reference.recipe.export.fp16}
     can_judge_8_bits = not instructions().isdisjoint(VNNI)
     here = (VNNI if can_judge_8_bits else AVX2, () if torch.cuda.is_available() else None)
     tried: list[_Tried] = []
@@ -194,7 +182,7 @@ def make_variants(reference: Reference, recipe: Recipe, folder: Path, *, quick: 
             suits = candidate.instructions
             if suits == AVX2 and not any(each.entry and each.entry.instructions == VNNI for each in tried):
                 suits = (*VNNI, *AVX2)
-            tried.append(_try(candidate, suits, folder / candidate.file, reference, recipe))
+            tried.append(_try(candidate, suits, folder / candidate.file, reference))
             if tried[-1].entry is not None:
                 break
     entries = tuple(each.entry for each in tried if each.entry is not None)
@@ -206,7 +194,7 @@ def make_variants(reference: Reference, recipe: Recipe, folder: Path, *, quick: 
     )
 
 
-def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: Reference, recipe: Recipe) -> _Tried:
+def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: Reference) -> _Tried:
     try:
         candidate.write(reference.network, path)
         if reference.ngrams is not None:
@@ -214,12 +202,12 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         if reference.novelty is not None:
             add_novelty(path, reference.novelty)
         served = OnnxModel.load(path.read_bytes(), reference.encoder)
-        answers = served.outputs(reference.validation.encodings)
-        validation = reference.validation.judge(answers)
-        calibration = reference.calibration.judge(served.outputs(reference.calibration.encodings))
+        outputs = {part: served.outputs(rows.encodings) for part, rows in reference.rows.items()}
+        judged = {part: reference.judge(part, found) for part, found in outputs.items()}
     except Exception as error:  # onnx, onnxruntime and its converters raise many types for an unusual encoder
         return _Tried(_left_out(candidate, f"cannot be made of this encoder ({type(error).__name__})"))
-    if not all(np.isfinite(found).all() for found in (*answers, validation, calibration)):
+    answers = outputs["validation"]
+    if not all(np.isfinite(found).all() for found in (*answers, *judged.values())):
         return _Tried(_left_out(candidate, "gives answers that are no numbers"))
     entry = ModelEntry(
         variant=candidate.variant,
@@ -228,15 +216,9 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         pooled_tolerance=_tolerance(reference.served.pooled, answers.pooled, POOLED_TOLERANCE),
         devices=candidate.devices,
         instructions=suits,
-        fields=calibrate_fields(
-            reference.space,
-            reference.validation.scored(validation),
-            reference.calibration.scored(calibration),
-            recipe,
-            reference.kind,
-        ),
+        fields=calibrate_fields(reference.space, reference.rows, judged, reference.recipe, reference.kind),
     )
-    figures = compare_graph(entry, candidate.what, path, reference, answers.logits, (validation, calibration), recipe)
+    figures = compare_graph(entry, candidate.what, path, reference, answers.logits, judged)
     if not figures.ships:
         return _Tried(figures)
     return _Tried(figures, entry, Answers(answers.logits, entry.scorings()[0]))
@@ -244,16 +226,23 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
 
 def calibrate_fields(
     space: LabelSpace,
-    validation: Sequence[Scored],
-    calibration: Sequence[Scored],
+    rows: Mapping[str, EncodedExamples],
+    logits: Mapping[str, Logits],
     recipe: Recipe,
     kind: PromiseKind,
     kept: Mapping[str, FieldEntry] = MappingProxyType({}),
 ) -> tuple[FieldEntry, ...]:
-    """Each field's entry from one graph's answers, by field; `kept`: entries of fields that are not calibrated anew."""
+    """Each field's entry from one graph's logits of the validation and calibration rows; `kept`: entries of fields that
+    are not calibrated anew."""
+
+    def scored(part: str, column: int) -> Scored:
+        return Scored(logits[part], rows[part].labels[:, column])
+
     return tuple(
-        kept[field.name] if field.name in kept else calibrate_field(field, planned, tested, recipe, kind)
-        for field, planned, tested in zip(space, validation, calibration, strict=True)
+        kept[field.name]
+        if field.name in kept
+        else calibrate_field(field, scored("validation", column), scored("calibration", column), recipe, kind)
+        for column, field in enumerate(space)
     )
 
 
@@ -263,8 +252,7 @@ def compare_graph(
     path: Path,
     reference: Reference,
     served: Logits,
-    judged: tuple[Logits, Logits],
-    recipe: Recipe,
+    judged: Mapping[str, Logits],
 ) -> VariantFigures:
     """A calibrated graph compared with fp32: whether it ships, and why.
 
@@ -275,20 +263,22 @@ def compare_graph(
         reference: fp32's answers to the same rows.
         served: the graph's own logits of the validation rows.
         judged: those that calibrate it, of the validation and of the calibration rows.
-        recipe: the allowed loss.
     """
-    validation, calibration = judged
-    loss = max(_losses(reference, validation, calibration, recipe.export.accuracy_loss), key=_severity)
+    allowed = reference.recipe.export.accuracy_loss
+    verdicts = ("passes", "not enough rows to tell", "fails")
+    loss = max(_losses(reference, judged, allowed), key=lambda found: (verdicts.index(found.verdict), found.loss.value))
+    points = [100 * value for value in (loss.loss.value, loss.loss.low, loss.loss.high, allowed)]
+    shown = "{:.2f} points of accuracy lost [{:.2f}, {:.2f}], allowed are {:.2f}".format(*points)
     own, fp32 = entry.scorings(), scorings_of(reference.space, reference.entries)
-    labels = reference.validation.labels
-    errors = [field_figures(validation, labels[:, column], scoring) for column, scoring in enumerate(own)]
+    labels = reference.rows["validation"].labels
+    errors = [field_figures(judged["validation"], labels[:, column], scoring) for column, scoring in enumerate(own)]
     return VariantFigures(
         variant=entry.variant,
         what=what,
         file=entry.file,
         instructions=entry.instructions,
         ships=loss.verdict != "fails",
-        why=_reason(loss, recipe.export.accuracy_loss),
+        why=f"{loss.verdict}: {loss.field}: {shown}, {loss.rows} rows",
         megabytes=path.stat().st_size / 1e6,
         loss=loss,
         promises={field.name: field.promise for field in entry.fields},
@@ -305,16 +295,15 @@ def _left_out(candidate: _Candidate, why: str) -> VariantFigures:
     )  # fmt: skip
 
 
-def _losses(reference: Reference, validation: Logits, calibration: Logits, allowed: float) -> Iterator[FieldLoss]:
+def _losses(reference: Reference, judged: Mapping[str, Logits], allowed: float) -> Iterator[FieldLoss]:
     """The loss of every field that has labels. The department has one in every row."""
-    parts = ((reference.validation, validation), (reference.calibration, calibration))
     for column, field in enumerate(reference.space):
         before, after = [], []
-        for rows, logits in parts:
+        for part, rows in reference.rows.items():
             labels = rows.labels[:, column]
             present = labels != MISSING
-            before.append((rows.logits[:, field.slice].argmax(axis=1) == labels)[present])
-            after.append((logits[:, field.slice].argmax(axis=1) == labels)[present])
+            before.append((reference.logits[part][:, field.slice].argmax(axis=1) == labels)[present])
+            after.append((judged[part][:, field.slice].argmax(axis=1) == labels)[present])
         right, still = np.concatenate(before), np.concatenate(after)
         if len(right):
             yield loss_of(field.name, int((right & ~still).sum()), int((still & ~right).sum()), len(right), allowed)
@@ -327,16 +316,6 @@ def loss_of(field: str, only_fp32: int, only_variant: int, rows: int, allowed: f
         "fails" if loss.low > allowed else "passes" if loss.high <= allowed else "not enough rows to tell"
     )
     return FieldLoss(field=field, rows=rows, loss=loss, verdict=verdict)
-
-
-def _severity(loss: FieldLoss) -> tuple[int, float]:
-    return ("passes", "not enough rows to tell", "fails").index(loss.verdict), loss.loss.value
-
-
-def _reason(found: FieldLoss, allowed: float) -> str:
-    points = [100 * value for value in (found.loss.value, found.loss.low, found.loss.high, allowed)]
-    shown = "{:.2f} points of accuracy lost [{:.2f}, {:.2f}], allowed are {:.2f}".format(*points)
-    return f"{found.verdict}: {found.field}: {shown}, {found.rows} rows"
 
 
 _Judged = tuple[Logits, Sequence[FieldScoring]]
@@ -359,18 +338,15 @@ def _tolerance(expected: NDArray[np.float32], found: NDArray[np.float32], least:
 def _speedup(path: Path, reference: Reference) -> float:
     """The median ratio of fp32's time to the variant's over some rows, short to long, each alone on one thread."""
     graphs = [OnnxModel.load(graph.read_bytes(), reference.encoder, threads=1) for graph in (reference.onnx, path)]
-    rows = sorted(reference.validation.encodings, key=lambda row: len(row.ids))
+    rows = sorted(reference.rows["validation"].encodings, key=lambda row: len(row.ids))
     chosen = rows[:: max(1, len(rows) // _TIMED_ROWS)]
     ratios = []
     for row in [chosen[0], *chosen * _ROUNDS]:
-        slow, fast = (_seconds(graph, row) for graph in graphs)
-        ratios.append(slow / fast)
+        seconds = []
+        for graph in graphs:
+            batch = graph.encoder.batch([row])
+            begin = time.thread_time()  # processor time: other load on the machine does not count
+            graph.infer(batch)
+            seconds.append(time.thread_time() - begin)
+        ratios.append(seconds[0] / seconds[1])
     return round(median(ratios[1:]), 2)  # the first run warms up
-
-
-def _seconds(graph: OnnxModel, row: Encoding) -> float:
-    """Processor time, not wall-clock time: other load on the machine does not count."""
-    batch = graph.encoder.batch([row])
-    begin = time.thread_time()
-    graph.infer(batch)
-    return time.thread_time() - begin

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle.manifest import Frozen
-from training.data.prepared import PreparedRow, length_slice
+from training.data.example import Example
+from training.data.prepared import length_slice
 from training.evaluation.intervals import share
 
 FEWEST = 20
@@ -47,46 +48,40 @@ def slice_figures(
     """
     found = []
     for kind, of_rows in names.items():
-        slices = np.array(_merged(of_rows), dtype=object)
+        counts = Counter(of_rows)
+        slices = np.array([name if counts[name] >= FEWEST else OTHER for name in of_rows], dtype=object)
         for name in sorted(set(slices), key=lambda name: (name == OTHER, name)):
             rows = slices == name
-            if rows.sum() >= FEWEST:
-                found.append(_slice(kind, name.strip(), correct[rows], routed[rows], refused[rows]))
+            if rows.sum() < FEWEST:
+                continue
+            right, automatic = correct[rows], routed[rows]
+            accuracy = share(int(right.sum()), len(right))
+            assert accuracy is not None  # a slice has rows
+            found.append(
+                SliceFigures(
+                    kind=kind,
+                    name=name.strip(),
+                    rows=len(right),
+                    accuracy=accuracy.value,
+                    low=accuracy.low,
+                    high=accuracy.high,
+                    routed=float(automatic.mean()),
+                    route_precision=float(right[automatic].mean()) if automatic.any() else None,
+                    refused=float(refused[rows].mean()),
+                )
+            )
     return tuple(found)
 
 
-def slice_names(rows: Sequence[PreparedRow]) -> dict[str, list[str]]:
+def slice_names(rows: Sequence[Example]) -> dict[str, list[str]]:
     """By kind, the slice of each row, [rows]. A kind without values in the file is left out.
 
     The language is the file's own value: language detectors are unreliable on short mails.
     """
     kinds = {
         "length": [length_slice(item.text) for item in rows],
-        "language": [item.row.language for item in rows],
-        "month": [f"{date:%Y-%m}" if (date := item.row.created_at) else "" for item in rows],
-        "mailbox": [next(iter(item.row.ticket.recipients), "").casefold() for item in rows],
+        "language": [item.language for item in rows],
+        "month": [f"{date:%Y-%m}" if (date := item.created_at) else "" for item in rows],
+        "mailbox": [next(iter(item.ticket.recipients), "").casefold() for item in rows],
     }
     return {kind: [name or UNKNOWN for name in names] for kind, names in kinds.items() if any(names)}
-
-
-def _merged(names: Sequence[str]) -> list[str]:
-    counts = Counter(names)
-    return [name if counts[name] >= FEWEST else OTHER for name in names]
-
-
-def _slice(
-    kind: str, name: str, correct: NDArray[np.bool_], routed: NDArray[np.bool_], refused: NDArray[np.bool_]
-) -> SliceFigures:
-    accuracy = share(int(correct.sum()), len(correct))
-    assert accuracy is not None  # a slice has rows
-    return SliceFigures(
-        kind=kind,
-        name=name,
-        rows=len(correct),
-        accuracy=accuracy.value,
-        low=accuracy.low,
-        high=accuracy.high,
-        routed=float(routed.mean()),
-        route_precision=float(correct[routed].mean()) if routed.any() else None,
-        refused=float(refused.mean()),
-    )

@@ -10,7 +10,7 @@ from models.encoding import Encoding
 from models.scoring import FieldScoring, Logits, Outputs, familiarities, judge, probabilities, scope_scores
 from models.text.prepare import prepare
 from models.ticket import Ticket
-from training.data.prepared import PreparedRow
+from training.data.example import Example
 
 GOLDEN_ROWS = 50
 _MARGIN = 0.01
@@ -31,7 +31,7 @@ class Answers:
 
 
 def choose_golden(
-    rows: Sequence[PreparedRow],
+    rows: Sequence[Example],
     encodings: Sequence[Encoding],
     outputs: Outputs,
     department: FieldScoring,
@@ -74,15 +74,15 @@ def rejudged(
     return kept
 
 
-def _suits(row: PreparedRow, answers: Sequence[tuple[Logits, FieldScoring]]) -> bool:
+def _suits(row: Example, answers: Sequence[tuple[Logits, FieldScoring]]) -> bool:
     alike = len({_verdict(logits, department) for logits, department in answers}) == 1
     clear = all(_is_clear(logits, department) for logits, department in answers)
-    return alike and clear and len(row.row.ticket.body) <= _LONGEST_BODY and _needs_no_sender(row)
+    return alike and clear and len(row.ticket.body) <= _LONGEST_BODY and _needs_no_sender(row)
 
 
-def _needs_no_sender(row: PreparedRow) -> bool:
+def _needs_no_sender(row: Example) -> bool:
     """A golden row has no addresses, and the text of a quoted thread can depend on the sender's."""
-    ticket = row.row.ticket
+    ticket = row.ticket
     bare = Ticket(subject=ticket.subject, body=ticket.body, content_type=ticket.content_type)
     return not ticket.sender or prepare(bare).text == prepare(ticket).text
 
@@ -104,9 +104,9 @@ def _verdict(logits: Logits, department: FieldScoring) -> tuple[str, str]:
     return verdict.outcome, verdict.candidates[0].label if verdict.candidates else ""
 
 
-def _golden(row: PreparedRow, encoding: Encoding, outputs: Outputs, department: FieldScoring) -> GoldenRow:
+def _golden(row: Example, encoding: Encoding, outputs: Outputs, department: FieldScoring) -> GoldenRow:
     outcome, label = _verdict(outputs.logits, department)
-    ticket = row.row.ticket
+    ticket = row.ticket
     return GoldenRow(
         subject=ticket.subject,
         body=ticket.body,

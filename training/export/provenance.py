@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from models.build import build
 from training.data.source import TicketFile
 from training.learn.base import origin_of
 from training.recipe import Recipe
@@ -25,13 +26,13 @@ def lineage(file: TicketFile, recipe: Recipe, base: Path) -> dict[str, Any]:
 
 
 def code_revision() -> str:
-    """The git commit, with `+changed` if the tree differs from it; `unknown` outside a checkout."""
+    """The git commit, with `+changed` if the tree differs from it; without git, the build's own revision."""
     try:
         commit = _git("rev-parse", "HEAD")
         # Without git's optional lock: if git were killed while holding the lock file, every later commit would fail.
         return f"{commit}+changed" if _git("--no-optional-locks", "status", "--porcelain") else commit
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return build().revision
 
 
 def _git(*arguments: str) -> str:

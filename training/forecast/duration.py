@@ -16,6 +16,8 @@ _ENCODER = 2 * 10.6e6
 _BACKWARD = 2.0
 _EFFICIENCY = 0.74
 """Of the matrix product's speed, by runs whose minutes are in docs/results.md."""
+_FP32 = 1.6
+"""A pass outside fine-tuning costs this much more per token, since it is in fp32."""
 _SUSPECTS = 2.5e-6
 """Seconds per word of the training rows and label for the list of suspect labels."""
 _BEHAVIOUR_ROWS = 200 * 8
@@ -45,9 +47,9 @@ def training_minutes(texts: Sequence[str], rows: int, labels: int, recipe: Recip
     suspects = _FIXED + _SUSPECTS * 0.7 * rows * float(words.mean()) * labels
     per_second = _speed() / _ENCODER
     checked = _BEHAVIOUR_ROWS * mean
-    quick = (0.9 * framed + _QUICK_ANSWERS * tokens + checked) / per_second
+    quick = _FP32 * (0.9 * framed + _QUICK_ANSWERS * tokens + checked) / per_second
     epochs = recipe.epochs * 0.7 * framed * (1 + _BACKWARD)
-    full = (0.7 * framed + epochs + _FULL_ANSWERS * tokens + checked) / per_second
+    full = (epochs + _FP32 * (0.7 * framed + _FULL_ANSWERS * tokens + checked)) / per_second
     return (suspects + quick) / 60, (suspects + full) / 60
 
 

@@ -82,17 +82,13 @@ def run_folder(store: Path, key: str) -> Iterator[Path]:
         except BaseException as error:
             if not _remove_old_checkpoints(folder):
                 shutil.rmtree(folder, ignore_errors=True)
-                _remove_if_empty(store, made)
+                with contextlib.suppress(OSError):  # keep the store if it has other files
+                    if made:
+                        store.rmdir()
             else:
                 error.add_note(_AGAIN)
             raise
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _remove_if_empty(store: Path, made: bool) -> None:
-    with contextlib.suppress(OSError):  # keep the store if it has other files
-        if made:
-            store.rmdir()
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:

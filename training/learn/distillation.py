@@ -5,9 +5,7 @@ evenly spaced layers of the teacher: Sanh et al., "DistilBERT", 2019. `training.
 """
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +13,20 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
-from models.scoring import Logits
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import CHECKPOINT_SECONDS, DepartmentF1, EpochFigures, train_to_the_end
+from training.learn.general import TrainingData
 from training.learn.losses import training_loss
-from training.learn.rows import Collator, EncodedRows
-from training.learn.trainer import Lesson, TicketTrainer
+from training.learn.rows import Collator
+from training.learn.trainer import EpochContent, TicketTrainer
 from training.recipe import Recipe
 
 SOFTNESS = 2.0
 """Temperature of both probabilities: above 1, the teacher's probabilities of the less likely labels count more."""
 TEACHER_SHARE = 0.7
 """Weight of the teacher's logits in the loss; the labels at close have the rest."""
-
-
-@dataclass(frozen=True)
-class SoftRows(EncodedRows):
-    """Rows with the teacher's logits, [rows, labels of all fields]. A row without labels learns only from the
-    logits."""
-
-    soft: Logits = dataclass_field(kw_only=True)
-
-    def __getitem__(self, index: int) -> dict[str, Any]:
-        return {**super().__getitem__(index), "soft": self.soft[index]}
-
-
-@dataclass(frozen=True)
-class SoftCollator(Collator):
-    """Rows → a padded batch of tensors, with the teacher's logits if the rows have them."""
-
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        batch = super().__call__(rows)
-        soft = {"soft": torch.stack([torch.from_numpy(row["soft"]) for row in rows])} if "soft" in rows[0] else {}
-        return {**batch, **soft}
 
 
 class DistilTrainer(TicketTrainer):
@@ -68,7 +44,7 @@ class DistilTrainer(TicketTrainer):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         labels, weights = inputs.pop("labels"), inputs.pop("weights", None)
         logits = model(**inputs)["logits"]
-        hard, space = self._lesson.loss(logits, labels, weights), self._lesson.loss.space
+        hard, space = self._content.loss(logits, labels, weights), self._content.loss.space
         loss = (1 - TEACHER_SHARE) * hard + TEACHER_SHARE * soft_loss(logits, soft, space)
         return (loss, {"logits": logits}) if return_outputs else loss
 
@@ -109,29 +85,29 @@ def smaller(teacher: TicketClassifier, layers: int) -> TicketClassifier:
 
 def teach(
     student: TicketClassifier,
-    encoder: Encoder,
-    space: LabelSpace,
-    train: SoftRows,
-    validation: EncodedRows,
+    data: TrainingData,
     recipe: Recipe,
     run_folder: Path,
     callbacks: Iterable[TrainerCallback] = (),
 ) -> tuple[EpochFigures, ...]:
-    """Train `student` in place, as in `finetune`, with the teacher's logits in the loss. Returns the epochs' figures.
+    """Train `student` in place, as in `finetune`, with the teacher's logits (`data.train.soft`) in the loss.
+
+    Returns the epochs' figures.
 
     Raises:
         TicketRouterError: the recipe needs what this machine does not support, or the disk is full.
     """
+    train, space = data.train, data.space
     loss = training_loss(space, train.labels, recipe, auxiliary=False)
     trainer = DistilTrainer(
         student,
-        Lesson(train, own=len(train), drawn=0, loss=loss),
+        EpochContent(train, own=len(train), drawn=0, loss=loss),
         recipe,
         run_folder,
         CHECKPOINT_SECONDS,
         callbacks,
-        eval_dataset=validation,
-        data_collator=SoftCollator(encoder),
+        eval_dataset=data.validation,
+        data_collator=Collator(data.encoder),
         compute_metrics=DepartmentF1(space),
     )
     return train_to_the_end(trainer, student, space, run_folder)

@@ -3,7 +3,7 @@
 `metrics.json` keeps one `EpochFigures` per epoch.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from models.scoring import Logits, Outputs
 from training.learn.checkpoints import newest_checkpoint
 from training.learn.classifier import TicketClassifier
 from training.learn.distributed import leave, wait_for_all
-from training.learn.general import GeneralTexts, resize_head, with_general
+from training.learn.general import TrainingData, resize_head, with_general
 from training.learn.losses import training_loss
 from training.learn.optimizer import freeze
-from training.learn.rows import Collator, EncodedRows, outputs_through
-from training.learn.trainer import BEST, Lesson, TicketTrainer
+from training.learn.rows import Collator, outputs_through
+from training.learn.trainer import BEST, EpochContent, TicketTrainer
 from training.recipe import Recipe
 
 
@@ -39,10 +39,7 @@ class EpochFigures(Frozen):
 
 def epoch_figures(log: Sequence[Mapping[str, Any]]) -> tuple[EpochFigures, ...]:
     """The epochs of a Trainer's log; each loss is the mean over the epoch's steps."""
-    return tuple(_epochs(log))
-
-
-def _epochs(log: Sequence[Mapping[str, Any]]) -> Iterator[EpochFigures]:
+    figures = []
     total, steps, last = 0.0, 0, 0
     for entry in log:
         if "loss" in entry:  # the mean since the entry before
@@ -51,8 +48,9 @@ def _epochs(log: Sequence[Mapping[str, Any]]) -> Iterator[EpochFigures]:
             last = entry["step"]
         if "eval_macro_f1" in entry:
             loss = round(total / steps, 4) if steps else None
-            yield EpochFigures(epoch=entry["epoch"], loss=loss, macro_f1=entry["eval_macro_f1"])
+            figures.append(EpochFigures(epoch=entry["epoch"], loss=loss, macro_f1=entry["eval_macro_f1"]))
             total, steps = 0.0, 0
+    return tuple(figures)
 
 
 CHECKPOINT_SECONDS = 180.0
@@ -61,15 +59,11 @@ CHECKPOINT_SECONDS = 180.0
 
 def finetune(
     model: TicketClassifier,
-    encoder: Encoder,
-    space: LabelSpace,
-    train: EncodedRows,
-    validation: EncodedRows,
+    data: TrainingData,
     recipe: Recipe,
     run_folder: Path,
     callbacks: Iterable[TrainerCallback] = (),
     *,
-    general: GeneralTexts | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
 ) -> tuple[EpochFigures, ...]:
     """Train `model` in place. Returns the epochs' figures.
@@ -83,31 +77,27 @@ def finetune(
         TicketRouterError: the recipe needs what encoder or machine do not support, or the disk is full.
     """
     freeze(model, recipe.frozen_layers)
-    wide, lesson = _lesson(space, train, general, encoder, recipe)
+    space, train, general = data.space, data.train, data.general
+    if general is None:
+        wide, loss = space, training_loss(space, train.labels, recipe, auxiliary=False)
+        content = EpochContent(train, own=len(train), drawn=0, loss=loss)
+    else:
+        wide, rows = with_general(space, train, general, data.encoder)
+        loss = training_loss(wide, rows.labels, recipe, auxiliary=True)
+        content = EpochContent(rows, own=len(train), drawn=general.drawn(len(train)), loss=loss)
     resize_head(model, wide)
     trainer = TicketTrainer(
         model,
-        lesson,
+        content,
         recipe,
         run_folder,
         checkpoint_seconds,
         callbacks,
-        eval_dataset=validation if general is None else validation.with_field(),
-        data_collator=Collator(encoder),
+        eval_dataset=data.validation if general is None else data.validation.with_field(),
+        data_collator=Collator(data.encoder),
         compute_metrics=DepartmentF1(space),
     )
     return train_to_the_end(trainer, model, space, run_folder)
-
-
-def _lesson(
-    space: LabelSpace, train: EncodedRows, general: GeneralTexts | None, encoder: Encoder, recipe: Recipe
-) -> tuple[LabelSpace, Lesson]:
-    if general is None:
-        loss = training_loss(space, train.labels, recipe, auxiliary=False)
-        return space, Lesson(train, own=len(train), drawn=0, loss=loss)
-    wide, rows = with_general(space, train, general, encoder)
-    loss = training_loss(wide, rows.labels, recipe, auxiliary=True)
-    return wide, Lesson(rows, own=len(train), drawn=general.drawn(len(train)), loss=loss)
 
 
 def train_to_the_end(

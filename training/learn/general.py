@@ -13,10 +13,11 @@ from torch import nn
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT, LabelSpace
+from training.data.example import Example
 from training.data.prepared import MISSING, prepare_rows
 from training.data.source import TicketFile, read_tickets
 from training.learn.classifier import TicketClassifier
-from training.learn.rows import EncodedRows
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 
 _FIELD = "(general)"
@@ -24,20 +25,30 @@ _FIELD = "(general)"
 
 
 @dataclass(frozen=True, slots=True)
-class GeneralTexts:
-    """Cleaned texts, each with its label's number among `labels`; `share`: their share of an epoch's rows."""
+class GeneralExamples:
+    """General texts, with their labels in place of departments; `share`: their share of an epoch's rows."""
 
-    texts: tuple[str, ...]
-    numbers: tuple[int, ...]
+    examples: tuple[Example, ...]
     labels: tuple[str, ...]
     share: float
 
     def drawn(self, own: int) -> int:
         """The number of general rows in an epoch with this number of own rows; at most all of them."""
-        return min(len(self.texts), round(own * self.share / (1 - self.share)))
+        return min(len(self.examples), round(own * self.share / (1 - self.share)))
 
 
-def read_general(recipe: Recipe) -> GeneralTexts | None:
+@dataclass(frozen=True, slots=True)
+class TrainingData:
+    """What a network learns (`train`, and `general` beside it), and the rows that measure it."""
+
+    encoder: Encoder
+    space: LabelSpace
+    train: EncodedExamples
+    validation: EncodedExamples
+    general: GeneralExamples | None = None
+
+
+def read_general(recipe: Recipe) -> GeneralExamples | None:
     """The recipe's general texts; None: it names none.
 
     Raises:
@@ -46,27 +57,25 @@ def read_general(recipe: Recipe) -> GeneralTexts | None:
     if recipe.general is None:
         return None
     path = recipe.general.data
-    rows, _ = prepare_rows(read_tickets(TicketFile(path), (DEPARTMENT,)).rows)
-    wanted = [str(row.row.labels[DEPARTMENT]) for row in rows]
-    labels = tuple(sorted(set(wanted)))
+    examples, _ = prepare_rows(read_tickets(TicketFile(path), (DEPARTMENT,)).rows)
+    labels = tuple(sorted({str(example.labels[DEPARTMENT]) for example in examples}))
     if len(labels) < 2:
         raise TicketRouterError(f"{path}: {len(labels)} label(s); general data needs at least two")
-    number = {label: place for place, label in enumerate(labels)}
-    texts = tuple(row.text for row in rows)
-    return GeneralTexts(texts, tuple(number[label] for label in wanted), labels, recipe.general.share)
+    return GeneralExamples(tuple(examples), labels, recipe.general.share)
 
 
 def with_general(
-    space: LabelSpace, train: EncodedRows, general: GeneralTexts, encoder: Encoder
-) -> tuple[LabelSpace, EncodedRows]:
+    space: LabelSpace, train: EncodedExamples, general: GeneralExamples, encoder: Encoder
+) -> tuple[LabelSpace, EncodedExamples]:
     """Add one field at the end; append the general rows, with a value in this field only."""
     catalogues = {field.name: field.labels for field in space}
-    labels = np.full((len(general.texts), len(space.fields) + 1), MISSING, dtype=np.int64)
-    labels[:, -1] = general.numbers
-    encodings = (*train.encodings, *(encoder.encode(text) for text in general.texts))
-    ones = np.ones(len(general.texts), dtype=np.float32)
-    weights = None if train.weights is None else np.concatenate([train.weights, ones])
-    rows = EncodedRows(encodings, np.concatenate([train.with_field().labels, labels]), weights)
+    labels = np.full((len(general.examples), len(space.fields) + 1), MISSING, dtype=np.int64)
+    labels[:, -1] = [general.labels.index(str(example.labels[DEPARTMENT])) for example in general.examples]
+    rows = EncodedExamples(
+        (*train.examples, *general.examples),
+        (*train.encodings, *(encoder.encode(example.text) for example in general.examples)),
+        np.concatenate([train.with_field().labels, labels]),
+    )
     return LabelSpace.of({**catalogues, _FIELD: general.labels}), rows
 
 

@@ -1,11 +1,13 @@
-"""Rows as network input: encodings and labels, their order in an epoch, padded batches, a pass over all rows.
+"""Examples as network input: token ids, label numbers, the order of an epoch, padded batches, a pass over all
+rows.
 
 `rows_through` and `outputs_through` are used for torch in `finetune` and `head`, and for onnxruntime in `export`.
 """
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from models.encoding import Batch, Encoder, Encoding
-from models.scoring import Outputs
+from models.scoring import Logits, Outputs
+from training.data.example import Example
 from training.data.prepared import MISSING
 
 _GROUPS = 50
@@ -23,26 +26,41 @@ _GROUPS = 50
 
 
 @dataclass(frozen=True)
-class EncodedRows(Dataset[dict[str, Any]]):
-    """Rows ready for the network: encodings, and label numbers of shape [rows, fields] (MISSING where absent).
+class EncodedExamples(Dataset[dict[str, Any]]):
+    """Examples as the network reads them: their token ids, and label numbers [rows, fields] (MISSING where absent)."""
 
-    `weights` [rows] are factors of the rows' losses; None: all 1."""
-
-    encodings: Sequence[Encoding]
+    examples: tuple[Example, ...]
+    encodings: tuple[Encoding, ...]
     labels: NDArray[np.int64]
-    weights: NDArray[np.float32] | None = None
+    soft: Logits | None = None
+    """A teacher's logits, [rows, labels of all fields]; a row without labels learns from these alone."""
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """Factors of the rows' losses, [rows]."""
+        return np.array([example.weight for example in self.examples], dtype=np.float32)
 
     def __len__(self) -> int:
         return len(self.encodings)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        weight = {} if self.weights is None else {"weight": self.weights[index]}
-        return {"input_ids": self.encodings[index].ids, "labels": self.labels[index], **weight}
+        row = {"input_ids": self.encodings[index].ids, "labels": self.labels[index], "weight": self.weights[index]}
+        return row if self.soft is None else {**row, "soft": self.soft[index]}
 
-    def with_field(self) -> "EncodedRows":
+    def at(self, places: NDArray[np.int64]) -> "EncodedExamples":
+        """The rows at these places, without a teacher's logits."""
+        numbers = places.tolist()
+        examples, encodings = (tuple(column[n] for n in numbers) for column in (self.examples, self.encodings))
+        return EncodedExamples(examples, encodings, self.labels[places])
+
+    def where(self, chosen: NDArray[np.bool_]) -> "EncodedExamples":
+        """The rows where the mask [rows] is true."""
+        return self.at(np.flatnonzero(chosen))
+
+    def with_field(self) -> "EncodedExamples":
         """The same rows with one more field at the end, MISSING in all of them."""
         missing = np.full((len(self), 1), MISSING, dtype=np.int64)
-        return EncodedRows(self.encodings, np.concatenate([self.labels, missing], axis=1), self.weights)
+        return replace(self, labels=np.concatenate([self.labels, missing], axis=1))
 
 
 class EpochSampler(Sampler[int]):
@@ -95,10 +113,10 @@ class Collator:
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         multiple = 8 if torch.cuda.is_available() else 1  # tensor cores compute eights
         batch = self.encoder.batch([Encoding(row["input_ids"], False) for row in rows], multiple)
-        weighted = "weight" in rows[0]
-        weights = {"weights": torch.tensor(np.array([row["weight"] for row in rows]))} if weighted else {}
+        soft = {"soft": torch.from_numpy(np.stack([row["soft"] for row in rows]))} if "soft" in rows[0] else {}
         return {
-            **weights,
+            **soft,
+            "weights": torch.tensor(np.array([row["weight"] for row in rows])),
             "input_ids": torch.from_numpy(batch.input_ids),
             "attention_mask": torch.from_numpy(batch.attention_mask),
             "labels": torch.from_numpy(np.stack([row["labels"] for row in rows])),

@@ -27,7 +27,7 @@ from training.learn.classifier import TicketClassifier
 from training.learn.distributed import agreed, processes, wait_for_all
 from training.learn.losses import FieldsLoss, divergence, twice
 from training.learn.optimizer import WeightAverage, adamw
-from training.learn.rows import EncodedRows, EpochSampler
+from training.learn.rows import EncodedExamples, EpochSampler
 from training.recipe import Recipe
 
 BEST = "best.safetensors"
@@ -36,21 +36,21 @@ _AVERAGE = "average.safetensors"
 
 
 @dataclass(frozen=True)
-class Lesson:
+class EpochContent:
     """The content of an epoch: the rows (the company's own first), the number of general rows drawn, and the loss."""
 
-    rows: EncodedRows
+    rows: EncodedExamples
     own: int
     drawn: int
     loss: FieldsLoss
 
 
 class TicketTrainer(Trainer):
-    """A Trainer that learns a `Lesson` by a recipe.
+    """A Trainer that learns an `EpochContent` by a recipe.
 
     Args:
         model: trained in place.
-        lesson: rows and loss.
+        content: rows and loss.
         recipe: the settings.
         run_folder: the folder of the checkpoints.
         checkpoint_seconds: the most work within an epoch, in seconds, that an interruption may cost.
@@ -61,7 +61,7 @@ class TicketTrainer(Trainer):
     def __init__(
         self,
         model: TicketClassifier,
-        lesson: Lesson,
+        content: EpochContent,
         recipe: Recipe,
         run_folder: Path,
         checkpoint_seconds: float,
@@ -72,12 +72,12 @@ class TicketTrainer(Trainer):
         super().__init__(
             model=model,
             args=training_arguments(recipe, run_folder),
-            train_dataset=lesson.rows,
+            train_dataset=content.rows,
             callbacks=[*steps, *callbacks],
             **arguments,
         )
         self._classifier = model
-        self._lesson = lesson
+        self._content = content
         self._recipe = recipe
         self.average = WeightAverage(model, recipe.averaging)
 
@@ -90,19 +90,14 @@ class TicketTrainer(Trainer):
     ) -> Any:
         labels, weights = inputs.pop("labels"), inputs.pop("weights", None)
         if model.training and self._recipe.r_drop:
-            return self._two_pass_loss(model, inputs, labels, weights)
+            first, second = twice(model, inputs)
+            loss = self._content.loss
+            apart = divergence(first, second, labels, loss.space)
+            return 0.5 * (loss(first, labels, weights) + loss(second, labels, weights)) + self._recipe.r_drop * apart
         logits = model(**inputs)["logits"]
-        loss = self._lesson.loss if model.training else self._lesson.loss.plain
+        loss = self._content.loss if model.training else self._content.loss.plain
         found = loss(logits, labels, weights)
         return (found, {"logits": logits}) if return_outputs else found
-
-    def _two_pass_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], labels: Tensor, weights: Tensor | None
-    ) -> Tensor:
-        first, second = twice(model, inputs)
-        loss = self._lesson.loss
-        apart = divergence(first, second, labels, loss.space)
-        return 0.5 * (loss(first, labels, weights) + loss(second, labels, weights)) + self._recipe.r_drop * apart
 
     def create_optimizer(self) -> Optimizer:
         if self.optimizer is None:
@@ -110,9 +105,9 @@ class TicketTrainer(Trainer):
         return self.optimizer
 
     def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> EpochSampler:  # noqa: ARG002 ours
-        lengths = [len(encoding.ids) for encoding in self._lesson.rows.encodings]
+        lengths = [len(encoding.ids) for encoding in self._content.rows.encodings]
         group = self.args.train_batch_size * self.args.gradient_accumulation_steps * processes()
-        return EpochSampler(lengths, self._lesson.own, self._lesson.drawn, group, self._recipe.seed)
+        return EpochSampler(lengths, self._content.own, self._content.drawn, group, self._recipe.seed)
 
     def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
         """Measure the averaged weights: early stopping and the choice of the best epoch use them."""

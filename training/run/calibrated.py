@@ -10,7 +10,7 @@ from models.scoring import FieldScoring, Logits, Outputs
 from training.calibration.calibrate import calibrate_field
 from training.calibration.predictions import Scored
 from training.learn.linear.head import mean_head
-from training.run.dataset import Part
+from training.learn.rows import EncodedExamples
 from training.run.trained import Learned, with_ngrams, with_novelty
 
 
@@ -22,7 +22,7 @@ class Judged:
     entries: tuple[FieldEntry, ...]
     scorings: tuple[FieldScoring, ...]
     logits: Mapping[str, Logits]
-    parts: Mapping[str, Part]
+    parts: Mapping[str, EncodedExamples]
     served: Outputs
 
     def scored(self, part: str, column: int) -> Scored:
@@ -32,7 +32,7 @@ class Judged:
 
 def judge_learned(learned: Learned) -> Judged:
     """Predict every part except the training rows, and calibrate each field on two of them."""
-    measured = {name: part for name, part in learned.parts.items() if name != "train" and part.rows}
+    measured = {name: part for name, part in learned.parts.items() if name != "train" and len(part)}
     known = learned.candidate.outputs
     folds = learned.folds
     outputs: dict[str, Outputs] = {}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import TrainerCallback
 
-from models.encoding import Encoder, Encoding
+from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.scoring import Outputs
 from training.data.draw import ALWAYS_TRAINED, draw_folds, sample_of_all
@@ -29,14 +29,14 @@ from training.learn.classifier import TicketClassifier, load_classifier, seeded
 from training.learn.distributed import processes
 from training.learn.ensemble import ensemble_of
 from training.learn.finetune import EpochFigures, finetune, predict_with_pooled
-from training.learn.general import read_general
+from training.learn.general import TrainingData, read_general
 from training.learn.linear.head import LinearHead, fit_linear_head, mean_head, pooled, start_at_centroids
 from training.learn.linear.ngrams import NgramModel, mean_ngrams
 from training.learn.linear.novelty import Novelty
 from training.learn.optimizer import encoder_weights
-from training.learn.rows import EncodedRows
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
-from training.run.dataset import OUTSIDE, Material, Part, encode_rows
+from training.run.dataset import OUTSIDE, Material, encode_rows
 from training.run.request import Say, TrainRequest
 from training.run.trained import (
     Candidate,
@@ -63,25 +63,22 @@ _LARGEST_GRAPH = 2_000_000_000
 class _Pool:
     """All rows but the test, and after them copies in mail frames.
 
-    `encodings` and `labels` [rows and copies, fields] are for fitting (MISSING: not learned), `folds` and `weights`
-    [rows and copies] are their folds and weights; a copy has its row's. Fine-tuning chooses its epoch on rows with
-    `watched` [rows and copies] and does not learn them. `parts` are rows to measure, without copies: those of the
-    planning folds (validation), of the others (calibration), and all that are learned (train); `masks` [rows] choose
-    them. Only rows that stand for all mail plan and test.
+    `rows` are for fitting (MISSING: not learned), `folds` [rows and copies] are their folds; a copy has its row's.
+    Fine-tuning chooses its epoch on rows with `watched` [rows and copies] and does not learn them. `parts` are rows to
+    measure, without copies: those of the planning folds (validation), of the others (calibration), and all that are
+    learned (train); `masks` [rows] choose them. Only rows that stand for all mail plan and test.
     """
 
-    encodings: Sequence[Encoding]
-    labels: NDArray[np.int64]
+    rows: EncodedExamples
     folds: NDArray[np.int64]
-    weights: NDArray[np.float32]
     watched: NDArray[np.bool_]
-    parts: Mapping[str, Part]
+    parts: Mapping[str, EncodedExamples]
     masks: Mapping[str, NDArray[np.bool_]]
 
     @property
     def learned(self) -> NDArray[np.bool_]:
         """Whether a row or copy has a department to learn, [rows and copies]."""
-        return np.not_equal(self.labels[:, 0], MISSING)
+        return np.not_equal(self.rows.labels[:, 0], MISSING)
 
     def outside(self, fold: int) -> NDArray[np.int64]:
         """The places of the rows and copies to fit without a fold."""
@@ -90,16 +87,11 @@ class _Pool:
     def divided(self, fold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The places of the rows and copies to fine-tune on without a fold, and of the rows that choose the epoch."""
         places = self.outside(fold)
-        watched, labels = self.watched[places], self.labels[places]
+        watched, labels = self.watched[places], self.rows.labels[places]
         for column in range(labels.shape[1]):  # a label that would have no row to learn keeps all of its rows
             watched &= np.isin(labels[:, column], labels[~watched, column])
         originals = places < len(self.masks["train"])
         return places[~watched], places[watched & originals]
-
-    def encoded(self, places: NDArray[np.int64]) -> EncodedRows:
-        return EncodedRows(
-            [self.encodings[place] for place in places.tolist()], self.labels[places], self.weights[places]
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +139,14 @@ class FoldRun:
         if not self.request.quick:
             self._refuse_encoders(model)
         pool = _pool_of(self.material, self.encoder, recipe, self.count, self.say)
-        vectors = pooled(model, self.encoder, pool.encodings)
-        known = known_ngrams(model, self.encoder, space, pool.encodings, recipe, self.say)
+        vectors = pooled(model, self.encoder, pool.rows.encodings)
+        known = known_ngrams(model, self.encoder, space, pool.rows.encodings, recipe, self.say)
         heads, ngrams = [], []
         for fold in range(self.count):
             rows = pool.outside(fold)
-            heads.append(fit_linear_head(space, vectors[rows], pool.labels[rows], pool.weights[rows]))
+            heads.append(fit_linear_head(space, vectors[rows], pool.rows.labels[rows], pool.rows.weights[rows]))
             if known is not None:
-                ngrams.append(known.fit(pool.labels, space, recipe.seed, rows, pool.weights))
+                ngrams.append(known.fit(pool.rows.labels, space, recipe.seed, rows, pool.rows.weights))
         mean_head(heads).put_into(model)
         views = np.ones((self.count, vectors.shape[1]), np.float32)
         networks = _Networks(model, vectors, tuple(heads), views, ("frozen encoder", "quick"))
@@ -197,7 +189,7 @@ class FoldRun:
                 raise TicketRouterError(
                     f"promise.folds: no validation row is outside fold {fold + 1}; add closed tickets, or set it to 0"
                 )
-            train, validation = pool.encoded(rows), pool.encoded(watched)
+            train, validation = pool.rows.at(rows), pool.rows.at(watched)
             self.say(f"encoder: fold {fold + 1} of {self.count}, {len(train)} rows")
             seeded(recipe.seed)  # a resumed run does not train finished folds again: the next must not depend on them
             network = load_classifier(self.base, space, recipe)
@@ -205,14 +197,13 @@ class FoldRun:
                 start_at_centroids(network, space, vectors[rows], train)
             weights = encoder_weights(network)
             place = folder / f"{FOLD}{fold}"
-            epochs.append(
-                finetune(network, self.encoder, space, train, validation, recipe, place, callbacks, general=general)
-            )
-            settle_base_share(network, weights, self.encoder, space, None, validation, recipe)
+            data = TrainingData(self.encoder, space, train, validation, general)
+            epochs.append(finetune(network, data, recipe, place, callbacks))
+            settle_base_share(network, weights, data, None, recipe)
             networks.append(network)
         model, heads = ensemble_of(networks)
         views = np.repeat(np.eye(self.count, dtype=np.float32), vectors.shape[1], axis=1)
-        vectors = pooled(model, self.encoder, pool.encodings)
+        vectors = pooled(model, self.encoder, pool.rows.encodings)
         return _Networks(model, vectors, heads, views, ("encoder", "full")), epochs[0]
 
     def _learned(self, pool: _Pool, networks: _Networks, ngrams: tuple[NgramModel, ...], started: float) -> Learned:
@@ -245,7 +236,7 @@ class FoldRun:
         if self.material.outside:
             parts[OUTSIDE] = encode_rows(self.material.outside, encoder, space, MISSING)
         outputs = {part: Outputs(network[part] + factors * words[part], inside[part]) for part in measured}
-        if parts["test"].rows:
+        if len(parts["test"]):
             test = predict_with_pooled(model, encoder, parts["test"].encodings)
             outputs["test"] = test._replace(logits=with_ngrams(test.logits, served, parts["test"].encodings))
             network["test"] = test.logits
@@ -261,7 +252,7 @@ class FoldRun:
             }
             for name, logits in stages.items()
         }
-        split = replace(self.material.split, parts={name: parts[name].rows for name in PARTS})
+        split = replace(self.material.split, parts={name: parts[name].examples for name in PARTS})
         return Learned(
             self.request,
             self.base,
@@ -280,8 +271,8 @@ class FoldRun:
     def _novelty(
         self, pool: _Pool, model: TicketClassifier, vectors: NDArray[np.float32], rows: NDArray[np.int64]
     ) -> Novelty:
-        encodings = [pool.encodings[row] for row in rows.tolist()]
-        return novelty_of(model, self.encoder, encodings, vectors[rows], pool.labels[rows, 0])
+        encodings = [pool.rows.encodings[row] for row in rows.tolist()]
+        return novelty_of(model, self.encoder, encodings, vectors[rows], pool.rows.labels[rows, 0])
 
 
 def _pool_of(material: Material, encoder: Encoder, recipe: Recipe, count: int, say: Say) -> _Pool:
@@ -297,12 +288,12 @@ def _pool_of(material: Material, encoder: Encoder, recipe: Recipe, count: int, s
         raise TicketRouterError(
             f"promise.folds: no department has {count} rows, one for each fold: add closed tickets, or set it to 0"
         )
-    folds = draw_folds([item.row.line for item in rows], whole.labels, split.groups, count, recipe.seed)
+    folds = draw_folds([item.line for item in rows], whole.labels, split.groups, count, recipe.seed)
     alone = sorted({space.department.labels[label] for label in whole.labels[folds == ALWAYS_TRAINED, 0] if label >= 0})
     if alone:
         say(f"promise: all rows of one fold, so learned and not tested: {', '.join(alone)}")
-    lines = {item.row.line for item in sample_of_all(rows)}
-    sampled = np.array([item.row.line in lines for item in rows])
+    lines = {item.line for item in sample_of_all(rows)}
+    sampled = np.array([item.line in lines for item in rows])
     planning, testing = sampled & (folds >= 0) & (folds < count // 3), sampled & (folds >= count // 3)
     say(f"promise: all rows but the test's answer in {count} folds; {planning.sum()} plan it, {testing.sum()} test it")
     framed = framed_copies(rows, recipe.data.mail_frames, recipe.seed)
@@ -314,9 +305,8 @@ def _pool_of(material: Material, encoder: Encoder, recipe: Recipe, count: int, s
     # Unknown labels are wrong where they test, and missing where they plan: temperature and shares cannot use them.
     known = replace(whole, labels=labels[: len(rows)])
     parts = {part: (whole if part == "calibration" else known).where(mask) for part, mask in masks.items()}
-    encodings = (*whole.encodings, *copies.encodings)
-    weights = np.concatenate([whole.weights, copies.weights])
+    every = EncodedExamples((*rows, *copies.examples), (*whole.encodings, *copies.encodings), labels)
     early = np.zeros(len(rows), bool)
     early[len(split["train"]) : len(split["train"]) + len(split["validation"])] = True
     watched = np.concatenate([early, early[origins]])
-    return _Pool(encodings, labels, np.concatenate([folds, folds[origins]]), weights, watched, parts, masks)
+    return _Pool(every, np.concatenate([folds, folds[origins]]), watched, parts, masks)

@@ -5,19 +5,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.encoding import Encoder, Encoding
+from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
 from training.data.contract import Checked
+from training.data.example import Example
 from training.data.mail_noise import with_mail_frames
-from training.data.prepared import MISSING, PreparedRow, label_numbers, prepare_rows
+from training.data.prepared import MISSING, label_numbers, prepare_rows
 from training.data.source import read_tickets
 from training.data.split import PARTS, Split, split_rows
 from training.evaluation.label_errors import Suspect, find_suspects, without_suspects
 from training.evaluation.metrics import UNKNOWN
 from training.learn.base import resolve_base
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 from training.run.request import Say, TrainRequest
 
@@ -34,31 +35,8 @@ class Material:
     base: Path
     split: Split
     space: LabelSpace
-    outside: tuple[PreparedRow, ...]
+    outside: tuple[Example, ...]
     suspects: tuple[Suspect, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part of the rows as network input; labels [rows, fields], MISSING if a row has none."""
-
-    rows: tuple[PreparedRow, ...]
-    encodings: tuple[Encoding, ...]
-    labels: NDArray[np.int64]
-
-    @property
-    def weights(self) -> NDArray[np.float32]:
-        """The rows' weights in training, [rows]."""
-        return np.array([item.weight for item in self.rows], dtype=np.float32)
-
-    def where(self, chosen: NDArray[np.bool_]) -> "Part":
-        """The rows where the mask [rows] is true."""
-        places = np.flatnonzero(chosen).tolist()
-        return Part(
-            tuple(self.rows[place] for place in places),
-            tuple(self.encodings[place] for place in places),
-            self.labels[places],
-        )
 
 
 def read_material(request: TrainRequest, say: Say) -> Material:
@@ -74,54 +52,42 @@ def read_material(request: TrainRequest, say: Say) -> Material:
     # After the table, so that its errors come before a download; before the suspects, which take a while to find.
     base = resolve_base(request.base)
     suspects = find_suspects(split.parts, recipe.data.near_duplicates, recipe.seed)
+    removed = {name: getattr(checked, name) for name in ("retired", "not_closed", "unlabelled", "faulty")}
     if recipe.data.exclude_suspects:
-        split = _without(split, suspects)
-    split = _counted(split, checked)
-    for line in _summary_lines(split, suspects):
-        say(line)
-    return Material(base, split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
-
-
-def outside_rows(checked: Checked) -> tuple[PreparedRow, ...]:
-    """The out-of-scope rows to measure on: the file's own test rows among them; all of them if there are none."""
-    filled, _ = prepare_rows(checked.outside)
-    return tuple(row for row in filled if row.row.split == "test") or tuple(filled)
-
-
-def _without(split: Split, suspects: Sequence[Suspect]) -> Split:
-    kept = without_suspects(split["train"], suspects)
-    removed = split.removed.model_copy(update={"suspects": len(split["train"]) - len(kept)})
-    return replace(split, parts={**split.parts, "train": kept}, removed=removed)
-
-
-def _counted(split: Split, checked: Checked) -> Split:
-    """Add the rows that the contract left out before the split."""
-    counts = {name: getattr(checked, name) for name in ("retired", "not_closed", "unlabelled", "faulty")}
-    return replace(split, removed=split.removed.model_copy(update=counts))
-
-
-def _summary_lines(split: Split, suspects: Sequence[Suspect]) -> list[str]:
+        train = without_suspects(split["train"], suspects)
+        removed["suspects"] = len(split["train"]) - len(train)
+        split = replace(split, parts={**split.parts, "train": train})
+    split = replace(split, removed=split.removed.model_copy(update=removed))
     counts = ", ".join(f"{len(split[part])} {part}" for part in PARTS)
     left_out = [f"{count} {name.replace('_', ' ')}" for name, count in split.removed if count and name != "conflicting"]
     order = "the newest are the test" if split.by_time else "drawn label by label"
     listed = f"; {len(suspects)} labels look wrong (the report lists them)" if suspects else ""
-    return [f"data: {counts} ({order}); left out: {', '.join(left_out) or 'none'}{listed}", *split.advice]
+    summary = f"data: {counts} ({order}); left out: {', '.join(left_out) or 'none'}{listed}"
+    for line in (summary, *split.advice):
+        say(line)
+    return Material(base, split, label_space(split["train"], request.fields), outside_rows(checked), suspects)
 
 
-def label_space(rows: Sequence[PreparedRow], fields: Sequence[str]) -> LabelSpace:
+def outside_rows(checked: Checked) -> tuple[Example, ...]:
+    """The out-of-scope rows to measure on: the file's own test rows among them; all of them if there are none."""
+    filled, _ = prepare_rows(checked.outside)
+    return tuple(row for row in filled if row.split == "test") or tuple(filled)
+
+
+def label_space(rows: Sequence[Example], fields: Sequence[str]) -> LabelSpace:
     """Each field's labels among these rows, in alphabetical order.
 
     Raises:
         TicketRouterError: a field has fewer than two.
     """
-    values = {field: sorted({label for row in rows if (label := row.row.labels[field])}) for field in fields}
+    values = {field: sorted({label for row in rows if (label := row.labels[field])}) for field in fields}
     for field, labels in values.items():
         if len(labels) < 2:
             raise TicketRouterError(f"field {field} has {len(labels)} value(s) in the training rows; it needs two")
     return LabelSpace.of(values)
 
 
-def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mapping[str, Part]:
+def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mapping[str, EncodedExamples]:
     """Every part's token ids and label numbers; out-of-scope rows, if there are any, are a separate part.
 
     Training rows get copies inside the frame of a mail. Labels without training rows count as wrong in calibration and
@@ -134,13 +100,12 @@ def encode_parts(material: Material, encoder: Encoder, recipe: Recipe) -> Mappin
     }
 
 
-def encode_rows(rows: tuple[PreparedRow, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> Part:
-    """One part's token ids and label numbers; `unknown` is the number of a label that the space lacks."""
-    labels = np.stack([label_numbers(rows, field, unknown) for field in space], axis=1)
-    return Part(rows, tuple(encoder.encode(row.text) for row in rows), labels)
+def encode_rows(examples: tuple[Example, ...], encoder: Encoder, space: LabelSpace, unknown: int) -> EncodedExamples:
+    """Token ids and label numbers; `unknown` is the number of a label that the space lacks."""
+    labels = np.stack([label_numbers(examples, field, unknown) for field in space], axis=1)
+    return EncodedExamples(examples, tuple(encoder.encode(example.text) for example in examples), labels)
 
 
-def labelled(part: Part, column: int, field: str) -> tuple[list[str], list[str], list[float]]:
-    """Texts, labels and weights of the same rows that the encoder learns from or is measured on."""
-    rows = [row for row, number in zip(part.rows, part.labels[:, column], strict=True) if number != MISSING]
-    return [row.text for row in rows], [str(row.row.labels[field]) for row in rows], [row.weight for row in rows]
+def labelled(rows: EncodedExamples, column: int) -> tuple[Example, ...]:
+    """The rows that have a value of a field, by the field's number."""
+    return rows.where(rows.labels[:, column] != MISSING).examples

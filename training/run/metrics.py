@@ -17,7 +17,7 @@ from training.data.split import PARTS
 from training.evaluation.advice import advise
 from training.evaluation.baseline import baseline_figures, train_baseline
 from training.evaluation.business_impact import effect
-from training.evaluation.measured import measured_rows
+from training.evaluation.measured import predictions_of
 from training.evaluation.metrics import AccuracyFigures, FieldFigures, accuracy_figures, field_figures, scope_figures
 from training.evaluation.quantization_gate import VariantFigures
 from training.evaluation.record import CostFigures, Findings, NgramFigures, Record, StageFigures
@@ -49,11 +49,11 @@ def record_of(
         name="baseline", figures=baseline[DEPARTMENT], minutes=(time.monotonic() - begun) / 60
     )
     rows = {part: len(learned.material.split[part]) for part in PARTS}
-    tickets = len({item.row.line for part in PARTS for item in learned.material.split[part]})  # in folds, rows do both
+    tickets = len({item.line for part in PARTS for item in learned.material.split[part]})  # in folds, rows do both
     figures = figures_of(judged)
     training_rows = {
         entry.name: Counter(
-            label for row in learned.material.split["train"] if (label := row.row.labels[entry.name]) is not None
+            label for row in learned.material.split["train"] if (label := row.labels[entry.name]) is not None
         )
         for entry in judged.entries
     }
@@ -95,7 +95,7 @@ def findings_of(
     """
     part = "test" if "test" in judged.logits else "validation"
     measured = {
-        scoring.field.name: measured_rows(judged.parts[part].rows, judged.scored(part, column), scoring)
+        scoring.field.name: predictions_of(judged.parts[part].examples, judged.scored(part, column), scoring)
         for column, scoring in enumerate(judged.scorings)
     }
     department = measured[DEPARTMENT]
@@ -116,7 +116,7 @@ def findings_of(
         ),
         scope=scope_figures(judged.entries[0], judged.scorings[0], department.logits, judged.logits.get(OUTSIDE)),
         effect=effect(department.outcomes, department.correct, recipe.effect),
-        behaviour=behaviour(answer, judged.parts[part].rows, recipe.seed, BEHAVIOUR_ROWS),
+        behaviour=behaviour(answer, judged.parts[part].examples, recipe.seed, BEHAVIOUR_ROWS),
         strangers=stranger_figures(answer, recipe.seed),
         remedies=find_remedies(
             judged.entries[0],
@@ -156,10 +156,10 @@ def _baseline(learned: Learned) -> dict[str, dict[str, AccuracyFigures]]:
     """The baseline's figures by field and part."""
     result: dict[str, dict[str, AccuracyFigures]] = {}
     for column, field in enumerate(learned.material.space):
-        model = train_baseline(*labelled(learned.parts["train"], column, field.name), learned.request.recipe.seed)
-        rows = {part: labelled(learned.parts[part], column, field.name) for part in ("validation", "test")}
+        model = train_baseline(labelled(learned.parts["train"], column), field.name, learned.request.recipe.seed)
+        rows = {part: labelled(learned.parts[part], column) for part in ("validation", "test")}
         result[field.name] = {
-            part: baseline_figures(model, texts, labels) for part, (texts, labels, _) in rows.items() if texts
+            part: baseline_figures(model, examples, field.name) for part, examples in rows.items() if examples
         }
         if learned.folds is not None:
             result[field.name]["validation"] = _baseline_in_folds(learned, learned.folds, column, field.name)
@@ -171,12 +171,11 @@ def _baseline_in_folds(learned: Learned, folds: Folds, column: int, field: str) 
     wanted: list[str] = []
     answers: list[str] = []
     for fold in np.unique(folds.numbers["validation"]):
-        train = labelled(learned.parts["train"].where(folds.numbers["train"] != fold), column, field)
-        model = train_baseline(*train, learned.request.recipe.seed)
-        left_out = learned.parts["validation"].where(folds.numbers["validation"] == fold)
-        texts, labels, _ = labelled(left_out, column, field)
-        wanted += labels
-        answers += model.predict(texts).tolist()
+        train = labelled(learned.parts["train"].where(folds.numbers["train"] != fold), column)
+        model = train_baseline(train, field, learned.request.recipe.seed)
+        left_out = labelled(learned.parts["validation"].where(folds.numbers["validation"] == fold), column)
+        wanted += [str(example.labels[field]) for example in left_out]
+        answers += model.predict([example.text for example in left_out]).tolist()
     return accuracy_figures(wanted, answers)
 
 

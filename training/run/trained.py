@@ -18,13 +18,14 @@ from training.evaluation.metrics import AccuracyFigures, accuracy_figures
 from training.evaluation.record import StageFigures, StageName
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import EpochFigures, predict, predict_with_pooled
+from training.learn.general import TrainingData
 from training.learn.linear.head import LinearHead
 from training.learn.linear.ngrams import NgramModel, NgramRows, ngram_rows
 from training.learn.linear.novelty import Novelty, fit_novelty
 from training.learn.optimizer import encoder_weights, towards_base
-from training.learn.rows import EncodedRows
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
-from training.run.dataset import Material, Part
+from training.run.dataset import Material
 from training.run.request import Say, TrainRequest
 
 BASE_SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
@@ -46,7 +47,7 @@ class Learned:
     model: TicketClassifier
     encoder: Encoder
     material: Material
-    parts: Mapping[str, Part]
+    parts: Mapping[str, EncodedExamples]
     epochs: tuple[EpochFigures, ...]
     candidate: "Candidate"
     kept: StageName
@@ -141,7 +142,7 @@ def with_novelty(outputs: Outputs, novelty: Novelty, encodings: Sequence[Encodin
     return outputs._replace(logits=np.concatenate([outputs.logits, scores], axis=1))
 
 
-def learn_novelty(model: TicketClassifier, encoder: Encoder, train: Part) -> Novelty:
+def learn_novelty(model: TicketClassifier, encoder: Encoder, train: EncodedExamples) -> Novelty:
     """The novelty scores of a trained network; the labels' mean vectors are those of _CENTRE_ROWS rows each."""
     labels = train.labels[:, 0]  # the department is the first field
     chosen = [np.flatnonzero(labels == label)[:_CENTRE_ROWS] for label in range(int(labels.max()) + 1)]
@@ -186,7 +187,7 @@ def known_ngrams(
 
 
 def learn_ngrams(
-    model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: Part, recipe: Recipe, say: Say
+    model: TicketClassifier, encoder: Encoder, space: LabelSpace, train: EncodedExamples, recipe: Recipe, say: Say
 ) -> NgramModel | None:
     """The n-gram model of the training rows; None as in `known_ngrams`."""
     known = known_ngrams(model, encoder, space, train.encodings, recipe, say)
@@ -194,7 +195,11 @@ def learn_ngrams(
 
 
 def candidate_of(
-    model: TicketClassifier, encoder: Encoder, space: LabelSpace, ngrams: NgramModel | None, parts: Mapping[str, Part]
+    model: TicketClassifier,
+    encoder: Encoder,
+    space: LabelSpace,
+    ngrams: NgramModel | None,
+    parts: Mapping[str, EncodedExamples],
 ) -> Candidate:
     """Scale the n-grams to the network by the validation rows, and measure both on validation and test rows."""
     measured = _measured(parts)
@@ -221,10 +226,8 @@ def candidate_of(
 def settle_base_share(
     model: TicketClassifier,
     base: Mapping[str, Tensor],
-    encoder: Encoder,
-    space: LabelSpace,
+    data: TrainingData,
     ngrams: NgramModel | None,
-    validation: EncodedRows,
     recipe: Recipe,
 ) -> float:
     """Move the fine-tuned encoder a share of the way back to the base encoder, and return the share.
@@ -235,23 +238,21 @@ def settle_base_share(
     Args:
         model: the fine-tuned network; its encoder is changed in place.
         base: the encoder's weights before the fine-tuning, by name.
-        encoder: texts to ids.
-        space: the fields.
+        data: has the validation rows.
         ngrams: the n-gram model beside the network, unscaled; None without one.
-        validation: the validation rows.
         recipe: has the share, or None.
     """
     if recipe.base_share is not None:
         towards_base(model, base, recipe.base_share)
         return recipe.base_share
-    learned = encoder_weights(model)
+    learned, validation = encoder_weights(model), data.validation
     raw = None if ngrams is None else ngrams.logits(validation.encodings)
     best, lowest = 0.0, np.inf
     for share in BASE_SHARES:
         model.encoder.load_state_dict(learned, strict=False)
         towards_base(model, base, share)
-        logits = predict(model, encoder, validation.encodings)
-        fitted = shares_of(logits, np.zeros_like(logits) if raw is None else raw, validation.labels, space)
+        logits = predict(model, data.encoder, validation.encodings)
+        fitted = shares_of(logits, np.zeros_like(logits) if raw is None else raw, validation.labels, data.space)
         loss = sum(field.loss for field in fitted.values())
         if loss < lowest:
             best, lowest = share, loss
@@ -273,7 +274,7 @@ def factors_of(shares: Mapping[str, float], space: LabelSpace) -> NDArray[np.flo
     return np.concatenate([np.full(len(field.labels), shares[field.name], np.float32) for field in space])
 
 
-def department_figures(logits: Logits, part: Part, space: LabelSpace) -> AccuracyFigures:
+def department_figures(logits: Logits, part: EncodedExamples, space: LabelSpace) -> AccuracyFigures:
     """Accuracy and macro-F1 of the department on the rows that have one."""
     labels = part.labels[:, 0]  # the department is the first field
     present = labels != MISSING
@@ -281,12 +282,14 @@ def department_figures(logits: Logits, part: Part, space: LabelSpace) -> Accurac
     return accuracy_figures(labels[present], predicted[present])
 
 
-def ngram_figures(ngrams: NgramModel, parts: Mapping[str, Part], space: LabelSpace) -> dict[str, AccuracyFigures]:
+def ngram_figures(
+    ngrams: NgramModel, parts: Mapping[str, EncodedExamples], space: LabelSpace
+) -> dict[str, AccuracyFigures]:
     """The n-grams' own department figures by part."""
     return {
         name: department_figures(ngrams.logits(part.encodings), part, space) for name, part in _measured(parts).items()
     }
 
 
-def _measured(parts: Mapping[str, Part]) -> dict[str, Part]:
-    return {name: part for name, part in parts.items() if name in ("validation", "test") and part.rows}
+def _measured(parts: Mapping[str, EncodedExamples]) -> dict[str, EncodedExamples]:
+    return {name: part for name, part in parts.items() if name in ("validation", "test") and len(part)}

@@ -12,7 +12,7 @@ from models.bundle.manifest import SCHEMA_VERSION, EncoderEntry, ModelEntry
 from models.errors import TicketRouterError
 from models.scoring import Logits, Outputs
 from models.text.prepare import TEXT_VERSION
-from training.evaluation.quantization_gate import AnsweredRows, Reference, Variants, make_variants
+from training.evaluation.quantization_gate import Reference, Variants, make_variants
 from training.evaluation.record import Record
 from training.export.golden_rows import choose_golden
 from training.export.ngram_nodes import add_ngrams
@@ -56,26 +56,24 @@ def deliver(learned: Learned, say: Say, started: float) -> TrainResult:
         answers = served.outputs(learned.parts["validation"].encodings)
         parity = check_parity(judged.served, answers, judged.scorings)
         reference = _reference(learned, judged, onnx, network)
-        variants = make_variants(reference, learned.request.recipe, Path(workdir), quick=learned.request.quick)
+        variants = make_variants(reference, Path(workdir), quick=learned.request.quick)
         exported = _Exported(onnx, variants)
         say("report: slices, behaviour, what other promises would give")
         record = record_of(learned, judged, served, parity, exported.variants.figures, started)
         folder = _write(learned, judged, exported, record)
-    useful = record.remedies is None or learned.request.allow_empty
-    return TrainResult(folder, record, _serves(learned.request.store, folder.name, useful=useful))
+    # The first bundle becomes current without a comparison, even if it does not beat its baseline (the user is warned),
+    # because its thresholds still hold; but not if it is no use, as it routes nothing. Later bundles need `promote`.
+    store, useful = learned.request.store, record.remedies is None or learned.request.allow_empty
+    if useful and current_version(store) is None:
+        make_first(store, folder.name)
+    return TrainResult(folder, record, current_version(store) == folder.name)
 
 
 def _reference(learned: Learned, judged: Judged, onnx: Path, network: Path) -> Reference:
-    def answered(name: str) -> AnsweredRows:
-        part = learned.parts[name]
-        folds, encodings = learned.folds, part.encodings
-        if folds is None:
-            return AnsweredRows(encodings, part.labels, judged.logits[name])
+    parts, folds = learned.parts, learned.folds
 
-        def judge(outputs: Outputs) -> Logits:
-            return folds.logits(name, outputs.pooled, encodings)
-
-        return AnsweredRows(encodings, part.labels, judged.logits[name], judge)
+    def judge(part: str, outputs: Outputs) -> Logits:
+        return outputs.logits if folds is None else folds.logits(part, outputs.pooled, parts[part].encodings)
 
     return Reference(
         onnx=onnx,
@@ -85,17 +83,19 @@ def _reference(learned: Learned, judged: Judged, onnx: Path, network: Path) -> R
         encoder=learned.encoder,
         space=learned.material.space,
         entries=judged.entries,
-        validation=answered("validation"),
-        calibration=answered("calibration"),
+        rows={part: parts[part] for part in ("validation", "calibration")},
+        logits=judged.logits,
         served=judged.served,
         kind=learned.promise_kind,
+        recipe=learned.request.recipe,
+        judge=judge,
     )
 
 
 def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record) -> Path:
     request, validation = learned.request, learned.parts["validation"]
     golden = choose_golden(
-        validation.rows, validation.encodings, judged.served, judged.scorings[0], exported.variants.answers
+        validation.examples, validation.encodings, judged.served, judged.scorings[0], exported.variants.answers
     )
     if not golden:
         raise TicketRouterError("no validation row is clear enough for a golden row; add closed tickets")
@@ -130,13 +130,3 @@ def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record
         "report.html": render_report("Training report", judged.entries, record, provenance).encode(),
     }
     return write_bundle(request.store, draft, files)
-
-
-def _serves(store: Path, version: str, *, useful: bool) -> bool:
-    """Whether this bundle is the store's current one. The first bundle becomes current without a comparison, even if it
-    does not beat its baseline (the user is warned), because its thresholds still hold; but not if it is no use, as it
-    routes nothing. Later bundles need `promote`.
-    """
-    if useful and current_version(store) is None:
-        make_first(store, version)
-    return current_version(store) == version

@@ -62,7 +62,7 @@ def texts_of(path: Path) -> list[str]:
     Raises:
         TicketRouterError: the file cannot be read or a row breaks the contract.
     """
-    checked = read_tickets(ticket_file(path, [], None, None), ["department"])
+    checked = read_tickets(ticket_file([path], [], None, None), ["department"])
     return [prepare(row.ticket).text for row in checked.rows]
 
 

@@ -33,7 +33,7 @@ def counter(*parts: tuple[float, int]) -> str:
     """A counter that rises by so much for so many samples, one part after another."""
     values, value = ["0"], 0.0
     for step, samples in parts:
-        values.append(f"{value + step:g}{'+' if step >= 0 else ''}{step:g}x{samples - 1}")
+        values.append(f"{value + step:.12g}{'+' if step >= 0 else ''}{step:.12g}x{samples - 1}")
         value += step * samples
     return " ".join(values)
 

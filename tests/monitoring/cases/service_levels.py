@@ -23,6 +23,55 @@ def _slow(hour: int, slow: int, of: int) -> dict[str, str]:
 FAST, SLOW, SLOWEST = 'long="1h"', 'long="6h"', 'long="3d"'
 A, L = "TicketRouterAvailabilityBurn", "TicketRouterLatencyBurn"
 
+
+def _bad(alert: str, night: int, *parts: tuple[float, float, int], every: int = 1) -> dict[str, str]:
+    """Requests in a minute, those of them that fail or are slow, and for how many minutes; from `night` minutes on."""
+
+    def counted(*steps: tuple[float, int]) -> str:
+        return (f"_x{night} " if night else "") + counter(
+            *((step * every, minutes // every) for step, minutes in steps)
+        )
+
+    good = counted(*((of - bad, minutes) for of, bad, minutes in parts))
+    if alert == A:
+        return {_answers(200): good, _answers(500): counted(*((bad, minutes) for _, bad, minutes in parts))}
+    return {_took(""): counted(*((of, minutes) for of, _, minutes in parts)), _took("0.5"): good}
+
+
+_BOUNDS = tuple(
+    case
+    for alert, budget in ((A, 0.001), (L, 0.01))
+    for only, times, every, good, until, wait, beyond, below in (
+        # 1.9 times the bound: the long window is beyond it after 60 / 1.9 and 360 / 1.9 minutes, that of three days, of
+        # which all minutes count, after 400 / 0.9; a short one is below it 47 % of its minutes after the end.
+        (FAST, 14.4, 1, 60, 60, 2, 32, 3),
+        (SLOW, 6, 5, 360, 300, 15, 190, 15),
+        (SLOWEST, 1, 5, 400, 2200, 60, 445, 175),
+    )
+    for share in (1.9 * times * budget,)
+    for bad in (10 if (alert, only) == (L, FAST) else 1,)
+    for night in (500 if (alert, only) == (L, FAST) else 0,)
+    for case in (
+        Case(
+            alert,
+            f"{share:.2%} for {until} minutes",
+            _bad(alert, night, (1000, 0, good), (1000, 1000 * share, until), (1000, 0, 200), every=every),
+            fires=(night + good + beyond + wait, night + good + until + below - every),
+            quiet=(night + good + beyond + wait - every, night + good + until + below),
+            only=only,
+            every=every,
+        ),
+        Case(
+            alert,
+            f"all of {bad} in a minute: {10 * bad} after ten minutes",
+            _bad(alert, night, (bad / 8, 0, 60), (bad, bad, 90)),
+            fires=(night + 70 + wait,),
+            quiet=(night + 70 + wait - 1,),
+            only=only,
+        ),
+    )
+)
+
 SERVICE_LEVELS = (
     Case(
         A,
@@ -234,20 +283,5 @@ SERVICE_LEVELS = (
         only=SLOWEST,
         every=10,
     ),
-    *(
-        Case(
-            alert,
-            f"{share:.2%} for ten hours",
-            {_answers(200): counter((1000 - 1000 * share, 120)), _answers(500): counter((1000 * share, 120))}
-            if alert == A
-            else {_took(""): counter((1000, 120)), _took("0.5"): counter((1000 - 1000 * share, 120))},
-            fires=(590,) if fires else (),
-            quiet=() if fires else (590,),
-            only=rule,
-            every=5,
-        )
-        for alert, budget in ((A, 0.001), (L, 0.01))
-        for rule, times in ((FAST, 14.4), (SLOW, 6), (SLOWEST, 1))
-        for share, fires in ((1.3 * times * budget, True), (0.8 * times * budget, False))
-    ),
+    *_BOUNDS,
 )

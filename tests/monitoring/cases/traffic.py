@@ -349,7 +349,7 @@ TRAFFIC = (
     *(
         Case(
             "TicketRouterNoDecisions",
-            f"none from 9:30 on, of {usual * 6:g} an hour: {severity}",
+            f"none from 9:30 on, of {usual * 6:g} an hour: {severity}",  # in eighths, which add up exactly
             {decided(): _none_between(9.5, 24, usual)},
             fires=(_NEXT_WEEK + 60 * hours + 570,) if fires else (),
             quiet=() if fires else (_NEXT_WEEK + 60 * hours + 570,),
@@ -358,10 +358,26 @@ TRAFFIC = (
         )
         for severity, hours, usual, fires in (
             ("ticket", 1, 2, True),
-            ("ticket", 1, 1.4, False),
+            ("ticket", 1, 1.375, False),
             ("page", 2, 1, True),
-            ("page", 2, 0.7, False),
+            ("page", 2, 0.75, False),
         )
+    ),
+    Case(
+        "TicketRouterNoDecisions",
+        "none from 9:30 on, and none a week ago, which was a holiday",
+        {decided(): counter((20, 48), (0, 24), (20, _NEXT_WEEK // 10 + 57 - 72), (0, 30))},
+        quiet=(_NEXT_WEEK + 630, _NEXT_WEEK + 690),
+        every=10,
+    ),
+    Case(
+        "TicketRouterNoDecisions",
+        "one since 8:00, and none for an hour after that",
+        {decided(): counter((2, _NEXT_WEEK // 10 + 48), (0, 6), (1, 1), (0, 30))},
+        fires=(_NEXT_WEEK + 610,),
+        quiet=(_NEXT_WEEK + 600,),
+        only='severity="ticket"',
+        every=10,
     ),
     Case(
         "TicketRouterNoDecisions",

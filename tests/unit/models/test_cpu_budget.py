@@ -1,4 +1,4 @@
-"""`Budget`: reading ends where its time does, and training has no such end."""
+"""`Budget`: reading stops when the CPU time is used up; training reads without a budget."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from tests.unit.models.text.hostile_texts import HTML, TEXTS
 
 
 class Clock:
-    """Goes on by a second at every look."""
+    """Advances by a second at every reading."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -34,8 +34,8 @@ def test_a_budget_is_used_up_when_its_time_is() -> None:
             budget.check_now()
 
 
-def test_checks_in_loops_look_at_the_clock_now_and_then() -> None:
-    """A look costs as much as the work between two checks."""
+def test_only_every_sixteenth_check_in_a_loop_reads_the_clock() -> None:
+    """Reading the clock costs as much as the work between two checks."""
     clock = Clock()
     budget = Budget(1e9, clock)
     for _ in range(160):
@@ -44,7 +44,7 @@ def test_checks_in_loops_look_at_the_clock_now_and_then() -> None:
 
 
 @pytest.mark.parametrize("name", ["10k parts", "texts", "few words above HTML", "1000 messages in messages"])
-def test_every_mail_can_be_given_up(name: str) -> None:
+def test_parsing_stops_when_the_budget_is_used_up(name: str) -> None:
     """Parts, texts and HTML are read between checks: a budget of three looks is used up half-way."""
     with pytest.raises(TooComplex):
         parse_email(MAILS[name](100_000), Budget(3.5, Clock()))
@@ -65,8 +65,8 @@ def test_each_part_and_each_text_of_a_mail_is_a_check() -> None:
         (TEXTS["lone quotes"](10_000), "text/plain"),
     ],
 )
-def test_every_text_can_be_given_up(body: str, content_type: ContentType) -> None:
-    """So are tags, lines, quotes and the segments between them."""
+def test_cleaning_stops_when_the_budget_is_used_up(body: str, content_type: ContentType) -> None:
+    """Tags, lines, quotes and the segments between them are checked."""
     ticket = Ticket(subject="Re: x", body=body, content_type=content_type)
     clock = Clock()
     whole = prepare(ticket, Budget(1e9, clock))
@@ -77,15 +77,15 @@ def test_every_text_can_be_given_up(body: str, content_type: ContentType) -> Non
             prepare(ticket, Budget(looks - 0.5, Clock()))
 
 
-def test_without_a_budget_nothing_is_given_up() -> None:
-    """What a model learns from does not depend on the machine's speed."""
+def test_an_unlimited_budget_never_ends() -> None:
+    """Training rows do not depend on the machine's speed."""
     for _ in range(100):
         UNLIMITED.check()
         UNLIMITED.check_now()
 
 
-def test_the_error_says_what_to_do_and_repeats_nothing() -> None:
-    """One line."""
+def test_the_error_says_what_to_do_without_content() -> None:
+    """The message is one line."""
     with pytest.raises(TooComplex) as caught:
         parse_email(b"Subject: secret\n\nsecret", Budget(0.0))
     assert "a person" in str(caught.value)

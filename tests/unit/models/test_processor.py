@@ -21,11 +21,11 @@ from models.processor import instructions
     ],
 )
 def test_instructions_are_read_from_cpuinfo(tmp_path: Path, content: str, found: set[str]) -> None:
-    """x86 and ARM kernels are understood; a file that tells nothing is a processor nothing is known of."""
+    """x86 and ARM kernels are understood; a file without flags gives an empty set."""
     (tmp_path / "cpuinfo").write_text(content)
     assert instructions(tmp_path / "cpuinfo") == found
 
 
 def test_missing_cpuinfo_is_no_error(tmp_path: Path) -> None:
-    """Where the file is missing, nothing is known, and fp32 serves."""
+    """A missing file gives an empty set, so that fp32 serves."""
     assert instructions(tmp_path / "missing") == frozenset()

@@ -56,7 +56,7 @@ def test_probabilities_are_those_of_a_softmax_with_temperature() -> None:
 
 
 @given(vectors, st.integers(0, SPACE.size - 1), st.sampled_from([math.nan, math.inf, -math.inf]))
-def test_logits_that_are_no_numbers_are_left_to_people(logits: np.ndarray, place: int, bad: float) -> None:
+def test_a_logit_that_is_no_number_gives_review(logits: np.ndarray, place: int, bad: float) -> None:
     """A NaN or infinite logit makes its own field's outcome review/invalid_scores, and no other field's."""
     logits[place] = bad
     verdict = judge(logits, [scoring_of(0), scoring_of(1)])
@@ -70,7 +70,7 @@ def test_logits_that_are_no_numbers_are_left_to_people(logits: np.ndarray, place
 
 @given(st.lists(vectors, min_size=1, max_size=5), st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), max_size=2))
 def test_a_batch_is_judged_as_its_tickets_are(rows: list[np.ndarray], bad: list[tuple[int, int]]) -> None:
-    """Whatever stands beside a ticket, also scores that are no numbers."""
+    """Other tickets in the batch do not matter, even with scores that are no numbers."""
     logits = np.stack(rows)
     for row, place in bad:
         logits[row % len(rows), place] = math.nan
@@ -115,7 +115,7 @@ def test_thresholds_are_inclusive(confidence: float, threshold: Threshold, outco
 
 
 def test_a_reviewed_ticket_keeps_its_candidates_but_has_no_prediction() -> None:
-    """An answer nobody stands by is shown as a candidate and not given as the label."""
+    """An untrusted answer is a candidate, not the predicted label."""
     found = judge(logits_of(0.1, 0, 0, 0, 0), [scoring_of(0)]).department
     assert found.outcome is Outcome.REVIEW
     assert found.predicted is None
@@ -130,8 +130,8 @@ def test_the_threshold_is_the_predicted_labels_own() -> None:
     assert judge(logits_of(0, 0, 0, 0, 9), [own]).department.outcome is Outcome.ROUTE
 
 
-def test_a_ticket_out_of_scope_is_left_to_people_with_its_candidates() -> None:
-    """A score below the field's scope means review, however sure the answer; at the scope itself it is ours."""
+def test_an_out_of_scope_ticket_goes_to_review_with_its_candidates() -> None:
+    """A score below the field's scope means review, however confident the answer; at the bound it is in scope."""
     field, familiarity, similarity = scoring_of(0).field, -5.0, 0.5
     sure = np.append(logits_of(0.6, 0, 0, 0, 9), np.array([familiarity, similarity], np.float32))
     score = float(scope_scores(sure, field, (0.0, 1.0), (0.0, 1.0)))
@@ -180,8 +180,8 @@ def test_some_tickets_need_no_model(facts: set[MailFact], text: str, reason: Rea
 
 
 @pytest.mark.parametrize(("facts", "reason"), [(set(), Reason.TOO_COMPLEX), ({MailFact.BOUNCE}, Reason.BOUNCE)])
-def test_what_could_not_be_read_in_time_is_left_to_people(facts: set[MailFact], reason: Reason) -> None:
-    """It is not taken for empty; what its headers said counts first."""
+def test_a_ticket_that_exceeded_its_budget_goes_to_review(facts: set[MailFact], reason: Reason) -> None:
+    """It does not count as empty; the facts of its headers come first."""
     verdict = verdict_without_model(Ticket(facts=frozenset(facts), unread=True), "", [scoring_of(0)])
     assert verdict is not None
     assert (verdict.department.outcome, verdict.department.reason) == (Outcome.REVIEW, reason)

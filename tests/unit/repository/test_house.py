@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from service.settings import Settings
 from training.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -18,22 +17,6 @@ def test_a_top_level_name_resolves_under_the_repository(name: str) -> None:
     """A stray `models` in site-packages does not win over ours."""
     module = importlib.import_module(name)
     assert Path(str(module.__file__)).is_relative_to(ROOT)
-
-
-@pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_every_setting_stands_in_the_readme(name: str) -> None:
-    """A setting that nobody can read about does not exist."""
-    assert f"`{name}`" in (ROOT / "README.md").read_text()
-
-
-@pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_the_readme_gives_a_settings_default_and_the_start_of_its_help(name: str) -> None:
-    """The README's table is the code's: the default, and the first words of what `--help` prints."""
-    row = next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| `{name}` "))
-    _, _, shown_default, meaning, _ = row.split("|")
-    field = Settings.model_fields[name]
-    assert shown_default.strip() == ("unset" if field.default is None else str(field.default))
-    assert " ".join(str(field.description).split()).startswith(meaning.strip().rstrip("."))
 
 
 def _recipe_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, object]]:

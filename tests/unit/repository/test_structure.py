@@ -6,7 +6,7 @@ from tests.structure import PACKAGES, ROOT, files_by_folder, longest_chain
 
 IMPORT_LEVELS = 12
 FILES = 15
-AT_THE_ROOT = {"__init__", "__main__", "app", "build", "context", "decision", "errors", "lifecycle", "logs", "settings"}
+AT_THE_ROOT = {"__init__", "__main__", "app", "context", "decision", "errors", "lifecycle", "logs", "settings"}
 
 
 def test_the_service_has_at_most_twelve_import_levels() -> None:

@@ -12,7 +12,7 @@ from models.errors import TicketRouterError
 from training.data.formats.encodings import Encoding, bad_bytes, encoding_of
 from training.data.formats.grid import Row, grid_records, header_names, header_place, twice_named
 from training.data.formats.raw import HEAD, RawFile
-from training.data.formats.table import CELL_CHARACTERS, Record, Rereadable, Skipped, Table
+from training.data.formats.table import CELL_CHARACTERS, Rereadable, Skipped, Table
 from training.data.names import known_names
 
 _SEPARATORS = ",;\t|"
@@ -48,7 +48,10 @@ class _Layout:
 
 def open_delimited(raw: RawFile) -> Table:
     encoding = encoding_of(raw)
-    head = _head(raw, encoding)
+    head = raw.head.decode(encoding.codec, "ignore" if encoding.errors == "replace" else encoding.errors)
+    head = head.removeprefix("\ufeff")
+    if len(raw.head) >= HEAD:  # cut in the middle
+        head = head[: head.rfind("\n") + 1] or head
     if "\0" in head[:4096]:
         line = head[: head.index("\0")].count("\n") + 1
         raise TicketRouterError(f"{raw.path}: line {line}: a NUL byte; not text")
@@ -62,7 +65,7 @@ def open_delimited(raw: RawFile) -> Table:
     return Table(
         raw.path,
         layout.header,
-        Rereadable(lambda: _records(raw, encoding, layout, above, skipped)),
+        Rereadable(lambda: grid_records(_rows(raw, encoding, layout, above), layout.header, skipped, "line")),
         tuple(_notes(raw, encoding, layout, sep is not None)),
         skipped=skipped,
     )
@@ -83,15 +86,6 @@ def _notes(raw: RawFile, encoding: Encoding, layout: _Layout, sep: bool) -> Iter
         yield f"the header is in line {layout.lines_above + 1 + sep}; the lines above it are a title, skipped"
     if again := twice_named(layout.header):
         yield f"columns that stand twice: {', '.join(name[:40] for name in again[:5])}; the first one counts"
-
-
-def _head(raw: RawFile, encoding: Encoding) -> str:
-    text = raw.head.decode(encoding.codec, "ignore" if encoding.errors == "replace" else encoding.errors)
-    if text.startswith("\ufeff"):
-        text = text[1:]
-    if len(raw.head) < HEAD:
-        return text
-    return text[: text.rfind("\n") + 1] or text
 
 
 def _layout(text: str, separator: str | None, whole: bool) -> _Layout:
@@ -134,10 +128,6 @@ def _tried(dialect: _Dialect, text: str, whole: bool) -> _Layout:
     known = known_names(header) if header else 0
     wide = len(header) > 1
     return _Layout(dialect, header, rows[place][0] - 1 if rows else 0, (wide * (1 + min(known, 3)), alike, len(header)))
-
-
-def _records(raw: RawFile, encoding: Encoding, layout: _Layout, above: int, skipped: Skipped) -> Iterator[Record]:
-    return grid_records(_rows(raw, encoding, layout, above), layout.header, skipped, "line")
 
 
 def _rows(raw: RawFile, encoding: Encoding, layout: _Layout, above: int) -> Iterator[Row]:

@@ -55,12 +55,14 @@ def grid_records(rows: Iterable[Row], header: tuple[str, ...], skipped: Skipped,
     skipped.blank, skipped.header, skipped.footer = 0, 0, ()
     odd: list[tuple[Record, int]] = []
     width = len(header)
+    cause = "look for an unquoted separator or line break" if unit == "line" else "look for a merged or moved cell"
     for line, cells, fault in rows:
         if not fault and not filled(cells):
             skipped.blank += 1
             continue
         if fault or (len(cells) != width and (len(cells) < width or filled(cells[width:]))):
-            odd.append((_broken(line, cells, fault, header, unit), 9 if fault else filled(cells)))
+            why = fault or f"{len(cells)} cells, the header has {width}; {cause}"
+            odd.append((Record(line, {}, why), 9 if fault else filled(cells)))
             continue
         if tuple(cell.strip() for cell in cells[:width]) == header:
             skipped.header += 1
@@ -68,18 +70,12 @@ def grid_records(rows: Iterable[Row], header: tuple[str, ...], skipped: Skipped,
         yield from (record for record, _ in odd)
         odd.clear()
         record = Record(line, dict(zip(header, cells, strict=False)))
-        yield record if max(map(len, cells)) <= CELL_CHARACTERS else _too_long(record)
+        if max(map(len, cells)) > CELL_CHARACTERS:
+            name = max(record.cells, key=lambda column: len(record.cells[column]))
+            why = f"column {name[:40]!a} has over a million characters; look for an open quote"
+            record = Record(line, {}, why)
+        yield record
     if odd and len(odd) <= _FOOTER_ROWS and all(count <= _FOOTER_CELLS for _, count in odd) and width > _FOOTER_CELLS:
         skipped.footer = tuple(record.line for record, _ in odd)
     else:
         yield from (record for record, _ in odd)
-
-
-def _broken(line: int, cells: Sequence[str], fault: str, header: Sequence[str], unit: str) -> Record:
-    why = "look for an unquoted separator or line break" if unit == "line" else "look for a merged or moved cell"
-    return Record(line, {}, fault or f"{len(cells)} cells, the header has {len(header)}; {why}")
-
-
-def _too_long(record: Record) -> Record:
-    name = max(record.cells, key=lambda column: len(record.cells[column]))
-    return Record(record.line, {}, f"column {name[:40]!a} has over a million characters; look for an open quote")

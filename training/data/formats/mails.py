@@ -28,7 +28,25 @@ def is_mail_folder(path: Path) -> bool:
 
 
 def open_mbox(raw: RawFile) -> Table:
-    return Table(raw.path, (), Rereadable(lambda: _mbox(raw)), (*raw.notes, "read as an mbox of mails"), "mail")
+    def read() -> Iterator[Record]:
+        lines: list[bytes] = []
+        number, blank, size = 0, True, 0
+        with unpacking(raw.path), raw.open() as file:
+            for line in file:
+                if blank and _FROM_LINE.match(line):
+                    if number:
+                        yield _record(number, _ESCAPED.sub(rb"\1", b"".join(lines)), "")
+                    number, lines, size = number + 1, [], 0
+                    blank = False
+                    continue
+                blank = not line.strip()
+                size += len(line)
+                if size < _LARGEST:
+                    lines.append(line)
+        if number:
+            yield _record(number, _ESCAPED.sub(rb"\1", b"".join(lines)), "")
+
+    return Table(raw.path, (), Rereadable(read), (*raw.notes, "read as an mbox of mails"), "mail")
 
 
 def open_eml(raw: RawFile) -> Table:
@@ -51,25 +69,6 @@ def open_mail_folder(path: Path) -> Table:
 
 def _mail_files(path: Path) -> Iterator[Path]:
     return (file for file in path.rglob("*") if file.suffix.lower() == ".eml" and file.is_file())
-
-
-def _mbox(raw: RawFile) -> Iterator[Record]:
-    lines: list[bytes] = []
-    number, blank, size = 0, True, 0
-    with unpacking(raw.path), raw.open() as file:
-        for line in file:
-            if blank and _FROM_LINE.match(line):
-                if number:
-                    yield _record(number, _ESCAPED.sub(rb"\1", b"".join(lines)), "")
-                number, lines, size = number + 1, [], 0
-                blank = False
-                continue
-            blank = not line.strip()
-            size += len(line)
-            if size < _LARGEST:
-                lines.append(line)
-    if number:
-        yield _record(number, _ESCAPED.sub(rb"\1", b"".join(lines)), "")
 
 
 def _record(number: int, mail: bytes, folder: str) -> Record:

@@ -10,6 +10,7 @@ from training.data.formats.raw import RawFile, open_raw
 from training.data.formats.table import Record, Rereadable, Table
 
 _SPACE = b" \t\r\n\xef\xbb\xbf"
+_WORKBOOK = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,24 +22,16 @@ class Format:
     open: Callable[[RawFile], Table]
 
 
-def _is_workbook(raw: RawFile) -> bool:
-    return raw.head.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"))
-
-
 def _is_json(raw: RawFile) -> bool:
     head = raw.head[:200].replace(b"\0", b"").lstrip(_SPACE + b"\xff\xfe")
     return head.startswith((b"{", b"[{", b"[ ", b"[\n", b"[\r", b"[]")) or raw.suffix in (".json", ".jsonl", ".ndjson")
 
 
-def _is_eml(raw: RawFile) -> bool:
-    return raw.suffix == ".eml"
-
-
 FORMATS = (
     Format("Parquet", lambda raw: raw.head.startswith(b"PAR1") or raw.suffix == ".parquet", parquet.open_parquet),
-    Format("Excel (xlsx, xls) or OpenDocument", _is_workbook, workbook.open_workbook),
+    Format("Excel (xlsx, xls) or OpenDocument", lambda raw: raw.head.startswith(_WORKBOOK), workbook.open_workbook),
     Format("mbox", lambda raw: mails.is_mbox(raw.head), mails.open_mbox),
-    Format("e-mail (eml)", _is_eml, mails.open_eml),
+    Format("e-mail (eml)", lambda raw: raw.suffix == ".eml", mails.open_eml),
     Format("JSON, JSON lines", _is_json, json_rows.open_json),
     Format("CSV, TSV, text", lambda _: True, delimited.open_delimited),
 )
@@ -66,14 +59,14 @@ def open_table(path: Path) -> Table:
         found = next(each for each in FORMATS if each.fits(raw)).open(raw)
     except OSError as error:
         raise _unreadable(path, error) from error
-    return Table(found.path, found.columns, Rereadable(lambda: _read(found)), found.notes, found.unit, found.skipped)
 
+    def read() -> Iterator[Record]:
+        try:
+            yield from found.records
+        except OSError as error:
+            raise _unreadable(found.path, error) from error
 
-def _read(table: Table) -> Iterator[Record]:
-    try:
-        yield from table.records
-    except OSError as error:
-        raise _unreadable(table.path, error) from error
+    return Table(found.path, found.columns, Rereadable(read), found.notes, found.unit, found.skipped)
 
 
 def _unreadable(path: Path, error: OSError) -> TicketRouterError:

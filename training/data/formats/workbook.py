@@ -41,22 +41,20 @@ def open_workbook(raw: RawFile) -> Table:
     place = header_place(sheets[sheet])
     header = header_names(sheets[sheet][place])
     skipped = Skipped()
-    notes = [*raw.notes, *_notes(sheet, list(book.sheet_names), place, header)]
+    notes = list(raw.notes)
+    if others := [name for name in book.sheet_names if name != sheet]:
+        named = ", ".join(repr(name[:40])[1:-1] for name in others[:5])
+        notes.append(f"sheet {sheet[:40]!a} is read; not read: {named}")
+    if place:
+        notes.append(f"the header is in row {place + 1}; the rows above it are a title, skipped")
+    if again := twice_named(header):
+        notes.append(f"columns that stand twice: {', '.join(name[:40] for name in again[:5])}; the first one counts")
     if any(
         bottom > max(top, place + 1) for (top, _), (bottom, _) in book.get_sheet_by_name(sheet).merged_cell_ranges or ()
     ):
         notes.append("cells merged over several rows count in each of them")
     rows = Rereadable(lambda: grid_records(_rows(book, sheet, place), header, skipped, "row"))
     return Table(raw.path, header, rows, tuple(notes), "row", skipped)
-
-
-def _notes(sheet: str, sheets: list[str], place: int, header: tuple[str, ...]) -> Iterator[str]:
-    if others := [name for name in sheets if name != sheet]:
-        yield f"sheet {sheet[:40]!a} is read; not read: {', '.join(repr(name[:40])[1:-1] for name in others[:5])}"
-    if place:
-        yield f"the header is in row {place + 1}; the rows above it are a title, skipped"
-    if again := twice_named(header):
-        yield f"columns that stand twice: {', '.join(name[:40] for name in again[:5])}; the first one counts"
 
 
 def _sheet_head(book: Any, name: str) -> list[list[str]]:

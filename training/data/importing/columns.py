@@ -27,6 +27,11 @@ _TICKET_TYPES = frozenset(
 )  # fmt: skip
 
 
+_TIERS = (
+    "a team's name",
+    "a topic's name; no column has a team's",
+    "a kind's name; no column has a team's or a topic's",
+)
 _TYPES = ("type", "tickettype", "requesttype", "casetype", "typ", "tipo")
 
 
@@ -77,7 +82,12 @@ def find_columns(
     for field in fields:
         if field not in choices:
             usual = " or ".join(names_of(field)[:2])
-            hint = _label_hint(found, field, [each.column for each in choices.values()])
+            used = [each.column for each in choices.values()]
+            likely = [each for each in found.profiles.values() if each.is_label_like() and each.name not in used]
+            hint = ""
+            if likely:
+                asked = f"--column {field}={typed(likely[0].name)}"
+                hint = f"; these look like labels: {value_shares(likely[:3])}: {asked}"
             raise TicketRouterError(f"{found.table.path}: no column {usual}; {_there(found)}{hint}")
     return choices, notes
 
@@ -113,13 +123,13 @@ def _by_name(found: Survey, role: str, taken: Sequence[str], notes: list[str], c
 def _unfit(found: Survey, role: str, profile: ColumnProfile, closed: Sequence[str]) -> str:
     if role in DATES and profile.dates is not None and profile.dates.unreadable > profile.dates.filled / 2:
         return "most of its cells are no dates"
-    if role == "split" and not _are_splits(profile):
+    values = profile.values or Counter()
+    if role == "split" and values and not any(value.strip().lower() in SPLITS for value in values):
         return "its values are no names of parts"
     if role == "id" and profile.filled > 20 and profile.is_label_like() and len(profile.labels) < profile.filled / 10:
         return "its values come again and again"
     if role == "status" and len(columns_named("status", found.columns)) > 1:
         known = states_of(found.columns, closed)
-        values = profile.values or Counter()
         if values and not any(known.get(plain_name(value)) == CLOSED for value in values):
             return "none of its values is a closed ticket's state"
     return ""
@@ -127,12 +137,6 @@ def _unfit(found: Survey, role: str, profile: ColumnProfile, closed: Sequence[st
 
 def _mean_length(profile: ColumnProfile) -> float:
     return profile.characters / max(profile.filled, 1)
-
-
-def _are_splits(profile: ColumnProfile) -> bool:
-    values = profile.values or Counter()
-    right = sum(count for value, count in values.items() if value.strip().lower() in SPLITS)
-    return right > 0 or not values
 
 
 def _department(found: Survey, taken: Sequence[str], notes: list[str]) -> Choice | None:
@@ -151,8 +155,13 @@ def _department(found: Survey, taken: Sequence[str], notes: list[str]) -> Choice
             topics = []
         rivals = [rival for rival in (*likely[1:], *topics) if rival.labels != likely[0].labels]
         if rivals:
-            raise TicketRouterError(_question(found, [likely[0], *rivals]))
-        return Choice(likely[0].name, _why(likely[0], tier))
+            both = [likely[0], *rivals]
+            options = " or ".join(f"--column department={typed(profile.name)}" for profile in both[:4])
+            count = {2: "two", 3: "three", 4: "four"}.get(len(both), str(len(both)))
+            raise TicketRouterError(
+                f"{found.table.path}: {count} columns could be the department: {value_shares(both[:4])}; say {options}"
+            )
+        return Choice(likely[0].name, f"by its name, {_TIERS[tier]}; {len(likely[0].labels)} labels")
     named = [
         found.profiles[name] for names in (DEPARTMENT, TOPIC, KIND) for name in columns_named(names, found.columns)
     ]
@@ -167,35 +176,13 @@ def _topics(found: Survey, taken: Sequence[str]) -> list[ColumnProfile]:
     """Columns of topics, and of types where these are no usual types of tickets, that hold labels."""
     topics = [found.profiles[name] for name in columns_named(TOPIC, found.columns) if name not in taken]
     types = [found.profiles[name] for name in columns_named(KIND, found.columns) if plain_name(name) in _TYPES]
-    types = [each for each in types if not _are_types(each) and each.name not in taken]
+    # Usual types of tickets are no topics.
+    usual = {
+        each.name: sum(count for value, count in each.labels.items() if value.casefold() in _TICKET_TYPES)
+        for each in types
+    }
+    types = [each for each in types if usual[each.name] < each.labels.total() / 2 and each.name not in taken]
     return [profile for profile in (*topics, *types) if profile.is_label_like()]
-
-
-def _are_types(profile: ColumnProfile) -> bool:
-    labels = profile.labels
-    return sum(count for value, count in labels.items() if value.casefold() in _TICKET_TYPES) >= labels.total() / 2
-
-
-def _why(profile: ColumnProfile, tier: int) -> str:
-    kind = (
-        "a team's name",
-        "a topic's name; no column has a team's",
-        "a kind's name; no column has a team's or a topic's",
-    )
-    return f"by its name, {kind[tier]}; {len(profile.labels)} labels"
-
-
-def _question(found: Survey, profiles: Sequence[ColumnProfile]) -> str:
-    options = " or ".join(f"--column department={typed(profile.name)}" for profile in profiles[:4])
-    count = {2: "two", 3: "three", 4: "four"}.get(len(profiles), str(len(profiles)))
-    return f"{found.table.path}: {count} columns could be the department: {value_shares(profiles[:4])}; say {options}"
-
-
-def _label_hint(found: Survey, field: str, used: Sequence[str]) -> str:
-    likely = [each for each in found.profiles.values() if each.is_label_like() and each.name not in used]
-    if not likely:
-        return ""
-    return f"; these look like labels: {value_shares(likely[:3])}: --column {field}={typed(likely[0].name)}"
 
 
 def _refuse_unknown(found: Survey, fields: Sequence[str], mapping: Mapping[str, str]) -> None:

@@ -190,7 +190,8 @@ def shape_of(cell: str) -> _Shape | None:
         if cell[4:5] == "-" and (at := _iso(cell)):
             return _Shape("YYYY-MM-DD", at=at)
         if found := _EPOCH.fullmatch(cell):
-            return _epoch(found)
+            kind = {0: "seconds", 3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}[len(found["fraction"] or "")]
+            return _Shape(f"{kind} since 1970", at=datetime.fromtimestamp(int(found["seconds"]), UTC))
         if found := _SERIAL.fullmatch(cell):
             return _Shape("Excel serial", at=_SERIAL_START + timedelta(days=float(cell.replace(",", "."))))
         if found := _COMPACT.fullmatch(cell):
@@ -207,11 +208,6 @@ def _iso(cell: str) -> datetime | None:
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _epoch(found: re.Match[str]) -> _Shape:
-    kind = {0: "seconds", 3: "milliseconds", 6: "microseconds", 9: "nanoseconds"}[len(found["fraction"] or "")]
-    return _Shape(f"{kind} since 1970", at=datetime.fromtimestamp(int(found["seconds"]), UTC))
 
 
 def _compact(found: re.Match[str]) -> _Shape:

@@ -85,25 +85,23 @@ def compared(before: Seen, now: Seen) -> Iterator[str]:
         yield f"rows: {now.rows:,}, {before.rows:,} on {before.date}"
     for field, counts in now.labels.items():
         earlier = before.labels.get(field)
-        if earlier:
-            yield from _compared_labels(field, earlier, counts, before.date)
-
-
-def _compared_labels(field: str, before: Mapping[str, int], now: Mapping[str, int], date: str) -> Iterator[str]:
-    if gone := [label for label in before if label not in now]:
-        yield f"{field}: labels gone since {date}: {_named(gone)}"
-    if new := [f"{label} ({count})" for label, count in now.items() if label not in before]:
-        yield f"{field}: labels new since {date}: {_named(new)}"
-    first, second = sum(before.values()), sum(now.values())
-    moved = []
-    for label in now:
-        was, share = before.get(label, 0) / max(first, 1), now[label] / max(second, 1)
-        both = (before.get(label, 0) + now[label]) / max(first + second, 1)
-        deviation = math.sqrt(both * (1 - both) * (1 / max(first, 1) + 1 / max(second, 1)))
-        if label in before and abs(share - was) >= max(_SHIFT, _SIGMAS * deviation):
-            moved.append((abs(share - was), f"{label} {was:.0%} → {share:.0%}"))
-    if moved:
-        yield f"{field}: shares moved since {date}: {_named([text for _, text in sorted(moved, reverse=True)])}"
+        if not earlier:
+            continue
+        if gone := [label for label in earlier if label not in counts]:
+            yield f"{field}: labels gone since {before.date}: {_named(gone)}"
+        if new := [f"{label} ({count})" for label, count in counts.items() if label not in earlier]:
+            yield f"{field}: labels new since {before.date}: {_named(new)}"
+        first, second = max(sum(earlier.values()), 1), max(sum(counts.values()), 1)
+        moved = []
+        for label, count in counts.items():
+            was, share = earlier.get(label, 0) / first, count / second
+            both = (earlier.get(label, 0) + count) / max(sum(earlier.values()) + sum(counts.values()), 1)
+            deviation = math.sqrt(both * (1 - both) * (1 / first + 1 / second))
+            if label in earlier and abs(share - was) >= max(_SHIFT, _SIGMAS * deviation):
+                moved.append((abs(share - was), f"{label} {was:.0%} → {share:.0%}"))
+        if moved:
+            named = _named([text for _, text in sorted(moved, reverse=True)])
+            yield f"{field}: shares moved since {before.date}: {named}"
 
 
 def _named(names: list[str]) -> str:

@@ -97,8 +97,23 @@ def make_plan(
         named = f"{found.table.path.name}: " if len(surveys) > 1 else ""
         notes += [f"{named}{note}" for note in (*found.table.notes, *found.table.skipped.notes(), *own)]
         offset += found.last
-    paths = {name: cut for name in wanted if (cut := _paths(files, name, options)) is not None}
-    return Plan(tuple(files), wanted, paths, (*notes, *_path_notes(files, paths)), _repeated_ids(files))
+    paths: dict[str, Paths] = {}
+    for name in wanted:
+        counts: Counter[str] = Counter()
+        for file in files:
+            counts.update(file.found.profiles[file.choices[name].column].labels)
+        cut = paths_of(counts, options.label_level if name == DEPARTMENT else 0)
+        if cut is None:
+            continue
+        paths[name] = cut
+        if name == DEPARTMENT:
+            taken = len({cut.cut(label) for label in counts})
+            example = next(label for label in counts if cut.separator in label)
+            how = f"kept whole, {taken} labels; --label-level 1 keeps the first level only"
+            if cut.level:
+                how = f"cut to {cut.level} level(s), {taken} labels; --label-level 0 keeps them whole"
+            notes.append(f"{name}: the labels are paths, such as {example[:50]!r}: {how}")
+    return Plan(tuple(files), wanted, paths, tuple(notes), _repeated_ids(files))
 
 
 def _repeated_ids(files: Sequence[FilePlan]) -> frozenset[int]:
@@ -119,7 +134,13 @@ def _has(found: Survey, name: str, options: ReadOptions) -> bool:
 
 
 def _file_plan(found: Survey, fields: Sequence[str], options: ReadOptions, offset: int) -> tuple[FilePlan, list[str]]:
-    mapping, gone = _with_remembered(found, fields, options)
+    remembered, gone = {}, []
+    for role, column in options.remembered.items():
+        if not column or column in found.profiles or role in (*fields, "subject", "body"):
+            remembered[role] = column
+        elif role not in options.columns:
+            gone.append(f"column {column[:40]!a} (for {role}), which the mapping names, is gone")
+    mapping = {**remembered, **options.columns}
     choices, notes = find_columns(found, fields, mapping, options.closed)
     notes += gone
     nested = [
@@ -135,7 +156,13 @@ def _file_plan(found: Survey, fields: Sequence[str], options: ReadOptions, offse
         assert evidence is not None
         reader = date_reader(evidence, role, options.date_format)
         if reader is None and role == "created_at":
-            raise TicketRouterError(f"{found.table.path}: {_date_question(found, choices[role].column)}")
+            assert evidence.first_open is not None
+            line, cell = evidence.first_open
+            raise TicketRouterError(
+                f"{found.table.path}: column {choices[role].column[:40]!a}: does day or month stand first in "
+                f"{cell[:30]!a} ({found.table.unit} {line})? say --date-format {DAY_FIRST} or --date-format "
+                f"{MONTH_FIRST} (or --column created_at= to do without dates)"
+            )
         # Whether a ticket is closed shows without reading the day.
         dates[role] = reader or DateReader(role)
         if len(evidence.forms) > 1 and not options.date_format:
@@ -146,27 +173,6 @@ def _file_plan(found: Survey, fields: Sequence[str], options: ReadOptions, offse
     if "status" in choices:
         notes += _state_notes(found, choices["status"].column, states, closes)
     return FilePlan(found.table, found, choices, dates, states, closes, offset), notes
-
-
-def _with_remembered(found: Survey, fields: Sequence[str], options: ReadOptions) -> tuple[Mapping[str, str], list[str]]:
-    remembered, gone = {}, []
-    for role, column in options.remembered.items():
-        if not column or column in found.profiles or role in (*fields, "subject", "body"):
-            remembered[role] = column
-        elif role not in options.columns:
-            gone.append(f"column {column[:40]!a} (for {role}), which the mapping names, is gone")
-    return {**remembered, **options.columns}, gone
-
-
-def _date_question(found: Survey, column: str) -> str:
-    evidence = found.profiles[column].dates
-    assert evidence is not None
-    assert evidence.first_open is not None
-    line, cell = evidence.first_open
-    return (
-        f"column {column[:40]!a}: does day or month stand first in {cell[:30]!a} ({found.table.unit} {line})? "
-        f"say --date-format {DAY_FIRST} or --date-format {MONTH_FIRST} (or --column created_at= to do without dates)"
-    )
 
 
 def _state_notes(found: Survey, column: str, states: Mapping[str, str], closes: bool) -> Iterator[str]:
@@ -184,27 +190,3 @@ def _state_notes(found: Survey, column: str, states: Mapping[str, str], closes: 
         )
     told = "taken by their closing date" if closes else "not learned from"
     yield f"unknown states in {column[:40]!a}, {told}: {named}; if one means closed: --closed {first}"
-
-
-def _paths(files: Sequence[FilePlan], name: str, options: ReadOptions) -> Paths | None:
-    counts: Counter[str] = Counter()
-    for file in files:
-        counts.update(file.found.profiles[file.choices[name].column].labels)
-    return paths_of(counts, options.label_level if name == DEPARTMENT else 0)
-
-
-def _path_notes(files: Sequence[FilePlan], paths: Mapping[str, Paths]) -> Iterator[str]:
-    for name, cut in paths.items():
-        if name != DEPARTMENT:
-            continue
-        counts = Counter[str]()
-        for file in files:
-            counts.update(file.found.profiles[file.choices[name].column].labels)
-        taken = len({cut.cut(label) for label in counts})
-        example = next(label for label in counts if cut.separator in label)
-        how = (
-            f"cut to {cut.level} level(s), {taken} labels; --label-level 0 keeps them whole"
-            if cut.level
-            else (f"kept whole, {taken} labels; --label-level 1 keeps the first level only")
-        )
-        yield f"{name}: the labels are paths, such as {example[:50]!r}: {how}"

@@ -18,9 +18,9 @@ from models.bundle.manifest import Frozen
 from models.scoring import FieldVerdict, Outcome
 from models.text.prepare import prepare
 from models.ticket import Ticket
+from training.data.example import Example
 from training.data.mail_noise import likely_language, plain_ticket
-from training.data.prepared import PreparedRow
-from training.evaluation.bundle_answers import Answer
+from training.evaluation.bundle_answers import Predictor
 
 LIMIT = 500
 TYPO_RATE = 0.02
@@ -71,7 +71,7 @@ Change = Callable[[_Case], Ticket]
 
 
 def behaviour(
-    answer: Answer, rows: Sequence[PreparedRow], seed: int, limit: int = LIMIT
+    answer: Predictor, rows: Sequence[Example], seed: int, limit: int = LIMIT
 ) -> tuple[BehaviourFigures, ...]:
     """Try every change on up to `limit` of the rows.
 
@@ -82,7 +82,7 @@ def behaviour(
         limit: rows at most, drawn at random.
     """
     chosen = random.Random(seed).sample(list(rows), min(limit, len(rows)))
-    tickets = [plain_ticket(row.row.ticket) for row in chosen]
+    tickets = [plain_ticket(row.ticket) for row in chosen]
     texts = [prepare(ticket).text for ticket in tickets]
     filled = [(row, ticket, text) for row, ticket, text in zip(chosen, tickets, texts, strict=True) if text]
     before = answer([text for _, _, text in filled]) if filled else []
@@ -90,7 +90,7 @@ def behaviour(
     for name, change in CHANGES.items():
         tried = []
         for (row, ticket, text), verdict in zip(filled, before, strict=True):
-            case = _Case(ticket, random.Random(f"{seed} {name} {row.row.line}"), _phrases()[likely_language(row)])
+            case = _Case(ticket, random.Random(f"{seed} {name} {row.line}"), _phrases()[likely_language(row)])
             altered = change(case)
             if altered != ticket:
                 tried.append((text, verdict, prepare(altered).text))
@@ -99,7 +99,7 @@ def behaviour(
     return tuple(figures)
 
 
-def _figures(change: str, tried: Sequence[tuple[str, FieldVerdict, str]], answer: Answer) -> BehaviourFigures:
+def _figures(change: str, tried: Sequence[tuple[str, FieldVerdict, str]], answer: Predictor) -> BehaviourFigures:
     """Figures of one change over its rows: text and verdict as they were, and the changed text."""
     new = sorted({after for text, _, after in tried if after and after != text})
     verdicts = dict(zip(new, answer(new), strict=True)) if new else {}
@@ -137,27 +137,11 @@ def _greeting(case: _Case) -> Ticket:
     return replace(case.ticket, body=f"{case.chance.choice(case.phrases.greetings)}\n\n{case.ticket.body}")
 
 
-def _signature(case: _Case) -> Ticket:
-    return _appended(case, case.phrases.signatures)
-
-
-def _disclaimer(case: _Case) -> Ticket:
-    return _appended(case, case.phrases.disclaimers)
-
-
-def _quoted_thread(case: _Case) -> Ticket:
-    return _appended(case, case.phrases.quotes)
-
-
 def _appended(case: _Case, phrases: Sequence[str]) -> Ticket:
     """Behind a body that has words; without one, what is added would be all there is."""
     if not case.ticket.body.strip():
         return case.ticket
     return replace(case.ticket, body=f"{case.ticket.body.rstrip()}\n\n{case.chance.choice(phrases)}\n")
-
-
-def _typos(case: _Case) -> Ticket:
-    return case.rewritten(lambda text: _swap_letters(text, case.chance))
 
 
 def _swap_letters(text: str, chance: random.Random) -> str:
@@ -169,14 +153,6 @@ def _swap_letters(text: str, chance: random.Random) -> str:
         if place > last + 1:  # never carry one letter along
             letters[place], letters[place + 1], last = letters[place + 1], letters[place], place
     return "".join(letters)
-
-
-def _upper_case(case: _Case) -> Ticket:
-    return case.rewritten(str.upper)
-
-
-def _lower_case(case: _Case) -> Ticket:
-    return case.rewritten(str.lower)
 
 
 def _whitespace(case: _Case) -> Ticket:
@@ -198,12 +174,12 @@ def _as_html(case: _Case) -> Ticket:
 
 CHANGES: Mapping[str, Change] = {
     "greeting": _greeting,
-    "signature": _signature,
-    "disclaimer": _disclaimer,
-    "quoted thread": _quoted_thread,
-    "typos": _typos,
-    "upper case": _upper_case,
-    "lower case": _lower_case,
+    "signature": lambda case: _appended(case, case.phrases.signatures),
+    "disclaimer": lambda case: _appended(case, case.phrases.disclaimers),
+    "quoted thread": lambda case: _appended(case, case.phrases.quotes),
+    "typos": lambda case: case.rewritten(lambda text: _swap_letters(text, case.chance)),
+    "upper case": lambda case: case.rewritten(str.upper),
+    "lower case": lambda case: case.rewritten(str.lower),
     "whitespace": _whitespace,
     "HTML": _as_html,
 }

@@ -6,7 +6,7 @@ Most of it is in `strangers.toml`; random letters are drawn.
 import random
 import string
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from models.bundle.manifest import Frozen
@@ -30,7 +30,10 @@ def stranger_figures(
     answer: Callable[[Sequence[str]], Sequence[FieldVerdict]], seed: int
 ) -> tuple[StrangerFigures, ...]:
     """Each kind's figures from the department's verdicts on prepared texts."""
-    return tuple(figures_of(kind, answer(texts)) for kind, texts in _kinds(seed))
+    groups = tomllib.loads(_FILE.read_text("utf-8")).values()
+    kinds: dict[str, list[str]] = {kind: texts for group in groups for kind, texts in group.items()}
+    kinds["random letters"] = random_letters(_LETTER_ROWS, seed)
+    return tuple(figures_of(kind, answer(texts)) for kind, texts in kinds.items())
 
 
 def figures_of(kind: str, verdicts: Sequence[FieldVerdict]) -> StrangerFigures:
@@ -50,9 +53,3 @@ def random_letters(rows: int, seed: int) -> list[str]:
         return "".join(generator.choice(string.ascii_lowercase) for _ in range(generator.randint(2, 9)))
 
     return [" ".join(word() for _ in range(generator.randint(3, 14))) for _ in range(rows)]
-
-
-def _kinds(seed: int) -> Iterator[tuple[str, list[str]]]:
-    for group in tomllib.loads(_FILE.read_text("utf-8")).values():
-        yield from group.items()
-    yield "random letters", random_letters(_LETTER_ROWS, seed)

@@ -21,7 +21,7 @@ from models.fields import LabelSpace
 from models.scoring import Logits
 from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier
-from training.learn.rows import EncodedRows, rows_through
+from training.learn.rows import EncodedExamples, rows_through
 
 SHARPNESS = 20.0
 """Logit of a row that equals its centroid: high confidence, but far from the saturation that stops learning."""
@@ -86,7 +86,7 @@ def mean_head(heads: Sequence[LinearHead]) -> LinearHead:
 
 
 def start_at_centroids(
-    model: TicketClassifier, space: LabelSpace, vectors: NDArray[np.float32], train: EncodedRows
+    model: TicketClassifier, space: LabelSpace, vectors: NDArray[np.float32], train: EncodedExamples
 ) -> None:
     """Set the head's rows to the labels' centroids, centred and normalised.
 

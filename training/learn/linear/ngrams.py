@@ -168,15 +168,14 @@ def telling_ngrams(
     model: NgramModel, field: Field, encoder: Encoder, most: int = TELLING
 ) -> dict[str, tuple[str, ...]]:
     """Each label's n-grams with the largest weight above the labels' mean, as text, largest first."""
+
+    def text(key: int) -> str:
+        first, second = divmod(key, model.vocabulary)
+        return encoder.text([first - 1, second] if first else [second])
+
     weights = model.weights[:, field.slice]
     above = weights - weights.mean(axis=1, keepdims=True)
     best = np.argsort(-above, axis=0, kind="stable")[:most]
     return {
-        label: tuple(_text(int(model.keys[row]), model.vocabulary, encoder) for row in best[:, column])
-        for column, label in enumerate(field.labels)
+        label: tuple(text(int(model.keys[row])) for row in best[:, column]) for column, label in enumerate(field.labels)
     }
-
-
-def _text(key: int, vocabulary: int, encoder: Encoder) -> str:
-    first, second = divmod(key, vocabulary)
-    return encoder.text([first - 1, second] if first else [second])

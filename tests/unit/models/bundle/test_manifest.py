@@ -25,7 +25,7 @@ def manifest(**changes: Any) -> Manifest:
 
 
 def test_a_manifest_survives_its_json() -> None:
-    """What is written is what is read."""
+    """Reading its JSON gives an equal manifest."""
     found = manifest()
     assert Manifest.model_validate_json(found.model_dump_json()) == found
 
@@ -49,7 +49,7 @@ def test_the_version_follows_from_the_content_alone() -> None:
         {"models": [model(tolerance=0.002)]},
         {"models": [model(pooled_tolerance=0.002)]},
         {"models": [model(instructions=["avx2"])]},
-        {"provenance": {"made_by": "somebody"}},
+        {"provenance": {"made_by": "another"}},
         {"files": {**FILES, "model.onnx": {"sha256": "1" * 64, "size": 3}}},
     ],
 )
@@ -75,7 +75,7 @@ def test_thresholds_and_temperature_change_the_version() -> None:
 
 
 def test_scorings_carry_every_labels_thresholds() -> None:
-    """What judges a ticket is what the manifest says, the department first."""
+    """Scorings have the manifest's temperatures and thresholds, the department's first."""
     department, priority = manifest().models[0].scorings()
     assert (department.field.name, priority.field.name) == ("department", "priority")
     assert priority.temperature == 1.5
@@ -154,7 +154,7 @@ def label_with(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_a_manifest_out_of_bounds_is_refused(change: dict[str, Any]) -> None:
-    """Unknown keys, numbers that are none, names that leave the folder, names that stand twice: refused."""
+    """Unknown keys, NaN, names outside the folder and repeated names are refused."""
     with pytest.raises(ValidationError):
         manifest(**change)
 

@@ -3,7 +3,7 @@
 
 import pytest
 
-from models.mail.charsets import decode_surely
+from models.mail.charsets import decode_checked
 from models.mail.parse import parse_email
 
 UNDECLARED = [
@@ -19,7 +19,7 @@ UNDECLARED = [
 @pytest.mark.parametrize(("encoding", "text"), UNDECLARED)
 def test_undeclared_bytes_of_one_line_are_guessed(encoding: str, text: str) -> None:
     """In scripts other than Latin and in Latin with accents."""
-    assert decode_surely(text.encode(encoding), None) == (text, True)
+    assert decode_checked(text.encode(encoding), None) == (text, True)
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_undeclared_bytes_of_one_line_are_guessed(encoding: str, text: str) -> N
         "Var är min beställning?",
     ],
 )
-def test_undeclared_mac_roman_is_left_to_people(text: str) -> None:
-    """Its bytes are letters of Windows-1252 too, in an order that no language has."""
-    assert decode_surely(text.encode("mac_roman"), None)[1] is False
+def test_undeclared_mac_roman_is_reported_as_unreliable(text: str) -> None:
+    """Its bytes are also letters of Windows-1252, in an order that no language uses."""
+    assert decode_checked(text.encode("mac_roman"), None)[1] is False
 
 
 DECLARED = [
@@ -59,13 +59,13 @@ DECLARED = [
 
 
 @pytest.mark.parametrize(("label", "data", "text"), DECLARED)
-def test_labels_mean_what_browsers_take_them_for(label: str | None, data: bytes, text: str) -> None:
+def test_charset_labels_have_the_meaning_of_browsers(label: str | None, data: bytes, text: str) -> None:
     """Aliases, the signs that Windows adds to ISO-2022-JP, bytes of Windows-1252 among UTF-8, a cut character."""
-    assert decode_surely(data, label) == (text, True)
+    assert decode_checked(data, label) == (text, True)
 
 
-def test_html_may_declare_its_charset_itself() -> None:
-    """Where the mail's header has none."""
+def test_the_charset_of_an_html_meta_tag_is_used() -> None:
+    """A `<meta charset>` counts if the mail's header has no charset."""
     html = '<html><head><meta charset="windows-1251"></head>Где</html>'.encode("cp1251")
     assert "Где" in parse_email(b"Content-Type: text/html\n\n" + html).body
     old = '<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-2">Łódź'.encode("iso8859-2")

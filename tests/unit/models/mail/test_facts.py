@@ -67,22 +67,22 @@ FACTS: list[tuple[dict[str, str], set[MailFact]]] = [
 
 
 @pytest.mark.parametrize(("headers", "facts"), FACTS)
-def test_headers_tell_facts(headers: dict[str, str], facts: set[MailFact]) -> None:
-    """Each header proves what it proves and nothing more, in any case, as mapping or as pairs."""
+def test_headers_give_mail_facts(headers: dict[str, str], facts: set[MailFact]) -> None:
+    """Each header gives exactly its facts; header names in any case; a mapping or pairs."""
     found = mail_facts(headers, sender="ann@home.example", recipients=("help@shop.example",))
     assert found == facts
     assert mail_facts(list(headers.items()), sender="", recipients=()) == facts
 
 
-def test_the_sender_tells_bounces_and_loops() -> None:
-    """Daemons bounce; a sender who is a recipient is our own mail come back."""
+def test_the_sender_address_marks_bounces_and_loops() -> None:
+    """A daemon's address is a bounce; a sender that is also the only recipient is a loop."""
     assert mail_facts({}, sender="MAILER-DAEMON@x.example", recipients=()) == {BOUNCE}
     assert mail_facts({}, sender="Help <HELP@shop.example>", recipients=["help@shop.example"]) == {LOOP}
     assert mail_facts({}, sender="", recipients=[""]) == set()
 
 
 def test_a_copy_to_oneself_is_no_loop() -> None:
-    """Customers put their own address in To or Cc, or send a hidden copy; a mail to itself alone is ours come back."""
+    """Customers put their own address in To or Cc, or send a hidden copy; only a mail to its sender alone is a loop."""
     mail = b"From: ann@example.com\nTo: %s\n%s\nSubject: Invoice\n\nPlease send it again.\n"
     assert LOOP not in parse_email(mail % (b"help@example.org", b"Cc: ann@example.com")).facts
     assert LOOP not in parse_email(mail % (b"ann@example.com", b"Cc: help@example.org")).facts
@@ -95,7 +95,7 @@ def test_a_copy_to_oneself_is_no_loop() -> None:
     "field", [b"Reply-To: Ann <ann@home.example>", b"Reply-To: help@shop.example, ann@home.example"]
 )
 def test_a_contact_form_is_no_loop(field: bytes) -> None:
-    """From and To are ours, Reply-To is the customer, who is to be answered."""
+    """From and To are ours; the customer's address is in Reply-To."""
     ticket = parse_email(b"From: Shop <help@shop.example>\nTo: help@shop.example\n" + field + b"\nSubject: x\n\nhi")
     assert (ticket.sender, LOOP in ticket.facts) == ("ann@home.example", False)
     ours = parse_email(b"From: help@shop.example\nTo: help@shop.example\nReply-To: help@shop.example\n\nhi")

@@ -76,7 +76,7 @@ def test_a_message_forwarded_as_attachment_stands_below_a_few_words() -> None:
 
 
 def test_a_delivery_report_is_not_read_for_the_message_it_returns() -> None:
-    """That message is our own."""
+    """The returned message is our own."""
     report = b"Content-Type: message/delivery-status\r\n\r\nAction: failed"
     returned = b"Content-Type: message/rfc822\r\n\r\nSubject: Ours\r\n\r\nDear customer"
     assert parse_email(mixed(b"\r\nNot delivered.", report, returned, kind=b"report")).body == "Not delivered."
@@ -158,7 +158,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_mail_is_still_read(name: str) -> None:
-    """Damage costs what it damages, nothing else."""
+    """Only the damaged part is lost."""
     raw, body = BROKEN[name]
     assert parse_email(raw).body == body
 
@@ -235,8 +235,8 @@ DECODERS = (
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(NAMES, KINDS, ENCODINGS, st.binary(max_size=60)), max_size=5))
-def test_what_an_attachment_holds_is_never_decoded(attached: list[tuple[str, bytes, bytes, bytes]]) -> None:
-    """Whatever it is and however encoded: its name and type are told, and no decoder sees a byte of it."""
+def test_attachments_are_never_decoded(attached: list[tuple[str, bytes, bytes, bytes]]) -> None:
+    """Name and type are kept; no decoder is called, whatever the type and encoding."""
     parts = [b"Content-Type: text/plain\r\n\r\nSee files."]
     for name, kind, encoding, content in attached:
         disposition = b"attachment; filename*=utf-8''" + quote(name).encode()
@@ -269,7 +269,7 @@ LINES = st.sampled_from(
 @settings(max_examples=500, deadline=None)
 @given(st.lists(LINES, max_size=40))
 def test_any_order_of_mail_lines_is_a_bounded_ticket(lines: list[bytes]) -> None:
-    """Structure of every kind: no exception, and what comes out is bounded by what went in."""
+    """No exception, and the size of the ticket is bounded by the size of the input."""
     raw = b"\n".join(lines)
     ticket = parse_email(raw)
     # UTF-8 and HTML's quoting can stand for more characters.
@@ -334,16 +334,16 @@ def test_a_mail_attached_as_a_file_is_read() -> None:
     assert ticket.forwarded_from == ForwardedFrom("kim@home.example", "Lost")
 
 
-def test_a_message_forwarded_as_attachment_tells_its_sender() -> None:
-    """For rules and adapters: who wrote it, and under which subject."""
+def test_forwarded_from_is_read_from_an_attached_message() -> None:
+    """`forwarded_from` holds the inner sender and subject, for rules and adapters."""
     inner = b"Content-Type: message/rfc822\r\n\r\nFrom: Kim <kim@home.example>\r\nSubject: Lost\r\n\r\nMy parcel."
     ticket = parse_email(mixed(b"\r\nPlease handle.", inner))
     assert ticket.forwarded_from == ForwardedFrom("kim@home.example", "Lost")
     assert prepare(ticket).forwarded_from == ForwardedFrom("kim@home.example", "Lost")
 
 
-def test_headers_say_that_a_mail_is_a_reply() -> None:
-    """Then Outlook's header block is history, whatever the subject."""
+def test_reply_headers_mark_a_mail_as_a_reply() -> None:
+    """Outlook's header block is then quoted history, whatever the subject."""
     body = b"\r\nI want my money back, and soon.\r\n\r\nFrom: Shop\r\nSent: Monday, 3 March 2025 09:01\r\nTo: Ann\r\nSubject: x\r\n\r\nWhen?\r\n"
     assert "When?" in prepare(parse_email(HEAD + body)).text
     assert "When?" not in prepare(parse_email(HEAD + b"In-Reply-To: <1@shop.example>\r\n" + body)).text
@@ -352,7 +352,7 @@ def test_headers_say_that_a_mail_is_a_reply() -> None:
 
 @pytest.mark.parametrize(("quoted", "stays"), [(b"Kim <kim@home.example>", True), (b"Help <help@shop.example>", False)])
 def test_a_forward_with_the_headers_of_a_reply_is_a_forward(quoted: bytes, stays: bool) -> None:
-    """Outlook sets `In-Reply-To` on both; whoever is quoted is answered in the one and not in the other."""
+    """Outlook sets `In-Reply-To` on both; only a reply goes to the quoted sender."""
     body = b"\r\nNot for us, I think it is yours.\r\n\r\nFrom: %s\r\nSent: Monday, 3 March 2025 09:01\r\nTo: Ann\r\nSubject: x\r\n\r\nMy money.\r\n"
     prepared = prepare(parse_email(HEAD + b"In-Reply-To: <1@shop.example>\r\n" + body % quoted))
     assert ("My money." in prepared.text) is stays

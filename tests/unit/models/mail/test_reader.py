@@ -39,12 +39,12 @@ SMALL = [
 @pytest.mark.parametrize("size", [1, 3, 64, 10_000])
 @pytest.mark.parametrize("raw", SMALL)
 def test_pieces_of_any_size_give_the_ticket_of_the_whole(raw: bytes, size: int) -> None:
-    """Broken mails too."""
+    """Broken mails are included."""
     assert parse_email(kept(raw, size)) == parse_email(raw)
 
 
 def test_attachments_are_skipped_and_words_behind_them_are_read() -> None:
-    """20 MB of attachments leave their names; what is held stays small."""
+    """Of 20 MB of attachments only the names remain, and memory stays small."""
     line = b"JVBERi0xLjQK" * 6 + b"\r\n"
     raw = mixed(
         b"\r\nSee the file.",
@@ -78,7 +78,7 @@ def test_attachments_of_a_message_inside_are_skipped() -> None:
 
 
 def test_a_mail_over_the_limit_is_refused_in_one_line() -> None:
-    """Without a word of it."""
+    """The message does not contain the mail's text."""
     reader = MailReader(1_000)
     with pytest.raises(MailError) as caught:
         reader.feed(HEAD + b"secret" * 200)
@@ -87,7 +87,7 @@ def test_a_mail_over_the_limit_is_refused_in_one_line() -> None:
 
 
 def test_a_long_text_is_cut_and_not_refused() -> None:
-    """Words alone can be longer than is ever read."""
+    """The text alone can exceed the limit."""
     result = kept(HEAD + b"\r\nstart " + b"word " * 1_000_000, 65_536)
     assert len(result) <= MAX_MAIL_BYTES
     assert parse_email(result).body.startswith("start word")
@@ -95,14 +95,14 @@ def test_a_long_text_is_cut_and_not_refused() -> None:
 
 @pytest.mark.parametrize("name", MAILS)
 def test_reading_hostile_bytes_as_they_arrive_is_cheap(name: str) -> None:
-    """Eight megabytes of the worst kind; more of them change nothing."""
+    """8 MB stay within the CPU limit; more bytes do not change the cost."""
     raw = MAILS[name](8_000_000)
     assert cpu_seconds(lambda: kept(raw, 65_536)) <= CPU_SECONDS
     assert len(kept(raw, 65_536)) <= MAX_MAIL_BYTES
 
 
 def test_a_small_mail_is_kept_as_it_is() -> None:
-    """Most mails: to look for their attachments would cost more than it saves."""
+    """Removing attachments from a small mail would cost more than it saves."""
     raw = mixed(b"\r\nwords", b"Content-Type: image/png\r\n\r\n" + b"x" * 1_000)
     reader = MailReader(LIMIT)
     for piece in pieces(raw, 100):

@@ -1,4 +1,4 @@
-"""A customer's words stay; only evidence of structure cuts."""
+"""The customer's text stays; only structural evidence removes text."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ from tests.unit.models.text.kept_samples import SAMPLES, Kept
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.name for sample in SAMPLES])
-def test_words_stay_without_evidence(sample: Kept) -> None:
-    """Every phrase that must remain does, and what evidence cuts is gone."""
+def test_text_without_structural_evidence_is_kept(sample: Kept) -> None:
+    """Expected phrases remain; text with evidence of quoting is removed."""
     kind = "text/html" if sample.html else "text/plain"
     text = prepare(Ticket(subject=sample.subject, body=sample.body, content_type=kind)).text
     assert [words for words in sample.keep if words not in text] == []
@@ -35,8 +35,8 @@ CONTENT = {
 
 
 @pytest.mark.parametrize("name", CONTENT)
-def test_a_quote_of_the_writer_or_of_a_stranger_is_content(name: str) -> None:
-    """People write "Any news?" above their own mail; a reply quotes the address that it goes to."""
+def test_a_quote_of_the_sender_or_a_third_party_is_content(name: str) -> None:
+    """A customer may write "Any news?" above an earlier mail; a reply quotes the address that it goes to."""
     subject, quote = CONTENT[name]
     body = f"Any news about this, please?\n\n{quote}"
     ticket = Ticket(subject=subject, body=body, sender="kim@home.example", recipients=("Shop <Help@Shop.example>",))

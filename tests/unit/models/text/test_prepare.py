@@ -1,5 +1,5 @@
 # ruff: noqa: E501 -- one sample, one line: the table reads better than wrapped mails
-"""`prepare`: one text from any ticket, with the flags that tell what was done, and never an exception."""
+"""`prepare`: the text and the flags of any ticket, without exceptions."""
 
 import pytest
 from hypothesis import given, settings
@@ -22,24 +22,24 @@ def test_subject_and_body_are_joined_by_one_newline() -> None:
 
 
 def test_a_ticket_without_text_gives_an_empty_text() -> None:
-    """Nothing in, nothing out, no flags."""
+    """The text is empty and there are no flags."""
     assert prepare(Ticket(body=" \u200b\n")) == prepare(Ticket())
     assert prepare(Ticket()).text == ""
     assert prepare(Ticket()).flags == frozenset()
 
 
 def test_a_subject_alone_is_flagged() -> None:
-    """The policy leans towards review when the body is empty."""
+    """An empty body sets SUBJECT_ONLY."""
     assert prepare(Ticket(subject="Help")).flags == {TextFlag.SUBJECT_ONLY}
 
 
 def test_facts_and_attachments_become_flags() -> None:
-    """A list mail and an attachment leave a trace."""
+    """A list mail and an attachment set their flags."""
     ticket = Ticket(body="x", facts=frozenset({MailFact.LIST}), attachments=(Attachment("a.pdf", "application/pdf"),))
     assert prepare(ticket).flags == {TextFlag.LIST, TextFlag.ATTACHMENTS}
 
 
-def test_what_trimming_would_empty_stays_whole() -> None:
+def test_a_text_that_trimming_would_empty_stays_whole() -> None:
     """A mail of nothing but a signature is read as it is."""
     prepared = prepare(Ticket(body="-- \nAnn Lee\nAcme"))
     assert prepared.text == "--\nAnn Lee\nAcme"
@@ -128,8 +128,8 @@ def test_html_becomes_text(html: str, text: str) -> None:
     assert html_to_text(html) == text
 
 
-def test_html_that_hides_everything_is_shown() -> None:
-    """Hiding all is no way to be unread."""
+def test_html_that_is_hidden_entirely_is_read() -> None:
+    """Otherwise the ticket would be empty."""
     assert prepare(Ticket(body='<div style="display:none">secret</div>', content_type="text/html")).text == "secret"
 
 
@@ -148,7 +148,7 @@ def test_hostile_text_stays_within_its_budget(name: str, subject: str) -> None:
 
 @pytest.mark.parametrize("name", HTML)
 def test_hostile_html_stays_within_its_budget(name: str) -> None:
-    """The same for HTML."""
+    """A million characters of HTML take bounded CPU time."""
     assert _spent(HTML[name], "text/html", "") <= CPU_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""`>` lines and blockquotes: history where something says who wrote them, else content."""
+"""`>` lines and blockquotes: quoted history if an attribution or the markup says so, else content."""
 
 import pytest
 
@@ -39,8 +39,8 @@ def test_quotes_without_an_attribution_stay(subject: str, body: str) -> None:
 
 @pytest.mark.parametrize("subject", ["", "Crash"])
 @pytest.mark.parametrize("line", LOG_LINES)
-def test_a_log_that_wrote_something_is_no_attribution(subject: str, line: str) -> None:
-    """A program that "wrote:" quotes no mail."""
+def test_a_log_line_with_wrote_is_no_attribution(subject: str, line: str) -> None:
+    """The line "wrote:" in a program's output introduces no quoted mail."""
     body = f"It crashed.\n{line}\n> stack trace\n> at line 4\nPlease help"
     assert _text(subject, body).endswith(body)
 

@@ -1,4 +1,4 @@
-"""What remains of a mail when quotes, signatures and boilerplate are gone, client by client."""
+"""The text that remains without quotes and signatures, for many mail clients."""
 
 import pytest
 
@@ -36,19 +36,19 @@ def test_what_the_customer_wrote_stays(sample: Sample) -> None:
 
 @_named(SIGNATURES)
 def test_a_name_and_contacts_below_the_delimiter_go(sample: Sample) -> None:
-    """What is said below them stays."""
+    """Text below the signature stays."""
     assert prepare(Ticket(body=sample.body)).text == sample.expected
 
 
 @pytest.mark.parametrize("body", LOOKALIKES)
-def test_words_alone_cut_nothing(body: str) -> None:
+def test_phrases_without_structure_remove_nothing(body: str) -> None:
     """Device lines, contact blocks, disclaimers, banners and list footers stay."""
     assert prepare(Ticket(body=body)).text == body
 
 
 @_named(FORWARDS)
 def test_a_forward_is_read_for_the_message_inside(sample: Sample) -> None:
-    """The inner message remains, below the words of the one who forwarded it."""
+    """The inner message remains, below the text of the forwarder."""
     prepared = prepare(Ticket(body=sample.body))
     assert prepared.text == sample.expected
     assert TextFlag.FORWARDED in prepared.flags

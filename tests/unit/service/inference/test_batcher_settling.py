@@ -1,4 +1,4 @@
-"""`service.inference.batcher`: whatever happens, every entry is settled exactly once."""
+"""`service.inference.batcher`: every entry is settled exactly once."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.encoding import Encoding, padded_length
 from models.scoring import Verdict
 from service.errors import InferenceFailed, ServiceError
-from service.inference.cache import Answer
+from service.inference.cache import InferenceResult
 from tests.support.batching import MAX_TOKENS, batcher_of, encoding, in_loop, number_of, soon, verdict_of
 
 STEP = st.one_of(
@@ -30,7 +30,8 @@ STEP = st.one_of(
 def test_every_entry_is_settled_exactly_once(
     steps: list[tuple[str, int]], runners: int, queue: int, tokens: int
 ) -> None:
-    """Whatever is submitted, cancelled, poisoned, late or shut down, each caller gets its own row or one error."""
+    """For any sequence of submitted, cancelled, failing, late and refused entries, each caller gets its own row or one
+    error."""
 
     async def test() -> None:
         script = _Script(runners, queue, tokens)
@@ -43,16 +44,14 @@ def test_every_entry_is_settled_exactly_once(
 
 
 class _Script:
-    """Runs the steps against a batcher whose runs end only on demand, and records all results.
-
-    Callers of a shared entry have different encodings, so that an answer shows which encoding was run.
-    """
+    """Runs the steps against a batcher whose runs end only on demand, and records all results. Callers of a shared
+    entry have different encodings, so that a result shows which encoding was run."""
 
     def __init__(self, runners: int, queue: int, tokens: int) -> None:
         self.runner = _Numbered()
         self.batcher, _ = batcher_of(self.runner, tokens=tokens, queue=queue, runners=runners)
         self.tokens = tokens
-        self.tasks: list[asyncio.Task[Answer]] = []
+        self.tasks: list[asyncio.Task[InferenceResult]] = []
         self.keys: dict[int, bytes] = {}
 
     async def step(self, name: str, argument: int) -> None:
@@ -97,7 +96,7 @@ class _Script:
         assert self.batcher.depth == self.batcher.tokens == 0
         assert not any(map(self.batcher.has_entry, self.keys.values()))
 
-    def _check_answer(self, number: int, task: "asyncio.Task[Answer]", ran: set[int]) -> None:
+    def _check_answer(self, number: int, task: "asyncio.Task[InferenceResult]", ran: set[int]) -> None:
         if task.cancelled():
             return
         error, key = task.exception(), self.keys.get(number)
@@ -113,7 +112,7 @@ class _Script:
 
 
 class _Numbered:
-    """Answers each row with its number; each run waits for the gate and fails if it holds a poisoned entry."""
+    """Returns the number of each row; each run waits for the gate and fails if it has a poisoned entry."""
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(0)

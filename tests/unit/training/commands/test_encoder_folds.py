@@ -78,8 +78,8 @@ def test_the_rows_that_choose_an_epoch_are_not_learned(
     finetune = training.run.crossfit.finetune
 
     def recorded(*arguments: Any, **options: Any) -> Any:
-        train, validation = arguments[3:5]
-        given.append((train.encodings, validation.encodings))
+        data = arguments[1]
+        given.append((data.train.encodings, data.validation.encodings))
         return finetune(*arguments, **options)
 
     monkeypatch.setattr(training.run.crossfit, "finetune", recorded)

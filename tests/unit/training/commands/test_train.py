@@ -33,7 +33,7 @@ def request_of(tiny_base: Path, tmp_path: Path) -> TrainRequest:
 def test_a_resumed_run_ends_as_the_unbroken_one(request_of: TrainRequest) -> None:
     """Weights and figures, bit by bit."""
     whole = learned(request_of, "whole")
-    rows = len(whole.parts["train"].rows)
+    rows = len(whole.parts["train"].examples)
     steps_an_epoch = math.ceil(rows / RUN.batch_size)
     with pytest.raises(KeyboardInterrupt):
         learned(request_of, "broken", StopAt(steps_an_epoch + 2))
@@ -80,15 +80,15 @@ def test_out_of_fold_answers_do_not_know_their_rows(tiny_base: Path, tmp_path: P
 def test_every_row_but_the_tests_learns_plans_or_tests(request_of: TrainRequest) -> None:
     """Two thirds test; without folds, one split is exact."""
     found = learned(replace(request_of, quick=True), "folds")
-    parts = {name: {row.row.line for row in part.rows} for name, part in found.parts.items()}
+    parts = {name: {row.line for row in part.examples} for name, part in found.parts.items()}
     assert parts["validation"] | parts["calibration"] == parts["train"]
     assert not parts["validation"] & parts["calibration"]
     assert not parts["test"] & parts["train"]
     assert len(parts["calibration"]) == pytest.approx(2 * len(parts["validation"]), rel=0.3)
     recipe = RUN.model_copy(update={"promise": PromiseRecipe(folds=0)})
     split = learned(replace(request_of, quick=True, recipe=recipe), "split")
-    assert not {row.row.line for row in split.parts["calibration"].rows} & {
-        r.row.line for r in split.parts["train"].rows
+    assert not {row.line for row in split.parts["calibration"].examples} & {
+        r.line for r in split.parts["train"].examples
     }
     assert judge_learned(split).entries[0].promise.kind == "exact"
 

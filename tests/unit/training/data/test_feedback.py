@@ -1,7 +1,7 @@
 """Decisions on record → labels: what counts as the truth, what as a guess, and what is left out."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,11 @@ import pytest
 
 from models.errors import TicketRouterError
 from models.label_source import LabelSource
-from tests.support.decisions import day, decision, feedback
+from tests.support.decisions import START, day, decision, feedback
 from tests.support.rows import CANARY, write_jsonl
 from training.data.feedback import Decided, Labelled, LeftOut, label_ticket, read_decisions
 
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
+NOW = START + timedelta(days=61)
 PRIORITY = {"priority": {"value": "high", "confidence": 0.9, "outcome": "route", "threshold": 0.8}}
 
 

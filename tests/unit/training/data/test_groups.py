@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from models.errors import TicketRouterError
 from tests.support.rows import ticket_row
-from training.data.contract import TicketRow
 from training.data.draw import wanted_shares
+from training.data.example import Example
 from training.data.split import PARTS, Split, split_rows
 from training.recipe import DataRecipe, Recipe, SplitRecipe
 
@@ -18,7 +18,7 @@ FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 RECIPE = Recipe(data=DataRecipe(minimum_rows=2))
 
 
-def row(number: int, *, label: str = "", text: str = "", **more: object) -> TicketRow:
+def row(number: int, *, label: str = "", text: str = "", **more: object) -> Example:
     made = ticket_row(
         number, text or f"{number} alone with words of{number} its own{number}", label or "ab"[number % 2]
     )
@@ -26,12 +26,12 @@ def row(number: int, *, label: str = "", text: str = "", **more: object) -> Tick
     return replace(made, ticket=replace(made.ticket, sender=sender), **more)  # type: ignore[arg-type]
 
 
-def dated(count: int, **more: object) -> list[TicketRow]:
+def dated(count: int, **more: object) -> list[Example]:
     return [row(n, created_at=FIRST + timedelta(days=n), **more) for n in range(count)]
 
 
 def place(found: Split) -> dict[int, str]:
-    return {item.row.line: part for part in PARTS for item in found[part]}
+    return {item.line: part for part in PARTS for item in found[part]}
 
 
 ties = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(0, 30)), min_size=40, max_size=100)
@@ -71,7 +71,7 @@ def test_no_group_stands_in_two_parts(drawn: list[tuple[int, int, int]], seed: i
 def test_what_half_of_the_rows_share_does_not_tie_them(key: str) -> None:
     """A no-reply address, or a thread column that holds one value: its rows are drawn singly."""
     found = split_rows([row(n, **({key: "noreply@x.org"} if n % 4 else {})) for n in range(400)], RECIPE, 1)
-    assert all(len({item.row.line for item in found[part] if item.row.line % 4}) > 10 for part in PARTS)
+    assert all(len({item.line for item in found[part] if item.line % 4}) > 10 for part in PARTS)
 
 
 def test_rows_near_the_files_own_test_are_not_learned_from() -> None:
@@ -79,7 +79,7 @@ def test_rows_near_the_files_own_test_are_not_learned_from() -> None:
     text = "I would like to know why my card payment was declined in the shop yesterday"
     test = replace(row(900, text=text), split="test")
     found = split_rows([*(row(n) for n in range(200)), row(800, text=f"{text} evening"), test], RECIPE, 1)
-    assert [item.row.line for item in found["test"]] == [900]
+    assert [item.line for item in found["test"]] == [900]
     assert found.removed.near_duplicates == 1
     assert 800 not in place(found)
 
@@ -88,11 +88,11 @@ def test_with_dates_the_newest_rows_are_the_test() -> None:
     """Every row dated: the test is the newest tenth, calibration is from the newer half of the rest."""
     found = split_rows(dated(1000), RECIPE, 1)
     assert found.by_time
-    assert [item.row.line for item in found["test"]] == list(range(900, 1000))
-    assert all(450 <= item.row.line < 900 for item in found["calibration"])
+    assert [item.line for item in found["test"]] == list(range(900, 1000))
+    assert all(450 <= item.line < 900 for item in found["calibration"])
     assert len(found["calibration"]) == pytest.approx(200, abs=3)
     assert len(found["validation"]) == pytest.approx(100, abs=3)
-    assert max(item.row.line for item in found["train"]) > 880
+    assert max(item.line for item in found["train"]) > 880
 
 
 def test_one_undated_row_makes_the_order_random() -> None:
@@ -110,7 +110,7 @@ def test_a_new_department_of_the_test_period_is_named_and_measured() -> None:
     gone = [replace(item, labels={"department": "gone"}) if item.line < 40 else item for item in rows]
     found = split_rows(gone, RECIPE, 1)
     assert found.scarce["department"] == {"new": 0}
-    assert sum(item.row.labels["department"] == "new" for item in found["test"]) == 10
+    assert sum(item.labels["department"] == "new" for item in found["test"]) == 10
     assert any("new (0)" in line for line in found.advice)
     assert any("no test row of gone" in line for line in found.advice)
 
@@ -131,8 +131,8 @@ def test_scarce_departments_are_not_learned_but_still_met() -> None:
     found = split_rows(rows, Recipe(data=DataRecipe(minimum_rows=10)), 1)
     assert set(found.scarce["department"]) == {"rare"}
     for part in ("train", "validation"):
-        assert all(item.row.labels["department"] != "rare" for item in found[part])
-    met = sum(item.row.labels["department"] == "rare" for part in PARTS for item in found[part])
+        assert all(item.labels["department"] != "rare" for item in found[part])
+    met = sum(item.labels["department"] == "rare" for part in PARTS for item in found[part])
     assert met + found.removed.scarce == 10
     assert found.removed.scarce == found.scarce["department"]["rare"] + (10 - met - found.scarce["department"]["rare"])
 
@@ -145,7 +145,7 @@ def test_a_further_fields_scarce_value_becomes_missing() -> None:
     found = split_rows(rows, Recipe(data=DataRecipe(minimum_rows=10)), 1)
     assert set(found.scarce["mood"]) == {"odd"}
     assert len(place(found)) == 200
-    assert {item.row.labels["mood"] for item in found["train"]} <= {"fine", None}
+    assert {item.labels["mood"] for item in found["train"]} <= {"fine", None}
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import pytest
 
 from models.ticket import Ticket
 from tests.support.rows import prepared
+from training.data.example import Example
 from training.data.mail_noise import _frames, likely_language, with_mail_frames
-from training.data.prepared import PreparedRow
 from training.evaluation.robustness.behavioural import _phrases
 
 
-def rows(count: int = 40) -> list[PreparedRow]:
+def rows(count: int = 40) -> list[Example]:
     return [prepared(n, f"the printer number {n} is not working", "it") for n in range(count)]
 
 
@@ -23,12 +23,12 @@ def test_copies_stand_behind_the_rows_and_keep_text_and_label() -> None:
     assert found[:40] == tuple(before)
     copies = found[40:]
     assert len(copies) == 8
-    originals = {row.row.line: row for row in before}
+    originals = {row.line: row for row in before}
     for copy in copies:
-        original = originals[copy.row.line]
+        original = originals[copy.line]
         assert original.text in copy.text
-        assert copy.row.labels == original.row.labels
-    assert sum(len(copy.text) > len(originals[copy.row.line].text) for copy in copies) >= 6
+        assert copy.labels == original.labels
+    assert sum(len(copy.text) > len(originals[copy.line].text) for copy in copies) >= 6
 
 
 def test_a_copy_counts_as_much_as_its_row() -> None:
@@ -40,7 +40,7 @@ def test_a_copy_counts_as_much_as_its_row() -> None:
 def test_html_becomes_text_first() -> None:
     """Words before a tag would make the tags words."""
     item = prepared(1, "the printer is not working", "it")
-    item = replace(item, row=replace(item.row, ticket=Ticket(subject="", body="<p>the printer is not working</p>")))
+    item = replace(item, ticket=Ticket(subject="", body="<p>the printer is not working</p>"))
     assert not any("<p>" in row.text for seed in range(20) for row in with_mail_frames([item], 0.9, seed))
 
 
@@ -88,5 +88,5 @@ def test_every_frame_can_be_filled() -> None:
         assert not any("{" in row.text for row in with_mail_frames(many, 0.9, 1)), language
 
 
-def texts(found: Sequence[PreparedRow]) -> list[str]:
+def texts(found: Sequence[Example]) -> list[str]:
     return [row.text for row in found]

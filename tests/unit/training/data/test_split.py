@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from models.errors import TicketRouterError
 from models.fields import Field
 from tests.support.rows import prepared, ticket_row
-from training.data.contract import TicketRow
+from training.data.example import Example
 from training.data.prepared import MISSING, distinct_rows, label_numbers
 from training.data.split import PARTS, Split, split_rows
 from training.recipe import DataRecipe, Recipe, SplitRecipe
@@ -21,7 +21,7 @@ LEAST = DataRecipe(minimum_rows=2)
 RECIPE = Recipe(data=LEAST, split=SplitRecipe(validation=0.1, calibration=0.1))
 
 
-def tickets(drawn: Sequence[tuple[int, int, str]]) -> list[TicketRow]:
+def tickets(drawn: Sequence[tuple[int, int, str]]) -> list[Example]:
     """Rows from (which text, which label, split); few distinct texts, so that repeats occur."""
     return [
         ticket_row(line, f"message number {text}", LABELS[label], split)
@@ -39,7 +39,7 @@ shares = st.builds(
 ).map(lambda split: Recipe(data=LEAST, split=split))
 
 
-def split_or_none(given_rows: list[TicketRow], recipe: Recipe, seed: int) -> Split | None:
+def split_or_none(given_rows: list[Example], recipe: Recipe, seed: int) -> Split | None:
     try:
         return split_rows(given_rows, recipe, seed)
     except TicketRouterError:
@@ -47,11 +47,11 @@ def split_or_none(given_rows: list[TicketRow], recipe: Recipe, seed: int) -> Spl
 
 
 def lines(found: Split) -> dict[str, list[int]]:
-    return {part: [item.row.line for item in found[part]] for part in PARTS}
+    return {part: [item.line for item in found[part]] for part in PARTS}
 
 
 @given(rows, shares, st.integers(0, 5))
-def test_no_text_stands_in_two_parts(drawn: list[TicketRow], recipe: Recipe, seed: int) -> None:
+def test_no_text_stands_in_two_parts(drawn: list[Example], recipe: Recipe, seed: int) -> None:
     """A text is in one part only, and but for the file's own test rows it stands there once."""
     found = split_or_none(drawn, recipe, seed)
     if found is None:
@@ -65,7 +65,7 @@ def test_no_text_stands_in_two_parts(drawn: list[TicketRow], recipe: Recipe, see
 
 
 @given(rows, shares, st.integers(0, 5))
-def test_every_row_is_somewhere(drawn: list[TicketRow], recipe: Recipe, seed: int) -> None:
+def test_every_row_is_somewhere(drawn: list[Example], recipe: Recipe, seed: int) -> None:
     """Each row is in one part or counted among the left out; none is in two."""
     found = split_or_none(drawn, recipe, seed)
     if found is None:
@@ -78,12 +78,12 @@ def test_every_row_is_somewhere(drawn: list[TicketRow], recipe: Recipe, seed: in
 
 
 @given(rows, shares, st.integers(0, 5))
-def test_what_is_measured_was_learned(drawn: list[TicketRow], recipe: Recipe, seed: int) -> None:
+def test_what_is_measured_was_learned(drawn: list[Example], recipe: Recipe, seed: int) -> None:
     """Every department of the validation and calibration rows has training rows or is named as scarce."""
     found = split_or_none(drawn, recipe, seed)
     if found is None:
         return
-    departments = {part: {item.row.labels["department"] for item in found[part]} for part in PARTS}
+    departments = {part: {item.labels["department"] for item in found[part]} for part in PARTS}
     assert len(departments["train"]) >= 2
     assert departments["validation"] <= departments["train"]
     assert departments["calibration"] <= departments["train"] | set(found.scarce["department"])
@@ -92,7 +92,7 @@ def test_what_is_measured_was_learned(drawn: list[TicketRow], recipe: Recipe, se
 
 
 @given(rows, st.integers(0, 5))
-def test_the_files_own_parts_are_kept(drawn: list[TicketRow], seed: int) -> None:
+def test_the_files_own_parts_are_kept(drawn: list[Example], seed: int) -> None:
     """All the file's test rows are the test, repeats among them too; its validation rows stay validation."""
     found = split_or_none(drawn, RECIPE, seed)
     if found is None:
@@ -101,17 +101,17 @@ def test_the_files_own_parts_are_kept(drawn: list[TicketRow], seed: int) -> None
     if any(row.split for row in drawn):
         assert lines(found)["test"] == own
     for part in PARTS:
-        assert all(item.row.split in ("", "train", part) for item in found[part])
+        assert all(item.split in ("", "train", part) for item in found[part])
 
 
 @given(rows, shares)
-def test_the_seed_decides(drawn: list[TicketRow], recipe: Recipe) -> None:
+def test_the_seed_decides(drawn: list[Example], recipe: Recipe) -> None:
     """The same rows and seed give the same parts."""
     first, second = split_or_none(drawn, recipe, 3), split_or_none(drawn, recipe, 3)
     assert (first and lines(first)) == (second and lines(second))
 
 
-def many(count: int = 400) -> list[TicketRow]:
+def many(count: int = 400) -> list[Example]:
     return [ticket_row(n, f"message number {n}", LABELS[0 if n % 8 else 1 + n // 8 % 3]) for n in range(2, count + 2)]
 
 
@@ -124,7 +124,7 @@ def test_parts_have_their_shares_of_every_department() -> None:
     """A tenth each for validation, calibration and test, rare departments among them."""
     found = split_rows(many(), RECIPE, 1)
     for part in ("validation", "calibration", "test"):
-        counts = Counter(item.row.labels["department"] for item in found[part])
+        counts = Counter(item.labels["department"] for item in found[part])
         assert counts["billing"] == pytest.approx(35, abs=1)
         assert all(counts[label] in (1, 2) for label in LABELS[1:])
 
@@ -141,14 +141,14 @@ def test_texts_that_differ_in_case_and_space_only_are_one() -> None:
     """A repeat with other capitals or spaces is a repeat; one that contradicts the first is counted."""
     drawn = [prepared(2, "Hello  world", "a"), prepared(3, "hello world", "b"), prepared(4, "HELLO WORLD", "a")]
     kept, conflicting = distinct_rows(drawn)
-    assert [item.row.line for item in kept] == [2]
+    assert [item.line for item in kept] == [2]
     assert conflicting == 1
 
 
 def test_a_text_in_test_and_train_is_the_tests() -> None:
     """What measures is never thinned to train more."""
     drawn = [prepared(2, "x", "a", "train"), prepared(3, "x", "a", "test"), prepared(4, "x", "b", "test")]
-    assert [item.row.line for item in distinct_rows(drawn)[0]] == [3, 4]
+    assert [item.line for item in distinct_rows(drawn)[0]] == [3, 4]
 
 
 def test_empty_texts_are_left_out() -> None:
@@ -157,7 +157,7 @@ def test_empty_texts_are_left_out() -> None:
     assert found.removed.empty == 2
 
 
-def alike(text: str, label: str, split: str, count: int, start: int) -> list[TicketRow]:
+def alike(text: str, label: str, split: str, count: int, start: int) -> list[Example]:
     return [ticket_row(start + n, f"{text} {n}", label, split) for n in range(count)]
 
 
@@ -170,7 +170,7 @@ def alike(text: str, label: str, split: str, count: int, start: int) -> list[Tic
         (alike("a", "billing", "test", 50, 2) + alike("b", "sales", "test", 50, 60), "empty texts: 0; routing"),
     ],
 )
-def test_rows_that_cannot_be_learned_from_are_refused(drawn: list[TicketRow], why: str) -> None:
+def test_rows_that_cannot_be_learned_from_are_refused(drawn: list[Example], why: str) -> None:
     """One department, or too few rows for every part: refused with the reason."""
     with pytest.raises(TicketRouterError, match=why):
         split_rows(drawn, Recipe(data=LEAST, split=SplitRecipe(validation=0.05, calibration=0.05)), 1)

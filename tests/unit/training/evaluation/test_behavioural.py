@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from models.scoring import Candidate, FieldVerdict, Outcome, Reason
 from models.ticket import Ticket
 from tests.support.rows import prepared
-from training.data.contract import TicketRow
+from training.data.example import Example
 from training.data.mail_noise import likely_language
-from training.data.prepared import PreparedRow
 from training.evaluation.robustness.behavioural import CHANGES, BehaviourFigures, _phrases, _swap_letters, behaviour
 
 TEXT = "I was charged twice for the same month, please refund the second payment."
@@ -28,7 +27,7 @@ def routes(label_of: Callable[[str], str]) -> Callable[[Sequence[str]], list[Fie
     return answer
 
 
-def found(label_of: Callable[[str], str], rows: Sequence[PreparedRow]) -> dict[str, BehaviourFigures]:
+def found(label_of: Callable[[str], str], rows: Sequence[Example]) -> dict[str, BehaviourFigures]:
     return {one.change: one for one in behaviour(routes(label_of), rows, 1)}
 
 
@@ -82,9 +81,7 @@ def test_a_change_of_outcome_is_told_apart() -> None:
 def test_every_ticket_of_html_takes_part() -> None:
     """An export of HTML mails is changed as text: its tags are not what gets typos."""
     rows = [
-        PreparedRow(
-            TicketRow(n, Ticket(body=f"<p>{text}</p>", content_type="text/html"), {"department": "x"}, ""), text
-        )
+        Example(n, Ticket(body=f"<p>{text}</p>", content_type="text/html"), {"department": "x"}, text=text)
         for n, text in enumerate(SENTENCES)
     ]
     figures = found(lambda text: "broken" if "<" in text else "whole", rows)
@@ -94,7 +91,7 @@ def test_every_ticket_of_html_takes_part() -> None:
 
 def test_a_ticket_without_a_body_gets_nothing_behind_it() -> None:
     """A subject alone is changed in letters and blanks; a greeting or signature would be all that its body has."""
-    row = PreparedRow(TicketRow(1, Ticket(subject=TEXT), {"department": "x"}, ""), TEXT)
+    row = Example(1, Ticket(subject=TEXT), {"department": "x"}, text=TEXT)
     assert not {"greeting", "signature", "disclaimer", "quoted thread"} & set(found(lambda _: "x", [row]))
     assert "typos" in found(lambda _: "x", [row])
 
@@ -140,5 +137,5 @@ def test_typos_only_move_letters(text: str, seed: int) -> None:
 )
 def test_phrases_are_in_the_tickets_language(text: str, language: str, greeting: str) -> None:
     """By the row's own language, else by its commonest words."""
-    row = PreparedRow(TicketRow(1, Ticket(body=text), {"department": "x"}, "", language=language), text)
+    row = Example(1, Ticket(body=text), {"department": "x"}, language=language, text=text)
     assert greeting in _phrases()[likely_language(row)].greetings

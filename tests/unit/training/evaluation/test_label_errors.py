@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 from tests.support.rows import prepared
-from training.data.prepared import PreparedRow
+from training.data.example import Example
 from training.evaluation.label_errors import FOLDS, MOST, find_suspects, without_suspects
 
 WORDS = {
@@ -15,7 +15,7 @@ WORDS = {
 COMMON = ["please", "could", "you", "help", "me", "with", "this", "since", "yesterday", "thanks"]
 
 
-def rows(count: int, seed: int = 1) -> list[PreparedRow]:
+def rows(count: int, seed: int = 1) -> list[Example]:
     generator = random.Random(seed)
     labels = sorted(WORDS)
     return [
@@ -28,27 +28,27 @@ def rows(count: int, seed: int = 1) -> list[PreparedRow]:
     ]
 
 
-def mislabelled(item: PreparedRow) -> PreparedRow:
+def mislabelled(item: Example) -> Example:
     labels = sorted(WORDS)
-    wrong = labels[(labels.index(str(item.row.labels["department"])) + 1) % 3]
-    return replace(item, row=replace(item.row, labels={"department": wrong}))
+    wrong = labels[(labels.index(str(item.labels["department"])) + 1) % 3]
+    return replace(item, labels={"department": wrong})
 
 
 WRONG = {("train", 1000 + n) for n in range(5, 240, 20)} | {("test", 2000 + n) for n in range(3, 60, 20)}
 
 
-def split() -> dict[str, list[PreparedRow]]:
+def split() -> dict[str, list[Example]]:
     """240 training and 60 test rows; one in twenty has a wrong label."""
     parts = {"train": rows(240), "test": rows(60, seed=2)}
     return {
-        part: [mislabelled(item) if (part, item.row.line) in WRONG else item for item in items]
+        part: [mislabelled(item) if (part, item.line) in WRONG else item for item in items]
         for part, items in parts.items()
     }
 
 
 def test_wrong_labels_are_found_in_every_part() -> None:
     """Most wrong labels are listed, with line, part and what it should be, and before most rows that are right."""
-    right = {item.row.line: item.row.labels["department"] for item in (*rows(240), *rows(60, seed=2))}
+    right = {item.line: item.labels["department"] for item in (*rows(240), *rows(60, seed=2))}
     found = find_suspects(split(), 0.8, seed=1)
     hits = [each for each in found if (each.part, each.line) in WRONG]
     assert {each.part for each in hits} == {"train", "test"}
@@ -85,7 +85,7 @@ def test_labels_of_few_rows_are_passed_over() -> None:
     drawn = split()
     rare = [prepared(7000 + n, f"something else {n}", "legal") for n in range(FOLDS - 1)]
     found = find_suspects({"train": [*drawn["train"], *rare]}, 0.8, seed=1)
-    assert not {each.line for each in found} & {item.row.line for item in rare}
+    assert not {each.line for each in found} & {item.line for item in rare}
     assert find_suspects({"train": rare, "test": drawn["test"]}, 0.8, seed=1) == ()
 
 
@@ -93,9 +93,9 @@ def test_only_training_rows_are_left_out() -> None:
     """The opt-in exclusion takes the suspected training rows; what measures stays as it is."""
     drawn = split()
     found = find_suspects(drawn, 0.8, seed=1)
-    left = {item.row.line for item in without_suspects(drawn["train"], found)}
+    left = {item.line for item in without_suspects(drawn["train"], found)}
     suspected = {each.line for each in found if each.part == "train"}
     assert suspected
-    assert left == {item.row.line for item in drawn["train"]} - suspected
+    assert left == {item.line for item in drawn["train"]} - suspected
     assert without_suspects(drawn["test"], found) == tuple(drawn["test"])
     assert len(found) <= MOST

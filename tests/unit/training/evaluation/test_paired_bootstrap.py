@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
 from models.scoring import Candidate, FieldVerdict, Outcome, Reason
-from training.evaluation.bundle_answers import NO_LABEL, Answers, as_arrays
+from training.evaluation.bundle_answers import NO_LABEL, Verdicts, verdicts_of
 from training.evaluation.metrics import reliability_bins
 from training.evaluation.paired_bootstrap import FIGURES, LABEL_FIGURES, Difference, pair
 
@@ -19,9 +19,9 @@ ROWS = st.lists(
 )
 
 
-def answers(predicted: list[int], confidence: float = 0.9, outcome: Outcome = Outcome.ROUTE) -> Answers:
+def answers(predicted: list[int], confidence: float = 0.9, outcome: Outcome = Outcome.ROUTE) -> Verdicts:
     rows = len(predicted)
-    return Answers(np.array(predicted), np.full(rows, confidence), np.full(rows, outcome.value))
+    return Verdicts(np.array(predicted), np.full(rows, confidence), np.full(rows, outcome.value))
 
 
 @settings(deadline=None, max_examples=40)
@@ -29,7 +29,7 @@ def answers(predicted: list[int], confidence: float = 0.9, outcome: Outcome = Ou
 def test_the_figures_are_those_of_an_evaluation(rows: list[tuple[int, int, float, Outcome]]) -> None:
     """Accuracy, macro-F1, ECE and what is routed agree with scikit-learn and with `metrics`, whatever the answers."""
     wanted, predicted, confidence, outcome = (np.array(column) for column in zip(*rows, strict=True))
-    side = Answers(predicted, confidence.astype(float), np.array([str(value.value) for *_, value in rows]))
+    side = Verdicts(predicted, confidence.astype(float), np.array([str(value.value) for *_, value in rows]))
     paired = pair(side, side, wanted, LABELS, 1)
     found = {name: paired.differences(figure)[0].champion for name, figure in FIGURES.items()}
     bins = reliability_bins(side.confidence, predicted == wanted)
@@ -106,7 +106,7 @@ def test_a_row_without_an_answer_is_wrong() -> None:
     """Scores that are no numbers give no label: wrong, never routed, and no other label's fault."""
     none = FieldVerdict(Outcome.REVIEW, Reason.INVALID_SCORES, ())
     sure = FieldVerdict(Outcome.ROUTE, Reason.CONFIDENT, (Candidate("b", 0.9),))
-    side = as_arrays([none, sure], ["a", "b"])
+    side = verdicts_of([none, sure], ["a", "b"])
     assert side.predicted.tolist() == [NO_LABEL, 1]
     assert side.routed.tolist() == [False, True]
     (accuracy,) = pair(side, side, np.array([1, 1]), 2, 1).differences(FIGURES["accuracy"])

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,15 +15,15 @@ from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from models.processor import instructions
 from models.scoring import FieldScoring, Outputs, Threshold
+from tests.support.learning import encoded
 from tests.support.plain import model
-from training.calibration.calibrate import calibrate_field
 from training.evaluation import quantization_gate
 from training.evaluation.quantization_gate import (
     VNNI,
-    AnsweredRows,
     Reference,
     Variants,
     agreement_of,
+    calibrate_fields,
     loss_of,
     make_variants,
 )
@@ -65,6 +66,14 @@ def fp32(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_onnx(model, tmp_path_factory.mktemp("fp32"))
 
 
+def both(of_a_part: Any) -> dict[str, Any]:
+    return {"validation": of_a_part, "calibration": of_a_part}
+
+
+def made(reference: Reference, recipe: Recipe, folder: Path) -> Variants:
+    return make_variants(replace(reference, recipe=recipe), folder)
+
+
 def served(path: Path, encoder: Encoder) -> OnnxModel:
     return OnnxModel.load(path.read_bytes(), encoder)
 
@@ -80,12 +89,12 @@ def reference(
     shutil.copy(fp32, whole)
     add_novelty(whole, novelty)
     logits = served(whole, encoder).logits(encodings)
-    rows = AnsweredRows(encodings, labels, logits)
-    entries = tuple(
-        calibrate_field(field, rows.scored(logits)[column], rows.scored(logits)[column], Recipe(), "exact")
-        for column, field in enumerate(SPACE)
+    rows = both(encoded(encodings, labels))
+    entries = calibrate_fields(SPACE, rows, both(logits), Recipe(), "exact")
+    outputs = Outputs(logits, pooled)
+    return Reference(
+        whole, fp32, None, novelty, encoder, SPACE, entries, rows, both(logits), outputs, "exact", Recipe()
     )
-    return Reference(whole, fp32, None, novelty, encoder, SPACE, entries, rows, rows, Outputs(logits, pooled), "exact")
 
 
 @pytest.mark.parametrize("largest", [FULL, REDUCED])
@@ -93,8 +102,8 @@ def test_int8_answers_nearly_as_fp32(reference: Reference, encoder: Encoder, tmp
     """The int8 graph's logits lie within a few percent of fp32's span, with weights no larger than asked for. Full 8
     bits are only for processors with VNNI: others add products in too few bits."""
     write_int8(reference.network, tmp_path / "int8.onnx", largest)
-    logits = served(tmp_path / "int8.onnx", encoder).logits(reference.validation.encodings)
-    wanted = reference.validation.logits[:, : SPACE.size]
+    logits = served(tmp_path / "int8.onnx", encoder).logits(reference.rows["validation"].encodings)
+    wanted = reference.logits["validation"][:, : SPACE.size]
     apart = np.abs(logits - wanted).max()
     assert apart > 0
     assert apart < 0.1 * np.ptp(wanted) or (largest == FULL and not HAS_VNNI)
@@ -129,9 +138,9 @@ def test_fp16_takes_and_gives_the_same_types(reference: Reference, encoder: Enco
     write_fp16(reference.network, tmp_path / "fp16.onnx")
     graph = served(tmp_path / "fp16.onnx", encoder)
     assert [each.name for each in graph.session.get_inputs()] == ["input_ids", "attention_mask"]
-    found = graph.outputs(reference.validation.encodings)
+    found = graph.outputs(reference.rows["validation"].encodings)
     for output, wanted in zip(
-        found, (reference.validation.logits[:, : SPACE.size], reference.served.pooled), strict=True
+        found, (reference.logits["validation"][:, : SPACE.size], reference.served.pooled), strict=True
     ):
         assert output.dtype == np.float32
         assert np.abs(output - wanted).max() < 0.02 * np.ptp(wanted)
@@ -140,7 +149,7 @@ def test_fp16_takes_and_gives_the_same_types(reference: Reference, encoder: Enco
 @pytest.fixture(scope="module")
 def found(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Variants:
     """All variants, behind a gate that anything sound passes."""
-    return make_variants(reference, LAX, tmp_path_factory.mktemp("variants"))
+    return made(reference, LAX, tmp_path_factory.mktemp("variants"))
 
 
 @needs_vnni
@@ -164,7 +173,7 @@ def test_8_bits_are_not_tried_without_vnni(
 ) -> None:
     """They would saturate. The 7-bit graph then is for processors with VNNI, too, ARM's among them."""
     monkeypatch.setattr(quantization_gate, "instructions", lambda: frozenset({"avx2"}))
-    found = make_variants(reference, LAX, tmp_path)
+    found = made(reference, LAX, tmp_path)
     int8 = found.entries[0]
     assert int8.file == "model.int8-avx2.onnx"
     assert all(int8.suits("cpu", {name}) for name in (*VNNI, "avx2"))
@@ -180,28 +189,25 @@ def test_a_quick_run_makes_the_graphs_for_this_machine_alone(
     for name, file in (("avx512_vnni", "model.int8.onnx"), ("avx2", "model.int8-avx2.onnx")):
         monkeypatch.setattr(quantization_gate, "instructions", lambda name=name: frozenset({name}))
         (tmp_path / name).mkdir()
-        found = make_variants(reference, LAX, tmp_path / name, quick=True)
+        found = make_variants(replace(reference, recipe=LAX), tmp_path / name, quick=True)
         assert [entry.file for entry in found.entries] == [file]
         assert found.figures[-1].why == "not tried: a quick run makes the graphs for this machine alone"
         assert [each.name for each in (tmp_path / name).iterdir()] == [file]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    found = make_variants(reference, LAX, tmp_path / "avx2", quick=True)
+    found = make_variants(replace(reference, recipe=LAX), tmp_path / "avx2", quick=True)
     assert found.entries[-1].file == "model.fp16.onnx"
 
 
 def test_every_graph_has_thresholds_of_its_own(reference: Reference, tmp_path: Path) -> None:
     """A graph whose logits are fp32's times three has three times its temperature, and routes as much."""
-    rows = reference.validation
-    logits = rows.logits / 3  # as if fp32 had given them: the variants' are sharper
+    rows = reference.rows["validation"]
+    logits = reference.logits["validation"] / 3  # as if fp32 had given them: the variants' are sharper
     labels = rows.labels.copy()
     labels[::5] = 1 - labels[::5]  # a temperature is fitted where some answers are wrong
-    flat = AnsweredRows(rows.encodings, labels, logits)
-    entries = tuple(
-        calibrate_field(field, flat.scored(logits)[column], flat.scored(logits)[column], Recipe(), "exact")
-        for column, field in enumerate(SPACE)
-    )
-    other = replace(reference, validation=flat, calibration=flat, entries=entries)
-    found = make_variants(other, Recipe(export=ExportRecipe(int8=False)), tmp_path)
+    flat = both(replace(rows, labels=labels))
+    entries = calibrate_fields(SPACE, flat, both(logits), Recipe(), "exact")
+    other = replace(reference, rows=flat, logits=both(logits), entries=entries)
+    found = made(other, Recipe(export=ExportRecipe(int8=False)), tmp_path)
     (fp16,) = found.entries
     assert fp16.fields[0].temperature == pytest.approx(3 * entries[0].temperature, rel=0.05)
     assert found.figures[0].promises["department"] == fp16.fields[0].promise
@@ -209,9 +215,9 @@ def test_every_graph_has_thresholds_of_its_own(reference: Reference, tmp_path: P
 
 def test_the_tolerances_hold_on_every_row(reference: Reference, found: Variants, encoder: Encoder) -> None:
     """A shipped variant's outputs lie within its manifest's tolerances, which are no blank cheque."""
-    wanted = (reference.validation.logits, reference.served.pooled)
+    wanted = (reference.logits["validation"], reference.served.pooled)
     for entry in found.entries:
-        outputs = served(found.files[entry.file], encoder).outputs(reference.validation.encodings)
+        outputs = served(found.files[entry.file], encoder).outputs(reference.rows["validation"].encodings)
         for output, expected, tolerance in zip(outputs, wanted, (entry.tolerance, entry.pooled_tolerance), strict=True):
             apart = np.abs(output - expected).max()
             assert apart < tolerance <= max(1.7 * apart, 1.1e-3)
@@ -219,35 +225,32 @@ def test_the_tolerances_hold_on_every_row(reference: Reference, found: Variants,
 
 def test_two_runs_give_the_same_entries(reference: Reference, found: Variants, tmp_path: Path) -> None:
     """Neither timings nor anything else that changes from run to run decides what ships, nor its bytes."""
-    again = make_variants(reference, LAX, tmp_path)
+    again = made(reference, LAX, tmp_path)
     assert found.entries == again.entries
     assert all(found.files[name].read_bytes() == again.files[name].read_bytes() for name in again.files)
 
 
 def test_a_variant_the_recipe_does_not_want_is_not_tried(reference: Reference, tmp_path: Path) -> None:
     """`int8 = false` and `fp16 = false` leave nothing behind."""
-    found = make_variants(reference, Recipe(export=ExportRecipe(int8=False, fp16=False)), tmp_path)
+    found = made(reference, Recipe(export=ExportRecipe(int8=False, fp16=False)), tmp_path)
     assert (found.entries, found.figures, list(tmp_path.iterdir())) == ((), (), [])
 
 
 def test_other_verdicts_than_fp32_keep_no_variant_back(reference: Reference, tmp_path: Path) -> None:
     """Agreement and calibration error are figures: a graph that is right as often ships."""
-    rows = reference.validation
-    logits = rows.logits * 0.01  # the same answers, none of them sure
+    logits = reference.logits["validation"] * 0.01  # the same answers, none of them sure
     entries = tuple(entry.model_copy(update={"temperature": 1.0}) for entry in reference.entries)
-    other = replace(
-        reference, entries=entries, validation=replace(rows, logits=logits), calibration=replace(rows, logits=logits)
-    )
-    found = make_variants(other, LAX, tmp_path)
+    other = replace(reference, entries=entries, logits=both(logits))
+    found = made(other, LAX, tmp_path)
     assert [entry.variant for entry in found.entries][-2:] == ["int8", "fp16"]
     assert all(each.agreement is not None and each.agreement < 0.99 for each in found.figures if each.ships)
 
 
 def test_a_variant_that_is_shown_to_lose_accuracy_does_not_ship(reference: Reference, tmp_path: Path) -> None:
     """Where fp32 is right and the variant is wrong, the loss is named with its interval."""
-    rows = reference.validation
-    wrong = AnsweredRows(rows.encodings, 1 - rows.labels, -rows.logits)
-    found = make_variants(replace(reference, validation=wrong, calibration=wrong), INT8, tmp_path)
+    rows, logits = reference.rows["validation"], reference.logits["validation"]
+    wrong = replace(reference, rows=both(replace(rows, labels=1 - rows.labels)), logits=both(-logits))
+    found = made(wrong, INT8, tmp_path)
     assert found.entries == ()
     tried = [each for each in found.figures if each.loss is not None]
     assert [each.what.split()[0] for each in tried] == (["8-bit"] * 2 if HAS_VNNI else []) + ["7-bit"] * 2
@@ -274,11 +277,15 @@ def test_the_gate_says_when_rows_do_not_tell(only_fp32: int, only_variant: int, 
 
 def test_a_variant_ships_where_rows_do_not_tell(reference: Reference, tmp_path: Path) -> None:
     """And says so in these words, with the interval. Few rows, of which fp32 has one more right."""
-    rows = reference.validation
-    labels, logits = rows.labels.copy(), rows.logits.copy()
+    rows = reference.rows["validation"]
+    labels, logits = rows.labels.copy(), reference.logits["validation"].copy()
     labels[0], logits[0] = 1 - labels[0], -logits[0]
-    other = replace(reference, validation=AnsweredRows(rows.encodings, labels, logits))
-    found = make_variants(other, Recipe(export=ExportRecipe(int8=False)), tmp_path)
+    other = replace(
+        reference,
+        rows={**reference.rows, "validation": replace(rows, labels=labels)},
+        logits={**reference.logits, "validation": logits},
+    )
+    found = made(other, Recipe(export=ExportRecipe(int8=False)), tmp_path)
     assert [entry.variant for entry in found.entries] == ["fp16"]
     assert found.figures[0].why.startswith("not enough rows to tell: ")
     assert "[" in found.figures[0].why
@@ -286,18 +293,18 @@ def test_a_variant_ships_where_rows_do_not_tell(reference: Reference, tmp_path: 
 
 def test_the_worst_field_decides(reference: Reference, tmp_path: Path) -> None:
     """A loss in the second field keeps the graph out, though the department is perfect."""
-    rows = reference.validation
-    labels, logits = rows.labels.copy(), rows.logits.copy()
+    rows = reference.rows["validation"]
+    labels, logits = rows.labels.copy(), reference.logits["validation"].copy()
     labels[:, 1], logits[:, 2:4] = 1 - labels[:, 1], -logits[:, 2:4]
-    wrong = AnsweredRows(rows.encodings, labels, logits)
-    found = make_variants(replace(reference, validation=wrong, calibration=wrong), INT8, tmp_path)
+    wrong = replace(reference, rows=both(replace(rows, labels=labels)), logits=both(logits))
+    found = made(wrong, INT8, tmp_path)
     assert found.entries == ()
     assert all(each.loss.field == "priority" for each in found.figures if each.loss is not None)
 
 
 def test_an_encoder_that_cannot_be_converted_keeps_its_fp32(reference: Reference, tmp_path: Path) -> None:
     """A graph the converters choke on is a variant that failed, not a run that failed."""
-    found = make_variants(replace(reference, network=tmp_path / "missing.onnx"), LAX, tmp_path)
+    found = made(replace(reference, network=tmp_path / "missing.onnx"), LAX, tmp_path)
     assert found.entries == ()
     assert all("cannot be made of this encoder" in each.why for each in found.figures if "VNNI" not in each.why)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from tests.support.rows import prepared
-from training.data.prepared import PreparedRow
+from training.data.example import Example
 from training.evaluation.slices import FEWEST, OTHER, UNKNOWN, slice_figures, slice_names
 
 
@@ -34,11 +34,11 @@ def test_small_slices_are_one() -> None:
     assert [each.name for each in slice_figures({"mailbox": names[: FEWEST + 3]}, few, few, ~few)] == ["zz"]
 
 
-def row(text: str, language: str = "", to: str = "", month: int = 0) -> PreparedRow:
+def row(text: str, language: str = "", to: str = "", month: int = 0) -> Example:
     item = prepared(2, text, "a")
     date = datetime(2026, month, 1, tzinfo=UTC) if month else None
-    ticket = replace(item.row.ticket, recipients=(to,) if to else ())
-    return replace(item, row=replace(item.row, language=language, created_at=date, ticket=ticket))
+    ticket = replace(item.ticket, recipients=(to,) if to else ())
+    return replace(item, language=language, created_at=date, ticket=ticket)
 
 
 def test_rows_are_sliced_by_what_the_file_says() -> None:

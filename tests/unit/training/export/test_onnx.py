@@ -16,7 +16,7 @@ from models.scoring import FieldScoring, Outputs, Threshold, judge
 from models.text.prepare import prepare
 from tests.support.plain import words_tokenizer
 from tests.support.rows import prepared
-from training.data.prepared import PreparedRow
+from training.data.example import Example
 from training.export.golden_rows import GOLDEN_ROWS, Answers, choose_golden
 from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.learn.classifier import load_classifier, load_encoder
@@ -121,7 +121,7 @@ def test_a_graph_that_is_none_is_one_line() -> None:
         assert "\n" not in str(caught.value)
 
 
-def golden_of(logits: np.ndarray, drawn: list[PreparedRow]) -> list[str]:
+def golden_of(logits: np.ndarray, drawn: list[Example]) -> list[str]:
     encodings = [Encoding(tuple(range(len(row.text.split()))), False) for row in drawn]
     return [row.body for row in choose_golden(drawn, encodings, with_pooled(logits), SCORINGS[0])]
 
@@ -150,9 +150,9 @@ def test_a_text_that_depends_on_its_sender_is_not_golden() -> None:
     header = "From: ann@a.example\nTo: help@b.example\nSubject: Printer\nDate: Mon, 1 Jun 2026 10:00"
     body = f"Any news?\n\n{header}\n\nIt is broken."
     drawn = prepared(1, body, "a")
-    reply = replace(drawn.row.ticket, subject="Re: Printer", sender="ann@a.example")
+    reply = replace(drawn.ticket, subject="Re: Printer", sender="ann@a.example")
     assert prepare(reply).text != prepare(replace(reply, sender="")).text
-    own = replace(drawn, row=replace(drawn.row, ticket=reply))
+    own = replace(drawn, ticket=reply)
     assert golden_of(rows((4, 0, 1, 0), (4, 0, 1, 0)), [own, prepared(2, "clear", "a")]) == ["clear"]
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from tests.support.learning import RECIPE, SPACE, fresh, rows
+from tests.support.learning import RECIPE, SPACE, encoded, fresh, rows
+from training.learn.general import TrainingData
 from training.learn.linear.head import fit_linear_head, pooled
 from training.learn.optimizer import EVERY, WeightAverage, encoder_weights, towards_base
-from training.run.dataset import Part
 from training.run.trained import BASE_SHARES, settle_base_share
 
 
@@ -119,13 +119,13 @@ def test_weights_go_back_as_far_as_the_validation_rows_ask(tiny_base: Path) -> N
     base = encoder_weights(model)
     train = rows(encoder, 120)
     fit_linear_head(SPACE, pooled(model, encoder, train.encodings), train.labels).put_into(model)
-    part = Part((), tuple(train.encodings), train.labels)
-    assert settle_base_share(model, base, encoder, SPACE, None, part, RECIPE) == 0
+    data = TrainingData(encoder, SPACE, train, train)
+    assert settle_base_share(model, base, data, None, RECIPE) == 0
     with torch.no_grad():
         for value in model.encoder.parameters():
             value += 0.05 * torch.randn(value.shape, generator=torch.Generator().manual_seed(3))
     spoilt = encoder_weights(model)
-    assert settle_base_share(model, base, encoder, SPACE, None, part, RECIPE) == BASE_SHARES[-1]
+    assert settle_base_share(model, base, data, None, RECIPE) == BASE_SHARES[-1]
     assert all(
         torch.allclose(value, spoilt[name].lerp(base[name], BASE_SHARES[-1]), atol=1e-5)
         for name, value in model.encoder.named_parameters()
@@ -134,6 +134,7 @@ def test_weights_go_back_as_far_as_the_validation_rows_ask(tiny_base: Path) -> N
 
 def test_a_share_of_the_recipe_is_taken_as_it_is(tiny_base: Path) -> None:
     model, encoder = fresh(tiny_base, RECIPE)
-    part = Part((), (), np.zeros((0, 2), np.int64))
+    none = encoded([], np.zeros((0, 2), np.int64))
     recipe = RECIPE.model_copy(update={"base_share": 0.3})
-    assert settle_base_share(model, encoder_weights(model), encoder, SPACE, None, part, recipe) == 0.3
+    data = TrainingData(encoder, SPACE, none, none)
+    assert settle_base_share(model, encoder_weights(model), data, None, recipe) == 0.3

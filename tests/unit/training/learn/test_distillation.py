@@ -1,6 +1,7 @@
 """A student: which layers it keeps, what its loss is, where the teacher's weights come from, how its training ends."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,9 @@ from training.data.source import TicketFile
 from training.export.onnx import export_onnx
 from training.export.weights import restore_weights
 from training.learn.classifier import TicketClassifier, load_classifier
-from training.learn.distillation import SOFTNESS, SoftRows, smaller, soft_loss, teach
+from training.learn.distillation import SOFTNESS, smaller, soft_loss, teach
 from training.learn.finetune import DepartmentF1, predict
+from training.learn.general import TrainingData
 from training.recipe import Recipe
 
 SPACE = LabelSpace.of({"department": ["a", "b"], "priority": ["x", "y", "z"]})
@@ -103,9 +105,10 @@ def test_teaching_ends_as_fine_tuning_does(tiny_base: Path, tmp_path: Path) -> N
     """The best epoch's weights are kept, in evaluation mode, and the common work of torchrun's processes is over."""
     teacher, encoder = learning.fresh(tiny_base, learning.RECIPE)
     train, validation = learning.rows(encoder, 46), learning.rows(encoder, 21, 200)
-    soft = SoftRows(train.encodings, train.labels, soft=predict(teacher, encoder, train.encodings))
+    soft = replace(train, soft=predict(teacher, encoder, train.encodings))
     student = smaller(teacher, 1)
-    figures = teach(student, encoder, learning.SPACE, soft, validation, learning.RECIPE, tmp_path / "run")
+    data = TrainingData(encoder, learning.SPACE, soft, validation)
+    figures = teach(student, data, learning.RECIPE, tmp_path / "run")
     assert not dist.is_initialized()
     assert not student.training
     logits = predict(student, encoder, validation.encodings)

@@ -10,10 +10,11 @@ from transformers import EvalPrediction, TrainerCallback
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from tests.support.learning import RECIPE, SPACE, fresh, learn, rows, weights
+from tests.support.rows import prepared
 from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier, load_classifier, mean_pool
 from training.learn.finetune import DepartmentF1, epoch_figures, predict
-from training.learn.general import GeneralTexts
+from training.learn.general import GeneralExamples
 from training.learn.optimizer import freeze, learning_rate, parameter_groups
 from training.recipe import Recipe
 from training.run.metrics import peak_megabytes
@@ -241,7 +242,8 @@ def test_dropout_is_the_recipes_outside_attention(tiny_base: Path) -> None:
 
 def test_general_texts_are_learned_and_leave_no_trace_in_the_head(tiny_base: Path, tmp_path: Path) -> None:
     """The encoder ends elsewhere for having learned them too; the model has the own labels' outputs alone."""
-    general = GeneralTexts(tuple(f"a happy text {n}" for n in range(30)), (0, 1) * 15, ("anger", "joy"), 0.2)
+    texts = (prepared(n, f"a happy text {n}", ("anger", "joy")[n % 2]) for n in range(30))
+    general = GeneralExamples(tuple(texts), ("anger", "joy"), 0.2)
     recipe = RECIPE.model_copy(update={"epochs": 1})
     model, figures = learn(tiny_base, tmp_path / "run", recipe, general=general)
     assert model.head.out_features == SPACE.size

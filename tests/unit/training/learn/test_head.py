@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from models.encoding import Encoder
 from models.fields import LabelSpace
-from tests.support.learning import RECIPE, SPACE, fresh
+from tests.support.learning import RECIPE, SPACE, encoded, fresh
 from training.data.prepared import MISSING
 from training.learn.classifier import TicketClassifier
 from training.learn.finetune import predict
 from training.learn.linear.head import fit_linear_head, pooled, start_at_centroids
-from training.learn.rows import EncodedRows
+from training.learn.rows import EncodedExamples
 
 Head = Callable[..., None]
 
 
-def linear(model: TicketClassifier, space: LabelSpace, vectors: NDArray[np.float32], train: EncodedRows) -> None:
+def linear(model: TicketClassifier, space: LabelSpace, vectors: NDArray[np.float32], train: EncodedExamples) -> None:
     fit_linear_head(space, vectors, train.labels).put_into(model)
 
 
@@ -33,13 +33,13 @@ def started(tiny_base: Path) -> tuple[TicketClassifier, Encoder]:
     return fresh(tiny_base, RECIPE)
 
 
-def separable(encoder: Encoder, count: int = 12) -> EncodedRows:
+def separable(encoder: Encoder, count: int = 12) -> EncodedExamples:
     """The text alone tells the department; the priority follows from it, and every other row has none."""
     labels = [[n % 3, MISSING if n % 2 else int(n % 3 == 2)] for n in range(count)]
-    return EncodedRows([encoder.encode(WORDS[n % 3]) for n in range(count)], np.array(labels, dtype=np.int64))
+    return encoded([encoder.encode(WORDS[n % 3]) for n in range(count)], np.array(labels, dtype=np.int64))
 
 
-def placed(place: Head, model: TicketClassifier, encoder: Encoder, rows: EncodedRows) -> None:
+def placed(place: Head, model: TicketClassifier, encoder: Encoder, rows: EncodedExamples) -> None:
     place(model, SPACE, pooled(model, encoder, rows.encodings), rows)
 
 
@@ -67,7 +67,7 @@ def test_rows_without_a_label_do_not_count(started: tuple[TicketClassifier, Enco
     placed(place, model, encoder, rows)
     wanted = head_of(model)
     missing = np.full((1, 2), MISSING, dtype=np.int64)
-    more = EncodedRows([*rows.encodings, encoder.encode("hello")], np.concatenate([rows.labels, missing]))
+    more = encoded([*rows.encodings, encoder.encode("hello")], np.concatenate([rows.labels, missing]))
     placed(place, model, encoder, more)
     assert torch.equal(head_of(model), wanted)
 

@@ -1,5 +1,6 @@
 """What the Trainer is fed: the order of an epoch, padded batches, and general rows beside the company's own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ from hypothesis import strategies as st
 from models.encoding import Encoder
 from models.errors import TicketRouterError
 from models.fields import LabelSpace
-from tests.support.learning import SPACE
-from tests.support.rows import write_csv
+from tests.support.learning import SPACE, encoded
+from tests.support.rows import prepared, write_csv
 from training.data.prepared import MISSING
 from training.learn.classifier import load_classifier
 from training.learn.general import read_general, resize_head, with_general
-from training.learn.rows import Collator, EncodedRows, EpochSampler
+from training.learn.rows import Collator, EncodedExamples, EpochSampler
 from training.recipe import GeneralRecipe, Recipe
 
 
@@ -72,16 +73,30 @@ def test_an_epoch_draws_its_share_of_general_rows_anew() -> None:
     assert seen[0] != seen[1]
 
 
+def test_chosen_rows_keep_their_examples_and_weights(encoder: Encoder) -> None:
+    """The columns of a choice of rows belong together, in the order of the choice."""
+    examples = tuple(replace(prepared(n, f"text {n}", "a"), weight=n / 4) for n in range(4))
+    encodings = tuple(encoder.encode(example.text) for example in examples)
+    rows = EncodedExamples(examples, encodings, np.arange(4)[:, None])
+    found = rows.at(np.array([3, 1]))
+    assert [example.line for example in found.examples] == [3, 1]
+    assert found.encodings == (encodings[3], encodings[1])
+    assert found.labels.tolist() == [[3], [1]]
+    assert found.weights.tolist() == [0.75, 0.25]
+    assert [example.line for example in rows.where(rows.labels[:, 0] > 1).examples] == [2, 3]
+
+
 def test_the_collator_pads_rows_and_stacks_labels(encoder: Encoder) -> None:
-    """A batch has the ids, their mask and one label per field for each row."""
+    """A batch has the ids, their mask, one label per field and a weight for each row."""
     rows = [
-        {"input_ids": (0, 5, 2), "labels": np.array([1, MISSING])},
-        {"input_ids": (0, 2), "labels": np.array([0, 1])},
+        {"input_ids": (0, 5, 2), "labels": np.array([1, MISSING]), "weight": np.float32(1)},
+        {"input_ids": (0, 2), "labels": np.array([0, 1]), "weight": np.float32(0.5)},
     ]
     batch = Collator(encoder)(rows)
     assert batch["input_ids"].shape == (2, 8 if torch.cuda.is_available() else 3)
     assert batch["attention_mask"].sum(dim=1).tolist() == [3, 2]
     assert batch["labels"].tolist() == [[1, MISSING], [0, 1]]
+    assert batch["weights"].tolist() == [1, 0.5]
 
 
 def general_recipe(tmp_path: Path, *labels: str, share: float = 0.2) -> Recipe:
@@ -94,7 +109,7 @@ def test_general_rows_stand_behind_the_own_ones_under_a_field_of_their_own(encod
     """Own rows miss the auxiliary field, general rows miss all others; the own fields keep their places."""
     general = read_general(general_recipe(tmp_path, "joy", "anger", "joy"))
     assert general is not None
-    own = EncodedRows([encoder.encode("a"), encoder.encode("b")], np.array([[0, 1], [2, MISSING]]))
+    own = encoded([encoder.encode("a"), encoder.encode("b")], np.array([[0, 1], [2, MISSING]]))
     space, rows = with_general(SPACE, own, general, encoder)
     assert space.fields[:2] == SPACE.fields
     assert space.fields[2].labels == ("anger", "joy")

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 -- one sample, one line: the table reads better than wrapped mails
-"""Mail that people should see: reports, receipts, vacation notes, spam, sealed and undecodable mail. All made up."""
+"""Mail for review: reports, receipts, vacation notes, spam, encrypted and undecodable mail. All made up."""
 
 import base64
 import os
@@ -154,8 +154,8 @@ def _reason(mail: bytes) -> Reason | None:
         (UNREADABLE, Reason.UNREADABLE),
     ],
 )
-def test_no_model_is_asked_about_it(mails: dict[str, str], reason: Reason) -> None:
-    """Each is left to people, with its reason."""
+def test_mail_for_review_skips_the_model(mails: dict[str, str], reason: Reason) -> None:
+    """Each sample gets its reason."""
     assert {name: _reason(mail.encode()) for name, mail in mails.items()} == dict.fromkeys(mails, reason)
 
 
@@ -166,8 +166,8 @@ def test_no_model_is_asked_about_it(mails: dict[str, str], reason: Reason) -> No
         b"Subject: x\nContent-Type: text/plain; charset=x-none\n\n" + bytes((i * 89 + 131) % 256 for i in range(600)),
     ],
 )
-def test_bytes_of_no_charset_are_left_to_people(mail: bytes) -> None:
-    """Rather than to a model, as signs that nobody wrote."""
+def test_bytes_in_no_charset_go_to_review(mail: bytes) -> None:
+    """The model would get meaningless characters."""
     assert _reason(mail) is Reason.UNREADABLE
 
 
@@ -193,12 +193,12 @@ ORDINARY = {
 
 
 def test_ordinary_mail_goes_to_the_model() -> None:
-    """What only looks like the above."""
+    """Mail that resembles the samples above."""
     assert {name: _reason(mail.encode()) for name, mail in ORDINARY.items()} == dict.fromkeys(ORDINARY)
 
 
-def test_a_signed_wrapper_is_opened() -> None:
-    """S/MIME's opaque form holds the mail inside its signature, in one piece or in many."""
+def test_opaque_signed_smime_is_opened() -> None:
+    """The mail is inside the signature, in one piece or in many."""
     words = b"Content-Type: text/plain; charset=utf-8\r\n\r\nM\xc3\xb6chte mein Geld zur\xc3\xbcck."
     head = (
         ANN.encode()
@@ -232,11 +232,11 @@ def _signed(octets: bytes) -> bytes:
 
 
 MAILS = os.environ.get("TICKET_ROUTER_TEST_MAILS")
-"""A folder of mails; the list beside this file names those of them that people wrote."""
+"""A folder of mails; `ordinary_mails.txt` lists those written by people."""
 
 
 @pytest.mark.skipif(not MAILS, reason="TICKET_ROUTER_TEST_MAILS names no folder of mails")
-def test_no_ordinary_mail_of_the_list_is_held() -> None:
+def test_listed_ordinary_mails_go_to_the_model() -> None:
     """Mails of mailing lists, and fixtures of a mail library."""
     names = Path(__file__).with_name("ordinary_mails.txt").read_text("utf-8").split()
     held = {name: _reason((Path(MAILS or "") / name).read_bytes()) for name in names}
