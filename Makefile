@@ -24,11 +24,12 @@ env: .venv/ready ## the environment, with everything a developer needs
 	@touch $@
 
 # Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, minisign's own signatures, docker-compose
-# to check deploy/, curl, which the documentation speaks, and a clock to set wrong for one process. RUNLEVEL=1: the programs
+# to check deploy/, PostgreSQL, curl, which the documentation speaks, and a clock to set wrong for one process. RUNLEVEL=1: the programs
 # are wanted, and none of their daemons started.
 PROGRAMS := curl prometheus haproxy docker-compose minisign faketime
 programs: ## the programs that the tests run the service beside; installed by apt where that is possible
-	@missing=$$(for name in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo $$name; done); \
+	@missing=$$(for name in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo $$name; done; \
+		PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin)" command -v initdb >/dev/null || echo postgresql); \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "The tests need these programs; install them first: $$(echo $$missing)" >&2; exit 1; fi; \
@@ -52,6 +53,7 @@ faults: env programs ## the catalogue of faults in its long form, with the limit
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 3600
 	$(BIN)/python -m tests.faults.mutations --count 10000
 	$(BIN)/python -m tests.faults.kills --count 1000
+	$(BIN)/python -m tests.faults.record_kills --count 200
 	$(BIN)/python -m tests.faults.drains --count 100
 	$(BIN)/python -m tests.faults.drains --proxy --count 100
 	$(BIN)/python -m tests.faults.bare_and_proxied

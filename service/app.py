@@ -21,6 +21,7 @@ from models.bundle.bundle import Bundle
 from service.access.access import Access
 from service.admin.routes import AdminRoutes
 from service.admin.service import AdminService
+from service.api.decisions import DecisionsApi
 from service.api.openapi import Document, documented_statuses
 from service.api.routes import Api
 from service.errors import ServiceError
@@ -32,6 +33,7 @@ from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observer, 
 from service.http.problems import CLIENT_CLOSED, PORT_REFUSALS, kind_of, kind_of_class, reasons
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
+from service.records.records import Records
 from service.routing.cpu_pool import CpuPool
 from service.routing.reload import ModelReloader
 from service.routing.router import Router, deadline_in
@@ -73,6 +75,7 @@ class App:
     access: Access
     settings: Settings
     admin: AdminService
+    records: Records | None
     document: Callable[[], Document]
 
     async def start(self) -> None:
@@ -81,8 +84,11 @@ class App:
         Raises:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
             TracesError: traces are enabled and cannot be set up.
+            RecordsError, SchemaError: the database of the records cannot be used.
         """
         self.traces.start()
+        if self.records is not None:
+            await self.records.start()
         engine = await self.reloader.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
@@ -123,6 +129,8 @@ class App:
         self.lifecycle.drain()
         self.reloader.stop()
         await self.router.close()
+        if self.records is not None:
+            await self.records.stop()
         self.cpu_pool.close()
         self.traces.stop(self.settings.drain_seconds)
 
@@ -135,9 +143,13 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     router = Router(metrics, telemetry, cpu_pool, trust_spam_headers=settings.trust_spam_headers)
     reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
-    api = Api(router, telemetry, cpu_pool, bodies, access, settings)
+    records = None
+    if settings.records != "off":
+        records = Records(settings, metrics.registry, partial(_report_records, lifecycle))
+    api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)
+    DecisionsApi(records, Authorizer(access)).add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
     metrics.create_rejection_series(reasons())
@@ -146,7 +158,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     documented.add_middleware(RequestMiddleware, observer)
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
-    admin = AdminService(router, reloader, metrics, lifecycle, exemplars=settings.traces)
+    admin = AdminService(router, reloader, metrics, lifecycle, records, exemplars=settings.traces)
     document = partial(api.document, documented)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
     AdminRoutes(document, admin, Authorizer(access), bodies).add_to(management)
@@ -163,8 +175,17 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         access=access,
         settings=settings,
         admin=admin,
+        records=records,
         document=document,
     )
+
+
+def _report_records(lifecycle: Lifecycle, cause: str | None) -> None:
+    # Probes need no key: the cause, which names the server, is in the log and in `/admin/status`.
+    if cause is None:
+        lifecycle.clear_fault("records")
+    else:
+        lifecycle.set_fault("records", "decisions cannot be recorded; see /admin/status")
 
 
 def _fastapi(title: str, middleware: list[Middleware]) -> FastAPI:

@@ -1,5 +1,6 @@
 """`Decision`: the service's answer for one ticket, the same for every route and command."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,10 +22,16 @@ class ModelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict with an `id` (a ULID) and the model that produced it."""
+    """A verdict with an `id` (a ULID) and the model that produced it.
+
+    `text_digest`: of the prepared text. `thresholds`: for each field, the confidence from which its best label is
+    routed; None: never, or no model was asked.
+    """
 
     id: str
     ticket_id: str | None
     verdict: Verdict
     flags: tuple[Flag, ...]
     model: ModelIdentity
+    text_digest: str
+    thresholds: Mapping[str, float | None]

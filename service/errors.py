@@ -78,6 +78,39 @@ class RateLimited(ServiceError):
         self.retry_after = within_bounds(wait_seconds)
 
 
+class RecordsUnavailable(ServiceError):
+    """The decision could not be put on record, so it is not given."""
+
+    def __init__(self) -> None:
+        super().__init__("decisions cannot be put on record now; send the request again after Retry-After seconds")
+
+
+class RecordsFailed(ServiceError):
+    """The database refused this one decision; the cause is in the log."""
+
+    def __init__(self) -> None:
+        super().__init__("the decision could not be put on record; the cause is in the service's log")
+
+
+class KeyReused(ServiceError):
+    """The `Idempotency-Key` belongs to another request."""
+
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used for a request with another content; take a new key")
+
+
+class RecordsOff(ServiceError):
+    """This service keeps no record."""
+
+    def __init__(self) -> None:
+        super().__init__("this service records no decisions; its setting records is off")
+
+
+class UnknownDecision(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("there is no decision with this id on record")
+
+
 class NotReady(ServiceError):
     """No bundle is served: the service is starting or stopping."""
 

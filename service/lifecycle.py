@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Phase = Literal["starting", "ready", "draining"]
+Part = Literal["model", "records"]
 
 NOT_READY_REASONS: dict[Phase, str] = {
     "starting": "the bundle is still being loaded and checked",
@@ -29,7 +30,7 @@ class Lifecycle:
         self.last_reload: Reload | None = None
         self.served_since: float | None = None
         """When the current model took over, in Unix seconds; None: no model serves yet."""
-        self._fault: str | None = None
+        self._faults: dict[Part, str] = {}
         self._started = time.monotonic()
 
     @property
@@ -39,7 +40,7 @@ class Lifecycle:
     @property
     def not_ready_reason(self) -> str | None:
         """Why the service should get no new tickets; None: it is ready."""
-        return NOT_READY_REASONS.get(self.phase) or self._fault
+        return NOT_READY_REASONS.get(self.phase) or next(iter(self._faults.values()), None)
 
     def ready(self) -> None:
         self.phase = "ready"
@@ -48,12 +49,12 @@ class Lifecycle:
     def drain(self) -> None:
         self.phase = "draining"
 
-    def set_fault(self, reason: str) -> None:
-        """A part is broken and being replaced. The service is not ready, but still processes incoming tickets."""
-        self._fault = reason
+    def set_fault(self, part: Part, reason: str) -> None:
+        """A part does not work, and its repair is under way. The service is not ready, but still takes tickets."""
+        self._faults[part] = reason
 
-    def clear_fault(self) -> None:
-        self._fault = None
+    def clear_fault(self, part: Part) -> None:
+        self._faults.pop(part, None)
 
     def record_unchanged(self) -> None:
         """A reload named the model that serves."""

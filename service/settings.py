@@ -7,7 +7,7 @@ the flags from this class). Thresholds are not settings: they come from the bund
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 Device = Literal["auto", "cpu", "cuda", "tensorrt"]
@@ -16,6 +16,13 @@ VariantChoice = Literal["auto", "fp32", "int8", "fp16"]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _records(value: str) -> str:
+    # The message does not repeat the value, which may hold a password.
+    if value not in ("off", "sqlite") and not value.startswith("postgresql://"):
+        raise ValueError("must be off, sqlite, or postgresql://user@host:5432/database")
+    return value
 
 
 class Settings(BaseSettings):
@@ -63,7 +70,27 @@ class Settings(BaseSettings):
     CPU."""
 
     state_dir: Path = Path("state")
-    """Folder for the files that the service writes: the engines of TensorRT, where used."""
+    """Folder for the files that the service writes: the record of decisions, unless it is elsewhere or off, and the
+    engines of TensorRT, where used."""
+
+    records: Annotated[str, AfterValidator(_records)] = "sqlite"
+    """Where decisions are recorded: `sqlite`, a file in `state_dir` of this one service; a URL
+    `postgresql://user@host:5432/database`, which several services share; or `off`."""
+
+    records_password_file: Path | None = None
+    """File with the password of the PostgreSQL user, for example a mounted secret; read again for every connection.
+    Unset: PGPASSWORD, or the password in the URL."""
+
+    records_when_away: Literal["refuse", "degrade"] = "refuse"
+    """While the database is away: `refuse` tickets with 503, or `degrade`: go on, and keep the decisions in a file in
+    `state_dir` until the database is back. Repetitions are then recognised by this service only."""
+
+    records_spool_bytes: Count = 64_000_000
+    """Largest size of that file, some 30,000 decisions; then tickets are refused."""
+
+    records_repeat_seconds: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = 30.0
+    """Within this time, a ticket without id and without `Idempotency-Key` is the repetition of an equal one of the same
+    caller. 0: never. Proxies send a POST again when a service died."""
 
     runners: Count | None = None
     """Model runs in parallel. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (the next batch is

@@ -26,7 +26,8 @@ class DataRecipe(Frozen):
     """Copies of this share of the training rows get greeting, signature and disclaimer around them, so that the model
     learns to ignore these. 0: off, e.g. if all tickets come from mailboxes."""
     unchecked_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Weight in training of a row whose label the router set and nobody checked (`router_unchecked`); 0: left out."""
+    """Weight in training of a row with a label that the router set and no person checked (`router_unchecked`); 0: left
+    out."""
     contradictions: Contradictions = "first"
     """What to do with a text that stands under several departments: keep its first row, one of its most frequent
     department, or none."""
@@ -72,8 +73,7 @@ class PromiseRecipe(Frozen):
     None: 6 for quick runs, otherwise 0: one split."""
     per_label: Literal["auto", "strict", "off"] = "auto"
     """auto: labels with enough rows get a test of their own, the others share one; strict: a label without a passed
-    test of
-    its own is never automatic; off: one test for all labels."""
+    test of its own is never automatic; off: one test for all labels."""
     scope_refused: Share = 0.02
     """At most this share of ordinary mail (the validation rows) is refused as strange; 0 switches the detection off."""
 

@@ -1,4 +1,4 @@
-"""The store's history: which bundle served, since when, who moved the pointer, and why. One JSON line for each move.
+"""The store's history, one JSON line for each move of `current`: the bundle, the time, the user and the reason.
 
 A move and its history line cannot be one write, so the order is: write an intent (`.promotion.json`) with fsync, move
 the pointer, append the line. After a crash, the next command completes the intent: if the pointer has moved, the line
@@ -61,19 +61,16 @@ def locked(store: Path) -> Iterator[None]:
             f"{store}: no folder of bundles there ({error.strerror}); name it with --store"
         ) from error
     try:
-        _lock(descriptor, store)
-        _settle(store)
+        try:
+            # The lock is on the folder itself: no lock file is left, and the system releases it when a process dies.
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"{store}: another promotion or rollback is under way; try again after it"
+            raise TicketRouterError(message) from error
+        _complete_intent(store)
         yield
     finally:
         os.close(descriptor)
-
-
-def _lock(descriptor: int, store: Path) -> None:
-    """Lock the folder itself: no lock file is left, and the system releases the lock when a process dies."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise TicketRouterError(f"{store}: another promotion or rollback is under way; try again after it") from error
 
 
 def current_version(store: Path) -> str | None:
@@ -94,10 +91,14 @@ def move(
     Raises:
         TicketRouterError: the bundle is not in the store, or the store cannot be written; the pointer stays.
     """
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container, the user may have a number but no name
+        user = f"uid {os.getuid()}"
     promotion = Promotion(
         event=event,
         at=datetime.now(UTC).isoformat(timespec="seconds"),
-        by=_user(),
+        by=user,
         from_version=current_version(store),
         to_version=to_version,
         reason=reason,
@@ -106,9 +107,9 @@ def move(
         code=code_revision(),
     )
     try:
-        _write_safely(store / _INTENT, promotion.model_dump_json().encode() + b"\n", os.O_TRUNC)
+        _write_durably(store / _INTENT, promotion.model_dump_json().encode() + b"\n", os.O_TRUNC)
         point_current(store, to_version)
-        _settle(store)
+        _complete_intent(store)
     except BundleError:
         _undo(store, promotion)
         raise
@@ -168,7 +169,7 @@ def previous_version(store: Path) -> str | None:
     return next((version for version in reversed(served) if version != current), None)
 
 
-def _settle(store: Path) -> None:
+def _complete_intent(store: Path) -> None:
     """Complete an intent: if the pointer moved, append the history line; then delete the intent."""
     intent, path = store / _INTENT, store / HISTORY
     try:
@@ -187,7 +188,7 @@ def _settle(store: Path) -> None:
 def _undo(store: Path, promotion: Promotion) -> None:
     """Undo a move that cannot be recorded: the disk is full, and undoing needs no space.
 
-    The order of the steps lets `_settle` finish an interrupted undo. If undoing fails, the intent stays for `_settle`.
+    The order of the steps lets `_complete_intent` finish an interrupted undo. If undoing fails, the intent stays.
     """
     with contextlib.suppress(OSError, BundleError):
         _drop_half_line(store / HISTORY)
@@ -202,7 +203,7 @@ def _undo(store: Path, promotion: Promotion) -> None:
 def _append(path: Path, line: bytes) -> None:
     """Append the line, unless it is already there: a crash may come between appending it and deleting its intent."""
     if not _drop_half_line(path).endswith(line):
-        _write_safely(path, line, os.O_APPEND)
+        _write_durably(path, line, os.O_APPEND)
 
 
 def _drop_half_line(path: Path) -> bytes:
@@ -215,7 +216,8 @@ def _drop_half_line(path: Path) -> bytes:
     return whole
 
 
-def _write_safely(path: Path, content: bytes, mode: int) -> None:
+def _write_durably(path: Path, content: bytes, mode: int) -> None:
+    """Write or append with fsync of the file and of its folder, so that a power cut loses neither."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | mode, 0o644)
     with os.fdopen(descriptor, "ab" if mode == os.O_APPEND else "wb") as file:
         file.write(content)
@@ -226,10 +228,3 @@ def _write_safely(path: Path, content: bytes, mode: int) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # in a container, the user may have a number but no name
-        return f"uid {os.getuid()}"

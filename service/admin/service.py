@@ -8,10 +8,11 @@ from service.access.audit import audit
 from service.admin.gauges import ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
 from service.api.convert import last_reload_out, serving_out
-from service.api.schemas import BuildOut, ReloadOut, ServingOut, StatusOut
+from service.api.schemas import BuildOut, RecordsOut, ReloadOut, ServingOut, StatusOut
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
+from service.records.records import Records
 from service.routing.reload import ModelReloader
 from service.routing.router import Router
 
@@ -20,13 +21,21 @@ class AdminService:
     """`exemplars`: requests may have traces."""
 
     def __init__(
-        self, router: Router, reloader: ModelReloader, metrics: Metrics, lifecycle: Lifecycle, *, exemplars: bool
+        self,
+        router: Router,
+        reloader: ModelReloader,
+        metrics: Metrics,
+        lifecycle: Lifecycle,
+        records: Records | None,
+        *,
+        exemplars: bool,
     ) -> None:
         self.lifecycle = lifecycle
         self._exemplars = exemplars
         self._router = router
         self._reloader = reloader
         self._metrics = metrics
+        self._records = records
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
         metrics.registry.register(GpuGauges())
@@ -45,6 +54,7 @@ class AdminService:
             uptime_seconds=round(self.lifecycle.uptime_seconds, 3),
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),
+            records=None if self._records is None else RecordsOut(**self._records.status()),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from service.http.authorize import SECURITY_SCHEMES
 from service.http.headers import JSON, MAIL, SECONDS, TIMEOUT_HEADER
+from service.records.identity import HEADER, KEY
 
 Document = dict[str, Any]
 _REF = "#/components/schemas/{model}"
@@ -30,6 +31,12 @@ _PARAMETERS = [
         TIMEOUT_HEADER,
         "How long the client waits, in seconds, such as 2 or 0.5; limited by a setting.",
         {"type": "string", "pattern": f"^{SECONDS}$"},
+    ),
+    _header(
+        HEADER,
+        "A request with the same key and content gets the same decision. Without it, the ticket's id and content, or "
+        "the content within some seconds, are the key.",
+        {"type": "string", "pattern": f"^{KEY}$"},
     ),
 ]
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
@@ -18,7 +18,7 @@ from service.access.caller import Role
 from service.api.convert import decision_out, model_card_out, ticket_of, tickets_of
 from service.api.openapi import Document, json_body, mail_body, openapi_document
 from service.api.parse import BatchParser, parse_route
-from service.api.schemas import BatchOut, Decided, DecisionOut, ModelCardOut, Refused, RouteRequest
+from service.api.schemas import BatchOut, DecisionOut, ModelCardOut, Refused, RouteRequest
 from service.context import BATCH_SECONDS, Allowance, RequestContext
 from service.decision import Decision
 from service.errors import InvalidRequest, ServiceError
@@ -30,6 +30,9 @@ from service.http.headers import JSON, MAIL, media_type, timeout_seconds
 from service.http.problems import documented, problem_of
 from service.inference.engine import Engine
 from service.logs import add_log_fields
+from service.records.identity import idempotency_key, identity_of
+from service.records.records import Records
+from service.records.rows import Draft
 from service.routing.cpu_pool import CpuPool
 from service.routing.read import read_mail
 from service.routing.router import Router, deadline_in
@@ -45,8 +48,16 @@ BATCH_SHARE = 0.25
 """Share of the queue that one batch may use at once if all its tickets have the maximum length: four concurrent batches
 fit into the queue. Enough to pack well."""
 
-REFUSALS = (errors.NotReady, errors.ShuttingDown, errors.Overloaded, errors.DeadlinePassed, errors.InferenceFailed)
-TICKET_REFUSALS = (*REFUSALS, *ACCESS_REFUSALS, errors.RateLimited)
+REFUSALS = (
+    errors.NotReady,
+    errors.ShuttingDown,
+    errors.Overloaded,
+    errors.DeadlinePassed,
+    errors.InferenceFailed,
+    errors.RecordsUnavailable,
+    errors.RecordsFailed,
+)
+TICKET_REFUSALS = (*REFUSALS, *ACCESS_REFUSALS, errors.RateLimited, errors.KeyReused)
 BODY_ERRORS = (
     errors.MalformedJson,
     errors.InvalidHeader,
@@ -61,6 +72,15 @@ BODY_ERRORS = (
 )
 
 
+class _Answer(NamedTuple):
+    """The decision to give. `body`: its JSON. `repeated`: it is that of an earlier request."""
+
+    id: str
+    outcome: str
+    body: str
+    repeated: bool = False
+
+
 class Api:
     """The public routes and their dependencies."""
 
@@ -71,6 +91,7 @@ class Api:
         cpu_pool: CpuPool,
         bodies: BodyReader,
         access: Access,
+        records: Records | None,
         settings: Settings,
     ) -> None:
         self._router = router
@@ -78,7 +99,9 @@ class Api:
         self._cpu_pool = cpu_pool
         self._bodies = bodies
         self._access = access
+        self._records = records
         self._settings = settings
+        self._repeat_ms = round(1000 * settings.records_repeat_seconds)
         self._longest_seconds = {ROUTE: settings.request_timeout_seconds, BATCH: settings.batch_timeout_seconds}
         self._batches = BatchParser(settings.max_batch_tickets)
         authorizer = Authorizer(access)
@@ -144,9 +167,11 @@ class Api:
         else:
             body = await self._bodies.read(request, self._settings.max_body_bytes, context.deadline)
             ticket = await self._parse(body, lambda raw: ticket_of(parse_route(raw)), context)
-        decision = await self._router.decide(ticket, context)
-        add_log_fields(request.scope, decision_id=decision.id, outcome=decision.verdict.department.outcome.value)
-        return _json_response(decision_out(decision))
+        answer = await self._decide_once(ticket, request, context, lambda: self._router.decide(ticket, context))
+        add_log_fields(request.scope, decision_id=answer.id, outcome=answer.outcome)
+        if answer.repeated:
+            add_log_fields(request.scope, repeated=1)
+        return Response(answer.body, media_type=JSON)
 
     async def batch(self, request: Request) -> Response:
         """Decide many tickets: one result or one error for each, in their order."""
@@ -159,22 +184,22 @@ class Api:
         context = replace(context, allowance=Allowance(BATCH_SECONDS))
         lease = self._router.lease_engine()  # one model for the whole batch, also during a reload
         try:
-            results = await self._decide_all(lease.engine, tickets, context)
+            results = await self._decide_all(lease.engine, tickets, request, context)
         finally:
             lease.release()
         refusals = [result for result in results if isinstance(result, REFUSALS)]
         if len(refusals) == len(results):
             # No ticket was taken: refuse the request itself, so that clients see the status.
             raise refusals[0]
-        items: list[Decided | Refused] = []
+        items: list[str] = []
         request_id = request.state.request_id
         for result in results:
-            if isinstance(result, Decision):
-                items.append(Decided(decision=decision_out(result)))
+            if isinstance(result, _Answer):
+                items.append(f'{{"decision":{result.body}}}')  # `schemas.Decided`, from the JSON that is on record
             else:
                 self._telemetry.count_rejection(result)
-                items.append(Refused(error=problem_of(result, request_id)))
-        return _json_response(BatchOut(results=tuple(items)))
+                items.append(Refused(error=problem_of(result, request_id)).model_dump_json())
+        return Response(f'{{"results":[{",".join(items)}]}}', media_type=JSON)  # `schemas.BatchOut`
 
     async def model(self, _request: Request) -> Response:
         """The model being served: its fields, labels, thresholds, and the precision that these aim at."""
@@ -184,13 +209,17 @@ class Api:
         """Check that the service can take a ticket of this caller now, and return the context of the request.
 
         Raises:
-            InvalidHeader: the timeout is not a positive number of seconds.
-            NotReady, ShuttingDown, DeadlinePassed, Overloaded, RateLimited: the ticket cannot be taken.
+            InvalidHeader: the timeout is not a positive number of seconds, or the idempotency key is malformed.
+            NotReady, ShuttingDown, DeadlinePassed, Overloaded, RecordsUnavailable, RateLimited: the ticket cannot be
+                taken.
         """
         caller = caller_of(request.scope)
+        idempotency_key(request.scope["headers"])
         deadline = deadline_in(timeout_seconds(request.scope["headers"], self._longest_seconds[path]))
         context = RequestContext(deadline, caller.name if self._access.keys_required else None)
         self._router.check(context)
+        if self._records is not None:
+            self._records.check()
         self._access.take_ticket(caller)
         return context
 
@@ -201,19 +230,54 @@ class Api:
         finally:
             self._telemetry.end_stage("parse", started)
 
+    async def _decide_once(
+        self,
+        ticket: Ticket,
+        request: Request,
+        context: RequestContext,
+        decide: Callable[[], Awaitable[Decision]],
+        place: int | None = None,
+    ) -> "_Answer":
+        """The decision for a ticket, on record before it is given. `place`: in its batch.
+
+        Raises:
+            ServiceError: there is no decision, or it is not on record.
+        """
+        if self._records is None:
+            decision = await decide()
+            outcome = decision.verdict.department.outcome.value
+            return _Answer(decision.id, outcome, decision_out(decision).model_dump_json())
+        started = time.perf_counter()
+
+        async def draft() -> Draft:
+            decision = await decide()
+            latency_ms = 1000 * (time.perf_counter() - started)
+            return Draft(decision, decision_out(decision).model_dump_json(), latency_ms)
+
+        key = idempotency_key(request.scope["headers"])
+        identity = identity_of(ticket, caller_of(request.scope).name, key, self._repeat_ms, place)
+        stored = await self._records.once(identity, context.deadline, draft)
+        return _Answer(stored.id, stored.outcome, stored.response, stored.repeated)
+
     async def _decide_all(
-        self, engine: Engine, tickets: Sequence[Ticket | InvalidRequest], context: RequestContext
-    ) -> Sequence[Decision | ServiceError]:
+        self,
+        engine: Engine,
+        tickets: Sequence[Ticket | InvalidRequest],
+        request: Request,
+        context: RequestContext,
+    ) -> Sequence["_Answer | ServiceError"]:
         # A part of the queue, but at least enough tickets to keep all runners busy.
         share = int(BATCH_SHARE * engine.batcher.capacity / engine.limits.max_tokens)
         window = asyncio.Semaphore(max(share, engine.limits.runners + 1))
 
-        async def decide(ticket: Ticket | InvalidRequest) -> Decision | ServiceError:
+        async def decide(ticket: Ticket | InvalidRequest, place: int) -> _Answer | ServiceError:
             try:
                 if isinstance(ticket, InvalidRequest):
                     return ticket
                 with self._telemetry.ticket():
-                    return await self._router.decide_with(engine, ticket, context)
+                    return await self._decide_once(
+                        ticket, request, context, lambda: self._router.decide_with(engine, ticket, context), place
+                    )
             except ServiceError as error:
                 return error
             finally:
@@ -221,9 +285,9 @@ class Api:
 
         async with asyncio.TaskGroup() as group:
             tasks = []
-            for ticket in tickets:
+            for place, ticket in enumerate(tickets):
                 await window.acquire()
-                tasks.append(group.create_task(decide(ticket)))
+                tasks.append(group.create_task(decide(ticket, place)))
                 # Prepare one ticket per iteration of the event loop: 64 at once would delay all other requests.
                 await asyncio.sleep(0)
         return [task.result() for task in tasks]

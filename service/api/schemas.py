@@ -107,6 +107,52 @@ class BatchOut(Output):
     results: tuple[Decided | Refused, ...]
 
 
+class RecordedFieldOut(Output):
+    """The decision about one field, the department included. `value` is null for review; `threshold`: the confidence
+    from which its best label is routed; null: never, or no model was asked."""
+
+    value: str | None
+    confidence: float
+    outcome: Outcome
+    threshold: float | None
+
+
+class FeedbackOut(Output):
+    """What a person or the closing of the ticket says a field should have been."""
+
+    field: str
+    value: str
+    source: str
+    at: str
+
+
+class RecordedOut(Output):
+    """A decision on record. `holdout`: left to people to measure the model."""
+
+    decision_id: str
+    ticket_id: str | None
+    created_at: str
+    caller: str
+    text_digest: str
+    outcome: Outcome
+    reason: str
+    fields: dict[str, RecordedFieldOut]
+    flags: tuple[str, ...]
+    rule: str | None
+    bundle: str
+    variant: str
+    latency_ms: float
+    holdout: bool
+    feedback: tuple[FeedbackOut, ...]
+
+
+class RecordedPageOut(Output):
+    """Decisions, the newest first. `cursor`: for the next page; null: this is the last one."""
+
+    decisions: tuple[RecordedOut, ...]
+    cursor: str | None
+
+
 class LabelOut(Output):
     """A label and the lowest confidence at which a ticket is routed or suggested; null: never."""
 
@@ -212,10 +258,21 @@ class BuildOut(Output):
     revision: str
 
 
+class RecordsOut(Output):
+    """The record of decisions. `cause`: why the database takes none now; null: it does."""
+
+    database: str
+    cause: str | None
+    when_away: str
+    spool_rows: int
+    spool_bytes: int
+
+
 class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
-    `not_ready`: why the instance takes no tickets now; null if ready. `last_reload` is null before the first reload.
+    `not_ready`: why the instance takes no tickets now; null if ready. `last_reload` is null before the first reload,
+    `records` where they are off.
     """
 
     build: BuildOut
@@ -224,6 +281,7 @@ class StatusOut(Output):
     uptime_seconds: float
     last_reload: LastReloadOut | None
     serving: ServingOut | None
+    records: RecordsOut | None
 
 
 class ReloadRequest(Input):

@@ -17,6 +17,7 @@ from service.app import create_app
 from service.cli.fetch import deliver
 from service.cli.flags import REMOVED, FlagValues, flag, settings_from, with_flags
 from service.cli.keys import keys
+from service.cli.records import records
 from service.cli.show import print_decision
 from service.context import RequestContext
 from service.decision import Decision
@@ -30,11 +31,12 @@ from service.settings import Settings
 PROGRAM = "python -m service"
 BAD_USAGE = 2
 ROUTE_SETTINGS = ("bundle", "bundle_key", "device", "variant")
-COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "fetch": (), "keys": ()}
+COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "fetch": (), "keys": (), "records": ()}
 INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
+app.add_typer(records, name="records")
 
 
 class UsageError(TicketRouterError):
@@ -66,7 +68,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `fetch` downloads a bundle,
-    `keys` creates API keys.
+    `keys` creates API keys, `records` maintains the decisions on record.
 
     Every option is also an environment variable: --max-batch-tokens is TICKET_ROUTER_MAX_BATCH_TOKENS.
 
@@ -152,7 +154,7 @@ def fetch(
 
 
 async def _decide(settings: Settings, ticket: Ticket) -> Decision:
-    service = create_app(settings)
+    service = create_app(settings.model_copy(update={"records": "off"}))  # the file may be in use by a running service
     try:
         await service.start()
         return await service.router.decide(ticket, RequestContext(deadline_in(settings.request_timeout_seconds)))

@@ -64,6 +64,16 @@ class Engine:
     def provider(self) -> str:
         return self.sessions.shared.provider
 
+    def thresholds_of(self, verdict: Verdict) -> dict[str, float | None]:
+        """By field, the confidence from which the best label is routed; None: never, or no model was asked."""
+        thresholds: dict[str, float | None] = {}
+        for scoring, field in zip(self.graph.scorings, (verdict.department, *verdict.fields.values()), strict=True):
+            label = field.candidates[0].label if field.candidates else None
+            thresholds[scoring.field.name] = (
+                None if label is None else scoring.thresholds[scoring.field.labels.index(label)].route
+            )
+        return thresholds
+
     async def close(self) -> None:
         await self.batcher.close()
 

@@ -113,7 +113,7 @@ class ModelReloader:
             _log.error("model run failed", rows=report.rows, cause=str(report.error), exc_info=report.error)
             if self._repair is None or self._repair.done():
                 # The run may have damaged its session: not ready until a new session has replayed the golden rows.
-                self._lifecycle.set_fault("a model run failed; its session is being replaced")
+                self._lifecycle.set_fault("model", "a model run failed; its session is being replaced")
                 self._repair = asyncio.ensure_future(self._replace_engine())
 
     def stop(self) -> None:
@@ -183,7 +183,7 @@ class ModelReloader:
                 await asyncio.sleep(wait)
         self._metrics.count_reload("repaired")
         self._lifecycle.record_reload()
-        self._lifecycle.clear_fault()
+        self._lifecycle.clear_fault("model")
 
     async def _close_replaced(self, lease: EngineLease) -> None:
         await self._router.close_replaced(lease)

@@ -143,22 +143,31 @@ class Router:
             ticket, text = await read_text(self._cpu_pool, ticket, context)
         finally:
             self._telemetry.end_stage("prepare", started)
+        text_digest = digest(text.text)
         verdict = verdict_without_model(ticket, text.text, engine.graph.scorings)
         flags: set[Flag] = set(text.flags)
         if verdict is None:
-            result = await self._infer(engine, text.text, context)
+            result = await self._infer(engine, text.text, text_digest, context)
             verdict = result.verdict
             if result.truncated:
                 flags.add("truncated")
             if not verdict.is_valid:
                 self._metrics.count_invalid_scores()
-        decision = Decision(str(ULID()), ticket.id, verdict, tuple(sorted(flags)), engine.model)
+        decision = Decision(
+            str(ULID()),
+            ticket.id,
+            verdict,
+            tuple(sorted(flags)),
+            engine.model,
+            text_digest.hex(),
+            engine.thresholds_of(verdict),
+        )
         self._telemetry.record_decision(decision)
         return decision
 
-    async def _infer(self, engine: Engine, text: str, context: RequestContext) -> InferenceResult:
+    async def _infer(self, engine: Engine, text: str, text_digest: bytes, context: RequestContext) -> InferenceResult:
         """The model's result for a text: from the cache, from the run of another ticket, or from a new run."""
-        key = digest(text) if engine.cache.limit else None  # None: equal texts share neither results nor runs
+        key = text_digest if engine.cache.limit else None  # None: equal texts share neither results nor runs
         if key is not None:
             cached = engine.cache.get(key)
             if cached is not None:

@@ -22,7 +22,7 @@ from models.fields import Field
 from models.scoring import Logits, in_scope
 from tests.support.resplit import deal, table
 from training.calibration.predictions import Scored
-from training.cli.root import ticket_file
+from training.cli.options import ticket_file
 from training.data.example import Example
 from training.data.prepared import label_numbers
 from training.data.source import TicketFile, read_tickets

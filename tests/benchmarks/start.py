@@ -35,7 +35,7 @@ class Start:
 def ready(bundle: Path, *flags: str) -> Iterator[Service]:
     """A service that has just said it is ready, and writes no line per request; killed at the end."""
     port, management = free_port(), free_port()
-    ports = ["--port", str(port), "--management-port", str(management), "--log-level", "warning"]
+    ports = ["--port", str(port), "--management-port", str(management), "--log-level", "warning", "--records", "off"]
     command = [sys.executable, "-m", "service", "--bundle", str(bundle), *ports, *flags]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, text=True)
     try:

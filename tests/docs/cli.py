@@ -17,7 +17,7 @@ from models.errors import TicketRouterError
 from service.cli.flags import settings_from
 from service.cli.main import app as service_app
 from tests.support.process import ROOT
-from training.cli.root import app as training_app
+from training.cli.options import app as training_app
 
 APPS = {"service": service_app, "training": training_app}
 

@@ -38,7 +38,7 @@ class Place:
 
     def start(self) -> "subprocess.Popen[bytes]":
         public, management = map(str, self.ports)
-        flags = ("--port", public, "--management-port", management)
+        flags = ("--port", public, "--management-port", management, "--records", "off")
         command = [sys.executable, "-m", "service", "--bundle", str(self.bundle), "--log-level", "warning", *flags]
         return subprocess.Popen(command, cwd=ROOT)
 

@@ -27,7 +27,7 @@ PIPEFUL = 800
 def logging_to(bundle: Path, stdout: int) -> Iterator[tuple["subprocess.Popen[bytes]", int]]:
     """A service that is ready, and its public port."""
     port, management = free_port(), free_port()
-    ports = ("--port", str(port), "--management-port", str(management))
+    ports = ("--port", str(port), "--management-port", str(management), "--records", "off")
     process = subprocess.Popen(
         [sys.executable, "-m", "service", "--bundle", str(bundle), *ports], cwd=ROOT, stdout=stdout
     )

@@ -18,7 +18,7 @@ from tests.support.process import ROOT, run_cli
 from tests.support.rows import write_csv
 from tests.support.tiny import SAMPLES, rewritten
 from tests.unit.training.report.test_report import Links, entry, record
-from training.cli.app import _run
+from training.cli.app import run
 from training.commands.compare import compare, write_comparison
 from training.data.source import TicketFile
 from training.recipe import Recipe
@@ -92,7 +92,7 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_training_check_shows_hostile_labels_harmless(export: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """On a real terminal, and as JSON; the labels are there, spelled out."""
     asked = ("check", "--data", str(export))
-    assert _run([*asked, "--json"]) == 2  # too few rows
+    assert run([*asked, "--json"]) == 2  # too few rows
     for told in (on_a_terminal("training", *asked), capfd.readouterr().out):
         assert acted_on(told) == []
         assert "\\u202egro.elpmaxe\\u202c" in told
@@ -106,7 +106,7 @@ def test_an_error_about_a_hostile_name_is_harmless(export: Path, capfd: pytest.C
         ("--data", str(export), "--field", HOSTILE[4]),
         (f"--{HOSTILE[5]}",),
     )
-    assert [_run(["check", *arguments]) for arguments in asked] == [2] * 4
+    assert [run(["check", *arguments]) for arguments in asked] == [2] * 4
     told = [*capfd.readouterr().err.splitlines(), on_a_terminal("service", f"--{HOSTILE[0]}")]
     assert [each[:7] for each in told] == ["error: "] * 5
     assert [acted_on(each) for each in told] == [[]] * 5

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.benchmarks.guarantee import lines
-from tests.support.graded import FIELD, population, scored
+from tests.support.predictions import FIELD, population, scored
 from tests.support.resplit import deal, too_often
 from training.recipe import PromiseRecipe, Recipe
 

@@ -66,7 +66,12 @@ def serving(
     module: str = "service",
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
-    """A started service; killed at the end if the test did not stop it. `env` takes the place of our own."""
+    """A started service; killed at the end if the test did not stop it. `env` takes the place of our own.
+
+    Without a folder of its own it records nothing: two services cannot share one file.
+    """
+    if "--state-dir" not in flags and "--records" not in flags:
+        flags = (*flags, "--records", "off")
     command = [str(python), "-m", module, "--bundle", str(bundle), "--port", "0", "--management-port", "0", *flags]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None

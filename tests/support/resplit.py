@@ -11,7 +11,7 @@ from models.bundle.manifest import FieldEntry
 from models.fields import Field
 from models.scoring import Outcome
 from training.calibration.calibrate import calibrate_field
-from training.calibration.predictions import Scored, grade, outcomes_of
+from training.calibration.predictions import Scored, outcomes_of, top_predictions
 from training.evaluation.metrics import field_figures
 from training.recipe import Recipe
 
@@ -52,7 +52,7 @@ def _measured(field: Field, entry: FieldEntry, everything: Scored, held_out: Sco
     assert found is not None
     precisions = list(_group_precisions(entry, everything, field))
     routed = outcomes_of(everything.logits, scoring) == Outcome.ROUTE
-    answers = grade(everything, scoring)
+    answers = top_predictions(everything, scoring)
     suggest = entry.labels[0].suggest
     trusted = answers.correct[answers.confidence >= suggest] if suggest is not None else np.ones(1)
     precision = found.outcomes.route_precision
@@ -83,12 +83,12 @@ def _precision(rows: Scored, routed: NDArray[np.bool_], field: Field) -> float:
     return float(right.mean()) if routed.any() else 1.0
 
 
-def too_often(broken: int, deals: int, doubt: float) -> float:
-    """How likely so many broken promises or more are if each deal breaks it with probability `doubt` (exact)."""
-    return float(binomtest(broken, deals, doubt, alternative="greater").pvalue)
+def too_often(broken: int, deals: int, alpha: float) -> float:
+    """How likely so many broken promises or more are if each deal breaks it with probability `alpha` (exact)."""
+    return float(binomtest(broken, deals, alpha, alternative="greater").pvalue)
 
 
-def table(deals: Sequence[Dealt], doubt: float) -> list[str]:
+def table(deals: Sequence[Dealt], alpha: float) -> list[str]:
     """Lines that say what was asked for and what came of it."""
     count = len(deals)
     lines = [
@@ -98,5 +98,5 @@ def table(deals: Sequence[Dealt], doubt: float) -> list[str]:
     ]
     for name in ("broken", "any_broken", "suggest_broken", "held_out_broken"):
         times = sum(getattr(each, name) for each in deals)
-        lines.append(f"{name}: {times} of {count} ({times / count:.1%}), p = {too_often(times, count, doubt):.3f}")
+        lines.append(f"{name}: {times} of {count} ({times / count:.1%}), p = {too_often(times, count, alpha):.3f}")
     return lines

@@ -13,7 +13,7 @@ from models.bundle.manifest import FieldEntry, LabelEntry, Promise, PromiseKind
 from models.fields import DEPARTMENT, Field
 from models.scoring import FieldScoring, Threshold
 from training.calibration.out_of_scope import fit_scope
-from training.calibration.predictions import Graded, Scored, grade
+from training.calibration.predictions import Scored, TopPredictions, top_predictions
 from training.calibration.temperature import fit_temperature
 from training.calibration.threshold_plan import plan_group, plan_routes
 from training.calibration.threshold_tests import lowest_passed, precision_bound
@@ -26,60 +26,52 @@ def calibrate_field(
     """One field's entry of the manifest.
 
     Args:
-        field: the field's name.
+        field: the field, with its labels' columns in the logits.
         validation: rows that may have chosen the model's best epoch; they choose what is tested.
         calibration: rows used nowhere else; the tests use them.
         recipe: the precision targets, and the cost assumptions for `aim = "cost"`.
         kind: exact if the served model gave the logits, measured if models of folds did.
     """
+    promise = recipe.promise
     temperature = fit_temperature(validation.logits[:, field.slice], validation.labels)
-    scope = fit_scope(validation.logits, field, recipe.promise.scope_refused) if field.name == DEPARTMENT else None
+    scope = fit_scope(validation.logits, field, promise.scope_refused) if field.name == DEPARTMENT else None
     never = (Threshold(None, None, True),) * len(field.labels)
     scoring = FieldScoring(field, temperature, never, scope.bounds() if scope else None)
-    planned, tested = grade(validation, scoring), grade(calibration, scoring)
-    labels = _labels(field, planned, tested, recipe)
-    promise = _promise(labels, tested, len(calibration.labelled.labels), recipe.promise, kind)
-    return FieldEntry(name=field.name, temperature=temperature, scope=scope, promise=promise, labels=labels)
-
-
-def _labels(field: Field, planned: Graded, tested: Graded, recipe: Recipe) -> tuple[LabelEntry, ...]:
-    suggest = _suggest_level(len(field.labels), planned, tested, recipe.promise)
-    routes = _cost_routes(field, recipe) if recipe.promise.aim == "cost" else _routes(field, planned, tested, recipe)
+    planned, tested = top_predictions(validation, scoring), top_predictions(calibration, scoring)
+    routes: list[tuple[float | None, bool]]
+    if promise.aim == "cost":
+        routes = [(route_level(recipe.effect), True)] * len(field.labels)
+    else:
+        routes = _tested_routes(len(field.labels), planned, tested, promise)
+    # Suggestions: a separate test with its own error probability, over all answers at or above the threshold.
+    everything, ratio = np.ones(len(field.labels), dtype=bool), len(tested) / max(1, len(planned))
+    suggestions = plan_group(everything, planned, ratio, promise.suggest_precision, 1 - promise.confidence)
+    suggest = lowest_passed([suggestions], tested, promise.suggest_precision)[0]
     counts = np.bincount(tested.predicted, minlength=len(field.labels))
-    return tuple(
+    labels = tuple(
         LabelEntry(name=label, route=route, suggest=suggest, pooled=pooled, calibration_rows=int(count))
         for label, (route, pooled), count in zip(field.labels, routes, counts, strict=True)
     )
+    achieved = _achieved(labels, tested, len(calibration.labelled.labels), promise, kind)
+    return FieldEntry(name=field.name, temperature=temperature, scope=scope, promise=achieved, labels=labels)
 
 
-def _routes(field: Field, planned: Graded, tested: Graded, recipe: Recipe) -> list[tuple[float | None, bool]]:
+def _tested_routes(
+    labels: int, planned: TopPredictions, tested: TopPredictions, recipe: PromiseRecipe
+) -> list[tuple[float | None, bool]]:
     """Each label's route threshold, and whether the label uses the pooled one. A label whose own test failed is not
     automatic: adding it to the pool afterwards would let the calibration rows choose the pool that they test."""
-    routes: list[tuple[float | None, bool]] = [(None, True)] * len(field.labels)
-    sequences = plan_routes(len(field.labels), planned, len(tested), recipe.promise)
-    for sequence, level in zip(
-        sequences, lowest_passed(sequences, tested, recipe.promise.route_precision), strict=True
-    ):
+    routes: list[tuple[float | None, bool]] = [(None, True)] * labels
+    sequences = plan_routes(labels, planned, len(tested), recipe)
+    for sequence, level in zip(sequences, lowest_passed(sequences, tested, recipe.route_precision), strict=True):
         members = np.flatnonzero(sequence.labels)
         for label in members:
             routes[label] = (level, len(members) > 1)
     return routes
 
 
-def _cost_routes(field: Field, recipe: Recipe) -> list[tuple[float | None, bool]]:
-    return [(route_level(recipe.effect), True)] * len(field.labels)
-
-
-def _suggest_level(labels: int, planned: Graded, tested: Graded, recipe: PromiseRecipe) -> float | None:
-    """The threshold of suggestions: a separate test with its own error probability, over all answers at or above it."""
-    everything = np.ones(labels, dtype=bool)
-    ratio = len(tested) / max(1, len(planned))
-    sequence = plan_group(everything, planned, ratio, recipe.suggest_precision, 1 - recipe.confidence)
-    return lowest_passed([sequence], tested, recipe.suggest_precision)[0]
-
-
-def _promise(
-    labels: Sequence[LabelEntry], tested: Graded, rows: int, recipe: PromiseRecipe, kind: PromiseKind
+def _achieved(
+    labels: Sequence[LabelEntry], tested: TopPredictions, rows: int, recipe: PromiseRecipe, kind: PromiseKind
 ) -> Promise:
     """The requested precision, and the precision that the calibration rows prove."""
     levels = np.array([np.inf if label.route is None else label.route for label in labels])

@@ -33,24 +33,20 @@ def promise_curve(
     """The whole guarantee procedure, once per target.
 
     Args:
-        field: the field's name.
+        field: the field, with its labels' columns in the logits.
         validation: rows that choose what is tested.
         calibration: rows for the tests.
         measured: rows that no decision used, at least one of them with a label; the figures are measured on them.
         recipe: the settings of the guarantee; its own target is not used.
         targets: precision targets.
     """
-    return tuple(_at(target, field, validation, calibration, measured.labelled, recipe) for target in targets)
-
-
-def _at(
-    target: float, field: Field, validation: Scored, calibration: Scored, measured: Scored, recipe: Recipe
-) -> TargetFigures:
-    promise = recipe.promise.model_copy(update={"aim": "precision", "route_precision": target})
-    entry = calibrate_field(field, validation, calibration, recipe.model_copy(update={"promise": promise}), "exact")
-    scoring = entry.scoring(field)
-    routed = outcomes_of(measured.logits, scoring) == Outcome.ROUTE
-    right = measured.logits[routed][:, field.slice].argmax(axis=1) == measured.labels[routed]
-    return TargetFigures(
-        target=target, coverage=float(routed.mean()), precision=float(right.mean()) if routed.any() else None
-    )
+    rows, points = measured.labelled, []
+    for target in targets:
+        promise = recipe.promise.model_copy(update={"aim": "precision", "route_precision": target})
+        settings = recipe.model_copy(update={"promise": promise})
+        scoring = calibrate_field(field, validation, calibration, settings, "exact").scoring(field)
+        routed = outcomes_of(rows.logits, scoring) == Outcome.ROUTE
+        right = rows.logits[routed][:, field.slice].argmax(axis=1) == rows.labels[routed]
+        precision = float(right.mean()) if routed.any() else None
+        points.append(TargetFigures(target=target, coverage=float(routed.mean()), precision=precision))
+    return tuple(points)

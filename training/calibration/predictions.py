@@ -26,7 +26,7 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Graded:
+class TopPredictions:
     """One field's answers, [rows] each: the most probable label, its calibrated probability, whether it is right."""
 
     predicted: NDArray[np.int64]
@@ -36,19 +36,19 @@ class Graded:
     def __len__(self) -> int:
         return len(self.predicted)
 
-    def of(self, labels: NDArray[np.bool_]) -> "Graded":
+    def of(self, labels: NDArray[np.bool_]) -> "TopPredictions":
         """The rows predicted as one of these labels; `labels` is a mask, [labels of the field]."""
         chosen = labels[self.predicted]
-        return Graded(self.predicted[chosen], self.confidence[chosen], self.correct[chosen])
+        return TopPredictions(self.predicted[chosen], self.confidence[chosen], self.correct[chosen])
 
 
-def grade(rows: Scored, scoring: FieldScoring) -> Graded:
+def top_predictions(rows: Scored, scoring: FieldScoring) -> TopPredictions:
     """The answers to the rows that have a label and are in scope."""
     asked = rows.labelled
     asked = asked.where(in_scope(asked.logits, scoring))
     confidences = probabilities(asked.logits, scoring)
     predicted = confidences.argmax(axis=1)
-    return Graded(predicted, confidences.max(axis=1), predicted == asked.labels)
+    return TopPredictions(predicted, confidences.max(axis=1), predicted == asked.labels)
 
 
 def outcomes_of(logits: Logits, scoring: FieldScoring) -> NDArray[np.str_]:

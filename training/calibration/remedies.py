@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from models.bundle.manifest import FieldEntry, Frozen
-from models.fields import Field
+from models.bundle.manifest import Frozen
+from models.scoring import FieldScoring
 from training.calibration.calibrate import calibrate_field, route_level
 from training.calibration.precision_curve import TARGETS
-from training.calibration.predictions import Graded, Scored, grade
+from training.calibration.predictions import Scored, TopPredictions, top_predictions
 from training.calibration.threshold_tests import allowed_errors, chance_to_pass
 from training.data.draw import rows_for_calibration
 from training.data.split import PLANNING
@@ -55,7 +55,14 @@ class Remedies(Frozen):
             ways.append("a promise of {:.4g} would route {:.0%}".format(*self.lower_precision))
         if self.lower_confidence:
             ways.append("a confidence of {:.4g} would route {:.0%}".format(*self.lower_confidence))
-        ways.append(self._tickets())
+        if self.needed is None:
+            ways.append("more tickets alone would not do: this model is not right often enough even where it is surest")
+        elif self.needed <= self.tickets:
+            ways.append(f"its {self.tickets:,} tickets would do {POWER:.0%} of the times: this draw was unlucky")
+        else:
+            soonest = [f"{label} {needed - self.tickets:,}" for label, needed in self.by_label.items()][:_NAMED]
+            own = f"; for a label by itself {', '.join(soonest)}" if soonest else ""
+            ways.append(f"about {self.needed - self.tickets:,} more tickets would do with a chance of {POWER:.0%}{own}")
         if self.cost:
             ways.append(f"cost mode (aim = cost) would route {self.cost:.0%}, without a promise")
         return (
@@ -63,49 +70,45 @@ class Remedies(Frozen):
             f"confidence of {self.confidence:.4g}; {'; '.join(ways)}"
         )
 
-    def _tickets(self) -> str:
-        if self.needed is None:
-            return "more tickets alone would not do: this model is not right often enough even where it is surest"
-        if self.needed <= self.tickets:
-            return f"its {self.tickets:,} tickets would do {POWER:.0%} of the times: this draw was unlucky"
-        soonest = [f"{label} {needed - self.tickets:,}" for label, needed in self.by_label.items()][:_NAMED]
-        own = f"; for a label by itself {', '.join(soonest)}" if soonest else ""
-        return f"about {self.needed - self.tickets:,} more tickets would do with a chance of {POWER:.0%}{own}"
-
 
 def find_remedies(
-    entry: FieldEntry, field: Field, validation: Scored, calibration: Scored, recipe: Recipe, tickets: int,
-    *, later: bool = False,
-) -> Remedies | None:  # fmt: skip
+    scoring: FieldScoring,
+    validation: Scored,
+    calibration: Scored,
+    recipe: Recipe,
+    tickets: int,
+    *,
+    calibration_only: bool = False,
+) -> Remedies | None:
     """None: the field routes something.
 
     Args:
-        entry: the field's calibration.
-        field: the field.
-        validation: the rows that planned it.
-        calibration: the rows that tested it.
-        recipe: its promise.
+        scoring: the field's temperature and thresholds.
+        validation: the rows that planned its tests.
+        calibration: the rows that tested its thresholds.
+        recipe: the settings of the guarantee.
         tickets: all rows of the run.
-        later: whether the rows were calibrated on alone, and none of them trained.
+        calibration_only: whether every row of the run calibrates (later tickets, or out-of-fold answers).
     """
-    later = later or entry.promise.kind == "measured"  # out of fold: every row calibrates
-    if any(label.route is not None for label in entry.labels):
+    field = scoring.field
+    if any(threshold.route is not None for threshold in scoring.thresholds):
         return None
-    scoring = entry.scoring(field)
-    planned, tested = grade(validation, scoring), grade(calibration, scoring)
+    planned, tested = top_predictions(validation, scoring), top_predictions(calibration, scoring)
 
     def routed(**changes: object) -> float:
         promise = recipe.promise.model_copy(update={"aim": "precision", **changes})
-        other = calibrate_field(
-            field, validation, calibration, recipe.model_copy(update={"promise": promise}), entry.promise.kind
-        )
-        return other.promise.achieved_coverage or 0.0
+        settings = recipe.model_copy(update={"promise": promise})
+        entry = calibrate_field(field, validation, calibration, settings, "exact")
+        return entry.promise.achieved_coverage or 0.0
 
     promise = recipe.promise
     precisions = [target for target in reversed(TARGETS) if target < promise.route_precision]
     confidences = [value for value in _CONFIDENCES if value < promise.confidence]
-    counts = {label: _tickets_for(np.arange(len(field.labels)) == n, planned, recipe, later=later)
-              for n, label in enumerate(field.labels)}  # fmt: skip
+    by_label = {
+        label: _tickets_for(np.arange(len(field.labels)) == number, planned, recipe, calibration_only)
+        for number, label in enumerate(field.labels)
+    }
+    more = [(label, needed) for label, needed in by_label.items() if needed is not None and needed > tickets]
     return Remedies(
         precision=promise.route_precision,
         confidence=promise.confidence,
@@ -113,17 +116,15 @@ def find_remedies(
         lower_precision=next(((t, share) for t in precisions if (share := routed(route_precision=t))), None),
         lower_confidence=next(((c, share) for c in confidences if (share := routed(confidence=c))), None),
         tickets=tickets,
-        needed=_tickets_for(np.ones(len(field.labels), dtype=bool), planned, recipe, later=later),
-        by_label=dict(
-            sorted(
-                ((label, n) for label, n in counts.items() if n is not None and n > tickets), key=lambda pair: pair[1]
-            )
-        ),
+        needed=_tickets_for(np.ones(len(field.labels), dtype=bool), planned, recipe, calibration_only),
+        by_label=dict(sorted(more, key=lambda pair: pair[1])),
         cost=float((tested.confidence >= route_level(recipe.effect)).mean()) if len(tested) else 0.0,
     )
 
 
-def _tickets_for(labels: NDArray[np.bool_], planned: Graded, recipe: Recipe, *, later: bool) -> int | None:
+def _tickets_for(
+    labels: NDArray[np.bool_], planned: TopPredictions, recipe: Recipe, calibration_only: bool
+) -> int | None:
     """The fewest tickets with which one of the thresholds of these labels probably passes its test; None: none does."""
     rows = planned.of(labels)
     right = rows.correct[np.argsort(-rows.confidence, kind="stable")]
@@ -134,26 +135,27 @@ def _tickets_for(labels: NDArray[np.bool_], planned: Graded, recipe: Recipe, *, 
         needed = accepted_rows(recipe.promise.route_precision, errors, 1 - recipe.promise.confidence)
         if needed is not None:
             tested = math.ceil(needed * len(planned) / accepted)
-            found.append(math.ceil(tested / (1 - PLANNING)) if later else rows_for_calibration(tested, recipe.split))
+            all_calibrate = math.ceil(tested / (1 - PLANNING))
+            found.append(all_calibrate if calibration_only else rows_for_calibration(tested, recipe.split))
     return min(found, default=None)
 
 
-def accepted_rows(precision: float, errors: float, doubt: float, power: float = POWER) -> int | None:
+def accepted_rows(precision: float, errors: float, alpha: float, power: float = POWER) -> int | None:
     """The number of rows above a threshold with which its test passes with the chance `power`; None: over 200,000.
 
     Args:
         precision: to prove.
         errors: true error rate above the threshold.
-        doubt: error probability of the test.
+        alpha: error probability of the test.
         power: the wanted chance.
     """
     if errors >= 1 - precision:
         return None
-    passes = chance_to_pass(_SIZES, _allowed(precision, doubt), errors) >= power
+    passes = chance_to_pass(_SIZES, _allowed_errors(precision, alpha), errors) >= power
     return int(_SIZES[passes.argmax()]) if passes.any() else None
 
 
 @cache
-def _allowed(precision: float, doubt: float) -> NDArray[np.float64]:
-    """`allowed_errors` of _SIZES: asked for many error rates."""
-    return allowed_errors(_SIZES, precision, doubt)
+def _allowed_errors(precision: float, alpha: float) -> NDArray[np.float64]:
+    """`allowed_errors` of _SIZES, cached: the same values serve many error rates."""
+    return allowed_errors(_SIZES, precision, alpha)

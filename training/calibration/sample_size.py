@@ -5,9 +5,10 @@ import math
 from training.recipe import PromiseRecipe
 
 
-def fewest_rows(precision: float, doubt: float) -> int:
-    """The number of rows, all of them right, that proves `precision`: 59 for .95 at 95 %."""
-    return math.ceil(math.log(doubt) / math.log(precision))
+def fewest_rows(precision: float, alpha: float) -> int:
+    """The number of rows, all of them right, that proves `precision` with error probability `alpha`: 59 for .95 at .05
+    (exact binomial test)."""
+    return math.ceil(math.log(alpha) / math.log(precision))
 
 
 def fewest_start(recipe: PromiseRecipe) -> int:

@@ -4,13 +4,12 @@ The tests are exact because the plan (groups, thresholds, shares of the error pr
 calibration rows that they use.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration.predictions import Graded
+from training.calibration.predictions import TopPredictions
 from training.calibration.sample_size import fewest_rows
 from training.calibration.threshold_tests import TestSequence, allowed_errors, chance_to_pass
 from training.recipe import PromiseRecipe
@@ -33,7 +32,7 @@ _MOST_BELOW = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class _Outlook:
+class _PowerAnalysis:
     """Expected results of a group's tests, from the validation rows: one entry per threshold, [thresholds], falling.
 
     Each threshold accepts the share `share` of the group's answers and `rows` calibration rows, with error rate
@@ -45,12 +44,12 @@ class _Outlook:
     rows: NDArray[np.int64]
     errors: NDArray[np.float64]
 
-    def power(self, precision: float, doubt: float) -> NDArray[np.float64]:
+    def power(self, precision: float, alpha: float) -> NDArray[np.float64]:
         """The probability that each threshold's test passes, [thresholds]."""
-        return chance_to_pass(self.rows, allowed_errors(self.rows, precision, doubt), self.errors)
+        return chance_to_pass(self.rows, allowed_errors(self.rows, precision, alpha), self.errors)
 
 
-def plan_routes(labels: int, validation: Graded, rows: int, recipe: PromiseRecipe) -> tuple[TestSequence, ...]:
+def plan_routes(labels: int, validation: TopPredictions, rows: int, recipe: PromiseRecipe) -> tuple[TestSequence, ...]:
     """The field's tests for routing: one sequence for each label with a test of its own, then the pool's sequence.
 
     Args:
@@ -59,17 +58,17 @@ def plan_routes(labels: int, validation: Graded, rows: int, recipe: PromiseRecip
         rows: the number of calibration rows.
         recipe: the settings of the guarantee.
     """
-    doubt, ratio = 1 - recipe.confidence, rows / max(1, len(validation))
+    alpha, ratio = 1 - recipe.confidence, rows / max(1, len(validation))
     own = _own_labels(labels, validation, ratio, recipe) if recipe.per_label != "off" else []
     groups = [np.arange(labels) == label for label in own]
     rest = ~np.isin(np.arange(labels), own)
     if recipe.per_label != "strict" and rest.any():
         groups.append(rest)
-    return tuple(plan_group(group, validation, ratio, recipe.route_precision, doubt / len(groups)) for group in groups)
+    return tuple(plan_group(group, validation, ratio, recipe.route_precision, alpha / len(groups)) for group in groups)
 
 
 def plan_group(
-    group: NDArray[np.bool_], validation: Graded, ratio: float, precision: float, doubt: float
+    group: NDArray[np.bool_], validation: TopPredictions, ratio: float, precision: float, alpha: float
 ) -> TestSequence:
     """One group's tests: falling from the threshold that is most likely to pass, which gets the group's whole error
     probability. Sharing it with later starts routed less on every set (docs/log.md).
@@ -79,24 +78,39 @@ def plan_group(
         validation: the field's answers on the validation rows.
         ratio: calibration rows per validation row.
         precision: the precision to prove.
-        doubt: the group's share of the error probability.
+        alpha: the group's share of the error probability.
     """
-    outlook = _outlook(group, validation, ratio)
-    doubts = np.zeros(len(outlook.thresholds))
-    if len(doubts):
-        doubts[outlook.power(precision, doubt).argmax()] = doubt
-    return TestSequence(group, outlook.thresholds, doubts)
+    analysis = _power_analysis(group, validation, ratio)
+    alphas = np.zeros(len(analysis.thresholds))
+    if len(alphas):
+        alphas[analysis.power(precision, alpha).argmax()] = alpha
+    return TestSequence(group, analysis.thresholds, alphas)
 
 
-def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Outlook:
+def _power_analysis(group: NDArray[np.bool_], validation: TopPredictions, ratio: float) -> _PowerAnalysis:
+    """The thresholds of a group and the expected outcome of their tests, from the validation rows.
+
+    `ratio` is the number of calibration rows per validation row.
+    """
     rows = validation.of(group)
     order = np.argsort(-rows.confidence, kind="stable")
-    thresholds = _between(rows.confidence[order], _ranks(len(rows)))
+    falling = rows.confidence[order]
+    # The tested numbers of accepted rows grow by the factor _STEP; the last one is all rows.
+    ranks, count = [], 1
+    while count < len(rows):
+        ranks.append(count)
+        count = max(count + 1, int(count * _STEP))
+    tested = np.array([*ranks, len(rows)] if len(rows) else [], dtype=np.int64)
+    # A threshold lies between the last accepted confidence and the next one: if it were equal to a row's confidence,
+    # another processor's rounding would change the row's outcome.
+    gaps = falling - np.append(falling[1:], 0.0)
+    clear = tested[gaps[tested - 1] > _LEAST_GAP]
+    thresholds = np.asarray(falling[clear - 1] - np.minimum(gaps[clear - 1] / 2, _MOST_BELOW))
     # Rows of equal confidence are accepted together, so count them together.
-    accepted = np.searchsorted(-rows.confidence[order], -thresholds, side="right")
+    accepted = np.searchsorted(-falling, -thresholds, side="right")
     wrong = np.cumsum(~rows.correct[order])[accepted - 1] if len(rows) else np.zeros(0)
     overall = float((~validation.correct).mean()) if len(validation) else 1.0
-    return _Outlook(
+    return _PowerAnalysis(
         thresholds=thresholds,
         share=accepted / max(1, len(rows)),
         rows=np.rint(accepted * ratio).astype(np.int64),
@@ -104,44 +118,21 @@ def _outlook(group: NDArray[np.bool_], validation: Graded, ratio: float) -> _Out
     )
 
 
-def _between(falling: NDArray[np.float64], ranks: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Thresholds that accept these numbers of rows: below the last accepted confidence, above the next one.
-
-    A threshold equal to a row's confidence would flip the row's verdict by another processor's rounding.
-    """
-    gaps = falling - np.append(falling[1:], 0.0)
-    clear = ranks[gaps[ranks - 1] > _LEAST_GAP]
-    return np.asarray(falling[clear - 1] - np.minimum(gaps[clear - 1] / 2, _MOST_BELOW))
-
-
-def _ranks(rows: int) -> NDArray[np.int64]:
-    """The row counts to test: growing by the factor _STEP, the last one all rows."""
-    return np.array([*_growing(rows), rows] if rows else [], dtype=np.int64)
-
-
-def _growing(rows: int) -> Iterator[int]:
-    count = 1
-    while count < rows:
-        yield count
-        count = max(count + 1, int(count * _STEP))
-
-
-def _own_labels(labels: int, validation: Graded, ratio: float, recipe: PromiseRecipe) -> list[int]:
+def _own_labels(labels: int, validation: TopPredictions, ratio: float, recipe: PromiseRecipe) -> list[int]:
     """The labels with a test of their own, most likely first: as many as can share the error probability."""
-    precision, doubt = recipe.route_precision, 1 - recipe.confidence
+    precision, alpha = recipe.route_precision, 1 - recipe.confidence
     counts = np.bincount(validation.predicted, minlength=labels) * ratio
-    able = [label for label in range(labels) if counts[label] >= fewest_rows(precision, doubt)]
-    outlooks = {label: _outlook(np.arange(labels) == label, validation, ratio) for label in able}
+    able = [label for label in range(labels) if counts[label] >= fewest_rows(precision, alpha)]
+    analyses = {label: _power_analysis(np.arange(labels) == label, validation, ratio) for label in able}
     wanted, share = (LIKELY_STRICT, 0.0) if recipe.per_label == "strict" else (LIKELY, MOST)
     for size in range(len(able), 0, -1):
         groups = size + (recipe.per_label != "strict" and size < labels)
-        powers = {label: _power(outlook, share, precision, doubt / groups) for label, outlook in outlooks.items()}
+        # The best chance to pass among the tests that accept at least this share of the label's answers.
+        powers = {
+            label: float(analysis.power(precision, alpha / groups)[analysis.share >= share].max())
+            for label, analysis in analyses.items()
+        }
         likely = sorted((label for label in able if powers[label] >= wanted), key=lambda label: -powers[label])
         if len(likely) >= size:
             return likely[:size]
     return []
-
-
-def _power(outlook: _Outlook, share: float, precision: float, doubt: float) -> float:
-    """The best chance to pass among tests that accept at least this share of the group's answers."""
-    return float(outlook.power(precision, doubt)[outlook.share >= share].max())

@@ -10,8 +10,8 @@ import typer
 from models.build import build
 from models.errors import TicketRouterError
 from models.printable import printable
-from training.cli import data, distil, feedback, judge, learn, tune  # noqa: F401 their commands
-from training.cli.root import BAD_USAGE, app, show
+from training.cli import bundles, data, distil, feedback, train, tune  # noqa: F401 their commands
+from training.cli.options import BAD_USAGE, app, print_lines
 
 PROGRAM = "python -m training"
 
@@ -23,7 +23,7 @@ def root(
     ] = False,
 ) -> None:
     if version:
-        show(" ".join(build()))
+        print_lines(" ".join(build()))
         raise typer.Exit
 
 
@@ -33,13 +33,14 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        sys.exit(_run(sys.argv[1:] or ["--help"]))
+        sys.exit(run(sys.argv[1:] or ["--help"]))
     except Stopped as stopped:
         typer.echo(printable(f"stopped; {'; '.join(_notes(stopped)) or 'nothing is left half-written'}"), err=True)
         sys.exit(128 + stopped.number)
 
 
-def _run(arguments: list[str]) -> int:
+def run(arguments: list[str]) -> int:
+    """Run one command. Returns its exit status; prints an error that the user can fix as one line."""
     try:
         return typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False) or 0
     except typer.TyperException as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import (
+from training.cli.options import (
     BAD_USAGE,
     Closed,
     Column,
@@ -21,8 +21,9 @@ from training.cli.root import (
     SkipFaulty,
     app,
     fields_of,
-    show,
+    print_lines,
     ticket_file,
+    with_states,
 )
 
 
@@ -41,7 +42,7 @@ def sample(
     from training.sample import WRONG_LABEL_RATE, make_tickets, write_tickets
 
     write_tickets(make_tickets(rows, seed), out)
-    show(f"{rows} made-up tickets in {out} ({WRONG_LABEL_RATE:.0%} with a wrong department, as in real life)")
+    print_lines(f"{rows} made-up tickets in {out} ({WRONG_LABEL_RATE:.0%} with a wrong department, as in real life)")
 
 
 @app.command(
@@ -78,25 +79,28 @@ def check(
 
     Holds it against the data contract, and stops with a question where two readings are possible.
     """
-    file = ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    file = with_states(file, closed, label_level)
     fields = fields_of(field)
-    from training.cli.watch import watching
+    from training.cli.reading import reading_progress
 
-    with watching() as watch:
-        from training.cli.show_check import check_lines, explain_lines
+    with reading_progress() as show_stage:
+        from training.cli.format_check import check_lines, explain_lines
         from training.commands.check import assess, write_mapping, write_page
         from training.data.importing.mapping import load_mapping
 
-        found = assess(file, fields, load_mapping(mapping) if mapping else None, watch)
+        found = assess(file, fields, load_mapping(mapping) if mapping else None, show_stage)
     if save_mapping is not None:
         write_mapping(found, file, save_mapping)
     if report is not None:
         write_page(found, report)
     if as_json:
-        show(*found.model_dump_json(indent=1).split("\n"))
+        print_lines(*found.model_dump_json(indent=1).split("\n"))
     else:
-        show(*(explain_lines(found, data) if explain else ()), *check_lines(found))
-        show(*(f"{name}: {path}" for name, path in (("mapping", save_mapping), ("report", report)) if path is not None))
+        print_lines(*(explain_lines(found, data) if explain else ()), *check_lines(found))
+        print_lines(
+            *(f"{name}: {path}" for name, path in (("mapping", save_mapping), ("report", report)) if path is not None)
+        )
         if found.ready:
             many: dict[str, Sequence[object]] = {
                 "--data": data,
@@ -108,6 +112,6 @@ def check(
             given = [(name, value) for name, values in many.items() for value in values]
             given += [(name, value) for name, value in one.items() if value is not None]
             typed = shlex.join(str(part) for pair in given for part in pair) + " --skip-faulty" * skip_faulty
-            show(f"next: python -m training train {typed} --base embedded --quick")
+            print_lines(f"next: python -m training train {typed} --base embedded --quick")
     if not found.ready:
         raise typer.Exit(BAD_USAGE)

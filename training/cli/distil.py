@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import (
+from training.cli.options import (
     AllowEmpty,
     Column,
     Data,
@@ -16,7 +16,7 @@ from training.cli.root import (
     Mapping,
     SkipFaulty,
     app,
-    show,
+    print_lines,
     ticket_file,
 )
 
@@ -50,16 +50,16 @@ def distil(
 
     The student is split, calibrated, exported and gated as the teacher was, on the very file that it learned from.
     """
-    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
-    from training.cli.progress import EpochProgress, run_messages, say
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    from training.cli.progress import EpochProgress, print_step, run_messages
 
     with run_messages():
-        from training.cli.show import train_lines
+        from training.cli.format_training import train_lines
         from training.commands.distil import DistilRequest
         from training.commands.distil import distil as run
 
         request = DistilRequest(teacher, file, out, layers, base, epochs, allow_empty)
-        result = run(request, say, [EpochProgress()])
+        result = run(request, print_step, [EpochProgress()])
     if result is None:  # a helper process of torchrun: only the main process prints
         return
-    show(*([json.dumps(result.summary())] if as_json else train_lines(result)))
+    print_lines(*([json.dumps(result.summary())] if as_json else train_lines(result)))

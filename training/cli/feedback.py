@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import (
+from training.cli.options import (
     Closed,
     Column,
     DateFormat,
@@ -21,8 +21,9 @@ from training.cli.root import (
     SkipFaulty,
     Store,
     app,
-    show,
+    print_lines,
     ticket_file,
+    with_states,
 )
 
 Records = Annotated[
@@ -78,14 +79,16 @@ def export_feedback(
     changed as the router's own. `train`, `evaluate` and `recalibrate` read the file.
     """
     file = (
-        None if not data else ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
+        None
+        if not data
+        else with_states(ticket_file(data, column, labels, date_format, mapping, skip_faulty), closed, label_level)
     )
     from training.commands.export_feedback import ExportRequest, export_lines
     from training.commands.export_feedback import export_feedback as run
 
     request = ExportRequest(tuple(records), out, file, timedelta(days=quiet_days), undecided, skip_faulty)
     done = run(request)
-    show(*([json.dumps(done.summary())] if as_json else export_lines(done)))
+    print_lines(*([json.dumps(done.summary())] if as_json else export_lines(done)))
 
 
 @app.command(
@@ -131,26 +134,28 @@ def retrain(
 
     settings = load_recipe(recipe) if recipe else None
     file = (
-        None if not data else ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
+        None
+        if not data
+        else with_states(ticket_file(data, column, labels, date_format, mapping, skip_faulty), closed, label_level)
     )
     level = file.label_level if file else label_level
-    from training.cli.progress import EpochProgress, run_messages, say
+    from training.cli.progress import EpochProgress, print_step, run_messages
 
     with run_messages():
-        from training.cli.show import train_lines
-        from training.cli.show_judge import comparison_lines
+        from training.cli.format_bundles import comparison_lines
+        from training.cli.format_training import train_lines
         from training.commands.compare import write_comparison
         from training.commands.export_feedback import ExportRequest
         from training.commands.retrain import RetrainRequest
         from training.commands.retrain import retrain as run
 
         export = ExportRequest(tuple(records), out, file, timedelta(days=quiet_days), skip_faulty=skip_faulty)
-        done = run(RetrainRequest(export, store, settings, base, quick, labels, level), say, [EpochProgress()])
+        done = run(RetrainRequest(export, store, settings, base, quick, labels, level), print_step, [EpochProgress()])
         if report is not None:
             write_comparison(done.comparison, report)
     if as_json:
-        show(json.dumps(done.summary()))
+        print_lines(json.dumps(done.summary()))
         return
     *lines, promote = train_lines(done.trained)
-    show(*lines, *comparison_lines(done.comparison))
-    show(*(() if report is None else (f"comparison: {report}",)), promote)
+    print_lines(*lines, *comparison_lines(done.comparison))
+    print_lines(*(() if report is None else (f"comparison: {report}",)), promote)

@@ -18,7 +18,7 @@ from training.learn.distributed import is_main
 _console = Console(stderr=True, highlight=False)
 
 
-def say(line: str) -> None:
+def print_step(line: str) -> None:
     """Print one line on the current step. Only torchrun's main process prints."""
     if is_main():
         _console.print(f"• {printable(line)}", soft_wrap=True, markup=False)
@@ -75,7 +75,7 @@ class EpochProgress(TrainerCallback):
 @contextlib.contextmanager
 def run_messages() -> Iterator[None]:
     """A run's messages: which code runs comes first; the libraries' own are silenced."""
-    say("starting: ticket-router {}, revision {}".format(*build()))
+    print_step("starting: ticket-router {}, revision {}".format(*build()))
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     import transformers
 

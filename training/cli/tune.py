@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import (
+from training.cli.options import (
     Column,
     Data,
     DateFormat,
@@ -16,7 +16,7 @@ from training.cli.root import (
     SkipFaulty,
     app,
     fields_of,
-    show,
+    print_lines,
     ticket_file,
 )
 from training.learn.base import DEFAULT_BASE
@@ -58,20 +58,17 @@ def tune(
     """
     from training.recipe import load_recipe
 
-    settings, fields, file = (
-        load_recipe(recipe),
-        fields_of(field),
-        ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty),
-    )
-    from training.cli.progress import run_messages, say
+    settings, fields = load_recipe(recipe), fields_of(field)
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    from training.cli.progress import print_step, run_messages
 
     with run_messages():
-        from training.cli.show_judge import tune_lines
+        from training.cli.format_bundles import tune_lines
         from training.commands.tune import TuneRequest
         from training.commands.tune import tune as run
         from training.run.request import TrainRequest
 
         wanted = TrainRequest(file, settings, base, out.parent, fields)
         start = recipe.read_text("utf-8") if recipe else ""
-        result = run(TuneRequest(wanted, study, out, trials, timeout_minutes, start), say)
-    show(*([result.model_dump_json()] if as_json else tune_lines(result)))
+        result = run(TuneRequest(wanted, study, out, trials, timeout_minutes, start), print_step)
+    print_lines(*([result.model_dump_json()] if as_json else tune_lines(result)))

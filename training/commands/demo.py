@@ -117,7 +117,7 @@ def _start_service() -> Service:
     port, management = _free_port(), _free_port()
     command = _command(
         "service", "--bundle", str(BUNDLE), "--port", str(port), "--management-port",
-        str(management),
+        str(management), "--state-dir", str(FOLDER / "state"),
     )  # fmt: skip
     with (FOLDER / "service.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 a command of this product

@@ -12,7 +12,8 @@ from typing import Any
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
-from training.data.feedback import QUIET_DAYS, Decided, Labelled, LeftOut, label_ticket, read_decisions
+from training.data.feedback.decisions import Decided, LeftOut, read_decisions
+from training.data.feedback.label import QUIET_DAYS, Labelled, label_ticket
 from training.data.labels import FieldRules, LabelRules, load_rules
 from training.data.source import TicketFile, read_tickets
 
@@ -46,7 +47,7 @@ class FeedbackExport:
     rows: int = 0
     sources: Counter[str] = field(default_factory=Counter)
     at_close: int = 0
-    """Departments taken from the helpdesk's export, because the record has no feedback."""
+    """Departments that people set by the helpdesk's export, because the record has no feedback."""
     joined: int = 0
     """Texts taken from there."""
     undecided: int = 0
@@ -123,7 +124,8 @@ def _decided_rows(
             done.left_out[LeftOut.WITHOUT_TEXT] += 1
             continue
         done.sources[found.source] += 1
-        done.at_close += ticket.said(DEPARTMENT) is None and bool(labels.get(DEPARTMENT))
+        is_guess = found.source is not LabelSource.ROUTER_UNCHECKED and ticket.said(DEPARTMENT) is None
+        done.at_close += is_guess
         done.joined += ticket.text is None
         cells |= {"id": ticket.id, "split": "", "created_at": _moment(ticket.created_at)}
         yield _row(cells, found.labels, found.source, found.at)

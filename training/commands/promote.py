@@ -29,7 +29,7 @@ _UNSEEN_MILLISECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PromotionLimits:
     """The gates of a promotion. Ratios are relative to the champion; None: no gate."""
 
     macro_f1: float | None = None
@@ -51,7 +51,7 @@ class PromoteRequest:
     file: TicketFile | None = None
     reason: str | None = None
     force: bool = False
-    limits: Limits = Limits()
+    limits: PromotionLimits = PromotionLimits()
     allow_empty: bool = False
     """Also a bundle that routes nothing."""
     cases: Path | None = None
@@ -219,7 +219,7 @@ def _against_champion(bundle: Bundle, request: PromoteRequest) -> Iterator[Gate]
     yield _keeps_labels(champion, bundle, limits, NO_RULES if request.file is None else load_rules(request.file.rules))
 
 
-def _cost_gates(champion: Cost, challenger: Cost, limits: Limits) -> Iterator[Gate]:
+def _cost_gates(champion: Cost, challenger: Cost, limits: PromotionLimits) -> Iterator[Gate]:
     slowest = max(champion.milliseconds * limits.slower, champion.milliseconds + _UNSEEN_MILLISECONDS)
     yield Gate(
         name="latency",
@@ -235,7 +235,7 @@ def _cost_gates(champion: Cost, challenger: Cost, limits: Limits) -> Iterator[Ga
     )
 
 
-def _keeps_labels(champion: Bundle, challenger: Bundle, limits: Limits, rules: LabelRules) -> Gate:
+def _keeps_labels(champion: Bundle, challenger: Bundle, limits: PromotionLimits, rules: LabelRules) -> Gate:
     """Clients of the service depend on the labels of the champion, so the new bundle must know them, or their aliases,
     unless the labels file retires them."""
     before, after = (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnx
 
-from training.export.onnx import quiet
+from training.export.onnx import suppress_warnings
 
 
 def write_fp16(source: Path, target: Path) -> None:
@@ -15,7 +15,7 @@ def write_fp16(source: Path, target: Path) -> None:
     """
     from onnxruntime.transformers.optimizer import optimize_by_fusion
 
-    with quiet():
+    with suppress_warnings():
         fused = optimize_by_fusion(onnx.load(str(source)), model_type="bert")
         fused.convert_float_to_float16(keep_io_types=True)
         fused.save_model_to_file(str(target))

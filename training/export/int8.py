@@ -5,7 +5,7 @@ ticket's logits depend on its batch (differences of up to 1.0 on banking77; here
 speed. Method: token-wise activations and column-wise weights, Yao et al., "ZeroQuant", NeurIPS 2022.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,15 +33,17 @@ def write_int8(source: Path, target: Path, largest_weight: int, exact_share: flo
         target: the new file.
         largest_weight: FULL or REDUCED.
         exact_share: this share of the narrowing products (the second of each feed-forward layer) stays fp32, the last
-            ones
-            first: outliers in their inputs cause the largest errors.
+            ones first: outliers in their inputs cause the largest errors.
     """
     model = onnx.load(str(source))
     weights = {each.name: each for each in model.graph.initializer}
-    graph = _Graph(weights, largest_weight, exact=_last_narrowing(model.graph.node, weights, exact_share))
+    products = [node.input[1] for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in weights]
+    narrowing = [name for name in products if len(dims := weights[name].dims) == 2 and dims[0] > dims[1]]
+    exact = narrowing[len(narrowing) - round(exact_share * len(narrowing)) :]
+    graph = _Int8Graph(weights, largest_weight, frozenset(exact))
     nodes = [new for node in model.graph.node for new in graph.quantised(node)]
     used = {name for node in nodes for name in node.input}
-    initializers = [each for each in (*model.graph.initializer, *graph.constants()) if each.name in used]
+    initializers = [each for each in (*model.graph.initializer, *graph.initializers()) if each.name in used]
     del model.graph.node[:], model.graph.initializer[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(initializers)
@@ -49,33 +51,27 @@ def write_int8(source: Path, target: Path, largest_weight: int, exact_share: flo
     onnx.save(model, str(target))
 
 
-def _last_narrowing(nodes: Iterable[Any], weights: Mapping[str, Any], share: float) -> frozenset[str]:
-    """The weights of the last products with fewer outputs than inputs, up to this number."""
-    products = [node.input[1] for node in nodes if node.op_type == "MatMul" and node.input[1] in weights]
-    narrowing = [name for name in products if len(dims := weights[name].dims) == 2 and dims[0] > dims[1]]
-    return frozenset(narrowing[len(narrowing) - round(share * len(narrowing)) :])
-
-
 @dataclass(frozen=True)
-class _Graph:
+class _Int8Graph:
     """A graph during conversion: its initializers, and their replacements."""
 
     weights: dict[str, Any]
     largest_weight: int
     exact: frozenset[str] = frozenset()
     """Weights that stay fp32."""
-    made: dict[str, Any] = field(default_factory=dict)
-    bytes_of: set[str] = field(default_factory=set)
+    constants: dict[str, Any] = field(default_factory=dict)
+    """The new initializers, by name."""
+    byte_inputs: set[str] = field(default_factory=set)
     """Activations already in bytes: queries, keys and values share one input."""
 
-    def constants(self) -> Iterator[Any]:
+    def initializers(self) -> Iterator[Any]:
         fixed = {
             "int8.step": np.float32(1 / _LARGEST_ACTIVATION),
             "int8.zero": np.uint8(_ZERO),
             "int8.smallest": np.float32(_SMALLEST),
             "int8.last_axis": np.array([-1], np.int64),
         }
-        for name, values in (fixed | self.made).items():
+        for name, values in (fixed | self.constants).items():
             yield numpy_helper.from_array(np.asarray(values), name)
 
     def quantised(self, node: Any) -> list[Any]:
@@ -93,9 +89,9 @@ class _Graph:
     def _to_bytes(self, name: str) -> list[Any]:
         """Divide each token's vector by its largest value, round it to bytes, and keep the largest value as the
         scale."""
-        if name in self.bytes_of:
+        if name in self.byte_inputs:
             return []
-        self.bytes_of.add(name)
+        self.byte_inputs.add(name)
         return [
             helper.make_node("Abs", [name], [f"{name}.absolute"]),
             helper.make_node("ReduceMax", [f"{name}.absolute", "int8.last_axis"], [f"{name}.peak"]),
@@ -106,7 +102,7 @@ class _Graph:
 
     def _linear(self, node: Any) -> list[Any]:
         values, weight = node.input
-        self._make(weight, axis=0, largest=self.largest_weight)
+        self._quantise_matrix(weight, axis=0, largest=self.largest_weight)
         inputs = [f"{values}.bytes", f"{weight}.int8", "int8.step", f"{weight}.scale", "int8.zero"]
         product = f"{node.output[0]}.unit"
         return [
@@ -116,7 +112,7 @@ class _Graph:
 
     def _embedding(self, node: Any) -> list[Any]:
         table, (ids, out) = node.input[0], (node.input[1], node.output[0])
-        self._make(table, axis=1, largest=FULL)
+        self._quantise_matrix(table, axis=1, largest=FULL)
         return [
             helper.make_node("Gather", [f"{table}.int8", ids], [f"{out}.int8"], name=node.name),
             helper.make_node("Cast", [f"{out}.int8"], [f"{out}.unit"], to=onnx.TensorProto.FLOAT),
@@ -124,11 +120,13 @@ class _Graph:
             helper.make_node("Mul", [f"{out}.unit", f"{out}.scale"], [out]),
         ]
 
-    def _make(self, name: str, axis: int, largest: int) -> None:
-        """The matrix in int8 with a scale per column (axis 0: [columns]) or per row (axis 1: [rows, 1])."""
-        if f"{name}.int8" in self.made:
+    def _quantise_matrix(self, name: str, axis: int, largest: int) -> None:
+        """Add the matrix in int8 with a scale per column (axis 0: [columns]) or per row (axis 1: [rows, 1])."""
+        if f"{name}.int8" in self.constants:
             return
         matrix = numpy_helper.to_array(self.weights[name])
         scale = np.maximum(np.abs(matrix).max(axis=axis, keepdims=True), _SMALLEST) / largest
-        self.made[f"{name}.int8"] = np.round(matrix / scale).astype(np.int8)
-        self.made[f"{name}.scale"] = scale.astype(np.float32).reshape(-1) if axis == 0 else scale.astype(np.float32)
+        self.constants[f"{name}.int8"] = np.round(matrix / scale).astype(np.int8)
+        self.constants[f"{name}.scale"] = (
+            scale.astype(np.float32).reshape(-1) if axis == 0 else scale.astype(np.float32)
+        )

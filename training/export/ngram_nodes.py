@@ -6,7 +6,6 @@ onnxruntime computes the keys on the CPU and copies one row number per token.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -32,8 +31,47 @@ def add_ngrams(path: Path, ngrams: NgramModel) -> None:
     for node in graph.node:
         node.input[:] = [_ENCODER_LOGITS if name == _LOGITS else name for name in node.input]
         node.output[:] = [_ENCODER_LOGITS if name == _LOGITS else name for name in node.output]
-    graph.node.extend(_nodes(ngrams))
-    graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in _constants(ngrams).items())
+    node, axis = helper.make_node, "ngrams.tokens_axis"
+    lookup = node(
+        "LabelEncoder", ["ngrams.keys"], [_ROWS], domain=_ML, keys_int64s=ngrams.keys.tolist(),
+        values_int64s=list(range(len(ngrams.keys))), default_int64=len(ngrams.keys),
+    )  # fmt: skip
+    # Keys of wordpieces and pairs → rows of the table → their sum → divided by the length norm → added.
+    graph.node.extend(
+        [
+            node("Slice", ["input_ids", "ngrams.start", "ngrams.last", axis], ["ngrams.firsts"]),
+            node("Slice", ["input_ids", "ngrams.second", "ngrams.end", axis], ["ngrams.seconds"]),
+            node("Add", ["ngrams.firsts", "ngrams.one"], ["ngrams.above"]),
+            node("Mul", ["ngrams.above", _VOCABULARY], ["ngrams.shifted"]),
+            node("Add", ["ngrams.shifted", "ngrams.seconds"], ["ngrams.pairs"]),
+            node("Concat", ["input_ids", "ngrams.pairs"], ["ngrams.keys"], axis=1),
+            lookup,
+            node("Gather", [_TABLE, _ROWS], ["ngrams.found"]),
+            node("ReduceSum", ["ngrams.found", axis], ["ngrams.sums"], keepdims=0),
+            node("Split", ["ngrams.sums", "ngrams.widths"], ["ngrams.weighted", "ngrams.squares"], axis=1),
+            node("Max", ["ngrams.squares", "ngrams.unit"], ["ngrams.at_least_one"]),
+            node("Sqrt", ["ngrams.at_least_one"], ["ngrams.norm"]),
+            node("Div", ["ngrams.weighted", "ngrams.norm"], ["ngrams.scaled"]),
+            node("Add", ["ngrams.scaled", _BIAS], ["ngrams.logits"]),
+            node("Add", [_ENCODER_LOGITS, "ngrams.logits"], [_LOGITS]),
+        ]
+    )
+    labels = len(ngrams.bias)
+    known = np.concatenate([ngrams.weights, ngrams.squares[:, None]], axis=1)
+    constants = {
+        _TABLE: np.concatenate([known, np.zeros((1, labels + 1), np.float32)]),
+        _BIAS: ngrams.bias,
+        _VOCABULARY: np.int64(ngrams.vocabulary),
+        "ngrams.one": np.int64(1),
+        "ngrams.unit": np.float32(1),
+        "ngrams.tokens_axis": np.array([1], np.int64),
+        "ngrams.start": np.array([0], np.int64),
+        "ngrams.second": np.array([1], np.int64),
+        "ngrams.last": np.array([-1], np.int64),
+        "ngrams.end": np.array([np.iinfo(np.int64).max], np.int64),
+        "ngrams.widths": np.array([labels, 1], np.int64),
+    }
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items())
     graph_model.opset_import.append(helper.make_opsetid(_ML, 2))
     onnx.save(graph_model, str(path))
 
@@ -55,48 +93,3 @@ def read_ngrams(graph_bytes: bytes) -> NgramModel | None:
         squares=np.ascontiguousarray(known[:, -1]),
         bias=bias.copy(),
     )
-
-
-def _constants(ngrams: NgramModel) -> dict[str, Any]:
-    labels = len(ngrams.bias)
-    known = np.concatenate([ngrams.weights, ngrams.squares[:, None]], axis=1)
-    return {
-        _TABLE: np.concatenate([known, np.zeros((1, labels + 1), np.float32)]),
-        _BIAS: ngrams.bias,
-        _VOCABULARY: np.int64(ngrams.vocabulary),
-        "ngrams.one": np.int64(1),
-        "ngrams.unit": np.float32(1),
-        "ngrams.tokens_axis": np.array([1], np.int64),
-        "ngrams.start": np.array([0], np.int64),
-        "ngrams.second": np.array([1], np.int64),
-        "ngrams.last": np.array([-1], np.int64),
-        "ngrams.end": np.array([np.iinfo(np.int64).max], np.int64),
-        "ngrams.widths": np.array([labels, 1], np.int64),
-    }
-
-
-def _nodes(ngrams: NgramModel) -> list[Any]:
-    """Keys of wordpieces and pairs → rows of the table → their sum → divided by the length norm → added."""
-    node = helper.make_node
-    axis = "ngrams.tokens_axis"
-    lookup = node(
-        "LabelEncoder", ["ngrams.keys"], [_ROWS], domain=_ML, keys_int64s=ngrams.keys.tolist(),
-        values_int64s=list(range(len(ngrams.keys))), default_int64=len(ngrams.keys),
-    )  # fmt: skip
-    return [
-        node("Slice", ["input_ids", "ngrams.start", "ngrams.last", axis], ["ngrams.firsts"]),
-        node("Slice", ["input_ids", "ngrams.second", "ngrams.end", axis], ["ngrams.seconds"]),
-        node("Add", ["ngrams.firsts", "ngrams.one"], ["ngrams.above"]),
-        node("Mul", ["ngrams.above", _VOCABULARY], ["ngrams.shifted"]),
-        node("Add", ["ngrams.shifted", "ngrams.seconds"], ["ngrams.pairs"]),
-        node("Concat", ["input_ids", "ngrams.pairs"], ["ngrams.keys"], axis=1),
-        lookup,
-        node("Gather", [_TABLE, _ROWS], ["ngrams.found"]),
-        node("ReduceSum", ["ngrams.found", axis], ["ngrams.sums"], keepdims=0),
-        node("Split", ["ngrams.sums", "ngrams.widths"], ["ngrams.weighted", "ngrams.squares"], axis=1),
-        node("Max", ["ngrams.squares", "ngrams.unit"], ["ngrams.at_least_one"]),
-        node("Sqrt", ["ngrams.at_least_one"], ["ngrams.norm"]),
-        node("Div", ["ngrams.weighted", "ngrams.norm"], ["ngrams.scaled"]),
-        node("Add", ["ngrams.scaled", _BIAS], ["ngrams.logits"]),
-        node("Add", [_ENCODER_LOGITS, "ngrams.logits"], [_LOGITS]),
-    ]

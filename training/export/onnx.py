@@ -91,21 +91,27 @@ def export_onnx(model: TicketClassifier, folder: Path) -> Path:
         )
     except (KeyError, ValueError) as error:
         raise TicketRouterError(f"optimum cannot export a {kind} model; choose another --base") from error
+
+    base: Any = constructor.func
+
+    class PooledConfig(base):  # type: ignore[misc]  # optimum has no types
+        """The encoder's configuration with this product's inputs and outputs. Without `token_type_ids`: for a single
+        text they are all zero."""
+
+        @property
+        def inputs(self) -> dict[str, dict[int, str]]:
+            used = ("input_ids", "attention_mask")
+            return {name: axes for name, axes in super().inputs.items() if name in used}
+
+        @property
+        def outputs(self) -> dict[str, dict[int, str]]:
+            return {"logits": {0: "batch_size"}, "pooled": {0: "batch_size"}}
+
+    config = PooledConfig(model.config, **constructor.keywords)
     path = folder / "model.onnx"
-    with quiet():
-        export(model.cpu().float().eval(), _interface(constructor(model.config)), path, opset=OPSET)
+    with suppress_warnings():
+        export(model.cpu().float().eval(), config, path, opset=OPSET)
     return path
-
-
-def _interface(config: Any) -> Any:
-    """The encoder's ONNX configuration with our inputs and outputs. Without `token_type_ids`: for a single text they
-    are all zero."""
-    kind = type(config)
-    inputs = {name: axes for name, axes in config.inputs.items() if name in ("input_ids", "attention_mask")}
-    outputs = {"logits": {0: "batch_size"}, "pooled": {0: "batch_size"}}
-    properties = {"inputs": property(lambda _: inputs), "outputs": property(lambda _: outputs)}
-    config.__class__ = type(f"Pooled{kind.__name__}", (kind,), properties)
-    return config
 
 
 def check_parity(torch: Outputs, onnx: Outputs, scorings: Sequence[FieldScoring]) -> Parity:
@@ -142,7 +148,7 @@ def outcomes(logits: Logits, scorings: Sequence[FieldScoring]) -> list[list[tupl
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def suppress_warnings() -> Iterator[None]:
     """Suppress warnings of exporter and converters that concern only their own developers."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)

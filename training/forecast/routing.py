@@ -1,8 +1,9 @@
-"""What a first bundle will route, before anything is trained: a cheap model's answers out of fold, dealt again and
-again into the parts of a run, with the thresholds that the run would set.
+"""The forecast of a first bundle, before anything is trained: the out-of-fold answers of a cheap model are split into
+the parts of a run many times (Monte Carlo), and each time the thresholds are set as the run would set them.
 
-The cheap model is the TF-IDF baseline, five-fold. What the encoder knows beyond it is added as evidence for the right
-labels, by a rule from measured runs, with its doubt in the interval (docs/results.md has the check against bundles).
+The cheap model is the TF-IDF baseline with five folds. What the encoder knows beyond it is added as evidence for the
+right labels, by a rule from measured runs; the interval includes the uncertainty of the rule (docs/results.md has the
+check against bundles).
 """
 
 import math
@@ -33,7 +34,7 @@ FOLDS = 5
 MOST_ROWS = 10_000
 """More rows are a sample: seconds, not minutes."""
 _FEWEST_ROWS = 60
-_DEALS = 40
+_SIMULATIONS = 40
 _POWER = 0.8
 _USEFUL = 0.25
 """Routing fewer of the tickets than this is not worth the wait for more."""
@@ -42,8 +43,8 @@ _PRIOR_ROWS = 20
 _SUSPECTS = 50
 _ERROR_LEFT = ((8.0, 0.38), (150.0, 0.85))
 """By words of a text, from quick runs of banking77, clinc150 and cfpb7 (docs/results.md); between them by logarithm."""
-_DOUBT = 0.25
-"""How far another desk's share may lie from it."""
+_ERROR_SPREAD = 0.25
+"""The largest deviation of another helpdesk's share from it."""
 _EVIDENCE_SPREAD = 0.5
 """Of the encoder's evidence for a label, around a mean of 1. With a spread of 1, a sixth of the evidence is against the
 right label, and more of it leaves more errors instead of fewer."""
@@ -56,17 +57,17 @@ class RoutedShare(Frozen):
 
     target: float
     routed: Estimate
-    """Mean over the deals; the interval holds 19 of 20 of them."""
+    """Mean over the simulations; the interval holds 19 of 20 of them."""
     nothing: float
-    """Share of the deals that route nothing at all."""
+    """Share of the simulations that route nothing at all."""
     needed: int | None
     """Tickets with which a quarter is routed at this promise in four runs of five, if those to come are like these;
     None: not by more tickets alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicious:
-    """A row, by its number, whose label the cheap model contradicts most surely."""
+class SuspectLabel:
+    """A row, by its number, with a label far from the cheap model's answer."""
 
     row: int
     suggested: str
@@ -88,7 +89,7 @@ class Forecast(Frozen):
 
 def forecast(
     texts: Sequence[str], labels: Sequence[str], recipe: Recipe, total: int | None = None
-) -> tuple[Forecast | None, list[Suspicious]]:
+) -> tuple[Forecast | None, list[SuspectLabel]]:
     """
     Args:
         texts: distinct texts, cleaned.
@@ -104,7 +105,10 @@ def forecast(
     if len(texts) > MOST_ROWS:
         chosen = sorted(random.Random(recipe.seed).sample(range(len(texts)), MOST_ROWS))
         texts, labels = [texts[row] for row in chosen], [labels[row] for row in chosen]
-    known = _learnable(labels, total, recipe)
+    # A run does not learn a label with too few training rows, and gives its rows no label.
+    training = 1 - sum(wanted_shares(recipe.split, total).values())
+    least = max(FOLDS, (recipe.data.minimum_rows - 0.5) / training * len(labels) / total)
+    known = sorted(label for label, count in Counter(labels).items() if count >= least)
     number = {label: place for place, label in enumerate(known)}
     wanted = np.array([number.get(label, UNKNOWN) for label in labels], dtype=np.int64)
     if len(known) < 2 or len(texts) < _FEWEST_ROWS:
@@ -125,14 +129,15 @@ def forecast(
         full_minutes=full,
         seconds=time.monotonic() - started,
     )
-    return found, [Suspicious(chosen[row], known[label]) for row, label in _contradicted(scored)]
-
-
-def _learnable(labels: Sequence[str], total: int, recipe: Recipe) -> list[str]:
-    """The labels that will have training rows enough: a run gives the others' rows no label of theirs."""
-    training = 1 - sum(wanted_shares(recipe.split, total).values())
-    least = max(FOLDS, (recipe.data.minimum_rows - 0.5) / training * len(labels) / total)
-    return sorted(label for label, count in Counter(labels).items() if count >= least)
+    # Suspect labels: the rows whose label is far from the answer, the farthest first.
+    rows = np.flatnonzero(wanted != UNKNOWN)
+    answers = logits[rows].argmax(axis=1)
+    margins = logits[rows].max(axis=1) - logits[rows, wanted[rows]]
+    order = np.argsort(-margins, kind="stable")[:_SUSPECTS]
+    suspects = [
+        SuspectLabel(chosen[rows[place]], known[answers[place]]) for place in order if margins[place] >= _LEAST_MARGIN
+    ]
+    return found, suspects
 
 
 def _error_left(texts: Sequence[str]) -> float:
@@ -142,16 +147,6 @@ def _error_left(texts: Sequence[str]) -> float:
     (short, least), (long, most) = _ERROR_LEFT
     place = np.clip(np.log(max(words, 1) / short) / np.log(long / short), 0, 1)
     return float(least + place * (most - least))
-
-
-def _contradicted(scored: Scored) -> list[tuple[int, int]]:
-    """Rows whose label is far from the answer, the farthest first, with the answer."""
-    rows = np.flatnonzero(scored.labels != UNKNOWN)
-    values, own = scored.logits[rows], scored.labels[rows]
-    answers = values.argmax(axis=1)
-    margins = values.max(axis=1) - values[np.arange(len(rows)), own]
-    order = np.argsort(-margins, kind="stable")[:_SUSPECTS]
-    return [(int(rows[place]), int(answers[place])) for place in order if margins[place] >= _LEAST_MARGIN]
 
 
 def _out_of_fold(texts: Sequence[str], wanted: NDArray[np.int64], labels: int, seed: int) -> NDArray[np.float32] | None:
@@ -166,7 +161,11 @@ def _out_of_fold(texts: Sequence[str], wanted: NDArray[np.int64], labels: int, s
         features = vectorizer.fit_transform(texts)
     except ValueError:  # scikit-learn's "empty vocabulary"
         return None
-    folds = _folds(wanted, seed)
+    # The folds are stratified: the rows of each label are dealt out in turn.
+    order = np.random.default_rng(seed).permutation(len(wanted))
+    order = order[np.argsort(wanted[order], kind="stable")]
+    folds = np.empty(len(wanted), dtype=np.int64)
+    folds[order] = np.arange(len(wanted)) % FOLDS
     found = np.zeros((len(texts), labels), dtype=np.float32)
     for fold in range(FOLDS):
         learned = (folds != fold) & (wanted != UNKNOWN)
@@ -177,19 +176,10 @@ def _out_of_fold(texts: Sequence[str], wanted: NDArray[np.int64], labels: int, s
     return found
 
 
-def _folds(wanted: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Dealt out label by label, [rows]."""
-    order = np.random.default_rng(seed).permutation(len(wanted))
-    order = order[np.argsort(wanted[order], kind="stable")]
-    folds = np.empty(len(wanted), dtype=np.int64)
-    folds[order] = np.arange(len(wanted)) % FOLDS
-    return folds
-
-
 def _routed(
     scored: Scored, known: Sequence[str], target: float, recipe: Recipe, total: int, error_left: float
 ) -> RoutedShare:
-    """Planning and testing rows as a quick run of `total` tickets has them, dealt many times; the rest measures."""
+    """Random splits with as many planning and testing rows as a quick run of `total` tickets; the rest measures."""
     field = Field(DEPARTMENT, tuple(known), 0)
     # The cheap model has no novelty scores: its own strange mail is left out of the result instead.
     promise = recipe.promise.model_copy(update={"aim": "precision", "route_precision": target, "scope_refused": 0.0})
@@ -200,13 +190,13 @@ def _routed(
     answered = (1 - recipe.split.test) * min(total, rows)
     sizes = [int(answered / 3), int(answered * 2 / 3)]
     coverages = []
-    for _ in range(_DEALS):
-        helped = _with_encoder(scored, error_left + generator.uniform(-_DOUBT, _DOUBT), generator)
+    for _ in range(_SIMULATIONS):
+        encoded = _with_encoder(scored, error_left + generator.uniform(-_ERROR_SPREAD, _ERROR_SPREAD), generator)
         validation, calibration, rest = np.split(generator.permutation(rows), np.cumsum(sizes))
-        entry = calibrate_field(field, _part(helped, validation), _part(helped, calibration), settings, "measured")
+        entry = calibrate_field(field, _part(encoded, validation), _part(encoded, calibration), settings, "measured")
         # As few rows as a run's test has: its figure, with its chance, is what is forecast.
         measured = rest[: max(1, int(total * recipe.split.test))]
-        outcomes = outcomes_of(helped.logits[measured], entry.scoring(field))
+        outcomes = outcomes_of(encoded.logits[measured], entry.scoring(field))
         # The share of ordinary mail that the detection refuses is estimated too.
         refused = recipe.promise.scope_refused * generator.uniform(0, 2)
         coverages.append(float((outcomes == Outcome.ROUTE).mean()) * (1 - refused))
@@ -247,7 +237,8 @@ def _part(scored: Scored, rows: NDArray[np.int64]) -> Scored:
 
 
 def _needed(scored: Scored, target: float, recipe: Recipe) -> int | None:
-    """The fewest tickets whose calibration rows prove the target for _USEFUL of the tickets with probability _POWER."""
+    """The fewest tickets with calibration rows that prove the target for _USEFUL of the tickets with probability
+    _POWER."""
     margins = np.partition(scored.logits, -2, axis=1)
     order = np.argsort(-(margins[:, -1] - margins[:, -2]), kind="stable")
     right = (scored.logits.argmax(axis=1) == scored.labels)[order]

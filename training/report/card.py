@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from models.bundle.manifest import FieldEntry
 from training.evaluation.record import Record
-from training.report import words
-from training.report.promise import held
+from training.report import formats
+from training.report.promise import check_promise
 from training.report.settings import changed_settings
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -30,14 +30,14 @@ def model_card(
         record: the run's findings.
         provenance: the manifest's: recipe, data, code and package versions.
     """
-    environment = Environment(  # noqa: S701 Markdown, not HTML: `_inert` escapes every value
+    environment = Environment(  # noqa: S701 Markdown, not HTML: `_escape_markdown` escapes every value
         loader=FileSystemLoader(_TEMPLATES),
-        finalize=_inert,
+        finalize=_escape_markdown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {**words.FILTERS, "code": code}
+    environment.filters |= {**formats.FILTERS, "code": code}
     figures = record.figures()
     return environment.get_template("card.md.j2").render(
         # Markup: JSON is valid YAML, and contains no line break that could end the front matter.
@@ -45,7 +45,9 @@ def model_card(
         base=base,
         record=record,
         kinds={entry.name: entry.promise.kind for entry in entries},
-        kept={entry.name: held(entry, figures[entry.name]) for entry in entries if entry.name in figures},
+        promise_checks={
+            entry.name: check_promise(entry, figures[entry.name]) for entry in entries if entry.name in figures
+        },
         entries=entries,
         figures=figures,
         provenance=provenance,
@@ -58,7 +60,7 @@ def code(value: str) -> Markup:
     return Markup(f"`{' '.join(value.replace('`', ' ').split())}`")  # noqa: S704 a code span contains no markup
 
 
-def _inert(value: object) -> object:
+def _escape_markdown(value: object) -> object:
     """A value on one line, escaped for Markdown and HTML; `Markup` is returned unchanged."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value

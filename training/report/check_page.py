@@ -1,15 +1,11 @@
 """A check's result → one self-contained HTML page for the owner of the data: nothing runs, nothing is loaded."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from training.report import words
+from training.report.formats import HERE, html_environment
 
-_HERE = Path(__file__).parent
 _MOST_MONTHS = 36
 _REASONS = {
     "not_closed": "still open: the department at close is not known yet",
@@ -24,31 +20,27 @@ _REASONS = {
 
 def render_check(found: Any) -> str:
     """The page as HTML text, from a `Readiness` (a higher package's, hence Any)."""
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= words.FILTERS
     months = sorted(found.slices.get("month", {}))[-_MOST_MONTHS:]
     left_out = [(_REASONS[name], name.replace("_", " "), number) for name, number in found.left_out if number]
-    return environment.get_template("check.html.j2").render(
-        found=found,
-        used=sum(found.fields[0].counts.values()) if found.fields else 0,
-        months=months,
-        bars={label: _bars(counts, months) for label, counts in found.by_month.items()},
-        left_out=left_out,
-        largest=max(found.fields[0].counts.values(), default=1) if found.fields else 1,
-        # Markup: a file of the product.
-        style=Markup((_HERE / "style.css").read_text("utf-8")),  # noqa: S704
+    # A label's rows by month as bars of a small chart: place, height in 0…1, and the text for screen readers.
+    bars = {
+        label: [
+            (place, counts.get(month, 0) / max(counts.values()), f"{month}: {counts.get(month, 0)}")
+            for place, month in enumerate(months)
+        ]
+        for label, counts in found.by_month.items()
+    }
+    return (
+        html_environment()
+        .get_template("check.html.j2")
+        .render(
+            found=found,
+            used=sum(found.fields[0].counts.values()) if found.fields else 0,
+            months=months,
+            bars=bars,
+            left_out=left_out,
+            largest=max(found.fields[0].counts.values(), default=1) if found.fields else 1,
+            # Markup: a file of the product.
+            style=Markup((HERE / "style.css").read_text("utf-8")),  # noqa: S704
+        )
     )
-
-
-def _bars(counts: Mapping[str, int], months: Sequence[str]) -> list[tuple[int, float, str]]:
-    """A label's rows by month as bars of a small chart: place, height in 0…1, what a reader is told."""
-    most = max(counts.values())
-    return [
-        (place, counts.get(month, 0) / most, f"{month}: {counts.get(month, 0)}") for place, month in enumerate(months)
-    ]

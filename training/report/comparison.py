@@ -11,10 +11,7 @@ def render_comparison(comparison: Mapping[str, Any], verdict: str) -> str:
     """The page as HTML text, from a dumped `Comparison` and its verdict."""
     templates = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=templates, autoescape=True, undefined=StrictUndefined)
-    widest = max((_reach(figure) for figure in comparison["figures"].values()), default=0.0) or 1.0
+    # The scale of the bars: the farthest end of an interval from 0.
+    ends = [abs(figure[side] or 0.0) for figure in comparison["figures"].values() for side in ("low", "high")]
+    widest = max(ends, default=0.0) or 1.0
     return environment.get_template("comparison.html.j2").render(found=comparison, verdict=verdict, widest=widest)
-
-
-def _reach(figure: Mapping[str, float | None]) -> float:
-    """How far a difference's interval reaches from 0."""
-    return max(abs(figure[side] or 0.0) for side in ("low", "high"))

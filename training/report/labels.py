@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from models.bundle.manifest import FieldEntry, LabelEntry
+from models.bundle.manifest import FieldEntry
 from training.evaluation.intervals import Estimate, f1, share
-from training.evaluation.metrics import FieldFigures, LabelFigures
+from training.evaluation.metrics import FieldFigures
 
 WHOLE_MATRIX = 16
 """Up to this many labels, the whole confusion matrix fits on a screen; with more, the most confused ones are shown."""
 BLOCK = 14
 
-Whose = Literal["own", "pooled", "never"]
+ThresholdSource = Literal["own", "pooled", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class LabelRow:
     recall: Estimate | None
     f1: Estimate | None
     route: float | None
-    whose: Whose
+    threshold_source: ThresholdSource
     calibration_rows: int
     refused: float | None
 
@@ -60,24 +60,25 @@ class Matrix:
 
 def label_rows(entry: FieldEntry, figures: FieldFigures) -> tuple[LabelRow, ...]:
     """The label table, in the catalogue's order."""
-    return tuple(_label_row(label, found) for label, found in zip(entry.labels, figures.labels, strict=True))
-
-
-def _label_row(label: LabelEntry, found: LabelFigures) -> LabelRow:
-    right = round(found.recall * found.rows)
-    # Without a right answer the number of predictions is unknown, so the precision has no interval.
-    predicted = round(right / found.precision) if found.precision else 0
-    return LabelRow(
-        name=label.name,
-        rows=found.rows,
-        precision=share(right, predicted),
-        recall=share(right, found.rows),
-        f1=f1(right, found.rows, predicted),
-        route=label.route,
-        whose="never" if label.route is None else "pooled" if label.pooled else "own",
-        calibration_rows=label.calibration_rows,
-        refused=found.refused if found.rows else None,
-    )
+    rows = []
+    for label, found in zip(entry.labels, figures.labels, strict=True):
+        right = round(found.recall * found.rows)
+        # Without a right answer the number of predictions is unknown, so the precision has no interval.
+        predicted = round(right / found.precision) if found.precision else 0
+        rows.append(
+            LabelRow(
+                name=label.name,
+                rows=found.rows,
+                precision=share(right, predicted),
+                recall=share(right, found.rows),
+                f1=f1(right, found.rows, predicted),
+                route=label.route,
+                threshold_source="never" if label.route is None else "pooled" if label.pooled else "own",
+                calibration_rows=label.calibration_rows,
+                refused=found.refused if found.rows else None,
+            )
+        )
+    return tuple(rows)
 
 
 def matrix(figures: FieldFigures) -> Matrix:
@@ -87,7 +88,16 @@ def matrix(figures: FieldFigures) -> Matrix:
     shown = names if is_whole else _most_confused(figures.confused, set(names))
     wrong = {(wanted, predicted): count for wanted, predicted, count in figures.confused}
     found = {label.label: label for label in figures.labels}
-    return Matrix(tuple(_matrix_row(found[name], shown, wrong) for name in shown), is_whole)
+    rows = []
+    for label in (found[name] for name in shown):
+        right = round(label.recall * label.rows)
+        counts = [right if name == label.label else wrong.get((label.label, name), 0) for name in shown]
+        cells = tuple(
+            Cell(count, count / max(label.rows, 1), name == label.label)
+            for name, count in zip(shown, counts, strict=True)
+        )
+        rows.append(MatrixRow(label.label, cells, label.rows - sum(counts), label.rows))
+    return Matrix(tuple(rows), is_whole)
 
 
 def _most_confused(confused: Sequence[tuple[str, str, int]], known: set[str]) -> list[str]:
@@ -98,12 +108,3 @@ def _most_confused(confused: Sequence[tuple[str, str, int]], known: set[str]) ->
         if len(chosen) + len(fresh) <= BLOCK:
             chosen += fresh
     return chosen
-
-
-def _matrix_row(label: LabelFigures, shown: Sequence[str], wrong: dict[tuple[str, str], int]) -> MatrixRow:
-    right = round(label.recall * label.rows)
-    counts = [right if name == label.label else wrong.get((label.label, name), 0) for name in shown]
-    cells = tuple(
-        Cell(count, count / max(label.rows, 1), name == label.label) for name, count in zip(shown, counts, strict=True)
-    )
-    return MatrixRow(label.label, cells, label.rows - sum(counts), label.rows)

@@ -4,10 +4,8 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from models.bundle.manifest import FieldEntry
@@ -18,13 +16,11 @@ from training.evaluation.measured import WorstError
 from training.evaluation.metrics import FieldFigures
 from training.evaluation.record import Findings, Record
 from training.evaluation.slices import SliceFigures
-from training.report import words
+from training.report.formats import HERE, html_environment
 from training.report.labels import LabelRow, Matrix, label_rows, matrix
-from training.report.plots import epochs_plot, reliability_plot, trade_plot
-from training.report.promise import Kept, held
+from training.report.plots import epochs_plot, reliability_plot, risk_coverage_plot
+from training.report.promise import PromiseCheck, check_promise
 from training.report.settings import changed_settings
-
-_HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +29,10 @@ class FieldView:
 
     entry: FieldEntry
     figures: FieldFigures
-    kept: Kept
+    promise_check: PromiseCheck
     labels: tuple[LabelRow, ...]
     matrix: Matrix
-    trade: Markup
+    risk_coverage: Markup
     reliability: Markup
     targets: tuple[TargetFigures, ...]
     slices: Mapping[str, Sequence[SliceFigures]]
@@ -81,13 +77,13 @@ def _render(
     findings: Findings,
     content: Mapping[str, Any],
 ) -> str:
-    script = (_HERE / "effect.js").read_text("utf-8")
-    return _environment().get_template("page.html.j2").render(
+    script = (HERE / "effect.js").read_text("utf-8")
+    return html_environment().get_template("page.html.j2").render(
         title=title,
         fields=[_field_view(entry, figures[entry.name], findings) for entry in entries if entry.name in figures],
         findings=findings,
         # Markup: these are files of the product.
-        style=Markup((_HERE / "style.css").read_text("utf-8")),  # noqa: S704
+        style=Markup((HERE / "style.css").read_text("utf-8")),  # noqa: S704
         script=Markup(script),  # noqa: S704
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         prior=PRIOR,
@@ -96,37 +92,22 @@ def _render(
     )  # fmt: skip
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= words.FILTERS
-    return environment
-
-
 def _field_view(entry: FieldEntry, figures: FieldFigures, findings: Findings) -> FieldView:
+    """The section's data; slices are grouped by kind."""
     targets = tuple(findings.targets.get(entry.name, ()))
+    slices: dict[str, list[SliceFigures]] = {}
+    for each in findings.slices.get(entry.name, ()):
+        slices.setdefault(each.kind, []).append(each)
     return FieldView(
         entry=entry,
         figures=figures,
-        kept=held(entry, figures),
+        promise_check=check_promise(entry, figures),
         labels=label_rows(entry, figures),
         matrix=matrix(figures),
-        trade=trade_plot(f"trade-{entry.name}", figures, targets, entry.promise.route_precision),
+        risk_coverage=risk_coverage_plot(f"trade-{entry.name}", figures, targets, entry.promise.route_precision),
         reliability=reliability_plot(f"reliability-{entry.name}", figures.reliability),
         targets=targets,
-        slices=_by_kind(findings.slices.get(entry.name, ())),
+        slices=slices,
         worst=tuple(findings.worst.get(entry.name, ())),
         advice=tuple(advice for advice in findings.advice if advice.field == entry.name),
     )
-
-
-def _by_kind(slices: Sequence[SliceFigures]) -> dict[str, list[SliceFigures]]:
-    kinds: dict[str, list[SliceFigures]] = {}
-    for each in slices:
-        kinds.setdefault(each.kind, []).append(each)
-    return kinds

@@ -10,14 +10,14 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from training.calibration.precision_curve import TargetFigures
 from training.evaluation.metrics import FieldFigures, ReliabilityBin
 from training.learn.finetune import EpochFigures
+from training.report.formats import goal
 from training.report.svg import ACCENT, INK, MUTED, SECOND, SOFT, page_style, to_svg
-from training.report.words import goal
 
 _SIZE = (5.2, 3.6)
 """Inches; the page scales the plot."""
 
 
-def trade_plot(name: str, figures: FieldFigures, targets: Sequence[TargetFigures], promised: float) -> Markup:
+def risk_coverage_plot(name: str, figures: FieldFigures, targets: Sequence[TargetFigures], promised: float) -> Markup:
     """Precision against coverage: the measured curve, and the result of each precision target."""
     with page_style():
         figure = Figure(figsize=_SIZE, layout="constrained")
@@ -29,20 +29,15 @@ def trade_plot(name: str, figures: FieldFigures, targets: Sequence[TargetFigures
         if reached:
             axes.plot([t.coverage for t in reached], [t.target for t in reached], color=SECOND, marker="o",
                       markersize=4, linewidth=1, label="what a promise lets through")  # fmt: skip
-        _now(axes, figures)
+        outcomes = figures.outcomes
+        if outcomes.route_precision is not None:
+            axes.plot([outcomes.routed], [outcomes.route_precision], marker="D", markersize=7, color=INK,
+                      linestyle="none", label="this bundle", zorder=5)  # fmt: skip
         _percent(axes, "share of tickets routed", "share of them that is right")
         axes.set_xlim(-0.02, 1.02)
         axes.legend(loc="lower left")
-        outcomes = figures.outcomes
         return to_svg(figure, name, f"Risk-coverage curve: {outcomes.routed:.0%} of tickets are routed; "
                       f"routing all would be right for {figures.accuracy:.0%}.")  # fmt: skip
-
-
-def _now(axes: Any, figures: FieldFigures) -> None:
-    precision = figures.outcomes.route_precision
-    if precision is not None:
-        axes.plot([figures.outcomes.routed], [precision], marker="D", markersize=7, color=INK, linestyle="none",
-                  label="this bundle", zorder=5)  # fmt: skip
 
 
 def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> Markup:

@@ -7,11 +7,11 @@ from models.bundle.manifest import FieldEntry
 from training.evaluation.intervals import Estimate, share
 from training.evaluation.metrics import FieldFigures
 
-Standing = Literal["kept", "likely", "unlucky", "broken", "silent"]
+PromiseStatus = Literal["kept", "likely", "unlucky", "broken", "silent"]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PromiseCheck:
     """A field's target precision compared with measured rows."""
 
     requested: float | None
@@ -22,22 +22,22 @@ class Kept:
     achieved: Estimate | None
     """Precision of the routed rows; None: none was routed."""
     routed: int
-    standing: Standing
+    status: PromiseStatus
     """kept: the interval's low end reaches the target; likely: the value does; unlucky: only the high end does, so
     chance may be the cause; broken: even the high end does not; silent: nothing was routed."""
 
 
-def held(entry: FieldEntry, figures: FieldFigures) -> Kept:
+def check_promise(entry: FieldEntry, figures: FieldFigures) -> PromiseCheck:
     """A field's target precision and its result on these rows."""
     promise, outcomes = entry.promise, figures.outcomes
     requested = promise.route_precision if promise.aim == "precision" else None
     routed = round(outcomes.routed * figures.rows)
     achieved = share(round((outcomes.route_precision or 0) * routed), routed)
-    standing = _standing(requested if requested is not None else promise.achieved_precision_low or 0, achieved)
-    return Kept(requested, promise.achieved_precision_low, promise.confidence, achieved, routed, standing)
+    status = _status(requested if requested is not None else promise.achieved_precision_low or 0, achieved)
+    return PromiseCheck(requested, promise.achieved_precision_low, promise.confidence, achieved, routed, status)
 
 
-def _standing(bound: float, achieved: Estimate | None) -> Standing:
+def _status(bound: float, achieved: Estimate | None) -> PromiseStatus:
     if achieved is None:
         return "silent"
     if achieved.value >= bound:

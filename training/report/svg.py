@@ -1,6 +1,6 @@
 """Matplotlib figure → SVG inside the page, with the page's colours (light and dark) and font.
 
-Matplotlib has no CSS variables: figures use the placeholder colours of `INKS`, which are replaced here.
+Matplotlib has no CSS variables: figures use the placeholder colours of `COLOURS`, which are replaced here.
 """
 
 import io
@@ -14,7 +14,7 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-INKS = {
+COLOURS = {
     "#010101": "var(--ink)",
     "#020202": "var(--muted)",
     "#030303": "var(--line)",
@@ -22,7 +22,7 @@ INKS = {
     "#050505": "var(--second)",
     "#060606": "var(--accent-soft)",
 }
-INK, MUTED, LINE, ACCENT, SECOND, SOFT = INKS
+INK, MUTED, LINE, ACCENT, SECOND, SOFT = COLOURS
 
 _STYLE: dict[Any, Any] = {
     # Fixed ids: equal figures give equal bytes. Text stays text, so that it can be read aloud, searched and styled.
@@ -58,7 +58,7 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
     """The figure as an `<svg>` element.
 
     Args:
-        figure: drawn with `page_style`, in the colours of `INKS`.
+        figure: drawn with `page_style`, in the colours of `COLOURS`.
         name: unique in the page: prefix of the plot's ids.
         description: the text alternative for screen readers.
     """
@@ -66,15 +66,15 @@ def to_svg(figure: Figure, name: str, description: str) -> Markup:
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None}, transparent=True)
     text = out.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
-    for placeholder, ink in INKS.items():
-        text = text.replace(placeholder, ink)
+    for placeholder, colour in COLOURS.items():
+        text = text.replace(placeholder, colour)
     text = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font-size: \1", text)
     labelled = f'<svg role="img" aria-label="{escape(description)}" '
     # Markup: only the numbers and fixed words above; a user's label never appears in a plot.
-    return Markup(labelled + _own_ids(text, name).removeprefix("<svg "))  # noqa: S704
+    return Markup(labelled + _prefix_ids(text, name).removeprefix("<svg "))  # noqa: S704
 
 
-def _own_ids(text: str, name: str) -> str:
+def _prefix_ids(text: str, name: str) -> str:
     """Prefix referenced ids with the plot's name, and remove the other ids."""
     used = set(re.findall(r'(?:url\(|href=")#([^)"]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", text)

@@ -119,13 +119,12 @@ def findings_of(
         behaviour=behaviour(answer, judged.parts[part].examples, recipe.seed, BEHAVIOUR_ROWS),
         strangers=stranger_figures(answer, recipe.seed),
         remedies=find_remedies(
-            judged.entries[0],
-            judged.scorings[0].field,
+            judged.scorings[0],
             judged.scored("validation", 0),
             judged.scored("calibration", 0),
             recipe,
             tickets,
-            later=training_rows is None,
+            calibration_only=training_rows is None or judged.entries[0].promise.kind == "measured",
         ),
     )
 

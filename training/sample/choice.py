@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def pick(rng: random.Random, weights: Mapping[T, float]) -> T:
+def weighted_choice(rng: random.Random, weights: Mapping[T, float]) -> T:
     return rng.choices(list(weights), list(weights.values()))[0]
 
 

@@ -24,10 +24,10 @@ CONTESTED_SHARE = 0.05
 """Share of tickets that fit two departments; explained at the top of `contested.en.txt`."""
 
 PRIORITIES = ("low", "normal", "high", "urgent")
-PRESSURE = {
+PRIORITY_WEIGHTS = {
     "calm": (0.55, 0.42, 0.03, 0.0),
     "usual": (0.12, 0.66, 0.19, 0.03),
     "pressing": (0.02, 0.35, 0.48, 0.15),
     "critical": (0.0, 0.05, 0.30, 0.65),
 }
-"""Frequencies of each priority by the temper of an intent, in the order of PRIORITIES."""
+"""Shares of the priorities by the temper of an intent, in the order of PRIORITIES."""

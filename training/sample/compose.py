@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from training.sample.choice import chance, pick
+from training.sample.author import Author
+from training.sample.choice import chance, weighted_choice
 from training.sample.grammar import request, sentence, tidy
-from training.sample.noise import careless
+from training.sample.noise import add_typing_habits
 from training.sample.phrasebook import Intent
 from training.sample.render import Draft
-from training.sample.scene import Scene
 from training.sample.thread import agent_thread, customer_thread, forwarded
 
 FORMS = {
@@ -26,180 +26,141 @@ _STRAY_PARTS = {0: 0.35, 1: 0.45, 2: 0.20}
 
 
 @dataclass(frozen=True, slots=True)
-class Brief:
+class MailPlan:
     """The plan of a mail."""
 
     intent: Intent
     priority: str
     other: Intent
     """An intent of another department, for the older thread or a smaller second topic."""
-    writer: Scene
-    inner: Scene
+    author: Author
+    inner: Author
     """The first writer of a forwarded mail; otherwise unused."""
     vague: bool = False
     """Always use a subject that says nothing about the topic."""
 
 
-def compose(brief: Brief, form: str) -> Draft:
-    return _COMPOSERS[form](brief)
+def compose(plan: MailPlan, form: str) -> Draft:
+    """The mail of a plan. `form` is a key of FORMS."""
+    author = plan.author
+    match form:
+        case "new":
+            text = (_greeting(author), *_topic_paragraphs(author, plan), *_closing(author))
+            return _typed_draft(author, _subject(author, plan), text, signature(author))
+        case "short":
+            line = _intent_phrase(author, plan.intent, "problem", sentence)
+            if chance(author.rng, 0.3):
+                line = f"{line} {_intent_phrase(author, plan.intent, 'ask', request)}"
+            lines = [line, *([author.phrase("thanks")] if chance(author.rng, 0.35) else [])]
+            if chance(author.rng, 0.4):
+                lines.insert(0, _greeting(author))
+            subject = _subject(author, plan)
+            return _typed_draft(
+                author, subject, tuple(lines), (author.person.first,) if chance(author.rng, 0.4) else ()
+            )
+        case "reply":
+            # Half of the replies use an old thread for a new topic, so that subject and quote mislead.
+            recycled = chance(author.rng, 0.5)
+            topic = plan.other if recycled else plan.intent
+            subject = f"{author.phrase('re')}: {_intent_phrase(author, topic, 'subject', tidy)}"
+            bare_nudge = not recycled and chance(author.rng, 0.15)
+            matter = () if bare_nudge else _topic_paragraphs(author, plan)
+            says_why = bare_nudge or chance(author.rng, 0.3)
+            nudge = sentence(author.phrase("new_topic" if recycled else "nudge")) if says_why else ""
+            text = tuple(part for part in (_greeting(author), nudge, *matter, *_closing(author)) if part)
+            thread = (customer_thread if bare_nudge else agent_thread)(author, topic, subject)
+            return replace(_typed_draft(author, subject, text, signature(author)), thread=thread)
+        case "forward":
+            inner = compose(replace(plan, author=plan.inner), "new")
+            text = (_greeting(author), sentence(author.phrase("forward_note")), *_closing(author))
+            thread = forwarded(author, plan.inner, inner)
+            return replace(
+                _typed_draft(author, f"{author.phrase('fwd')}: {inner.subject}", text, signature(author)),
+                thread=thread,
+            )
+        case "web_form":
+            subject, *entries = author.phrase("form").split(" // ")
+            typed = [add_typing_habits(part, author.person, author.rng) for part in _topic_paragraphs(author, plan)]
+            return Draft(subject, ("\n".join(entries), *typed))
+        case "auto_reply":
+            author.values["thread_subject"] = f"Re: {_intent_phrase(author, plan.intent, 'subject', tidy)}"
+            notice = tidy(author.phrase("auto"))
+            return Draft(author.phrase("auto_subject"), (notice,), signature(author), auto_reply=True)
+        case "subject_only":
+            return Draft(_intent_phrase(author, plan.intent, "problem", sentence), ())
+        case "empty_subject":
+            return replace(compose(plan, "new"), subject="")
+    raise ValueError(f"unknown form {form!r}")
 
 
-def _new(brief: Brief) -> Draft:
-    scene = brief.writer
-    text = (_greeting(scene), *_matter(scene, brief), *_closing(scene))
-    return _draft(scene, _subject(scene, brief), text, signature(scene))
+def _typed_draft(author: Author, subject: str, text: tuple[str, ...], signed: tuple[str, ...]) -> Draft:
+    person = author.person
+    typed = tuple(add_typing_habits(part, person, author.rng) for part in text)
+    return Draft(
+        add_typing_habits(subject, person, author.rng), typed, signed, client=person.client, wraps=person.wraps
+    )
 
 
-def _short(brief: Brief) -> Draft:
-    scene = brief.writer
-    line = _about(scene, brief.intent, "problem", sentence)
-    if chance(scene.rng, 0.3):
-        line = f"{line} {_about(scene, brief.intent, 'ask', request)}"
-    text = [line, *([scene.say("thanks")] if chance(scene.rng, 0.35) else [])]
-    if chance(scene.rng, 0.4):
-        text.insert(0, _greeting(scene))
-    return _draft(scene, _subject(scene, brief), tuple(text), (scene.person.first,) if chance(scene.rng, 0.4) else ())
+def _intent_phrase(author: Author, intent: Intent, key: str, finish: Callable[[str], str]) -> str:
+    return finish(author.expand(author.rng.choice(intent.phrases[key])))
 
 
-def _reply(brief: Brief) -> Draft:
-    """Half of the replies use an old thread for a new topic, so that subject and quote mislead."""
-    scene = brief.writer
-    recycled = chance(scene.rng, 0.5)
-    topic = brief.other if recycled else brief.intent
-    subject = f"{scene.say('re')}: {_about(scene, topic, 'subject', tidy)}"
-    bare_nudge = not recycled and chance(scene.rng, 0.15)
-    matter = () if bare_nudge else _matter(scene, brief)
-    says_why = bare_nudge or chance(scene.rng, 0.3)
-    nudge = sentence(scene.say("new_topic" if recycled else "nudge")) if says_why else ""
-    text = tuple(part for part in (_greeting(scene), nudge, *matter, *_closing(scene)) if part)
-    thread = (customer_thread if bare_nudge else agent_thread)(scene, topic, subject)
-    return replace(_draft(scene, subject, text, signature(scene)), thread=thread)
-
-
-def _forward(brief: Brief) -> Draft:
-    inner = _new(replace(brief, writer=brief.inner))
-    scene = brief.writer
-    text = (_greeting(scene), sentence(scene.say("forward_note")), *_closing(scene))
-    thread = forwarded(scene, brief.inner, inner)
-    return replace(_draft(scene, f"{scene.say('fwd')}: {inner.subject}", text, signature(scene)), thread=thread)
-
-
-def _web_form(brief: Brief) -> Draft:
-    scene = brief.writer
-    subject, *lines = scene.say("form").split(" // ")
-    typed = [careless(part, scene.person, scene.rng) for part in _matter(scene, brief)]
-    return Draft(subject, ("\n".join(lines), *typed))
-
-
-def _auto_reply(brief: Brief) -> Draft:
-    scene = brief.writer
-    scene.memo["thread_subject"] = f"Re: {_about(scene, brief.intent, 'subject', tidy)}"
-    text = tidy(scene.say("auto"))
-    return Draft(scene.say("auto_subject"), (text,), signature(scene), auto_reply=True)
-
-
-def _subject_only(brief: Brief) -> Draft:
-    return Draft(_about(brief.writer, brief.intent, "problem", sentence), ())
-
-
-def _empty_subject(brief: Brief) -> Draft:
-    return replace(_new(brief), subject="")
-
-
-_COMPOSERS: dict[str, Callable[[Brief], Draft]] = {
-    "new": _new,
-    "short": _short,
-    "reply": _reply,
-    "forward": _forward,
-    "web_form": _web_form,
-    "auto_reply": _auto_reply,
-    "subject_only": _subject_only,
-    "empty_subject": _empty_subject,
-}
-
-
-def _draft(scene: Scene, subject: str, text: tuple[str, ...], signed: tuple[str, ...]) -> Draft:
-    person = scene.person
-    typed = tuple(careless(part, person, scene.rng) for part in text)
-    return Draft(careless(subject, person, scene.rng), typed, signed, client=person.client, wraps=person.wraps)
-
-
-def _about(scene: Scene, intent: Intent, key: str, finish: Callable[[str], str]) -> str:
-    return finish(scene.expand(scene.rng.choice(intent.phrases[key])))
-
-
-def _subject(scene: Scene, brief: Brief) -> str:
-    if brief.vague or chance(scene.rng, _VAGUE_SUBJECT):
-        return tidy(scene.say("vague"))
-    subject = _about(scene, brief.intent, "subject", tidy)
-    if brief.priority == "urgent" and chance(scene.rng, 0.35):
-        return f"{scene.say('cry')}: {subject}".replace("!:", "!")
+def _subject(author: Author, plan: MailPlan) -> str:
+    if plan.vague or chance(author.rng, _VAGUE_SUBJECT):
+        return tidy(author.phrase("vague"))
+    subject = _intent_phrase(author, plan.intent, "subject", tidy)
+    if plan.priority == "urgent" and chance(author.rng, 0.35):
+        return f"{author.phrase('cry')}: {subject}".replace("!:", "!")
     return subject
 
 
-def _greeting(scene: Scene) -> str:
-    return tidy(scene.say("greeting"))
+def _greeting(author: Author) -> str:
+    return tidy(author.phrase("greeting"))
 
 
-def _closing(scene: Scene) -> tuple[str, ...]:
-    thanks = (scene.say("thanks"),) if chance(scene.rng, 0.4) else ()
-    return (*thanks, scene.say("close")) if chance(scene.rng, 0.85) else thanks
+def _closing(author: Author) -> tuple[str, ...]:
+    thanks = (author.phrase("thanks"),) if chance(author.rng, 0.4) else ()
+    return (*thanks, author.phrase("close")) if chance(author.rng, 0.85) else thanks
 
 
-def _matter(scene: Scene, brief: Brief) -> tuple[str, ...]:
-    """The paragraphs about the topic."""
-    first, last = _surroundings(scene, brief.intent)
-    core = [_about(scene, brief.intent, "problem", sentence)]
-    if "detail" in brief.intent.phrases and chance(scene.rng, 0.45):
-        core.append(_about(scene, brief.intent, "detail", sentence))
-    wish = [_about(scene, brief.intent, "ask", request)] if chance(scene.rng, 0.65) else []
-    end = [*last, *wish, *_pressure(scene, brief.priority)]
-    return (*_paragraphs(scene, [*first, *core], end), *_aside(scene, brief))
+def _topic_paragraphs(author: Author, plan: MailPlan) -> tuple[str, ...]:
+    """The paragraphs about the topic, among sentences that fit any ticket."""
+    rng, common = author.rng, author.book.common
+    # An author of a quote request or at the end of a trial has not been a customer for years.
+    choice = common["context"] if plan.intent.from_newcomer else common["context"] + common["settled"]
+    count = weighted_choice(rng, _STRAY_PARTS)
+    stray = [sentence(author.expand(one)) for one in rng.sample(choice, count)]
+    before = rng.randrange(count + 1)
+    opening = [*stray[:before], _intent_phrase(author, plan.intent, "problem", sentence)]
+    if "detail" in plan.intent.phrases and chance(rng, 0.45):
+        opening.append(_intent_phrase(author, plan.intent, "detail", sentence))
+    end = stray[before:]
+    if chance(rng, 0.65):
+        end.append(_intent_phrase(author, plan.intent, "ask", request))
+    # Priority shows in the wording in most mails; a few mails of normal priority claim urgency too.
+    if plan.priority != "normal" and chance(rng, 0.65):
+        end.append(sentence(author.phrase(plan.priority)))
+    elif plan.priority == "normal" and chance(rng, 0.04):
+        end.append(sentence(author.phrase(rng.choice(("urgent", "high")))))
+    split = end and chance(rng, 0.5)
+    paragraphs = (" ".join(opening), " ".join(end)) if split else (" ".join([*opening, *end]),)
+    if not chance(rng, 0.08):
+        return paragraphs
+    # A smaller second topic.
+    problem = _intent_phrase(author, plan.other, "problem", sentence)
+    author.values["aside_problem"] = problem[0].lower() + problem[1:] if problem[1:2].islower() else problem
+    return (*paragraphs, sentence(author.phrase("aside")))
 
 
-def _surroundings(scene: Scene, intent: Intent) -> tuple[list[str], list[str]]:
-    """Sentences that fit any ticket, before and after the topic."""
-    common = scene.book.common
-    # A writer who asks for a quote or ends a trial has not been a customer for years.
-    choice = common["context"] if intent.from_newcomer else common["context"] + common["settled"]
-    count = pick(scene.rng, _STRAY_PARTS)
-    stray = [sentence(scene.expand(one)) for one in scene.rng.sample(choice, count)]
-    before = scene.rng.randrange(count + 1)
-    return stray[:before], stray[before:]
-
-
-def _pressure(scene: Scene, priority: str) -> list[str]:
-    """Priority shows in the wording in most mails; a few mails of normal priority claim urgency too."""
-    if priority != "normal" and chance(scene.rng, 0.65):
-        return [sentence(scene.say(priority))]
-    if priority == "normal" and chance(scene.rng, 0.04):
-        return [sentence(scene.say(scene.rng.choice(("urgent", "high"))))]
-    return []
-
-
-def _aside(scene: Scene, brief: Brief) -> tuple[str, ...]:
-    if not chance(scene.rng, 0.08):
-        return ()
-    problem = _about(scene, brief.other, "problem", sentence)
-    scene.memo["aside_problem"] = problem[0].lower() + problem[1:] if problem[1:2].islower() else problem
-    return (sentence(scene.say("aside")),)
-
-
-def _paragraphs(scene: Scene, opening: list[str], end: list[str]) -> tuple[str, ...]:
-    if end and chance(scene.rng, 0.5):
-        return " ".join(opening), " ".join(end)
-    return (" ".join([*opening, *end]),)
-
-
-def signature(scene: Scene) -> tuple[str, ...]:
-    person = scene.person
+def signature(author: Author) -> tuple[str, ...]:
+    person = author.person
     if person.sign_off == "first":
         return (person.first,)
     if person.sign_off == "full":
         return (person.name,)
     if person.sign_off == "mobile":
-        return (person.first, "", scene.say("mobile"))
+        return (person.first, "", author.phrase("mobile"))
     block = (person.name, f"{person.title} | {person.company}", f"Tel. {person.phone}", person.email)
     mark = ("-- ",) if person.wraps else ()
-    notice = ("", scene.say("disclaimer")) if chance(scene.rng, 0.3) else ()
+    notice = ("", author.phrase("disclaimer")) if chance(author.rng, 0.3) else ()
     return (*mark, *block, *notice)

@@ -1,6 +1,6 @@
 """The sentence grammar: `[a|b|]` chooses one alternative (nested to any depth); `{name}` is a slot, filled in order.
 
-Independent of tickets and company: `scene.py` gives the slots, `phrasebook.py` the templates.
+Independent of tickets and company: `author.py` gives the slots, `phrasebook.py` the templates.
 """
 
 import random

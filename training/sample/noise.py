@@ -28,12 +28,21 @@ _PLAIN_LETTERS = str.maketrans("éèêàçñóíáúâôîû", "eeeacnoiauaoiu")
 }
 
 
-def careless(text: str, person: Person, rng: random.Random) -> str:
+def add_typing_habits(text: str, person: Person, rng: random.Random) -> str:
     """The text with this person's typing habits."""
     if person.typo_rate:
         text = _WORD.sub(lambda found: _mistype(found[0], person.typo_rate, rng), text)
     if person.typo_rate >= 0.05:
-        text = _hasty(text, rng)
+        # One habit of fast typing: no apostrophes, shorthand, no accents, or three marks for one.
+        match rng.randrange(4):
+            case 0:
+                text = text.replace("'", "")
+            case 1:
+                text = re.sub(r"\b\w+\b", lambda found: _SHORTHAND.get(found[0], found[0]), text)
+            case 2:
+                text = text.translate(_PLAIN_LETTERS)
+            case _:
+                text = re.sub(r"([?!])(?=\s|$)", r"\1\1\1", text)
     return text.lower() if person.lower_case else text
 
 
@@ -48,15 +57,3 @@ def _mistype(word: str, rate: float, rng: random.Random) -> str:
             word[:at] + word[at] + word[at:],  # doubled
         )
     )
-
-
-def _hasty(text: str, rng: random.Random) -> str:
-    """Habits of fast typing: no apostrophes, shorthand, no accents, one mark for three."""
-    kind = rng.randrange(4)
-    if kind == 0:
-        return text.replace("'", "")
-    if kind == 1:
-        return re.sub(r"\b\w+\b", lambda found: _SHORTHAND.get(found[0], found[0]), text)
-    if kind == 2:
-        return text.translate(_PLAIN_LETTERS)
-    return re.sub(r"([?!])(?=\s|$)", r"\1\1\1", text)

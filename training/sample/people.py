@@ -4,7 +4,7 @@ import random
 import unicodedata
 from dataclasses import dataclass, replace
 
-from training.sample.choice import pick
+from training.sample.choice import weighted_choice
 
 _Culture = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -133,7 +133,13 @@ class Person:
 
 
 def make_person(rng: random.Random, language: str, *, for_mail: bool = False) -> Person:
-    first, last = _name(rng, language, for_mail)
+    """A person with random name, company and habits; `for_mail`: a sender of the demo's mails, with a full
+    signature."""
+    if language == "en":
+        firsts, lasts = rng.choice(_MAIL_ENGLISH if for_mail else _ENGLISH)
+    else:
+        firsts, lasts = _FIRST[language], (_MAIL_LAST if for_mail else _LAST)[language]
+    first, last = rng.choice(firsts), rng.choice(lasts)
     company = rng.choice(_FIRMS[language]).format(rng.choice((*_FIRM_WORDS, last.split()[0])))
     return Person(
         first=first,
@@ -143,9 +149,11 @@ def make_person(rng: random.Random, language: str, *, for_mail: bool = False) ->
         title=rng.choice(_TITLES[language]),
         phone=f"{_DIAL[language]} {rng.randrange(1000, 9999)} {rng.randrange(100, 999)}",
         language=language,
-        client=pick(rng, {"plain": 0.74, "gmail": 0.12, "outlook": 0.14}),
-        sign_off="block" if for_mail else pick(rng, {"first": 0.3, "full": 0.25, "block": 0.3, "mobile": 0.15}),
-        typo_rate=pick(rng, {0.0: 0.55, 0.015: 0.3, 0.05: 0.15}),
+        client=weighted_choice(rng, {"plain": 0.74, "gmail": 0.12, "outlook": 0.14}),
+        sign_off="block"
+        if for_mail
+        else weighted_choice(rng, {"first": 0.3, "full": 0.25, "block": 0.3, "mobile": 0.15}),
+        typo_rate=weighted_choice(rng, {0.0: 0.55, 0.015: 0.3, 0.05: 0.15}),
         lower_case=rng.random() < 0.07,
         wraps=rng.random() < 0.15,
     )
@@ -157,14 +165,6 @@ def of_same_firm(person: Person, colleague: Person) -> Person:
     return replace(person, email=f"{local}@{domain}", company=colleague.company)
 
 
-def _name(rng: random.Random, language: str, for_mail: bool) -> tuple[str, str]:
-    if language == "en":
-        firsts, lasts = rng.choice(_MAIL_ENGLISH if for_mail else _ENGLISH)
-    else:
-        firsts, lasts = _FIRST[language], (_MAIL_LAST if for_mail else _LAST)[language]
-    return rng.choice(firsts), rng.choice(lasts)
-
-
 def slug(text: str) -> str:
     folded = unicodedata.normalize("NFKD", text.translate(_FOLD)).encode("ascii", "ignore").decode().lower()
     return "-".join("".join(c if c.isalnum() else " " for c in folded).split())
@@ -173,7 +173,7 @@ def slug(text: str) -> str:
 def _address(rng: random.Random, first: str, last: str, company: str) -> str:
     """On example.com, .org or .net (RFC 2606), so that no answer reaches a real person."""
     given, family = slug(first), slug(last).replace("-", "")
-    domain = f"example.{pick(rng, {'com': 0.6, 'org': 0.2, 'net': 0.2})}"
+    domain = f"example.{weighted_choice(rng, {'com': 0.6, 'org': 0.2, 'net': 0.2})}"
     if rng.random() < 0.3:
         return f"{given}{rng.choice(('.', '_', ''))}{family}{rng.randrange(1, 99)}@{domain}"
     local = rng.choice((f"{given}.{family}", f"{given[0]}.{family}", given, f"{family}", f"{given[0]}{family}"))

@@ -8,7 +8,7 @@ import pathlib
 from collections import defaultdict
 from dataclasses import dataclass
 
-from training.sample.company import DEPARTMENTS, PRESSURE
+from training.sample.company import DEPARTMENTS, PRIORITY_WEIGHTS
 
 _FOLDER = pathlib.Path(__file__).parent / "phrases"
 
@@ -41,7 +41,7 @@ class Phrasebook:
     intents: tuple[Intent, ...]
     common: Phrases
 
-    def about(self, department: str) -> tuple[Intent, ...]:
+    def intents_of(self, department: str) -> tuple[Intent, ...]:
         return tuple(one for one in self.intents if one.departments[0][0] == department and not one.contested)
 
     def contested(self) -> tuple[Intent, ...]:
@@ -50,18 +50,33 @@ class Phrasebook:
 
 @functools.cache
 def phrasebook(language: str) -> Phrasebook:
+    """All phrases of a language, from its files.
+
+    Raises:
+        ValueError: a section has an unknown temper or department, or lacks a subject or a problem.
+    """
     intents: list[Intent] = []
     common: Phrases = {}
     for path in sorted(_FOLDER.glob(f"*.{language}.txt")):
         for head, phrases in _sections(path):
             if head == "common":
                 common = phrases
-            else:
-                intents.append(_intent(head, phrases))
+                continue
+            name, temper, owners = (part.strip() for part in head.split("|"))
+            departments = []
+            for owner in owners.split(","):
+                department, _, weight = owner.strip().partition(" ")
+                if department not in DEPARTMENTS:
+                    raise ValueError(f"phrase file: unknown department {department!r}")
+                departments.append((department, int(weight or 1)))
+            if temper not in PRIORITY_WEIGHTS or not {"subject", "problem"} <= phrases.keys():
+                raise ValueError(f"phrase file: section {name!r} has an unknown temper or lacks a subject or a problem")
+            intents.append(Intent(name, temper, tuple(departments), phrases))
     return Phrasebook(tuple(intents), common)
 
 
 def _sections(path: pathlib.Path) -> list[tuple[str, Phrases]]:
+    """Each section's head, and its templates by key."""
     found: list[tuple[str, defaultdict[str, list[str]]]] = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("== "):
@@ -70,18 +85,3 @@ def _sections(path: pathlib.Path) -> list[tuple[str, Phrases]]:
             key, template = line.split(": ", 1)
             found[-1][1][key].append(template.strip())
     return [(head, {key: tuple(lines) for key, lines in phrases.items()}) for head, phrases in found]
-
-
-def _intent(head: str, phrases: Phrases) -> Intent:
-    name, temper, owners = (part.strip() for part in head.split("|"))
-    departments = tuple(_owner(owner) for owner in owners.split(","))
-    if temper not in PRESSURE or not {"subject", "problem"} <= phrases.keys():
-        raise ValueError(f"phrase file: section {name!r} has an unknown temper or lacks a subject or a problem")
-    return Intent(name, temper, departments, phrases)
-
-
-def _owner(text: str) -> tuple[str, int]:
-    department, _, weight = text.strip().partition(" ")
-    if department not in DEPARTMENTS:
-        raise ValueError(f"phrase file: unknown department {department!r}")
-    return department, int(weight or 1)

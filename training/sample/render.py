@@ -4,6 +4,7 @@
 """
 
 import html
+import re
 import textwrap
 from dataclasses import dataclass
 
@@ -97,15 +98,12 @@ def outlook(draft: Draft) -> str:
 
 def _outlook_thread(thread: Thread) -> str:
     # Outlook's HTML draws a rule instead of the "Original Message" line of its plain text.
-    heads = "<br>".join(_bold_label(line) for line in thread.lead if not line.startswith("-"))
+    heads = "<br>".join(
+        re.sub(r"^(.*?): ", r"<b>\1:</b> ", _escape(line)) for line in thread.lead if not line.startswith("-")
+    )
     inner = "".join(_mso(part) for part in thread.paragraphs)
     earlier = _outlook_thread(thread.earlier) if thread.earlier else ""
     return f'\n{_OUTLOOK_RULE}<p class="MsoNormal">{heads}</p></div>{_mso("")}{inner}{earlier}'
-
-
-def _bold_label(line: str) -> str:
-    label, colon, rest = line.partition(": ")
-    return f"<b>{_escape(label)}:</b> {_escape(rest)}" if colon else _escape(line)
 
 
 def _mso(text: str) -> str:

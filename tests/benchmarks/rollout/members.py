@@ -23,7 +23,7 @@ STOP_SECONDS = 30.0
 POLL_SECONDS = 0.02
 PORTS = range(15_000, 32_000)
 """Below those the system gives to clients: a process that is away for a moment must find its own port free again."""
-FLAGS = ("--cache-entries", "0", "--log-level", "warning")
+FLAGS = ("--cache-entries", "0", "--log-level", "warning", "--records", "off")
 
 
 class Member:

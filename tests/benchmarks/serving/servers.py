@@ -84,7 +84,8 @@ def ours(name: str, *flags: str, settings: str = "") -> Server:
 
     def command(bundle: Path, port: int) -> list[str]:
         ports = ["--port", str(port), "--management-port", str(free_port())]
-        return ["-m", "service", "--bundle", str(bundle), *ports, *flags]
+        flags_or_off = flags if "--records" in flags else (*flags, "--records", "off")
+        return ["-m", "service", "--bundle", str(bundle), *ports, *flags_or_off]
 
     return Server(name, command, "/v1/route", lambda text: {"subject": "", "body": text}, settings=settings)
 

@@ -16,7 +16,7 @@ import numpy as np
 from models.bundle.bundle import Bundle
 from models.text.prepare import prepare
 from models.ticket import Ticket
-from training.cli.root import ticket_file
+from training.cli.options import ticket_file
 from training.data.source import read_tickets
 from training.sample.tickets import make_tickets
 

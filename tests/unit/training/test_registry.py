@@ -33,7 +33,7 @@ def promoted(store: Path, *names: str) -> None:
 
 
 def test_a_move_is_on_record(store: Path, versions: list[str]) -> None:
-    """One line for each move, with when, who, from, to, why and by which gates; nothing else stays in the store."""
+    """One line for each move, with time, user, from, to, reason and gates; nothing else stays in the store."""
     with locked(store):
         move(store, versions[1], "promote", "November", [Gate(name="size", passed=True, figure="3 MB")])
     lines = [json.loads(line) for line in (store / HISTORY).read_text().splitlines()]
@@ -68,7 +68,7 @@ class Killed(BaseException):
     """The process died here."""
 
 
-@pytest.mark.parametrize("step", ["point_current", "_settle", "_append"])
+@pytest.mark.parametrize("step", ["point_current", "_complete_intent", "_append"])
 def test_a_kill_at_any_step_leaves_a_true_history(
     store: Path, versions: list[str], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -94,14 +94,14 @@ def test_a_kill_within_the_line_leaves_one_whole_line(
     store: Path, versions: list[str], monkeypatch: pytest.MonkeyPatch, kept: int | None
 ) -> None:
     """The last line cut anywhere, or whole with its intent still there: the next command makes it one whole line."""
-    write = promotions._write_safely
+    write = promotions._write_durably
 
     def cut(path: Path, content: bytes, mode: int) -> None:
         write(path, content[:kept] if path.name == HISTORY else content, mode)
         if path.name == HISTORY:
             raise Killed
 
-    monkeypatch.setattr(promotions, "_write_safely", cut)
+    monkeypatch.setattr(promotions, "_write_durably", cut)
     with pytest.raises(Killed):
         promoted(store, versions[1])
     monkeypatch.undo()
@@ -130,7 +130,7 @@ def test_rolling_back_undoes_one_promotion_after_the_other(store: Path, versions
 
 
 def test_a_pointer_moved_by_hand_is_no_hindrance(store: Path, versions: list[str]) -> None:
-    """Back from a bundle that nobody put on record is to the last one that is."""
+    """A rollback from an unrecorded bundle goes to the last recorded one."""
     promoted(store, versions[1])
     point_current(store, versions[2])
     assert previous_version(store) == versions[1]
@@ -145,7 +145,7 @@ def test_a_store_from_before_the_history_remembers_where_it_came_from(store: Pat
 
 
 def test_a_damaged_history_is_named(store: Path, versions: list[str]) -> None:
-    """A line that is no record is named by its number: who served when is not guessed."""
+    """A line that is no record is named by its number: the history is not guessed."""
     with (store / HISTORY).open("ab") as file:
         file.write(b'{"event": "promote"}\n')
     with pytest.raises(TicketRouterError, match="line 2"):

@@ -28,6 +28,8 @@ ROLES: dict[str, Role | None] = {
     "/v1/route": Role.ROUTE,
     "/v1/route/batch": Role.ROUTE,
     "/v1/model": Role.ROUTE,
+    "/v1/decisions": Role.FEEDBACK,
+    "/v1/decisions/{decision_id}": Role.FEEDBACK,
     "/admin/status": Role.ADMIN,
     "/admin/reload": Role.ADMIN,
     "/metrics": None,

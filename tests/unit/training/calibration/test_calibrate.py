@@ -8,7 +8,7 @@ import pytest
 from models.bundle.manifest import FieldEntry
 from models.fields import Field
 from models.scoring import Outcome
-from tests.support.graded import FIELD, population, scored
+from tests.support.predictions import FIELD, population, scored
 from training.calibration.calibrate import calibrate_field, route_level
 from training.calibration.precision_curve import promise_curve
 from training.calibration.predictions import Scored, outcomes_of
@@ -32,7 +32,7 @@ def test_the_temperature_of_a_known_population_is_found(temperature: float) -> N
 
 
 def test_rows_without_the_field_do_not_touch_the_temperature() -> None:
-    """A row whose value is missing counts neither for the temperature nor, were all missing, against 1."""
+    """A row without a label does not change the temperature; without any label the temperature is 1."""
     logits = np.array([[2, 0, 0], [0, 2, 0], [0, 0, 9]], dtype=np.float32)
     some = np.array([0, 0, MISSING])
     assert fit_temperature(logits, some) == fit_temperature(logits[:2], some[:2])
@@ -61,8 +61,8 @@ def entry(validation: Scored, calibration: Scored, **promise: object) -> FieldEn
     return calibrate_field(FIELD, validation, calibration, recipe, "exact")
 
 
-def test_each_label_shows_whose_promise_it_has() -> None:
-    """Large labels stand on their own rows, a scarce one alone in the pool gets nothing; rows are the calibration's."""
+def test_each_label_shows_whether_its_threshold_is_pooled() -> None:
+    """Large labels have own thresholds; a rare one alone in the pool has none. Rows are calibration rows."""
     found = entry(rows({0: (300, 0), 1: (150, 0), 2: (5, 0)}), rows({0: (400, 0), 1: (200, 0), 2: (10, 0)}))
     assert [label.name for label in found.labels] == ["a", "b", "c"]
     assert [label.calibration_rows for label in found.labels] == [400, 200, 10]
@@ -79,7 +79,7 @@ def test_scarce_labels_carry_the_promise_together() -> None:
 
 
 def test_a_label_that_fails_its_own_test_is_not_automatic() -> None:
-    """Calibration rows that contradict the validation rows silence the label, and no other."""
+    """Calibration rows that contradict the validation rows leave the label without a threshold, and no other."""
     found = entry(rows({0: (300, 0), 1: (300, 0)}), rows({0: (300, 0), 1: (200, 100)}))
     assert found.labels[0].route is not None
     assert (found.labels[1].route, found.labels[1].pooled) == (None, False)
@@ -94,7 +94,7 @@ def test_strict_routes_no_label_without_its_own_promise() -> None:
 
 
 @pytest.mark.parametrize("which", ["validation", "calibration", "both"])
-def test_a_field_nobody_filled_in_promises_nothing(which: str) -> None:
+def test_a_field_without_labels_promises_nothing(which: str) -> None:
     """Without validation rows there is no plan, without calibration rows no proof: no threshold either way."""
     full, empty = rows({0: (200, 0), 1: (200, 0)}), Scored(np.zeros((5, 3), np.float32), np.full(5, MISSING))
     found = entry(full if which == "calibration" else empty, full if which == "validation" else empty)

@@ -1,4 +1,4 @@
-"""The promise, held against populations whose truth is known."""
+"""The promise on populations with a known true precision."""
 
 from collections.abc import Callable
 
@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import binom
 
-from tests.support.graded import LABELS, Population, population
-from training.calibration.predictions import Graded
+from tests.support.predictions import LABELS, Population, population
+from training.calibration.predictions import TopPredictions
 from training.calibration.threshold_plan import plan_routes
 from training.calibration.threshold_tests import lowest_passed
 from training.recipe import PromiseRecipe
@@ -20,7 +20,7 @@ MOST_BROKEN = binom.ppf(0.999, DRAWS, 0.05)
 Levels = list[float | None]
 
 
-def guaranteed(planned: Graded, tested: Graded, recipe: PromiseRecipe) -> Levels:
+def guaranteed(planned: TopPredictions, tested: TopPredictions, recipe: PromiseRecipe) -> Levels:
     """Each label's route level."""
     levels: Levels = [None] * LABELS
     sequences = plan_routes(LABELS, planned, len(tested), recipe)
@@ -30,7 +30,7 @@ def guaranteed(planned: Graded, tested: Graded, recipe: PromiseRecipe) -> Levels
     return levels
 
 
-def naive(_: Graded, tested: Graded, recipe: PromiseRecipe) -> Levels:
+def naive(_: TopPredictions, tested: TopPredictions, recipe: PromiseRecipe) -> Levels:
     """The lowest level above which the calibration rows themselves are right often enough, without any bound."""
     order = np.argsort(-tested.confidence)
     share = np.cumsum(tested.correct[order]) / np.arange(1, len(order) + 1)

@@ -26,7 +26,7 @@ def rows(count: int, wrong: float, seed: int) -> Scored:
 def remedies(count: int, wrong: float, *, tickets: int, later: bool = False) -> Remedies | None:
     planned, tested = rows(count, wrong, 1), rows(count, wrong, 2)
     entry = calibrate_field(FIELD, planned, tested, RECIPE, "exact")
-    return find_remedies(entry, FIELD, planned, tested, RECIPE, tickets, later=later)
+    return find_remedies(entry.scoring(FIELD), planned, tested, RECIPE, tickets, calibration_only=later)
 
 
 @pytest.mark.parametrize(("errors", "least", "most"), [(0.01, 120, 130), (0.02, 230, 240), (0.03, 590, 660)])

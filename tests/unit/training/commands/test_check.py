@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import TicketRouterError
 from tests.support.rows import CANARY, write_csv
-from training.cli.show_check import check_lines, explain_lines
+from training.cli.format_check import check_lines, explain_lines
 from training.commands.check import Readiness, assess, write_mapping, write_page
 from training.data.importing.mapping import load_mapping
 from training.data.importing.traps import ENOUGH_ROWS

@@ -11,7 +11,8 @@ from models.errors import TicketRouterError
 from models.label_source import LabelSource
 from tests.support.decisions import START, day, decision, feedback
 from tests.support.rows import CANARY, write_jsonl
-from training.data.feedback import Decided, Labelled, LeftOut, label_ticket, read_decisions
+from training.data.feedback.decisions import Decided, LeftOut, read_decisions
+from training.data.feedback.label import Labelled, label_ticket
 
 NOW = START + timedelta(days=61)
 PRIORITY = {"priority": {"value": "high", "confidence": 0.9, "outcome": "route", "threshold": 0.8}}

@@ -124,7 +124,7 @@ def test_the_policy_lets_one_script_run_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("hostile", [EVIL, "\u202eevil", "x" * 200, "{{ 7*7 }}", "</style><b onload=a>", "a\nb"])
 def test_labels_and_texts_are_only_shown(hostile: str) -> None:
-    """A label or a ticket is somebody's text: it opens no tag and draws no plot of its own."""
+    """A label or a ticket is untrusted text: it opens no tag and draws no plot."""
     plain, tried = (
         render_report(
             "r",
@@ -176,7 +176,7 @@ def test_nothing_routed_is_said_plainly() -> None:
 
 
 def test_thresholds_set_for_minutes_promise_no_precision() -> None:
-    """With `aim = "cost"` the page states what was proven, and no guarantee that nobody gave."""
+    """With `aim = "cost"` the page states what was proven, and no guarantee."""
     promise = {"aim": "cost", "route_precision": 0.95, "suggest_precision": 0.8, "confidence": 0.95,
                "achieved_precision_low": 0.831}  # fmt: skip
     aimed = FieldEntry.model_validate(entry().model_dump() | {"promise": promise})
@@ -217,13 +217,13 @@ def test_an_evaluation_has_no_training_part() -> None:
     [({}, "0.900 own"), ({"route": None, "pooled": True}, "– never"), ({"pooled": True}, "0.900 pooled")],
 )
 def test_each_label_shows_from_where_it_is_routed(label: dict[str, Any], shown: str) -> None:
-    """A label's threshold, and whose promise it rests on."""
+    """A label's threshold, and whether it is the label's own or the pooled one."""
     page = render_evaluation("r", [entry(**label)], {"department": FIGURES})
     assert f"{shown} 3" in words(page)
 
 
 def test_a_field_without_figures_is_left_out() -> None:
-    """A field nobody filled in has no section, and the others have theirs."""
+    """A field without labels has no section; the others have theirs."""
     page = render_report("r", [entry(), entry("priority")], record())
     assert 'id="field-department"' in page
     assert 'id="field-priority"' not in page

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from training.sample import grammar
+from training.sample.author import Author
 from training.sample.company import DEPARTMENTS, LANGUAGES
 from training.sample.dates import LAST_MOMENT
 from training.sample.people import make_person
 from training.sample.phrasebook import phrasebook
-from training.sample.scene import Scene
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -19,14 +19,14 @@ def test_every_phrase_of_every_language_expands(language: str) -> None:
     """No phrase names a slot that does not exist, and every department has something to say."""
     rng = random.Random(0)
     book = phrasebook(language)
-    assert all(book.about(department) for department in DEPARTMENTS)
+    assert all(book.intents_of(department) for department in DEPARTMENTS)
     phrases = [*book.common.items(), *(item for intent in book.intents for item in intent.phrases.items())]
     for template in [template for _, templates in phrases for template in templates]:
         assert template.count("[") == template.count("]"), template
-        scene = Scene(rng, make_person(rng, language), LAST_MOMENT)
-        scene.memo |= dict.fromkeys(("aside_problem", "thread_subject", "stamp", "other_name", "other_email"), "x")
+        author = Author(rng, make_person(rng, language), LAST_MOMENT)
+        author.values |= dict.fromkeys(("aside_problem", "thread_subject", "stamp", "other_name", "other_email"), "x")
         for _ in range(20):
-            assert not re.search(r"[\[\]{}]", scene.expand(template)), template
+            assert not re.search(r"[\[\]{}]", author.expand(template)), template
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -61,6 +61,6 @@ def test_sentences_end_in_the_right_mark(finish: Callable[[str], str], typed: st
 def test_a_scene_keeps_its_facts() -> None:
     """One ticket speaks of one invoice and one amount, unless a fresh value is asked for."""
     rng = random.Random(1)
-    scene = Scene(rng, make_person(rng, "en"), LAST_MOMENT)
-    first, second, fresh = scene.expand("{invoice_no}#{invoice_no}#{+invoice_no}").split("#")
+    author = Author(rng, make_person(rng, "en"), LAST_MOMENT)
+    first, second, fresh = author.expand("{invoice_no}#{invoice_no}#{+invoice_no}").split("#")
     assert first == second != fresh

@@ -171,7 +171,7 @@ def test_dates_span_a_year_of_office_hours_and_close_after_they_open(tickets: li
 
 
 def test_senders_live_on_reserved_domains_only(tickets: list[SampleTicket]) -> None:
-    """Nobody real can be written to: every address is under example.com, .org or .net, or the made-up company's."""
+    """No address reaches a real person: all are under example.com, .org or .net, or the made-up company's."""
     reserved = re.compile(r"[a-z0-9._-]+@([a-z0-9-]+\.)?(example\.(com|org|net)|plankwise\.example)")
     for ticket in tickets:
         assert reserved.fullmatch(ticket.requester)
@@ -283,7 +283,7 @@ def test_html_mails_carry_text_and_html() -> None:
 
 
 def test_no_mail_equals_a_training_row(tickets: list[SampleTicket]) -> None:
-    """Whoever signs a sample mail wrote no ticket, so no mail repeats a row, whatever the seeds."""
+    """The names below sample mails occur in no ticket, so no mail repeats a row, for any seeds."""
     texts = "\n".join(ticket.body for ticket in tickets)
     for mail in sample.make_mails(40, 7):
         parsed = email.message_from_bytes(mail.raw, policy=email.policy.default)

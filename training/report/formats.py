@@ -1,8 +1,13 @@
-"""Number formats of the page; `effect.js` formats minutes in the same way."""
+"""Number formats of the pages, and the templates that use them. `effect.js` formats minutes in the same way."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from models.bundle.manifest import Promise
 from training.evaluation.intervals import Estimate
 
+HERE = Path(__file__).parent
 NOTHING = "–"
 
 
@@ -34,7 +39,7 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
-def span(estimate: Estimate | None, digits: int = 1) -> str:
+def interval(estimate: Estimate | None, digits: int = 1) -> str:
     """An estimate's interval as percentages."""
     return NOTHING if estimate is None else f"{estimate.low:.{digits}%} to {estimate.high:.{digits}%}"
 
@@ -50,7 +55,7 @@ def minutes(value: float) -> str:
     return f"{round(value):,} min" if abs(value) < 120 else f"{value / 60:,.1f} h"
 
 
-def minutes_span(estimate: Estimate) -> str:
+def minutes_interval(estimate: Estimate) -> str:
     """An estimate's interval as times."""
     return f"{minutes(estimate.low)} to {minutes(estimate.high)}"
 
@@ -62,6 +67,19 @@ def plain(value: float) -> str:
 
 FILTERS = {
     each.__name__: each
-    for each in (percent, goal, promised, decimal, count, span, counts, minutes, minutes_span, plain)
+    for each in (percent, goal, promised, decimal, count, interval, counts, minutes, minutes_interval, plain)
 }
 """The formats by their names in the templates."""
+
+
+def html_environment() -> Environment:
+    """The HTML templates with the formats as filters; every value is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FILTERS
+    return environment

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 
 @contextlib.contextmanager
-def watching() -> Iterator[Callable[[str, int], None] | None]:
-    """A function to tell of a stage and its rows; None where nobody watches."""
+def reading_progress() -> Iterator[Callable[[str, int], None] | None]:
+    """A function that shows a stage and its number of rows; None if standard error is no terminal."""
     from rich.console import Console
 
     console = Console(stderr=True, highlight=False)

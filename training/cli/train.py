@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from training.cli.root import (
+from training.cli.options import (
     AllowEmpty,
     Closed,
     Column,
@@ -20,8 +20,9 @@ from training.cli.root import (
     SkipFaulty,
     app,
     fields_of,
-    show,
+    print_lines,
     ticket_file,
+    with_states,
 )
 from training.learn.base import DEFAULT_BASE
 
@@ -69,15 +70,16 @@ def train(
 
     # Check everything that needs no torch before importing torch.
     settings, fields = load_recipe(recipe), fields_of(field)
-    file = ticket_file(data, column, labels, date_format, mapping, closed, label_level, skip_faulty)
-    from training.cli.progress import EpochProgress, run_messages, say
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    file = with_states(file, closed, label_level)
+    from training.cli.progress import EpochProgress, print_step, run_messages
 
     with run_messages():
-        from training.cli.show import train_lines
+        from training.cli.format_training import train_lines
         from training.commands.train import train as run
         from training.run.request import TrainRequest
 
-        result = run(TrainRequest(file, settings, base, out, fields, quick, allow_empty), say, [EpochProgress()])
+        result = run(TrainRequest(file, settings, base, out, fields, quick, allow_empty), print_step, [EpochProgress()])
     if result is None:  # a helper process of torchrun: only the main process prints
         return
-    show(*([json.dumps(result.summary())] if as_json else train_lines(result)))
+    print_lines(*([json.dumps(result.summary())] if as_json else train_lines(result)))

@@ -11,7 +11,7 @@ import typer
 
 from models.bundle.manifest import Variant
 from models.errors import TicketRouterError
-from training.cli.root import (
+from training.cli.options import (
     AllowEmpty,
     Column,
     Data,
@@ -23,7 +23,7 @@ from training.cli.root import (
     Store,
     app,
     fields_of,
-    show,
+    print_lines,
     ticket_file,
 )
 
@@ -31,8 +31,10 @@ _STORE = Path("models/bundles")
 
 Bundle = Annotated[Path, typer.Option(metavar="FOLDER", help="Bundle folder.")]
 Report = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write an HTML page there.")]
-Graph = Annotated[Variant, typer.Option("--variant", help="The graph to run; the service runs fp32 unless told.")]
-Why = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; goes on record.")]
+GraphVariant = Annotated[
+    Variant, typer.Option("--variant", help="The graph to run; the service runs fp32 unless told.")
+]
+Reason = Annotated[str | None, typer.Option("--reason", metavar="TEXT", help="Why; goes on record.")]
 
 
 @app.command(
@@ -57,7 +59,7 @@ def evaluate(
     by: Annotated[
         list[str], typer.Option("--slice", metavar="COLUMN", help="A column of the file to slice the figures by.")
     ] = [],  # noqa: B006 typer reads the default, no code changes it
-    variant: Graph = "fp32",
+    variant: GraphVariant = "fp32",
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
@@ -66,9 +68,9 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure a bundle on closed tickets it was not trained on."""
-    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
-    from training.cli.show import evaluation_lines
-    from training.cli.show_judge import behaviour_lines
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    from training.cli.format_bundles import behaviour_lines
+    from training.cli.format_training import evaluation_lines
     from training.commands.evaluate import evaluate as run
     from training.commands.evaluate import refuse_format, summary, write_predictions, write_report
 
@@ -80,11 +82,11 @@ def evaluate(
     if predictions is not None:
         write_predictions(found, predictions)
     if as_json:
-        show(json.dumps(summary(found)))
+        print_lines(json.dumps(summary(found)))
         return
-    show(*evaluation_lines(found, by), *(behaviour_lines(found.findings.behaviour) if behaviour else ()))
+    print_lines(*evaluation_lines(found, by), *(behaviour_lines(found.findings.behaviour) if behaviour else ()))
     if report is not None:
-        show(f"report: {report}")
+        print_lines(f"report: {report}")
 
 
 @app.command(
@@ -99,7 +101,7 @@ def compare(
     challenger: Annotated[Path, typer.Option(metavar="FOLDER", help="The bundle that may take its place.")],
     data: Data,
     report: Report = None,
-    variant: Graph = "fp32",
+    variant: GraphVariant = "fp32",
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
@@ -108,8 +110,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare two bundles on the same closed tickets."""
-    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
-    from training.cli.show_judge import comparison_lines
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    from training.cli.format_bundles import comparison_lines
     from training.commands.compare import compare as run
     from training.commands.compare import write_comparison
 
@@ -117,11 +119,11 @@ def compare(
     if report is not None:
         write_comparison(found, report)
     if as_json:
-        show(json.dumps({**found.model_dump(mode="json"), "verdict": found.verdict}))
+        print_lines(json.dumps({**found.model_dump(mode="json"), "verdict": found.verdict}))
         return
-    show(*comparison_lines(found))
+    print_lines(*comparison_lines(found))
     if report is not None:
-        show(f"report: {report}")
+        print_lines(f"report: {report}")
 
 
 @app.command(
@@ -139,7 +141,7 @@ def promote(
     cases: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML file of tickets with the answers that they must get.")
     ] = None,
-    reason: Why = None,
+    reason: Reason = None,
     force: Annotated[bool, typer.Option("--force", help="Promote though gates fail; needs --reason.")] = False,
     allow_empty: AllowEmpty = False,
     macro_f1: Annotated[
@@ -152,7 +154,7 @@ def promote(
     retired: Annotated[
         list[str], typer.Option(metavar="FIELD=LABEL", help="A label that it may lack although the current has it.")
     ] = [],  # noqa: B006
-    variant: Graph = "fp32",
+    variant: GraphVariant = "fp32",
     column: Column = [],  # noqa: B006
     labels: Labels = None,
     date_format: DateFormat = None,
@@ -165,14 +167,14 @@ def promote(
     Checks it whole, holds it against its gates and the current bundle, then moves the store's `current` pointer and
     puts it on record in the store's promotions.jsonl. The bundle that served before is kept: see `rollback`.
     """
-    file = None if not data else ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
-    from training.cli.show_judge import promotion_lines
-    from training.commands.promote import Limits, PromoteRequest
+    file = None if not data else ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    from training.cli.format_bundles import promotion_lines
+    from training.commands.promote import PromoteRequest, PromotionLimits
     from training.commands.promote import promote as run
 
-    limits = Limits(macro_f1, slower, larger, tuple(retired), variant)
+    limits = PromotionLimits(macro_f1, slower, larger, tuple(retired), variant)
     done = run(PromoteRequest(bundle, store, file, reason, force, limits, allow_empty, cases))
-    show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
+    print_lines(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
 
 
 @app.command(
@@ -186,15 +188,15 @@ def rollback(
     to: Annotated[
         str | None, typer.Option(metavar="VERSION", help="The bundle to go back to; the one before where absent.")
     ] = None,
-    reason: Why = None,
+    reason: Reason = None,
     as_json: Json = False,
 ) -> None:
     """Make the bundle that served before the one that serves again."""
-    from training.cli.show_judge import promotion_lines
+    from training.cli.format_bundles import promotion_lines
     from training.commands.promote import rollback as run
 
     done = run(store, to, reason)
-    show(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
+    print_lines(*([done.model_dump_json()] if as_json else promotion_lines(done, store)))
 
 
 @app.command(
@@ -234,14 +236,14 @@ def recalibrate(
     """
     if precision is not None and not 0.5 < precision < 1:
         raise TicketRouterError("--precision wants a share above 0.5 and below 1, for instance .92")
-    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty=skip_faulty)
-    from training.cli.progress import run_messages, say
+    file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
+    from training.cli.progress import print_step, run_messages
 
     with run_messages():
-        from training.cli.show_judge import recalibration_lines
+        from training.cli.format_bundles import recalibration_lines
         from training.commands.recalibrate import RecalibrateRequest
         from training.commands.recalibrate import recalibrate as run
 
         request = RecalibrateRequest(bundle, file, out, precision, fields_of(field)[1:], allow_unknown)
-        done = run(request, say)
-    show(*([json.dumps(done.summary())] if as_json else recalibration_lines(done)))
+        done = run(request, print_step)
+    print_lines(*([json.dumps(done.summary())] if as_json else recalibration_lines(done)))

@@ -1,5 +1,6 @@
 """The typer application of all command modules, and the options that commands share."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,7 +74,7 @@ AllowEmpty = Annotated[
 Store = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of bundles.")]
 
 
-def show(*lines: str) -> None:
+def print_lines(*lines: str) -> None:
     """Print results. Control characters from labels, columns and file names are escaped: a terminal must not run
     them."""
     typer.echo(printed(lines))
@@ -100,8 +101,6 @@ def ticket_file(
     labels: Path | None,
     date_format: str | None,
     mapping: Path | None = None,
-    closed: Sequence[str] = (),
-    label_level: int | None = None,
     skip_faulty: bool = False,
 ) -> "TicketFile":
     """The options of ticket files as one value, built without importing heavy libraries. Options win over the mapping.
@@ -115,26 +114,23 @@ def ticket_file(
 
     load_rules(labels)
     kept = load_mapping(mapping) if mapping else MappingFile()
+    pairs = [pair.partition("=") for pair in column]
+    if not all(role and equals for role, equals, _ in pairs):
+        raise TicketRouterError("--column wants ROLE=COLUMN, for instance --column department=assigned_team")
     return TicketFile(
         data[0],
-        _mapping_of(column),
+        {role: name for role, _, name in pairs},
         labels,
         date_format or kept.date_format,
         more=tuple(data[1:]),
-        closed=(*kept.closed, *closed),
-        label_level=kept.label_level if label_level is None else label_level,
+        closed=kept.closed,
+        label_level=kept.label_level,
         skip_faulty=skip_faulty,
         remembered=kept.columns,
     )
 
 
-def _mapping_of(pairs: list[str]) -> dict[str, str]:
-    """`ROLE=COLUMN` options as a mapping.
-
-    Raises:
-        TicketRouterError: one has no equals sign.
-    """
-    split = [pair.partition("=") for pair in pairs]
-    if not all(role and equals for role, equals, _ in split):
-        raise TicketRouterError("--column wants ROLE=COLUMN, for instance --column department=assigned_team")
-    return {role: column for role, _, column in split}
+def with_states(file: "TicketFile", closed: Sequence[str], label_level: int | None) -> "TicketFile":
+    """The file with further closed states, and with another label level than the mapping's if one is given."""
+    level = file.label_level if label_level is None else label_level
+    return dataclasses.replace(file, closed=(*file.closed, *closed), label_level=level)

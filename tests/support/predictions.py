@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.fields import Field
-from training.calibration.predictions import Graded, Scored
+from training.calibration.predictions import Scored, TopPredictions
 
 LABELS = 3
 FIELD = Field("department", ("a", "b", "c"), 0)
@@ -21,10 +21,10 @@ class Population:
     confidence: NDArray[np.float64]
     right: NDArray[np.float64]
 
-    def draw(self, generator: np.random.Generator, rows: int) -> Graded:
+    def draw(self, generator: np.random.Generator, rows: int) -> TopPredictions:
         picked = generator.integers(0, len(self.right), rows)
         correct = generator.random(rows) < self.right[picked]
-        return Graded(self.predicted[picked], self.confidence[picked], correct)
+        return TopPredictions(self.predicted[picked], self.confidence[picked], correct)
 
     def precision(self, levels: Sequence[float | None], label: int | None = None) -> float | None:
         """The true precision of what is routed at these levels, of all labels or of one; None: nothing is."""
@@ -44,10 +44,10 @@ def population(answers: int = 20_000, sharpness: float = 0.35) -> Population:
     return Population(predicted, confidence, right)
 
 
-def scored(graded: Graded) -> Scored:
+def scored(predictions: TopPredictions) -> Scored:
     """Rows whose logits give these answers at temperature 1."""
-    logits = np.zeros((len(graded), LABELS), dtype=np.float32)
+    logits = np.zeros((len(predictions), LABELS), dtype=np.float32)
     # Two labels share what the predicted one leaves.
-    sure = np.clip(graded.confidence, 0.4, 1 - 1e-6)
-    logits[np.arange(len(graded)), graded.predicted] = np.log(2 * sure / (1 - sure))
-    return Scored(logits, np.where(graded.correct, graded.predicted, (graded.predicted + 1) % LABELS))
+    sure = np.clip(predictions.confidence, 0.4, 1 - 1e-6)
+    logits[np.arange(len(predictions)), predictions.predicted] = np.log(2 * sure / (1 - sure))
+    return Scored(logits, np.where(predictions.correct, predictions.predicted, (predictions.predicted + 1) % LABELS))

@@ -1,4 +1,4 @@
-"""Results of the commands in `judge`, formatted as lines of text."""
+"""Results of the commands in `bundles` and of `tune`, formatted as lines of text."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -42,13 +42,26 @@ def comparison_lines(found: "Comparison") -> Iterator[str]:
     before, after = found.champion_cost, found.challenger_cost
     yield f"  {'ms per ticket':<20} {before.milliseconds:>8.2f} {after.milliseconds:>10.2f}  (one core, median)"
     yield f"  {'MB':<20} {before.megabytes:>8.1f} {after.megabytes:>10.1f}"
-    yield from _fallen(found)
-    yield from _moved(found)
+    expected = f"{found.compared} figures looked at: about {found.compared / 40:.0f} would fall this far by chance"
+    yield f"labels that fell: {len(found.regressions)} ({expected})"
+    for one in found.regressions[:_MOST]:
+        yield f"  {one.label}: {one.figure}, {one.rows} rows: {_difference(one.fall).strip()}"
+    if len(found.regressions) > _MOST:
+        yield f"  … and {len(found.regressions) - _MOST} more"
+    changes = found.changes
+    yield (
+        f"another department: {changes.departments} tickets ({changes.mended} now right, {changes.broken} no longer); "
+        f"another outcome: {changes.outcomes}"
+    )
+    for each in changes.examples[:_MOST]:
+        yield f"  line {each.line}: {each.champion} → {each.challenger} (at close: {each.wanted})"
     if found.only_champion:
         yield f"labels that only the champion knows: {', '.join(found.only_champion)}"
     if found.only_challenger:
         yield f"labels that only the challenger knows: {', '.join(found.only_challenger)}"
-    yield _verdict(found)
+    parts = [f"better in {_named(found.better)}"] if found.better else []
+    parts += [f"worse in {_named(found.worse)}"] if found.worse else []
+    yield f"verdict: {found.verdict}{': ' if parts else ''}{', '.join(parts)}"
 
 
 def promotion_lines(done: "Promotion", store: object) -> Iterator[str]:
@@ -98,7 +111,9 @@ def tune_lines(found: "TuneResult") -> Iterator[str]:
     yield "| trial | ended | macro-F1 | minutes | " + " | ".join(names) + " |"
     yield "|---" * (4 + len(names)) + "|"
     for trial in found.trials:
-        values = (_shown(trial.changed.get(name)) for name in names)
+        changed = (trial.changed.get(name) for name in names)
+        values = (f"{value:.3g}" if isinstance(value, float) else "–" if value is None else str(value)
+                  for value in changed)  # fmt: skip
         score = "–" if trial.macro_f1 is None else f"{trial.macro_f1:.4f}"
         mark = " (best)" if trial.number == found.best else ""
         yield f"| {trial.number} | {trial.state} | {score}{mark} | {trial.seconds / 60:.1f} | {' | '.join(values)} |"
@@ -106,40 +121,11 @@ def tune_lines(found: "TuneResult") -> Iterator[str]:
     yield f"to learn with it: python -m training train --recipe {found.out} --data …"
 
 
-def _shown(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else "–" if value is None else str(value)
-
-
 def _difference(figure: "Difference") -> str:
     before, after = (f"{value:.4f}" if value is not None else "–" for value in (figure.champion, figure.challenger))
     if figure.difference is None:
         return f"{before:>8} {after:>10}"
     return f"{before:>8} {after:>10}  {figure.difference:>+10.4f}  [{figure.low:+.4f}, {figure.high:+.4f}]"
-
-
-def _fallen(found: "Comparison") -> Iterator[str]:
-    expected = f"{found.compared} figures looked at: about {found.compared / 40:.0f} would fall this far by chance"
-    yield f"labels that fell: {len(found.regressions)} ({expected})"
-    for one in found.regressions[:_MOST]:
-        yield f"  {one.label}: {one.figure}, {one.rows} rows: {_difference(one.fall).strip()}"
-    if len(found.regressions) > _MOST:
-        yield f"  … and {len(found.regressions) - _MOST} more"
-
-
-def _moved(found: "Comparison") -> Iterator[str]:
-    changes = found.changes
-    yield (
-        f"another department: {changes.departments} tickets ({changes.mended} now right, {changes.broken} no longer); "
-        f"another outcome: {changes.outcomes}"
-    )
-    for one in changes.examples[:_MOST]:
-        yield f"  line {one.line}: {one.champion} → {one.challenger} (at close: {one.wanted})"
-
-
-def _verdict(found: "Comparison") -> str:
-    parts = [f"better in {_named(found.better)}"] if found.better else []
-    parts += [f"worse in {_named(found.worse)}"] if found.worse else []
-    return f"verdict: {found.verdict}{': ' if parts else ''}{', '.join(parts)}"
 
 
 def _named(figures: Sequence[str]) -> str:

@@ -1,0 +1,78 @@
+"""Reads decisions for the API and the export, each with its feedback: that of the decision and that of its ticket."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from service.records.rows import record_of
+from service.records.schema import decisions, feedback, first_id, texts
+
+PAGE = 100
+PORTION = 500
+"""Rows read at once by the export."""
+
+
+def decision(connection: Connection, decision_id: str) -> dict[str, Any] | None:
+    row = connection.execute(select(decisions).where(decisions.c.id == decision_id)).one_or_none()
+    return None if row is None else with_feedback(connection, [row])[0]
+
+
+def page(
+    connection: Connection,
+    *,
+    outcome: str | None = None,
+    since_ms: int | None = None,
+    until_ms: int | None = None,
+    before: str | None = None,
+    limit: int = PAGE,
+) -> list[dict[str, Any]]:
+    """The newest decisions first. `before`: the id that the previous page ended with."""
+    query = select(decisions).order_by(decisions.c.id.desc()).limit(limit)
+    if outcome is not None:
+        query = query.where(decisions.c.outcome == outcome)
+    if since_ms is not None:
+        query = query.where(decisions.c.id >= first_id(since_ms))
+    if until_ms is not None:
+        query = query.where(decisions.c.id < first_id(until_ms))
+    if before is not None:
+        query = query.where(decisions.c.id < before)
+    return with_feedback(connection, connection.execute(query).all())
+
+
+def all_decisions(connection: Connection, since_ms: int = 0) -> Iterator[dict[str, Any]]:
+    """Oldest first, with the texts that are kept."""
+    last = first_id(since_ms)
+    query = select(decisions).order_by(decisions.c.id).limit(PORTION)
+    condition = decisions.c.id >= last
+    while rows := connection.execute(query.where(condition)).all():
+        yield from with_feedback(connection, rows, texts_too=True)
+        condition = decisions.c.id > rows[-1].id
+
+
+def with_feedback(connection: Connection, rows: Sequence[Any], *, texts_too: bool = False) -> list[dict[str, Any]]:
+    ids = [row.id for row in rows]
+    tickets = {row.ticket_id for row in rows if row.ticket_id is not None}
+    found = connection.execute(
+        select(feedback)
+        .where(or_(feedback.c.decision_id.in_(ids), feedback.c.ticket_id.in_(tickets)))
+        .order_by(feedback.c.id)
+    ).all()
+    kept: dict[str, Any] = {}
+    if texts_too:
+        kept = {row.decision_id: row for row in connection.execute(select(texts).where(texts.c.decision_id.in_(ids)))}
+    by_decision: dict[str, list[Any]] = {}
+    by_ticket: dict[str, list[Any]] = {}
+    for each in found:
+        if each.decision_id is not None:
+            by_decision.setdefault(each.decision_id, []).append(each)
+        else:
+            by_ticket.setdefault(each.ticket_id, []).append(each)
+    return [
+        record_of(
+            row,
+            sorted((*by_decision.get(row.id, ()), *by_ticket.get(row.ticket_id, ())), key=lambda each: str(each.id)),
+            kept.get(row.id),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,108 @@
+"""From a `Decision` to its row, and from rows to the records that the API and the export give out."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from models.scoring import FieldVerdict
+from service.decision import Decision
+from service.records.identity import Identity
+from service.records.schema import milliseconds_of
+from service.records.store import NewDecision
+
+DEPARTMENT = "department"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A decision and what is recorded beside it. `response`: the body to send. `text`: subject and body, if they are
+    kept."""
+
+    decision: Decision
+    response: str
+    latency_ms: float
+    rule: str | None = None
+    holdout: bool = False
+    text: tuple[str, str] | None = None
+
+
+def new_decision(draft: Draft, identity: Identity) -> NewDecision:
+    decision = draft.decision
+    department = decision.verdict.department
+    created_at = milliseconds_of(decision.id)
+    key, earlier = identity.keys_at(created_at)
+    verdicts = {DEPARTMENT: department, **decision.verdict.fields}
+    fields = {name: _field(verdict, decision.thresholds.get(name)) for name, verdict in verdicts.items()}
+    row = {
+        "id": decision.id,
+        "created_at": created_at,
+        "caller": identity.caller,
+        "idempotency_key": key,
+        "request_digest": identity.digest,
+        "ticket_id": None if decision.ticket_id is None else storable(decision.ticket_id),
+        "text_digest": decision.text_digest,
+        "outcome": department.outcome.value,
+        "reason": department.reason.value,
+        "department": department.predicted,
+        "confidence": department.confidence,
+        "fields": to_json(fields).decode(),
+        "flags": to_json(decision.flags).decode(),
+        "rule": draft.rule,
+        "bundle": decision.model.version,
+        "variant": decision.model.variant,
+        "latency_ms": round(draft.latency_ms, 3),
+        "holdout": draft.holdout,
+        "response": draft.response,
+    }
+    text = draft.text
+    return NewDecision(row, None if text is None else (storable(text[0]), storable(text[1])), earlier)
+
+
+def storable(text: str) -> str:
+    """PostgreSQL holds no NUL character."""
+    return text.replace("\0", "\ufffd")
+
+
+def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
+    return {
+        "value": verdict.predicted,
+        "confidence": verdict.confidence,
+        "outcome": verdict.outcome.value,
+        "threshold": threshold,
+    }
+
+
+def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, Any]:
+    """A decision as the export and the API give it out. `row`: of `decisions`, `feedback` and `text`: of those tables;
+    the idempotency key, the request's digest and the response stay inside."""
+    return {
+        "decision_id": row.id,
+        "ticket_id": row.ticket_id,
+        "created_at": timestamp(row.created_at),
+        "caller": row.caller,
+        "text_digest": row.text_digest,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "fields": json.loads(row.fields),
+        "flags": json.loads(row.flags),
+        "rule": row.rule,
+        "bundle": row.bundle,
+        "variant": row.variant,
+        "latency_ms": row.latency_ms,
+        "holdout": row.holdout,
+        "text": None if text is None else {"subject": text.subject, "body": text.body},
+        "feedback": [
+            {"field": each.field, "value": each.value, "source": each.source, "at": timestamp(each.at)}
+            for each in feedback
+        ],
+    }
+
+
+def timestamp(milliseconds: int) -> str:
+    """RFC 3339, UTC."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,84 @@
+"""The tables of the record: one set of definitions and statements for SQLite and PostgreSQL.
+
+A change here needs a migration (`migrations/versions`), which only adds: during a roll-out, services of the previous
+version still write. Times are Unix milliseconds, JSON is text: both databases hold them alike.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, MetaData, String, Table, Text, UniqueConstraint
+from ulid import ULID
+
+metadata = MetaData()
+
+ID = String(26)
+DIGEST = String(64)
+TICKET_ID = String(200)
+_TO_BASE_32 = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
+
+decisions = Table(
+    "decisions",
+    metadata,
+    # A ULID, whose order is that of `created_at`: ranges of times are ranges of ids (`first_id`).
+    Column("id", ID, primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("caller", String(63), nullable=False),
+    # See `identity.py`. NULL: this request is never taken for a repetition.
+    Column("idempotency_key", String(300)),
+    Column("request_digest", DIGEST, nullable=False),
+    Column("ticket_id", TICKET_ID),
+    Column("text_digest", DIGEST, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", String(100), nullable=False),
+    # The department is also in `fields`; its own columns let the database group and count.
+    Column("department", Text),
+    Column("confidence", Float, nullable=False),
+    # JSON: name → {"value", "confidence", "outcome", "threshold"}, the department included.
+    Column("fields", Text, nullable=False),
+    # JSON: list of strings.
+    Column("flags", Text, nullable=False),
+    Column("rule", Text),
+    Column("bundle", String(64), nullable=False),
+    Column("variant", String(16), nullable=False),
+    Column("latency_ms", Float, nullable=False),
+    Column("holdout", Boolean, nullable=False),
+    # The body of the response: a repeated request gets the same bytes.
+    Column("response", Text, nullable=False),
+    UniqueConstraint("caller", "idempotency_key", name="decisions_once"),
+    Index("decisions_ticket", "ticket_id"),
+    Index("decisions_outcome", "outcome", "id"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    # A ULID, so that the history of a decision is in the order of arrival.
+    Column("id", ID, primary_key=True),
+    Column("decision_id", ID),
+    Column("ticket_id", TICKET_ID),
+    Column("field", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("source", String(16), nullable=False),
+    # A digest of the person, never a name or an address.
+    Column("who", DIGEST),
+    Column("at", BigInteger, nullable=False),
+    Index("feedback_decision", "decision_id"),
+    Index("feedback_ticket", "ticket_id"),
+)
+
+texts = Table(
+    "texts",
+    metadata,
+    # The texts have a retention of their own, again by ranges of ids.
+    Column("decision_id", ID, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+
+def first_id(milliseconds: int) -> str:
+    """The lowest id of this time: `id >= first_id(since)` and `id < first_id(until)` select a range of times."""
+    return str(ULID.from_bytes(max(0, milliseconds).to_bytes(6) + bytes(10)))
+
+
+def milliseconds_of(decision_id: str) -> int:
+    """The time in a ULID, its first ten digits of base 32; `ULID.from_str` takes ten times as long."""
+    return int(decision_id[:10].translate(_TO_BASE_32), 32)

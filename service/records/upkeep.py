@@ -1,0 +1,187 @@
+"""What an operator does with the record from the command line: statistics, pruning, backup and restore.
+
+A backup is the rows of all tables as compressed JSON lines, of both databases alike: a record can move from SQLite to
+PostgreSQL by a backup and a restore.
+"""
+
+import gzip
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic_core import to_json
+from sqlalchemy import Connection, Table, delete, func, insert, select
+
+from service.records.database import Database, RecordsError
+from service.records.migrate import HEAD
+from service.records.queries import all_decisions
+from service.records.rows import timestamp
+from service.records.schema import decisions, feedback, first_id, milliseconds_of, texts
+
+TABLES = (decisions, feedback, texts)
+PORTION = 500
+"""Rows of one transaction or query: a service that writes beside it waits only for so many."""
+FORMAT = "ticket-router-records"
+DAY_MS = 86_400_000
+
+
+def stats(database: Database) -> dict[str, Any]:
+    with database.reader.begin() as connection:
+        total, oldest, newest = connection.execute(
+            select(func.count(), func.min(decisions.c.id), func.max(decisions.c.id)).select_from(decisions)
+        ).one()
+        outcomes = connection.execute(select(decisions.c.outcome, func.count()).group_by(decisions.c.outcome)).all()
+        return {
+            "database": database.kind,
+            "schema": HEAD,
+            "decisions": total,
+            "oldest": None if oldest is None else timestamp(milliseconds_of(oldest)),
+            "newest": None if newest is None else timestamp(milliseconds_of(newest)),
+            "outcomes": {row.outcome: row[1] for row in sorted(outcomes, key=lambda row: str(row.outcome))},
+            "feedback": connection.execute(select(func.count()).select_from(feedback)).scalar(),
+            "texts": connection.execute(select(func.count()).select_from(texts)).scalar(),
+        }
+
+
+def export(database: Database, target: Path, since_ms: int = 0) -> int:
+    """Write one JSON line a decision, oldest first, of one moment; return their number."""
+    count = 0
+
+    def write(file: BinaryIO) -> None:
+        nonlocal count
+        with snapshot(database) as connection:
+            for record in all_decisions(connection, since_ms):
+                file.write(to_json(record) + b"\n")
+                count += 1
+
+    _write_whole(target, write)
+    return count
+
+
+def prune(database: Database, days: int) -> int:
+    """Delete the decisions that are older than this, with their texts, and feedback as old; return the number of
+    decisions."""
+    before, deleted = first_id(int(time.time() * 1000) - days * DAY_MS), 0
+    while True:
+        with database.writer.begin() as connection:
+            portion = connection.execute(
+                select(decisions.c.id).where(decisions.c.id < before).order_by(decisions.c.id).limit(PORTION)
+            )
+            ids = list(portion.scalars())
+            connection.execute(delete(texts).where(texts.c.decision_id.in_(ids)))
+            connection.execute(delete(feedback).where(feedback.c.decision_id.in_(ids)))
+            connection.execute(delete(decisions).where(decisions.c.id.in_(ids)))
+        deleted += len(ids)
+        if len(ids) < PORTION:
+            break
+    with database.writer.begin() as connection:
+        connection.execute(delete(feedback).where(feedback.c.id < before))
+    return deleted
+
+
+def backup(database: Database, target: Path) -> dict[str, int]:
+    """Write all rows, of one moment, beside a running service; return their number by table."""
+    counts: dict[str, int] = {}
+
+    def write(file: BinaryIO) -> None:
+        with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed, snapshot(database) as connection:
+            packed.write(to_json({"format": FORMAT, "schema": HEAD}) + b"\n")
+            for table in TABLES:
+                counts[table.name] = 0
+                for row in _all_rows(connection, table):
+                    packed.write(to_json([table.name, dict(row._mapping)]) + b"\n")
+                    counts[table.name] += 1
+            packed.write(to_json({"rows": counts}) + b"\n")
+
+    _write_whole(target, write)
+    return counts
+
+
+def restore(database: Database, source: Path) -> dict[str, int]:
+    """Fill an empty database from a backup, in one transaction; return the number of rows by table.
+
+    Raises:
+        RecordsError: the database is not empty or in use, or the file is no complete backup.
+    """
+    database.lock()
+    database.migrate()
+    counts = {table.name: 0 for table in TABLES}
+    try:
+        with database.writer.begin() as connection, gzip.open(source, "rb") as file:
+            for table in TABLES:
+                if connection.execute(select(table).limit(1)).first() is not None:
+                    raise RecordsError("the database is not empty: restore into a new one")
+            header = json.loads(file.readline())
+            if header.get("format") != FORMAT or header["schema"] > HEAD:
+                raise RecordsError(f"{source}: not a backup of this version's records or an earlier one's")
+            trailer = _insert_lines(connection, file, counts)
+            if trailer != {"rows": counts}:
+                raise RecordsError(f"{source}: the backup is incomplete; nothing was restored")
+    except (OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise RecordsError(f"{source}: not a complete backup; nothing was restored") from error
+    return counts
+
+
+def snapshot(database: Database) -> Any:
+    """A connection whose queries all see the same moment."""
+    if database.kind == "postgresql":
+        return database.reader.execution_options(isolation_level="REPEATABLE READ").begin()
+    return database.reader.begin()
+
+
+def _insert_lines(connection: Connection, file: Any, counts: dict[str, int]) -> Any:
+    """Insert the rows up to the trailer, and return the trailer; None: there is none."""
+    tables = {table.name: table for table in TABLES}
+    name, rows = "", list[dict[str, Any]]()
+
+    def flush() -> None:
+        if rows:
+            connection.execute(insert(tables[name]), rows)
+            counts[name] += len(rows)
+            rows.clear()
+
+    for line in file:
+        content = json.loads(line)
+        if isinstance(content, dict):
+            flush()
+            return content
+        if content[0] != name or len(rows) == PORTION:
+            flush()
+            name = content[0]
+        rows.append(content[1])
+    return None
+
+
+def _all_rows(connection: Connection, table: Table) -> Iterator[Any]:
+    (key,) = table.primary_key.columns
+    query = select(table).order_by(key).limit(PORTION)
+    condition = key >= ""
+    while rows := connection.execute(query.where(condition)).all():
+        yield from rows
+        condition = key > rows[-1]._mapping[key.name]
+
+
+def _write_whole(target: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write the file so that a partial one never has its name. Only its owner may read it: it says what tickets were
+    about.
+
+    Raises:
+        RecordsError: it cannot be written.
+    """
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RecordsError(f"{target}: cannot be written ({error.strerror})") from error
