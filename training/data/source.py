@@ -15,7 +15,7 @@ from training.data.example import Example
 from training.data.formats.registry import open_table
 from training.data.formats.table import Table, Watched
 from training.data.importing.plan import ReadOptions, make_plan
-from training.data.labels import load_rules
+from training.data.labels import LabelRules, load_rules
 from training.data.prepared import prepare_rows
 
 
@@ -86,19 +86,23 @@ def open_tickets(file: TicketFile, fields: Sequence[str], watch: Callable[[int],
     return RowReader(replace(plan, files=files), rules)
 
 
-def read_tickets(file: TicketFile, fields: Sequence[str], optional: Sequence[str] = ()) -> Checked:
+def read_tickets(
+    file: TicketFile, fields: Sequence[str], optional: Sequence[str] = (), rules: LabelRules | None = None
+) -> Checked:
     """The files' rows, all of them good.
 
     Args:
         file: the files to read.
         fields: the fields that they must have, `department` first.
         optional: fields that are read too if the files have a column for them.
+        rules: in place of those of the labels file.
 
     Raises:
         TicketRouterError: a file cannot be read, its labels file or date format is not valid, a column is missing or
             two could be it, no row is closed and checked; or a row breaks the contract and is not to be skipped.
     """
-    checked = check_tables(_tables(file), fields, file.options, load_rules(file.rules), optional)
+    rules = load_rules(file.rules) if rules is None else rules
+    checked = check_tables(_tables(file), fields, file.options, rules, optional)
     # Two spellings of a label are a question about all of its rows: to skip one row would not answer it.
     spellings = [fault for fault in checked.faults if "differs by case or blanks" in fault.what]
     faults: Sequence[Fault] = spellings if file.skip_faulty else checked.faults

@@ -1,0 +1,1 @@
+"""From the service's record of decisions to labelled tickets."""
