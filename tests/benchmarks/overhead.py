@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--callers", type=int, nargs="+", default=CALLERS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "flags", nargs="*", help="for the service, after --, in place of --cache-entries 0 --records off"
+        "flags", nargs="*", help="for the service, after --; instead of: --cache-entries 0 --records off"
     )
     asked = parser.parse_args()
     bundle = open_bundle(asked.bundle)
