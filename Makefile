@@ -74,7 +74,7 @@ fuzz: env ## the readers of mails, texts, HTML, JSON and HTTP under libFuzzer; F
 monitoring-test: env ## dashboard and alerts against a real Prometheus, after two minutes of load; an alert fires and ends
 	MONITORING_LOAD_SECONDS=120 $(BIN)/python -m pytest tests/monitoring -m "slow or not slow" --timeout 600
 
-bench: env service-env ## our service beside its peers; BENCH="--bundle short=B1 --bundle long=B2"; writes docs/benchmarks.md
+bench: env service-env ## our service beside its peers; BENCH="--bundle short=B1 --bundle long=B2"; writes .bench/benchmarks.md
 	$(BIN)/python -m tests.benchmarks.serving --peers $(PEERS) $(BENCH)
 
 rollout: env ## three services behind haproxy: restarts, roll-outs and kills under load; ROLLOUT="--bundle folder --rate 200"

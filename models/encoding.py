@@ -11,9 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-LENGTH_MULTIPLE = 8
-"""Batches are padded to a multiple of this many tokens: few distinct shapes keep the runtime's memory flat."""
-
 HEAD_SHARE = 0.75
 """Of a text that is too long, this share of the tokens is kept from its head and the rest from its tail: people say
 what they want first, and often once more at the end."""
@@ -65,9 +62,9 @@ class Encoder:
         """The text of token ids, special tokens by their names."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
 
-    def batch(self, encodings: Sequence[Encoding]) -> Batch:
-        """Pad encodings to one length, a multiple of LENGTH_MULTIPLE (but never beyond `max_tokens`)."""
-        length = padded_length(max(len(encoding.ids) for encoding in encodings), self.max_tokens)
+    def batch(self, encodings: Sequence[Encoding], multiple: int = 1) -> Batch:
+        """Pad encodings to the longest one's length, rounded up to a multiple (but never beyond `max_tokens`)."""
+        length = padded_length(max(len(encoding.ids) for encoding in encodings), self.max_tokens, multiple)
         input_ids = np.full((len(encodings), length), self.pad_id, dtype=np.int64)
         attention_mask = np.zeros((len(encodings), length), dtype=np.int64)
         for row, encoding in enumerate(encodings):
@@ -84,6 +81,6 @@ class Encoder:
         return tuple(probe.ids[:first]), tuple(probe.ids[last:])
 
 
-def padded_length(tokens: int, max_tokens: int) -> int:
+def padded_length(tokens: int, max_tokens: int, multiple: int = 1) -> int:
     """The length a row of this many tokens is padded to when it stands alone; never 0, which no graph can run."""
-    return min(-(-max(tokens, 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE, max_tokens)
+    return min(-(-max(tokens, 1) // multiple) * multiple, max_tokens)

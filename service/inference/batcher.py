@@ -146,7 +146,7 @@ class Batcher:
         self._executor.shutdown(wait=False)
 
     def _enqueue(self, encoding: Encoding, context: RequestContext, key: bytes | None) -> Entry:
-        length = padded_length(len(encoding.ids), self._limits.max_tokens)
+        length = padded_length(len(encoding.ids), self._limits.max_tokens, self._limits.packing.multiple)
         self.check(context, length)
         entry = Entry(encoding, key, length, time.perf_counter(), context.caller)
         if key is not None:

@@ -129,11 +129,13 @@ def open_engine(
     plan, sessions = with_cpu_fallback(settings.device, load)
     golden_replay = _replay(bundle, sessions, plan, pause_ratio, stop)
 
+    packing = Packing(plan.max_batch_tokens, plan.max_padding, plan.length_multiple)
+
     def infer(encodings: Sequence[Encoding], lone: bool) -> Sequence[Verdict]:
-        return plan.graph.judge_batch(sessions.run(bundle.encoder.batch(encodings), lone=lone))
+        return plan.graph.judge_batch(sessions.run(bundle.encoder.batch(encodings, packing.multiple), lone=lone))
 
     limits = BatcherLimits(
-        packing=Packing(plan.max_batch_tokens, plan.max_padding),
+        packing=packing,
         queue_tokens=settings.queue_tokens,
         queue_seconds=settings.queue_seconds,
         runners=plan.runners,

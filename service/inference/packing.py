@@ -36,10 +36,12 @@ class Packing:
     Args:
         max_tokens: upper limit of rows x padded length, except for a batch of one longer entry.
         max_padding: largest share of padding, 0…1, in those tokens.
+        multiple: lengths are padded to a multiple of this.
     """
 
     max_tokens: int
     max_padding: float
+    multiple: int = 1
 
 
 class WaitingEntries(Generic[E]):

@@ -21,6 +21,9 @@ BATCH_TOKENS = {"cpu": 256, "cuda": 16384}
 """On a CPU, a ticket in a batch of sixteen short ones costs a third of its cost alone. Larger batches save nothing
 more, and tickets that just missed a batch wait longer for its end."""
 MAX_PADDING = {"cpu": 0.1, "cuda": 0.5}
+LENGTH_MULTIPLE = {"cpu": 1, "cuda": 8}
+"""A CPU's time follows the tokens: padding to eights costs a short ticket a fifth more (docs/log.md). A GPU's tensor
+cores compute eights."""
 CUDA_RUNNERS = 2
 LONE_THREADS = 4
 """With more threads for one ticket of a small model, synchronisation costs more than it saves."""
@@ -47,6 +50,7 @@ class Plan:
     lone_tokens: int
     max_batch_tokens: int
     max_padding: float
+    length_multiple: int
 
     @property
     def variant(self) -> Variant:
@@ -87,6 +91,7 @@ def default_plan(variant: str, bundle: Bundle, machine: Machine, device: str) ->
         lone_tokens=LONE_TOKENS[fastest.entry.variant],
         max_batch_tokens=max(BATCH_TOKENS[kind], bundle.encoder.max_tokens),
         max_padding=MAX_PADDING[kind],
+        length_multiple=LENGTH_MULTIPLE[kind],
     )
 
 

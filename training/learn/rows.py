@@ -93,7 +93,8 @@ class Collator:
     encoder: Encoder
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        batch = self.encoder.batch([Encoding(row["input_ids"], False) for row in rows])
+        multiple = 8 if torch.cuda.is_available() else 1  # tensor cores compute eights
+        batch = self.encoder.batch([Encoding(row["input_ids"], False) for row in rows], multiple)
         weighted = "weight" in rows[0]
         weights = {"weights": torch.tensor(np.array([row["weight"] for row in rows]))} if weighted else {}
         return {

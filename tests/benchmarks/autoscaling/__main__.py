@@ -1,7 +1,7 @@
 """Replays the autoscaler's rule against a day of traffic, beside other rules; writes docs/autoscaling.svg.
 
 The rule is read from k8s/components/autoscaling/hpa.yaml. Nothing is measured here: pods are as fast as
-docs/benchmarks.md found them (`--speed`), and the day's shape is written down in traffic.py. The same seed gives the
+docs/results.md found them (`--speed`), and the day's shape is written down in traffic.py. The same seed gives the
 same figures. A rule takes some ten seconds.
 
 Examples:

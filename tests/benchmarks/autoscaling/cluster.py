@@ -18,7 +18,7 @@ MINUTE = 60
 PROMISE_SECONDS = 0.5
 CPU_PER_BUSY_SECOND = 0.95
 """CPU seconds of a pod for a second that one of its runners is busy: 15.9 ms a ticket at 120 tickets/s on two cores
-(docs/benchmarks.md). The request is one core a runner."""
+(docs/results.md). The request is one core a runner."""
 QUEUE, BUSY, CPU = "ticket_router_queue_tokens", "ticket_router_busy_share", "cpu"
 
 

@@ -51,7 +51,7 @@ SPEEDS = {
     "int8": Speed.measured(2, (15, 825), (156, 120)),
     "fp32": Speed.measured(2, (15, 603), (156, 79.2)),
 }
-"""Pods of two cores with the six-layer model: tickets/s with 64 callers, docs/benchmarks.md."""
+"""Pods of two cores with the six-layer model: tickets/s with 64 callers, docs/results.md."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ HOURS = (8, 6, 5, 4, 5, 9, 22, 45, 80, 108, 114, 106, 88, 94, 104, 98, 88, 70, 5
 """E-mails by hour of a working day, relative."""
 WEEKDAYS = {"Mon": 1.25, "Tue": 1.05, "Wed": 1.0, "Thu": 1.0, "Fri": 0.9, "Sat": 0.25, "Sun": 0.2}
 TOKENS = ((0, 0.05, 0.5, 0.95, 1), (8, 29, 168, 248, 256))
-"""Quantiles of a ticket's tokens: the long complaints of docs/benchmarks.md, cut at what the model reads."""
+"""Quantiles of a ticket's tokens: the long complaints of docs/results.md, cut at what the model reads."""
 
 
 @dataclass(frozen=True, slots=True)

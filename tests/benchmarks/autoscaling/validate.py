@@ -3,7 +3,7 @@
     python -m tests.benchmarks.autoscaling.validate
     python -m tests.benchmarks.autoscaling.validate --bundle BUNDLE --data long=FILE --data short=FILE
 
-Without a bundle: beside what docs/benchmarks.md has of long tickets at random moments. With one, beside the service
+Without a bundle: beside what docs/results.md has of long tickets at random moments. With one, beside the service
 here: the speed comes from two closed loops, one of each kind of ticket; then long tickets come at random moments at
 shares of their throughput, to the service and to the simulated pod. `slower`: what a runner then needed for a ticket,
 by the service's own counters, over what the closed loops say; the simulated pod is made as slow. So the wait is
@@ -39,7 +39,7 @@ PUBLISHED = (
     ("fp32", 37.3, 29.4, 85.6),
     ("fp32", 67.6, 105, 368),
 )
-"""docs/benchmarks.md, open loop, long: speed, tickets per second, median and 99th percentile in milliseconds."""
+"""docs/results.md, open loop, long: speed, tickets per second, median and 99th percentile in milliseconds."""
 PUBLISHED_SECONDS = 300.0
 ANSWERS = r'^ticket_router_answers_total\{source="model"\}'
 BUSY = r'^ticket_router_stage_duration_seconds_sum\{stage="infer"\}'

@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     add("--service-flags", default="--cache-entries 0", metavar="FLAGS", help="for ours (default: %(default)s)")
     add("--python", type=Path, default=Path(sys.executable), metavar="PATH", help="interpreter of our service")
     add("--work", type=Path, default=Path(".bench"), metavar="FOLDER", help="environments, logs, raw results")
-    add("--out", type=Path, default=Path("docs/benchmarks.md"), metavar="FILE", help="the report; its plot lies beside")
+    add("--out", type=Path, default=Path(".bench/benchmarks.md"), metavar="FILE", help="the report, beside its plot")
     add("--render", type=Path, metavar="FILE", help="measure nothing, render these raw results")
     return parser.parse_args()
 

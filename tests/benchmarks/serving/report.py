@@ -1,4 +1,4 @@
-"""The report as Markdown: `docs/benchmarks.md` and its plot, from the raw results alone."""
+"""The report as Markdown and its plot, from the raw results alone; docs/results.md has its main columns."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.encoding import HEAD_SHARE, LENGTH_MULTIPLE, Encoder, Encoding, padded_length
+from models.encoding import HEAD_SHARE, Encoder, Encoding, padded_length
 from tests.support.plain import PAD_ID, WORDS, words_tokenizer
 
 LETTERS = WORDS[4:]
@@ -59,16 +59,18 @@ def test_the_tokenizers_own_truncation_and_padding_are_off() -> None:
     assert encoder.encode("a b c d e f").ids == (0, *ids_of("a b c d e f"), 1)
 
 
-@given(st.lists(texts, min_size=1, max_size=6), limits)
-def test_a_batch_holds_every_row_and_masks_the_padding(rows: list[str], max_tokens: int) -> None:
-    """Each row's tokens stand first with mask 1, the rest is padding with mask 0, and the length is a multiple of 8."""
+@given(st.lists(texts, min_size=1, max_size=6), limits, st.sampled_from([1, 8]))
+def test_a_batch_holds_every_row_and_masks_the_padding(rows: list[str], max_tokens: int, multiple: int) -> None:
+    """Each row's tokens stand first with mask 1, the rest is padding with mask 0; the length is the longest row's,
+    rounded up to the multiple within the model's limit."""
     encoder = encoder_of(max_tokens)
     encodings = [encoder.encode(text) for text in rows]
-    batch = encoder.batch(encodings)
+    batch = encoder.batch(encodings, multiple)
     length = batch.input_ids.shape[1]
     assert batch.input_ids.shape == batch.attention_mask.shape == (len(rows), length)
     assert batch.input_ids.dtype == batch.attention_mask.dtype == np.int64
-    assert length == max_tokens or (length < max_tokens and length % LENGTH_MULTIPLE == 0)
+    longest = max(1, *(len(encoding.ids) for encoding in encodings))
+    assert length == max_tokens or (length < longest + multiple and length % multiple == 0)
     for encoding, ids, mask in zip(encodings, batch.input_ids, batch.attention_mask, strict=True):
         count = len(encoding.ids)
         assert tuple(ids[:count]) == encoding.ids
@@ -79,13 +81,14 @@ def test_a_batch_holds_every_row_and_masks_the_padding(rows: list[str], max_toke
 @pytest.mark.parametrize(
     ("tokens", "max_tokens", "length"), [(1, 64, 8), (8, 64, 8), (9, 64, 16), (61, 62, 62), (62, 62, 62)]
 )
-def test_rows_are_padded_to_few_distinct_lengths(tokens: int, max_tokens: int, length: int) -> None:
-    """A row is padded to the next multiple of 8, but never beyond the model's limit."""
-    assert padded_length(tokens, max_tokens) == length
+def test_rows_are_padded_to_the_multiple(tokens: int, max_tokens: int, length: int) -> None:
+    """A row is padded to the next multiple, but never beyond the model's limit; to nothing by default."""
+    assert padded_length(tokens, max_tokens, 8) == length
+    assert padded_length(tokens, max_tokens) == tokens
 
 
 def test_a_text_without_any_token_still_gives_a_row() -> None:
     """A tokenizer without special tokens may give nothing at all: the batch has a padded row, not an empty one."""
     encoder = encoder_of(16, special=False)
     assert encoder.encode("").ids == ()
-    assert encoder.batch([Encoding((), False)]).input_ids.shape == (1, LENGTH_MULTIPLE)
+    assert encoder.batch([Encoding((), False)]).input_ids.shape == (1, 1)

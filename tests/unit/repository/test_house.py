@@ -27,11 +27,13 @@ def test_every_setting_stands_in_the_readme(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
-def test_the_readme_gives_a_settings_default(name: str) -> None:
-    """The default in the README's table is the one in the code."""
+def test_the_readme_gives_a_settings_default_and_the_start_of_its_help(name: str) -> None:
+    """The README's table is the code's: the default, and the first words of what `--help` prints."""
     row = next(line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| `{name}` "))
-    default = Settings.model_fields[name].default
-    assert ("unset" if default is None else str(default)) in row.split("|")[2]
+    _, _, shown_default, meaning, _ = row.split("|")
+    field = Settings.model_fields[name]
+    assert shown_default.strip() == ("unset" if field.default is None else str(field.default))
+    assert " ".join(str(field.description).split()).startswith(meaning.strip().rstrip("."))
 
 
 def _recipe_fields(model: type[BaseModel], prefix: str = "") -> list[tuple[str, object]]:

@@ -142,7 +142,7 @@ def test_answer_is_stored_before_its_key_is_released() -> None:
     in_loop(test)
 
 
-@pytest.mark.parametrize(("length", "lone"), [(15, False), (16, False), (17, True), (100, True)])
+@pytest.mark.parametrize(("length", "lone"), [(15, False), (23, False), (24, True), (100, True)])
 def test_single_long_entry_runs_as_a_lone_one(length: int, lone: bool) -> None:
     """From so many padded tokens on: shorter ones are done before a second thread is awake."""
 
