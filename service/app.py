@@ -22,7 +22,8 @@ from service.access.access import Access
 from service.admin.routes import AdminRoutes
 from service.admin.service import AdminService
 from service.api.decisions import DecisionsApi
-from service.api.openapi import Document, documented_statuses
+from service.api.feedback import FeedbackApi
+from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
 from service.errors import ServiceError
 from service.http.authorize import Authorizer
@@ -150,6 +151,8 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)
     DecisionsApi(records, Authorizer(access)).add_to(documented)
+    feedback = FeedbackApi(router, cpu_pool, bodies, records, Authorizer(access), settings)
+    feedback.add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
     metrics.create_rejection_series(reasons())
@@ -159,7 +162,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
     admin = AdminService(router, reloader, metrics, lifecycle, records, exemplars=settings.traces)
-    document = partial(api.document, documented)
+    document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
     AdminRoutes(document, admin, Authorizer(access), bodies).add_to(management)
     return App(

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from models.scoring import FieldVerdict
 from service.decision import Decision
+from service.records.feedback import label_source, truths
 from service.records.identity import Identity
 from service.records.schema import milliseconds_of
 from service.records.store import NewDecision
@@ -79,6 +80,7 @@ def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
 def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, Any]:
     """A decision as the export and the API give it out. `row`: of `decisions`, `feedback` and `text`: of those tables;
     the idempotency key, the request's digest and the response stay inside."""
+    rows = tuple(feedback)
     return {
         "decision_id": row.id,
         "ticket_id": row.ticket_id,
@@ -96,9 +98,23 @@ def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, 
         "holdout": row.holdout,
         "text": None if text is None else {"subject": text.subject, "body": text.body},
         "feedback": [
-            {"field": each.field, "value": each.value, "source": each.source, "at": timestamp(each.at)}
-            for each in feedback
+            {
+                "field": each.field,
+                "value": each.value,
+                "source": each.source,
+                "label_source": label_source(each.source, row.holdout),
+                "at": timestamp(each.at),
+            }
+            for each in rows
         ],
+        "truth": {
+            name: {
+                "value": each.value,
+                "label_source": label_source(each.source, row.holdout),
+                "at": timestamp(each.at),
+            }
+            for name, each in truths(rows).items()
+        },
     }
 
 
