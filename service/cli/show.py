@@ -44,13 +44,14 @@ def print_decision(decision: DecisionOut) -> None:
     if decision.flags:
         lines.append(("flags", Text(", ".join(decision.flags))))
     lines.append(("model", Text(f"{decision.model.version} {decision.model.variant}")))
+
     console = Console(highlight=False)
     if not console.is_terminal:
         width = max(len(name) for name, _ in lines)
-        for name, value in lines:
-            typer.echo(f"{name:<{width}}  {value.plain}")
+        for name, text in lines:
+            typer.echo(f"{name:<{width}}  {text.plain}")
         return
     table = Table.grid(padding=(0, 2))
-    for name, value in lines:
-        table.add_row(Text(name, style="dim"), value)
+    for name, text in lines:
+        table.add_row(Text(name, style="dim"), text)
     console.print(table)

@@ -61,7 +61,7 @@ class Observer:
         _log.info("request", route=route, method=method, code=code, seconds=round(now - started, 4), **fields)
         if recording is None:
             return
-        known = method in METHODS
+        known, problem = method in METHODS, fields.get("problem")
         attributes = {"http.request.method": method if known else "_OTHER", "http.response.status_code": code}
         if route != UNMATCHED:
             attributes["http.route"] = route
@@ -69,7 +69,7 @@ class Observer:
             attributes["ticket_router.tickets"] = fields["tickets"]
         recording.set_attributes(attributes)
         name = " ".join((method if known else "HTTP", *([route] if route != UNMATCHED else [])))
-        recording.end(name, problem=fields.get("problem"), failed=code >= INTERNAL.status)
+        recording.end(name, problem=None if problem is None else str(problem), failed=code >= INTERNAL.status)
 
 
 class RequestMiddleware:

@@ -16,7 +16,7 @@ Length Thresholds for Shared-Memory Packet Switches", IEEE/ACM Transactions on N
 
 
 class FairQueue:
-    """Assigns tags and counts the waiting cost per caller. The unit of cost is up to the user."""
+    """Assigns tags and counts the waiting cost per caller. The user chooses the unit of cost."""
 
     def __init__(self) -> None:
         self.total = 0

@@ -5,6 +5,7 @@ was never acknowledged. Used by the writer's thread only.
 """
 
 import errno
+import fcntl
 import json
 import os
 import zlib
@@ -46,11 +47,16 @@ class Spool:
         """Open the file, and index the entries that an earlier process left.
 
         Raises:
-            RecordsError: the file cannot be written.
+            RecordsError: the file cannot be written, or another service uses it.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RecordsError(
+                f"{self.path} is in use by another service: set another TICKET_ROUTER_STATE_DIR for this one"
+            ) from None
         except OSError as error:
             raise RecordsError(f"{self.path}: cannot be written ({error.strerror})") from error
         with self.path.open("rb") as file:

@@ -31,7 +31,7 @@ _CONTEXT_HEADERS = (b"traceparent", b"tracestate")
 class Clock:
     """Converts `perf_counter` times of stages to nanoseconds since the epoch, as spans need them.
 
-    One clock per request: when the system clock is adjusted, a request is shifted, and its duration stays correct.
+    One clock per request: an adjustment of the system clock shifts the request, and its duration stays correct.
     """
 
     epoch: int

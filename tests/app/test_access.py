@@ -24,10 +24,10 @@ SLOW = Known("slow", further="tickets_per_second = 0.001\nburst = 3")
 BULK = Known("bulk", further="tickets_per_second = 0.001\nburst = 2")
 CLUMSY = Known("clumsy", further="tickets_per_second = 0.001\nburst = 3")
 FILE = (ROUTER, HELPER, OPS, OVER, SLOW, BULK, CLUMSY)
-STRANGER = Known("stranger", ("route", "feedback", "admin"))
+UNKNOWN = Known("stranger", ("route", "feedback", "admin"))
 CALLERS: dict[str, Known | None] = {
-    "nobody": None,
-    "stranger": STRANGER,
+    "no key": None,
+    "unknown key": UNKNOWN,
     "expired": OVER,
     "route": ROUTER,
     "feedback": HELPER,
@@ -63,10 +63,11 @@ def reachable() -> Iterator[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("port", "method", "path"), sorted(set(reachable())))
 @pytest.mark.parametrize("caller", CALLERS)
-def test_a_route_is_open_to_its_role_and_to_no_other(
+def test_a_route_accepts_only_callers_with_its_role(
     guarded: Service, port: str, method: str, path: str, caller: str
 ) -> None:
-    """Every route of both ports, with every role and without a valid key. What passes is refused for its body alone."""
+    """Every route of both ports, with every role and without a valid key. An accepted request is refused only for its
+    body."""
     known, role = CALLERS[caller], ROLES[path]
     base = guarded.url if port == "public" else guarded.management_url
     answer = httpx.request(
@@ -77,19 +78,21 @@ def test_a_route_is_open_to_its_role_and_to_no_other(
     )
     if role is None:
         assert answer.status_code in (200, 404)  # the folder of the documentation's files has no page of its own
-    elif caller in ("nobody", "stranger", "expired"):
+    elif caller in ("no key", "unknown key", "expired"):
         assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
     elif caller != role:
         assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
         assert "www-authenticate" not in answer.headers
+    elif path.startswith("/v1/decisions"):
+        assert (answer.status_code, answer.json()["code"]) == (404, "records_off")
     else:
         assert answer.status_code == (400 if method == "POST" else 200)
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/v1/route", 405), ("POST", "/v1/nowhere", 404)])
 def test_an_unknown_path_is_404_also_without_a_key(guarded: Service, method: str, path: str, status: int) -> None:
-    """Unknown paths and methods are answered as ever: the documentation has them all, so there is nothing to hide."""
+    """Unknown paths and methods need no key: the documentation lists all routes, so there is nothing to hide."""
     assert httpx.request(method, guarded.url + path).status_code == status
 
 
@@ -128,7 +131,6 @@ HEADERS: dict[str, tuple[Sequence[bytes], int]] = {
 
 @pytest.mark.parametrize(("values", "status"), HEADERS.values(), ids=HEADERS)
 def test_a_header_is_one_bearer_key_or_401(guarded: Service, values: Sequence[bytes], status: int) -> None:
-    """Whatever stands there, nothing else comes of it."""
     body = json.dumps(TICKET).encode()
     head = post_head("/v1/route", len(body))[:-2]
     lines = b"".join(b"Authorization: " + value + b"\r\n" for value in values)
@@ -138,23 +140,23 @@ def test_a_header_is_one_bearer_key_or_401(guarded: Service, values: Sequence[by
 @pytest.mark.parametrize("path", ["/v1/route", "/v1/route/batch"])
 @pytest.mark.parametrize(("known", "status"), [(None, 401), (HELPER, 403)])
 def test_the_refusal_does_not_wait_for_the_body(guarded: Service, path: str, known: Known | None, status: int) -> None:
-    """The response follows the head: no body is read in vain."""
+    """The response follows the head; the body is not read."""
     lines = [f"{name}: {value}" for name, value in (known.header if known else {}).items()]
     assert answer_to(guarded, post_head(path, 900_000, *lines))[0] == status
 
 
 @pytest.mark.parametrize("name", ["key", "api_key", "token", "access_token", "x"])
 @pytest.mark.parametrize("port", ["public", "management"])
-def test_a_key_in_the_address_is_refused_on_both_ports(guarded: Service, name: str, port: str) -> None:
-    """With a code of its own, though the header have a valid key as well."""
+def test_a_key_in_the_url_is_refused_on_both_ports(guarded: Service, name: str, port: str) -> None:
+    """With a code of its own, also if the header has a valid key."""
     url = guarded.url + "/v1/model" if port == "public" else guarded.management_url + "/admin/status"
     for headers in ({}, ROUTER.header, OPS.header):
         answer = httpx.get(url, params={name: ROUTER.key}, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (400, "key_in_query")
 
 
-def test_a_key_in_the_address_is_refused_without_keys_too(service: Service) -> None:
-    """A user who tries the service without keys should learn the right form early."""
+def test_a_key_in_the_url_is_refused_without_a_keys_file_too(service: Service) -> None:
+    """Clients learn the right form before keys are required."""
     assert httpx.post(service.url + "/v1/route?key=x", json=TICKET).json()["code"] == "key_in_query"
 
 
@@ -165,18 +167,18 @@ def line_of(service: Service, given: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("known", "problem"),
-    [(ROUTER, None), (HELPER, "forbidden"), (OVER, "unauthenticated"), (STRANGER, "unauthenticated")],
+    [(ROUTER, None), (HELPER, "forbidden"), (OVER, "unauthenticated"), (UNKNOWN, "unauthenticated")],
 )
 def test_the_log_line_names_the_key(guarded: Service, known: Known, problem: str | None) -> None:
-    """By its name in the file, also where it is refused; a stranger has none."""
+    """By its name in the file, also if the key is refused; an unknown key has no name."""
     given = f"line-{known.name}"
     httpx.post(guarded.url + "/v1/route", json=TICKET, headers=known.header | {"X-Request-ID": given})
     line = line_of(guarded, given)
-    assert (line.get("key"), line.get("problem")) == (None if known is STRANGER else known.name, problem)
+    assert (line.get("key"), line.get("problem")) == (None if known is UNKNOWN else known.name, problem)
 
 
-def test_a_rate_holds_for_its_key_alone(guarded: Service) -> None:
-    """Three tickets, then 429 with a time to come back; another key goes on; both are counted."""
+def test_each_key_has_its_own_rate_limit(guarded: Service) -> None:
+    """Three tickets, then 429 with Retry-After; another key is accepted; both are counted."""
     with guarded.client() as client:
         answers = [client.post("/v1/route", json=TICKET, headers=SLOW.header) for _ in range(5)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
@@ -192,7 +194,7 @@ def test_a_rate_holds_for_its_key_alone(guarded: Service) -> None:
 
 
 def test_a_batch_counts_its_tickets(guarded: Service) -> None:
-    """One larger than the burst goes once; then nothing does until it is waited off."""
+    """A batch larger than the burst is accepted once; the next request must wait."""
     tickets = {"tickets": [TICKET] * 5}
     with guarded.client() as client:
         answers = [client.post("/v1/route/batch", json=tickets, headers=BULK.header) for _ in range(2)]
@@ -201,8 +203,8 @@ def test_a_batch_counts_its_tickets(guarded: Service) -> None:
     assert guarded.samples()['ticket_router_key_tickets_total{key="bulk",outcome="admitted"}'] == 5
 
 
-def test_a_request_that_is_refused_after_its_head_has_taken_a_ticket(guarded: Service) -> None:
-    """Its type and body are looked at after it was let in: three that are not read use up a burst of three."""
+def test_a_request_refused_for_its_body_takes_a_ticket(guarded: Service) -> None:
+    """The rate is checked before type and body: three unreadable requests use up a burst of three."""
     headers = CLUMSY.header | {"Content-Type": "text/plain"}
     with guarded.client() as client:
         answers = [client.post("/v1/route", content=b"hello", headers=headers) for _ in range(4)]
@@ -210,25 +212,26 @@ def test_a_request_that_is_refused_after_its_head_has_taken_a_ticket(guarded: Se
 
 
 def test_openapi_documents_the_key(guarded: Service) -> None:
-    """Each operation names the scheme with its role, and the refusals it can answer."""
+    """Each operation names the scheme with its role, and the possible refusals."""
     document = guarded.management("/openapi.json").json()
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     operations = [operation for path in document["paths"].values() for operation in path.values()]
-    assert [operation["security"] for operation in operations] == [[{"bearer": ["route"]}]] * 3
+    roles = [operation["security"] for operation in operations]
+    assert roles == [[{"bearer": ["route"]}]] * 3 + [[{"bearer": ["feedback"]}]] * 2
     assert all({"400", "401", "403"} <= operation["responses"].keys() for operation in operations)
 
 
 def test_administrative_actions_are_audited(guarded: Service) -> None:
     """The caller and the result of a reload, and each refusal, with the request id."""
-    told = []
-    for known, content in ((OPS, {}), (OPS, {"bundle": "0" * 16}), (ROUTER, {}), (STRANGER, {})):
-        given = f"audit-{len(told)}"
+    outcomes = []
+    for known, content in ((OPS, {}), (OPS, {"bundle": "0" * 16}), (ROUTER, {}), (UNKNOWN, {})):
+        given = f"audit-{len(outcomes)}"
         headers = known.header | {"X-Request-ID": given}
         httpx.post(guarded.management_url + "/admin/reload", json=content, headers=headers, timeout=30)
         wait_until(lambda: any(line.get("request_id") == given for line in audits(guarded)))  # noqa: B023 - used at once
         (line,) = [line for line in audits(guarded) if line.get("request_id") == given]
-        told.append((line["who"], line["action"], line["outcome"]))
-    assert told == [
+        outcomes.append((line["who"], line["action"], line["outcome"]))
+    assert outcomes == [
         ("ops", "reload", "done"),
         ("ops", "reload", "reload_refused"),
         ("zendesk", "reload", "forbidden"),
@@ -250,7 +253,7 @@ def test_administrative_actions_are_audited(guarded: Service) -> None:
 def test_every_outcome_of_an_administrative_request_is_audited(
     guarded: Service, content: bytes, headers: dict[str, str], outcome: str
 ) -> None:
-    """Also one that is refused for its shape, or because a web page sent it: somebody with the key asked."""
+    """Also a malformed request, and one that a web page sent: both came with a valid key."""
     given = f"shape-{outcome}"
     headers = OPS.header | headers | {"X-Request-ID": given}
     httpx.post(guarded.management_url + "/admin/reload", content=content, headers=headers, timeout=30)
@@ -264,12 +267,12 @@ def audits(service: Service) -> list[dict[str, Any]]:
 
 
 def test_no_key_and_no_digest_appears_in_any_output(guarded: Service) -> None:
-    """Not in the log, the metrics, the status, the documents, whatever was sent in this module; run alone, less was."""
+    """Checks log, metrics, status and documents after all requests of this module; run alone, it checks less."""
     httpx.post(guarded.url + f"/v1/route?key={ROUTER.key}", json=TICKET, headers=ROUTER.header)
     httpx.get(guarded.url + f"/{ROUTER.key}", headers={"Authorization": f"Basic {ROUTER.key}"})
-    told = json.dumps(guarded.events) + "".join(
+    output = json.dumps(guarded.events) + "".join(
         httpx.get(guarded.management_url + path, headers=OPS.header).text
         for path in ("/metrics", "/admin/status", "/openapi.json")
     )
-    secrets = [secret for known in (*FILE, STRANGER) for secret in (known.key, digest_of(known.key))]
-    assert [secret for secret in secrets if secret in told] == []
+    secrets = [secret for known in (*FILE, UNKNOWN) for secret in (known.key, digest_of(known.key))]
+    assert [secret for secret in secrets if secret in output] == []

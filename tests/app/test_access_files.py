@@ -1,4 +1,4 @@
-"""The keys file of a running service: followed, refused, looked at after SIGHUP; the command that writes it."""
+"""The keys file of a running service: reloads, refusals, SIGHUP; and the command that writes the file."""
 
 import hashlib
 import json
@@ -23,14 +23,14 @@ OLD, NEW, OPS = Known("zendesk"), Known("zammad"), Known("ops", ("admin",))
 
 
 def put(path: Path, content: str) -> None:
-    """Whole, as a tool that writes secrets does it."""
+    """Replace the file atomically, as a tool that writes secrets does."""
     aside = path.with_suffix(".new")
     aside.write_text(content)
     aside.replace(path)
 
 
 def status(service: Service, known: Known) -> int:
-    """Of a ticket on a connection of its own."""
+    """The status of a ticket, on a new connection."""
     return httpx.post(service.url + "/v1/route", json={"body": "hello"}, headers=known.header, timeout=30).status_code
 
 
@@ -50,7 +50,7 @@ def keys_file(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_running_service_reloads_its_keys_file(tiny_bundle_path: Path, keys_file: Path) -> None:
-    """Another file is in force within seconds; a broken one changes nothing but log and gauge; SIGHUP looks too."""
+    """A changed file is used within seconds; an invalid file changes only log and gauge; SIGHUP reloads too."""
     with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
         assert (status(service, OLD), status(service, NEW)) == (200, 401)
         put(keys_file, file_of(NEW, OPS))
@@ -63,15 +63,15 @@ def test_a_running_service_reloads_its_keys_file(tiny_bundle_path: Path, keys_fi
         service.process.send_signal(signal.SIGHUP)
         wait_until(lambda: status(service, OLD) == 200)
         wait_until(lambda: any(line["action"] == "reload" for line in audits(service)))
-        told = [(line["action"], line["outcome"]) for line in audits(service)]
-        assert sorted(told) == [("keys", "done"), ("keys", "done"), ("keys", "refused"), ("reload", "done")]
+        outcomes = [(line["action"], line["outcome"]) for line in audits(service)]
+        assert sorted(outcomes) == [("keys", "done"), ("keys", "done"), ("keys", "refused"), ("reload", "done")]
         assert {line["who"] for line in audits(service) if line["action"] == "reload"} == {"signal"}
         assert CANARY not in json.dumps(service.events)
         assert NEW.key not in json.dumps(service.events)
 
 
 def test_a_withdrawn_key_is_refused_after_the_next_poll(tiny_bundle_path: Path, keys_file: Path) -> None:
-    """Its digest out of its entry's list, and 401: of one caller of several, then of the last one too."""
+    """After its digest is removed from the list: first of one caller of several, then of the last caller."""
     with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
         assert (status(service, OLD), admin_status(service, OPS)) == (200, 200)
         put(keys_file, OLD.withdrawn + OPS.entry)
@@ -89,7 +89,7 @@ def test_a_withdrawn_key_is_refused_after_the_next_poll(tiny_bundle_path: Path, 
     ids=["empty", "no entries", "deleted", "a line removed"],
 )
 def test_an_invalid_keys_file_withdraws_no_key(tiny_bundle_path: Path, keys_file: Path, content: str | None) -> None:
-    """It could be a file that is just being written: the keys before it are in force, and the gauge says so."""
+    """The file may just be being written: the previous keys stay valid, and the gauge shows the failure."""
     with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
         if content is None:
             keys_file.unlink()
@@ -100,7 +100,7 @@ def test_an_invalid_keys_file_withdraws_no_key(tiny_bundle_path: Path, keys_file
 
 
 def test_sighup_reads_the_keys_file_at_once(tiny_bundle_path: Path, keys_file: Path) -> None:
-    """Repeated until the signal comes before the next regular look."""
+    """Repeated until the signal arrives before the next regular check."""
     with serving(tiny_bundle_path, "--keys-file", str(keys_file)) as service:
 
         def signalled() -> bool:
@@ -114,13 +114,13 @@ def test_sighup_reads_the_keys_file_at_once(tiny_bundle_path: Path, keys_file: P
 
 
 def looks(service: Service, seen: int) -> list[dict[str, Any]]:
-    """What was put on record of the keys file since."""
+    """The audit lines about the keys file since then."""
     return [event for event in service.events[seen:] if event["event"] == "audit" and event["action"] == "keys"]
 
 
 @pytest.mark.parametrize("content", [f"[[keys]]\nname = {CANARY}", None], ids=["broken", "missing"])
-def test_a_file_that_cannot_be_used_at_start_is_one_line(tmp_path: Path, content: str | None) -> None:
-    """Exit status 2, and nothing of what stands in it."""
+def test_an_unusable_file_at_start_is_a_one_line_error(tmp_path: Path, content: str | None) -> None:
+    """Exit status 2; the content of the file is not repeated."""
     path = tmp_path / "keys.toml"
     if content is not None:
         path.write_text(content)
@@ -132,14 +132,14 @@ def test_a_file_that_cannot_be_used_at_start_is_one_line(tmp_path: Path, content
 
 
 def keys(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> tuple[str, str]:
-    """What `python -m service keys …` writes."""
+    """Output of `python -m service keys …`."""
     assert main(["keys", *arguments]) == code
     out, err = capsys.readouterr()
     return out, err
 
 
-def test_a_key_is_shown_once_and_its_entry_lets_it_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Alone on standard output; what goes into the file, and its digest, on standard error; `check` tells the rest."""
+def test_a_new_key_is_printed_once_and_its_entry_accepts_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The key is alone on standard output, the entry with its digest on standard error; `check` lists the entry."""
     path = tmp_path / "keys.toml"
     out, err = keys(capsys, "new", "--name", "zendesk", "--role", "route", "--tickets-per-second", "5")
     path.write_text(err[err.index("[[keys]]") :])
@@ -153,19 +153,19 @@ def test_a_key_is_shown_once_and_its_entry_lets_it_in(tmp_path: Path, capsys: py
 
 
 def test_a_key_is_rotated_in_its_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The second call gives the name a second live key; machines get both as JSON."""
+    """The second call gives the name a second valid key; --json prints both as JSON."""
     path = tmp_path / "keys.toml"
     asked = ("new", "--name", "zendesk", "--role", "route", "--file", str(path))
     first, second = keys(capsys, *asked)[0].strip(), json.loads(keys(capsys, *asked, "--json")[0])["key"]
     ring = Keyring(parse_keys(path.read_bytes(), path))
     assert [ring.find(key.encode()) for key in (first, second)] == ring.callers * 2
-    (told,) = json.loads(keys(capsys, "check", str(path), "--json")[0])
-    assert (told["name"], told["roles"]) == ("zendesk", ["route"])
-    assert told["sha256_begins"] == [hashlib.sha256(key.encode()).hexdigest()[:12] for key in (second, first)]
+    (entry,) = json.loads(keys(capsys, "check", str(path), "--json")[0])
+    assert (entry["name"], entry["roles"]) == ("zendesk", ["route"])
+    assert entry["sha256_begins"] == [hashlib.sha256(key.encode()).hexdigest()[:12] for key in (second, first)]
 
 
 def test_a_withdrawn_caller_is_shown_as_withdrawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With its rate as it stands in the file; its next key is told as the only one."""
+    """With its rate from the file; its next key is its only one."""
     path = tmp_path / "keys.toml"
     path.write_text(Known("zendesk", further="tickets_per_second = 5\nburst = 70").withdrawn)
     assert keys(capsys, "check", str(path))[0] == "zendesk  route; no key: withdrawn; 5 tickets/s, 70 at once\n"
@@ -173,8 +173,7 @@ def test_a_withdrawn_caller_is_shown_as_withdrawn(tmp_path: Path, capsys: pytest
     assert err.endswith(f"{path}: zendesk has a new key\n")
 
 
-def test_a_key_that_ends_in_the_future_is_made(capsys: pytest.CaptureFixture[str]) -> None:
-    """Its end stands in the entry."""
+def test_a_key_with_an_expiry_in_the_future_is_created(capsys: pytest.CaptureFixture[str]) -> None:
     _, err = keys(capsys, "new", "--name", "a", "--role", "route", "--expires", "2999-01-01")
     assert "expires = 2999-01-01T00:00:00+00:00\n" in err
 
@@ -192,10 +191,10 @@ def test_a_key_that_ends_in_the_future_is_made(capsys: pytest.CaptureFixture[str
         (("check", "/nowhere/keys.toml"), "/nowhere/keys.toml"),
     ],
 )
-def test_an_invalid_option_is_one_line(
+def test_an_invalid_option_is_a_one_line_error(
     arguments: tuple[str, ...], named: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit status 2 and what to mend; no key is shown that works nowhere."""
+    """Exit status 2 and the correction; no unusable key is printed."""
     out, err = keys(capsys, *arguments, code=2)
     (line,) = err.splitlines()
     assert named in line

@@ -1,4 +1,4 @@
-"""Less arithmetic, never another answer: the cache, shared runs, and tickets that no model needs to see."""
+"""The cache, shared runs, and tickets without a model run: less computation with the same decisions."""
 
 import itertools
 import socket
@@ -23,7 +23,7 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="module")
 def slow(tiny_bundle_path: Path) -> Iterator[Service]:
-    """A service that runs one long ticket at a time, so that a queue can be made. Shared."""
+    """A service that runs one long ticket at a time, so that a queue builds up. Shared."""
     with serving(tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64", "--queue-seconds", "60") as running:
         yield running
 
@@ -35,7 +35,7 @@ def fresh() -> str:
 
 @dataclass(frozen=True)
 class Work:
-    """What a service did: tickets run, texts encoded, and where answers came from."""
+    """The work of a service: tickets run, texts encoded, and the sources of results."""
 
     run: float
     encoded: float
@@ -74,24 +74,24 @@ def batch(service: Service, tickets: list[dict[str, Any]]) -> list[dict[str, Any
     return [next(iter(result.values())) for result in answer.json()["results"]]
 
 
-def said(decision: dict[str, Any]) -> dict[str, Any]:
-    """A decision without what is its own each time."""
+def comparable(decision: dict[str, Any]) -> dict[str, Any]:
+    """A decision without the fields that differ every time."""
     return {name: value for name, value in decision.items() if name not in ("decision_id", "ticket_id")}
 
 
-def test_a_text_seen_lately_is_not_computed_again(service: Service) -> None:
-    """The second ticket gets the first one's verdict and flags, an id of its own, and costs no run and no encoding."""
+def test_a_cached_text_needs_no_model_run(service: Service) -> None:
+    """The second ticket gets the verdict and flags of the first and its own id, without run and encoding."""
     text, before = fresh(), Work.of(service)
     first, second = (route(service, id=name, subject="Offer", body=text) for name in ("a", "b"))
     assert Work.of(service).since(before) == Work(run=1, encoded=1, model=1, cache=1, shared=0)
-    assert said(first) == said(second)
+    assert comparable(first) == comparable(second)
     assert first["flags"] == ["truncated"]
     assert (first["ticket_id"], second["ticket_id"]) == ("a", "b")
     assert first["decision_id"] != second["decision_id"]
 
 
-def test_the_tokens_of_a_known_answer_are_counted(service: Service) -> None:
-    """`input_tokens` and `truncated_inputs_total` speak of tickets, whether or not each was computed."""
+def test_tokens_of_cached_results_are_counted(service: Service) -> None:
+    """`input_tokens` and `truncated_inputs_total` count tickets, computed or not."""
     names = ("input_tokens_count", "input_tokens_sum", "truncated_inputs_total")
     text, before = fresh(), [service.counts(name) for name in names]
     for _ in range(2):
@@ -101,8 +101,7 @@ def test_the_tokens_of_a_known_answer_are_counted(service: Service) -> None:
 
 
 @pytest.mark.parametrize("change", [{"subject": "Another"}, {"body": "another text than that"}])
-def test_another_text_is_another_answer(service: Service, change: dict[str, str]) -> None:
-    """Subject and body both count."""
+def test_a_changed_subject_or_body_is_computed_anew(service: Service, change: dict[str, str]) -> None:
     ticket = {"subject": "One", "body": f"a text of some words {next(_numbers)}"}
     first, before = route(service, **ticket), Work.of(service)
     second = route(service, **(ticket | change))
@@ -110,8 +109,8 @@ def test_another_text_is_another_answer(service: Service, change: dict[str, str]
     assert first["candidates"] != second["candidates"]
 
 
-def test_texts_equal_after_cleaning_share_an_answer(service: Service) -> None:
-    """Quoted history and a signature are cut before the text is looked up: a reply to all costs one run."""
+def test_texts_equal_after_cleaning_share_a_result(service: Service) -> None:
+    """Quoted history and signature are removed before the look-up: a reply to all costs one run."""
     text = f"The lamp number {next(_numbers)} is broken, what now?"
     route(service, body=text)
     before = Work.of(service)
@@ -119,18 +118,18 @@ def test_texts_equal_after_cleaning_share_an_answer(service: Service) -> None:
     assert Work.of(service).since(before).run == 0
 
 
-def test_the_cache_can_be_switched_off_and_the_sharing_with_it(tiny_bundle_path: Path) -> None:
-    """`--cache-entries 0` computes each ticket, one after the other and at once, with the same verdict."""
+def test_cache_entries_0_switches_off_the_cache_and_shared_runs(tiny_bundle_path: Path) -> None:
+    """Each ticket is computed, one after the other and at once, with the same verdict."""
     with serving(tiny_bundle_path, "--cache-entries", "0") as service:
         text, before = fresh(), Work.of(service)
         route(service, body=text)
-        assert len({str(said(decision)["outcome"]) for decision in batch(service, [{"body": text}] * 20)}) == 1
+        assert len({str(comparable(decision)["outcome"]) for decision in batch(service, [{"body": text}] * 20)}) == 1
         assert Work.of(service).since(before) == Work(run=21, encoded=21, model=21, cache=0, shared=0)
         assert service.counts("cache_entries") == 0
 
 
 def test_the_cache_is_bounded(tiny_bundle_path: Path) -> None:
-    """The text that was not asked for the longest is computed anew; the gauge says how many are known."""
+    """The least recently used text is computed again; the gauge shows the number of entries."""
     with serving(tiny_bundle_path, "--cache-entries", "2") as service:
         for text in ("one", "two", "one", "three"):
             route(service, body=text)
@@ -143,26 +142,26 @@ def test_the_cache_is_bounded(tiny_bundle_path: Path) -> None:
 
 
 def test_equal_texts_in_flight_are_one_run(slow: Service) -> None:
-    """Fifty tickets of one text that meet in a queue are run once, and all get that answer."""
+    """Fifty tickets with one text wait together: one run, the same result for all."""
     text, before = fresh(), Work.of(slow)
     decisions = batch(slow, [{"body": fresh()} for _ in range(100)] + [{"body": text}] * 50)
     work = Work.of(slow).since(before)
     assert (work.run, work.encoded, work.model, work.cache + work.shared) == (101, 101, 101, 49)
     assert work.shared > 0
-    assert len({str(said(decision)) for decision in decisions[100:]}) == 1
+    assert len({str(comparable(decision)) for decision in decisions[100:]}) == 1
 
 
 def test_equal_texts_of_many_callers_are_one_run(slow: Service) -> None:
-    """The same over as many connections."""
+    """The same on as many connections."""
     text, before = fresh(), Work.of(slow)
     with ThreadPoolExecutor(30) as pool:
         decisions = list(pool.map(lambda _: route(slow, body=text), range(30)))
     assert Work.of(slow).since(before).run == 1
-    assert len({str(said(decision)) for decision in decisions}) == 1
+    assert len({str(comparable(decision)) for decision in decisions}) == 1
 
 
 def test_cancelled_and_late_callers_do_not_affect_other_callers_of_the_same_text(slow: Service) -> None:
-    """Of four with one text one hangs up and one has no time; the other two get their answer, from one run."""
+    """Of four callers with one text one disconnects and one is late; the other two get their decision from one run."""
     text, before = fresh(), Work.of(slow)
     content = b'{"body":"%s"}' % text.encode()
     gone = 'http_requests_total{code="499",method="POST",route="/v1/route"}'
@@ -179,7 +178,7 @@ def test_cancelled_and_late_callers_do_not_affect_other_callers_of_the_same_text
     # At once if the wait is known to be too long; on slow machines its time may be over before the wait is estimated.
     assert late.json()["code"] in ("overloaded", "deadline_passed")
     wait_until(lambda: slow.counts(gone) == 1)
-    assert said(decisions[0]) == said(decisions[1])
+    assert comparable(decisions[0]) == comparable(decisions[1])
     assert Work.of(slow).since(before).run == 1001
     assert slow.counts("queue_depth") == 0
 
@@ -201,7 +200,7 @@ UNSEEN = [
 
 @pytest.mark.parametrize(("reason", "mail"), UNSEEN, ids=[reason for reason, _ in UNSEEN])
 def test_automatic_mail_costs_no_model_run(service: Service, reason: str, mail: bytes) -> None:
-    """Neither the tokenizer nor the model nor the cache hears of it; people do, with the reason."""
+    """A review with its reason, without tokenizer, model and cache."""
     before, tokens = Work.of(service), service.counts("input_tokens_count")
     answer = httpx.post(service.url + "/v1/route", content=mail, headers={"Content-Type": "message/rfc822"})
     assert (answer.json()["outcome"], answer.json()["reason"]) == ("review", reason)
@@ -210,7 +209,7 @@ def test_automatic_mail_costs_no_model_run(service: Service, reason: str, mail: 
 
 
 def test_spam_headers_that_are_not_trusted_are_not_read(tiny_bundle_path: Path) -> None:
-    """With `trust_spam_headers` off the model decides, as for any other mail."""
+    """With `trust_spam_headers` off, the model decides as for any other mail."""
     mail = dict(UNSEEN)["spam"]
     with serving(tiny_bundle_path, "--trust-spam-headers", "false") as service:
         answer = httpx.post(service.url + "/v1/route", content=mail, headers={"Content-Type": "message/rfc822"})
@@ -219,7 +218,7 @@ def test_spam_headers_that_are_not_trusted_are_not_read(tiny_bundle_path: Path) 
 
 
 def test_non_finite_scores_go_to_review(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """A NaN is a review with its reason, counted, never remembered, and nothing to the neighbours in its batch."""
+    """A NaN is a counted review with its reason. It is not cached and does not affect other tickets of its batch."""
     with serving(spoiled.no_number_at_tilde(tiny_bundle_path, tmp_path), "--runners", "1") as service:
         results = batch(service, [{"body": f"~~~ {n}" if n % 2 else f"hello {n}"} for n in range(20)])
         reasons = [decision["reason"] for decision in results]
@@ -234,8 +233,8 @@ def test_non_finite_scores_go_to_review(tiny_bundle_path: Path, tmp_path: Path) 
         assert service.management("/readyz").status_code == 200
 
 
-def test_concurrent_requests_get_the_same_answers_with_and_without_the_cache(service: Service) -> None:
-    """Eight clients with a handful of texts, all at once: each text gets one verdict, and no ticket none."""
+def test_concurrent_requests_get_the_same_decisions_with_and_without_the_cache(service: Service) -> None:
+    """Eight clients send a handful of texts at once: each text gets one verdict, and every ticket a decision."""
     texts = [body for _, body in SAMPLES]
     found: dict[str, set[str]] = {text: set() for text in texts}
     lock = threading.Lock()

@@ -97,7 +97,7 @@ def client(service: Service) -> Iterator[httpx.Client]:
 
 
 def exchange(service: Service, raw: bytes, port: int = 0) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes as they are and read one answer, of the public port by default."""
+    """Send bytes unchanged and read one response, of the public port by default."""
     with socket.create_connection(("127.0.0.1", port or service.port), timeout=10) as connection:
         # The answer may come, and the connection be closed, before we are done.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -114,10 +114,11 @@ def exchange(service: Service, raw: bytes, port: int = 0) -> tuple[int, dict[str
 
 
 @pytest.mark.parametrize(("raw", "status", "code"), CASES.values(), ids=CASES)
-def test_a_bad_request_is_a_problem_of_its_own(
+def test_each_bad_request_has_its_own_problem(
     service: Service, client: httpx.Client, raw: bytes, status: int, code: str
 ) -> None:
-    """Status and code as documented, problem+json, a request id, nothing of the request; the next one is answered."""
+    """Status and code as documented, problem+json, a request id, no content of the request; the next request is
+    answered."""
     got, headers, body = exchange(service, raw)
     problem = json.loads(body)
     assert (got, problem["code"], problem["status"]) == (status, code, status)
@@ -128,15 +129,15 @@ def test_a_bad_request_is_a_problem_of_its_own(
     assert client.post("/v1/route", json={"body": "hello"}).status_code == 200
 
 
-def test_bytes_after_a_sound_request_do_not_spoil_its_answer(service: Service) -> None:
-    """The request before the garbage is answered as it would have been, and then the connection is closed."""
+def test_garbage_after_a_valid_request_does_not_affect_its_response(service: Service) -> None:
+    """The valid request is answered; then the connection is closed."""
     status, headers, body = exchange(service, post("/v1/route", GOOD) + b"canary-7f3a\r\n\r\n")
     assert (status, headers["connection"]) == (200, "close")
     assert "outcome" in json.loads(body)
 
 
-def test_both_ports_refuse_garbage_alike_and_the_public_one_counts_it(service: Service) -> None:
-    """One refusal is one request of no route and no known method, and its connection is closed."""
+def test_both_ports_refuse_malformed_http_and_the_public_port_counts_it(service: Service) -> None:
+    """One refusal is one request without route and method; its connection is closed."""
     series = 'http_requests_total{code="400",method="other",route="unmatched"}'
     before = service.counts(re.escape(series))
     _, headers, _ = exchange(service, b"canary-7f3a\r\n\r\n")
@@ -153,13 +154,13 @@ def test_a_timeout_of_any_length_is_capped(client: httpx.Client) -> None:
 
 
 def test_a_wrong_method_is_answered_with_the_allowed_one(client: httpx.Client) -> None:
-    """405 carries Allow."""
+    """The 405 has an Allow header."""
     assert client.get("/v1/route").headers["allow"] == "POST"
     assert client.post("/v1/model").headers["allow"] == "GET"
 
 
 def test_an_ordinary_client_library_sees_413_for_a_large_body(client: httpx.Client) -> None:
-    """A client that sends everything before it reads still gets the answer, declared or chunked."""
+    """A client that sends its whole body before it reads still gets the response, declared or chunked."""
     body = json.dumps({"body": "x" * 3_000_000}).encode()
     declared = client.post("/v1/route", content=body, headers={"Content-Type": JSON})
     streamed = client.post("/v1/route", content=iter([body]), headers={"Content-Type": JSON})
@@ -167,7 +168,7 @@ def test_an_ordinary_client_library_sees_413_for_a_large_body(client: httpx.Clie
 
 
 def test_documented_statuses_are_those_of_the_table(service: Service) -> None:
-    """OpenAPI names each status a route can answer, with the codes behind it."""
+    """OpenAPI lists each possible status of a route, with its codes."""
     document = service.management("/openapi.json").json()
     responses = document["paths"]["/v1/route"]["post"]["responses"]
     assert set(responses) == {"200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "503", "504"}
@@ -177,7 +178,7 @@ def test_documented_statuses_are_those_of_the_table(service: Service) -> None:
 
 
 def test_documents_name_every_reason_and_flag(service: Service) -> None:
-    """Closed sets are closed in the documents too, so that generated clients know their members."""
+    """Closed sets are enums in OpenAPI, so that generated clients know their members."""
     schemas = service.management("/openapi.json").json()["components"]["schemas"]
     decision = schemas["DecisionOut"]["properties"]
     assert decision["reason"]["$ref"] == "#/components/schemas/Reason"
@@ -187,8 +188,8 @@ def test_documents_name_every_reason_and_flag(service: Service) -> None:
     assert set(schemas["TextFlag"]["enum"]) == {str(flag) for flag in TextFlag}
 
 
-def test_documents_hold_every_schema_they_refer_to(service: Service) -> None:
-    """Request bodies are read as bytes, yet documented, and no reference dangles."""
+def test_every_schema_reference_of_openapi_resolves(service: Service) -> None:
+    """Request bodies are read as bytes and documented nevertheless."""
     document = service.management("/openapi.json").json()
     content = document["paths"]["/v1/route"]["post"]["requestBody"]["content"]
     assert set(content) == {"application/json", "message/rfc822"}

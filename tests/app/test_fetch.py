@@ -31,7 +31,7 @@ def _without_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fetched_bundle_is_served(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """From an archive behind a signed URL to a decided ticket; the log tells each step, and no signature."""
+    """From an archive behind a signed URL to a decided ticket; the log has each step and no signature."""
     archive = packed(tiny_bundle_path, tmp_path / "b.tar.gz")
     with scripted(status(500), whole(archive.read_bytes())) as server:
         url = f"{server.url}/b.tar.gz?X-Amz-Signature={SECRET}"
@@ -47,8 +47,8 @@ def test_a_fetched_bundle_is_served(tiny_bundle_path: Path, tmp_path: Path) -> N
     assert decision["model"]["version"] == tiny_bundle_path.name
 
 
-def test_a_wrong_digest_is_one_line_and_nothing_is_there(archive: Path, tmp_path: Path) -> None:
-    """The pod says what is wrong and stays unready: exit 2, expected and got, no `current`."""
+def test_a_wrong_digest_is_a_one_line_error_and_installs_nothing(archive: Path, tmp_path: Path) -> None:
+    """Exit status 2, both digests, no `current`: the pod stays unready."""
     run = run_cli("fetch", "--from", str(archive), "--digest", ZEROS, "--to", str(tmp_path))
     assert run.returncode == 2
     assert run.stdout == ""
@@ -57,8 +57,8 @@ def test_a_wrong_digest_is_one_line_and_nothing_is_there(archive: Path, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == [".fetch"]
 
 
-def test_a_file_is_fetched_by_an_image_without_the_group(archive: Path, tmp_path: Path) -> None:
-    """A mounted archive needs nothing; a URL says what to install."""
+def test_a_file_is_fetched_without_the_dependency_group(archive: Path, tmp_path: Path) -> None:
+    """A URL needs the group; the error names it."""
     assert SLIM.exists(), "no .venv-service: run `make service-env`, or `make test`, which does"
     command = [SLIM, "-m", "service", "fetch", "--digest", f"sha256:{digest_of(archive)}", "--to", tmp_path, "--from"]
     run = subprocess.run([*command, "s3://bucket/key"], cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -71,7 +71,7 @@ def test_a_file_is_fetched_by_an_image_without_the_group(archive: Path, tmp_path
 
 @pytest.mark.parametrize(("stop", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 130)])
 def test_an_interrupted_download_is_restarted(archive: Path, tmp_path: Path, stop: signal.Signals, code: int) -> None:
-    """Killed or asked to stop while the server is silent, nothing half-delivered is visible; the next run delivers."""
+    """Killed or stopped while the server is silent: no partial bundle is visible, and the next run delivers."""
     to, content = tmp_path / "bundles", archive.read_bytes()
     command = [sys.executable, "-m", "service", "fetch", "--to", str(to), "--digest", f"sha256:{digest_of(archive)}"]
     with scripted(silent(content, 60), whole(content)) as server:
@@ -85,8 +85,8 @@ def test_an_interrupted_download_is_restarted(archive: Path, tmp_path: Path, sto
     assert open_bundle(to / "current")
 
 
-def test_a_registry_is_one_line_that_names_the_other_ways(tmp_path: Path) -> None:
-    """`oci://` was taken by earlier versions; its user and password are not repeated."""
+def test_a_registry_url_is_refused_with_the_alternatives(tmp_path: Path) -> None:
+    """Earlier versions accepted `oci://`; its user and password are not repeated."""
     source = f"oci://user:{SECRET}@registry.example/bundles:july"
     run = run_cli("fetch", "--from", source, "--digest", ZEROS, "--to", str(tmp_path / "bundles"))
     assert (run.returncode, run.stdout, run.stderr.count("\n")) == (2, "", 1)

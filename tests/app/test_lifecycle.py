@@ -25,8 +25,8 @@ ONE_PROCESS = (
 )
 
 
-def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: Path) -> None:
-    """All requests that were sent before the signal get 200; then the port is closed; the exit status is 0."""
+def test_sigterm_answers_all_requests_in_flight_and_exits_with_0(tiny_bundle_path: Path) -> None:
+    """All requests sent before the signal get 200; then the port is closed."""
     slowly = ("--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0", "--queue-seconds", "60")
     body = json.dumps({"tickets": [{"body": f"{3 * SAMPLES[0][1]} {number}"} for number in range(200)]}).encode()
     batch = post_head("/v1/route/batch", len(body), "Connection: close") + body
@@ -48,7 +48,7 @@ def test_sigterm_answers_everything_in_flight_and_exits_clean(tiny_bundle_path: 
 
 @pytest.mark.parametrize("drain_seconds", ["1", "20"])
 def test_unfinished_body_does_not_block_the_stop(tiny_bundle_path: Path, drain_seconds: str) -> None:
-    """It is given up after a short grace, not after the drain time: 503 on a closed connection, exit status 0."""
+    """After a short grace, not after the drain time: 503, a closed connection, exit status 0."""
     with serving(tiny_bundle_path, "--drain-seconds", drain_seconds) as service:  # noqa: SIM117 - the second needs the first's port
         with socket.create_connection(("127.0.0.1", service.port)) as stuck:
             stuck.sendall(post_head("/v1/route", 9) + b"{")
@@ -62,7 +62,6 @@ def test_unfinished_body_does_not_block_the_stop(tiny_bundle_path: Path, drain_s
 
 
 def test_a_body_that_arrives_during_the_grace_is_decided(tiny_bundle_path: Path) -> None:
-    """A stop does not spoil a request whose last bytes are on their way."""
     body = b'{"body":"hello"}'
     with serving(tiny_bundle_path) as service, socket.create_connection(("127.0.0.1", service.port)) as late:
         late.sendall(post_head("/v1/route", len(body)) + body[:5])
@@ -75,7 +74,7 @@ def test_a_body_that_arrives_during_the_grace_is_decided(tiny_bundle_path: Path)
 
 
 def test_an_idle_service_stops_at_once(tiny_bundle_path: Path) -> None:
-    """With nothing in flight, and a client that keeps its connection open, a stop takes no drain time."""
+    """Without requests in flight, a client with an open connection does not delay the stop."""
     with serving(tiny_bundle_path) as service, service.client() as client:
         client.post("/v1/route", json={"body": "hello"})
         started = time.monotonic()
@@ -84,8 +83,8 @@ def test_an_idle_service_stops_at_once(tiny_bundle_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flag", ["--port", "--management-port"])
-def test_a_taken_port_is_one_line(service: Service, flag: str) -> None:
-    """Either port in use: reported before the bundle is opened, exit status 2, no traceback."""
+def test_a_port_in_use_is_a_one_line_error(service: Service, flag: str) -> None:
+    """For either port: reported before the bundle is opened, exit status 2, no traceback."""
     taken = service.port if flag == "--port" else service.management_port
     done = run_cli("--port", "0", "--management-port", "0", flag, str(taken), "--bundle", "nowhere")
     assert (done.returncode, [json.loads(line)["event"] for line in done.stdout.splitlines()]) == (2, ["starting"])
@@ -94,8 +93,8 @@ def test_a_taken_port_is_one_line(service: Service, flag: str) -> None:
 
 
 @pytest.mark.parametrize("hosts", [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("localhost", "::")])
-def test_one_port_for_both_is_one_line(hosts: tuple[str, str]) -> None:
-    """The same number twice is noticed before a bundle is even looked for, and both flags are named."""
+def test_the_same_port_for_both_is_a_one_line_error(hosts: tuple[str, str]) -> None:
+    """Reported before the bundle is opened; the message names both flags."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     flags = ("--port", port, "--management-port", port, "--host", hosts[0], "--management-host", hosts[1])
@@ -109,18 +108,18 @@ def missing(_bundle: Path, store: Path) -> Path:
 
 
 @pytest.mark.parametrize("make", [missing, damaged, foreign, no_graph, changed_weights])
-def test_a_bundle_that_must_not_serve_is_one_line(
+def test_an_unusable_bundle_is_a_one_line_error(
     tiny_bundle_path: Path, tmp_path: Path, make: Callable[[Path, Path], Path]
 ) -> None:
-    """Missing, damaged, foreign, unloadable, or with golden rows that come out differently: exit status 2."""
+    """Missing, damaged, foreign, unloadable, or with other results for its golden rows: exit status 2."""
     done = run_cli("--bundle", str(make(tiny_bundle_path, tmp_path / "store")), "--port", "0", "--management-port", "0")
     assert done.returncode == 2
     assert ONE_LINE.fullmatch(done.stderr), done.stderr
     assert "listening" not in done.stdout
 
 
-def test_a_gpu_asked_for_and_not_there_is_one_line(tiny_bundle_path: Path) -> None:
-    """`--device cuda` never falls back to the CPU in silence."""
+def test_a_missing_gpu_is_a_one_line_error(tiny_bundle_path: Path) -> None:
+    """`--device cuda` never falls back to the CPU."""
     done = run_cli("--bundle", str(tiny_bundle_path), "--device", "cuda", "--port", "0", "--management-port", "0")
     assert done.returncode == 2
     assert ONE_LINE.fullmatch(done.stderr)
@@ -137,16 +136,16 @@ def test_a_gpu_asked_for_and_not_there_is_one_line(tiny_bundle_path: Path) -> No
         ("--device", "tpu", "--device"),
     ],
 )
-def test_a_setting_that_cannot_be_is_one_line(tiny_bundle_path: Path, flag: str, value: str, message: str) -> None:
-    """Refused before the model is loaded: exit status 2."""
+def test_an_invalid_setting_is_a_one_line_error(tiny_bundle_path: Path, flag: str, value: str, message: str) -> None:
+    """Refused before the model is loaded, with exit status 2."""
     done = run_cli("--bundle", str(tiny_bundle_path), "--port", "0", "--management-port", "0", flag, value)
     assert done.returncode == 2
     assert ONE_LINE.fullmatch(done.stderr)
     assert message in done.stderr
 
 
-def test_a_variant_the_bundle_has_not_got_is_one_line(tiny_bundle_path: Path) -> None:
-    """`--variant int8` names the variants there are."""
+def test_a_missing_variant_is_a_one_line_error(tiny_bundle_path: Path) -> None:
+    """The message names the variants of the bundle."""
     done = run_cli("route", "--bundle", str(tiny_bundle_path), "--variant", "int8", "--body", "x")
     assert (done.returncode, "fp32" in done.stderr) == (2, True)
     assert ONE_LINE.fullmatch(done.stderr)
@@ -164,8 +163,8 @@ def test_a_variant_the_bundle_has_not_got_is_one_line(tiny_bundle_path: Path) ->
         ["--device", "tpu"],
     ],
 )
-def test_bad_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever is wrong with the command line: one line that starts with error, exit status 2."""
+def test_bad_usage_is_a_one_line_error(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The line starts with `error`; exit status 2."""
     status = main(arguments)
     shown = capsys.readouterr()
     assert (status, shown.out) == (2, "")
@@ -173,22 +172,24 @@ def test_bad_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize(
-    ("before", "told"),
+    ("before", "message"),
     [
         (["--bundle", "x"], "--bundle stands before `route`: put it after `route`"),
         (["--port", "99999"], "--port stands before `route`: `route` has no such flag"),
     ],
 )
-def test_a_flag_before_the_command_is_not_ignored(
-    before: list[str], told: str, capsys: pytest.CaptureFixture[str]
+def test_a_flag_before_the_command_is_refused(
+    before: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It is neither dropped nor guessed at: one line says where it belongs."""
+    """The error says where the flag belongs."""
     assert main([*before, "route", "--subject", "x"]) == 2
-    assert capsys.readouterr().err == f"error: {told}\n"
+    assert capsys.readouterr().err == f"error: {message}\n"
 
 
-def test_a_misspelt_variable_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A variable with our prefix that is no setting refuses to start and names the one that was meant."""
+def test_a_misspelt_variable_is_a_one_line_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A variable with our prefix that is no setting stops the start; the error names the similar setting."""
     monkeypatch.setenv("TICKET_ROUTER_PROT", "1")
     assert main([]) == 2
     assert capsys.readouterr().err == "error: TICKET_ROUTER_PROT is no setting; is it TICKET_ROUTER_PORT?\n"
@@ -198,7 +199,7 @@ def test_a_misspelt_variable_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys
 def test_a_variable_for_several_workers_stops_the_start(
     value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One process serves; a request for several workers gets an error with the alternative."""
+    """The error names the alternative to several workers."""
     monkeypatch.setenv("TICKET_ROUTER_WORKERS", value)
     assert main([]) == 2
     assert capsys.readouterr().err == f"error: TICKET_ROUTER_WORKERS is no longer a setting, unset it: {ONE_PROCESS}\n"
@@ -206,16 +207,15 @@ def test_a_variable_for_several_workers_stops_the_start(
 
 @pytest.mark.parametrize("arguments", [["--workers", "2"], ["--workers=2"], ["--workers", "2", "route", "--body", "x"]])
 def test_a_flag_for_several_workers_stops_the_start(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """As the variable does."""
     assert main(arguments) == 2
     assert capsys.readouterr().err == f"error: --workers is no longer an option: {ONE_PROCESS}\n"
 
 
 @pytest.mark.parametrize("name", ["plan", "tune-at-start"])
-def test_a_setting_of_the_removed_plans_says_what_replaces_it(
+def test_a_removed_setting_is_refused_with_its_replacement(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No guess at a setting with a similar name."""
+    """The error does not suggest a setting with a similar name."""
     assert main([f"--{name}", "x"]) == 2
     assert f"error: --{name} is no longer an option: " in capsys.readouterr().err
     variable = "TICKET_ROUTER_" + name.upper().replace("-", "_")
@@ -226,13 +226,12 @@ def test_a_setting_of_the_removed_plans_says_what_replaces_it(
 
 @pytest.mark.parametrize("arguments", [["--help"], ["route", "--help"]])
 def test_help_has_examples(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` exits with 0 and shows how it is used."""
     assert main(arguments) == 0
     assert "Examples:\n" in capsys.readouterr().out
 
 
 def test_one_decision_on_the_terminal(tiny_bundle_path: Path, tmp_path: Path, service: Service) -> None:
-    """`route` prints plain text in a pipe, the API's own JSON with --json, and reads mail files."""
+    """`route` prints plain text in a pipe, the API's JSON with --json, and reads mail files."""
     mail = tmp_path / "mail.eml"
     mail.write_bytes(b"From: a@b.c\nSubject: Offer\n\nA quote please\n")
     shown = run_cli("route", "--bundle", str(tiny_bundle_path), "--subject", "Offer", "--body", "A quote please")
@@ -245,6 +244,6 @@ def test_one_decision_on_the_terminal(tiny_bundle_path: Path, tmp_path: Path, se
 
 
 def test_settings_come_from_the_environment_too(tiny_bundle_path: Path) -> None:
-    """TICKET_ROUTER_BUNDLE is the flag --bundle."""
+    """TICKET_ROUTER_BUNDLE has the effect of --bundle."""
     done = run_cli("route", "--body", "hello", "--json", env={"TICKET_ROUTER_BUNDLE": str(tiny_bundle_path)})
     assert json.loads(done.stdout)["model"]["version"] == tiny_bundle_path.name

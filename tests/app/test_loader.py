@@ -1,4 +1,4 @@
-"""`service.routing.reload`, in this process: starts, reloads and stops that cross each other."""
+"""`service.routing.reload`, in this process: concurrent starts, reloads and stops."""
 
 import asyncio
 import shutil
@@ -21,7 +21,7 @@ from service.settings import Settings
 
 @pytest.fixture
 def store(tiny_bundle_path: Path, tmp_path: Path) -> Path:
-    """A store of its own, whose `current` is the tiny bundle."""
+    """A separate store with the tiny bundle as `current`."""
     shutil.copytree(tiny_bundle_path, tmp_path / tiny_bundle_path.name)
     (tmp_path / "current").symlink_to(tiny_bundle_path.name)
     return tmp_path
@@ -39,8 +39,8 @@ def in_app(store: Path, test: Callable[[App], Coroutine[Any, Any, None]]) -> Non
     asyncio.run(main())
 
 
-def test_opening_is_given_up_when_the_service_stops(store: Path) -> None:
-    """After loading, no row is replayed: a stop does not wait for a bundle that will never serve."""
+def test_a_stop_ends_the_opening_of_a_bundle(store: Path) -> None:
+    """After loading, no golden row is replayed: the stop does not wait for a bundle that will never serve."""
     stop = threading.Event()
     stop.set()
     settings = Settings(device="cpu", state_dir=store / "state")
@@ -59,8 +59,8 @@ def test_a_draining_service_refuses_a_reload(store: Path) -> None:
     in_app(store, test)
 
 
-def test_a_stop_refuses_what_waits_with_a_replaced_engine_too(store: Path) -> None:
-    """A request that began before a reload is given back at the end of the drain time like any other."""
+def test_a_stop_refuses_tickets_that_wait_in_a_replaced_engine(store: Path) -> None:
+    """A request that began before a reload is refused at the end of the drain time like any other."""
 
     async def test(app: App) -> None:
         lease = app.router.lease_engine()
@@ -75,7 +75,7 @@ def test_a_stop_refuses_what_waits_with_a_replaced_engine_too(store: Path) -> No
 
 
 def test_a_second_reload_is_refused_while_one_runs(store: Path) -> None:
-    """The first one goes on, and after it the next one is accepted."""
+    """The first reload succeeds; after it, another one is accepted."""
 
     async def test(app: App) -> None:
         first = asyncio.create_task(app.reloader.reload(store / "current"))
@@ -89,7 +89,7 @@ def test_a_second_reload_is_refused_while_one_runs(store: Path) -> None:
 
 
 def test_a_stop_during_a_reload_keeps_the_old_model(store: Path) -> None:
-    """The bundle that is being loaded is dropped, also when only its last step was left."""
+    """The new bundle is discarded, even during its last step."""
 
     async def test(app: App) -> None:
         before = app.router.engine
@@ -103,8 +103,8 @@ def test_a_stop_during_a_reload_keeps_the_old_model(store: Path) -> None:
     in_app(store, test)
 
 
-def test_a_folder_that_is_named_like_another_version_is_refused(store: Path, tiny_bundle_path: Path) -> None:
-    """A reload by version serves that version or is refused with a reason."""
+def test_a_folder_with_another_version_than_its_name_is_refused(store: Path, tiny_bundle_path: Path) -> None:
+    """A reload by version serves exactly that version."""
     shutil.copytree(tiny_bundle_path, store / ("a" * 16))
 
     async def test(app: App) -> None:
@@ -115,8 +115,8 @@ def test_a_folder_that_is_named_like_another_version_is_refused(store: Path, tin
     in_app(store, test)
 
 
-def test_a_known_answer_is_given_though_the_queue_is_full(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It costs no arithmetic; a new text is refused before it is encoded."""
+def test_a_cached_result_is_returned_while_the_queue_is_full(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new text is refused before it is encoded."""
 
     async def test(app: App) -> None:
         known = await app.router.decide(Ticket(subject="", body="hello"), RequestContext(deadline_in(10)))

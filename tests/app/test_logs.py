@@ -1,4 +1,4 @@
-"""What the log says of a request, without its content."""
+"""The log lines of requests, without their content."""
 
 import itertools
 import json
@@ -18,13 +18,13 @@ EVERYWHERE = {"event", "level", "time", "request_id", "route", "method", "code"}
 
 
 def lines_of(service: Service, given: str, count: int = 1) -> list[dict[str, Any]]:
-    """The lines with this request id, once so many are there."""
+    """The lines with this request id, as soon as there are so many."""
     wait_until(lambda: sum(event.get("request_id") == given for event in service.events) >= count)
     return [event for event in service.events if event.get("request_id") == given]
 
 
 def said_of(service: Service, method: str, path: str, content: object = None) -> tuple[httpx.Response, dict[str, Any]]:
-    """An answer, and the one line about it."""
+    """A response, and its one log line."""
     given = f"log-{next(_numbers)}"
     answer = httpx.request(method, service.url + path, json=content, headers={"X-Request-ID": given}, timeout=30)
     (line,) = lines_of(service, given)
@@ -32,7 +32,7 @@ def said_of(service: Service, method: str, path: str, content: object = None) ->
 
 
 def pipelined(service: Service) -> list[dict[str, Any]]:
-    """The lines of two requests that were sent in one packet: a ticket, and a path that is not there."""
+    """The lines of two requests sent in one packet: a ticket, and an unknown path."""
     given = [f"piped-{next(_numbers)}" for _ in range(2)]
     body = b'{"body":"hello"}'
     first = post_head("/v1/route", len(body), f"X-Request-ID: {given[0]}") + body
@@ -42,8 +42,8 @@ def pipelined(service: Service) -> list[dict[str, Any]]:
         return [line for each in given for line in lines_of(service, each)]
 
 
-def test_a_tickets_line_leads_to_its_decision(service: Service) -> None:
-    """Route, method, code, seconds, and the decision's id and outcome; without traces no ids of one."""
+def test_the_log_line_of_a_ticket_has_its_decision_id(service: Service) -> None:
+    """Route, method, code, seconds, and the decision's id and outcome; no trace ids without traces."""
     answer, line = said_of(service, "POST", "/v1/route", {"body": "hello"})
     assert line.keys() == EVERYWHERE | {"seconds", "decision_id", "outcome"}
     assert (line["route"], line["method"], line["code"]) == ("/v1/route", "POST", 200)
@@ -51,14 +51,13 @@ def test_a_tickets_line_leads_to_its_decision(service: Service) -> None:
     assert (line["decision_id"], line["outcome"]) == (decision["decision_id"], decision["outcome"])
 
 
-def test_a_batchs_line_counts_its_tickets(service: Service) -> None:
-    """Their decisions are named in the answer, under the same request id."""
+def test_the_log_line_of_a_batch_has_its_number_of_tickets(service: Service) -> None:
+    """The response lists the decisions, under the same request id."""
     _, line = said_of(service, "POST", "/v1/route/batch", {"tickets": [{"body": "a"}, {"body": "b"}]})
     assert (line["tickets"], line["code"]) == (2, 200)
 
 
-def test_a_refusals_line_has_its_problem(service: Service) -> None:
-    """The stable code that the client got too."""
+def test_the_log_line_of_a_refusal_has_its_problem_code(service: Service) -> None:
     for path, content in (("/v1/route", {"x": 1}), ("/nowhere", None)):
         answer, line = said_of(service, "POST", path, content)
         assert line["problem"] == answer.json()["code"]
@@ -66,14 +65,14 @@ def test_a_refusals_line_has_its_problem(service: Service) -> None:
 
 
 def test_pipelined_requests_have_a_line_each(service: Service) -> None:
-    """The second is handled where the first ended, and takes nothing of it along."""
+    """The second request starts in the context of the first, and its line has no fields of the first."""
     first, second = pipelined(service)
     assert (first["code"], second["code"]) == (200, 404)
     assert first.keys() - second.keys() == {"decision_id", "outcome"}
 
 
-def test_requests_to_the_management_port_have_none(service: Service) -> None:
-    """Neither probes nor what is refused there."""
+def test_requests_to_the_management_port_are_not_logged(service: Service) -> None:
+    """Neither probes nor refused requests."""
     given = f"managed-{next(_numbers)}"
     for path in ("/livez", "/metrics", "/admin/status", "/nowhere"):
         httpx.get(service.management_url + path, headers={"X-Request-ID": given}, timeout=30)
@@ -90,8 +89,8 @@ def test_requests_to_the_management_port_have_none(service: Service) -> None:
         (b"GET /v1/model HTTP/1.1\r\nX-Request-ID: of-its-client\r\n" + b"A: b\r\n" * 70 + b"\r\n", 431),
     ],
 )
-def test_a_head_that_is_refused_has_a_line(service: Service, raw: bytes, code: int) -> None:
-    """With the id that stands in the answer, a new one; without a route, a method or a time, for nothing was read."""
+def test_a_refused_request_head_is_logged(service: Service, raw: bytes, code: int) -> None:
+    """With the new id of the response, and without route, method and time: nothing was parsed."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(raw)
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
@@ -103,7 +102,7 @@ def test_a_head_that_is_refused_has_a_line(service: Service, raw: bytes, code: i
 
 
 def test_an_unexpected_error_is_logged_with_its_request_id() -> None:
-    """The server's own line about it has the id that the client was given."""
+    """The server's own line has the id of the response."""
     code = """if True:
         import asyncio, socket
         import httpx, uvicorn

@@ -57,8 +57,8 @@ ONES = [
 ]
 
 
-def test_every_series_is_there_at_zero_before_the_first_request(tiny_bundle_path: Path) -> None:
-    """A rate needs the zero before the first event; the model and the process describe themselves."""
+def test_every_series_exists_at_zero_before_the_first_request(tiny_bundle_path: Path) -> None:
+    """A rate needs the zero before the first event; model and process have info metrics."""
     with serving(tiny_bundle_path) as service:
         samples = service.samples()
         assert {name: samples.get(name) for name in ZEROES} == dict.fromkeys(ZEROES, 0.0)
@@ -67,8 +67,8 @@ def test_every_series_is_there_at_zero_before_the_first_request(tiny_bundle_path
         assert samples["process_resident_memory_bytes"] > 0
 
 
-def test_a_decision_is_counted_once_everywhere(service: Service) -> None:
-    """One ticket moves requests, decisions, tokens and each stage by one."""
+def test_a_decision_is_counted_once_in_every_metric(service: Service) -> None:
+    """One ticket increases requests, decisions, tokens and each stage by one."""
     names = [
         r'http_requests_total{code="200",method="POST",route="/v1/route"}',
         "router_decisions_total",
@@ -86,8 +86,8 @@ def test_a_decision_is_counted_once_everywhere(service: Service) -> None:
     assert [service.counts(name) - had for name, had in zip(names, before, strict=True)] == [1] * len(names)
 
 
-def test_the_code_that_runs_names_itself_everywhere(service: Service) -> None:
-    """The same version and commit in the first log line, the metrics, the status and on the terminal."""
+def test_version_and_commit_are_the_same_everywhere(service: Service) -> None:
+    """In the first log line, the metrics, the status and on the terminal."""
     code = build()
     first = service.events[0]
     assert (first["event"], first["version"], first["revision"]) == ("starting", *code)
@@ -96,8 +96,8 @@ def test_the_code_that_runs_names_itself_everywhere(service: Service) -> None:
     assert run_cli("--version").stdout == f"{code.version} {code.revision}\n"
 
 
-def test_connections_and_requests_at_work_are_counted_now(service: Service) -> None:
-    """Of the public port: an open connection, and a request whose body is still on its way."""
+def test_open_connections_and_requests_in_flight_are_gauges(service: Service) -> None:
+    """Of the public port: an open connection, and a request with an unfinished body."""
     before = service.counts("connections_open")
     with socket.create_connection(("127.0.0.1", service.port)) as client:
         client.sendall(post_head("/v1/route", 100) + b"{")
@@ -106,14 +106,14 @@ def test_connections_and_requests_at_work_are_counted_now(service: Service) -> N
     wait_until(lambda: (service.counts("http_requests_in_flight"), service.counts("connections_open")) == (0, before))
 
 
-def test_a_late_event_loop_is_seen(service: Service) -> None:
-    """The loop's timer is measured ten times a second."""
+def test_event_loop_lag_is_measured(service: Service) -> None:
+    """Ten times a second."""
     before = service.counts("event_loop_lag_seconds_count")
     wait_until(lambda: service.counts("event_loop_lag_seconds_count") > before)
 
 
-def test_what_is_left_to_people_counts_for_its_most_likely_department(service: Service) -> None:
-    """And the bundle's expected shares are gauges, by field."""
+def test_reviews_are_counted_by_their_most_likely_department(service: Service) -> None:
+    """The bundle's expected route ratios are gauges, by field."""
     before = service.counts("review_candidates_total"), service.counts('reviews_total{reason="')
     with service.client() as client:
         answers = [client.post("/v1/route", json={"body": f"ticket {each} says {each}"}).json() for each in range(20)]
@@ -123,7 +123,7 @@ def test_what_is_left_to_people_counts_for_its_most_likely_department(service: S
 
 
 def test_upload_time_is_not_counted_as_response_time(service: Service) -> None:
-    """A request is timed from the end of its body: a client that pauses makes nothing slow."""
+    """A request is timed from the end of its body: a slow client does not make the service look slow."""
     body, pause = json.dumps({"body": "half of it, and later the rest"}).encode(), 2.0
     before = _timed(service)
     with socket.create_connection(("127.0.0.1", service.port)) as client:
@@ -136,7 +136,7 @@ def test_upload_time_is_not_counted_as_response_time(service: Service) -> None:
 
 
 def test_client_errors_are_counted_and_not_timed(service: Service) -> None:
-    """A 408 and a 422, which would make an hour of quick tickets look slow."""
+    """Their times do not show how fast tickets are decided."""
     before = _timed(service)
     with service.client() as client:
         assert client.post("/v1/route", json={"x": 1}).status_code == 422
@@ -148,12 +148,12 @@ def test_client_errors_are_counted_and_not_timed(service: Service) -> None:
 
 
 def _timed(service: Service) -> list[float]:
-    """How many tickets were timed, and their seconds together."""
+    """The number of timed requests and their total seconds."""
     return [service.counts(rf'request_duration_seconds_{part}\{{route="/v1/route"') for part in ("count", "sum")]
 
 
 def test_refusals_are_counted_by_their_reason(service: Service) -> None:
-    """A batch's bad tickets count one by one, as a bad request does."""
+    """Each invalid ticket of a batch counts like an invalid request."""
     before = service.counts('rejected_total{reason="invalid_request"}')
     with service.client() as client:
         client.post("/v1/route/batch", json={"tickets": [{"x": 1}, {"body": "a"}, {"y": 1}]})
@@ -165,21 +165,21 @@ def test_refusals_are_counted_by_their_reason(service: Service) -> None:
     "path", ["/livez", "/readyz", "/startupz", "/metrics", "/docs", "/openapi.json", "/admin/status"]
 )
 def test_management_paths_do_not_exist_on_the_public_port(service: Service, path: str) -> None:
-    """Probes, metrics and documents are apart from the API, in both directions."""
+    """Probes, metrics and documents are only on the management port, the API only on the public one."""
     assert service.management(path).status_code == 200
     assert httpx.get(service.url + path).status_code == 404
     assert httpx.post(service.management_url + "/v1/route", json={"body": "x"}).status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz", "/metrics"])
-def test_probes_may_ask_with_head(service: Service, path: str) -> None:
-    """Load balancers do: the status of a GET, without its body."""
+def test_probes_accept_head(service: Service, path: str) -> None:
+    """As load balancers send it: the status of a GET, without its body."""
     answer = httpx.head(service.management_url + path)
     assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_status_says_what_is_served(service: Service, tiny_bundle_path: Path) -> None:
-    """The version, the provider really taken, the queue, and how exactly the golden rows came out."""
+def test_status_describes_the_served_model(service: Service, tiny_bundle_path: Path) -> None:
+    """The version, the provider in use, the queue, and the largest difference of the golden rows."""
     status = service.management("/admin/status").json()
     serving_now = status["serving"]
     assert status["phase"] == "ready"
@@ -191,7 +191,7 @@ def test_status_says_what_is_served(service: Service, tiny_bundle_path: Path) ->
 
 
 def test_reviews_are_counted_by_their_reason(service: Service) -> None:
-    """An SRE sees at once whether the mail or the model is behind them."""
+    """An SRE sees whether the mail or the model causes them."""
     before = service.counts('reviews_total{reason="empty"}')
     with service.client() as client:
         client.post("/v1/route", json={"body": " "})
@@ -200,7 +200,6 @@ def test_reviews_are_counted_by_their_reason(service: Service) -> None:
 
 
 def test_metrics_show_memory_and_runners(service: Service) -> None:
-    """So that the metrics alone show whether they are used up."""
     samples = service.samples()
     plan = service.management("/admin/status").json()["serving"]["plan"]
     assert samples["ticket_router_runners"] == plan["runners"]
@@ -268,7 +267,7 @@ def test_the_documentation_page_needs_nothing_from_elsewhere(service: Service) -
 
 
 @pytest.mark.parametrize("wanted", ["nonsense", "bytes=", "bytes=9-1", "bytes=0-1", "bytes=99999999-"])
-def test_the_documentations_files_come_whole(service: Service, wanted: str) -> None:
-    """Whatever part is asked for: no answer is plain text where all others are problems."""
+def test_assets_ignore_range_headers(service: Service, wanted: str) -> None:
+    """Starlette would answer a malformed one in plain text instead of a problem."""
     answer = httpx.get(service.management_url + "/docs/assets/favicon.png", headers={"Range": wanted}, timeout=30)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")

@@ -27,15 +27,15 @@ def ask_all(service: Service, count: int, **headers: str) -> list[httpx.Response
 
 
 def ask_in_one_piece(service: Service, path: str, content: object) -> bytes:
-    """Head and body in one packet and no time at all: the body is there, so it is the queue that is too slow."""
+    """Head and body in one packet with a very short timeout: the body is complete, so only the queue is too slow."""
     body = json.dumps(content).encode()
     with socket.create_connection(("127.0.0.1", service.port), timeout=10) as connection:
         connection.sendall(post_head(path, len(body), "X-Request-Timeout: 0.000001", "Connection: close") + body)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
-def test_a_full_queue_is_429_with_retry_after_and_passes(tiny_bundle_path: Path) -> None:
-    """Under more load than fits each request gets 200 or an immediate 429; afterwards all is as before."""
+def test_a_full_queue_is_429_with_retry_after_and_recovers(tiny_bundle_path: Path) -> None:
+    """Under overload each request gets 200 or an immediate 429; afterwards requests get 200 again."""
     with serving(
         tiny_bundle_path, "--queue-tokens", "64", "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0"
     ) as service:
@@ -51,7 +51,7 @@ def test_a_full_queue_is_429_with_retry_after_and_passes(tiny_bundle_path: Path)
 
 
 def test_a_deadline_that_passes_in_the_queue_is_504_and_never_run(service: Service) -> None:
-    """The client's own X-Request-Timeout counts; what was late is not in the batches."""
+    """The client's own X-Request-Timeout counts; late tickets are not in the batches."""
     before = service.counts("batch_size_sum")
     answer = ask_in_one_piece(service, "/v1/route", LONG)
     assert b" 504 " in answer
@@ -60,12 +60,12 @@ def test_a_deadline_that_passes_in_the_queue_is_504_and_never_run(service: Servi
 
 
 def test_batch_with_only_late_tickets_is_504(service: Service) -> None:
-    """When not one ticket was run, the request says so with its status."""
+    """If no ticket was run, the request itself has the status."""
     assert b" 504 " in ask_in_one_piece(service, "/v1/route/batch", {"tickets": [LONG] * 3})
 
 
 def test_disconnected_client_removes_its_tickets_from_the_queue(tiny_bundle_path: Path) -> None:
-    """Its waiting tickets are dropped before inference, counted as 499, and others are answered."""
+    """Its waiting tickets are not run and are counted as 499; other clients are answered."""
     with serving(
         tiny_bundle_path, "--runners", "1", "--max-batch-tokens", "64", "--cache-entries", "0", "--queue-seconds", "60"
     ) as service:
@@ -84,7 +84,7 @@ def test_disconnected_client_removes_its_tickets_from_the_queue(tiny_bundle_path
 
 
 def test_failed_model_run_is_500_and_later_tickets_are_answered(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """A graph with too few positions raises on long tickets only: they get a problem, short ones their decision."""
+    """A graph with too few positions fails for long tickets only: these get a problem, short ones a decision."""
     with serving(spoiled.too_few_positions(tiny_bundle_path, tmp_path)) as service:
         answers = ask_all(service, 5)
         assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(500, "inference_failed")}
@@ -93,7 +93,7 @@ def test_failed_model_run_is_500_and_later_tickets_are_answered(tiny_bundle_path
 
 
 def test_non_finite_scores_go_to_review(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """A NaN for one ticket is a review with its reason, and its batch neighbours' answers are untouched."""
+    """A NaN for one ticket is a review with its reason; other tickets of its batch are not affected."""
     with serving(spoiled.no_number_at_tilde(tiny_bundle_path, tmp_path), "--runners", "1") as service:
         tickets = [{"body": "~~~" if number % 2 else "hello"} for number in range(20)]
         results = httpx.post(service.url + "/v1/route/batch", json={"tickets": tickets}, timeout=30).json()["results"]

@@ -1,4 +1,4 @@
-"""Another model under load: `POST /admin/reload`, SIGHUP, a pointer that moves, and a session that failed."""
+"""Reloads of the model: `POST /admin/reload`, SIGHUP, a changed link, and a failed session."""
 
 import asyncio
 import shutil
@@ -32,21 +32,21 @@ def shelf(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @pytest.fixture(scope="module")
 def running(shelf: Shelf) -> Iterator[Service]:
-    """Shared: tests leave the first bundle serving, and the pointer at it."""
+    """Shared: tests leave the first bundle serving, and the link pointing at it."""
     with serving(shelf.current) as service:
         yield service
 
 
 @pytest.fixture
 def swapped(running: Service, shelf: Shelf) -> Iterator[Service]:
-    """The same, put back afterwards."""
+    """The same service; the first bundle is restored afterwards."""
     yield running
     point_current(shelf.store, shelf.first)
     assert reload(running).status_code == 200
 
 
-def test_a_reload_is_seen_everywhere(swapped: Service, shelf: Shelf) -> None:
-    """Answer, decisions, model card, status and metrics name the new version; the one before is named as such."""
+def test_a_reload_changes_the_version_everywhere(swapped: Service, shelf: Shelf) -> None:
+    """Response, decisions, model card, status and metrics name the new version, and the previous one as previous."""
     done = swapped.counts(DONE)
     answer = reload(swapped, shelf.other)
     assert (answer.status_code, answer.json()) == (
@@ -63,15 +63,15 @@ def test_a_reload_is_seen_everywhere(swapped: Service, shelf: Shelf) -> None:
 
 
 def test_empty_body_reloads_the_configured_bundle(swapped: Service, shelf: Shelf) -> None:
-    """The pointer has moved since the start: where it points now counts."""
+    """The current target of the link counts, not the one at start."""
     point_current(shelf.store, shelf.other)
     answer = reload_with(swapped)
     assert (answer.json()["version"], answer.json()["previous"]) == (shelf.other, shelf.first)
     assert version_of(ask(swapped)) == shelf.other
 
 
-def test_no_answer_outlives_its_model(swapped: Service, shelf: Shelf) -> None:
-    """What one model said is forgotten with it: the next one computes the same text anew."""
+def test_a_reload_empties_the_cache(swapped: Service, shelf: Shelf) -> None:
+    """The new model computes the same text again."""
     before = ask(swapped, body="a text both are asked")
     reload(swapped, shelf.other)
     computed = swapped.counts('answers_total{source="model"}')
@@ -81,7 +81,7 @@ def test_no_answer_outlives_its_model(swapped: Service, shelf: Shelf) -> None:
 
 
 def test_sighup_reloads(swapped: Service, shelf: Shelf) -> None:
-    """SIGHUP is a reload with an empty body; one that is refused is logged, and the old one goes on."""
+    """Like a reload with an empty body; a refusal is logged, and the old model serves on."""
     point_current(shelf.store, shelf.other)
     swapped.process.send_signal(signal.SIGHUP)
     wait_until(lambda: version_of(ask(swapped)) == shelf.other)
@@ -92,8 +92,10 @@ def test_sighup_reloads(swapped: Service, shelf: Shelf) -> None:
     assert is_ready(swapped)
 
 
-def test_a_pointer_that_is_watched_is_followed(shelf: Shelf, tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """With --watch-seconds a moved pointer reloads by itself; a bad bundle is refused once and not every time."""
+def test_a_changed_link_reloads_the_model_with_watch_seconds(
+    shelf: Shelf, tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    """A bad bundle is refused once, not at every check."""
     store = Path(shutil.copytree(shelf.store, tmp_path / "store", symlinks=True))
     bad = spoiled.foreign(tiny_bundle_path, store).name
     with serving(store / "current", "--watch-seconds", "0.05") as service:
@@ -124,7 +126,7 @@ Make = Callable[[Path, Path], Path]
 def test_unusable_bundle_is_refused(
     running: Service, shelf: Shelf, tiny_bundle_path: Path, make: Make, cause: str
 ) -> None:
-    """409 with one line that says why; the old model goes on, the process stays ready, and the refusal is counted."""
+    """409 with the reason in one line; the old model serves on, the process stays ready, the refusal is counted."""
     made = make(tiny_bundle_path, shelf.store)
     refusals, done = running.counts(REFUSED), running.counts(DONE)
     answer = reload(running, made.name)
@@ -137,8 +139,8 @@ def test_unusable_bundle_is_refused(
     assert (version_of(ask(running)), is_ready(running)) == (shelf.first, True)
 
 
-def test_a_version_that_is_not_there_is_refused_and_trips_no_alert(running: Service) -> None:
-    """A slip of the caller's: no bundle was refused, so neither the counter nor the gauge of the last reload moves."""
+def test_an_unknown_version_is_refused_and_changes_no_metric(running: Service) -> None:
+    """A mistake of the caller: no bundle was refused, so the alerts must not fire."""
     assert reload(running).status_code == 200
     refusals = running.counts(REFUSED)
     answer = reload(running, "0123456789abcdef")
@@ -147,8 +149,8 @@ def test_a_version_that_is_not_there_is_refused_and_trips_no_alert(running: Serv
     assert (running.counts(REFUSED), running.counts("model_last_reload_successful")) == (refusals, 1)
 
 
-def test_reloading_the_bundle_that_serves_does_nothing(running: Service, shelf: Shelf) -> None:
-    """Its folder is not read again; the last reload is good again, which ends the alert on a refused one."""
+def test_reloading_the_served_bundle_does_nothing(running: Service, shelf: Shelf) -> None:
+    """Its folder is not read again. The last reload is successful again, which ends the alert on a refusal."""
     shelf.current.unlink()
     assert reload(running).status_code == 409
     point_current(shelf.store, shelf.first)
@@ -165,14 +167,14 @@ def test_reloading_the_bundle_that_serves_does_nothing(running: Service, shelf: 
 
 @pytest.mark.parametrize("version", ["", "nonsense", "../x", "..", "/etc", "current", "%2e%2e", "\x00", "x" * 5000])
 def test_malformed_version_is_refused(running: Service, version: str) -> None:
-    """No other name reaches the file system, and none is repeated in the answer."""
+    """It does not reach the file system and is not repeated in the response."""
     answer = reload(running, version)
     assert (answer.status_code, answer.json()["code"]) == (409, "reload_refused")
     assert answer.json()["detail"] == "bundle must be a version id, 16 hexadecimal digits"
 
 
 def test_reload_without_the_configured_bundle_is_refused(swapped: Service, shelf: Shelf) -> None:
-    """Without the pointer a reload is refused, and the current model continues to serve."""
+    """If the link is missing, the current model serves on."""
     shelf.current.unlink()
     answer = reload(swapped)
     assert (answer.status_code, "promote one first" in answer.json()["detail"]) == (409, True)
@@ -193,15 +195,14 @@ def test_reload_without_the_configured_bundle_is_refused(swapped: Service, shelf
     ],
 )
 def test_malformed_request_does_not_reload(running: Service, content: bytes, kind: str, status: int, code: str) -> None:
-    """The usual problems, and no reload either way."""
     counted = running.counts("model_reloads_total")
     answer = reload_with(running, content=content, headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert running.counts("model_reloads_total") == counted
 
 
-def test_a_reload_is_a_post(running: Service) -> None:
-    """Nothing that a browser or a crawler follows may swap a model."""
+def test_a_reload_needs_a_post(running: Service) -> None:
+    """A link that a browser or a crawler follows must not replace a model."""
     answer = running.management("/admin/reload")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
@@ -217,8 +218,8 @@ def test_one_reload_at_a_time(swapped: Service, shelf: Shelf, tiny_bundle_path: 
     assert version_of(ask(swapped)) == slow
 
 
-def test_before_the_first_bundle_there_is_nothing_to_reload(shelf: Shelf) -> None:
-    """503: a reload of a starting process must be repeated later."""
+def test_a_reload_before_the_first_bundle_is_503(shelf: Shelf) -> None:
+    """A reload of a starting process can be repeated later."""
     app = create_app(Settings(bundle=shelf.current))
 
     async def ask_early() -> httpx.Response:

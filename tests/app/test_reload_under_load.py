@@ -1,4 +1,4 @@
-"""A model replaced while tickets come in, by a reload and after a session that failed."""
+"""A model replaced under load: by a reload, and after a failed session."""
 
 import itertools
 import threading
@@ -27,7 +27,7 @@ def shelf(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @dataclass
 class Crowd:
-    """Clients that send until stopped, and the confidences of their tickets by model version."""
+    """Clients that send until they are stopped, and the confidences of their tickets by model version."""
 
     service: Service
     stop: threading.Event = field(default_factory=threading.Event)
@@ -67,8 +67,8 @@ class Crowd:
 
 
 @pytest.mark.parametrize("reloads", [20, pytest.param(100, marks=pytest.mark.slow)])
-def test_reloads_under_load_cause_no_wrong_answer(shelf: Shelf, reloads: int) -> None:
-    """No error; every answer, of many tickets too, is of one version, and its figures are that version's own."""
+def test_reloads_under_load_cause_no_wrong_decision(shelf: Shelf, reloads: int) -> None:
+    """No error; every response, of batches too, is of one version with the confidences of that version."""
     with serving(shelf.current, "--cache-entries", "0", "--max-batch-tokens", "64") as service:
         crowd = Crowd(service)
         clients = [crowd.one_by_one] * 3 + [crowd.in_batches] * 2
@@ -93,8 +93,9 @@ def test_reloads_under_load_cause_no_wrong_answer(shelf: Shelf, reloads: int) ->
         wait_until(lambda: service.counts("queue_depth") == 0)
 
 
-def test_a_session_that_failed_is_replaced(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """A run that raises is 500 for its tickets and turns readiness off until a new session has replayed; no restart."""
+def test_a_failed_session_is_replaced(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """A run that raises is 500 for its tickets, and the service is not ready until a new session has replayed; no
+    restart."""
     broken = spoiled.too_few_positions(tiny_bundle_path, tmp_path / "store")
     hidden = broken.with_name("away")
     with serving(broken, "--cache-entries", "0") as service:

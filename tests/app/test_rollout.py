@@ -31,7 +31,7 @@ ENOUGH = 20
 
 @dataclass(frozen=True)
 class Stage:
-    """Two services with the bundle `first`, its successor beside it in the store, and the proxy in front."""
+    """Two services with the bundle `first`, the next bundle beside it in the store, and the proxy."""
 
     moves: Moves
     first: Path
@@ -64,8 +64,8 @@ def some_more(traffic: Traffic) -> None:
     wait_until(lambda: len(traffic.asked) >= seen + ENOUGH)
 
 
-def test_rolling_restarts_lose_nothing(stage: Stage, traffic: Traffic) -> None:
-    """Announced to the proxy or not: every request gets a sound answer while both services are restarted in turn."""
+def test_rolling_restarts_lose_no_request(stage: Stage, traffic: Traffic) -> None:
+    """Announced to the proxy or not: every request gets a valid response while both services are restarted in turn."""
     notes = Notes(traffic, stage.moves.proxy)
     with notes.phase("announced"):
         stage.moves.restart(stage.first)
@@ -77,7 +77,8 @@ def test_rolling_restarts_lose_nothing(stage: Stage, traffic: Traffic) -> None:
 
 
 def test_a_roll_out_and_back_by_reloads(stage: Stage, traffic: Traffic) -> None:
-    """Meanwhile each answer names one of the two versions, afterwards only the new one; back works alike."""
+    """During the roll-out each response names one of the two versions, afterwards only the new one; the same on the way
+    back."""
     notes = Notes(traffic, stage.moves.proxy)
     with notes.phase("out"):
         assert stage.moves.roll_out(stage.second.name) == 2
@@ -94,7 +95,7 @@ def test_a_roll_out_and_back_by_reloads(stage: Stage, traffic: Traffic) -> None:
 
 
 def test_a_roll_out_of_a_damaged_bundle_stops_at_the_first(stage: Stage, traffic: Traffic) -> None:
-    """The first service refuses it, no other is asked, the old bundle goes on answering everything."""
+    """The first service refuses the bundle, no other service is asked, the old bundle serves on."""
     notes = Notes(traffic, stage.moves.proxy)
     with notes.phase("refused"):
         assert stage.moves.roll_out(damaged(stage.first, stage.first.parent).name) == 0
@@ -150,8 +151,8 @@ def test_a_new_text_version_is_changed_over_without_an_outage(tiny_bundle_path: 
     }
 
 
-def test_without_haproxy_the_rehearsal_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line that names the package; nothing is skipped in silence."""
+def test_without_haproxy_the_rehearsal_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails with one line instead of skipping."""
     monkeypatch.setattr("shutil.which", lambda *_arguments, **_options: None)
     with pytest.raises(NotInstalled, match="apt-get install haproxy"), haproxy([], tmp_path):
         pass
@@ -167,6 +168,6 @@ def test_without_haproxy_the_rehearsal_says_how_to_get_it(tmp_path: Path, monkey
         (200, b'{"ticket_id": "mine", "model": {"version": "v"}}', ""),
     ],
 )
-def test_the_rehearsal_sees_what_is_wrong_with_an_answer(status: int, body: bytes, fault: str) -> None:
-    """A count of no losses would be worth nothing otherwise."""
+def test_the_rehearsal_detects_an_invalid_response(status: int, body: bytes, fault: str) -> None:
+    """Otherwise a count of zero losses would prove nothing."""
     assert judged(status, body, "mine")[1] == fault

@@ -41,7 +41,7 @@ def route(client: httpx.Client, **ticket: Any) -> dict[str, Any]:
 
 
 def test_a_decision_has_the_documented_shape(client: httpx.Client) -> None:
-    """All the promised keys and no others; three candidates, best first; the ticket's own id comes back."""
+    """The documented keys only; three candidates, best first; the ticket's own id is returned."""
     decision = route(client, id="T-1001", subject=SAMPLES[0][0], body=SAMPLES[0][1])
     confidences = [candidate["confidence"] for candidate in decision["candidates"]]
     assert set(decision) == KEYS
@@ -54,8 +54,8 @@ def test_a_decision_has_the_documented_shape(client: httpx.Client) -> None:
     assert set(decision["model"]) == {"version", "variant", "text_version"}
 
 
-def test_the_three_outcomes_keep_their_promises(client: httpx.Client) -> None:
-    """Route and suggest name the best candidate's department; review names none and says why."""
+def test_only_a_review_has_no_department(client: httpx.Client) -> None:
+    """Route and suggest name the department of the best candidate; review names none and has a reason."""
     decisions = [route(client, subject=subject, body=body) for subject, body in SAMPLES]
     assert {decision["outcome"] for decision in decisions} == {"route", "suggest", "review"}
     for decision in decisions:
@@ -65,49 +65,47 @@ def test_the_three_outcomes_keep_their_promises(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("ticket", [{"subject": "", "body": ""}, {"body": " \n\t\u200b"}, {"subject": "  "}])
-def test_a_blank_ticket_is_left_to_people(client: httpx.Client, ticket: dict[str, str]) -> None:
-    """Blank is no error: 200, review, reason empty, and no model was asked."""
+def test_a_blank_ticket_is_a_review(client: httpx.Client, ticket: dict[str, str]) -> None:
+    """No error: 200, review, reason `empty`, no model run."""
     decision = route(client, **ticket)
     assert (decision["outcome"], decision["reason"], decision["department"]) == ("review", "empty", None)
     assert (decision["candidates"], decision["confidence"]) == ([], 0)
 
 
-def test_html_says_what_its_text_says(client: httpx.Client) -> None:
-    """The same words as HTML give the same answer."""
+def test_html_is_decided_like_its_text(client: httpx.Client) -> None:
     plain = route(client, subject="Offer", body="a quote please")
     rich = route(client, subject="Offer", body="<p>a <b>quote</b> please</p>", content_type="text/html")
     assert rich["candidates"] == plain["candidates"]
 
 
 def test_a_long_ticket_is_decided_and_flagged(client: httpx.Client) -> None:
-    """More tokens than the model takes: decided on head and tail, and said so; flags are sorted."""
+    """Longer than the model's limit: decided on head and tail, with a flag; flags are sorted."""
     flags = route(client, subject="x", body="please refund the payment " * 10 * MAX_TOKENS)["flags"]
     assert "truncated" in flags
     assert flags == sorted(flags)
 
 
-def test_headers_of_an_automatic_reply_are_believed(client: httpx.Client) -> None:
-    """An out-of-office reply needs no answer."""
+def test_headers_of_an_automatic_reply_give_a_review(client: httpx.Client) -> None:
     decision = route(client, subject="Away", body="I am away", headers={"Auto-Submitted": "auto-replied"})
     assert (decision["outcome"], decision["reason"]) == ("review", "automatic_mail")
 
 
 def test_a_raw_mail_is_decided_like_its_text(client: httpx.Client) -> None:
-    """`message/rfc822` gives what the same subject and body give as JSON."""
+    """`message/rfc822` gives the decision of the same subject and body as JSON."""
     mail = b"From: a@b.c\r\nTo: support@x.y\r\nSubject: Broken on arrival\r\n\r\nThe lamp is in pieces.\r\n"
     answer = client.post("/v1/route", content=mail, headers={"Content-Type": "message/rfc822"})
     expected = route(client, subject="Broken on arrival", body="The lamp is in pieces.")
     assert answer.json()["candidates"] == expected["candidates"]
 
 
-def test_a_broken_mail_is_still_a_mail(client: httpx.Client) -> None:
-    """Bytes that follow no rule are answered, never with an error of the server's."""
+def test_a_malformed_mail_is_decided(client: httpx.Client) -> None:
+    """Arbitrary bytes never cause a server error."""
     answer = client.post("/v1/route", content=b"\xff\x00\xfe" * 1000, headers={"Content-Type": "message/rfc822"})
     assert answer.status_code == 200
 
 
-def test_the_same_ticket_gets_the_same_answer_alone_and_in_company(client: httpx.Client) -> None:
-    """Padding and neighbours change no decision."""
+def test_a_ticket_gets_the_same_decision_alone_and_in_a_batch(client: httpx.Client) -> None:
+    """Padding and the other tickets change no decision."""
     tickets = [{"subject": subject, "body": body} for subject, body in SAMPLES]
     answer = client.post("/v1/route/batch", json={"tickets": tickets * 4}).json()["results"]
     for ticket, result in zip(tickets * 4, answer, strict=True):
@@ -116,8 +114,8 @@ def test_the_same_ticket_gets_the_same_answer_alone_and_in_company(client: httpx
         assert result["decision"]["confidence"] == pytest.approx(alone["confidence"], abs=1e-4)
 
 
-def test_a_batch_answers_ticket_by_ticket_in_order(client: httpx.Client) -> None:
-    """A ticket that is none gets its own error; the others are decided."""
+def test_a_batch_has_one_result_per_ticket_in_order(client: httpx.Client) -> None:
+    """An invalid ticket gets its own error; the others are decided."""
     tickets = [{"id": "a", "body": "hello"}, {"id": "b"}, {"id": "c", "subject": "x"}, {"canary-7f3a": 1}]
     answer = client.post("/v1/route/batch", json={"tickets": tickets})
     results = answer.json()["results"]
@@ -127,16 +125,15 @@ def test_a_batch_answers_ticket_by_ticket_in_order(client: httpx.Client) -> None
     assert "canary" not in answer.text
 
 
-def test_a_batch_of_the_most_tickets_is_answered_whole(client: httpx.Client) -> None:
-    """256 tickets pass, 257 are refused."""
+def test_a_batch_of_256_tickets_is_accepted_and_of_257_refused(client: httpx.Client) -> None:
     tickets = [{"id": str(number), "body": f"ticket {number}"} for number in range(257)]
     results = client.post("/v1/route/batch", json={"tickets": tickets[:256]}).json()["results"]
     assert [result["decision"]["ticket_id"] for result in results] == [str(number) for number in range(256)]
     assert client.post("/v1/route/batch", json={"tickets": tickets}).status_code == 422
 
 
-def test_the_model_describes_itself(client: httpx.Client) -> None:
-    """Fields, labels, thresholds and the promised precision, for the version that decides."""
+def test_the_model_route_describes_the_served_model(client: httpx.Client) -> None:
+    """Fields, labels, thresholds and the promised precision of the version that decides."""
     card = client.get("/v1/model").json()
     decision = route(client, body="hello")
     assert [field["name"] for field in card["fields"]] == [field.name for field in LABELS]
@@ -145,8 +142,8 @@ def test_the_model_describes_itself(client: httpx.Client) -> None:
     assert {key: card[key] for key in decision["model"]} == decision["model"]
 
 
-def test_a_request_id_comes_back_or_is_made(client: httpx.Client) -> None:
-    """A well-formed one is kept; a bad one or none is replaced; two are never the same."""
+def test_a_well_formed_request_id_is_returned_else_a_new_one(client: httpx.Client) -> None:
+    """New ids are never the same."""
     body = json.dumps({"body": "x"})
     kind = {"Content-Type": "application/json"}
     kept = client.post("/v1/route", content=body, headers={**kind, "X-Request-ID": "abc-1._Z"})
@@ -160,8 +157,8 @@ def test_a_request_id_comes_back_or_is_made(client: httpx.Client) -> None:
     assert "trk_" not in key.headers["x-request-id"]  # in the wrong header, and not to be kept in logs
 
 
-def test_a_mail_of_20_mb_is_decided_by_its_words(client: httpx.Client) -> None:
-    """Attachments are skipped as they arrive; a mail beyond `max_mail_bytes` is a 413."""
+def test_a_mail_of_20_mb_is_decided_by_its_text(client: httpx.Client) -> None:
+    """Attachments are skipped as they arrive; a mail larger than `max_mail_bytes` is a 413."""
     lines = b"JVBERi0xLjQK" * 6 + b"\r\n"
     head = b"From: a@b.example\r\nSubject: Invoice\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
     words = b"--b\r\nContent-Type: text/plain\r\n\r\nI was charged twice for my order.\r\n"

@@ -1,4 +1,4 @@
-"""What the serving image has: an environment with the service's dependencies and nothing else."""
+"""The environment of the serving image: the service's dependencies and nothing else."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def test_the_service_environment_has_no_training_library(slim: Path, name: str) 
 
 
 def test_the_service_starts_and_routes_without_torch(slim: Path, tiny_bundle_path: Path) -> None:
-    """With the service's dependencies alone it gets ready, routes over HTTP and drains."""
+    """Becomes ready, routes over HTTP and drains."""
     with (
         serving(tiny_bundle_path, python=slim, env={"PATH": os.environ["PATH"]}) as service,
         service.client() as client,
@@ -39,7 +39,7 @@ def test_the_service_starts_and_routes_without_torch(slim: Path, tiny_bundle_pat
 
 
 def test_the_terminal_command_decides_without_torch(slim: Path, tiny_bundle_path: Path) -> None:
-    """`python -m service route` works in the serving image too."""
+    """`python -m service route`."""
     command = [str(slim), "-m", "service", "route", "--bundle", str(tiny_bundle_path), "--subject", "Hello", "--json"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(run.stdout)["model"]["variant"] == "fp32"

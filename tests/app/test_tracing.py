@@ -1,4 +1,4 @@
-"""Spans of a real service, as a real collector gets them."""
+"""Spans of a real service, as a real collector receives them."""
 
 import itertools
 import json
@@ -25,14 +25,14 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
-    """A collector that takes all. Shared: tests find their traces by id."""
+    """A collector that accepts everything. Shared: tests find their traces by id."""
     with collecting() as collector:
         yield collector
 
 
 @pytest.fixture(scope="module")
 def traced(tiny_bundle_path: Path, collector: Collector) -> Iterator[Service]:
-    """A service that sends its spans there. Shared."""
+    """A service that sends its spans to the collector. Shared."""
     with serving(tiny_bundle_path, *SLOWED, env=collector.env()) as running:
         yield running
 
@@ -49,7 +49,7 @@ def trace_id(headers: dict[str, str]) -> str:
 def traced_post(
     service: Service, collector: Collector, path: str, content: object
 ) -> tuple[httpx.Response, list[Seen]]:
-    """The answer, and all spans of its trace."""
+    """The response, and all spans of its trace."""
     headers = parent()
     answer = httpx.post(service.url + path, json=content, headers=headers, timeout=30)
     return answer, collector.trace(trace_id(headers))
@@ -60,7 +60,7 @@ def root_of(spans: list[Seen]) -> Seen:
 
 
 def within(spans: list[Seen], outer: Seen) -> list[Seen]:
-    """The spans right inside another, in the order they began."""
+    """The direct children of a span, in the order of their starts."""
     return sorted((span for span in spans if span.parent_id == outer.span_id), key=lambda span: span.started)
 
 
@@ -69,7 +69,7 @@ def names(spans: list[Seen]) -> list[str]:
 
 
 def test_a_ticket_is_one_span_with_a_span_for_each_stage(traced: Service, collector: Collector) -> None:
-    """One after the other, none outside the request; with the decision's facts, and those of the run it was in."""
+    """In order and within the request, with the attributes of the decision and of its batch."""
     answer, spans = traced_post(traced, collector, "/v1/route", {"body": "a text of its own"})
     root, decision = root_of(spans), answer.json()
     stages = within(spans, root)
@@ -98,7 +98,7 @@ def test_a_ticket_is_one_span_with_a_span_for_each_stage(traced: Service, collec
 
 
 def test_a_recorded_request_is_an_exemplar(traced: Service, collector: Collector) -> None:
-    """Of its bucket, where the scraper accepts OpenMetrics, which alone has exemplars."""
+    """Of its bucket, if the scraper accepts OpenMetrics: only that format has exemplars."""
     _, spans = traced_post(traced, collector, "/v1/route", {"body": "a text for its exemplar"})
     url = traced.management_url + "/metrics"
     found = httpx.get(url, headers={"Accept": "application/openmetrics-text; version=1.0.0"})
@@ -109,8 +109,7 @@ def test_a_recorded_request_is_an_exemplar(traced: Service, collector: Collector
     assert "trace_id" not in plain.text
 
 
-def test_cached_answer_has_neither_queue_nor_infer_span(traced: Service, collector: Collector) -> None:
-    """Its source says why."""
+def test_cached_result_has_neither_queue_nor_infer_span(traced: Service, collector: Collector) -> None:
     traced_post(traced, collector, "/v1/route", {"body": "said twice"})
     _, spans = traced_post(traced, collector, "/v1/route", {"body": "said twice"})
     assert names(within(spans, root_of(spans))) == ["parse", "prepare"]
@@ -118,7 +117,7 @@ def test_cached_answer_has_neither_queue_nor_infer_span(traced: Service, collect
 
 
 def test_shared_run_is_in_the_span_of_each_waiting_request(traced: Service, collector: Collector) -> None:
-    """The second with a text was not encoded; its run is the first's, to the nanosecond."""
+    """The second request of a text is not encoded; its infer span is that of the first, to the nanosecond."""
     tickets = [{"body": f"{number} {LONG['body']}"} for number in range(20)]
     _, spans = traced_post(traced, collector, "/v1/route/batch", {"tickets": [*tickets, tickets[-1]]})
     *_, first, second = [span for span in within(spans, root_of(spans)) if span.name == "decide ticket"]
@@ -130,8 +129,8 @@ def test_shared_run_is_in_the_span_of_each_waiting_request(traced: Service, coll
     assert abs(runs[0].ended - runs[1].ended) <= 1
 
 
-def test_each_ticket_of_a_batch_has_a_span_up_to_a_number(traced: Service, collector: Collector) -> None:
-    """What is no ticket has none; beyond the number they are only counted."""
+def test_each_ticket_of_a_batch_has_a_span_up_to_a_limit(traced: Service, collector: Collector) -> None:
+    """Invalid tickets have no span; tickets beyond the limit are only counted."""
     tickets = [{"x": 1}, *({"body": f"number {number}"} for number in range(MAX_TICKET_SPANS + 5))]
     answer, spans = traced_post(traced, collector, "/v1/route/batch", {"tickets": tickets})
     root = root_of(spans)
@@ -143,8 +142,8 @@ def test_each_ticket_of_a_batch_has_a_span_up_to_a_number(traced: Service, colle
     assert [each.attributes["ticket_router.decision.id"] for each in own] == decided
 
 
-def test_the_callers_trace_is_taken_over(traced: Service, collector: Collector) -> None:
-    """Its id, its span as the parent, its vendors' state; and the log lines carry the ids."""
+def test_the_trace_of_the_caller_is_continued(traced: Service, collector: Collector) -> None:
+    """Its trace id, its span as the parent, its tracestate; the log lines have the ids."""
     headers = parent() | {"tracestate": "vendor=value"}
     httpx.post(traced.url + "/v1/route", json={"body": "x"}, headers=headers)
     root = root_of(collector.trace(trace_id(headers)))
@@ -167,10 +166,10 @@ def test_the_callers_trace_is_taken_over(traced: Service, collector: Collector) 
     ],
     ids=["no parent", "zeros", "version", "longer", "huge", "two parents", "state"],
 )
-def test_a_malformed_context_is_no_context(
+def test_a_malformed_trace_context_is_ignored(
     traced: Service, collector: Collector, headers: list[tuple[str, str]]
 ) -> None:
-    """The request is answered and has a trace; what was malformed is nowhere, the log included."""
+    """The request is answered and has a new trace; the malformed header appears nowhere, the log included."""
     given = f"of-{next(_numbers)}"
     answer = httpx.post(traced.url + "/v1/route", json={"body": "x"}, headers=[*headers, ("X-Request-ID", given)])
     assert answer.status_code == 200
@@ -183,7 +182,7 @@ def test_a_malformed_context_is_no_context(
 
 
 def test_a_trace_that_the_caller_does_not_record_is_not_recorded(traced: Service, collector: Collector) -> None:
-    """Its log lines have its ids all the same, and say that it is not."""
+    """Its log lines have the ids nevertheless, with the sampling flag."""
     unsampled = parent(flags="00")
     httpx.post(traced.url + "/v1/route", json={"body": "y"}, headers=unsampled)
     traced_post(traced, collector, "/v1/route", {"body": "z"})
@@ -193,14 +192,14 @@ def test_a_trace_that_the_caller_does_not_record_is_not_recorded(traced: Service
 
 
 def test_pipelined_requests_have_a_trace_each(traced: Service, collector: Collector) -> None:
-    """The second begins where the first ends, and takes nothing of it along."""
+    """The second request starts in the context of the first, and gets its own trace."""
     first, second = pipelined(traced)
     assert first["trace_id"] != second["trace_id"]
     assert names(collector.trace(second["trace_id"])) == ["GET"]
 
 
-def test_probes_and_unknown_paths_are_traced_without_path(traced: Service, collector: Collector) -> None:
-    """The management port is not traced; an unknown path or method is one of all."""
+def test_unknown_paths_are_traced_without_path_and_probes_not_at_all(traced: Service, collector: Collector) -> None:
+    """An unknown path or method has the name of all unknown ones."""
     for path in ("/livez", "/readyz", "/metrics"):
         traced.management(path)
     headers = parent()
@@ -220,8 +219,8 @@ def test_probes_and_unknown_paths_are_traced_without_path(traced: Service, colle
     }
 
 
-def test_a_deadline_that_passed_is_the_services_error(traced: Service, collector: Collector) -> None:
-    """Status and type say so; no message, no event."""
+def test_a_passed_deadline_is_an_error_of_the_span(traced: Service, collector: Collector) -> None:
+    """With status and error type, without message and event."""
     assert b" 504 " in ask_in_one_piece(traced, "/v1/route", LONG)
     wait_until(lambda: any(span.attributes.get("error.type") == "deadline_passed" for span in collector.spans))
     root = next(span for span in collector.spans if span.attributes.get("error.type") == "deadline_passed")
@@ -230,10 +229,10 @@ def test_a_deadline_that_passed_is_the_services_error(traced: Service, collector
     assert "infer" not in names(collector.trace(root.trace_id))
 
 
-def test_a_failed_run_stands_in_its_trace_and_its_log_line_names_the_request(
+def test_a_failed_run_is_in_its_trace_and_logged_with_the_request_id(
     tiny_bundle_path: Path, tmp_path: Path, collector: Collector
 ) -> None:
-    """From the line about the model to the request and its trace, in one step."""
+    """The log line about the model run leads to the request and its trace."""
     with serving(spoiled.too_few_positions(tiny_bundle_path, tmp_path), env=collector.env()) as service:
         answer, spans = traced_post(service, collector, "/v1/route", LONG)
         root = root_of(spans)
@@ -243,8 +242,8 @@ def test_a_failed_run_stands_in_its_trace_and_its_log_line_names_the_request(
         assert (line["request_id"], line["trace_id"]) == (answer.json()["request_id"], root.trace_id)
 
 
-def test_a_full_queue_is_no_error_of_ours(tiny_bundle_path: Path, collector: Collector) -> None:
-    """The client gets 429, and no span is marked as failed."""
+def test_a_full_queue_is_no_error_of_the_span(tiny_bundle_path: Path, collector: Collector) -> None:
+    """The client gets 429."""
     small = ("--queue-tokens", "64", "--cache-entries", "0")
     with serving(tiny_bundle_path, *SLOWED, *small, env=collector.env(OTEL_SERVICE_NAME="small")) as service:
         answers = Counter(answer.status_code for answer in ask_all(service, 150))
@@ -256,8 +255,8 @@ def test_a_full_queue_is_no_error_of_ours(tiny_bundle_path: Path, collector: Col
     assert not any(root.failed for root in roots)
 
 
-def test_nothing_that_a_client_wrote_is_sent(traced: Service, collector: Collector) -> None:
-    """Text, id, addresses, header names and values, the path and the query: none is in any byte."""
+def test_spans_have_no_content_of_the_client(traced: Service, collector: Collector) -> None:
+    """Text, id, addresses, header names and values, path and query are in no byte."""
     secret = "canary-span-77"
     ticket = {"id": secret, "subject": secret, "body": secret, "from": f"{secret}@x.y", "headers": {secret: secret}}
     headers = {"X-Request-ID": secret, "User-Agent": secret, "X-Other": secret, "Forwarded": f"for={secret}"}

@@ -1,4 +1,4 @@
-"""Traces as they are configured: variables, a collector in trouble, and no traces at all."""
+"""Configuration of traces: variables, a failing collector, and traces switched off."""
 
 import re
 import subprocess
@@ -18,10 +18,8 @@ from tests.support.waiting import wait_until
 
 @pytest.mark.parametrize("manner", ["refuses", "is silent", None])
 def test_failing_collector_does_not_affect_requests(tiny_bundle_path: Path, manner: Manner | None) -> None:
-    """Tickets are decided, the log says it once and not each time, and the process ends long before the exporter would.
-
-    `None` is one that is not there at all.
-    """
+    """Tickets are decided, the failure is logged once, and the process ends long before the exporter would. `None`:
+    there is no collector."""
     with collecting(manner or "takes") as collector:
         elsewhere = {} if manner else {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
         patient = {"OTEL_EXPORTER_OTLP_TIMEOUT": "120", "OTEL_BSP_MAX_QUEUE_SIZE": "20"}
@@ -34,8 +32,8 @@ def test_failing_collector_does_not_affect_requests(tiny_bundle_path: Path, mann
             assert len(messages) == len({re.sub(r"[0-9.]+s\b", "", event) for event in messages}) <= 4
 
 
-def test_a_stop_sends_the_spans_that_wait(tiny_bundle_path: Path) -> None:
-    """With the resource that the variables name."""
+def test_a_stop_sends_the_waiting_spans(tiny_bundle_path: Path) -> None:
+    """With the resource of the OTEL_* variables."""
     variables = {"OTEL_BSP_SCHEDULE_DELAY": "600000", "OTEL_RESOURCE_ATTRIBUTES": "service.name=pair,zone=a"}
     with collecting() as collector, serving(tiny_bundle_path, env=collector.env(**variables)) as service:
         for number in range(40):
@@ -48,8 +46,7 @@ def test_a_stop_sends_the_spans_that_wait(tiny_bundle_path: Path) -> None:
     assert {(span.resource["zone"], span.resource["service.version"]) for span in spans} == {("a", build().version)}
 
 
-def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> None:
-    """A service that is started and answers has no module of it."""
+def test_without_traces_the_sdk_is_not_imported(tiny_bundle_path: Path) -> None:
     code = """if True:
         import asyncio, sys
         from pathlib import Path
@@ -73,8 +70,8 @@ def test_without_traces_the_sdk_is_not_even_imported(tiny_bundle_path: Path) -> 
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
-def test_traces_without_opentelemetry_refuse_to_start_in_one_line(tiny_bundle_path: Path) -> None:
-    """The slim environment has none of it; the line names the group to install."""
+def test_traces_without_opentelemetry_are_a_one_line_error(tiny_bundle_path: Path) -> None:
+    """The line names the group to install."""
     slim = ROOT / ".venv-service" / "bin" / "python"
     command = [str(slim), "-m", "service", "--bundle", str(tiny_bundle_path), "--traces", "true", "--port", "0"]
     done = subprocess.run([*command, "--management-port", "0"], cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -83,25 +80,25 @@ def test_traces_without_opentelemetry_refuse_to_start_in_one_line(tiny_bundle_pa
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("OTEL_BSP_MAX_QUEUE_SIZE", "1", "max_export_batch_size must be less than or equal to max_queue_size."),
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "must be a non-negative integer"),
     ],
 )
-def test_a_variable_that_opentelemetry_refuses_ends_the_start_in_one_line(
-    tiny_bundle_path: Path, name: str, value: str, said: str
+def test_a_variable_that_opentelemetry_refuses_is_a_one_line_error(
+    tiny_bundle_path: Path, name: str, value: str, message: str
 ) -> None:
     """Exit status 2 and OpenTelemetry's message, without a traceback."""
     ports = ("--port", "0", "--management-port", "0")
     done = run_cli("--bundle", str(tiny_bundle_path), *ports, env={name: value, "TICKET_ROUTER_TRACES": "true"})
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "--traces: OpenTelemetry does not start: " in done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector", "Invalid URL"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "canary-7f3a", "Header format invalid!"),
@@ -109,11 +106,13 @@ def test_a_variable_that_opentelemetry_refuses_ends_the_start_in_one_line(
         ("OTEL_BSP_SCHEDULE_DELAY", "soon", "OTEL_BSP_SCHEDULE_DELAY"),
     ],
 )
-def test_ignored_opentelemetry_variables_are_logged(tiny_bundle_path: Path, name: str, value: str, said: str) -> None:
-    """As a JSON line of the service's own log. The value of a header, which may be a key, is not shown."""
+def test_ignored_opentelemetry_variables_are_logged(
+    tiny_bundle_path: Path, name: str, value: str, message: str
+) -> None:
+    """As a JSON line. The value of a header, which may be a key, is not shown."""
     with collecting() as collector, serving(tiny_bundle_path, env=collector.env(**{name: value})) as service:
         assert {answer.status_code for answer in ask_all(service, 1)} == {200}
-        wait_until(lambda: any(said in event["event"] for event in service.events if event["level"] != "info"))
+        wait_until(lambda: any(message in event["event"] for event in service.events if event["level"] != "info"))
         assert service.stop() == 0
         assert "canary-7f3a" not in str(service.events)
 

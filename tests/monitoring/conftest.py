@@ -41,7 +41,7 @@ def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
     keys_file.write_text(CALLER.entry)
     with (
         serving(tiny_bundle_path, *SMALL_QUEUE) as small,
-        serving(tiny_bundle_path, "--keys-file", str(keys_file)) as with_keys,
+        serving(tiny_bundle_path, "--keys-file", str(keys_file), "--state-dir", str(folder / "state")) as with_keys,
         traffic((small, with_keys), CALLER.header),
         kube_state_metrics() as kube_state,
         prometheus(

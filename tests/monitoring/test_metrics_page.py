@@ -41,7 +41,7 @@ def _labels(text: str, name: str) -> set[str]:
 
 
 def test_the_page_has_every_metric_with_its_type_and_labels_and_no_other(watched: Watched) -> None:
-    """Of a service without keys and of one with keys."""
+    """Of a service without keys and record, and of one with both."""
     found = scraped(each.management("/metrics").text for each in (watched.small, watched.with_keys))
     somewhere = {family for family in documented() if ONLY_SOMEWHERE.match(family.name)}
     assert len(somewhere) == 7

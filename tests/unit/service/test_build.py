@@ -14,8 +14,8 @@ def git(folder: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def test_a_checkout_a_worktree_and_packed_branches_say_their_commit(tmp_path: Path) -> None:
-    """On a branch and off one."""
+def test_the_commit_is_read_from_a_checkout_a_worktree_and_packed_refs(tmp_path: Path) -> None:
+    """On a branch and detached."""
     folder, other = tmp_path / "main", tmp_path / "other"
     folder.mkdir()
     git(folder, "init", "--quiet")
@@ -32,12 +32,11 @@ def test_a_checkout_a_worktree_and_packed_branches_say_their_commit(tmp_path: Pa
     assert build(folder).revision == head
 
 
-def test_an_image_says_what_its_build_wrote(tmp_path: Path) -> None:
-    """Both from files beside the code."""
+def test_an_image_has_the_version_and_commit_of_its_build(tmp_path: Path) -> None:
     (tmp_path / "REVISION").write_text("abc\n")
     (tmp_path / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
     assert build(tmp_path) == ("1.2.3", "abc")
 
 
-def test_code_of_unknown_origin_says_so(tmp_path: Path) -> None:
+def test_without_the_files_version_and_commit_are_unknown(tmp_path: Path) -> None:
     assert build(tmp_path) == ("unknown", "unknown")

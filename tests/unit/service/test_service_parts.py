@@ -20,7 +20,7 @@ CANARY = "canary-7f3a"
 
 
 def test_every_service_error_is_in_the_problem_table() -> None:
-    """No domain error falls through to 500, and no two share a code."""
+    """No service error becomes a 500 by omission, and no two have the same code."""
     leaves = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, ServiceError)]
     assert set(leaves) - {ServiceError} <= set(TABLE)
     codes = [kind.code for kind in TABLE.values()]
@@ -28,7 +28,7 @@ def test_every_service_error_is_in_the_problem_table() -> None:
 
 
 def test_subclass_is_handled_as_its_parent() -> None:
-    """An error more special than the table's is answered as the nearest listed one."""
+    """An error without its own entry has the form of its nearest listed parent."""
 
     class Fuller(errors.Overloaded):
         pass
@@ -37,14 +37,14 @@ def test_subclass_is_handled_as_its_parent() -> None:
 
 
 def test_message_of_an_unknown_error_is_not_sent() -> None:
-    """Its text may hold anything, so the problem has a constant one."""
+    """Its text may contain anything, so the problem has a constant detail."""
     problem = problem_of(KeyError(CANARY), "id-1")
     assert (problem.status, problem.code, problem.request_id) == (500, INTERNAL.code, "id-1")
     assert CANARY not in problem.model_dump_json()
 
 
 def test_logged_exception_has_locations_and_classes_but_no_message() -> None:
-    """What an exception choked on is often the ticket's text."""
+    """The message of an exception often quotes the ticket."""
     try:
         try:
             json.loads(CANARY)
@@ -58,7 +58,7 @@ def test_logged_exception_has_locations_and_classes_but_no_message() -> None:
 
 
 def test_the_end_of_the_drain_time_is_a_warning() -> None:
-    """uvicorn calls it an error that it cancels what still runs; its other errors stay errors."""
+    """uvicorn logs the cancelled requests as an error; its other errors stay errors."""
     code = (
         "import inspect, logging, uvicorn; from service.logs import configure_logging; configure_logging('info')\n"
         "message = 'Cancel %s running task(s), timeout graceful shutdown exceeded'\n"
@@ -78,6 +78,6 @@ def test_missing_gpu_is_refused_by_name(tiny_bundle_path: Path) -> None:
 
 
 def test_a_graph_that_cannot_be_loaded_is_a_bundle_error() -> None:
-    """Garbage where the graph should be gives one line, whatever onnxruntime raises."""
+    """In one line, whatever class onnxruntime raises."""
     with pytest.raises(BundleError, match="cannot load"):
         open_runner(b"not onnx at all", "cpu", 1)

@@ -17,7 +17,7 @@ from tests.support.signing import new_signer
 
 
 def test_every_setting_has_a_reason_and_a_flag() -> None:
-    """`--help` names each setting's flag, and each setting says why it is as it is."""
+    """`--help` lists each setting's flag with the setting's description."""
     shown = run_cli("--help", env={"COLUMNS": "200"}).stdout
     for name, field in Settings.model_fields.items():
         assert field.description, name
@@ -35,21 +35,21 @@ def test_every_setting_has_a_reason_and_a_flag() -> None:
     ],
 )
 def test_help_shows_the_values_of_a_flag(flag: str, wanted: str) -> None:
-    """Also where it may be unset, or has bounds."""
+    """Also of optional and of bounded settings."""
     shown = run_cli("--help", env={"COLUMNS": "200"}).stdout
     assert re.search(rf"--{flag} {re.escape(wanted)}\s", shown)
 
 
-def test_route_asks_for_the_bundles_signature(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """By a flag, as by the variable: an unsigned bundle is refused, and `--help` names the flag."""
+def test_route_checks_the_signature_of_the_bundle(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    """By flag or variable: an unsigned bundle is refused, and `--help` lists the flag."""
     key = new_signer(tmp_path).public
     run = run_cli("route", "--bundle", str(tiny_bundle_path), "--bundle-key", str(key), "--body", "hello")
     assert (run.returncode, "not signed, and a signature is asked for" in run.stderr) == (2, True)
     assert "--bundle-key PATH" in run_cli("route", "--help", env={"COLUMNS": "200"}).stdout
 
 
-def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flags, environment, defaults, in this order; an empty variable is no value."""
+def test_flags_override_variables_and_variables_override_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty variable counts as not set."""
     monkeypatch.setenv("TICKET_ROUTER_PORT", "1111")
     monkeypatch.setenv("TICKET_ROUTER_RUNNERS", "3")
     monkeypatch.setenv("TICKET_ROUTER_QUEUE_TOKENS", "")
@@ -59,7 +59,7 @@ def test_a_flag_wins_over_the_environment_and_that_over_the_default(monkeypatch:
 
 @pytest.mark.parametrize("name", ["SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT_8080_TCP_ADDR", "MANAGEMENT_SERVICE_PORT"])
 def test_service_link_variables_of_kubernetes_are_ignored(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A Service called ticket-router puts these into each pod beside it; they must not keep one from starting."""
+    """A Service named ticket-router sets them in every pod beside it."""
     monkeypatch.setenv(f"TICKET_ROUTER_{name}", "10.0.0.1")
     assert settings_from({}).port == 8080
 
@@ -68,7 +68,6 @@ def test_service_link_variables_of_kubernetes_are_ignored(monkeypatch: pytest.Mo
     ("name", "value"), [("port", "70000"), ("device", "tpu"), ("drain_seconds", "nan"), ("runners", "0")]
 )
 def test_invalid_value_names_its_flag_and_its_variable(name: str, value: str) -> None:
-    """The message says where to look, in one line."""
     with pytest.raises(SettingsError) as refused:
         settings_from({name: value})
     assert f"TICKET_ROUTER_{name.upper()}" in str(refused.value)
@@ -76,7 +75,6 @@ def test_invalid_value_names_its_flag_and_its_variable(name: str, value: str) ->
 
 
 def test_settings_are_frozen() -> None:
-    """A setting cannot change at run time."""
     with pytest.raises(ValidationError):
         Settings().port = 1
 
@@ -90,8 +88,8 @@ def test_cores_follow_the_cgroups_quota(tmp_path: Path, content: str, cores: int
     assert usable_cores(tmp_path) == (cores or len(os.sched_getaffinity(0)))
 
 
-def test_version_one_of_cgroups_is_read_too(tmp_path: Path) -> None:
-    """Older hosts write quota and period into two files."""
+def test_quota_of_cgroup_version_1_is_read(tmp_path: Path) -> None:
+    """Older hosts have quota and period in two files."""
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu/cpu.cfs_quota_us").write_text("100000")
     (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000")
@@ -99,7 +97,8 @@ def test_version_one_of_cgroups_is_read_too(tmp_path: Path) -> None:
 
 
 def test_the_service_imports_nothing_of_training() -> None:
-    """Importing all of it brings in no torch, transformers, optimum, onnx or training: the image has none of them."""
+    """Importing all of its modules imports no torch, transformers, optimum, onnx or training: the image has none of
+    them."""
     names = {"torch", "transformers", "optimum", "onnx", "training"}
     code = f"import service.cli, sys; print([name for name in sys.modules if name.split('.')[0] in {names!r}])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)

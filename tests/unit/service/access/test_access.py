@@ -28,6 +28,8 @@ ROLES: dict[str, Role | None] = {
     "/v1/route": Role.ROUTE,
     "/v1/route/batch": Role.ROUTE,
     "/v1/model": Role.ROUTE,
+    "/v1/decisions": Role.FEEDBACK,
+    "/v1/decisions/{decision_id}": Role.FEEDBACK,
     "/admin/status": Role.ADMIN,
     "/admin/reload": Role.ADMIN,
     "/metrics": None,
@@ -79,8 +81,8 @@ def refused(limiter: RateLimiter, caller: Caller, tickets: int = 1, min_level: i
     return None
 
 
-def test_a_burst_and_then_the_rate() -> None:
-    """Three at once, a fourth when its time has come, and no more than three after an hour of silence."""
+def test_a_burst_is_accepted_and_then_the_rate() -> None:
+    """Three at once, a fourth after its time, and no more than three after an hour without requests."""
     clock, caller = Clock(), limited(Rate(0.5, 3))
     limiter = RateLimiter(clock)
     limiter.set_callers([caller])
@@ -106,8 +108,8 @@ def test_a_batch_larger_than_the_burst_is_accepted_and_delays_the_next() -> None
     assert refused(limiter, caller) is None
 
 
-def test_another_keys_bucket_is_not_touched() -> None:
-    """And a key without a rate is never refused."""
+def test_one_key_does_not_use_up_the_rate_of_another() -> None:
+    """A key without a rate is never refused."""
     one, other, free = limited(Rate(0.01, 1)), limited(Rate(0.01, 1), "other"), limited(None, "free")
     limiter = RateLimiter(Clock())
     limiter.set_callers([one, other, free])
@@ -130,15 +132,15 @@ IN_ADDRESS += ["%6bey=x", "a=trk_x", "a=1;key=x", "authorization=Bearer+x", "trk
 
 
 @pytest.mark.parametrize("query", IN_ADDRESS)
-def test_a_key_in_the_address_is_refused(query: str) -> None:
-    """By its usual names in any spelling, and by the prefix of keys."""
+def test_a_key_in_the_query_is_refused(query: str) -> None:
+    """By the usual parameter names in any spelling, and by the prefix of keys."""
     with pytest.raises(KeyInQuery):
         refuse_key_in_query(query.encode())
 
 
 @pytest.mark.parametrize("query", ["", "a=1", "monkey=1", "keyboard=1", "x=key", "cursor=token", "%", "\xe9"])
 def test_an_ordinary_query_is_accepted(query: str) -> None:
-    """It is ignored, as before."""
+    """And ignored."""
     refuse_key_in_query(query.encode("latin-1"))
 
 
@@ -184,7 +186,7 @@ def test_a_changed_file_is_reloaded_and_audited(tmp_path: Path) -> None:
 
 
 def test_a_swapped_symlink_of_a_mounted_secret_is_reloaded(tmp_path: Path) -> None:
-    """As Kubernetes swaps them: the file's path stays, a link above it moves, and the new file is as old as the old."""
+    """As Kubernetes swaps it: the file's path stays, a link above it changes, and both files have the same date."""
     known = Known("one"), Known("two")
     for number, each in enumerate(known):
         (tmp_path / f"..v{number}").mkdir()
@@ -201,7 +203,7 @@ def test_a_swapped_symlink_of_a_mounted_secret_is_reloaded(tmp_path: Path) -> No
 
 
 def test_a_broken_file_keeps_the_current_keys_and_is_audited_once(tmp_path: Path) -> None:
-    """Broken, looked at again, gone, and mended: one line each time that it changed, and a gauge."""
+    """Invalid, unchanged, missing, repaired: one audit line per change, and a gauge."""
     path, known = tmp_path / "keys", Known("zendesk")
     path.write_text(known.entry)
     registry = CollectorRegistry()
@@ -212,19 +214,19 @@ def test_a_broken_file_keeps_the_current_keys_and_is_audited_once(tmp_path: Path
         return b"keys_last_reload_successful 1.0" in generate_latest(registry)
 
     assert successful()
-    told = []
+    outcomes = []
     for content in ("canary-7f3a", "canary-7f3a", None, None, known.entry):
         path.unlink(missing_ok=True)
         if content is not None:
             path.write_text(content)
-        told.append([line["outcome"] for line in reload(access)])
+        outcomes.append([line["outcome"] for line in reload(access)])
         assert knows(access, known)
         assert successful() == (content == known.entry)
-    assert told == [["refused"], [], ["refused"], [], ["done"]]
+    assert outcomes == [["refused"], [], ["refused"], [], ["done"]]
 
 
-def test_a_configured_file_that_is_not_open_yet_refuses_every_key(tmp_path: Path) -> None:
-    """Before `open`, every key is refused; without a path, no key is required."""
+def test_before_open_every_key_is_refused(tmp_path: Path) -> None:
+    """Without a path, no key is required."""
     known = Known("zendesk")
     with pytest.raises(Unauthenticated):
         Access(tmp_path / "keys", CollectorRegistry()).authenticate(known.key.encode())
@@ -239,24 +241,24 @@ SENT: dict[str, tuple[list[bytes], str]] = {
     "Basic": ([b"Basic dHJrOmE="], "send the key once, as Authorization: Bearer trk_..."),
     "twice": ([b"Bearer " + KEY] * 2, "send the key once, as Authorization: Bearer trk_..."),
     "two keys": ([b"Bearer " + KEY + b", Bearer " + KEY], "send the key once, as Authorization: Bearer trk_..."),
-    "nobody's": ([b"Bearer " + KEY], "this key is not known here"),
+    "unknown": ([b"Bearer " + KEY], "this key is not known here"),
 }
 
 
-@pytest.mark.parametrize(("values", "told"), SENT.values(), ids=SENT)
+@pytest.mark.parametrize(("values", "reason"), SENT.values(), ids=SENT)
 def test_a_malformed_authorization_header_is_answered_with_the_right_form(
-    tmp_path: Path, values: list[bytes], told: str
+    tmp_path: Path, values: list[bytes], reason: str
 ) -> None:
-    """Told only that the key is unknown, a client would create another key and send it in the same wrong form."""
+    """If the error said only that the key is unknown, the client would create another key and make the same mistake."""
     authorizer = Authorizer(Access(tmp_path / "keys", CollectorRegistry()))
     with pytest.raises(Unauthenticated) as refusal:
         authorizer.authenticate([(b"authorization", value) for value in values])
-    assert str(refusal.value).endswith(told)
+    assert str(refusal.value).endswith(reason)
     assert KEY.decode() not in str(refusal.value)
 
 
-def test_a_key_ends_when_its_time_is_over(tmp_path: Path) -> None:
-    """Refused with its name for the log; a key that expires later still works."""
+def test_an_expired_key_is_refused(tmp_path: Path) -> None:
+    """With its name for the log; a key that expires later is accepted."""
     path = tmp_path / "keys"
     over, later = Known("over", further="expires = 2020-01-01"), Known("later", further="expires = 2999-01-01")
     path.write_text(file_of(over, later, Known("endless")))
@@ -274,7 +276,7 @@ def test_a_key_ends_when_its_time_is_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "keys_file", "warnings"), [("127.0.0.1", None, 0), ("0.0.0.0", None, 1), ("0.0.0.0", "keys", 0)]
 )
-def test_ports_beyond_loopback_without_keys_are_warned_of(host: str, keys_file: str | None, warnings: int) -> None:
+def test_ports_beyond_loopback_without_keys_log_a_warning(host: str, keys_file: str | None, warnings: int) -> None:
     """One line at start; none on loopback, none with keys."""
     settings = Settings(keys_file=Path(keys_file) if keys_file else None)
     with socket.create_server((host, 0)) as public, capture_logs() as lines:

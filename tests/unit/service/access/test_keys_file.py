@@ -1,4 +1,4 @@
-"""The keys file, read and written, and the ring made of it."""
+"""The keys file, read and written, and its key ring."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -18,8 +18,8 @@ DIGEST = "0" * 64
 
 
 def entry(**lines: str) -> str:
-    told = {"name": '"zendesk"', "roles": '["route"]', "sha256": f'["{DIGEST}"]'} | lines
-    return "[[keys]]\n" + "".join(f"{name} = {value}\n" for name, value in told.items() if value)
+    fields = {"name": '"zendesk"', "roles": '["route"]', "sha256": f'["{DIGEST}"]'} | lines
+    return "[[keys]]\n" + "".join(f"{name} = {value}\n" for name, value in fields.items() if value)
 
 
 def ring_of(text: str) -> Keyring:
@@ -63,24 +63,23 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
-def test_a_broken_file_is_one_line_that_repeats_nothing_of_it(text: str) -> None:
-    """It names the file, and never what stands there: it may be a key."""
+def test_an_invalid_file_is_a_one_line_error_without_its_content(text: str) -> None:
+    """The error names the file; its content may be a key."""
     with pytest.raises(KeysError) as refused:
         parse_keys(text.encode(), PATH)
-    told = str(refused.value)
-    assert told.startswith("keys.toml: ")
-    assert "\n" not in told
-    assert CANARY not in told
+    message = str(refused.value)
+    assert message.startswith("keys.toml: ")
+    assert "\n" not in message
+    assert CANARY not in message
 
 
-def test_a_file_of_other_bytes_than_utf8_is_refused() -> None:
-    """And nothing of it repeated."""
+def test_a_file_that_is_not_utf8_is_refused() -> None:
     with pytest.raises(KeysError, match="not UTF-8"):
         parse_keys(b"\xff\xfe", PATH)
 
 
 def test_an_error_names_its_position() -> None:
-    """The line of bad TOML; which entry, and which field of it."""
+    """The line of malformed TOML, or the entry and its field."""
     with pytest.raises(KeysError, match=r"at line 2, column"):
         parse_keys(b"[[keys]]\nname = \n", PATH)
     with pytest.raises(KeysError, match=r"keys\.toml: keys 2 sha256 1: "):
@@ -89,7 +88,7 @@ def test_an_error_names_its_position() -> None:
 
 @pytest.mark.parametrize("expires", ['"2027-06-30"', "2027-06-30T12:00:00", "12:00:00", "true", f'"{CANARY}"'])
 def test_an_invalid_expiry_is_answered_with_the_right_form(expires: str) -> None:
-    """In plain words, with examples that may be copied: whichever way it is wrong."""
+    """With examples that can be copied."""
     with pytest.raises(KeysError, match=r"keys 1 expires: write a date.*without quotes: 2027-06-30, or 2027-06-30T12"):
         parse_keys(entry(expires=expires).encode(), PATH)
 
@@ -120,7 +119,7 @@ def test_a_path_that_is_not_a_regular_file_is_refused_at_once(tmp_path: Path) ->
 
 
 def test_an_entry_gives_all_properties_of_its_caller() -> None:
-    """Name, roles, rate and end; a burst that is not given is one second's, and a plain date its first moment, UTC."""
+    """Name, roles, rate and expiry. The default burst is one second's tickets; a date without time is 00:00 UTC."""
     text = entry(roles='["route", "admin"]', tickets_per_second="2.5", expires="2027-01-01")
     (caller,) = ring_of(text).callers
     assert (caller.name, caller.roles) == ("zendesk", {Role.ROUTE, Role.ADMIN})

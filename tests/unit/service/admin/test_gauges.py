@@ -39,24 +39,24 @@ def values(serving: ServingOut | None) -> dict[str, list[float]]:
 
 def test_queue_plan_and_model_are_gauges() -> None:
     """One series each; the model's and the plan's have their values as labels."""
-    told = values(SERVING)
-    assert (told["runners"], told["queue_tokens"], told["queue_tokens_limit"]) == ([3], [10], [100])
-    assert told["model_info"] == told["plan_info"] == [1]
-    assert told["expected_route_ratio"] == [0.7, 0.4]
-    assert told["model_created_timestamp_seconds"] == [1795305600]
+    gauges = values(SERVING)
+    assert (gauges["runners"], gauges["queue_tokens"], gauges["queue_tokens_limit"]) == ([3], [10], [100])
+    assert gauges["model_info"] == gauges["plan_info"] == [1]
+    assert gauges["expected_route_ratio"] == [0.7, 0.4]
+    assert gauges["model_created_timestamp_seconds"] == [1795305600]
 
 
 def test_without_a_model_the_gauges_are_zero() -> None:
     """A pod that loads its model has metrics already, and no model."""
-    told = values(None)
-    assert (told["runners"], told["queue_tokens"]) == ([0], [0])
-    assert told["model_info"] == told["model_created_timestamp_seconds"] == []
+    gauges = values(None)
+    assert (gauges["runners"], gauges["queue_tokens"]) == ([0], [0])
+    assert gauges["model_info"] == gauges["model_created_timestamp_seconds"] == []
 
 
 def test_an_invalid_date_removes_no_other_metric() -> None:
     """A manifest's dates have the form of one; 30 February has it too."""
-    told = values(SERVING.model_copy(update={"created_at": "2026-02-30T00:00:00Z"}))
-    assert (told["model_created_timestamp_seconds"], told["model_info"]) == ([], [1])
+    gauges = values(SERVING.model_copy(update={"created_at": "2026-02-30T00:00:00Z"}))
+    assert (gauges["model_created_timestamp_seconds"], gauges["model_info"]) == ([], [1])
 
 
 @pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])

@@ -47,12 +47,12 @@ MALFORMED = {
 }
 
 
-@pytest.mark.parametrize(("body", "said"), MALFORMED.values(), ids=MALFORMED)
-def test_a_body_that_is_not_strict_json_is_refused(body: bytes, said: str) -> None:
+@pytest.mark.parametrize(("body", "message"), MALFORMED.values(), ids=MALFORMED)
+def test_a_body_that_is_not_strict_json_is_refused(body: bytes, message: str) -> None:
     """One kind of error for encodings, syntax and ambiguities, with the parser's message and nothing of the body."""
     with pytest.raises(MalformedJson) as refused:
         parse_route(body)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
     assert CANARY not in str(refused.value)
 
 
@@ -71,14 +71,14 @@ _PARTS = st.one_of(st.sampled_from([*_SIGNS, CANARY.encode(), b'"body"']), st.bi
 @given(st.lists(_PARTS, max_size=12).map(b"".join))
 def test_the_message_of_malformed_json_is_one_of_a_closed_set(body: bytes) -> None:
     """The parser's messages are constants with a place. A new version with other ones fails here, and is looked at."""
-    said = ""
+    message = ""
     try:
         parse_route(body)
     except MalformedJson as error:
-        said = str(error)
+        message = str(error)
     except InvalidRequest:
         return
-    assert not said or _MESSAGE.fullmatch(said)
+    assert not message or _MESSAGE.fullmatch(message)
 
 
 @pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])

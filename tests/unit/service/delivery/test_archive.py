@@ -62,7 +62,7 @@ def test_an_unpacked_bundle_equals_the_packed_one(tmp_path: Path, name: str, arc
     ids=lambda member: f"{member.name!a}-{member.type!a}",
 )
 def test_a_member_that_no_bundle_has_is_refused(tmp_path: Path, member: tarfile.TarInfo) -> None:
-    """Traversal, links, devices, folders within folders: one line that names the member, and nothing is outside."""
+    """Traversal, links, devices, nested folders: the error names the member, and nothing is written outside."""
     archive = tar_of(tmp_path / "b.tar", (named("manifest.json"), b"{}"), (member, b""))
     with pytest.raises(DeliveryError, match=r"^(holds|not a sound)"):
         unpacked(archive)
@@ -70,8 +70,8 @@ def test_a_member_that_no_bundle_has_is_refused(tmp_path: Path, member: tarfile.
     assert {path.name for path in (tmp_path / "unpacked").iterdir()} <= {"manifest.json"}
 
 
-def test_an_archive_of_the_current_link_is_refused_by_name(tmp_path: Path) -> None:
-    """`tar … current` packs the link alone: the line says what to pack."""
+def test_an_archive_of_the_current_link_is_refused_with_advice(tmp_path: Path) -> None:
+    """`tar … current` packs only the link: the error says what to pack."""
     archive = tar_of(tmp_path / "b.tar", (named("current", tarfile.SYMTYPE, linkname="0123456789abcdef"), b""))
     with pytest.raises(DeliveryError, match=r"^'current' is a link; pack the folder it leads to$"):
         unpacked(archive)
@@ -79,7 +79,7 @@ def test_an_archive_of_the_current_link_is_refused_by_name(tmp_path: Path) -> No
 
 @given(name=st.text(max_size=60) | st.from_regex(r"(\.|\.\.|/|[a-z]|\\|\x00|C:){1,8}", fullmatch=True))
 def test_no_member_is_written_outside_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
-    """Whatever a member is called, it is written plainly into the folder, or refused."""
+    """For any name, a member is written directly into the folder or refused."""
     place = tmp_path_factory.mktemp("names")
     archive = place / "b.tar"
     try:
@@ -103,14 +103,13 @@ def test_an_archive_of_two_folders_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_duplicate_file_is_refused(tmp_path: Path) -> None:
-    """The second of two files of one name does not win, nor does the first."""
     archive = tar_of(tmp_path / "b.tar", (named("manifest.json"), b"1"), (named("./manifest.json"), b"2"))
     with pytest.raises(DeliveryError, match=r"'\./manifest\.json' twice"):
         unpacked(archive)
 
 
 def test_a_sparse_file_is_refused(tmp_path: Path) -> None:
-    """A few bytes that unfold to gigabytes of nothing."""
+    """A few bytes would unpack to gigabytes of zeros."""
     member = named("model.onnx", pax_headers={"GNU.sparse.map": "0,1", "GNU.sparse.size": "9000000000"})
     archive = tmp_path / "b.tar"
     with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as tar:
@@ -121,7 +120,7 @@ def test_a_sparse_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
-    """Ten megabytes of zeros pack to ten kilobytes: what counts is what comes out."""
+    """Ten megabytes of zeros compress to ten kilobytes: the unpacked size counts."""
     with tarfile.open(tmp_path / "b.tar.gz", "w:gz") as tar:
         for number in range(10):
             info = named(f"file{number}", size=MEGABYTE)
@@ -131,7 +130,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
 
 
 def test_too_many_members_are_refused(tmp_path: Path) -> None:
-    """Reading them costs time, although none has a byte."""
+    """Reading them takes time, even if they are empty."""
     archive = tar_of(tmp_path / "b.tar", *[(named("folder", tarfile.DIRTYPE), b"")] * (MAX_MEMBERS + 1))
     with pytest.raises(DeliveryError, match=f"more than {MAX_MEMBERS} members"):
         unpacked(archive)
@@ -139,7 +138,7 @@ def test_too_many_members_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE])
 def test_a_giant_header_is_not_read_into_memory(tmp_path: Path, kind: bytes) -> None:
-    """A name declared as 200 MB long is refused after a megabyte of it."""
+    """A name with a declared length of 200 MB is refused after one megabyte."""
     size = 200 * MEGABYTE
     header = named("long", kind, size=size).tobuf(tarfile.USTAR_FORMAT)
     with gzip.open(tmp_path / "b.tar.gz", "wb", 1) as file:
@@ -157,7 +156,7 @@ def test_a_giant_header_is_not_read_into_memory(tmp_path: Path, kind: bytes) -> 
 
 @pytest.mark.parametrize("content", [b"", b"no archive at all" * 100, b"\x1f\x8bnor this", b"\x28\xb5\x2f\xfd zstd"])
 def test_another_file_is_not_an_archive(tmp_path: Path, content: bytes) -> None:
-    """A text, an empty file, a broken gzip, a kind of compression that is not taken."""
+    """A text, an empty file, a damaged gzip, an unsupported compression."""
     (tmp_path / "b.tar").write_bytes(content)
     with pytest.raises(DeliveryError, match=r"^not a sound tar or tar\.gz archive"):
         unpacked(tmp_path / "b.tar")
@@ -165,7 +164,7 @@ def test_another_file_is_not_an_archive(tmp_path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("name", ["b.tar", "b.tar.gz"])
 def test_half_an_archive_is_refused(tmp_path: Path, name: str) -> None:
-    """It may have been cut before its digest was taken."""
+    """It may have been truncated before its digest was computed."""
     archive = packed(plain_bundle(tmp_path / "store"), tmp_path / name)
     archive.write_bytes(archive.read_bytes()[: archive.stat().st_size // 3])
     with pytest.raises(DeliveryError, match="not a sound tar"):

@@ -1,4 +1,4 @@
-"""Downloads from web servers and object stores that misbehave, over real sockets, and what is told of it."""
+"""Downloads from failing web servers and object stores, over real sockets, and their error messages."""
 
 import base64
 import json
@@ -52,7 +52,7 @@ def fetched(
     max_bytes: int = 1000,
     insecure_http: bool = False,
 ) -> bytes:
-    """The download alone, of an archive that need not be one."""
+    """Only the download, of any content."""
     expected = folder / "expected"
     expected.write_bytes(CONTENT)
     source, path = parse_source(url, insecure_http), folder / "archive"
@@ -77,14 +77,14 @@ def refusal(url: str, folder: Path, **options: object) -> str:
     ids=["none", "500 and 503", "429 and 408", "cut short", "cut short twice"],
 )
 def test_a_temporary_failure_is_retried(tmp_path: Path, faults: list[Answer]) -> None:
-    """A download that broke off is resumed where it ended."""
+    """An interrupted download is resumed at its end."""
     with scripted(*faults, resumable(CONTENT)) as server:
         assert fetched(f"{server.url}/b.tar", tmp_path) == CONTENT
         assert len(server.asked) == len(faults) + 1
 
 
 def test_a_permanent_failure_is_reported_after_some_attempts(tmp_path: Path) -> None:
-    """A server that is down does not hold the pod's start up for ever."""
+    """A server that is down must not delay the start of a pod forever."""
     with scripted(status(500)) as server:
         message = refusal(f"{server.url}/b.tar?sig={SECRET}", tmp_path)
         assert message == f"{server.url}/b.tar: the server answered 500"
@@ -92,7 +92,7 @@ def test_a_permanent_failure_is_reported_after_some_attempts(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "reason"),
     [
         (401, "access denied: are the user"),
         (403, "access denied"),
@@ -100,16 +100,16 @@ def test_a_permanent_failure_is_reported_after_some_attempts(tmp_path: Path) -> 
         (400, "the server answered 400"),
     ],
 )
-def test_a_client_error_is_not_retried(tmp_path: Path, code: int, told: str) -> None:
-    """No credentials, no such file: another attempt gives the same answer."""
+def test_a_client_error_is_not_retried(tmp_path: Path, code: int, reason: str) -> None:
+    """Without credentials or file, another attempt would fail too."""
     with scripted(status(code)) as server:
         message = refusal(f"http://user:{SECRET}@127.0.0.1:{server.port}/b.tar?sig={SECRET}", tmp_path)
-        assert message.startswith(f"{server.url}/b.tar: {told}")
+        assert message.startswith(f"{server.url}/b.tar: {reason}")
         assert len(server.asked) == 1
 
 
 def test_a_wrong_digest_is_reported_with_both_digests(tmp_path: Path) -> None:
-    """Expected and got, once: the same bytes would come again."""
+    """Without a retry: the bytes would be the same."""
     with scripted(whole(CONTENT)) as server:
         message = refusal(f"{server.url}/b.tar", tmp_path, digest="0" * 64)
         assert f"expected sha256:{'0' * 64}, got sha256:{digest_of(tmp_path / 'expected')}" in message
@@ -117,7 +117,7 @@ def test_a_wrong_digest_is_reported_with_both_digests(tmp_path: Path) -> None:
 
 
 def test_a_signed_url_reaches_the_server_as_given(tmp_path: Path) -> None:
-    """Path and query with their escapes, and the user and password as a header; no compression is asked for."""
+    """Path and query with their escapes, user and password as a header; no compression is requested."""
     with scripted(whole(CONTENT)) as server:
         fetched(f"http://user:{SECRET}@127.0.0.1:{server.port}/a%20b/c+d.tar?X-Amz-Signature={SECRET}%2F", tmp_path)
         assert server.asked == [f"/a%20b/c+d.tar?X-Amz-Signature={SECRET}%2F"]
@@ -127,14 +127,13 @@ def test_a_signed_url_reaches_the_server_as_given(tmp_path: Path) -> None:
 
 
 def test_a_signed_url_of_a_known_store_is_a_plain_url() -> None:
-    """obstore would take it for the store's, and sign it anew with credentials that are not there."""
+    """obstore would treat it as its store, and sign it again with missing credentials."""
     url = "https://bucket.s3.amazonaws.com/b.tar?X-Amz-Signature=1"
     store, path = object_store._store(parse_source(url), 20)
     assert (type(store).__name__, path) == ("HTTPStore", "")
 
 
 def test_a_server_that_stops_sending_is_retried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence ends the attempt, not the delivery."""
     monkeypatch.setattr(object_store, "READ_TIMEOUT_SECONDS", 0.2)
     with scripted(silent(CONTENT), resumable(CONTENT)) as server:
         assert fetched(f"{server.url}/b.tar", tmp_path) == CONTENT
@@ -142,7 +141,7 @@ def test_a_server_that_stops_sending_is_retried(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_server_without_resume_is_reported(tmp_path: Path) -> None:
-    """The next run begins anew; the kubelet starts one."""
+    """The next run, which the kubelet starts, begins again."""
     with scripted(cut_short(CONTENT), whole(CONTENT)) as server:
         message = refusal(f"{server.url}/b.tar", tmp_path)
         assert message == f"{server.url}/b.tar: the connection broke, and the server cannot resume a download"
@@ -156,14 +155,13 @@ def test_the_deadline_ends_any_download(tmp_path: Path, answer: Answer) -> None:
 
 
 def test_a_download_with_a_too_large_declared_size_is_not_started(tmp_path: Path) -> None:
-    """A Content-Length over the limit is refused before a byte is written."""
     with scripted(lambda request: reply(request, 200, b"", length=10**15)) as server:
         assert "larger than --max-bytes 1000" in refusal(f"{server.url}/b.tar", tmp_path)
     assert (tmp_path / "archive").stat().st_size == 0
 
 
 def test_an_undeclared_size_is_refused(tmp_path: Path) -> None:
-    """obstore takes no answer without Content-Length, so a giant cannot hide."""
+    """obstore accepts no response without Content-Length."""
 
     def answer(request: Handler) -> None:
         request.send_response(200)
@@ -175,8 +173,7 @@ def test_an_undeclared_size_is_refused(tmp_path: Path) -> None:
         assert "does not say how large the archive is" in refusal(f"{server.url}/b.tar", tmp_path)
 
 
-def test_a_redirect_does_not_get_the_password(tmp_path: Path) -> None:
-    """Stores redirect to where the bytes lie; the other host learns nothing."""
+def test_the_password_is_not_sent_to_a_redirect_target(tmp_path: Path) -> None:
     with scripted(whole(CONTENT)) as other, scripted(redirect(f"http://localhost:{other.port}/x")) as server:
         assert fetched(f"http://user:{SECRET}@127.0.0.1:{server.port}/b.tar", tmp_path) == CONTENT
         assert "authorization" in {name.lower() for name in server.headers[0]}
@@ -186,7 +183,7 @@ def test_a_redirect_does_not_get_the_password(tmp_path: Path) -> None:
 def test_a_redirect_to_an_unencrypted_url_is_refused(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From https to http, even on this machine: the other server is not asked, its URL not repeated."""
+    """From https to http, even on this machine: the other server gets no request, and its URL is not repeated."""
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     with scripted(whole(CONTENT)) as other:
         to = f"http://127.0.0.1:{other.port}/b.tar?sig={SECRET}"
@@ -196,22 +193,22 @@ def test_a_redirect_to_an_unencrypted_url_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "reason"),
     [
         (f"ftp://files.example/b.tar?sig={SECRET}", "redirects to an unencrypted URL"),
         (f"/b.tar?{SECRET}", "in a circle"),
     ],
 )
-def test_an_invalid_redirect_is_reported(tmp_path: Path, target: str, told: str) -> None:
+def test_an_invalid_redirect_is_reported(tmp_path: Path, target: str, reason: str) -> None:
     """To another scheme, or back to itself."""
     with scripted(redirect(target)) as server:
-        assert told in refusal(f"{server.url}/b.tar", tmp_path)
+        assert reason in refusal(f"{server.url}/b.tar", tmp_path)
 
 
 def test_a_private_certificate_authority_is_trusted_when_configured(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SSL_CERT_FILE names it; without, the line says so."""
+    """By SSL_CERT_FILE; without, the error names this variable."""
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with scripted(whole(CONTENT), tls=authority.context()) as server:
         message = refusal(f"{server.url}/b.tar?sig={SECRET}", tmp_path)
@@ -221,7 +218,7 @@ def test_a_private_certificate_authority_is_trusted_when_configured(
 
 
 def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """But for hosts that NO_PROXY names."""
+    """Except for the hosts in NO_PROXY."""
     with scripted(whole(CONTENT)) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         assert fetched("http://files.invalid/b.tar", tmp_path, insecure_http=True) == CONTENT
@@ -232,7 +229,7 @@ def test_a_proxy_of_the_environment_is_used(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("url", ["https://exa mple/b.tar", "s3://bucket/../../b.tar", "az://con tainer/b.tar"])
 def test_a_url_that_the_library_refuses_is_reported(tmp_path: Path, url: str) -> None:
-    """Before any connection is tried."""
+    """Before any connection."""
     assert refusal(url, tmp_path) == f"{url}: not a valid URL"
 
 
@@ -244,7 +241,7 @@ def test_a_refused_connection_is_reported_with_the_system_message(tmp_path: Path
 
 @pytest.fixture
 def stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answer]]:
-    """What the server answers that the clients of all three object stores are pointed at."""
+    """The scripted responses of one server, which is the endpoint of all three object stores."""
     answers: list[Answer] = [status(500)]
     with scripted(lambda request: answers[0](request)) as server:
         account = {"gcs_base_url": server.url, "client_email": "", "private_key": "", "private_key_id": ""}
@@ -271,7 +268,7 @@ def stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Answer]]:
     ],
 )
 def test_an_object_is_fetched(tmp_path: Path, stores: list[Answer], source: str, path: str, signed: str) -> None:
-    """The key under its bucket or container, signed with the environment's credentials, if there are any."""
+    """By its bucket or container and key, signed with the environment's credentials, if any."""
     asked = []
 
     def answer(request: Handler) -> None:
@@ -285,8 +282,6 @@ def test_an_object_is_fetched(tmp_path: Path, stores: list[Answer], source: str,
 
 
 def test_an_interrupted_object_download_is_resumed(tmp_path: Path, stores: list[Answer]) -> None:
-    """Half an object is no other object."""
-
     def answer(request: Handler) -> None:
         stores[0] = resumable(CONTENT)
         cut_short(CONTENT)(request)
@@ -296,13 +291,13 @@ def test_an_interrupted_object_download_is_resumed(tmp_path: Path, stores: list[
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "reason"),
     [(403, "access denied: are AWS_ACCESS_KEY_ID"), (404, "not found"), (503, "the server answered 503")],
 )
-def test_a_refusal_of_the_store_is_reported(tmp_path: Path, stores: list[Answer], code: int, told: str) -> None:
-    """In one line that names the URL, and repeats nothing of the store's."""
+def test_a_refusal_of_the_store_is_reported(tmp_path: Path, stores: list[Answer], code: int, reason: str) -> None:
+    """In one line with the URL and without the store's response."""
     stores[0] = status(code)
-    assert refusal("s3://bucket/b.tar", tmp_path, insecure_http=True).startswith(f"s3://bucket/b.tar: {told}")
+    assert refusal("s3://bucket/b.tar", tmp_path, insecure_http=True).startswith(f"s3://bucket/b.tar: {reason}")
 
 
 @pytest.mark.usefixtures("stores")
@@ -312,7 +307,7 @@ def test_a_store_with_an_unencrypted_endpoint_needs_the_flag(tmp_path: Path) -> 
 
 
 def test_a_missing_account_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Azure's containers lie in an account, which the environment names."""
+    """A container of Azure belongs to an account, which the environment names."""
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
     message = refusal("az://container/b.tar", tmp_path)
     assert message.startswith("az://container/b.tar: ")
@@ -321,6 +316,6 @@ def test_a_missing_account_is_reported(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.usefixtures("stores")
 def test_an_invalid_endpoint_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """obstore panics at it, which would be a traceback."""
+    """obstore panics, which would print a traceback."""
     monkeypatch.setenv("AWS_ENDPOINT", f"ht tp://user:{SECRET}@store")
     assert "misspelt" in refusal("s3://bucket/b.tar", tmp_path)

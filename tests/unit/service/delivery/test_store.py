@@ -1,4 +1,4 @@
-"""Deliveries into a folder: whole or not at all, once, and one at a time."""
+"""Deliveries into a folder: complete or not at all, once, and one at a time."""
 
 import os
 import subprocess
@@ -41,13 +41,13 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
 
 
 def visible(folder: Path) -> set[str]:
-    """What others see there, and that nothing is left of the work."""
+    """The visible content of the folder; no working files remain."""
     assert not (folder / ".fetch" / "work").exists()
     return {path.name for path in folder.iterdir()} - {".fetch"}
 
 
 def test_a_delivered_bundle_is_current(archive: Path, bundle: Path, tmp_path: Path) -> None:
-    """It lies under its version, `current` leads to it by a relative link, and it opens."""
+    """It is in the folder of its version, `current` points at it by a relative link, and it opens."""
     to = tmp_path / "new" / "bundles"
     delivered = deliver(archive, digest_of(archive), to)
     assert visible(to) == {bundle.name, "current"}
@@ -56,7 +56,7 @@ def test_a_delivered_bundle_is_current(archive: Path, bundle: Path, tmp_path: Pa
 
 
 def test_a_second_delivery_needs_no_source(archive: Path, tmp_path: Path) -> None:
-    """What is there and sound is kept: the pod starts although the store is down."""
+    """A valid bundle is kept: the pod starts even if the store is down."""
     to, digest = tmp_path / "bundles", digest_of(archive)
     first = deliver(archive, digest, to)
     stamp = (to / first.version).stat().st_mtime_ns
@@ -68,7 +68,7 @@ def test_a_second_delivery_needs_no_source(archive: Path, tmp_path: Path) -> Non
 
 
 def test_the_same_bundle_in_another_archive_is_kept(archive: Path, bundle: Path, tmp_path: Path) -> None:
-    """Its folder may be in use; the second archive's digest is known from then on."""
+    """Its folder may be in use; the digest of the second archive is recorded."""
     to, other = tmp_path / "bundles", packed(bundle, tmp_path / "bundle.tar")
     first = deliver(archive, digest_of(archive), to)
     stamp = (to / first.version).stat().st_ino
@@ -78,7 +78,7 @@ def test_the_same_bundle_in_another_archive_is_kept(archive: Path, bundle: Path,
 
 @pytest.mark.parametrize("damage", ["changed", "missing", "stray"])
 def test_a_damaged_bundle_is_fetched_again(archive: Path, tmp_path: Path, damage: str) -> None:
-    """A delivery before it says nothing of how the folder is now."""
+    """The folder may have changed since its delivery."""
     to, digest = tmp_path / "bundles", digest_of(archive)
     version = deliver(archive, digest, to).version
     graph = to / version / "model.onnx"
@@ -97,7 +97,7 @@ def test_a_damaged_bundle_is_fetched_again(archive: Path, tmp_path: Path, damage
 def test_a_bundle_that_was_signed_later_gets_its_signature(
     archive: Path, bundle: Path, tmp_path: Path, kind: str
 ) -> None:
-    """Its folder stays, for it may be in use; a later archive without a signature takes none away."""
+    """Its folder stays, because it may be in use; a later archive without a signature does not remove it."""
     to, signer = tmp_path / "bundles", new_signer(tmp_path)
     deliver(archive, digest_of(archive), to)
     stamp = (to / "current").stat().st_ino
@@ -117,7 +117,7 @@ def test_a_bundle_that_was_signed_later_gets_its_signature(
 
 
 def test_the_signature_of_another_manifest_is_not_taken(archive: Path, bundle: Path, tmp_path: Path) -> None:
-    """A bundle of the same version made on another day has a manifest, and a signature, of its own."""
+    """The same version made on another day has another manifest and another signature."""
     to, signer = tmp_path / "bundles", new_signer(tmp_path)
     deliver(archive, digest_of(archive), to)
     later = signer.sign(plain_bundle(tmp_path / "later", draft(created_at="2027-01-01T00:00:00Z")))
@@ -129,7 +129,7 @@ def test_the_signature_of_another_manifest_is_not_taken(archive: Path, bundle: P
 
 
 def test_the_next_bundle_becomes_current_and_the_previous_stays(archive: Path, tmp_path: Path) -> None:
-    """A service that reads the last one keeps reading it; a delivery of it again points back."""
+    """A service that reads the previous bundle is not affected; a second delivery of it makes it current again."""
     to = tmp_path / "bundles"
     other = packed(plain_bundle(tmp_path / "made", draft(base_model="other")), tmp_path / "other.tar")
     first = deliver(archive, digest_of(archive), to)
@@ -140,8 +140,8 @@ def test_the_next_bundle_becomes_current_and_the_previous_stays(archive: Path, t
     assert open_bundle(to / "current").version == first.version
 
 
-def test_a_wrong_digest_leaves_everything_as_it_was(archive: Path, tmp_path: Path) -> None:
-    """Nothing is unpacked, `current` stays."""
+def test_a_wrong_digest_changes_nothing(archive: Path, tmp_path: Path) -> None:
+    """Nothing is unpacked, and `current` stays."""
     to = tmp_path / "bundles"
     other = packed(plain_bundle(tmp_path / "made", draft(base_model="other")), tmp_path / "other.tar")
     version = deliver(archive, digest_of(archive), to).version
@@ -152,7 +152,7 @@ def test_a_wrong_digest_leaves_everything_as_it_was(archive: Path, tmp_path: Pat
 
 
 def test_a_bundle_changed_before_it_was_packed_is_refused(bundle: Path, tmp_path: Path) -> None:
-    """The archive's digest agrees, the manifest's don't: told without the names of temporary folders."""
+    """The digest of the archive is right, those of the manifest are not. The error names no temporary folder."""
     (bundle / "model.onnx").write_bytes(bytes(256))
     archive = packed(bundle, tmp_path / "b.tar")
     with pytest.raises(DeliveryError) as caught:
@@ -162,7 +162,7 @@ def test_a_bundle_changed_before_it_was_packed_is_refused(bundle: Path, tmp_path
 
 
 def test_an_archive_without_a_bundle_is_refused(tmp_path: Path) -> None:
-    """Sound tar, but of something else."""
+    """A valid tar file with other content."""
     other = tmp_path / "other"
     other.mkdir()
     (other / "file").touch()
@@ -172,7 +172,7 @@ def test_an_archive_without_a_bundle_is_refused(tmp_path: Path) -> None:
 
 
 def test_files_of_a_killed_run_are_removed(archive: Path, tmp_path: Path) -> None:
-    """Half an archive, half a bundle, a note cut short."""
+    """A partial archive, bundle and record."""
     to = tmp_path / "bundles"
     (to / ".fetch" / "work" / "bundle").mkdir(parents=True)
     (to / ".fetch" / "work" / "archive").write_bytes(b"half")
@@ -183,7 +183,7 @@ def test_files_of_a_killed_run_are_removed(archive: Path, tmp_path: Path) -> Non
 
 
 def test_two_runs_do_not_work_in_one_folder_at_once(archive: Path, tmp_path: Path) -> None:
-    """Pods share a volume: the second waits, and says so when its time is over."""
+    """Pods share a volume: the second run waits, and fails after its timeout."""
     to = tmp_path / "bundles"
     with lock_store(to, 1), pytest.raises(DeliveryError, match="another fetch is still"):
         deliver(archive, digest_of(archive), to, seconds=0.3)
@@ -192,7 +192,7 @@ def test_two_runs_do_not_work_in_one_folder_at_once(archive: Path, tmp_path: Pat
 
 @AS_ROOT
 def test_a_full_disk_is_reported_and_left_clean(tmp_path: Path, mounted: Path) -> None:
-    """The archive fits nowhere: one line with the system's words, and the room it took is free again."""
+    """The archive does not fit: one line with the system's message, and the space is free again."""
     (tmp_path / "big").write_bytes(os.urandom(200_000))
     with pytest.raises(DeliveryError, match="No space left on device"):
         deliver(tmp_path / "big", digest_of(tmp_path / "big"), mounted)
@@ -201,7 +201,7 @@ def test_a_full_disk_is_reported_and_left_clean(tmp_path: Path, mounted: Path) -
 
 @AS_ROOT
 def test_a_disk_full_while_unpacking_is_reported(bundle: Path, tmp_path: Path, mounted: Path) -> None:
-    """The archive fits, what it holds does not: it is not taken for a broken archive."""
+    """The archive fits, its content does not: the error does not blame the archive."""
     (bundle / "zeros").write_bytes(bytes(200_000))
     archive = packed(bundle, tmp_path / "b.tar.gz")
     with pytest.raises(DeliveryError, match="No space left on device"):
@@ -211,7 +211,7 @@ def test_a_disk_full_while_unpacking_is_reported(bundle: Path, tmp_path: Path, m
 
 @AS_ROOT
 def test_a_read_only_folder_is_reported(archive: Path, mounted: Path) -> None:
-    """As a volume that was mounted so."""
+    """For example a read-only volume."""
     subprocess.run(["mount", "-o", "remount,ro", mounted], check=True)
     with pytest.raises(DeliveryError, match="Read-only file system"):
         deliver(archive, digest_of(archive), mounted)
@@ -219,13 +219,12 @@ def test_a_read_only_folder_is_reported(archive: Path, mounted: Path) -> None:
 
 @pytest.mark.parametrize("source", ["missing.tar", "."])
 def test_a_missing_file_or_a_folder_is_reported(tmp_path: Path, source: str) -> None:
-    """Nothing there, or a folder."""
     with pytest.raises(DeliveryError, match="no such file"):
         deliver(tmp_path / source, "0" * 64, tmp_path / "bundles")
 
 
 def test_a_bundle_of_the_first_schema_is_not_delivered(bundle: Path, tmp_path: Path) -> None:
-    """The line names the command that renews it, and nothing is current."""
+    """The error names the command that renews it, and `current` is not set."""
     old = packed(as_first_schema(bundle), tmp_path / "old.tar")
     with pytest.raises(DeliveryError, match=r"older release .* python -m training train --data"):
         deliver(old, digest_of(old), tmp_path / "bundles")

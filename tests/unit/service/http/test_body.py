@@ -18,7 +18,8 @@ LARGE, SMALL = b"x" * (SMALL_BYTES + 1), b"x" * SMALL_BYTES
 
 
 def request(*pieces: bytes | None, ends: bool = True) -> Request:
-    """Its body comes in these pieces; at None the client hangs up. Without an end, the rest never comes."""
+    """A request whose body arrives in these pieces. At None the client disconnects. Without an end, the rest never
+    arrives."""
     messages: list[Message] = [
         {"type": "http.disconnect"}
         if piece is None
@@ -46,7 +47,7 @@ def play(story: Callable[[BodyReader], Awaitable[object]], body_seconds: float =
 
 
 async def half(reader: BodyReader, *pieces: bytes) -> "asyncio.Task[bytes]":
-    """A body whose rest never comes, after its pieces were received."""
+    """A body whose rest never arrives after these pieces."""
     task = asyncio.create_task(read(reader, request(*pieces, ends=False)))
     for _ in range(5):
         await asyncio.sleep(0)
@@ -55,12 +56,11 @@ async def half(reader: BodyReader, *pieces: bytes) -> "asyncio.Task[bytes]":
 
 @given(st.lists(st.binary(max_size=9), min_size=1, max_size=6))
 def test_a_body_is_its_chunks_in_order(pieces: Sequence[bytes]) -> None:
-    """However it was cut."""
     assert play(lambda reader: read(reader, request(*pieces))) == b"".join(pieces)
 
 
 def test_a_body_may_have_exactly_the_limit() -> None:
-    """Noticed at the piece that goes beyond it."""
+    """The first byte above the limit is refused."""
     assert play(lambda reader: read(reader, request(b"abc", b"d"), limit=4)) == b"abcd"
     with pytest.raises(BodyTooLarge):
         play(lambda reader: read(reader, request(b"abc", b"de", b"f"), limit=4))
@@ -73,8 +73,8 @@ def test_a_late_body_is_a_timeout(seconds: float, body_seconds: float) -> None:
         play(lambda reader: read(reader, request(b"a", ends=False), seconds=seconds), body_seconds)
 
 
-def test_a_stopping_process_waits_for_no_body() -> None:
-    """One that is being received has the time that is left, a new one too; the client is told to go elsewhere."""
+def test_a_stopping_process_limits_the_time_of_all_bodies() -> None:
+    """Of a body in progress and of a new one; the client gets a 503 and can try another instance."""
 
     async def story(reader: BodyReader) -> list[BaseException | bytes]:
         waiting = await half(reader, b"a")
@@ -87,7 +87,7 @@ def test_a_stopping_process_waits_for_no_body() -> None:
 
 
 def test_large_bodies_are_refused_where_small_ones_still_fit() -> None:
-    """Three quarters of the memory are for any body; the rest only for small ones."""
+    """Three quarters of the memory are for all bodies, the rest only for small ones."""
 
     async def story(reader: BodyReader) -> None:
         held = await half(reader, LARGE, LARGE)
@@ -100,8 +100,6 @@ def test_large_bodies_are_refused_where_small_ones_still_fit() -> None:
 
 
 def test_small_bodies_are_refused_beyond_the_cap() -> None:
-    """The memory of all together is bounded, whatever their size."""
-
     async def story(reader: BodyReader) -> None:
         held = [await half(reader, SMALL) for _ in range(CAPACITY // SMALL_BYTES)]
         with pytest.raises(TooManyBodies):
@@ -113,7 +111,7 @@ def test_small_bodies_are_refused_beyond_the_cap() -> None:
 
 
 def test_a_complete_body_is_never_refused_for_memory() -> None:
-    """It needs no memory beyond what the server holds already."""
+    """It needs no memory beyond what the server has already allocated."""
 
     async def story(reader: BodyReader) -> None:
         held = await half(reader, LARGE, LARGE)
@@ -125,7 +123,7 @@ def test_a_complete_body_is_never_refused_for_memory() -> None:
 
 @pytest.mark.parametrize("end", [ClientGone, TooManyBodies, BodyTooLarge, asyncio.CancelledError])
 def test_memory_is_free_again_after_any_end(end: type[BaseException]) -> None:
-    """Else the service would refuse bodies for ever after a flood."""
+    """Otherwise the service would refuse bodies forever after a flood."""
     pieces, limit = {
         ClientGone: ((LARGE, None), 10**9),
         TooManyBodies: ((LARGE, LARGE, LARGE), 10**9),

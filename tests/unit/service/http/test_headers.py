@@ -1,4 +1,4 @@
-"""`service.http.headers.media_type`: what is wrong with a Content-Type is told apart."""
+"""`service.http.headers.media_type`: each fault of a Content-Type has its own message."""
 
 import pytest
 
@@ -22,16 +22,16 @@ def headers(values: list[str]) -> list[tuple[bytes, bytes]]:
     return [(b"content-type", value.encode()) for value in values]
 
 
-@pytest.mark.parametrize(("values", "told"), REFUSED.values(), ids=REFUSED)
-def test_a_content_type_is_refused_with_its_reason(values: list[str], told: str) -> None:
-    """The type, the charset or the number of headers: a wrong reason would make the client change the right thing."""
+@pytest.mark.parametrize(("values", "reason"), REFUSED.values(), ids=REFUSED)
+def test_a_content_type_is_refused_with_its_reason(values: list[str], reason: str) -> None:
+    """The type, the charset or the number of headers: a wrong reason would mislead the client."""
     with pytest.raises(UnsupportedMediaType) as refused:
         media_type(headers(values), JSON, MAIL)
-    assert str(refused.value).endswith(told)
+    assert str(refused.value).endswith(reason)
     assert "canary" not in str(refused.value)
 
 
 @pytest.mark.parametrize("value", ["application/json", 'Application/JSON; charset="UTF-8"', f"{JSON};charset=us-ascii"])
-def test_json_may_name_the_charset_it_has(value: str) -> None:
-    """In the ways that clients write it."""
+def test_json_may_name_its_charset(value: str) -> None:
+    """In the spellings of common clients."""
     assert media_type(headers([value]), JSON, MAIL) == JSON

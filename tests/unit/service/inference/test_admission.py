@@ -54,7 +54,7 @@ def test_entry_that_cannot_meet_its_deadline_is_refused_at_once() -> None:
 
 
 def test_deadline_below_half_a_millisecond_is_no_model_error() -> None:
-    """uvloop has no timers for what is less than half a millisecond away, and the runner looks whether it is over."""
+    """uvloop has no timer for such a deadline, and the runner checks whether it has passed."""
 
     async def test() -> None:
         batcher, _ = batcher_of(Runner(), tokens=8)
@@ -67,8 +67,8 @@ def test_deadline_below_half_a_millisecond_is_no_model_error() -> None:
 
 
 def test_queue_capacity_follows_the_throughput() -> None:
-    """No ticket waits for longer than `queue_seconds`, whatever its own deadline; before the first run nothing is known
-    and the limit in tokens holds."""
+    """No ticket waits longer than `queue_seconds`, whatever its own deadline; before the first run the token limit
+    holds."""
 
     async def test() -> None:
         batcher, _ = batcher_of(Paced(), tokens=8, queue=8000, queue_seconds=1)
@@ -120,7 +120,7 @@ def test_lower_throughput_refuses_only_the_caller_with_the_long_queue() -> None:
 
 
 def test_passed_deadline_is_reported_as_late_and_not_as_overload() -> None:
-    """504 and not 429: another try would find the same."""
+    """504 and not 429: a retry with the same deadline would be late again."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -131,7 +131,7 @@ def test_passed_deadline_is_reported_as_late_and_not_as_overload() -> None:
 
 
 def test_flood_of_one_caller_leaves_space_for_others() -> None:
-    """It may fill three quarters of the queue; another then still gets in, and is run next."""
+    """One caller may fill three quarters of the queue; another caller is still accepted, and runs next."""
 
     async def test() -> None:
         async with BusyBatcher(queue=800, tokens=8) as busy:
@@ -167,7 +167,7 @@ def test_anonymous_caller_may_use_the_whole_queue() -> None:
 
 
 def test_flood_of_one_caller_does_not_delay_another() -> None:
-    """Only as much of it as one has waiting oneself is run before: a short deadline is no reason to refuse."""
+    """Only as much of the flood as the other caller has waiting runs before: a short deadline is accepted."""
 
     async def test() -> None:
         batcher, _ = batcher_of(Paced(), tokens=8, queue=8000)

@@ -20,7 +20,7 @@ from tests.support.batching import (
 
 
 def test_waiting_entries_run_together_when_a_runner_is_free() -> None:
-    """No timer: a lone entry runs at once, those that came meanwhile run as one batch."""
+    """Without a timer: a single entry runs at once, entries that arrive meanwhile run as one batch."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -33,7 +33,7 @@ def test_waiting_entries_run_together_when_a_runner_is_free() -> None:
 
 
 def test_cancelled_entry_leaves_the_queue_and_the_others_are_answered() -> None:
-    """A caller cancelled while waiting is never run, and the others of its batch get their answers."""
+    """The entry is never run; the other entries of its batch get their results."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -50,8 +50,6 @@ def test_cancelled_entry_leaves_the_queue_and_the_others_are_answered() -> None:
 
 
 def test_caller_cancelled_during_a_run_does_not_affect_its_batch() -> None:
-    """Cancelling one caller of a running batch leaves the others' answers as they are."""
-
     async def test() -> None:
         async with BusyBatcher() as busy:
             tasks = await busy.submit(1, 2)
@@ -83,7 +81,7 @@ def test_model_error_reaches_every_caller_of_its_batch_and_the_next_entry_is_ans
 
 
 def test_too_few_rows_from_the_runner_fail_the_whole_batch() -> None:
-    """Rows cannot be matched to callers, so none of them is handed a neighbour's answer."""
+    """Rows cannot be matched to callers, so no caller gets the result of another."""
 
     async def test() -> None:
         batcher, _ = batcher_of(lambda encodings, _lone: [verdict_of(0)] * (len(encodings) - 1))
@@ -97,7 +95,7 @@ def test_too_few_rows_from_the_runner_fail_the_whole_batch() -> None:
 
 
 def test_an_entry_whose_deadline_passes_in_the_queue_is_never_run() -> None:
-    """Its caller hears so at the deadline, not when the runner is free again."""
+    """Its caller gets the error at the deadline, not when the runner is free."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -143,7 +141,7 @@ def test_deadline_missed_while_the_loop_was_busy_still_counts() -> None:
 
 
 def test_full_queue_refuses_at_once_with_retry_after() -> None:
-    """At the limit in tokens an entry is refused with an estimate; when the queue has drained it is taken."""
+    """At the token limit an entry is refused with an estimate; when the queue has drained, entries are accepted."""
 
     async def test() -> None:
         async with BusyBatcher(queue=16) as busy:
@@ -159,7 +157,7 @@ def test_full_queue_refuses_at_once_with_retry_after() -> None:
 
 
 def test_close_refuses_waiting_entries_and_finishes_the_run() -> None:
-    """On shutdown the running batch is answered, the waiting entries are given back, new ones are refused."""
+    """New entries are refused too."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -178,8 +176,6 @@ def test_close_refuses_waiting_entries_and_finishes_the_run() -> None:
 
 
 def test_two_runners_work_in_parallel() -> None:
-    """With two runners two batches run at the same time."""
-
     async def test() -> None:
         runner = Runner()
         runner.blocked = True

@@ -1,4 +1,4 @@
-"""`service.inference.batcher`: whatever happens, every entry is settled exactly once."""
+"""`service.inference.batcher`: every entry is settled exactly once."""
 
 import asyncio
 import threading
@@ -30,7 +30,8 @@ STEP = st.one_of(
 def test_every_entry_is_settled_exactly_once(
     steps: list[tuple[str, int]], runners: int, queue: int, tokens: int
 ) -> None:
-    """Whatever is submitted, cancelled, poisoned, late or shut down, each caller gets its own row or one error."""
+    """For any sequence of submitted, cancelled, failing, late and refused entries, each caller gets its own row or one
+    error."""
 
     async def test() -> None:
         script = _Script(runners, queue, tokens)
@@ -43,10 +44,8 @@ def test_every_entry_is_settled_exactly_once(
 
 
 class _Script:
-    """Runs the steps against a batcher whose runs end only on demand, and records all results.
-
-    Callers of a shared entry have different encodings, so that an answer shows which encoding was run.
-    """
+    """Runs the steps against a batcher whose runs end only on demand, and records all results. Callers of a shared
+    entry have different encodings, so that a result shows which encoding was run."""
 
     def __init__(self, runners: int, queue: int, tokens: int) -> None:
         self.runner = _Numbered()
@@ -113,7 +112,7 @@ class _Script:
 
 
 class _Numbered:
-    """Answers each row with its number; each run waits for the gate and fails if it holds a poisoned entry."""
+    """Returns the number of each row; each run waits for the gate and fails if it has a poisoned entry."""
 
     def __init__(self) -> None:
         self.gate = threading.Semaphore(0)

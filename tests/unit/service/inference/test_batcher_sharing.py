@@ -23,7 +23,7 @@ from tests.support.batching import (
 
 
 def test_callers_with_one_key_share_one_run() -> None:
-    """The first one's encoding is run, once; each gets its answer. Another key, or none, is run for itself."""
+    """The encoding of the first caller is run once; all get its result. Another key, or no key, has its own run."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -38,7 +38,7 @@ def test_callers_with_one_key_share_one_run() -> None:
 
 
 def test_cancelled_and_late_callers_do_not_affect_a_shared_entry() -> None:
-    """The first of four is cancelled, the second late: the entry stays for the rest."""
+    """The first of four callers is cancelled, the second late: the entry runs for the others."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -74,7 +74,7 @@ def test_entry_without_callers_is_never_run() -> None:
     in_loop(test)
 
 
-def test_caller_that_joins_a_running_entry_gets_its_answer() -> None:
+def test_caller_that_joins_a_running_entry_gets_its_result() -> None:
     """Even if its deadline passes during the run, and if the first caller was cancelled."""
 
     async def test() -> None:
@@ -109,8 +109,6 @@ def test_failed_run_fails_all_its_callers_and_no_later_one() -> None:
 
 
 def test_refuse_settles_all_callers_of_a_shared_entry() -> None:
-    """A queue that is given back gives back every caller."""
-
     async def test() -> None:
         async with BusyBatcher() as busy:
             shared = await busy.submit(1, 1, key=b"k")
@@ -122,7 +120,7 @@ def test_refuse_settles_all_callers_of_a_shared_entry() -> None:
     in_loop(test)
 
 
-def test_answer_is_stored_before_its_key_is_released() -> None:
+def test_result_is_stored_before_its_key_is_released() -> None:
     """At every moment a text is in flight or in the cache; otherwise it would be computed again."""
 
     async def test() -> None:
@@ -144,7 +142,7 @@ def test_answer_is_stored_before_its_key_is_released() -> None:
 
 @pytest.mark.parametrize(("length", "lone"), [(15, False), (23, False), (24, True), (100, True)])
 def test_single_long_entry_runs_as_a_lone_one(length: int, lone: bool) -> None:
-    """From so many padded tokens on: shorter ones are done before a second thread is awake."""
+    """From `lone_tokens` on: shorter entries are done before a second thread has woken up."""
 
     async def test() -> None:
         runner = Runner()
@@ -157,7 +155,7 @@ def test_single_long_entry_runs_as_a_lone_one(length: int, lone: bool) -> None:
 
 
 def test_entry_beside_others_is_not_lone() -> None:
-    """Neither beside a run under way, nor as one of several, nor while another waits."""
+    """Neither during another run, nor in a batch, nor while another entry waits."""
 
     async def test() -> None:
         runner = Runner()
@@ -187,7 +185,8 @@ def test_entry_beside_others_is_not_lone() -> None:
 
 
 def test_full_batch_is_prepared_before_a_runner_is_free() -> None:
-    """One, and no more: what comes later joins those that still wait. Its runner takes it without asking the loop."""
+    """Exactly one. Later entries join those that still wait. The runner takes the batch without waiting for the
+    loop."""
 
     async def test() -> None:
         async with BusyBatcher(tokens=16) as busy:
@@ -203,7 +202,7 @@ def test_full_batch_is_prepared_before_a_runner_is_free() -> None:
 
 
 def test_partial_batch_stays_in_the_queue() -> None:
-    """It stays in the queue, where it can still be packed better and still be left."""
+    """There it can still grow, and its callers can still leave."""
 
     async def test() -> None:
         async with BusyBatcher(tokens=24) as busy:
@@ -216,7 +215,7 @@ def test_partial_batch_stays_in_the_queue() -> None:
 
 
 def test_prepared_entry_without_callers_is_not_run() -> None:
-    """Late, or its callers gone, when the runner takes the batch: left out, and the late one hears of it."""
+    """If its callers are late or gone when the runner takes the batch; a late caller gets its error."""
 
     async def test() -> None:
         async with BusyBatcher(tokens=24) as busy:
@@ -237,7 +236,7 @@ def test_prepared_entry_without_callers_is_not_run() -> None:
 
 
 def test_batch_without_callers_is_not_run_and_frees_its_runner() -> None:
-    """No report, no run; the next entry is answered."""
+    """There is no report, and the next entry is answered."""
 
     async def test() -> None:
         async with BusyBatcher(tokens=16) as busy:

@@ -1,4 +1,4 @@
-"""`service.inference.cache`: what is remembered, how much of it, and what is not."""
+"""`service.inference.cache`: which results are stored, and how many."""
 
 from dataclasses import replace
 
@@ -14,14 +14,14 @@ ANSWER = InferenceResult(verdict_of(7), tokens=5, truncated=True)
 
 
 def known(answers: ResponseCache, key: bytes) -> int | None:
-    """An answer's tokens, which tell these tests which one it is."""
+    """The number of tokens identifies the result in these tests."""
     found = answers.get(key)
     return None if found is None else found.tokens
 
 
 @given(st.integers(0, 4), st.lists(st.sampled_from([b"a", b"b", b"c", b"d", b"e", b"f"])))
-def test_least_recently_used_answer_is_evicted_first(limit: int, keys: list[bytes]) -> None:
-    """Like a list that is sorted by last use and cut at the limit; 0 keeps none."""
+def test_least_recently_used_result_is_evicted_first(limit: int, keys: list[bytes]) -> None:
+    """A limit of 0 stores nothing."""
     answers, used = ResponseCache(limit), list[tuple[bytes, int]]()
     for number, key in enumerate(keys):
         expected = dict(used).get(key)
@@ -33,8 +33,8 @@ def test_least_recently_used_answer_is_evicted_first(limit: int, keys: list[byte
         assert len(answers) == len(used)
 
 
-def test_cached_answer_is_complete() -> None:
-    """Verdict, tokens and flag as they were put."""
+def test_cached_result_is_complete() -> None:
+    """Verdict, tokens and flag are those that were stored."""
     answers = ResponseCache(1)
     answers.put(b"a", ANSWER)
     assert answers.get(b"a") == ANSWER
@@ -42,7 +42,7 @@ def test_cached_answer_is_complete() -> None:
 
 @pytest.mark.parametrize("field", ["department", "priority"])
 def test_invalid_scores_are_not_stored(field: str) -> None:
-    """Of any field; nor does such an answer take the place of a valid one."""
+    """Of any field; such a result does not replace a valid one."""
     invalid = FieldVerdict(Outcome.REVIEW, Reason.INVALID_SCORES, ())
     valid = verdict_of(7).department
     verdict = Verdict(invalid, {}) if field == "department" else Verdict(valid, {field: invalid})
@@ -53,6 +53,6 @@ def test_invalid_scores_are_not_stored(field: str) -> None:
 
 @given(st.text(), st.text())
 def test_texts_share_a_digest_only_when_they_are_equal(one: str, other: str) -> None:
-    """Also those that look alike; a digest is of one size, whatever the text's."""
+    """Also similar texts; the size of a digest is constant."""
     assert (digest(one) == digest(other)) == (one == other)
     assert len(digest(one)) == 32

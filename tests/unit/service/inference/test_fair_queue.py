@@ -28,7 +28,7 @@ def waiting_of(entries: list[Entry], *, max_tokens: int = 256) -> WaitingEntries
 
 
 def test_new_caller_is_served_before_the_long_queue_of_another() -> None:
-    """A thousand tickets of one caller hold up the first of another by the batch that runs, and no more."""
+    """A thousand tickets of one caller delay the first ticket of another only by the running batch."""
     waiting = waiting_of([Entry(64, NOISY) for _ in range(1000)])
     waiting.take(1)
     polite = Entry(64, POLITE)
@@ -38,7 +38,7 @@ def test_new_caller_is_served_before_the_long_queue_of_another() -> None:
 
 @given(st.lists(LENGTHS, min_size=30, max_size=60), st.lists(LENGTHS, min_size=30, max_size=60), st.integers(64, 1024))
 def test_two_busy_callers_get_equal_shares(one: list[int], other: list[int], max_tokens: int) -> None:
-    """As long as both have work waiting, their tokens differ by what may be run ahead of its turn and a ticket each."""
+    """While both wait, their tokens differ by at most MAX_BATCHES_AHEAD + 1 batches and one ticket each."""
     waiting = waiting_of([Entry(length, NOISY) for length in one * 3], max_tokens=max_tokens)
     for length in other * 3:
         waiting.add(Entry(length, POLITE), POLITE)
@@ -50,7 +50,7 @@ def test_two_busy_callers_get_equal_shares(one: list[int], other: list[int], max
 
 
 def test_tickets_that_fit_every_batch_get_no_larger_share() -> None:
-    """Tickets of all lengths would go along with each of another's, and run long before their turn."""
+    """A caller with tickets of all lengths would fit into every batch and run long before its position."""
     waiting = waiting_of([Entry(length, NOISY) for length in range(128, 0, -8) for _ in range(60)])
     for length in range(8, 136, 8):
         waiting.add(Entry(length, POLITE), POLITE)
@@ -62,8 +62,7 @@ def test_tickets_that_fit_every_batch_get_no_larger_share() -> None:
 
 
 def test_one_batch_is_shared_equally() -> None:
-    """Short tickets run many at a time: though one caller's came first and fit as well, half of each batch is the
-    other's."""
+    """Half of a batch of short tickets belongs to each caller, even if one of them came first."""
     waiting = waiting_of([Entry(16, NOISY) for _ in range(100)])
     for _ in range(100):
         waiting.add(Entry(16, POLITE), POLITE)
@@ -80,7 +79,7 @@ def test_unused_share_is_not_accumulated() -> None:
 
 
 def test_callers_with_one_entry_are_all_ahead_of_a_new_caller() -> None:
-    """Each of them is as new as he is."""
+    """Their tags are not higher than the tag of the new caller."""
     queue = FairQueue()
     for number in range(50):
         queue.add(f"caller {number}", 512)
@@ -93,7 +92,7 @@ def test_callers_with_one_entry_are_all_ahead_of_a_new_caller() -> None:
     st.sampled_from("abcd"),
     st.integers(0, 100),
 )
-def test_cost_ahead_is_the_callers_own_and_as_much_of_each_other(
+def test_cost_ahead_is_the_callers_own_cost_and_as_much_of_each_other_caller(
     added: list[tuple[str, int]], caller: str, cost: int
 ) -> None:
     """For a single caller: its whole queue."""

@@ -1,7 +1,5 @@
-"""`service.inference.onnx_session`: one graph gives one answer, however its inputs get there and wherever it runs.
-
-Those on a GPU run where onnxruntime offers CUDA and one is there.
-"""
+"""`service.inference.onnx_session`: one graph gives the same results with any binding and on any device. GPU tests run
+where onnxruntime offers CUDA and there is a GPU."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +27,7 @@ def bundle(tiny_bundle_path: Path) -> Bundle:
 
 @pytest.fixture(scope="module")
 def batches(bundle: Bundle) -> list[Batch]:
-    """Golden rows alone, and all of them in one batch with their padding."""
+    """Golden rows alone, and all of them in one padded batch."""
     encodings = [Encoding(row.ids, truncated=False) for row in load_rows(bundle)]
     return [*(bundle.encoder.batch([each]) for each in encodings), bundle.encoder.batch(encodings)]
 
@@ -42,8 +40,8 @@ def largest_difference(one: Runner, other: Runner, batches: list[Batch]) -> floa
     return max(float(np.abs(one.run(batch) - other.run(batch)).max()) for batch in batches)
 
 
-def test_bound_inputs_give_the_same(bundle: Bundle, batches: list[Batch]) -> None:
-    """I/O binding, as a GPU wants it, on the CPU: bit for bit, in float32, for batch after batch of other shapes."""
+def test_bound_inputs_give_the_same_logits(bundle: Bundle, batches: list[Batch]) -> None:
+    """I/O binding, as used on a GPU, on the CPU: bit for bit in float32, for batches of different shapes."""
     plain = open_runner(graph_of(bundle), "cpu", 1)
     bound = replace(plain, bound=True)
     assert not plain.bound
@@ -53,7 +51,7 @@ def test_bound_inputs_give_the_same(bundle: Bundle, batches: list[Batch]) -> Non
 
 
 def test_result_of_a_bound_run_is_not_overwritten(bundle: Bundle, batches: list[Batch]) -> None:
-    """The next run writes into memory of its own."""
+    """By the next run."""
     runner = replace(open_runner(graph_of(bundle), "cpu", 1), bound=True)
     first = runner.run(batches[-1])
     kept = first.copy()
@@ -63,7 +61,7 @@ def test_result_of_a_bound_run_is_not_overwritten(bundle: Bundle, batches: list[
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads_and_fusion_do_not_change_the_logits(bundle: Bundle, batches: list[Batch], threads: int) -> None:
-    """Within the tolerance that the bundle promises: the plan decides speed, never an answer."""
+    """Within the tolerance that the bundle promises: the plan decides speed, not results."""
     planned = open_runner(graph_of(bundle), "cpu", threads)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -74,7 +72,7 @@ def test_threads_and_fusion_do_not_change_the_logits(bundle: Bundle, batches: li
 
 @pytest.mark.parametrize("device", ["cuda", "tensorrt"])
 def test_unavailable_device_is_a_one_line_error(bundle: Bundle, device: str) -> None:
-    """It names the device and what is missing, and says what to do; onnxruntime itself would take the CPU."""
+    """It names the device, the missing part and the remedy; onnxruntime itself would use the CPU."""
     if PROVIDERS[device] in onnxruntime.get_available_providers():
         pytest.skip(f"this onnxruntime offers {device}")
     with pytest.raises(DeviceError) as refused:
@@ -85,7 +83,7 @@ def test_unavailable_device_is_a_one_line_error(bundle: Bundle, device: str) -> 
 
 
 def test_graph_with_other_inputs_or_outputs_is_refused(bundle: Bundle) -> None:
-    """One that onnxruntime runs well, and that takes or gives something else than a classifier does."""
+    """A graph that onnxruntime can run and that is no classifier."""
     import onnx
 
     model = onnx.load_from_string(graph_of(bundle))
@@ -107,8 +105,8 @@ def test_a_graph_without_a_pooled_vector_is_refused(bundle: Bundle) -> None:
         open_runner(model.SerializeToString(), "cpu", 1)
 
 
-def test_both_outputs_and_logits_alone_are_the_same(bundle: Bundle, batches: list[Batch]) -> None:
-    """Golden rows replay both; tickets ask for logits alone. With inputs bound, too."""
+def test_logits_are_the_same_with_and_without_the_pooled_output(bundle: Bundle, batches: list[Batch]) -> None:
+    """Golden rows replay both outputs; tickets need only logits. Also with bound inputs."""
     plain = open_runner(graph_of(bundle), "cpu", 1)
     for runner in (plain, replace(plain, bound=True)):
         both = runner.run_with_pooled(batches[-1])
@@ -118,7 +116,7 @@ def test_both_outputs_and_logits_alone_are_the_same(bundle: Bundle, batches: lis
 
 
 def on_gpu(bundle: Bundle, entry: ModelEntry) -> Runner:
-    """A runner on CUDA; skips where onnxruntime offers it and no GPU answers."""
+    """A runner on CUDA; skips if onnxruntime offers CUDA and no GPU responds."""
     try:
         return open_runner(bundle.read(entry.file), "cuda", 1)
     except DeviceError as error:
@@ -126,20 +124,20 @@ def on_gpu(bundle: Bundle, entry: ModelEntry) -> Runner:
 
 
 def made_for_cuda(bundle: Bundle) -> ModelEntry:
-    """The fp16 graph where the bundle has one."""
+    """The fp16 graph, if the bundle has one."""
     return next((entry for entry in bundle.manifest.models if entry.variant == "fp16"), bundle.fp32.entry)
 
 
 @needs_cuda
 def test_cuda_provider_is_used(bundle: Bundle) -> None:
-    """Asked for CUDA, the session leads with it, and inputs are bound."""
+    """The session's first provider is CUDA, and its inputs are bound."""
     runner = on_gpu(bundle, bundle.fp32.entry)
     assert (runner.provider, runner.session.get_providers()[0], runner.bound) == (CUDA, CUDA, True)
 
 
 @needs_cuda
-def test_a_gpu_answers_within_the_tolerance(bundle: Bundle, batches: list[Batch]) -> None:
-    """Against torch's logits of the golden rows, and padding changes nothing either."""
+def test_logits_of_a_gpu_are_within_the_tolerance(bundle: Bundle, batches: list[Batch]) -> None:
+    """Compared with torch's logits of the golden rows, with and without padding."""
     entry = made_for_cuda(bundle)
     runner = on_gpu(bundle, entry)
     expected = np.array([row.logits for row in load_rows(bundle)], dtype=np.float32)
@@ -150,14 +148,13 @@ def test_a_gpu_answers_within_the_tolerance(bundle: Bundle, batches: list[Batch]
 
 @needs_cuda
 def test_bound_and_plain_agree_on_a_gpu(bundle: Bundle, batches: list[Batch]) -> None:
-    """Binding saves copies and changes no number."""
     bound = on_gpu(bundle, made_for_cuda(bundle))
     assert largest_difference(bound, replace(bound, bound=False), batches) == 0
 
 
 @needs_cuda
 def test_auto_uses_the_gpu(bundle: Bundle, tiny_bundle_path: Path, tmp_path: Path) -> None:
-    """`auto` takes it, with the plan of a GPU: larger batches, and no session for lone tickets."""
+    """With the plan of a GPU: larger batches, and no session for lone tickets."""
     on_gpu(bundle, bundle.fp32.entry)
     settings = Settings(bundle=tiny_bundle_path, device="auto", state_dir=tmp_path)
     engine: Engine = open_engine(settings, lambda _report: None, tiny_bundle_path)

@@ -24,10 +24,11 @@ def waiting_of(lengths: list[int], packing: Packing) -> tuple[WaitingEntries[Ent
 
 
 @given(st.lists(LENGTHS, min_size=1, max_size=60), st.integers(8, 600), st.floats(0, 1), st.integers(1, 4))
-def test_a_batch_holds_the_oldest_and_keeps_both_limits(
+def test_a_batch_has_the_oldest_entry_and_respects_both_limits(
     lengths: list[int], max_tokens: int, max_padding: float, runners: int
 ) -> None:
-    """Rows x padded length stays within the budget and the padding within its share, unless one entry is alone."""
+    """Rows x padded length stays within the token limit and padding within its share, unless the batch has one
+    entry."""
     waiting, entries = waiting_of(lengths, Packing(max_tokens, max_padding))
     batch = waiting.take(runners)
     padded = len(batch) * max(entry.length for entry in batch)
@@ -38,7 +39,7 @@ def test_a_batch_holds_the_oldest_and_keeps_both_limits(
 
 @given(st.lists(LENGTHS, min_size=1, max_size=40), st.lists(LENGTHS, min_size=80, max_size=80))
 def test_no_entry_starves_however_many_arrive_later(elders: list[int], younger: list[int]) -> None:
-    """An entry with k entries before it runs within k + 1 batches, though better-fitting ones keep arriving."""
+    """An entry with k entries before it runs within k + 1 batches, even if better-fitting entries keep arriving."""
     waiting, entries = waiting_of(elders, Packing(512, 0.1))
     arrivals = iter(younger)
     last, batches = entries[-1], 0
@@ -53,7 +54,7 @@ def test_no_entry_starves_however_many_arrive_later(elders: list[int], younger: 
 
 @given(st.lists(LENGTHS, max_size=60), st.data())
 def test_every_entry_leaves_once_and_the_tokens_add_up(lengths: list[int], data: st.DataObject) -> None:
-    """Taken or discarded, each entry leaves exactly once, and `tokens` is what is left at any time."""
+    """Taken or discarded, each entry leaves exactly once, and `tokens` always counts the remaining ones."""
     waiting, entries = waiting_of(lengths, Packing(512, 0.1))
     left: list[Entry] = []
     while len(waiting):
@@ -69,19 +70,19 @@ def test_every_entry_leaves_once_and_the_tokens_add_up(lengths: list[int], data:
 
 
 def test_free_runners_share_the_work() -> None:
-    """With two runners free, four equal entries go two and two, not four and none."""
+    """With two free runners, four equal entries make two batches of two."""
     waiting, _ = waiting_of([16] * 4, Packing(512, 0.1))
     assert [len(waiting.take(2)), len(waiting.take(1))] == [2, 2]
 
 
 def test_short_entries_are_not_padded_to_a_long_one() -> None:
-    """Padding short entries to a long one's length would cost more than a batch saves, so they go apart."""
+    """Padding them would cost more than batching saves."""
     waiting, entries = waiting_of([256, 16, 16, 248], Packing(1024, 0.1))
     assert waiting.take(1) == [entries[0], entries[3]]
     assert waiting.take(1) == [entries[1], entries[2]]
 
 
 def test_an_entry_longer_than_the_budget_runs_alone() -> None:
-    """A budget smaller than the longest ticket slows it down, and does not refuse it."""
+    """A token limit below the longest ticket makes it slower but does not refuse it."""
     waiting, entries = waiting_of([512, 8], Packing(64, 1.0))
     assert waiting.take(1) == [entries[0]]

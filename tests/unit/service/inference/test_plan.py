@@ -36,13 +36,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     ],
 )
 def test_settings_override_the_default_plan(bundle: Bundle, given: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Threads set by hand leave no session for a lone ticket."""
+    """With explicit threads there is no session for a lone ticket."""
     plan = choose_plan(Settings(**given), bundle, HERE, "cpu")
     assert {name: getattr(plan, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"max_batch_tokens": 31}, "--max-batch-tokens 31 is less than one ticket of 32 tokens"),
         ({"queue_tokens": 31}, "--queue-tokens 31 is less than one ticket of 32 tokens"),
@@ -51,23 +51,23 @@ def test_settings_override_the_default_plan(bundle: Bundle, given: dict[str, Any
         ({"intra_op_threads": 4}, "--runners 1 with --intra-op-threads 4 make 4 threads"),
     ],
 )
-def test_impossible_plan_is_refused(bundle: Bundle, given: dict[str, Any], said: str) -> None:
-    """A budget less than one ticket, more threads than cores."""
-    with pytest.raises(PlanError, match=said):
+def test_impossible_plan_is_refused(bundle: Bundle, given: dict[str, Any], message: str) -> None:
+    """A token limit below one ticket, more threads than cores."""
+    with pytest.raises(PlanError, match=message):
         choose_plan(Settings(**given), bundle, HERE, "cpu")
 
 
 def test_a_variant_that_is_not_in_the_bundle_is_refused(bundle: Bundle) -> None:
-    """The message names those that it has."""
+    """The message names the variants of the bundle."""
     with pytest.raises(BundleError, match="has no fp16 variant, it has: fp32, int8"):
         choose_plan(Settings(variant="fp16"), bundle, HERE, "cpu")
 
 
 @pytest.mark.parametrize(("cores", "lone_threads"), [(1, None), (2, 2), (4, 4), (16, 4)])
-def test_every_core_runs_and_a_lone_ticket_gets_up_to_four(
+def test_one_run_per_core_and_up_to_four_threads_for_a_lone_ticket(
     tmp_path: Path, cores: int, lone_threads: int | None
 ) -> None:
-    """One thread per run, as many runs as cores; a budget never below the longest ticket."""
+    """One thread per run; the token limit is never below the longest ticket."""
     content = draft(encoder={"max_tokens": 600, "pad_id": 2, "width": 4})
     long = open_bundle(plain_bundle(tmp_path, content))
     plan = default_plan("auto", long, Machine("a processor", cores, frozenset()), "cpu")

@@ -1,4 +1,4 @@
-"""Which graph of a bundle runs, by variant, device and processor; and that it judges its own logits."""
+"""Which graph of a bundle runs, by variant, device and processor; each graph has its own thresholds."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,7 +47,7 @@ def file_for(choice: str, bundle: Bundle, here: Iterable[str], device: str = "cp
     ],
 )
 def test_auto_takes_the_fastest_graph_that_suits(bundle: Bundle, device: str, here: set[str], file: str) -> None:
-    """int8 by the processor's instructions, the first that suits; fp16 only on a GPU; fp32 anywhere."""
+    """int8 if its instruction set is available, the first that suits; fp16 only on a GPU; fp32 anywhere."""
     assert file_for("auto", bundle, here, device) == file
 
 
@@ -67,7 +67,7 @@ def test_a_named_variant_without_a_graph_for_this_processor_is_refused(bundle: B
 
 
 def test_fp32_runs_where_nothing_suits(tmp_path: Path) -> None:
-    """Golden rows tell whether it serves nevertheless."""
+    """The replay of the golden rows decides whether it may serve."""
     only = open_bundle(write_bundle(tmp_path, draft(models=[model(instructions=["avx2"])]), files()))
     assert file_for("auto", only, set()) == "model.onnx"
 

@@ -1,4 +1,4 @@
-"""`FastHistogram` is read as prometheus_client's own histogram is."""
+"""`FastHistogram` is exported like prometheus_client's own histogram."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ AMOUNTS = st.lists(st.one_of(st.sampled_from(BOUNDS), st.floats(0, 100)), max_si
 
 
 @given(AMOUNTS)
-def test_both_expositions_are_those_of_the_library(amounts: Sequence[float]) -> None:
-    """Values on a bound, between two and beyond the last; no label."""
+def test_both_expositions_equal_those_of_prometheus_client(amounts: Sequence[float]) -> None:
+    """Values on a bound, between bounds and above the last; without a label."""
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     disable_created_metrics()  # type: ignore[no-untyped-call]
     fast = FastHistogram(ours, "seconds", "Help.", BOUNDS)

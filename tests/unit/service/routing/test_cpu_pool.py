@@ -37,8 +37,8 @@ class Busy:
         return asyncio.create_task(self.cpu_pool.run(size, lambda: self.order.append(name), context))
 
 
-def test_small_inputs_are_for_the_loop_until_its_iteration_has_done_enough() -> None:
-    """Handing them over would cost more than doing them, but hundreds in one iteration would delay every request."""
+def test_small_inputs_run_inline_within_the_budget_of_a_loop_iteration() -> None:
+    """A thread would cost more than the work, but hundreds of inputs in one iteration would delay every request."""
 
     async def test() -> None:
         async with Busy() as busy:
@@ -62,8 +62,6 @@ def test_small_inputs_are_for_the_loop_until_its_iteration_has_done_enough() -> 
 
 
 def test_single_job_of_a_caller_runs_before_the_flood_of_another() -> None:
-    """Whatever came first."""
-
     async def test() -> None:
         async with Busy() as busy:
             tasks = [busy.submit(f"noisy {number}", soon(caller=NOISY)) for number in range(10)]
@@ -79,7 +77,7 @@ def test_single_job_of_a_caller_runs_before_the_flood_of_another() -> None:
 
 
 def test_job_that_would_start_too_late_is_refused_at_once() -> None:
-    """By the duration of recent jobs: a later deadline may wait, and so may another caller."""
+    """Estimated from recent jobs: a later deadline is accepted, and so is another caller."""
 
     async def test() -> None:
         async with Busy() as busy:
@@ -102,8 +100,6 @@ def test_job_that_would_start_too_late_is_refused_at_once() -> None:
 
 
 def test_cancelled_and_late_jobs_are_not_run() -> None:
-    """Cancelled, or with a deadline that passed in the queue."""
-
     async def test() -> None:
         async with Busy() as busy:
             left, late = busy.submit("left", soon()), busy.submit("late", soon(0.01))
@@ -119,7 +115,7 @@ def test_cancelled_and_late_jobs_are_not_run() -> None:
 
 
 def test_waiting_jobs_are_limited_and_accepted_ones_are_run() -> None:
-    """Beyond the limit it is overloaded; one caller reaches its own limit before, and what was taken is done."""
+    """One caller reaches its own limit before the limit of all; accepted jobs are run."""
 
     async def test() -> None:
         async with Busy() as busy:
@@ -142,7 +138,7 @@ def test_waiting_jobs_are_limited_and_accepted_ones_are_run() -> None:
 
 
 def test_exception_reaches_the_caller() -> None:
-    """Raised where the work was asked for; the threads go on."""
+    """The thread continues with other jobs."""
 
     async def test() -> None:
         async with Busy() as busy:

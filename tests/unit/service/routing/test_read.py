@@ -32,7 +32,7 @@ def busy(seconds: float, budget: Budget, threads: list[str]) -> str:
 
 
 def ran(size: int, work_seconds: float, seconds: float) -> list[str]:
-    """The threads in which work of this size was begun."""
+    """The threads in which work of this size was started."""
     threads: list[str] = []
 
     async def play() -> None:
@@ -48,24 +48,23 @@ def ran(size: int, work_seconds: float, seconds: float) -> list[str]:
 
 
 def test_short_work_on_a_small_input_stays_on_the_loop() -> None:
-    """No thread is asked."""
     assert ran(INLINE_BYTES, 0.0, 0.2) == ["MainThread"]
 
 
 def test_small_costly_input_moves_to_a_thread() -> None:
-    """Begun anew there, with the whole budget; a large one begins there."""
+    """It starts again there with the whole budget; a large input starts there."""
     assert ran(INLINE_BYTES, 0.06, 0.2) == ["MainThread", "prepare"]
     assert ran(INLINE_BYTES + 1, 0.06, 0.2) == ["prepare"]
 
 
 def test_work_beyond_its_budget_is_stopped() -> None:
-    """In the thread as well."""
+    """In a thread as well."""
     with pytest.raises(TooComplex):
         ran(INLINE_BYTES + 1, 0.2, 0.02)
 
 
 def test_stopped_reading_gives_an_unread_ticket_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mail's with nothing in it, a ticket's with all that was known of it; one not read is not tried again."""
+    """A mail gives an empty ticket, a ticket keeps its fields; an unread ticket is not read again."""
     monkeypatch.setattr(reading, "MAIL_SECONDS", 0.0)
     monkeypatch.setattr(reading, "TEXT_SECONDS", 0.0)
 
@@ -85,7 +84,7 @@ def test_stopped_reading_gives_an_unread_ticket_and_no_error(monkeypatch: pytest
     "name", ["dated attributions", "colons between dashes", "wrapped attributions", "at signs", "items"]
 )
 def test_no_small_input_blocks_the_loop(name: str) -> None:
-    """The largest that is read on the loop, of the worst kind, takes no 50 ms of its thread."""
+    """The largest inline input of the worst kind takes less than 50 ms of thread time."""
 
     async def play() -> float:
         cpu_pool = CpuPool()
@@ -104,7 +103,7 @@ def test_no_small_input_blocks_the_loop(name: str) -> None:
 
 
 def test_the_tickets_of_a_request_spend_one_allowance() -> None:
-    """Work is given up when it is used up, large inputs and small, though each is within its own budget."""
+    """When it is used up, work is stopped for large and small inputs, even within its own budget."""
 
     async def play(size: int) -> tuple[int, float]:
         cpu_pool, context = CpuPool(), RequestContext(math.inf, allowance=Allowance(0.1))
@@ -124,7 +123,7 @@ def test_the_tickets_of_a_request_spend_one_allowance() -> None:
 
 
 async def together(cpu_pool: CpuPool, contexts: list[RequestContext], work_seconds: float) -> list[str]:
-    """The threads in which work on small inputs that came in one turn was begun."""
+    """The threads in which work on small inputs of one loop iteration was started."""
     threads: list[str] = []
     await asyncio.gather(
         *(
@@ -136,7 +135,8 @@ async def together(cpu_pool: CpuPool, contexts: list[RequestContext], work_secon
 
 
 def test_work_of_one_loop_iteration_shares_one_budget() -> None:
-    """Else dozens, each within its own, hold the loop for a second. The next turn has a share as well."""
+    """Otherwise dozens, each within its own budget, would block the loop for a second. The next iteration has a new
+    budget."""
 
     async def play() -> None:
         cpu_pool = CpuPool()
@@ -151,8 +151,6 @@ def test_work_of_one_loop_iteration_shares_one_budget() -> None:
 
 
 def test_many_ordinary_tickets_in_one_iteration_stay_on_the_loop() -> None:
-    """Two milliseconds each would be much."""
-
     async def play() -> None:
         cpu_pool = CpuPool()
         assert await together(cpu_pool, [PATIENT] * 64, 0.0001) == ["MainThread"] * 64
@@ -162,8 +160,7 @@ def test_many_ordinary_tickets_in_one_iteration_stay_on_the_loop() -> None:
 
 
 def test_costly_request_uses_only_threads_afterwards() -> None:
-    """Otherwise each of its tickets could use up the inline budget of an iteration, and none would be left for
-    others."""
+    """Otherwise each of its tickets could use up the inline budget of an iteration, at the cost of other requests."""
 
     async def play() -> None:
         cpu_pool, context = CpuPool(), RequestContext(math.inf, allowance=Allowance(2.0))
@@ -177,7 +174,7 @@ def test_costly_request_uses_only_threads_afterwards() -> None:
 
 
 def test_small_input_is_not_restarted_without_allowance() -> None:
-    """It would have no more time than it has had: a batch of hostile tickets would cost twice as much."""
+    """It would get no more time than before: a batch of hostile tickets would cost twice as much."""
     threads: list[str] = []
 
     async def play() -> None:
@@ -191,7 +188,7 @@ def test_small_input_is_not_restarted_without_allowance() -> None:
 
 
 def test_ordinary_ticket_is_read_after_the_allowance_is_used_up() -> None:
-    """It could not help what it was sent with."""
+    """It must not suffer for the other tickets of its batch."""
     text = "My order 4711 has not arrived yet; where is it? Please let me know.\n" * 15
     context = RequestContext(math.inf, allowance=Allowance(0.0))
 

@@ -29,7 +29,7 @@ def sent() -> InMemorySpanExporter:
 
 @pytest.fixture
 def recording(sent: InMemorySpanExporter) -> SpanRecording:
-    """A span in the making, by the real SDK, that ends up in `sent`."""
+    """An unfinished span of the real SDK; at its end it is in `sent`."""
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(sent))
     tracer = provider.get_tracer("tests")
@@ -37,14 +37,14 @@ def recording(sent: InMemorySpanExporter) -> SpanRecording:
 
 
 def stages_of(sent: InMemorySpanExporter) -> dict[str, tuple[int, int]]:
-    """When each began and ended, in nanoseconds."""
+    """Start and end of each stage, in nanoseconds."""
     return {span.name: (span.start_time or 0, span.end_time or 0) for span in sent.get_finished_spans()}
 
 
 def test_caller_that_joins_a_run_records_only_the_rest_of_it(
     sent: InMemorySpanExporter, recording: SpanRecording
 ) -> None:
-    """No queue, and no run from before it came: its span would begin before its request's."""
+    """No queue stage, and the run from the moment of joining: a stage cannot begin before its request."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -65,7 +65,7 @@ def test_caller_that_joins_a_run_records_only_the_rest_of_it(
 
 
 def test_entry_that_never_ran_records_only_the_queue(sent: InMemorySpanExporter, recording: SpanRecording) -> None:
-    """Also when its deadline passed there."""
+    """For example if its deadline passed."""
 
     async def test() -> None:
         async with BusyBatcher() as busy:
@@ -105,7 +105,7 @@ def test_run_is_logged_with_the_request_id_of_one_of_its_requests() -> None:
 
 
 def test_clock_converts_relative_to_its_creation() -> None:
-    """A second later is a second later, whatever the time of day was set to meanwhile."""
+    """Changes of the system clock in between have no effect."""
     assert Clock(epoch=10**18, counter=5.0).to_epoch(6.5) == 10**18 + 1_500_000_000
 
 

@@ -1,4 +1,4 @@
-"""The end of a server as its clients see it: requests that are on their way when the port closes."""
+"""A stopping server as its clients see it: requests that arrive while the port closes."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ def _app() -> FastAPI:
 
 
 async def _last_words(*, kept: bool) -> bytes:
-    """What a request gets that is written just before the port closes: on a kept connection, or on a new one."""
+    """The response to a request that is sent just before the port closes, on a kept-alive or a new connection."""
     listener = bind("127.0.0.1", 0)
     async with run_server(management_server(_app()), listener, asyncio.Event()):
         # A blocking socket: it connects and writes while the loop stands still, so that the server has seen nothing.
@@ -41,7 +41,7 @@ def _answer(client: socket.socket) -> bytes:
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_request_in_progress_at_the_stop_is_answered_as_the_last(kept: bool) -> None:
-    """The response is 200 with `Connection: close`, also on a connection that was not yet accepted."""
+    """200 with `Connection: close`, also on a connection that was not yet accepted."""
     answer = asyncio.run(_last_words(kept=kept))
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert b"connection: close" in answer
