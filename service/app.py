@@ -141,7 +141,14 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     metrics, lifecycle = Metrics(CollectorRegistry()), Lifecycle()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
     cpu_pool, bodies = CpuPool(), BodyReader()
-    router = Router(metrics, telemetry, cpu_pool, trust_spam_headers=settings.trust_spam_headers)
+    router = Router(
+        metrics,
+        telemetry,
+        cpu_pool,
+        trust_spam_headers=settings.trust_spam_headers,
+        # A ticket is kept for people for what they say about it, which needs a record.
+        holdout_share=settings.holdout_share if settings.records != "off" else 0.0,
+    )
     reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
     records = None

@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     """Within this time, a ticket without id and without `Idempotency-Key` is the repetition of an equal one of the same
     caller: a proxy that sends a POST again. 0: never."""
 
+    holdout_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    """Share of tickets left to people with the reason `audit`, at random and stable by ticket id: their labels measure
+    the model on all mail. Some 0.02 suffices. Without `records`: none."""
+
     runners: Count | None = None
     """Model runs in parallel. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (the next batch is
     copied while one runs)."""

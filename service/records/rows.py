@@ -27,7 +27,6 @@ class Draft:
     response: str
     latency_ms: float
     rule: str | None = None
-    holdout: bool = False
     text: tuple[str, str] | None = None
 
 
@@ -36,7 +35,8 @@ def new_decision(draft: Draft, identity: Identity) -> NewDecision:
     department = decision.verdict.department
     created_at = milliseconds_of(decision.id)
     key, earlier = identity.keys_at(created_at)
-    verdicts = {DEPARTMENT: department, **decision.verdict.fields}
+    judged = decision.judged or decision.verdict
+    verdicts = {DEPARTMENT: judged.department, **judged.fields}
     fields = {name: _field(verdict, decision.thresholds.get(name)) for name, verdict in verdicts.items()}
     row = {
         "id": decision.id,
@@ -49,14 +49,14 @@ def new_decision(draft: Draft, identity: Identity) -> NewDecision:
         "outcome": department.outcome.value,
         "reason": department.reason.value,
         "department": department.predicted,
-        "confidence": department.confidence,
+        "confidence": judged.department.confidence,
         "fields": to_json(fields).decode(),
         "flags": to_json(decision.flags).decode(),
         "rule": draft.rule,
         "bundle": decision.model.version,
         "variant": decision.model.variant,
         "latency_ms": round(draft.latency_ms, 3),
-        "holdout": draft.holdout,
+        "holdout": decision.judged is not None,
         "response": draft.response,
     }
     text = draft.text

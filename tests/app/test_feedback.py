@@ -145,3 +145,21 @@ def test_feedback_needs_its_role(tiny_bundle_path: Path, tmp_path: Path) -> None
 def test_feedback_without_records_is_404(service: Service) -> None:
     item = {"ticket_id": "x", "fields": {"department": "x"}, "source": "agent"}
     assert given(service, **item)[1]["code"] == "records_off"
+
+
+def test_held_out_ticket_goes_to_people_and_its_label_is_of_the_audit(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    with serving(tiny_bundle_path, "--state-dir", str(tmp_path), "--holdout-share", "1") as service:
+        with service.client() as client:
+            answer = client.post("/v1/route", json={"id": "H-1", "body": "Where is my parcel?"}).json()
+            empty = client.post("/v1/route", json={"id": "H-2", "body": ""}).json()
+            label = client.get("/v1/model").json()["fields"][0]["labels"][0]["name"]
+        assert (answer["outcome"], answer["reason"], answer["candidates"]) == ("review", "audit", [])
+        assert answer["department"] is None
+        assert empty["reason"] == "empty", "no model was asked, so there is nothing to measure"
+        given(service, ticket_id="H-1", fields={"department": label}, source="close")
+        record = on_record(service, answer["decision_id"])
+        assert record["holdout"]
+        assert record["fields"]["department"]["confidence"] > 0, "what the model said is on record"
+        assert record["truth"]["department"]["label_source"] == "audit"
+        assert not on_record(service, empty["decision_id"])["holdout"]
+        assert service.samples()['ticket_router_reviews_total{reason="audit"}'] == 1
