@@ -12,6 +12,7 @@ metadata = MetaData()
 ID = String(26)
 DIGEST = String(64)
 TICKET_ID = String(200)
+_TO_BASE_32 = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
 
 decisions = Table(
     "decisions",
@@ -79,4 +80,5 @@ def first_id(milliseconds: int) -> str:
 
 
 def milliseconds_of(decision_id: str) -> int:
-    return ULID.from_str(decision_id).milliseconds
+    """The time in a ULID, its first ten digits of base 32; `ULID.from_str` takes ten times as long."""
+    return int(decision_id[:10].translate(_TO_BASE_32), 32)
