@@ -1,7 +1,7 @@
 """The random share of tickets that is left to people although the model could decide them.
 
-Their labels are a sample of all mail, so they measure the model without bias; labels of corrected tickets do not. People
-are not told what the model said, which would bias them; the record has it.
+Their labels are a sample of all mail, so they measure the model without bias; those of corrected tickets do not. People
+are not told what the model said, for it would bias them; the record has it.
 """
 
 import hashlib
