@@ -34,6 +34,7 @@ from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observer, 
 from service.http.problems import CLIENT_CLOSED, PORT_REFUSALS, kind_of, kind_of_class, reasons
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
+from service.records.maintenance import Maintenance
 from service.records.records import Records
 from service.routing.cpu_pool import CpuPool
 from service.routing.reload import ModelReloader
@@ -77,6 +78,7 @@ class App:
     settings: Settings
     admin: AdminService
     records: Records | None
+    maintenance: Maintenance | None
     document: Callable[[], Document]
 
     async def start(self) -> None:
@@ -90,6 +92,8 @@ class App:
         self.traces.start()
         if self.records is not None:
             await self.records.start()
+        if self.maintenance is not None:
+            self.maintenance.start()
         engine = await self.reloader.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
@@ -130,6 +134,8 @@ class App:
         self.lifecycle.drain()
         self.reloader.stop()
         await self.router.close()
+        if self.maintenance is not None:
+            await self.maintenance.stop()
         if self.records is not None:
             await self.records.stop()
         self.cpu_pool.close()
@@ -154,6 +160,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     records = None
     if settings.records != "off":
         records = Records(settings, metrics.registry, partial(_report_records, lifecycle))
+    maintenance = None if records is None else Maintenance(records, settings)
     api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)
@@ -168,7 +175,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     documented.add_middleware(RequestMiddleware, observer)
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
-    admin = AdminService(router, reloader, metrics, lifecycle, records, exemplars=settings.traces)
+    admin = AdminService(router, reloader, metrics, lifecycle, records, maintenance, exemplars=settings.traces)
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
     AdminRoutes(document, admin, Authorizer(access), bodies).add_to(management)
@@ -186,6 +193,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         settings=settings,
         admin=admin,
         records=records,
+        maintenance=maintenance,
         document=document,
     )
 

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     """Within this time, a ticket without id and without `Idempotency-Key` is the repetition of an equal one of the same
     caller: a proxy that sends a POST again. 0: never."""
 
+    records_live_days: Count = 28
+    """Age of the decisions whose feedback the live precision, coverage and override rate are computed of."""
+
     holdout_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     """Share of tickets left to people with the reason `audit`, at random and stable by ticket id: their labels measure
     the model on all mail. Some 0.02 suffices. Without `records`: none."""

@@ -312,14 +312,58 @@ class BuildOut(Output):
     revision: str
 
 
+class ShareOut(Output):
+    """A share of `rows` with its 95 % interval (Wilson)."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+class MeasuresOut(Output):
+    """`precision`: of the tickets routed to a department, the share that belongs there. `coverage`: of its tickets, the
+    share that was routed. `agreement`: of the tickets routed or suggested, the share that belongs there; `confidence`,
+    the mean of the same tickets, lies within its interval if the model is calibrated. null: no rows."""
+
+    precision: ShareOut | None
+    coverage: ShareOut | None
+    agreement: ShareOut | None
+    confidence: float | None
+
+
+class LiveDepartmentOut(Output):
+    """`override_rate`: of all tickets routed to the department, the share that people moved. `feedback`: of decisions
+    that people told of, among them more corrected ones than among others. `audit`: of the random share alone."""
+
+    override_rate: ShareOut | None
+    feedback: MeasuresOut
+    audit: MeasuresOut
+
+
+class LiveOut(Output):
+    """How good the routing is in use, since a time. `decisions` and `routed`: all, without the random share. `rows`: by
+    basis, the number of decisions with feedback that the estimate rests on."""
+
+    computed_at: str
+    since: str
+    decisions: int
+    routed: int
+    rows: Mapping[str, int]
+    overall: LiveDepartmentOut
+    departments: Mapping[str, LiveDepartmentOut]
+
+
 class RecordsOut(Output):
-    """The record of decisions. `cause`: why the database takes none now; null: it does."""
+    """The record of decisions. `cause`: why the database takes none now; null: it does. `live`: null before the first
+    estimate, which follows the start."""
 
     database: str
     cause: str | None
     when_away: str
     spool_rows: int
     spool_bytes: int
+    live: LiveOut | None
 
 
 class StatusOut(Output):

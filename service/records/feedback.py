@@ -104,7 +104,4 @@ def _decisions_of(connection: Connection, items: Sequence[Feedback]) -> list[Any
     wanted = select(decisions.c.id, decisions.c.ticket_id).where(decisions.c.id.in_({*ids, *newest.values()}))
     # Locked (PostgreSQL), in one order: the same feedback at two services at once is stored once.
     rows = {row.id: row for row in connection.execute(wanted.order_by(decisions.c.id).with_for_update())}
-    return [
-        rows.get(item.decision_id if item.ticket_id is None else newest.get(item.ticket_id))  # type: ignore[arg-type]
-        for item in items
-    ]
+    return [rows.get(item.decision_id if item.ticket_id is None else newest.get(item.ticket_id)) for item in items]

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.keys import Known, file_of
 from tests.support.process import Service, serving
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -163,3 +164,21 @@ def test_held_out_ticket_goes_to_people_and_its_label_is_of_the_audit(tiny_bundl
         assert record["truth"]["department"]["label_source"] == "audit"
         assert not on_record(service, empty["decision_id"])["holdout"]
         assert service.samples()['ticket_router_reviews_total{reason="audit"}'] == 1
+
+
+def test_live_quality_is_in_the_metrics_and_the_status(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    flags = ("--state-dir", str(tmp_path), "--holdout-share", "1")
+    with serving(tiny_bundle_path, *flags) as service, service.client() as client:
+        label = client.get("/v1/model").json()["fields"][0]["labels"][0]["name"]
+        decided(service, "L-1")
+        given(service, ticket_id="L-1", fields={"department": label}, source="close")
+    with serving(tiny_bundle_path, *flags) as service:  # the first estimate follows the start
+        wait_until(lambda: service.management("/admin/status").json()["records"]["live"] is not None, 20)
+        live = service.management("/admin/status").json()["records"]["live"]
+        samples = service.samples()
+    assert (live["decisions"], live["rows"]) == (0, {"feedback": 0, "audit": 1})
+    coverage = live["departments"][label]["audit"]["coverage"]
+    assert coverage["rows"] == 1
+    series = f'department="{label}"'
+    assert samples[f'ticket_router_live_coverage{{basis="audit",bound="low",{series}}}'] == coverage["low"]
+    assert samples[f'ticket_router_live_rows{{basis="audit",{series},measure="coverage"}}'] == 1
