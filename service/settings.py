@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
     records_repeat_seconds: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = 30.0
     """Within this time, a ticket without id and without `Idempotency-Key` is the repetition of an equal one of the same
-    caller: a proxy that sends a POST again. 0: never."""
+    caller. 0: never. Proxies send a POST again when a service died."""
 
     records_live_days: Count = 28
     """Age of the decisions whose feedback the live precision, coverage and override rate are computed of."""
