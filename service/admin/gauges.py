@@ -98,7 +98,7 @@ class LiveGauges(Collector):
                         for bound in BOUNDS:
                             family.add_metric([name, basis, bound], getattr(share, bound))
                         rows.add_metric([measure, name, basis], share.rows)
-        yield from (*shares.values(), override, confidence, rows)
+        yield from (family for family in (*shares.values(), override, confidence, rows) if family.samples)
 
 
 class StateGauges(Collector):

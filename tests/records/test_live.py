@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ async def decided(recorder: Recorder, label: str, confidence: float, truth: str 
 async def estimated(records: Records, since_ms: int) -> Estimate:
     total, routed = await records.read(lambda connection: live.counts(connection, since_ms))
     sums, last = live.Sums(), first_id(since_ms)
-    while (after := await records.read(lambda connection: live.add_portion(connection, last, sums))) is not None:
+    while (after := await records.read(partial(live.add_portion, after=last, sums=sums))) is not None:
         last = after
     return live.estimate_of(sums, since_ms, since_ms, total, routed)
 
