@@ -25,6 +25,7 @@ from service.api.decisions import DecisionsApi
 from service.api.feedback import FeedbackApi
 from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
+from service.api.tickets import TicketsApi
 from service.errors import ServiceError
 from service.http.authorize import Authorizer
 from service.http.body import BodyReader
@@ -167,6 +168,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     DecisionsApi(records, Authorizer(access)).add_to(documented)
     feedback = FeedbackApi(router, cpu_pool, bodies, records, Authorizer(access), settings)
     feedback.add_to(documented)
+    TicketsApi(records, Authorizer(access)).add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
     metrics.create_rejection_series(reasons())

@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     """Within this time, a ticket without id and without `Idempotency-Key` is the repetition of an equal one of the same
     caller. 0: never. Proxies send a POST again when a service died."""
 
+    records_days: Count | None = None
+    """Age at which decisions are deleted, with their feedback and texts. Unset: never."""
+
+    records_text_days: Count = 90
+    """Age at which texts are deleted, where they are stored."""
+
     records_live_days: Count = 28
     """Age of the decisions whose feedback the live precision, coverage and override rate are computed of."""
 

@@ -207,6 +207,12 @@ class RecordedPageOut(Output):
     cursor: str | None
 
 
+class ForgottenOut(Output):
+    """`decisions`: the number of deleted ones."""
+
+    decisions: int
+
+
 class LabelOut(Output):
     """A label and the lowest confidence at which a ticket is routed or suggested; null: never."""
 

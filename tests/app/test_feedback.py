@@ -10,6 +10,8 @@ from tests.support.keys import Known, file_of
 from tests.support.process import Service, serving
 from tests.support.waiting import wait_until
 
+ROUTER, AGENT, OPS = Known("router"), Known("agent", ("feedback",)), Known("ops", ("admin",))
+
 
 @pytest.fixture(scope="module")
 def recording(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
@@ -134,13 +136,12 @@ def test_feedback_is_counted_by_its_source(recording: Service, labels: list[str]
 
 
 def test_feedback_needs_its_role(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    router, agent = Known("router"), Known("agent", ("feedback",))
-    (tmp_path / "keys.toml").write_text(file_of(router, agent))
+    (tmp_path / "keys.toml").write_text(file_of(ROUTER, AGENT))
     flags = ("--state-dir", str(tmp_path), "--keys-file", str(tmp_path / "keys.toml"))
     item = {"ticket_id": "x", "fields": {"department": "x"}, "source": "agent"}
     with serving(tiny_bundle_path, *flags) as service, service.client() as client:
-        assert client.post("/v1/feedback", json=item, headers=router.header).status_code == 403
-        assert client.post("/v1/feedback", json=item, headers=agent.header).json()["code"] == "invalid_request"
+        assert client.post("/v1/feedback", json=item, headers=ROUTER.header).status_code == 403
+        assert client.post("/v1/feedback", json=item, headers=AGENT.header).json()["code"] == "invalid_request"
 
 
 def test_feedback_without_records_is_404(service: Service) -> None:
@@ -182,3 +183,24 @@ def test_live_quality_is_in_the_metrics_and_the_status(tiny_bundle_path: Path, t
     series = f'department="{label}"'
     assert samples[f'ticket_router_live_coverage{{basis="audit",bound="low",{series}}}'] == coverage["low"]
     assert samples[f'ticket_router_live_rows{{basis="audit",{series},measure="coverage"}}'] == 1
+
+
+def test_forgotten_ticket_is_no_longer_on_record_nor_in_the_file(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    (tmp_path / "keys.toml").write_text(file_of(ROUTER, AGENT, OPS))
+    flags = ("--state-dir", str(tmp_path / "state"), "--keys-file", str(tmp_path / "keys.toml"))
+    with serving(tiny_bundle_path, *flags) as service, service.client() as client:
+        ticket = {"id": "canary/1", "body": "Where is my parcel?"}
+        answer = client.post("/v1/route", json=ticket, headers=ROUTER.header).json()
+        assert client.delete("/v1/tickets/canary%2F1", headers=AGENT.header).json()["code"] == "forbidden"
+        done = client.delete("/v1/tickets/canary%2F1", headers=OPS.header)
+        assert (done.status_code, done.json()) == (200, {"decisions": 1})
+        assert client.delete("/v1/tickets/canary%2F1", headers=OPS.header).json() == {"decisions": 0}
+        gone = client.get(f"/v1/decisions/{answer['decision_id']}", headers=AGENT.header)
+        assert gone.json()["code"] == "unknown_decision"
+        assert service.stop() == 0
+        lines = [event for event in service.events if event["event"] == "audit" and event["action"] == "forget"]
+    assert [(each["who"], each["outcome"]) for each in lines] == [
+        ("agent", "forbidden"), ("ops", "done"), ("ops", "done"),
+    ]  # fmt: skip
+    assert "canary" not in str(lines)
+    assert b"canary" not in (tmp_path / "state" / "records.sqlite3").read_bytes()
