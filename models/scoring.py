@@ -54,6 +54,8 @@ class Reason(StrEnum):
     OUT_OF_SCOPE = "out_of_scope"
     LANGUAGE = "language"
     TOO_COMPLEX = "too_complex"
+    AUDIT = "audit"
+    """Of the random share that is kept for people."""
 
 
 @dataclass(frozen=True, slots=True)

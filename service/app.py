@@ -22,8 +22,10 @@ from service.access.access import Access
 from service.admin.routes import AdminRoutes
 from service.admin.service import AdminService
 from service.api.decisions import DecisionsApi
-from service.api.openapi import Document, documented_statuses
+from service.api.feedback import FeedbackApi
+from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
+from service.api.tickets import TicketsApi
 from service.errors import ServiceError
 from service.http.authorize import Authorizer
 from service.http.body import BodyReader
@@ -33,6 +35,7 @@ from service.http.middleware import METHODS, OTHER_METHOD, UNMATCHED, Observer, 
 from service.http.problems import CLIENT_CLOSED, PORT_REFUSALS, kind_of, kind_of_class, reasons
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
+from service.records.maintenance import Maintenance
 from service.records.records import Records
 from service.routing.cpu_pool import CpuPool
 from service.routing.reload import ModelReloader
@@ -76,6 +79,7 @@ class App:
     settings: Settings
     admin: AdminService
     records: Records | None
+    maintenance: Maintenance | None
     document: Callable[[], Document]
 
     async def start(self) -> None:
@@ -89,6 +93,8 @@ class App:
         self.traces.start()
         if self.records is not None:
             await self.records.start()
+        if self.maintenance is not None:
+            self.maintenance.start()
         engine = await self.reloader.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
@@ -129,6 +135,8 @@ class App:
         self.lifecycle.drain()
         self.reloader.stop()
         await self.router.close()
+        if self.maintenance is not None:
+            await self.maintenance.stop()
         if self.records is not None:
             await self.records.stop()
         self.cpu_pool.close()
@@ -140,16 +148,27 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     metrics, lifecycle = Metrics(CollectorRegistry()), Lifecycle()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
     cpu_pool, bodies = CpuPool(), BodyReader()
-    router = Router(metrics, telemetry, cpu_pool, trust_spam_headers=settings.trust_spam_headers)
+    router = Router(
+        metrics,
+        telemetry,
+        cpu_pool,
+        trust_spam_headers=settings.trust_spam_headers,
+        # A ticket is kept for people for what they say about it, which needs a record.
+        holdout_share=settings.holdout_share if settings.records != "off" else 0.0,
+    )
     reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
     records = None
     if settings.records != "off":
         records = Records(settings, metrics.registry, partial(_report_records, lifecycle))
+    maintenance = None if records is None else Maintenance(records, settings)
     api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)
     DecisionsApi(records, Authorizer(access)).add_to(documented)
+    feedback = FeedbackApi(router, cpu_pool, bodies, records, Authorizer(access), settings)
+    feedback.add_to(documented)
+    TicketsApi(records, Authorizer(access)).add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
     metrics.create_rejection_series(reasons())
@@ -158,8 +177,8 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     documented.add_middleware(RequestMiddleware, observer)
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
-    admin = AdminService(router, reloader, metrics, lifecycle, records, exemplars=settings.traces)
-    document = partial(api.document, documented)
+    admin = AdminService(router, reloader, metrics, lifecycle, records, maintenance, exemplars=settings.traces)
+    document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
     AdminRoutes(document, admin, Authorizer(access), bodies).add_to(management)
     return App(
@@ -176,6 +195,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         settings=settings,
         admin=admin,
         records=records,
+        maintenance=maintenance,
         document=document,
     )
 

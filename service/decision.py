@@ -24,6 +24,7 @@ class ModelIdentity:
 class Decision:
     """A verdict with an `id` (a ULID) and the model that produced it.
 
+    `judged`: the model's verdict on a ticket of the random share, which `verdict` leaves to people; else None.
     `text_digest`: of the prepared text. `thresholds`: for each field, the confidence from which its best label is
     routed; None: never, or no model was asked.
     """
@@ -35,3 +36,4 @@ class Decision:
     model: ModelIdentity
     text_digest: str
     thresholds: Mapping[str, float | None]
+    judged: Verdict | None = None

@@ -111,6 +111,11 @@ class UnknownDecision(ServiceError):
         super().__init__("there is no decision with this id on record")
 
 
+class UnknownTicket(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("there is no decision about this ticket on record")
+
+
 class NotReady(ServiceError):
     """No bundle is served: the service is starting or stopping."""
 

@@ -92,6 +92,19 @@ class Settings(BaseSettings):
     """Within this time, a ticket without id and without `Idempotency-Key` is the repetition of an equal one of the same
     caller. 0: never. Proxies send a POST again when a service died."""
 
+    records_days: Count | None = None
+    """Age at which decisions are deleted, with their feedback and texts. Unset: never."""
+
+    records_text_days: Count = 90
+    """Age at which texts are deleted, where they are stored."""
+
+    records_live_days: Count = 28
+    """Age of the decisions whose feedback the live precision, coverage and override rate are computed of."""
+
+    holdout_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    """Share of tickets left to people with the reason `audit`, at random and stable by ticket id: their labels measure
+    the model on all mail. Some 0.02 suffices. Without `records`: none."""
+
     runners: Count | None = None
     """Model runs in parallel. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (the next batch is
     copied while one runs)."""

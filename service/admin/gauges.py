@@ -16,9 +16,17 @@ from service.api.schemas import ServingOut
 from service.lifecycle import Lifecycle
 from service.logs import lost_lines
 from service.metrics.metrics import PREFIX
+from service.records.live import Estimate
 
 _THROTTLING = {"periods": "periods", "throttled": "throttled_periods", "seconds": "throttled_seconds"}
 _MODEL_LABELS = ("version", "variant", "provider", "text_version")
+BOUNDS = ("value", "low", "high")
+"""A share and its 95 % interval."""
+_LIVE = {
+    "precision": "Share of the tickets routed to a department that belongs there.",
+    "coverage": "Share of a department's tickets that was routed.",
+    "agreement": "Share of the tickets routed or suggested to a department that belongs there.",
+}
 _PLAN_LABELS = ("variant", "runners", "intra_op_threads", "lone_threads", "max_batch_tokens")
 
 
@@ -53,6 +61,44 @@ class ServingGauges(Collector):
             with contextlib.suppress(ValueError):  # an invalid date in the manifest must not remove the other metrics
                 created.add_metric([serving.model.version], datetime.fromisoformat(serving.created_at).timestamp())
         yield from (plan, model, created, expected)
+
+
+class LiveGauges(Collector):
+    """How good the routing is in use; `read` returns the last estimate. The departments are labels of bundles."""
+
+    def __init__(self, read: Callable[[], Estimate | None]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        estimate = self._read()
+        labels = ["department", "basis", "bound"]
+        shares = {name: GaugeMetricFamily(f"{PREFIX}_live_{name}", text, labels=labels) for name, text in _LIVE.items()}
+        override = GaugeMetricFamily(
+            f"{PREFIX}_live_override_ratio",
+            "Share of routed tickets that people moved.",
+            labels=["department", "bound"],
+        )
+        confidence = GaugeMetricFamily(
+            f"{PREFIX}_live_confidence", "Mean confidence of routed and suggested tickets.", labels=labels[:2]
+        )
+        rows = GaugeMetricFamily(
+            f"{PREFIX}_live_rows", "Decisions that a share rests on.", labels=["measure", *labels[:2]]
+        )
+        for name, department in ({} if estimate is None else estimate.departments).items():
+            if department.override is not None:
+                for bound in BOUNDS:
+                    override.add_metric([name, bound], getattr(department.override, bound))
+                rows.add_metric(["override_ratio", name, "routed"], department.override.rows)
+            for basis, measures in department.measures.items():
+                if measures.confidence is not None:
+                    confidence.add_metric([name, basis], measures.confidence)
+                for measure, family in shares.items():
+                    share = getattr(measures, measure)
+                    if share is not None:
+                        for bound in BOUNDS:
+                            family.add_metric([name, basis, bound], getattr(share, bound))
+                        rows.add_metric([measure, name, basis], share.rows)
+        yield from (family for family in (*shares.values(), override, confidence, rows) if family.samples)
 
 
 class StateGauges(Collector):

@@ -5,13 +5,14 @@ from prometheus_client.exposition import choose_encoder
 
 from models.build import build
 from service.access.audit import audit
-from service.admin.gauges import ServingGauges, StateGauges
+from service.admin.gauges import LiveGauges, ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
-from service.api.convert import last_reload_out, serving_out
-from service.api.schemas import BuildOut, RecordsOut, ReloadOut, ServingOut, StatusOut
+from service.api.convert import last_reload_out, live_out, serving_out
+from service.api.schemas import BuildOut, LiveOut, RecordsOut, ReloadOut, ServingOut, StatusOut
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
+from service.records.maintenance import Maintenance
 from service.records.records import Records
 from service.routing.reload import ModelReloader
 from service.routing.router import Router
@@ -27,6 +28,7 @@ class AdminService:
         metrics: Metrics,
         lifecycle: Lifecycle,
         records: Records | None,
+        maintenance: Maintenance | None,
         *,
         exemplars: bool,
     ) -> None:
@@ -36,8 +38,11 @@ class AdminService:
         self._reloader = reloader
         self._metrics = metrics
         self._records = records
+        self._maintenance = maintenance
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
+        if maintenance is not None:
+            metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
         metrics.registry.register(GpuGauges())
 
     def metrics(self, accept: str) -> tuple[bytes, str]:
@@ -54,7 +59,7 @@ class AdminService:
             uptime_seconds=round(self.lifecycle.uptime_seconds, 3),
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),
-            records=None if self._records is None else RecordsOut(**self._records.status()),
+            records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:
@@ -70,6 +75,10 @@ class AdminService:
             raise
         audit(requested_by, "reload", "done", version=now.version, previous=before.version)
         return ReloadOut(version=now.version, variant=now.variant, previous=before.version)
+
+    def _live(self) -> LiveOut | None:
+        estimate = None if self._maintenance is None else self._maintenance.estimate
+        return None if estimate is None else live_out(estimate)
 
     def _serving(self) -> ServingOut | None:
         return serving_out(self._router.engine) if self._router.has_engine else None

@@ -12,6 +12,8 @@ from service.decision import Decision, ModelIdentity
 from service.errors import InvalidRequest
 from service.inference.engine import Engine
 from service.lifecycle import Reload
+from service.records.live import Department, Estimate
+from service.records.rows import timestamp
 
 
 def ticket_of(request: RouteRequest) -> Ticket:
@@ -105,6 +107,29 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
             field.name: field.promise.achieved_coverage
             for field in engine.graph.entry.fields
             if field.promise.achieved_coverage is not None
+        },
+    )
+
+
+def live_out(estimate: Estimate) -> schemas.LiveOut:
+    return schemas.LiveOut(
+        computed_at=timestamp(estimate.computed_ms),
+        since=timestamp(estimate.since_ms),
+        decisions=estimate.decisions,
+        routed=estimate.routed,
+        rows=estimate.rows,
+        overall=_live_department_out(estimate.overall),
+        departments={name: _live_department_out(each) for name, each in estimate.departments.items()},
+    )
+
+
+def _live_department_out(department: Department) -> schemas.LiveDepartmentOut:
+    override = department.override
+    return schemas.LiveDepartmentOut(
+        override_rate=None if override is None else schemas.ShareOut(**override._asdict()),
+        **{
+            basis: schemas.MeasuresOut.model_validate(measures, from_attributes=True)
+            for basis, measures in department.measures.items()
         },
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from service.api.schemas import RouteRequest, names_of
+from service.api.schemas import FeedbackRequest, RouteRequest, names_of
 from service.errors import FieldError
 
 MAX_LISTED_ERRORS = 10
@@ -17,6 +17,7 @@ MAX_COUNTED_ERRORS = 100
 UNKNOWN_NAME = "*"
 """Replaces a name that is not documented: the name is input, and input is never repeated."""
 TICKET_NAMES = names_of(RouteRequest)
+FEEDBACK_NAMES = names_of(FeedbackRequest)
 TOO_MANY_VALUES = FieldError("", "too_many_values", "The body has too many values; send fewer tickets, or headers")
 
 _TOO_MANY_ERRORS = FieldError("", "too_many_errors", f"More than {MAX_COUNTED_ERRORS} values do not match the schema")
@@ -35,12 +36,15 @@ _MESSAGES: Mapping[str, str] = {
     "too_short": "This must have at least {min_length} item",
     "too_long": "This may have at most {max_length} items",
     "subject_or_body_required": "Give a subject or a body",
+    "one_id_required": "Give either decision_id or ticket_id",
     _HEADER: "A header must be a string or a list of strings",
 }
 """By code. The placeholders are filled from our schemas, never from input."""
-CODES = frozenset({*_MESSAGES, TOO_MANY_VALUES.code, _TOO_MANY_ERRORS.code})
+FEEDBACK_CODES = frozenset({"unknown_field", "unknown_label", "future_time", "malformed_time"})
+"""Of `feedback.py`."""
+CODES = frozenset({*_MESSAGES, *FEEDBACK_CODES, TOO_MANY_VALUES.code, _TOO_MANY_ERRORS.code})
 """All values of `code` in `errors`."""
-_KNOWN_NAMES = frozenset({"tickets", "bundle", *TICKET_NAMES})
+_KNOWN_NAMES = frozenset({"tickets", "bundle", "feedback", *TICKET_NAMES, *FEEDBACK_NAMES})
 
 
 def field_errors(error: ValidationError, names: Sequence[str]) -> tuple[FieldError, ...]:

@@ -32,6 +32,8 @@ _PARAMETERS = [
         "How long the client waits, in seconds, such as 2 or 0.5; limited by a setting.",
         {"type": "string", "pattern": f"^{SECONDS}$"},
     ),
+]
+_IDEMPOTENCY = [
     _header(
         HEADER,
         "A request with the same key and content gets the same decision. Without it, the ticket's id and content, or "
@@ -41,10 +43,11 @@ _PARAMETERS = [
 ]
 
 
-def json_body(model: type[BaseModel]) -> dict[str, Any]:
-    """`openapi_extra` of a route with this model as its body."""
+def json_body(model: type[BaseModel], *, keyed: bool = True) -> dict[str, Any]:
+    """`openapi_extra` of a route with this model as its body. `keyed`: it takes an `Idempotency-Key`."""
     schema = {"$ref": _REF.format(model=model.__name__)}
-    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}, "parameters": _PARAMETERS}
+    parameters = [*_PARAMETERS, *(_IDEMPOTENCY if keyed else ())]
+    return {"requestBody": {"required": True, "content": {JSON: {"schema": schema}}}, "parameters": parameters}
 
 
 def mail_body(model: type[BaseModel]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from pydantic import (
     create_model,
 )
 
-from service.api.json_errors import TICKET_NAMES, TOO_MANY_VALUES, field_errors
-from service.api.schemas import Input, ReloadRequest, RouteRequest, names_of
+from service.api.json_errors import FEEDBACK_NAMES, TICKET_NAMES, TOO_MANY_VALUES, field_errors
+from service.api.schemas import FeedbackRequest, Input, ReloadRequest, RouteRequest, names_of
 from service.errors import InvalidRequest, MalformedJson
 from service.http.body import Content
 
@@ -49,6 +49,7 @@ class _Schema(Generic[T]):
 
 _ROUTE = _Schema(RouteRequest)
 _RELOAD = _Schema(ReloadRequest)
+_FEEDBACK = _Schema(FeedbackRequest)
 _large_body_lock = threading.Lock()
 
 Parsed = RouteRequest | InvalidRequest
@@ -74,6 +75,15 @@ def parse_reload(body: Content) -> ReloadRequest:
     return _parse(_RELOAD, body)
 
 
+def parse_feedback(body: Content) -> FeedbackRequest:
+    """Parse one item of feedback.
+
+    Raises:
+        MalformedJson, InvalidRequest: as `parse_route`.
+    """
+    return _parse(_FEEDBACK, body)
+
+
 class BatchParser:
     """Parses `{"tickets": […]}` with at most `max_tickets` tickets."""
 
@@ -94,6 +104,21 @@ class BatchParser:
         return tickets
 
 
+class FeedbackBatchParser:
+    """Parses `{"feedback": […]}` with at most `max_items` items."""
+
+    def __init__(self, max_items: int) -> None:
+        item = Annotated[FeedbackRequest, WrapValidator(_feedback_or_error)]
+        items = Annotated[list[item], Field(min_length=1, max_length=max_items)]
+        self.model = create_model("FeedbackBatchRequest", __base__=Input, feedback=(items, ...))
+        self._schema = _Schema[Any](self.model)
+
+    def parse(self, body: Content) -> Sequence[FeedbackRequest | InvalidRequest]:
+        """The items in order. Raises as `BatchParser.parse`."""
+        items: Sequence[FeedbackRequest | InvalidRequest] = _parse(self._schema, body).feedback
+        return items
+
+
 def _parse(schema: _Schema[T], body: Content) -> T:
     with _large_body_lock if len(body) > LARGE_BYTES else contextlib.nullcontext():
         if has_too_many_tokens(body):
@@ -111,6 +136,13 @@ def _ticket_or_error(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         return handler(value)
     except ValidationError as error:
         return InvalidRequest(field_errors(error, TICKET_NAMES))
+
+
+def _feedback_or_error(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return handler(value)
+    except ValidationError as error:
+        return InvalidRequest(field_errors(error, FEEDBACK_NAMES))
 
 
 def _convert_error(schema: _Schema[Any], error: ValidationError, body: Content) -> MalformedJson | InvalidRequest:

@@ -16,7 +16,7 @@ from service import errors
 from service.access.access import Access
 from service.access.caller import Role
 from service.api.convert import decision_out, model_card_out, ticket_of, tickets_of
-from service.api.openapi import Document, json_body, mail_body, openapi_document
+from service.api.openapi import json_body, mail_body
 from service.api.parse import BatchParser, parse_route
 from service.api.schemas import BatchOut, DecisionOut, ModelCardOut, Refused, RouteRequest
 from service.context import BATCH_SECONDS, Allowance, RequestContext
@@ -148,9 +148,10 @@ class Api:
         """Path → endpoint of the POST routes that are called for every ticket; `http/fast_path.py` dispatches them."""
         return {path: self._guarded[path] for path in (ROUTE, BATCH)}
 
-    def document(self, app: FastAPI) -> Document:
-        """The OpenAPI document of the application that has these routes."""
-        return openapi_document(app, RouteRequest, self._batches.model)
+    @property
+    def inputs(self) -> tuple[type[BaseModel], ...]:
+        """The models of the bodies, for the OpenAPI document."""
+        return RouteRequest, self._batches.model
 
     async def route(self, request: Request) -> Response:
         """Decide one ticket: the department, the confidence, and whether to route, to suggest, or to leave it to

@@ -1,12 +1,13 @@
 """The schemas of the REST API. Inputs forbid unknown fields; outputs have no defaults."""
 
 from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from models.label_source import LabelSource
 from models.scoring import Outcome, Reason
 from models.ticket import ContentType
 from service.decision import Flag
@@ -14,6 +15,8 @@ from service.http.problems import Output, Problem
 from service.lifecycle import Phase
 
 TICKET_ID_LENGTH = 200
+DECISION_ID_LENGTH = 100
+FEEDBACK_FIELDS = 50
 ADDRESS_LENGTH = 2000
 """Longer than any display name with an address."""
 RECIPIENTS = 1000
@@ -107,6 +110,45 @@ class BatchOut(Output):
     results: tuple[Decided | Refused, ...]
 
 
+class FeedbackRequest(Input):
+    """The right values of a decision's fields, by a person (`agent`), at close, or from another system (`import`).
+    `at`: when; absent: now."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [_required_string("decision_id"), _required_string("ticket_id")]}
+    )
+
+    decision_id: Annotated[str, Field(max_length=DECISION_ID_LENGTH)] | None = None
+    ticket_id: Annotated[str, Field(min_length=1, max_length=TICKET_ID_LENGTH)] | None = None
+    fields: Annotated[dict[str, str], Field(min_length=1, max_length=FEEDBACK_FIELDS)]
+    source: Literal["agent", "close", "import"]
+    at: str | None = None
+
+    @model_validator(mode="after")
+    def _require_one_id(self) -> Self:
+        if (self.decision_id is None) == (self.ticket_id is None):
+            raise PydanticCustomError("one_id_required", "Give either decision_id or ticket_id")
+        return self
+
+
+class FeedbackReceivedOut(Output):
+    """The decision that the feedback is about: of a ticket, its newest. `stored`: the number of values that are new."""
+
+    decision_id: str
+    ticket_id: str | None
+    stored: int
+
+
+class FeedbackReceived(Output):
+    feedback: FeedbackReceivedOut
+
+
+class FeedbackBatchOut(Output):
+    """One result per item, in the order they were sent."""
+
+    results: tuple[FeedbackReceived | Refused, ...]
+
+
 class RecordedFieldOut(Output):
     """The decision about one field, the department included. `value` is null for review; `threshold`: the confidence
     from which its best label is routed; null: never, or no model was asked."""
@@ -118,16 +160,27 @@ class RecordedFieldOut(Output):
 
 
 class FeedbackOut(Output):
-    """What a person or the closing of the ticket says a field should have been."""
+    """What a person or the closing of the ticket says a field should have been. `label_source`: what training takes it
+    for; `audit` where the decision was left to people to measure the model."""
 
     field: str
     value: str
     source: str
+    label_source: LabelSource
+    at: str
+
+
+class TruthOut(Output):
+    """The value that counts: the newest at close, else the newest."""
+
+    value: str
+    label_source: LabelSource
     at: str
 
 
 class RecordedOut(Output):
-    """A decision on record. `holdout`: left to people to measure the model."""
+    """A decision on record. `holdout`: left to people to measure the model; `fields` then has what the model said.
+    `truth`: by field, what people said in the end."""
 
     decision_id: str
     ticket_id: str | None
@@ -144,6 +197,7 @@ class RecordedOut(Output):
     latency_ms: float
     holdout: bool
     feedback: tuple[FeedbackOut, ...]
+    truth: dict[str, TruthOut]
 
 
 class RecordedPageOut(Output):
@@ -151,6 +205,12 @@ class RecordedPageOut(Output):
 
     decisions: tuple[RecordedOut, ...]
     cursor: str | None
+
+
+class ForgottenOut(Output):
+    """`decisions`: the number of deleted ones."""
+
+    decisions: int
 
 
 class LabelOut(Output):
@@ -258,14 +318,58 @@ class BuildOut(Output):
     revision: str
 
 
+class ShareOut(Output):
+    """A share of `rows` with its 95 % interval (Wilson)."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+class MeasuresOut(Output):
+    """`precision`: of the tickets routed to a department, the share that belongs there. `coverage`: of its tickets, the
+    share that was routed. `agreement`: of the tickets routed or suggested, the share that belongs there; `confidence`,
+    the mean of the same tickets, lies within its interval if the model is calibrated. null: no rows."""
+
+    precision: ShareOut | None
+    coverage: ShareOut | None
+    agreement: ShareOut | None
+    confidence: float | None
+
+
+class LiveDepartmentOut(Output):
+    """`override_rate`: of all tickets routed to the department, the share that people moved. `feedback`: of decisions
+    that people told of, among them more corrected ones than among others. `audit`: of the random share alone."""
+
+    override_rate: ShareOut | None
+    feedback: MeasuresOut
+    audit: MeasuresOut
+
+
+class LiveOut(Output):
+    """How good the routing is in use, since a time. `decisions` and `routed`: all, without the random share. `rows`: by
+    basis, the number of decisions with feedback that the estimate rests on."""
+
+    computed_at: str
+    since: str
+    decisions: int
+    routed: int
+    rows: Mapping[str, int]
+    overall: LiveDepartmentOut
+    departments: Mapping[str, LiveDepartmentOut]
+
+
 class RecordsOut(Output):
-    """The record of decisions. `cause`: why the database takes none now; null: it does."""
+    """The record of decisions. `cause`: why the database takes none now; null: it does. `live`: null before the first
+    estimate, which follows the start."""
 
     database: str
     cause: str | None
     when_away: str
     spool_rows: int
     spool_bytes: int
+    live: LiveOut | None
 
 
 class StatusOut(Output):

@@ -99,7 +99,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     default = "unset" if field.default is None else str(field.default)
     option = typer.Option(
         flag(name),
-        metavar=_metavar(field.annotation),
+        metavar="SHARE" if name.endswith("_share") else _metavar(field.annotation),
         help=f"{' '.join((field.description or '').split())} [default: {default}]",
         show_default=False,
     )

@@ -58,19 +58,19 @@ def export(
 
 
 @records.command()
-@with_flags(*RECORDS_SETTINGS)
-def prune(
-    given: FlagValues,
-    older_than_days: Annotated[int, typer.Option(min=0, metavar="DAYS", help="Delete what is older.")],
-) -> None:
-    """Delete old decisions with their texts, and old feedback.
+@with_flags(*RECORDS_SETTINGS, "records_days", "records_text_days")
+def prune(given: FlagValues) -> None:
+    """Delete old decisions with their feedback and texts, and old texts, as the running service does by itself.
 
     \b
     Examples:
-      python -m service records prune --older-than-days 400
+      python -m service records prune --records-days 400
+      python -m service records prune --records-text-days 30
     """
+    settings = settings_from(given)
     with _database(given) as database:
-        typer.echo(f"{upkeep.prune(database, older_than_days)} decisions deleted", err=True)
+        decisions, texts = upkeep.prune(database, settings.records_days, settings.records_text_days)
+        typer.echo(f"{decisions} decisions and {texts} further texts deleted", err=True)
 
 
 @records.command()

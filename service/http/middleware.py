@@ -23,7 +23,7 @@ from service.metrics.metrics import Metrics
 from service.tracing.recording import Recording
 from service.tracing.traces import Traces
 
-METHODS = frozenset({"GET", "POST"})
+METHODS = frozenset({"DELETE", "GET", "POST"})
 OTHER_METHOD = "other"
 UNMATCHED = "unmatched"
 

@@ -2,10 +2,12 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from models.label_source import LabelSource
 from service.metrics.histogram import FastHistogram
 from service.metrics.metrics import PREFIX
 
 COMMIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+FEEDBACK_SOURCES = (LabelSource.AGENT, LabelSource.CLOSE, LabelSource.IMPORT)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
@@ -22,6 +24,11 @@ class RecordMetrics:
 
         self._written = counter("written_total", "Decisions committed to the database.")
         self._repeated = counter("repeated_total", "Requests that got an earlier request's decision.")
+        self._feedback = Counter(
+            f"{PREFIX}_feedback_total", "Values of feedback stored.", ["source"], registry=registry
+        )
+        for source in FEEDBACK_SOURCES:
+            self._feedback.labels(source.value)
         self._spooled = counter("spooled_total", "Decisions written to the spool.")
         self._commit_seconds = histogram("commit_duration_seconds", COMMIT_SECONDS, "A commit, with its statements.")
         self._commit_rows = histogram("commit_rows", ROWS, "Decisions committed together.")
@@ -45,6 +52,9 @@ class RecordMetrics:
 
     def repeated(self) -> None:
         self._repeated.inc()
+
+    def feedback(self, source: LabelSource, values: int) -> None:
+        self._feedback.labels(source.value).inc(values)
 
     def spooled(self, rows: int, size: int) -> None:
         self._spooled.inc(max(0, rows - self.spool[0]))

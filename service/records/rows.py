@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from models.scoring import FieldVerdict
 from service.decision import Decision
+from service.records.feedback import label_source, truths
 from service.records.identity import Identity
 from service.records.schema import milliseconds_of
 from service.records.store import NewDecision
@@ -26,7 +27,6 @@ class Draft:
     response: str
     latency_ms: float
     rule: str | None = None
-    holdout: bool = False
     text: tuple[str, str] | None = None
 
 
@@ -35,7 +35,8 @@ def new_decision(draft: Draft, identity: Identity) -> NewDecision:
     department = decision.verdict.department
     created_at = milliseconds_of(decision.id)
     key, earlier = identity.keys_at(created_at)
-    verdicts = {DEPARTMENT: department, **decision.verdict.fields}
+    judged = decision.judged or decision.verdict
+    verdicts = {DEPARTMENT: judged.department, **judged.fields}
     fields = {name: _field(verdict, decision.thresholds.get(name)) for name, verdict in verdicts.items()}
     row = {
         "id": decision.id,
@@ -48,14 +49,14 @@ def new_decision(draft: Draft, identity: Identity) -> NewDecision:
         "outcome": department.outcome.value,
         "reason": department.reason.value,
         "department": department.predicted,
-        "confidence": department.confidence,
+        "confidence": judged.department.confidence,
         "fields": to_json(fields).decode(),
         "flags": to_json(decision.flags).decode(),
         "rule": draft.rule,
         "bundle": decision.model.version,
         "variant": decision.model.variant,
         "latency_ms": round(draft.latency_ms, 3),
-        "holdout": draft.holdout,
+        "holdout": decision.judged is not None,
         "response": draft.response,
     }
     text = draft.text
@@ -79,6 +80,7 @@ def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
 def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, Any]:
     """A decision as the export and the API give it out. `row`: of `decisions`, `feedback` and `text`: of those tables;
     the idempotency key, the request's digest and the response stay inside."""
+    rows = tuple(feedback)
     return {
         "decision_id": row.id,
         "ticket_id": row.ticket_id,
@@ -96,9 +98,23 @@ def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, 
         "holdout": row.holdout,
         "text": None if text is None else {"subject": text.subject, "body": text.body},
         "feedback": [
-            {"field": each.field, "value": each.value, "source": each.source, "at": timestamp(each.at)}
-            for each in feedback
+            {
+                "field": each.field,
+                "value": each.value,
+                "source": each.source,
+                "label_source": label_source(each.source, row.holdout),
+                "at": timestamp(each.at),
+            }
+            for each in rows
         ],
+        "truth": {
+            name: {
+                "value": each.value,
+                "label_source": label_source(each.source, row.holdout),
+                "at": timestamp(each.at),
+            }
+            for name, each in truths(rows).items()
+        },
     }
 
 

@@ -73,6 +73,14 @@ texts = Table(
     Column("body", Text, nullable=False),
 )
 
+forgotten = Table(
+    "forgotten",
+    metadata,
+    # A digest of the ticket's id.
+    Column("ticket", DIGEST, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+)
+
 
 def first_id(milliseconds: int) -> str:
     """The lowest id of this time: `id >= first_id(since)` and `id < first_id(until)` select a range of times."""

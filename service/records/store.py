@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
+from service.records.retention import forgotten_tickets
 from service.records.schema import decisions, texts
 
 # SQLite counts what an executemany inserts; PostgreSQL does for one statement of many rows only by RETURNING.
@@ -79,7 +80,10 @@ def insert_all(connection: Connection, new: Sequence[NewDecision]) -> list[Store
 
 def insert_spooled(connection: Connection, spooled: Sequence[NewDecision]) -> int:
     """Insert decisions that were acknowledged while the database was away; return how many have the key of a decision
-    of another process. Those are stored without their key: each was acknowledged, so none may be dropped."""
+    of another process. Those are stored without their key: each was acknowledged, so none may be dropped, except those
+    of tickets that were forgotten meanwhile."""
+    tickets = forgotten_tickets(connection, {new.row["ticket_id"] for new in spooled} - {None})
+    spooled = [new for new in spooled if tickets.get(new.row["ticket_id"], -1) < new.row["created_at"]]
     stored = insert_all(connection, spooled)
     second = [
         new._replace(row={**new.row, "idempotency_key": None})

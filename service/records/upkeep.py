@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic_core import to_json
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select
 
 from service.records.database import Database, RecordsError
 from service.records.migrate import HEAD
 from service.records.queries import all_decisions
+from service.records.retention import prune_decisions, prune_texts
 from service.records.rows import timestamp
 from service.records.schema import decisions, feedback, first_id, milliseconds_of, texts
 
@@ -61,25 +62,18 @@ def export(database: Database, target: Path, since_ms: int = 0) -> int:
     return count
 
 
-def prune(database: Database, days: int) -> int:
-    """Delete the decisions that are older than this, with their texts, and feedback as old; return the number of
-    decisions."""
-    before, deleted = first_id(int(time.time() * 1000) - days * DAY_MS), 0
-    while True:
-        with database.writer.begin() as connection:
-            portion = connection.execute(
-                select(decisions.c.id).where(decisions.c.id < before).order_by(decisions.c.id).limit(PORTION)
-            )
-            ids = list(portion.scalars())
-            connection.execute(delete(texts).where(texts.c.decision_id.in_(ids)))
-            connection.execute(delete(feedback).where(feedback.c.decision_id.in_(ids)))
-            connection.execute(delete(decisions).where(decisions.c.id.in_(ids)))
-        deleted += len(ids)
-        if len(ids) < PORTION:
-            break
-    with database.writer.begin() as connection:
-        connection.execute(delete(feedback).where(feedback.c.id < before))
-    return deleted
+def prune(database: Database, days: int | None, text_days: int | None) -> tuple[int, int]:
+    """Delete the decisions that are older than `days`, with their feedback and texts, and the texts that are older than
+    `text_days`; None: none. Returns the numbers of decisions and of texts alone."""
+    now_ms, deleted = int(time.time() * 1000), [0, 0]
+    for place, (age, prune_portion) in enumerate(((days, prune_decisions), (text_days, prune_texts))):
+        while age is not None:
+            with database.writer.begin() as connection:
+                count = prune_portion(connection, first_id(now_ms - age * DAY_MS))
+            deleted[place] += count
+            if not count:
+                break
+    return deleted[0], deleted[1]
 
 
 def backup(database: Database, target: Path) -> dict[str, int]:

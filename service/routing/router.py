@@ -19,6 +19,7 @@ from service.inference.engine import Engine
 from service.lifecycle import NOT_READY_REASONS
 from service.metrics.metrics import Metrics
 from service.routing.cpu_pool import INLINE_BYTES, CpuPool
+from service.routing.holdout import is_held_out, left_to_people
 from service.routing.read import read_text
 from service.routing.telemetry import Telemetry
 
@@ -49,10 +50,19 @@ class EngineLease:
 class Router:
     """Decides tickets with the current engine."""
 
-    def __init__(self, metrics: Metrics, telemetry: Telemetry, cpu_pool: CpuPool, *, trust_spam_headers: bool) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        telemetry: Telemetry,
+        cpu_pool: CpuPool,
+        *,
+        trust_spam_headers: bool,
+        holdout_share: float,
+    ) -> None:
         self._metrics = metrics
         self._telemetry = telemetry
         self._cpu_pool = cpu_pool
+        self._holdout_share = holdout_share
         self._untrusted = frozenset[MailFact]() if trust_spam_headers else frozenset({MailFact.SPAM})
         self._current: EngineLease | None = None
         self._replaced: set[EngineLease] = set()
@@ -153,6 +163,10 @@ class Router:
                 flags.add("truncated")
             if not verdict.is_valid:
                 self._metrics.count_invalid_scores()
+        judged = None
+        # After the model: what it says is recorded, to be compared with what people say.
+        if verdict.department.candidates and is_held_out(self._holdout_share, ticket.id, text_digest):
+            judged, verdict = verdict, left_to_people(verdict)
         decision = Decision(
             str(ULID()),
             ticket.id,
@@ -160,7 +174,8 @@ class Router:
             tuple(sorted(flags)),
             engine.model,
             text_digest.hex(),
-            engine.thresholds_of(verdict),
+            engine.thresholds_of(judged or verdict),
+            judged,
         )
         self._telemetry.record_decision(decision)
         return decision

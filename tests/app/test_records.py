@@ -163,6 +163,7 @@ def test_records_off_routes_without_a_file(service: Service) -> None:
 def test_status_and_metrics_tell_of_the_record(recording: Service) -> None:
     routed(recording, TICKET | {"id": "T-metrics"})
     status = recording.management("/admin/status").json()["records"]
+    assert status.pop("live")["decisions"] >= 0
     assert status == {"database": "sqlite", "cause": None, "when_away": "refuse", "spool_rows": 0, "spool_bytes": 0}
     samples = recording.samples()
     assert samples["ticket_router_records_up"] == 1
@@ -179,7 +180,7 @@ def test_export_stats_and_backup_read_beside_a_running_service(recording: Servic
     assert line["decision_id"] == answer["decision_id"]
     assert list(line) == [
         "decision_id", "ticket_id", "created_at", "caller", "text_digest", "outcome", "reason", "fields", "flags",
-        "rule", "bundle", "variant", "latency_ms", "holdout", "text", "feedback",
+        "rule", "bundle", "variant", "latency_ms", "holdout", "text", "feedback", "truth",
     ]  # fmt: skip
     stats = json.loads(run_cli("records", "stats", *flags).stdout)
     assert stats["decisions"] == len(out.read_text().splitlines())

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from service.api.json_errors import CODES, TICKET_NAMES
-from service.api.parse import BatchParser, parse_reload, parse_route
+from service.api.feedback import feedback_of
+from service.api.json_errors import CODES, FEEDBACK_NAMES, TICKET_NAMES
+from service.api.parse import BatchParser, FeedbackBatchParser, parse_feedback, parse_reload, parse_route
 from service.api.schemas import HEADERS, RECIPIENTS
 from service.errors import FieldError, InvalidRequest
 
@@ -89,6 +90,9 @@ def test_errors_have_codes_of_a_closed_set_and_our_messages() -> None:
     pairs = dict.fromkeys(map(str, range(HEADERS + 1)), "")
     bodies = [*values, *fields, *({"tickets": value} for value in values), {"headers": pairs}, pairs, [[]] * 60_000]
     bodies += [{"tickets": [ticket]} for ticket in [*values, *fields]]
+    whole = {"ticket_id": "x", "fields": {"department": "billing"}, "source": "agent"}
+    wrong = [*values, "2026-01-01T00:00:00Z", {"department": "x"}, {"mood": "x"}]
+    bodies += [whole | {name: value} for name in FEEDBACK_NAMES for value in wrong]
     found = {error for body in bodies for error in _errors(json.dumps(body).encode())}
     assert {error.code for error in found} == CODES
     assert "This is not as documented" not in {error.message for error in found}
@@ -96,13 +100,17 @@ def test_errors_have_codes_of_a_closed_set_and_our_messages() -> None:
 
 def _errors(body: bytes) -> Iterator[FieldError]:
     """Of this body, whichever route it is sent to."""
-    for parse in (parse_route, parse_reload, BatchParser(8).parse):
+    for parse in (parse_route, parse_reload, BatchParser(8).parse, _parse_feedback, FeedbackBatchParser(8).parse):
         try:
             parsed = parse(body)
         except InvalidRequest as refused:
             yield from refused.errors
         else:
             yield from (error for one in _listed(parsed) if isinstance(one, InvalidRequest) for error in one.errors)
+
+
+def _parse_feedback(body: bytes) -> object:
+    return feedback_of(parse_feedback(body), {"department": frozenset({"billing"})}, 0)
 
 
 def _listed(parsed: object) -> list[object]:

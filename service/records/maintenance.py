@@ -1,0 +1,76 @@
+"""What happens to the record while the service runs, apart from requests: the estimate of the live quality, and
+the deletion of what is too old."""
+
+import asyncio
+import contextlib
+import time
+from functools import partial
+
+import structlog
+
+from service.errors import RecordsUnavailable
+from service.records import live
+from service.records.records import Records
+from service.records.retention import prune_decisions, prune_texts
+from service.records.schema import first_id
+from service.settings import Settings
+
+PERIOD_SECONDS = 300.0
+PAUSE_SECONDS = 0.05
+"""Between two portions, for the tickets that wait for the same connection."""
+DAY_MS = 86_400_000
+
+_log = structlog.get_logger()
+
+
+class Maintenance:
+    """`estimate`: None before the first one."""
+
+    def __init__(self, records: Records, settings: Settings) -> None:
+        self._records = records
+        self._settings = settings
+        self._task: asyncio.Task[None] | None = None
+        self.estimate: live.Estimate | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """No effect if it was not started."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                self.estimate = await self._estimate()
+                await self._prune()
+            except RecordsUnavailable:
+                pass  # the previous estimate stays; the database's absence has its own metric
+            except Exception:  # go on: the next attempt may succeed
+                _log.exception("maintenance of the records failed")
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def _prune(self) -> None:
+        now_ms, settings = int(time.time() * 1000), self._settings
+        ages = ((settings.records_days, prune_decisions), (settings.records_text_days, prune_texts))
+        for days, prune_portion in ages:
+            while days is not None:
+                count = await self._records.write(partial(prune_portion, before=first_id(now_ms - days * DAY_MS)))
+                if not count:
+                    break
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _estimate(self) -> live.Estimate:
+        now_ms = int(time.time() * 1000)
+        since_ms = now_ms - self._settings.records_live_days * DAY_MS
+        total, routed = await self._records.read(lambda connection: live.counts(connection, since_ms))
+        sums, last = live.Sums(), first_id(since_ms)
+        while True:
+            # One short query each: pages of decisions wait for the same connections.
+            after = await self._records.read(partial(live.add_portion, after=last, sums=sums))
+            if after is None:
+                return live.estimate_of(sums, since_ms, now_ms, total, routed)
+            last = after

@@ -1,0 +1,70 @@
+"""What leaves the record: decisions and texts that are too old, and a ticket that is to be forgotten.
+
+Deletions go in portions, since tickets wait for the same connection.
+"""
+
+import hashlib
+from collections.abc import Collection
+
+from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from service.records.schema import decisions, feedback, forgotten, texts
+
+PORTION = 500
+_FORGET = {
+    name: dialect.insert(forgotten).on_conflict_do_nothing()
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+
+
+def prune_decisions(connection: Connection, before: str) -> int:
+    """Delete the first decisions with an id below this one, with their feedback and texts; return their number."""
+    ids = _first_ids(connection, decisions, before)
+    _delete_all(connection, ids)
+    return len(ids)
+
+
+def prune_texts(connection: Connection, before: str) -> int:
+    """The same with texts alone."""
+    ids = _first_ids(connection, texts, before)
+    connection.execute(delete(texts).where(texts.c.decision_id.in_(ids)))
+    return len(ids)
+
+
+def forget(connection: Connection, ticket_id: str, now_ms: int) -> int:
+    """Delete all about this ticket; return the number of its decisions. Its digest stays, so that decisions which still
+    wait in a spool, of this process or another, are dropped when that drains."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")  # overwrite, as the file would keep the deleted bytes
+    ids = list(connection.execute(select(decisions.c.id).where(decisions.c.ticket_id == ticket_id)).scalars())
+    for start in range(0, len(ids), PORTION):
+        _delete_all(connection, ids[start : start + PORTION])
+    connection.execute(delete(feedback).where(feedback.c.ticket_id == ticket_id))
+    connection.execute(_FORGET[connection.dialect.name], {"ticket": _digest(ticket_id), "at": now_ms})
+    connection.execute(forgotten.update().where(forgotten.c.ticket == _digest(ticket_id)).values(at=now_ms))
+    return len(ids)
+
+
+def forgotten_tickets(connection: Connection, tickets: Collection[str]) -> dict[str, int]:
+    """Those of the tickets that were forgotten, and when."""
+    digests = {_digest(each): each for each in tickets}
+    found = connection.execute(select(forgotten).where(forgotten.c.ticket.in_(digests)))
+    return {digests[row.ticket]: row.at for row in found}
+
+
+def _delete_all(connection: Connection, ids: Collection[str]) -> None:
+    connection.execute(delete(texts).where(texts.c.decision_id.in_(ids)))
+    connection.execute(delete(feedback).where(feedback.c.decision_id.in_(ids)))
+    connection.execute(delete(decisions).where(decisions.c.id.in_(ids)))
+
+
+def _first_ids(connection: Connection, table: Table, before: str) -> list[str]:
+    (key,) = table.primary_key.columns
+    # Locked (PostgreSQL): several services prune at once, each its own rows.
+    first = select(key).where(key < before).order_by(key).limit(PORTION).with_for_update(skip_locked=True)
+    return list(connection.execute(first).scalars())
+
+
+def _digest(ticket_id: str) -> str:
+    return hashlib.blake2b(ticket_id.encode(errors="surrogatepass"), digest_size=32).hexdigest()
