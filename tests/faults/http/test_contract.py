@@ -22,7 +22,9 @@ def test_the_service_does_what_its_document_says(tiny_bundle_path: Path) -> None
     """Statuses, types, headers and shapes of responses; invalid input is refused, valid input is not."""
     done = check_service(tiny_bundle_path, 15)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "3 selected / 3 total" in done.stdout
+    selected = re.search(r"(\d+) selected / (\d+) total", done.stdout)
+    assert selected is not None
+    assert int(selected[1]) == int(selected[2]) >= 8
 
 
 def test_the_contract_tester_finds_differences_in_a_stock_application(tmp_path: Path) -> None:
