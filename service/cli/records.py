@@ -34,7 +34,7 @@ def stats(given: FlagValues) -> None:
       python -m service records stats
       python -m service records stats --records postgresql://router@db/router
     """
-    with _database(given) as database:
+    with opened_database(given) as database:
         typer.echo(to_json(upkeep.stats(database), indent=2).decode())
 
 
@@ -53,7 +53,7 @@ def export(
       python -m service records export --out decisions.jsonl --since 2026-11-01
     """
     since_ms = 0 if since is None else int(since.replace(tzinfo=UTC).timestamp() * 1000)
-    with _database(given) as database:
+    with opened_database(given) as database:
         typer.echo(f"{upkeep.export(database, out, since_ms)} decisions written to {out}", err=True)
 
 
@@ -68,7 +68,7 @@ def prune(given: FlagValues) -> None:
       python -m service records prune --records-text-days 30
     """
     settings = settings_from(given)
-    with _database(given) as database:
+    with opened_database(given) as database:
         decisions, texts = upkeep.prune(database, settings.records_days, settings.records_text_days)
         typer.echo(f"{decisions} decisions and {texts} further texts deleted", err=True)
 
@@ -84,7 +84,7 @@ def backup(
     Examples:
       python -m service records backup --to records.jsonl.gz
     """
-    with _database(given) as database:
+    with opened_database(given) as database:
         typer.echo(f"{_counted(upkeep.backup(database, to))} written to {to}", err=True)
 
 
@@ -100,12 +100,12 @@ def restore(
       python -m service records restore --from records.jsonl.gz --state-dir state
       python -m service records restore --from records.jsonl.gz --records postgresql://router@db/router
     """
-    with _database(given, new=True) as database:
+    with opened_database(given, new=True) as database:
         typer.echo(f"{_counted(upkeep.restore(database, source))} restored", err=True)
 
 
 @contextlib.contextmanager
-def _database(given: FlagValues, *, new: bool = False) -> Iterator[Database]:
+def opened_database(given: FlagValues, *, new: bool = False) -> Iterator[Database]:
     """The database of the settings. `new`: it may be empty.
 
     Raises:

@@ -79,6 +79,11 @@ def store(connection: Connection, items: Sequence[Feedback]) -> list[Received | 
     return results
 
 
+def are_on_record(connection: Connection, items: Sequence[Feedback]) -> list[bool]:
+    """Whether there is a decision for each item."""
+    return [each is not None for each in _decisions_of(connection, items, lock=False)]
+
+
 def truths(rows: Iterable[Any]) -> dict[str, Any]:
     """By field, the row of `feedback` whose value counts: the newest at close, else the newest."""
     return {row.field: row for row in sorted(rows, key=_weight)}
@@ -93,7 +98,7 @@ def _weight(row: Any) -> tuple[bool, int, str]:
     return row.source == LabelSource.CLOSE, row.at, row.id
 
 
-def _decisions_of(connection: Connection, items: Sequence[Feedback]) -> list[Any]:
+def _decisions_of(connection: Connection, items: Sequence[Feedback], *, lock: bool = True) -> list[Any]:
     """For each item the id and the ticket id of its decision, or None."""
     tickets = {item.ticket_id for item in items if item.ticket_id is not None}
     ids = {item.decision_id for item in items if item.decision_id is not None}
@@ -102,6 +107,7 @@ def _decisions_of(connection: Connection, items: Sequence[Feedback]) -> list[Any
         newest_ids = select(decisions.c.ticket_id, func.max(decisions.c.id)).where(decisions.c.ticket_id.in_(tickets))
         newest = {row[0]: row[1] for row in connection.execute(newest_ids.group_by(decisions.c.ticket_id))}
     wanted = select(decisions.c.id, decisions.c.ticket_id).where(decisions.c.id.in_({*ids, *newest.values()}))
-    # Locked (PostgreSQL), in one order: the same feedback at two services at once is stored once.
-    rows = {row.id: row for row in connection.execute(wanted.order_by(decisions.c.id).with_for_update())}
+    if lock:  # PostgreSQL, in one order: the same feedback at two services at once is stored once
+        wanted = wanted.order_by(decisions.c.id).with_for_update()
+    rows = {row.id: row for row in connection.execute(wanted)}
     return [rows.get(item.decision_id if item.ticket_id is None else newest.get(item.ticket_id)) for item in items]
