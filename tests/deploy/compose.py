@@ -13,7 +13,12 @@ import yaml
 from tests.support.process import ROOT
 
 FOLDER = ROOT / "deploy"
-VARIABLES = {"GRAFANA_PASSWORD": "secret", "ROUTER_CERTIFICATES": "/certificates", "PATH": "/usr/bin:/bin"}
+VARIABLES = {
+    "GRAFANA_PASSWORD": "secret",
+    "ROUTER_CERTIFICATES": "/certificates",
+    "ROUTER_RECORDS_PASSWORD": "/password",
+    "PATH": "/usr/bin:/bin",
+}
 
 
 def services() -> dict[str, Any]:

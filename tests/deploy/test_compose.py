@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import make_url
 
 from service.http.problems import TABLE, TYPE_PREFIX, Problem
+from service.settings import Settings
 from tests.deploy.compose import FOLDER, VARIABLES, mounted, rendered, services
 
 ROUTERS = ("router-1", "router-2", "router-3")
+RECORDS = ("-f", "compose.yaml", "-f", "compose.records.yaml", "--profile", "three")
 TLS = ("-f", "compose.yaml", "-f", "compose.tls.yaml")
 
 
@@ -41,15 +44,37 @@ def test_a_certificate_opens_a_port_to_all() -> None:
     assert any("/certificates:/certificates" in str(volume) for volume in proxy["volumes"])
 
 
-@pytest.mark.parametrize("missing", ["GRAFANA_PASSWORD", "ROUTER_CERTIFICATES"])
-def test_a_missing_variable_prevents_the_start_and_is_named(missing: str) -> None:
-    run = rendered(*TLS, variables={name: value for name, value in VARIABLES.items() if name != missing})
+def test_the_services_share_one_record_and_one_password_with_its_database() -> None:
+    content = config(*RECORDS)["services"]
+    database = content["records"]
+    for name in ROUTERS:
+        variables = content[name]["environment"]
+        settings = Settings(records=variables["TICKET_ROUTER_RECORDS"])
+        url = make_url(settings.records)
+        assert (url.host, url.username) == ("records", database["environment"]["POSTGRES_USER"])
+        assert url.database == database["environment"]["POSTGRES_USER"]  # the image's default
+        password = f"/password:{variables['TICKET_ROUTER_RECORDS_PASSWORD_FILE']}:ro"
+        assert password in content[name]["volumes"]
+        assert password in database["volumes"]
+        assert any(volume.endswith(":/state:rw") for volume in content[name]["volumes"])
+    assert variables["TICKET_ROUTER_MANAGEMENT_HOST"] == "0.0.0.0"  # what compose.yaml sets is still there
+    assert database["environment"]["POSTGRES_PASSWORD_FILE"] == variables["TICKET_ROUTER_RECORDS_PASSWORD_FILE"]
+    assert "ports" not in database
+    assert list(database["networks"]) == ["routers"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "flags"),
+    [("GRAFANA_PASSWORD", TLS), ("ROUTER_CERTIFICATES", TLS), ("ROUTER_RECORDS_PASSWORD", RECORDS)],
+)
+def test_a_missing_variable_prevents_the_start_and_is_named(missing: str, flags: tuple[str, ...]) -> None:
+    run = rendered(*flags, variables={name: value for name, value in VARIABLES.items() if name != missing})
     assert run.returncode != 0
     assert f"set {missing}" in run.stderr
 
 
 def test_containers_have_write_access_only_where_they_need_it() -> None:
-    for name, service in config("--profile", "three")["services"].items():
+    for name, service in config(*RECORDS)["services"].items():
         assert service["read_only"], name
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
