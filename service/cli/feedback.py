@@ -16,7 +16,7 @@ from models.label_source import LabelSource
 from models.printable import printable
 from service.cli.flags import FlagValues, settings_from, with_flags
 from service.cli.records import RECORDS_SETTINGS, opened_database
-from service.records.database import Database, cause_of
+from service.records.database.connections import Database, cause_of
 from service.records.feedback import Feedback, are_on_record, store
 from service.records.rows import storable
 

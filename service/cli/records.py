@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.cli.flags import FlagValues, settings_from, with_flags
 from service.records import upkeep
-from service.records.database import Database, RecordsError, SqliteFile, cause_of, open_database
+from service.records.database.connections import Database, RecordsError, SqliteFile, cause_of, open_database
 
 RECORDS_SETTINGS = ("records", "state_dir", "records_password_file")
 

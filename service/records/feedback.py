@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, insert, select
 from ulid import ULID
 
 from models.label_source import LabelSource
-from service.records.schema import decisions, feedback
+from service.records.database.schema import decisions, feedback
 
 
 @dataclass(frozen=True, slots=True)

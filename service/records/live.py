@@ -15,8 +15,8 @@ from sqlalchemy import Connection, func, select
 
 from models.fields import DEPARTMENT
 from models.scoring import Outcome
+from service.records.database.schema import decisions, feedback, first_id
 from service.records.feedback import truths
-from service.records.schema import decisions, feedback, first_id
 
 BASES = ("feedback", "audit")
 PORTION = 500

@@ -10,9 +10,9 @@ import structlog
 
 from service.errors import RecordsUnavailable
 from service.records import live
+from service.records.database.schema import first_id
 from service.records.records import Records
 from service.records.retention import prune_decisions, prune_texts
-from service.records.schema import first_id
 from service.settings import Settings
 
 PERIOD_SECONDS = 300.0

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, or_, select
 
+from service.records.database.schema import decisions, feedback, first_id, texts
 from service.records.rows import record_of
-from service.records.schema import decisions, feedback, first_id, texts
 
 PAGE = 100
 PORTION = 500

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Connection
 
 from service.errors import DeadlinePassed, KeyReused, RecordsUnavailable
-from service.records.database import READERS, cause_of, is_away, open_database
+from service.records.database.connections import READERS, cause_of, is_away, open_database
 from service.records.identity import Identity
 from service.records.metrics import RecordMetrics
 from service.records.rows import Draft, new_decision

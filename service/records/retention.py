@@ -9,7 +9,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from service.records.schema import decisions, feedback, forgotten, texts
+from service.records.database.schema import decisions, feedback, forgotten, texts
 
 PORTION = 500
 _FORGET = {

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import structlog
 from pydantic_core import to_json
 
-from service.records.database import RecordsError
+from service.records.database.connections import RecordsError
 
 SPOOL = "records.spool"
 _CRC_BYTES = 9

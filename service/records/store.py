@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
+from service.records.database.schema import decisions, texts
 from service.records.retention import forgotten_tickets
-from service.records.schema import decisions, texts
 
 # SQLite counts what an executemany inserts; PostgreSQL does for one statement of many rows only by RETURNING.
 _INSERT = {

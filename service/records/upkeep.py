@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 from pydantic_core import to_json
 from sqlalchemy import Connection, Table, func, insert, select
 
-from service.records.database import Database, RecordsError
-from service.records.migrate import HEAD
+from service.records.database.connections import Database, RecordsError
+from service.records.database.migrate import HEAD
+from service.records.database.schema import decisions, feedback, first_id, milliseconds_of, texts
 from service.records.queries import all_decisions
 from service.records.retention import prune_decisions, prune_texts
 from service.records.rows import timestamp
-from service.records.schema import decisions, feedback, first_id, milliseconds_of, texts
 
 TABLES = (decisions, feedback, texts)
 PORTION = 500

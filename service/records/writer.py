@@ -20,9 +20,9 @@ import structlog
 from sqlalchemy import Connection, text
 
 from service.errors import RecordsFailed, RecordsUnavailable, ServiceError
-from service.records.database import Database, RecordsError, cause_of, is_away
+from service.records.database.connections import Database, RecordsError, cause_of, is_away
+from service.records.database.migrate import SchemaError
 from service.records.metrics import RecordMetrics
-from service.records.migrate import SchemaError
 from service.records.spool import Spool, Spooled
 from service.records.store import NewDecision, Stored, insert_all, insert_spooled, stored_of
 

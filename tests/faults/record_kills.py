@@ -22,7 +22,7 @@ from random import Random
 
 from models.ticket import Ticket
 from service.logs import configure_logging
-from service.records.database import open_database
+from service.records.database.connections import open_database
 from tests.support.postgres import running_postgres
 from tests.support.records import recording
 

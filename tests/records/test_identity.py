@@ -7,8 +7,8 @@ from ulid import ULID
 
 from models.ticket import Ticket
 from service.errors import InvalidHeader
+from service.records.database.schema import first_id, milliseconds_of
 from service.records.identity import idempotency_key, identity_of
-from service.records.schema import first_id, milliseconds_of
 
 TICKET = Ticket(id="T-1", subject="a", body="b", sender="kim@example.com", recipients=("support@example.com",))
 

@@ -12,11 +12,11 @@ from models.label_source import LabelSource
 from models.scoring import Candidate, FieldVerdict, Outcome, Reason, Verdict
 from models.ticket import Ticket
 from service.records import feedback, live
+from service.records.database.schema import first_id
 from service.records.feedback import Feedback
 from service.records.live import Estimate
 from service.records.records import Records
 from service.records.rows import Draft
-from service.records.schema import first_id
 from tests.support.records import Recorder, draft, recording
 
 

@@ -14,9 +14,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from service.records.database import RecordsError, open_database
-from service.records.migrate import HEAD, MIGRATIONS, SchemaError, schema_version
-from service.records.schema import metadata
+from service.records.database.connections import RecordsError, open_database
+from service.records.database.migrate import HEAD, MIGRATIONS, SchemaError, schema_version
+from service.records.database.schema import metadata
 from tests.support.records import recording
 
 

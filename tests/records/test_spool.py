@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.records.database import RecordsError
+from service.records.database.connections import RecordsError
 from service.records.spool import SPOOL, Spool, Spooled
 
 

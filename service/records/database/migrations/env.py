@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from service.records.schema import metadata
+from service.records.database.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 context.run_migrations()

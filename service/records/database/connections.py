@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from models.errors import TicketRouterError
-from service.records.migrate import HEAD, migrate, refuse_newer, schema_version
+from service.records.database.migrate import HEAD, migrate, refuse_newer, schema_version
 
 FILE = "records.sqlite3"
 BUSY_SECONDS = 5.0
