@@ -37,3 +37,5 @@ class Decision:
     text_digest: str
     thresholds: Mapping[str, float | None]
     judged: Verdict | None = None
+    text: str = ""
+    """The prepared text: recorded only where that is switched on, never given out."""

@@ -95,6 +95,14 @@ class Settings(BaseSettings):
     records_days: Count | None = None
     """Age at which decisions are deleted, with their feedback and texts. Unset: never."""
 
+    records_text: bool = False
+    """Store the text that the model read, to train on: without quoted replies, signatures, e-mail addresses, phone
+    numbers, card and account numbers. Names stay in it."""
+
+    records_text_region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    """Country (ISO 3166, such as DE) whose phone numbers are found without a country code. Unset: only numbers with
+    one."""
+
     records_text_days: Count = 90
     """Age at which texts are deleted, where they are stored."""
 

@@ -32,6 +32,7 @@ from service.inference.engine import Engine
 from service.logs import add_log_fields
 from service.records.identity import idempotency_key, identity_of
 from service.records.records import Records
+from service.records.redact import redact
 from service.records.rows import Draft
 from service.routing.cpu_pool import CpuPool
 from service.routing.read import read_mail
@@ -253,7 +254,11 @@ class Api:
         async def draft() -> Draft:
             decision = await decide()
             latency_ms = 1000 * (time.perf_counter() - started)
-            return Draft(decision, decision_out(decision).model_dump_json(), latency_ms)
+            kept = None
+            if self._settings.records_text:
+                # In a thread: a text full of numbers takes 0.5 s.
+                kept = ("", await asyncio.to_thread(redact, decision.text, self._settings.records_text_region))
+            return Draft(decision, decision_out(decision).model_dump_json(), latency_ms, text=kept)
 
         key = idempotency_key(request.scope["headers"])
         identity = identity_of(ticket, caller_of(request.scope).name, key, self._repeat_ms, place)

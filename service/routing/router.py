@@ -176,6 +176,7 @@ class Router:
             text_digest.hex(),
             engine.thresholds_of(judged or verdict),
             judged,
+            text.text,
         )
         self._telemetry.record_decision(decision)
         return decision

@@ -1,5 +1,6 @@
 """Feedback through REST, with a real file of records."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.keys import Known, file_of
-from tests.support.process import Service, serving
+from tests.support.process import Service, run_cli, serving
 from tests.support.waiting import wait_until
 
 ROUTER, AGENT, OPS = Known("router"), Known("agent", ("feedback",)), Known("ops", ("admin",))
@@ -204,3 +205,17 @@ def test_forgotten_ticket_is_no_longer_on_record_nor_in_the_file(tiny_bundle_pat
     ]  # fmt: skip
     assert "canary" not in str(lines)
     assert b"canary" not in (tmp_path / "state" / "records.sqlite3").read_bytes()
+
+
+def test_stored_text_is_redacted_and_only_in_the_export(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    body = "My card 4111 1111 1111 1111, call +49 30 901820 or kim@example.com."
+    with serving(tiny_bundle_path, "--state-dir", str(tmp_path), "--records-text", "true") as service:
+        with service.client() as client:
+            answer = client.post("/v1/route", json={"subject": "Charge", "body": body}).json()
+            assert "charge" not in client.get(f"/v1/decisions/{answer['decision_id']}").text.casefold()
+        out = tmp_path / "out.jsonl"
+        assert run_cli("records", "export", "--out", str(out), "--state-dir", str(tmp_path)).returncode == 0
+    text = json.loads(out.read_text())["text"]
+    assert text == {"subject": "", "body": "Charge\nMy card [card], call [phone] or [email]."}
+    for file in tmp_path.glob("records*"):
+        assert b"4111" not in file.read_bytes(), file.name
