@@ -9,9 +9,9 @@
     Records.read(query) -> T           query(Connection) on a connection apart
 
 Whatever else writes (feedback, retention, forgetting) goes through `write`; a transaction should take milliseconds,
-since tickets wait for the same thread: delete in portions. `database/schema.py` has the tables, `store.py` the inserts, and
-`first_id` turns a time into a bound of ids. A change of the schema is a file in
-`database/migrations/versions` and the new `migrate.HEAD`; it only adds, because services of the previous version go on writing.
+since tickets wait for the same thread: delete in portions. `database/schema.py` has the tables, `store.py` the inserts,
+and `first_id` turns a time into a bound of ids. A change of the schema is a file in `database/migrations/versions` and
+the new `migrate.HEAD`; it only adds, because services of the previous version go on writing.
 
     identity   what makes a request a repetition      writer     the one thread that commits
     rows       Decision → row, row → record           spool      the file for the time without a database
