@@ -15,7 +15,7 @@ import pytest
 from models.text.prepare import TEXT_VERSION
 from tests.benchmarks.rollout.members import Member, members
 from tests.benchmarks.rollout.moves import Moves
-from tests.benchmarks.rollout.phases import Notes, Phase
+from tests.benchmarks.rollout.phases import Phase, PhaseLog
 from tests.benchmarks.rollout.proxy import NotInstalled, haproxy
 from tests.benchmarks.rollout.traffic import Traffic, judged
 from tests.benchmarks.serving.connection import Target
@@ -53,7 +53,7 @@ def traffic(stage: Stage) -> Iterator[Traffic]:
         yield running
 
 
-def met(traffic: Traffic, notes: Notes) -> dict[str, Phase]:
+def met(traffic: Traffic, notes: PhaseLog) -> dict[str, Phase]:
     """The phases by name, once all their requests are answered."""
     traffic.stop()
     return {phase.name: phase for phase in notes.phases()}
@@ -66,7 +66,7 @@ def some_more(traffic: Traffic) -> None:
 
 def test_rolling_restarts_lose_no_request(stage: Stage, traffic: Traffic) -> None:
     """Announced to the proxy or not: every request gets a valid response while both services are restarted in turn."""
-    notes = Notes(traffic, stage.moves.proxy)
+    notes = PhaseLog(traffic, stage.moves.proxy)
     with notes.phase("announced"):
         stage.moves.restart(stage.first)
     with notes.phase("unannounced"):
@@ -79,7 +79,7 @@ def test_rolling_restarts_lose_no_request(stage: Stage, traffic: Traffic) -> Non
 def test_a_roll_out_and_back_by_reloads(stage: Stage, traffic: Traffic) -> None:
     """During the roll-out each response names one of the two versions, afterwards only the new one; the same on the way
     back."""
-    notes = Notes(traffic, stage.moves.proxy)
+    notes = PhaseLog(traffic, stage.moves.proxy)
     with notes.phase("out"):
         assert stage.moves.roll_out(stage.second.name) == 2
     with notes.phase("there"):
@@ -96,7 +96,7 @@ def test_a_roll_out_and_back_by_reloads(stage: Stage, traffic: Traffic) -> None:
 
 def test_a_roll_out_of_a_damaged_bundle_stops_at_the_first(stage: Stage, traffic: Traffic) -> None:
     """The first service refuses the bundle, no other service is asked, the old bundle serves on."""
-    notes = Notes(traffic, stage.moves.proxy)
+    notes = PhaseLog(traffic, stage.moves.proxy)
     with notes.phase("refused"):
         assert stage.moves.roll_out(damaged(stage.first, stage.first.parent).name) == 0
         some_more(traffic)
@@ -118,7 +118,7 @@ def test_a_new_text_version_is_changed_over_without_an_outage(tiny_bundle_path: 
         before.wait_until_ready()
         proxy = stack.enter_context(haproxy([before], tmp_path, **places))
         traffic = stack.enter_context(Traffic(Target(proxy.port), RATE))
-        notes = Notes(traffic, proxy)
+        notes = PhaseLog(traffic, proxy)
         with notes.phase("old alone"):
             refused_at_start = run_cli("--bundle", str(old), "--port", "0", "--management-port", "0")
             refused_by_old = before.reload(new.name)
