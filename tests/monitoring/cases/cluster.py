@@ -38,27 +38,27 @@ def _due(values: str, cronjob: str = "ticket-router-retraining") -> Mapping[str,
 CLUSTER = (
     Case(
         "TicketRouterRetrainingFailed",
-        "given up, and deleted",
+        "failed after all retries, then deleted",
         _failed("ticket-router-retraining-29392020", "_x5 1x30 _x9"),
         fires=(12, 35),
         quiet=(5, 8, 42),
     ),
     Case(
         "TicketRouterRetrainingFailed",
-        "one that was started by hand, and deleted",
+        "started manually and failed, then deleted",
         _failed("retraining-now", "_x5 1x30 _x9"),
         fires=(12, 35),
         quiet=(5, 8, 42),
     ),
     Case(
         "TicketRouterRetrainingFailed",
-        "another's job",
+        "a job of another CronJob",
         _failed("backup-29392020", "1x30", "backup"),
         quiet=(15, 30),
     ),
     Case(
         "TicketRouterRetrainingOverdue",
-        "an hour and more late, then started",
+        "more than an hour late, then started",
         _due("1800x110 604800x20"),
         fires=(108, 110),
         quiet=(29, 89, 103, 115),
@@ -66,18 +66,16 @@ CLUSTER = (
     Case("TicketRouterRetrainingOverdue", "another's", _due("1800x130", "backup"), quiet=(110, 130)),
     Case(
         "TicketRouterPodsMissing",
-        "one of three is gone, and back",
+        "one of three pods missing, then back",
         _deployment("3x60", "3x10 2x30 3x20"),
         fires=(28, 40),
         quiet=(10, 25, 43),
     ),
-    Case(
-        "TicketRouterPodsMissing", "the autoscaler takes one away", _deployment("3x10 2x50", "3x12 2x48"), quiet=(40,)
-    ),
-    Case("TicketRouterPodsMissing", "a roll-out has one more", _deployment("3x60", "3x10 4x50"), quiet=(40,)),
+    Case("TicketRouterPodsMissing", "the autoscaler removes a pod", _deployment("3x10 2x50", "3x12 2x48"), quiet=(40,)),
+    Case("TicketRouterPodsMissing", "a rollout has one more pod", _deployment("3x60", "3x10 4x50"), quiet=(40,)),
     Case(
         "TicketRouterRetrainingFailed",
-        "an attempt failed, and the next goes on",
+        "an attempt failed and the next one runs",
         {f'kube_job_status_failed{{{_STATE}, job_name="ticket-router-retraining-29392020"}}': "1x30"},
         quiet=(15, 30),
     ),
@@ -85,5 +83,5 @@ CLUSTER = (
         "TicketRouterAtMaxReplicas", "all twelve, then fewer", _replicas("12x30 11x20"), fires=(16, 30), quiet=(10, 32)
     ),
     Case("TicketRouterAtMaxReplicas", "all twelve for a moment", _replicas("11x5 12x10 11x20"), quiet=(10, 15, 25)),
-    Case("TicketRouterAtMaxReplicas", "another's autoscaler", _replicas("12x30", "shop"), quiet=(16, 30)),
+    Case("TicketRouterAtMaxReplicas", "an autoscaler of another workload", _replicas("12x30", "shop"), quiet=(16, 30)),
 )

@@ -26,7 +26,7 @@ _DAY = 24
 KEYS = (
     Case(
         "TicketRouterKeyExpires",
-        "in two weeks, and given more time",
+        "expires in two weeks, then extended",
         _ends(15 * _DAY, 300, f"{400 * _DAY * 3600}x20"),
         fires=(24 * 60 + 30, 3000),
         quiet=(23 * 60 + 50, 3030),
@@ -35,7 +35,7 @@ KEYS = (
     ),
     Case(
         "TicketRouterKeyExpires",
-        "in two days: in business hours, and until it ends",
+        "expires in two days: a page in business hours until it expires",
         _ends(3.5 * _DAY, 520),  # Sunday at noon
         fires=(60 * 37, 60 * 39),
         quiet=(60 * 10, 60 * 31, 60 * 43, 60 * 58, 60 * 82, 60 * 85),
@@ -44,7 +44,7 @@ KEYS = (
     ),
     Case(
         "TicketRouterKeyExpires",
-        "on Wednesday at noon: Friday is not the last chance",
+        "expires on Wednesday at noon: no page on Friday",
         _ends(6.5 * _DAY, 820),
         fires=(60 * (96 + 14),),
         quiet=(60 * 34, 60 * 40, 60 * 85, 60 * (96 + 9)),
@@ -53,7 +53,7 @@ KEYS = (
     ),
     Case(
         "TicketRouterKeyExpires",
-        "on Tuesday at eight: told on Friday",
+        "expires on Tuesday at eight: a page on Friday",
         _ends(5 * _DAY + 8, 620),
         fires=(60 * 34,),
         quiet=(60 * 16, 60 * 60),
@@ -76,21 +76,21 @@ KEYS = (
     ),
     Case(
         "TicketRouterKeyExpires",
-        "one that has ended, and was kept in the file",
+        "an expired key that is still in the file",
         _ends(1, 60),
         quiet=(70, 600),
         every=10,
     ),
     Case(
         "TicketRouterKeysRefused",
-        "refused by one pod, and mended",
+        "refused by one pod, then corrected",
         {pod("keys_last_reload_successful"): "1x4 0x9 1x9", pod("keys_last_reload_successful", OTHER): "1x25"},
         fires=(11, 13),
         quiet=(4, 8, 16),
     ),
     Case(
         "TicketRouterKeysRefused",
-        "seen half-written, and whole a moment later",
+        "read half-written, and whole a moment later",
         {pod("keys_last_reload_successful"): "1x4 0x1 1x9"},
         quiet=(5, 8, 12),
     ),
@@ -104,11 +104,11 @@ KEYS = (
             quiet=(9, 15, 110),
         )
         for why, reason in (
-            ("a key ends, and its caller gets another after an hour", "unauthenticated"),
-            ("a key without the role, and its caller gets another after an hour", "forbidden"),
+            ("a key expires, and its caller gets a new one after an hour", "unauthenticated"),
+            ("a key without the role, and its caller gets a new one after an hour", "forbidden"),
         )
     ),
-    Case("TicketRouterKeyNotTaken", "a person who forgot the key a few times", _not_taken("0x9 5x90"), quiet=(15, 60)),
+    Case("TicketRouterKeyNotTaken", "a few requests without a key", _not_taken("0x9 5x90"), quiet=(15, 60)),
     Case(
         "TicketRouterKeyNotTaken",
         "of two pods, six an hour each",
@@ -119,14 +119,14 @@ KEYS = (
     ),
     Case(
         "TicketRouterKeyLimited",
-        "two of three refused for an hour, and no more",
+        "two of three refused for an hour, then none",
         _of_key("0+10x120", "0x9 20+20x59 1200x60"),
         fires=(50, 69),
         quiet=(9, 30, 90),
     ),
     Case(
         "TicketRouterKeyLimited",
-        "another key's tickets do not thin them out",
+        "another key's tickets do not lower the share",
         _of_key("0+10x60", "0+20x60") | _of_key("0+1000x60", "0x60", key="zammad"),
         fires=(40,),
         quiet=(20,),

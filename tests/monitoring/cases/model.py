@@ -213,7 +213,7 @@ MODEL = (
     ),
     Case(
         "TicketRouterReviewFall",
-        "none of a small helpdesk's, of which 17 were to be expected",
+        "none of a small helpdesk's tickets, where 17 were expected",
         _outcomes(_HISTORY, {"route": 7.6, "review": 1.4}, {"route": 9}),
         quiet=(_SINCE + 180, _SINCE + 300),
         every=10,
@@ -254,7 +254,7 @@ MODEL = (
     ),
     Case(
         "TicketRouterAutomationFall",
-        "what is left to people has an alert of its own",
+        "reviewed tickets have their own alert",
         _outcomes(_HISTORY, _USUAL, {"review": 100}),
         quiet=(_SINCE + 180, _SINCE + 300),
         every=10,
@@ -304,7 +304,7 @@ MODEL = (
         )
         for why, factor, left in (
             ("double", 2.0, ""),
-            ("double, all left to people", 2.0, "a"),
+            ("double, all for review", 2.0, "a"),
             ("halve", 0.5, ""),
         )
     ),
@@ -322,7 +322,7 @@ MODEL = (
             ("a fourth less", (20, 80), (15, 85), False),
             ("half as much again, 5 points", (10, 90), (15, 85), True),
             ("half as much again, 3 points", (7, 93), (10.3, 89.7), False),
-            ("half as much again of 640 tickets, as chance has it", (1.78, 16.02), (2.58, 15.22), False),
+            ("half as much again of 640 tickets, within chance", (1.78, 16.02), (2.58, 15.22), False),
             ("half as much again of 990 tickets", (2.74, 24.66), (3.97, 23.43), True),
             ("most of 360 tickets", (2, 8), (8, 2), True),
             ("most of 252 tickets after many", (4, 16), (5.6, 1.4), False),
@@ -348,7 +348,9 @@ MODEL = (
         )
         for mean in (0.74, 0.86)
     ),
-    Case("TicketRouterConfidenceShift", "a little less sure", _confidence(0.76), quiet=(_SINCE + 400,), every=10),
+    Case(
+        "TicketRouterConfidenceShift", "slightly lower confidence", _confidence(0.76), quiet=(_SINCE + 400,), every=10
+    ),
     *(
         Case(
             "TicketRouterConfidenceShift",
@@ -362,7 +364,7 @@ MODEL = (
     ),
     Case(
         "TicketRouterLogLinesLost",
-        "a reader that stopped, and reads again",
+        "a log reader stops, then reads again",
         {pod("log_lines_lost_total", labels=', kind="audit"'): "0x9 1x40"},
         fires=(10, 20),
         quiet=(9, 30),
@@ -377,7 +379,7 @@ MODEL = (
         )
         for why, counter, labels in (
             ("a run, once", "rejected_total", ', reason="inference_failed"'),
-            ("a model loaded anew", "model_reloads_total", ', outcome="repaired"'),
+            ("a model is reloaded", "model_reloads_total", ', outcome="repaired"'),
         )
     ),
     Case(
@@ -392,14 +394,14 @@ MODEL = (
     Case("TicketRouterInvalidScores", "one", {pod("invalid_scores_total"): "0x9 1x90"}, fires=(10, 60), quiet=(9, 80)),
     Case(
         "TicketRouterReloadFailed",
-        "refused, and mended",
+        "refused, then successful",
         {pod("model_last_reload_successful"): "1x4 0x5 1x9"},
         fires=(6, 9),
         quiet=(4, 5, 12),
     ),
     Case(
         "TicketRouterVersionSkew",
-        "one pod stays behind, and follows",
+        "one pod keeps the old version, then follows",
         {
             pod("model_info", labels=', version="1"'): "1x90",
             pod("model_info", OTHER, ', version="2"'): "1x60 _x30",
@@ -449,11 +451,11 @@ MODEL = (
             quiet=(_SINCE, _SINCE + 300, _SINCE + 480 + 420),
             every=10,
         )
-        for why, reason in (("in another language", "language"), ("of another desk", "out_of_scope"))
+        for why, reason in (("in another language", "language"), ("from another helpdesk", "out_of_scope"))
     ),
     Case(
         "TicketRouterStrangeMail",
-        "a twelfth out of scope is no news",
+        "a twelfth out of scope is too few",
         {
             decided(): counter((100, _HISTORY + 8 * _HOUR)),
             pod("reviews_total", labels=', reason="out_of_scope"'): counter((2, _HISTORY), (8, 8 * _HOUR)),
@@ -463,7 +465,7 @@ MODEL = (
     ),
     Case(
         "TicketRouterStrangeMail",
-        "half of a few tickets says nothing",
+        "half of a few tickets is too few",
         {
             decided(): counter((8, _HISTORY + 8 * _HOUR)),
             pod("reviews_total", labels=', reason="language"'): counter((0, _HISTORY), (4, 8 * _HOUR)),

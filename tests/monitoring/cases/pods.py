@@ -6,7 +6,7 @@ PODS = (
     Case("TicketRouterAbsent", "nothing, then a pod", {pod("ready"): "_x10 1x10"}, fires=(6, 9), quiet=(3, 15)),
     Case(
         "TicketRouterAbsent",
-        "all pods of a namespace vanish beside another's, and one comes back",
+        "all pods of one namespace vanish, those of another stay, then one returns",
         {
             pod("ready"): "1x60 _x60 1x20",
             'ticket_router_ready{namespace="m", job="ticket-router", instance="c"}': "1x140",
@@ -23,10 +23,10 @@ PODS = (
         every=5,
     ),
     Case("TicketRouterAbsent", "one pod of two", {pod("ready"): "1x10 _x60", pod("ready", OTHER): "1x70"}, quiet=(40,)),
-    Case("TicketRouterAbsent", "a pod that is not ready is there", {pod("ready"): "0x20"}, quiet=(6, 20)),
+    Case("TicketRouterAbsent", "a pod that is not ready is not absent", {pod("ready"): "0x20"}, quiet=(6, 20)),
     Case(
         "TicketRouterNoneReady",
-        "both out, then one back",
+        "both not ready, then one ready",
         {pod("ready"): "1x4 0x5 1x10", pod("ready", OTHER): "1x4 0x20"},
         fires=(8, 9),
         quiet=(4, 6, 12),
@@ -55,7 +55,7 @@ PODS = (
     ),
     Case(
         "TicketRouterMemoryNearLimit",
-        "full, and emptied",
+        "full, then freed",
         {f"process_resident_memory_bytes{{{POD}}}": "95x20 50x9", pod("memory_limit_bytes"): "100x30"},
         fires=(16, 20),
         quiet=(14, 23),

@@ -75,7 +75,7 @@ _BOUNDS = tuple(
 SERVICE_LEVELS = (
     Case(
         A,
-        "a tenth fails for half an hour, and no more",
+        "a tenth fails for half an hour, then none",
         {_answers(200): "0+100x180", _answers(500): "0x60 10+10x29 300x90"},
         fires=(80, 90),
         quiet=(60, 62, 70, 100, 170),
@@ -92,7 +92,7 @@ SERVICE_LEVELS = (
     ),
     Case(
         A,
-        "one in a hundred fails: the fast alert keeps still",
+        "one in a hundred fails: no fast alert",
         {_answers(200): "0+100x120", _answers(503): "0+1x120"},
         quiet=(60, 120),
         only=FAST,
@@ -145,7 +145,7 @@ SERVICE_LEVELS = (
     ),
     Case(
         A,
-        "a small helpdesk is out entirely: ten an hour",
+        "all of a small helpdesk's ten tickets an hour fail",
         {_answers(200): "0+1x20 20x40", _answers(500): "0x20 1+1x40"},
         fires=(240,),
         quiet=(120,),
@@ -160,7 +160,7 @@ SERVICE_LEVELS = (
     ),
     Case(
         A,
-        "a flood of other answers does not thin failures out",
+        "a flood of other answers does not lower the share of failures",
         {_answers(200): "0+100x60", _answers(500): "0+3x60", _answers(404, "unmatched"): "0+9000x60"},
         fires=(30,),
         only=FAST,
@@ -175,13 +175,13 @@ SERVICE_LEVELS = (
             only=FAST,
         )
         for why, code in (
-            ("who finds all connections taken is counted under no route", 503),
-            ("who meets a fault before the request was read is counted under no route", 500),
+            ("a connection refused at the limit is counted without a route", 503),
+            ("an error before the request was read is counted without a route", 500),
         )
     ),
     Case(
         L,
-        "half is slow for half an hour of business hours, and no more",
+        "half is slow for half an hour of business hours, then none",
         _slow(10, 45, of=90),
         fires=(625, 630),
         quiet=(600, 602, 619, 640, 710),
@@ -196,7 +196,7 @@ SERVICE_LEVELS = (
     ),
     Case(
         L,
-        "half of a small helpdesk's is slow for half an hour: no page",
+        "half of a small helpdesk's tickets is slow for half an hour: no page",
         _slow(10, 3, of=6),
         quiet=(605, 625, 640),
         only='severity="page"',
@@ -217,13 +217,13 @@ SERVICE_LEVELS = (
     ),
     Case(
         L,
-        "sixty quick tickets an hour, and fifteen whose sender did not come to the end",
+        "sixty quick tickets an hour, and fifteen that the client never finished sending",
         {_answers(200): "0+1x240", _answers(408): "0+1x240", _took(""): "0+1x240", _took("0.5"): "0+1x240"},
         quiet=(30, 60, 120, 240),
     ),
     Case(
         L,
-        "a stream of clients' faults does not thin slow tickets out",
+        "many client errors do not lower the share of slow tickets",
         {_answers(422): counter((9000, 640))} | _slow(10, 5, of=10),
         fires=(630,),
         only=FAST,

@@ -80,7 +80,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterRefusing",
-        "one in ten of a small helpdesk's: a ticket",
+        "one in ten of a small helpdesk's tickets: a ticket",
         _refused(counter((0, 12), (1, 24), (0, 24)), counter((9, 60))),
         fires=(120, 180),
         quiet=(60, 72, 270),
@@ -108,7 +108,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterRefusing",
-        "most are refused: the page is enough",
+        "most are refused: only the page fires",
         _refused("0+90x40", "0+10x40"),
         quiet=(14, 18, 30, 40),
         only='severity="ticket"',
@@ -129,7 +129,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterRefusing",
-        "most are large bodies that have no room",
+        "most refusals are large bodies",
         _refused("0+90x40 3600x40", "0+10x80", "too_many_bodies"),
         fires=(18, 40),
         quiet=(14, 50),
@@ -137,7 +137,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterRefusing",
-        "a key's own rate is the key's affair",
+        "refusals by a key's own rate do not count",
         _refused("0+90x40", "0+10x40", "rate_limited"),
         quiet=(18, 40),
     ),
@@ -165,7 +165,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterLockedOut",
-        "a helpdesk's key ends in the night, and it has another after three hours",
+        "a helpdesk's key expires at night, and is replaced after three hours",
         _locked_out("unauthenticated"),
         fires=(2070, 2160, 2220),
         quiet=(2040, 2052, 2255),
@@ -173,14 +173,14 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterLockedOut",
-        "told of twenty minutes after it began",
+        "fires twenty minutes after the beginning",
         {rejected("unauthenticated"): counter((0, 180), (10, 60)), decided(): counter((10, 180), (0, 60))},
         fires=(201,),
         quiet=(196,),
     ),
     Case(
         "TicketRouterLockedOut",
-        "what a client sends is not accepted any more",
+        "a client's requests are no longer accepted",
         _locked_out("invalid_request"),
         fires=(2070,),
         quiet=(2040,),
@@ -189,7 +189,7 @@ TRAFFIC = (
     *(
         Case(
             "TicketRouterLockedOut",
-            f"{reason} is the service's own, with alerts of its own",
+            f"{reason} is the service's own error, with its own alerts",
             _locked_out(reason),
             quiet=(2070, 2160),
             every=3,
@@ -202,14 +202,14 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterLockedOut",
-        "a stranger tries keys beside the usual traffic",
+        "an intruder tries keys beside the usual traffic",
         {rejected("unauthenticated"): counter((0, 200), (100, 100)), decided(): counter((3, 300))},
         quiet=(630, 720, 840),
         every=3,
     ),
     Case(
         "TicketRouterLockedOut",
-        "a stranger tries keys in a night without mail",
+        "an intruder tries keys in a night without mail",
         {rejected("unauthenticated"): counter((0, 200), (100, 100)), decided(): counter((0, 170), (0.1, 130))},
         quiet=(630, 720, 840),
         every=3,
@@ -229,10 +229,10 @@ TRAFFIC = (
         for why, usual, then, refused, fires in (
             ("eight in a quarter of an hour", 3, 0, 1.6, False),
             ("twelve in a quarter of an hour", 3, 0, 2.4, True),
-            ("of thirty an hour none comes through", 1.5, 0, 10, False),
-            ("of fifty an hour none comes through", 2.5, 0, 10, True),
-            ("an eighth of the usual comes through", 30, 3.75, 60, False),
-            ("a twelfth of the usual comes through", 30, 2.5, 60, True),
+            ("none of thirty an hour is accepted", 1.5, 0, 10, False),
+            ("none of fifty an hour is accepted", 2.5, 0, 10, True),
+            ("an eighth of the usual is accepted", 30, 3.75, 60, False),
+            ("a twelfth of the usual is accepted", 30, 2.5, 60, True),
         )
     ),
     Case(
@@ -263,7 +263,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterQueueFilling",
-        "two thirds full, and empty again",
+        "two thirds full, then empty",
         {pod("queue_tokens"): "66x9 0x9", pod("queue_tokens_limit"): "100x20"},
         fires=(6, 9),
         quiet=(4, 11),
@@ -276,27 +276,27 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterConnectionsFull",
-        "all have a request at work for half an hour, and no more",
+        "all connections are busy for half an hour, then none",
         {rejected("too_many_connections"): counter((0, 9), (2.4, 30), (0, 30))},
         fires=(30, 38),
         quiet=(9, 15, 50),
     ),
     Case(
         "TicketRouterConnectionsFull",
-        "two a second make way for others for half an hour, and no more",
+        "two evictions a second for half an hour, then none",
         {pod("connections_evicted_total"): "0x9 120+120x29 3600x30"},
         fires=(25, 40),
         quiet=(9, 15, 50),
     ),
     Case(
         "TicketRouterConnectionsFull",
-        "a flood of idle connections is held out, and over",
+        "a flood of idle connections, then none",
         {pod("connections_evicted_total"): "0x9 4000x30"},
         quiet=(10, 15, 25),
     ),
     Case(
         "TicketRouterConnectionsFull",
-        "a few are turned away, a few make way",
+        "a few refusals and a few evictions",
         {
             rejected("too_many_connections"): counter((0, 9), (1.6, 60)),
             pod("connections_evicted_total"): "0+10x60",
@@ -305,7 +305,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterSaturated",
-        "both always busy, and no more",
+        "both runners always busy, then idle",
         {
             pod("stage_duration_seconds_sum", labels=', stage="infer"'): "0+115x60 6900x20",
             pod("stage_duration_seconds_sum", OTHER, labels=', stage="infer"'): "0+115x60 6900x20",
@@ -323,7 +323,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterNoDecisions",
-        "none from 9:30 on, after a week of traffic; evening ends it",
+        "none from 9:30 on, after a week of traffic; clears in the evening",
         {decided(): _none_between(9.5, 24)},
         fires=(_NEXT_WEEK + 630, _NEXT_WEEK + 680),
         quiet=(_NEXT_WEEK + 620, _NEXT_WEEK + 720, _NEXT_WEEK + 1030),
@@ -389,7 +389,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterNoDecisions",
-        "five an hour as they happen to come, with gaps of an hour and more",
+        "five an hour at random, with gaps of an hour and more",
         {decided(): _FIVE_AN_HOUR},
         quiet=tuple(_NEXT_WEEK + minute for minute in range(480, 1020, 10)),
         every=10,
@@ -403,7 +403,7 @@ TRAFFIC = (
     ),
     Case(
         "TicketRouterNoDecisions",
-        "the first week, in which nothing can be compared",
+        "the first week, without anything to compare with",
         {decided(): "0+2x570 1140x700"},
         quiet=(640, 1000),
     ),
