@@ -82,6 +82,14 @@ class _Answer(NamedTuple):
     repeated: bool = False
 
 
+class _Admitted(NamedTuple):
+    """A request that the service takes. `key`: its `Idempotency-Key`; `caller`: a name, also without keys."""
+
+    context: RequestContext
+    caller: str
+    key: str | None
+
+
 class Api:
     """The public routes and their dependencies."""
 
@@ -157,7 +165,8 @@ class Api:
     async def route(self, request: Request) -> Response:
         """Decide one ticket: the department, the confidence, and whether to route, to suggest, or to leave it to
         people."""
-        context = self._admit(ROUTE, request)
+        admitted = self._admit(ROUTE, request)
+        context = admitted.context
         if media_type(request.scope["headers"], JSON, MAIL) == MAIL:
             mail = MailReader(self._settings.max_mail_bytes)
             await self._bodies.collect(mail, request, self._settings.max_mail_bytes, context.deadline)
@@ -169,7 +178,7 @@ class Api:
         else:
             body = await self._bodies.read(request, self._settings.max_body_bytes, context.deadline)
             ticket = await self._parse(body, lambda raw: ticket_of(parse_route(raw)), context)
-        answer = await self._decide_once(ticket, request, context, lambda: self._router.decide(ticket, context))
+        answer = await self._decide_once(ticket, admitted, lambda: self._router.decide(ticket, context))
         add_log_fields(request.scope, decision_id=answer.id, outcome=answer.outcome)
         if answer.repeated:
             add_log_fields(request.scope, repeated=1)
@@ -177,16 +186,17 @@ class Api:
 
     async def batch(self, request: Request) -> Response:
         """Decide many tickets: one result or one error for each, in their order."""
-        context = self._admit(BATCH, request)
+        admitted = self._admit(BATCH, request)
+        context = admitted.context
         media_type(request.scope["headers"], JSON)
         body = await self._bodies.read(request, self._settings.max_batch_body_bytes, context.deadline)
         tickets = await self._parse(body, lambda raw: tickets_of(self._batches.parse(raw)), context)
         self._access.take_rest_of_batch(caller_of(request.scope), len(tickets) - 1)
         add_log_fields(request.scope, tickets=len(tickets))
-        context = replace(context, allowance=Allowance(BATCH_SECONDS))
+        admitted = admitted._replace(context=replace(context, allowance=Allowance(BATCH_SECONDS)))
         lease = self._router.lease_engine()  # one model for the whole batch, also during a reload
         try:
-            results = await self._decide_all(lease.engine, tickets, request, context)
+            results = await self._decide_all(lease.engine, tickets, admitted)
         finally:
             lease.release()
         refusals = [result for result in results if isinstance(result, REFUSALS)]
@@ -207,8 +217,8 @@ class Api:
         """The model being served: its fields, labels, thresholds, and the precision that these aim at."""
         return _json_response(model_card_out(self._router.engine))
 
-    def _admit(self, path: str, request: Request) -> RequestContext:
-        """Check that the service can take a ticket of this caller now, and return the context of the request.
+    def _admit(self, path: str, request: Request) -> _Admitted:
+        """Check that the service can take a ticket of this caller now.
 
         Raises:
             InvalidHeader: the timeout is not a positive number of seconds, or the idempotency key is malformed.
@@ -216,14 +226,14 @@ class Api:
                 taken.
         """
         caller = caller_of(request.scope)
-        idempotency_key(request.scope["headers"])
+        key = idempotency_key(request.scope["headers"])
         deadline = deadline_in(timeout_seconds(request.scope["headers"], self._longest_seconds[path]))
         context = RequestContext(deadline, caller.name if self._access.keys_required else None)
         self._router.check(context)
         if self._records is not None:
             self._records.check()
         self._access.take_ticket(caller)
-        return context
+        return _Admitted(context, caller.name, key)
 
     async def _parse(self, body: Content, parse: Callable[[Content], T], context: RequestContext) -> T:
         started = time.perf_counter()
@@ -235,8 +245,7 @@ class Api:
     async def _decide_once(
         self,
         ticket: Ticket,
-        request: Request,
-        context: RequestContext,
+        admitted: _Admitted,
         decide: Callable[[], Awaitable[Decision]],
         place: int | None = None,
     ) -> "_Answer":
@@ -260,17 +269,15 @@ class Api:
                 kept = ("", await asyncio.to_thread(redact, decision.text, self._settings.records_text_region))
             return Draft(decision, decision_out(decision).model_dump_json(), latency_ms, text=kept)
 
-        key = idempotency_key(request.scope["headers"])
-        identity = identity_of(ticket, caller_of(request.scope).name, key, self._repeat_ms, place)
-        stored = await self._records.once(identity, context.deadline, draft)
+        identity = identity_of(ticket, admitted.caller, admitted.key, self._repeat_ms, place)
+        stored = await self._records.once(identity, admitted.context.deadline, draft)
         return _Answer(stored.id, stored.outcome, stored.response, stored.repeated)
 
     async def _decide_all(
         self,
         engine: Engine,
         tickets: Sequence[Ticket | InvalidRequest],
-        request: Request,
-        context: RequestContext,
+        admitted: _Admitted,
     ) -> Sequence["_Answer | ServiceError"]:
         # A part of the queue, but at least enough tickets to keep all runners busy.
         share = int(BATCH_SHARE * engine.batcher.capacity / engine.limits.max_tokens)
@@ -282,7 +289,7 @@ class Api:
                     return ticket
                 with self._telemetry.ticket():
                     return await self._decide_once(
-                        ticket, request, context, lambda: self._router.decide_with(engine, ticket, context), place
+                        ticket, admitted, lambda: self._router.decide_with(engine, ticket, admitted.context), place
                     )
             except ServiceError as error:
                 return error
