@@ -12,13 +12,12 @@ from service.errors import RecordsUnavailable
 from service.records import live
 from service.records.database.schema import first_id
 from service.records.records import Records
-from service.records.retention import prune_decisions, prune_texts
+from service.records.retention import DAY_MS, portions
 from service.settings import Settings
 
 PERIOD_SECONDS = 300.0
 PAUSE_SECONDS = 0.05
 """Between two portions, for the tickets that wait for the same connection."""
-DAY_MS = 86_400_000
 
 _log = structlog.get_logger()
 
@@ -54,14 +53,13 @@ class Maintenance:
             await asyncio.sleep(PERIOD_SECONDS)
 
     async def _prune(self) -> None:
-        now_ms, settings = int(time.time() * 1000), self._settings
-        ages = ((settings.records_days, prune_decisions), (settings.records_text_days, prune_texts))
-        for days, prune_portion in ages:
-            while days is not None:
-                count = await self._records.write(partial(prune_portion, before=first_id(now_ms - days * DAY_MS)))
-                if not count:
-                    break
+        settings = self._settings
+        now_ms = int(time.time() * 1000)
+        for prune_portion in portions(settings.records_days, settings.records_text_days, now_ms).values():
+            count = await self._records.write(prune_portion)
+            while count:
                 await asyncio.sleep(PAUSE_SECONDS)
+                count = await self._records.write(prune_portion)
 
     async def _estimate(self) -> live.Estimate:
         now_ms = int(time.time() * 1000)

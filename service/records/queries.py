@@ -1,9 +1,9 @@
-"""Reads decisions for the API and the export, each with its feedback: that of the decision and that of its ticket."""
+"""Reads decisions for the API and the export, each with its feedback."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, select
 
 from service.records.database.schema import decisions, feedback, first_id, texts
 from service.records.rows import record_of
@@ -52,27 +52,10 @@ def all_decisions(connection: Connection, since_ms: int = 0) -> Iterator[dict[st
 
 def with_feedback(connection: Connection, rows: Sequence[Any], *, texts_too: bool = False) -> list[dict[str, Any]]:
     ids = [row.id for row in rows]
-    tickets = {row.ticket_id for row in rows if row.ticket_id is not None}
-    found = connection.execute(
-        select(feedback)
-        .where(or_(feedback.c.decision_id.in_(ids), feedback.c.ticket_id.in_(tickets)))
-        .order_by(feedback.c.id)
-    ).all()
+    said: dict[str, list[Any]] = {}
+    for each in connection.execute(select(feedback).where(feedback.c.decision_id.in_(ids)).order_by(feedback.c.id)):
+        said.setdefault(each.decision_id, []).append(each)
     kept: dict[str, Any] = {}
     if texts_too:
         kept = {row.decision_id: row for row in connection.execute(select(texts).where(texts.c.decision_id.in_(ids)))}
-    by_decision: dict[str, list[Any]] = {}
-    by_ticket: dict[str, list[Any]] = {}
-    for each in found:
-        if each.decision_id is not None:
-            by_decision.setdefault(each.decision_id, []).append(each)
-        else:
-            by_ticket.setdefault(each.ticket_id, []).append(each)
-    return [
-        record_of(
-            row,
-            sorted((*by_decision.get(row.id, ()), *by_ticket.get(row.ticket_id, ())), key=lambda each: str(each.id)),
-            kept.get(row.id),
-        )
-        for row in rows
-    ]
+    return [record_of(row, said.get(row.id, ()), kept.get(row.id)) for row in rows]

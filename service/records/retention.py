@@ -4,18 +4,33 @@ Deletions go in portions, since tickets wait for the same connection.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 
-from sqlalchemy import Connection, Table, delete, select
+from sqlalchemy import Connection, Table, delete, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from service.records.database.schema import decisions, feedback, forgotten, texts
+from service.records.database.schema import decisions, feedback, first_id, forgotten, texts
 
 PORTION = 500
+DAY_MS = 86_400_000
 _FORGET = {
-    name: dialect.insert(forgotten).on_conflict_do_nothing()
+    name: dialect.insert(forgotten).on_conflict_do_update(
+        index_elements=[forgotten.c.ticket], set_={"at": text("excluded.at")}
+    )
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }
+
+
+def portions(days: int | None, text_days: int | None, now_ms: int) -> dict[str, Callable[[Connection], int]]:
+    """What deletes a portion of the `decisions` that are older than `days`, and of the `texts` that are older than
+    `text_days`: call each until it returns 0. None: nothing is too old."""
+    ages = {"decisions": (days, prune_decisions), "texts": (text_days, prune_texts)}
+    return {
+        name: partial(prune, before=first_id(now_ms - age * DAY_MS))
+        for name, (age, prune) in ages.items()
+        if age is not None
+    }
 
 
 def prune_decisions(connection: Connection, before: str) -> int:
@@ -42,7 +57,6 @@ def forget(connection: Connection, ticket_id: str, now_ms: int) -> int:
         _delete_all(connection, ids[start : start + PORTION])
     connection.execute(delete(feedback).where(feedback.c.ticket_id == ticket_id))
     connection.execute(_FORGET[connection.dialect.name], {"ticket": _digest(ticket_id), "at": now_ms})
-    connection.execute(forgotten.update().where(forgotten.c.ticket == _digest(ticket_id)).values(at=now_ms))
     return len(ids)
 
 

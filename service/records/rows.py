@@ -8,14 +8,13 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from models.fields import DEPARTMENT
 from models.scoring import FieldVerdict
 from service.decision import Decision
 from service.records.database.schema import milliseconds_of
 from service.records.feedback import label_source, truths
 from service.records.identity import Identity
 from service.records.store import NewDecision
-
-DEPARTMENT = "department"
 
 
 @dataclass(frozen=True, slots=True)

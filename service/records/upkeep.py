@@ -17,16 +17,15 @@ from sqlalchemy import Connection, Table, func, insert, select
 
 from service.records.database.connections import Database, RecordsError
 from service.records.database.migrate import HEAD
-from service.records.database.schema import decisions, feedback, first_id, milliseconds_of, texts
+from service.records.database.schema import decisions, feedback, milliseconds_of, texts
 from service.records.queries import all_decisions
-from service.records.retention import prune_decisions, prune_texts
+from service.records.retention import portions
 from service.records.rows import timestamp
 
 TABLES = (decisions, feedback, texts)
 PORTION = 500
 """Rows of one transaction or query: a service that writes beside it waits only for so many."""
 FORMAT = "ticket-router-records"
-DAY_MS = 86_400_000
 
 
 def stats(database: Database) -> dict[str, Any]:
@@ -65,15 +64,15 @@ def export(database: Database, target: Path, since_ms: int = 0) -> int:
 def prune(database: Database, days: int | None, text_days: int | None) -> tuple[int, int]:
     """Delete the decisions that are older than `days`, with their feedback and texts, and the texts that are older than
     `text_days`; None: none. Returns the numbers of decisions and of texts alone."""
-    now_ms, deleted = int(time.time() * 1000), [0, 0]
-    for place, (age, prune_portion) in enumerate(((days, prune_decisions), (text_days, prune_texts))):
-        while age is not None:
+    deleted = {"decisions": 0, "texts": 0}
+    for name, prune_portion in portions(days, text_days, int(time.time() * 1000)).items():
+        while True:
             with database.writer.begin() as connection:
-                count = prune_portion(connection, first_id(now_ms - age * DAY_MS))
-            deleted[place] += count
+                count = prune_portion(connection)
             if not count:
                 break
-    return deleted[0], deleted[1]
+            deleted[name] += count
+    return deleted["decisions"], deleted["texts"]
 
 
 def backup(database: Database, target: Path) -> dict[str, int]:
