@@ -4,17 +4,18 @@ A backup is the rows of all tables as compressed JSON lines, of both databases a
 PostgreSQL by a backup and a restore.
 """
 
+import contextlib
 import gzip
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydantic_core import to_json
 from sqlalchemy import Connection, Table, func, insert, select
 
+from models.private_file import private_file
 from service.records.database.connections import Database, RecordsError
 from service.records.database.migrate import HEAD
 from service.records.database.schema import decisions, feedback, milliseconds_of, texts
@@ -49,15 +50,10 @@ def stats(database: Database) -> dict[str, Any]:
 def export(database: Database, target: Path, since_ms: int = 0) -> int:
     """Write one JSON line a decision, oldest first, of one moment; return their number."""
     count = 0
-
-    def write(file: BinaryIO) -> None:
-        nonlocal count
-        with snapshot(database) as connection:
-            for record in all_decisions(connection, since_ms):
-                file.write(to_json(record) + b"\n")
-                count += 1
-
-    _write_whole(target, write)
+    with _written(target) as file, snapshot(database) as connection:
+        for record in all_decisions(connection, since_ms):
+            file.write(to_json(record) + b"\n")
+            count += 1
     return count
 
 
@@ -78,18 +74,15 @@ def prune(database: Database, days: int | None, text_days: int | None) -> tuple[
 def backup(database: Database, target: Path) -> dict[str, int]:
     """Write all rows, of one moment, beside a running service; return their number by table."""
     counts: dict[str, int] = {}
-
-    def write(file: BinaryIO) -> None:
-        with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed, snapshot(database) as connection:
-            packed.write(to_json({"format": FORMAT, "schema": HEAD}) + b"\n")
+    with _written(target) as file, gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
+        packed.write(to_json({"format": FORMAT, "schema": HEAD}) + b"\n")
+        with snapshot(database) as connection:
             for table in TABLES:
                 counts[table.name] = 0
                 for row in _all_rows(connection, table):
                     packed.write(to_json([table.name, dict(row._mapping)]) + b"\n")
                     counts[table.name] += 1
-            packed.write(to_json({"rows": counts}) + b"\n")
-
-    _write_whole(target, write)
+        packed.write(to_json({"rows": counts}) + b"\n")
     return counts
 
 
@@ -157,24 +150,11 @@ def _all_rows(connection: Connection, table: Table) -> Iterator[Any]:
         condition = key > rows[-1]._mapping[key.name]
 
 
-def _write_whole(target: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write the file so that a partial one never has its name. Only its owner may read it: it says what tickets were
-    about.
-
-    Raises:
-        RecordsError: it cannot be written.
-    """
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
+@contextlib.contextmanager
+def _written(target: Path) -> Iterator[BinaryIO]:
+    """Raises: RecordsError: the file cannot be written."""
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            with open(descriptor, "wb") as file:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with private_file(target) as file:
+            yield file
     except OSError as error:
         raise RecordsError(f"{target}: cannot be written ({error.strerror})") from error

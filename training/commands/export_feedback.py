@@ -1,7 +1,6 @@
 """`training export-feedback`: the service's record of decisions → a training file."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
+from models.private_file import private_file
 from training.data.feedback.decisions import Decided, LeftOut, read_decisions
 from training.data.feedback.label import QUIET_DAYS, Labelled, label_ticket
 from training.data.labels import FieldRules, LabelRules, load_rules
@@ -173,16 +173,9 @@ def _read_closed(
 
 
 def _write(rows: Iterable[Mapping[str, str]], out: Path) -> None:
-    partial = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            partial.replace(out)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with private_file(out) as file:
+            file.writelines((json.dumps(row, ensure_ascii=False) + "\n").encode() for row in rows)
     except OSError as error:
         raise TicketRouterError(f"--out {out}: cannot be written ({error.strerror})") from error
 
