@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -20,6 +19,7 @@ from service.http.headers import JSON
 from service.http.problems import documented
 from service.records import queries
 from service.records.records import Records
+from service.records.rows import milliseconds_in
 
 DECISIONS = "/v1/decisions"
 DECISION = "/v1/decisions/{decision_id}"
@@ -121,19 +121,11 @@ def _options(items: list[tuple[str, str]]) -> dict[str, Any]:
     return given
 
 
-def _milliseconds(value: str) -> int | None:
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        return None
-    milliseconds = int(moment.timestamp() * 1000)
-    return min(max(0, milliseconds), 2**48 - 1)
-
-
 _UNKNOWN: tuple[str, Any, str] = ("*", lambda _value: None, "Known parameters: outcome, since, until, cursor")
 _PARSERS: Mapping[str, tuple[str, Any, str]] = {
     "outcome": ("outcome", lambda value: Outcome(value).value, "Give route, suggest or review, once"),
-    "since": ("since_ms", _milliseconds, "Give a time such as 2026-11-30T08:00:00Z, once"),
-    "until": ("until_ms", _milliseconds, "Give a time such as 2026-11-30T08:00:00Z, once"),
+    "since": ("since_ms", milliseconds_in, "Give a time such as 2026-11-30T08:00:00Z, once"),
+    "until": ("until_ms", milliseconds_in, "Give a time such as 2026-11-30T08:00:00Z, once"),
     "cursor": (
         "before",
         lambda value: str(ULID.from_str(value)) if _ID.fullmatch(value) else None,

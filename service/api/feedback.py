@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import TypeVar
 
 from fastapi import FastAPI, Request
@@ -14,6 +13,7 @@ from service import errors
 from service.access.caller import Role
 from service.api.openapi import json_body
 from service.api.parse import FeedbackBatchParser, parse_feedback
+from service.api.routes import BODY_ERRORS
 from service.api.schemas import (
     FeedbackBatchOut,
     FeedbackReceived,
@@ -31,7 +31,7 @@ from service.http.problems import documented, problem_of
 from service.logs import add_log_fields
 from service.records.feedback import Feedback, Received, store
 from service.records.records import Records
-from service.records.rows import storable
+from service.records.rows import milliseconds_in, storable
 from service.routing.cpu_pool import CpuPool
 from service.routing.router import Router, deadline_in
 from service.settings import Settings
@@ -45,16 +45,7 @@ CLOCK_MS = 60_000
 
 _ERRORS = (
     *ACCESS_REFUSALS,
-    errors.MalformedJson,
-    errors.InvalidHeader,
-    errors.RequestTimeout,
-    errors.BodyTooLarge,
-    errors.TooManyBodies,
-    errors.UnsupportedMediaType,
-    errors.UnsupportedEncoding,
-    errors.InvalidRequest,
-    errors.MalformedHttp,
-    errors.BodyInPieces,
+    *BODY_ERRORS,
     errors.Overloaded,
     errors.DeadlinePassed,
     errors.NotReady,
@@ -189,7 +180,7 @@ def feedback_of(request: FeedbackRequest, labels: Labels, now_ms: int) -> Feedba
         elif value not in labels[name]:
             message = "This is no label of the field in the bundle being served: GET /v1/model"
             found.append(FieldError(f"fields.{name}", "unknown_label", message))
-    at = now_ms if request.at is None else _milliseconds(request.at)
+    at = now_ms if request.at is None else milliseconds_in(request.at)
     if at is None:
         found.append(FieldError("at", "malformed_time", "Give a time with its offset, such as 2026-11-30T08:00:00Z"))
     elif at > now_ms + CLOCK_MS:
@@ -202,14 +193,6 @@ def feedback_of(request: FeedbackRequest, labels: Labels, now_ms: int) -> Feedba
 
 def _received_out(received: Received) -> FeedbackReceivedOut:
     return FeedbackReceivedOut(decision_id=received.decision_id, ticket_id=received.ticket_id, stored=received.new)
-
-
-def _milliseconds(value: str) -> int | None:
-    try:
-        moment = datetime.fromisoformat(value)
-        return None if moment.tzinfo is None else max(0, int(moment.timestamp() * 1000))
-    except (ValueError, OverflowError):
-        return None
 
 
 def _now_ms() -> int:

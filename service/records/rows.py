@@ -117,6 +117,15 @@ def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, 
     }
 
 
+def milliseconds_in(value: str) -> int | None:
+    """The time of an RFC 3339 text, within the range of ids; None: malformed, or without an offset."""
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else min(max(0, int(moment.timestamp() * 1000)), 2**48 - 1)
+
+
 def timestamp(milliseconds: int) -> str:
     """RFC 3339, UTC."""
     moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
