@@ -93,7 +93,7 @@ def request_of_words(base: Path, place: Path, recipe: Recipe) -> TrainRequest:
 def learned(request: TrainRequest, folder: str, *callbacks: TrainerCallback) -> Learned:
     """The result of a run, with its checkpoints in this folder beside the store; nothing is written into the store."""
     material = read_material(request, print)
-    return train.learn(request, Path(request.base), material, request.store.parent / folder, print, callbacks)
+    return train.learn(request, material, request.store.parent / folder, print, callbacks)
 
 
 class StopAt(TrainerCallback):

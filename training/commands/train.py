@@ -49,13 +49,12 @@ def train(request: TrainRequest, say: Say, callbacks: Sequence[TrainerCallback] 
     model = [base / name for name in ("config.json", "model.safetensors", "tokenizer.json")]
     key = run_key(request.recipe, [*request.file.paths, *model], fields=request.fields, **request.file.reading)
     with run_folder(request.store, key) as folder:
-        learned = learn(request, base, material, folder, say, callbacks)
+        learned = learn(request, material, folder, say, callbacks)
         return deliver(learned, say, started) if is_main() else None
 
 
 def learn(
     request: TrainRequest,
-    base: Path,
     material: Material,
     folder: Path,
     say: Say,
@@ -65,7 +64,7 @@ def learn(
 
     The fine-tuned network is kept if it beats the quick one on the validation rows.
     """
-    recipe, space = request.recipe, material.space
+    recipe, space, base = request.recipe, material.space, material.base
     wanted = recipe.promise.folds
     # A fold's head needs the mean: that is the graph's pooled vector.
     folds = wanted if wanted is not None else QUICK_FOLDS if recipe.pooling == "mean" else 0
@@ -75,7 +74,7 @@ def learn(
     seeded(recipe.seed)
     model = load_classifier(base, space, recipe)
     encoder = load_encoder(base, model.config, recipe)
-    in_folds = FoldRun(request, base, encoder, material, folds, say)
+    in_folds = FoldRun(request, encoder, material, folds, say)
     if folds and (request.quick or wanted):
         return in_folds.learn(folder, callbacks)
     parts = encode_parts(material, encoder, recipe)

@@ -167,7 +167,6 @@ def make_variants(reference: Reference, folder: Path, *, quick: bool = False) ->
     """
     wanted = {"int8": reference.recipe.export.int8, "fp16": reference.recipe.export.fp16}
     can_judge_8_bits = not instructions().isdisjoint(VNNI)
-    here = (VNNI if can_judge_8_bits else AVX2, () if torch.cuda.is_available() else None)
     tried: list[_Tried] = []
     for group in _GROUPS:
         if not wanted[group[0].variant]:
@@ -175,7 +174,9 @@ def make_variants(reference: Reference, folder: Path, *, quick: bool = False) ->
         if group[0].instructions == VNNI and not can_judge_8_bits:
             tried.append(_Tried(_left_out(group[0], "not tried: this machine has no VNNI")))
             continue
-        if quick and group[0].instructions not in here:
+        on_gpu = "cuda" in group[0].devices
+        is_for_here = torch.cuda.is_available() if on_gpu else (group[0].instructions == VNNI) == can_judge_8_bits
+        if quick and not is_for_here:
             tried.append(_Tried(_left_out(group[0], "not tried: a quick run makes the graphs for this machine alone")))
             continue
         for candidate in group:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from training.evaluation.robustness.behavioural import CHANGES, RUN_LIMIT
 from training.recipe import Recipe
 
 _TOKENS_PER_WORD = 1.35
@@ -20,8 +21,7 @@ _FP32 = 1.6
 """A pass outside fine-tuning costs this much more per token, since it is in fp32."""
 _SUSPECTS = 2.5e-6
 """Seconds per word of the training rows and label for the list of suspect labels."""
-_BEHAVIOUR_ROWS = 200 * 8
-"""Tickets of the report's behavioural tests, times their changes."""
+_BEHAVIOUR_ROWS = RUN_LIMIT * len(CHANGES)
 _QUICK_ANSWERS = 0.9
 """Passes of fp32 over all rows that a quick run's export costs: int8 answers all but the test's, at half the cost; fp32
 the planning rows and the test's."""

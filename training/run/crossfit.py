@@ -119,7 +119,6 @@ class FoldRun:
     """
 
     request: TrainRequest
-    base: Path
     encoder: Encoder
     material: Material
     count: int
@@ -135,7 +134,7 @@ class FoldRun:
         """
         started = time.monotonic()
         space, recipe = self.material.space, self.request.recipe
-        model = load_classifier(self.base, space, recipe)
+        model = load_classifier(self.material.base, space, recipe)
         if not self.request.quick:
             self._refuse_encoders(model)
         pool = _pool_of(self.material, self.encoder, recipe, self.count, self.say)
@@ -192,7 +191,7 @@ class FoldRun:
             train, validation = pool.rows.at(rows), pool.rows.at(watched)
             self.say(f"encoder: fold {fold + 1} of {self.count}, {len(train)} rows")
             seeded(recipe.seed)  # a resumed run does not train finished folds again: the next must not depend on them
-            network = load_classifier(self.base, space, recipe)
+            network = load_classifier(self.material.base, space, recipe)
             if recipe.head_start == "centroids":
                 start_at_centroids(network, space, vectors[rows], train)
             weights = encoder_weights(network)
@@ -255,7 +254,7 @@ class FoldRun:
         split = replace(self.material.split, parts={name: parts[name].examples for name in PARTS})
         return Learned(
             self.request,
-            self.base,
+            self.material.base,
             model,
             encoder,
             replace(self.material, split=split),

@@ -21,7 +21,7 @@ from training.evaluation.measured import predictions_of
 from training.evaluation.metrics import AccuracyFigures, FieldFigures, accuracy_figures, field_figures, scope_figures
 from training.evaluation.quantization_gate import VariantFigures
 from training.evaluation.record import CostFigures, Findings, NgramFigures, Record, StageFigures
-from training.evaluation.robustness.behavioural import behaviour
+from training.evaluation.robustness.behavioural import RUN_LIMIT, behaviour
 from training.evaluation.robustness.strangers import stranger_figures
 from training.export.onnx import OnnxModel, Parity
 from training.learn.linear.ngrams import telling_ngrams
@@ -29,9 +29,6 @@ from training.recipe import Recipe
 from training.run.calibrated import Judged
 from training.run.dataset import OUTSIDE, labelled
 from training.run.trained import Folds, Learned
-
-BEHAVIOUR_ROWS = 200
-"""Enough rows to see a change that affects one ticket in fifty; each is tested eight times."""
 
 
 def record_of(
@@ -116,7 +113,7 @@ def findings_of(
         ),
         scope=scope_figures(judged.entries[0], judged.scorings[0], department.logits, judged.logits.get(OUTSIDE)),
         effect=effect(department.outcomes, department.correct, recipe.effect),
-        behaviour=behaviour(answer, judged.parts[part].examples, recipe.seed, BEHAVIOUR_ROWS),
+        behaviour=behaviour(answer, judged.parts[part].examples, recipe.seed, RUN_LIMIT),
         strangers=stranger_figures(answer, recipe.seed),
         remedies=find_remedies(
             judged.scorings[0],

@@ -23,7 +23,8 @@ _PACKED: dict[bytes, tuple[str, Callable[[Path], Any]]] = {
     b"\xfd7zXZ\0": ("xz", lzma.open),
 }
 DAMAGED = (EOFError, zipfile.BadZipFile, lzma.LZMAError, gzip.BadGzipFile, RuntimeError, NotImplementedError)
-"""What damaged or encrypted archives raise; zlib.error is an Exception of its own."""
+"""What damaged or encrypted archives raise, zipfile's NotImplementedError for a compression that it lacks among them;
+zlib.error is an Exception of its own."""
 
 
 @dataclass(frozen=True, slots=True)

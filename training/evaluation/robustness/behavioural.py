@@ -23,6 +23,8 @@ from training.data.mail_noise import likely_language, plain_ticket
 from training.evaluation.bundle_answers import Predictor
 
 LIMIT = 500
+RUN_LIMIT = 200
+"""Of a training run: enough rows to see a change that affects one ticket in fifty."""
 TYPO_RATE = 0.02
 _PHRASES = Path(__file__).with_suffix(".toml")
 _LETTERS = re.compile(r"(?=[^\W\d_]{2})")
