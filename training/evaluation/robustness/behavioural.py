@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from models.bundle.manifest import Frozen
 from models.scoring import FieldVerdict, Outcome
@@ -20,7 +21,9 @@ from models.text.prepare import prepare
 from models.ticket import Ticket
 from training.data.example import Example
 from training.data.mail_noise import likely_language, plain_ticket
-from training.evaluation.bundle_answers import Predictor
+
+if TYPE_CHECKING:  # imports torch, too slow for `check`, whose forecast counts the changes
+    from training.evaluation.bundle_answers import Predictor
 
 LIMIT = 500
 RUN_LIMIT = 200
@@ -73,7 +76,7 @@ Change = Callable[[_Case], Ticket]
 
 
 def behaviour(
-    answer: Predictor, rows: Sequence[Example], seed: int, limit: int = LIMIT
+    answer: "Predictor", rows: Sequence[Example], seed: int, limit: int = LIMIT
 ) -> tuple[BehaviourFigures, ...]:
     """Try every change on up to `limit` of the rows.
 
@@ -101,7 +104,7 @@ def behaviour(
     return tuple(figures)
 
 
-def _figures(change: str, tried: Sequence[tuple[str, FieldVerdict, str]], answer: Predictor) -> BehaviourFigures:
+def _figures(change: str, tried: Sequence[tuple[str, FieldVerdict, str]], answer: "Predictor") -> BehaviourFigures:
     """Figures of one change over its rows: text and verdict as they were, and the changed text."""
     new = sorted({after for text, _, after in tried if after and after != text})
     verdicts = dict(zip(new, answer(new), strict=True)) if new else {}
