@@ -42,9 +42,14 @@ decisions = Table(
     Column("holdout", Boolean, nullable=False),
     # The body of the response: a repeated request gets the same bytes.
     Column("response", Text, nullable=False),
+    # A digest of the first message's id; NULL: unknown.
+    Column("thread", DIGEST),
+    # `canary`, or NULL: the serving bundle's.
+    Column("role", String(16)),
     UniqueConstraint("caller", "idempotency_key", name="decisions_once"),
     Index("decisions_ticket", "ticket_id"),
     Index("decisions_outcome", "outcome", "id"),
+    Index("decisions_thread", "thread"),
 )
 
 feedback = Table(
@@ -60,8 +65,11 @@ feedback = Table(
     # A digest of the person, never a name or an address.
     Column("who", DIGEST),
     Column("at", BigInteger, nullable=False),
+    # The decision's.
+    Column("thread", DIGEST),
     Index("feedback_decision", "decision_id"),
     Index("feedback_ticket", "ticket_id"),
+    Index("feedback_thread", "thread"),
 )
 
 texts = Table(
@@ -79,6 +87,45 @@ forgotten = Table(
     # A digest of the ticket's id.
     Column("ticket", DIGEST, primary_key=True),
     Column("at", BigInteger, nullable=False),
+)
+
+automation = Table(
+    "automation",
+    metadata,
+    # A ULID: of the switches with the same field and selector the newest is in force, the others are its history.
+    Column("id", ID, primary_key=True),
+    Column("field", Text, nullable=False),
+    # JSON with sorted keys: {"label": …}, {"sender_domain": …}, {"mailbox": …}, {"field": …, "value": …}, or {}: all.
+    Column("selector", Text, nullable=False),
+    # `off`, `suggest` or `route`.
+    Column("mode", String(16), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+challengers = Table(
+    "challengers",
+    metadata,
+    # A ULID: the newest of each role is in force.
+    Column("id", ID, primary_key=True),
+    # `shadow` or `canary`.
+    Column("role", String(16), nullable=False),
+    Column("bundle", String(64), nullable=False),
+    # Of the tickets; 0: withdrawn.
+    Column("share", Float, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+shadow_verdicts = Table(
+    "shadow_verdicts",
+    metadata,
+    # What another bundle would have decided. Deleted with the decision.
+    Column("decision_id", ID, primary_key=True),
+    Column("bundle", String(64), nullable=False),
+    Column("variant", String(16), nullable=False),
+    # JSON, as `decisions.fields`.
+    Column("fields", Text, nullable=False),
 )
 
 
