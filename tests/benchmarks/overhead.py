@@ -6,7 +6,7 @@ The bundle keeps its tokenizer, labels and thresholds; its graph is replaced by 
 with the same logits. Real processes answer real HTTP, in turn: the service, a minimal server (`plain.py`), and an echo
 of the body. Printed for each number of callers: milliseconds of CPU per ticket (user and system time of the process,
 from the kernel), tickets/s, latency, and the ratios within a round. Flags after `--` go to the service, in place of
-`--cache-entries 0`.
+`--cache-entries 0 --records off`.
 """
 
 import argparse
