@@ -64,7 +64,12 @@ def _arguments() -> argparse.Namespace:
     add("--warm", type=float, default=1.0, metavar="SECONDS", help="before each window (default: %(default)s)")
     add("--concurrency", default="1,8,64", metavar="NUMBERS", help="callers of the closed loops (default: %(default)s)")
     add("--open-loop", default="0.5,0.9", metavar="SHARES", help="of our capacity; '' for none (default: %(default)s)")
-    add("--service-flags", default="--cache-entries 0 --records off", metavar="FLAGS", help="for ours (default: %(default)s)")
+    add(
+        "--service-flags",
+        default="--cache-entries 0 --records off",
+        metavar="FLAGS",
+        help="for ours (default: %(default)s)",
+    )
     add("--python", type=Path, default=Path(sys.executable), metavar="PATH", help="interpreter of our service")
     add("--work", type=Path, default=Path(".bench"), metavar="FOLDER", help="environments, logs, raw results")
     add("--out", type=Path, default=Path(".bench/benchmarks.md"), metavar="FILE", help="the report, beside its plot")
