@@ -284,7 +284,7 @@ class PlanOut(Output):
 class ServingOut(Output):
     """The model being served. `created_at`: of the bundle. `golden_largest_difference`: the largest difference between
     a logit at export and here. `expected_route_ratios`: the share of tickets that the bundle expects to route, by
-    field."""
+    field; `promised_precisions`: the share of those that is right at least."""
 
     bundle: str
     model: ModelOut
@@ -298,6 +298,7 @@ class ServingOut(Output):
     golden_rows: int
     golden_largest_difference: float
     expected_route_ratios: Mapping[str, float]
+    promised_precisions: Mapping[str, float]
 
 
 class LastReloadOut(Output):
