@@ -69,7 +69,9 @@ class ServingGauges(Collector):
             model.add_metric([str(model_values[name]) for name in _MODEL_LABELS], 1)
             with contextlib.suppress(ValueError):  # an invalid date in the manifest must not remove the other metrics
                 created.add_metric([serving.model.version], datetime.fromisoformat(serving.created_at).timestamp())
-        yield from (plan, model, created, expected, promised)
+        yield from (plan, model, created, expected)
+        if promised.samples:  # a bundle that routes nothing promises nothing
+            yield promised
 
 
 class LiveGauges(Collector):
