@@ -43,7 +43,12 @@ Address = Annotated[str, Field(max_length=ADDRESS_LENGTH)]
 class RouteRequest(Input):
     """One ticket. A subject or a body is required (they may be blank); `null` means absent."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [_required_string("subject"), _required_string("body")]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [_required_string("subject"), _required_string("body")],
+            "examples": [{"id": "T-1001", "subject": "Charged twice", "body": "Please refund one of the payments."}],
+        }
+    )
 
     id: Annotated[str, Field(min_length=1, max_length=TICKET_ID_LENGTH)] | None = None
     subject: str | None = None
@@ -115,7 +120,10 @@ class FeedbackRequest(Input):
     `at`: when; absent: now."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [_required_string("decision_id"), _required_string("ticket_id")]}
+        json_schema_extra={
+            "oneOf": [_required_string("decision_id"), _required_string("ticket_id")],
+            "examples": [{"ticket_id": "T-1001", "fields": {"department": "billing"}, "source": "close"}],
+        }
     )
 
     decision_id: Annotated[str, Field(max_length=DECISION_ID_LENGTH)] | None = None
