@@ -4,8 +4,10 @@ They have the same values as `/admin/status`.
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -51,7 +53,14 @@ class ServingGauges(Collector):
         expected = GaugeMetricFamily(
             f"{PREFIX}_expected_route_ratio", "Share of tickets the bundle expects to route.", labels=["field"]
         )
+        promised = GaugeMetricFamily(
+            f"{PREFIX}_promised_precision",
+            "Share of routed tickets that the bundle promises to be right.",
+            labels=["field"],
+        )
         if serving is not None:
+            for field, precision in serving.promised_precisions.items():
+                promised.add_metric([field], precision)
             for field, ratio in serving.expected_route_ratios.items():
                 expected.add_metric([field], ratio)
             plan_values = {"variant": serving.model.variant, **serving.plan.model_dump()}
@@ -61,6 +70,8 @@ class ServingGauges(Collector):
             with contextlib.suppress(ValueError):  # an invalid date in the manifest must not remove the other metrics
                 created.add_metric([serving.model.version], datetime.fromisoformat(serving.created_at).timestamp())
         yield from (plan, model, created, expected)
+        if promised.samples:  # a bundle that routes nothing promises nothing
+            yield promised
 
 
 class LiveGauges(Collector):
@@ -99,6 +110,22 @@ class LiveGauges(Collector):
                             family.add_metric([name, basis, bound], getattr(share, bound))
                         rows.add_metric([measure, name, basis], share.rows)
         yield from (family for family in (*shares.values(), override, confidence, rows) if family.samples)
+
+
+class DiskGauges(Collector):
+    """The disk of the folder that holds the record or its spool."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError:  # PostgreSQL with `refuse` needs no folder
+            return
+        free, used = disk.f_bavail, disk.f_blocks - disk.f_bfree
+        yield _gauge("state_disk_free_bytes", "Free on the disk of the state folder.", free * disk.f_frsize)
+        yield _gauge("state_disk_size_bytes", "Size of the disk of the state folder.", (free + used) * disk.f_frsize)
 
 
 class StateGauges(Collector):

@@ -5,7 +5,7 @@ from prometheus_client.exposition import choose_encoder
 
 from models.build import build
 from service.access.audit import audit
-from service.admin.gauges import LiveGauges, ServingGauges, StateGauges
+from service.admin.gauges import DiskGauges, LiveGauges, ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
 from service.api.convert import last_reload_out, live_out, serving_out
 from service.api.schemas import BuildOut, LiveOut, RecordsOut, ReloadOut, ServingOut, StatusOut
@@ -41,6 +41,8 @@ class AdminService:
         self._maintenance = maintenance
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
+        if records is not None:
+            metrics.registry.register(DiskGauges(records.folder))
         if maintenance is not None:
             metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
         metrics.registry.register(GpuGauges())

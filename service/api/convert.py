@@ -108,6 +108,11 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
             for field in engine.graph.entry.fields
             if field.promise.achieved_coverage is not None
         },
+        promised_precisions={
+            field.name: field.promise.achieved_precision_low
+            for field in engine.graph.entry.fields
+            if field.promise.achieved_precision_low is not None
+        },
     )
 
 

@@ -43,7 +43,12 @@ Address = Annotated[str, Field(max_length=ADDRESS_LENGTH)]
 class RouteRequest(Input):
     """One ticket. A subject or a body is required (they may be blank); `null` means absent."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [_required_string("subject"), _required_string("body")]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [_required_string("subject"), _required_string("body")],
+            "examples": [{"id": "T-1001", "subject": "Charged twice", "body": "Please refund one of the payments."}],
+        }
+    )
 
     id: Annotated[str, Field(min_length=1, max_length=TICKET_ID_LENGTH)] | None = None
     subject: str | None = None
@@ -115,7 +120,10 @@ class FeedbackRequest(Input):
     `at`: when; absent: now."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [_required_string("decision_id"), _required_string("ticket_id")]}
+        json_schema_extra={
+            "oneOf": [_required_string("decision_id"), _required_string("ticket_id")],
+            "examples": [{"ticket_id": "T-1001", "fields": {"department": "billing"}, "source": "close"}],
+        }
     )
 
     decision_id: Annotated[str, Field(max_length=DECISION_ID_LENGTH)] | None = None
@@ -284,7 +292,7 @@ class PlanOut(Output):
 class ServingOut(Output):
     """The model being served. `created_at`: of the bundle. `golden_largest_difference`: the largest difference between
     a logit at export and here. `expected_route_ratios`: the share of tickets that the bundle expects to route, by
-    field."""
+    field; `promised_precisions`: the share of those that is right at least."""
 
     bundle: str
     model: ModelOut
@@ -298,6 +306,7 @@ class ServingOut(Output):
     golden_rows: int
     golden_largest_difference: float
     expected_route_ratios: Mapping[str, float]
+    promised_precisions: Mapping[str, float]
 
 
 class LastReloadOut(Output):

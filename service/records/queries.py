@@ -22,6 +22,7 @@ def page(
     connection: Connection,
     *,
     outcome: str | None = None,
+    ticket_id: str | None = None,
     since_ms: int | None = None,
     until_ms: int | None = None,
     before: str | None = None,
@@ -31,6 +32,8 @@ def page(
     query = select(decisions).order_by(decisions.c.id.desc()).limit(limit)
     if outcome is not None:
         query = query.where(decisions.c.outcome == outcome)
+    if ticket_id is not None:
+        query = query.where(decisions.c.ticket_id == ticket_id)
     if since_ms is not None:
         query = query.where(decisions.c.id >= first_id(since_ms))
     if until_ms is not None:
