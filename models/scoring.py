@@ -58,6 +58,8 @@ class Reason(StrEnum):
     """Of the random share that is kept for people."""
     AUTOMATION_OFF = "automation_off"
     """A person has switched the automation of the label, or of such tickets, off or to suggestions."""
+    CORRECTED = "corrected"
+    """A person has said what it should be, of this ticket or another of its thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +105,26 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class FieldVerdict:
-    """One field's answer. `candidates` are the most likely labels, best first; empty when no model was asked."""
+    """One field's answer. `candidates` are the most likely labels, best first; empty when no model was asked.
+    `corrected`: the value that a person set, in place of the model's."""
 
     outcome: Outcome
     reason: Reason
     candidates: tuple[Candidate, ...]
+    corrected: str | None = None
 
     @property
     def predicted(self) -> str | None:
         """The label for route and suggest; None for review, because the answer is not trusted."""
+        if self.corrected is not None:
+            return self.corrected
         return None if self.outcome is Outcome.REVIEW else self.candidates[0].label
 
     @property
     def confidence(self) -> float:
-        """The best candidate's calibrated probability, 0 when no model was asked."""
+        """The best candidate's calibrated probability, 0 when no model was asked, 1 of a person's word."""
+        if self.corrected is not None:
+            return 1.0
         return self.candidates[0].confidence if self.candidates else 0.0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from models.mail.parse import REPLY_FIELDS, mail_facts
+from models.mail.thread import THREAD_FIELDS, thread_of
 from models.ticket import MailFact, Ticket
 from service.api import schemas
 from service.api.parse import Parsed
@@ -21,12 +22,18 @@ from service.records.rows import timestamp
 def ticket_of(request: RouteRequest) -> Ticket:
     sender, recipients, headers = request.sender or "", tuple(request.recipients or ()), request.headers or {}
     facts: frozenset[MailFact] = frozenset()
+    thread = None
     if request.headers is not None:
         # Not without headers: the sender of a web form's ticket may be the recipient too, which is no mail loop.
         pairs = [
             (name, each) for name, value in headers.items() for each in ([value] if isinstance(value, str) else value)
         ]
         facts = mail_facts(pairs, sender=sender, recipients=recipients)
+        first: dict[str, str] = {}
+        for name, value in pairs:
+            if (known := name.strip().lower()) in THREAD_FIELDS:
+                first.setdefault(known, value)
+        thread = thread_of(first)
     return Ticket(
         subject=request.subject or "",
         body=request.body or "",
@@ -35,6 +42,7 @@ def ticket_of(request: RouteRequest) -> Ticket:
         sender=sender,
         recipients=recipients,
         facts=facts,
+        thread=thread,
         replied=any(name.strip().lower() in REPLY_FIELDS and value for name, value in headers.items()),
     )
 

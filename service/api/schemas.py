@@ -85,7 +85,7 @@ class ModelOut(Output):
 
 
 class DecisionOut(Output):
-    """`department` is null for review; `confidence` is always the confidence of the best candidate."""
+    """`department` is null for review; `confidence` is the best candidate's, or 1 of a value that a person set."""
 
     decision_id: str
     ticket_id: str | None
@@ -155,12 +155,13 @@ class FeedbackBatchOut(Output):
 class RecordedFieldOut(Output):
     """The decision about one field, the department included. `value` is null for review, unless a switch of automation
     kept the ticket back: then it is the model's. `threshold`: the confidence from which its best label is routed; null:
-    never, or no model was asked."""
+    never, or no model was asked. `corrected`: the value is a person's."""
 
     value: str | None
     confidence: float
     outcome: Outcome
     threshold: float | None
+    corrected: bool
 
 
 class FeedbackOut(Output):

@@ -172,7 +172,7 @@ class Router:
             judged, verdict = verdict, left_to_people(verdict)
         elif self._automation is not None:
             verdict = self._automation.apply(ticket, verdict)
-        decision = Decision(
+        return Decision(
             str(ULID()),
             ticket.id,
             verdict,
@@ -182,9 +182,8 @@ class Router:
             engine.thresholds_of(judged or verdict),
             judged,
             text.text,
+            ticket.thread,
         )
-        self._telemetry.record_decision(decision)
-        return decision
 
     async def _infer(self, engine: Engine, text: str, text_digest: bytes, context: RequestContext) -> InferenceResult:
         """The model's result for a text: from the cache, from the run of another ticket, or from a new run."""
