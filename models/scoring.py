@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fields import Field
+from models.fields import DEPARTMENT, Field
 from models.ticket import MailFact, Ticket
 
 Logits = NDArray[np.float32]
@@ -56,6 +56,10 @@ class Reason(StrEnum):
     TOO_COMPLEX = "too_complex"
     AUDIT = "audit"
     """Of the random share that is kept for people."""
+    AUTOMATION_OFF = "automation_off"
+    """A person has switched the automation of the label, or of such tickets, off or to suggestions."""
+    CORRECTED = "corrected"
+    """A person has said what it should be, of this ticket or another of its thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +105,26 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class FieldVerdict:
-    """One field's answer. `candidates` are the most likely labels, best first; empty when no model was asked."""
+    """One field's answer. `candidates` are the most likely labels, best first; empty when no model was asked.
+    `corrected`: the value that a person set, in place of the model's."""
 
     outcome: Outcome
     reason: Reason
     candidates: tuple[Candidate, ...]
+    corrected: str | None = None
 
     @property
     def predicted(self) -> str | None:
         """The label for route and suggest; None for review, because the answer is not trusted."""
+        if self.corrected is not None:
+            return self.corrected
         return None if self.outcome is Outcome.REVIEW else self.candidates[0].label
 
     @property
     def confidence(self) -> float:
-        """The best candidate's calibrated probability, 0 when no model was asked."""
+        """The best candidate's calibrated probability, 0 when no model was asked, 1 of a person's word."""
+        if self.corrected is not None:
+            return 1.0
         return self.candidates[0].confidence if self.candidates else 0.0
 
 
@@ -124,6 +134,10 @@ class Verdict:
 
     department: FieldVerdict
     fields: Mapping[str, FieldVerdict]
+
+    def of(self, field: str) -> FieldVerdict | None:
+        """The verdict on a field, the department included."""
+        return self.department if field == DEPARTMENT else self.fields.get(field)
 
     @property
     def is_valid(self) -> bool:

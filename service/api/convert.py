@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from models.mail.parse import REPLY_FIELDS, mail_facts
+from models.mail.thread import THREAD_FIELDS, thread_of
 from models.ticket import MailFact, Ticket
 from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
+from service.automation.automation import Automation
+from service.automation.switches import Switch
 from service.decision import Decision, ModelIdentity
 from service.errors import InvalidRequest
 from service.inference.engine import Engine
@@ -19,12 +22,18 @@ from service.records.rows import timestamp
 def ticket_of(request: RouteRequest) -> Ticket:
     sender, recipients, headers = request.sender or "", tuple(request.recipients or ()), request.headers or {}
     facts: frozenset[MailFact] = frozenset()
+    thread = None
     if request.headers is not None:
         # Not without headers: the sender of a web form's ticket may be the recipient too, which is no mail loop.
         pairs = [
             (name, each) for name, value in headers.items() for each in ([value] if isinstance(value, str) else value)
         ]
         facts = mail_facts(pairs, sender=sender, recipients=recipients)
+        first: dict[str, str] = {}
+        for name, value in pairs:
+            if (known := name.strip().lower()) in THREAD_FIELDS:
+                first.setdefault(known, value)
+        thread = thread_of(first)
     return Ticket(
         subject=request.subject or "",
         body=request.body or "",
@@ -33,6 +42,7 @@ def ticket_of(request: RouteRequest) -> Ticket:
         sender=sender,
         recipients=recipients,
         facts=facts,
+        thread=thread,
         replied=any(name.strip().lower() in REPLY_FIELDS and value for name, value in headers.items()),
     )
 
@@ -136,6 +146,30 @@ def _live_department_out(department: Department) -> schemas.LiveDepartmentOut:
             basis: schemas.MeasuresOut.model_validate(measures, from_attributes=True)
             for basis, measures in department.measures.items()
         },
+    )
+
+
+def automation_out(automation: Automation) -> schemas.AutomationOut:
+    switches = automation.switches
+    return schemas.AutomationOut(
+        known=switches is not None,
+        switches=tuple(switch_out(each, automation.matched(each)) for each in switches or ()),
+    )
+
+
+def switch_out(switch: Switch, matched: int) -> schemas.SwitchOut:
+    selector = switch.selector
+    return schemas.SwitchOut(
+        field=switch.field,
+        label=selector.get("label"),
+        slice=schemas.SliceOut(**{name: selector.get(name) for name in schemas.SliceOut.model_fields})
+        if switch.scope == "slice"
+        else None,
+        mode=switch.mode,
+        who=switch.who,
+        why=switch.why,
+        since=timestamp(switch.since_ms),
+        matched=matched,
     )
 
 

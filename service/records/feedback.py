@@ -3,11 +3,12 @@
 Feedback is about a decision. Feedback about a ticket is about its newest decision, whose id is stored with it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, or_, select
 from ulid import ULID
 
 from models.label_source import LabelSource
@@ -71,6 +72,7 @@ def store(connection: Connection, items: Sequence[Feedback]) -> list[Received | 
                     "source": item.source.value,
                     "who": None,
                     "at": item.at,
+                    "thread": decision.thread,
                 }
             )
         results.append(Received(decision.id, decision.ticket_id, len(rows) - before))
@@ -89,6 +91,27 @@ def truths(rows: Iterable[Any]) -> dict[str, Any]:
     return {row.field: row for row in sorted(rows, key=_weight)}
 
 
+def said_of(connection: Connection, tickets: Sequence[tuple[str | None, str | None]]) -> list[Mapping[str, Any]]:
+    """For each ticket, by its id and its thread, the rows by field whose values stand for it: what people said of the
+    ticket, else of others of its thread. One query."""
+    ids, threads = ({each[part] for each in tickets} - {None} for part in (0, 1))
+    about: list[Any] = [feedback.c.ticket_id.in_(ids)] if ids else []
+    if threads:
+        about.append(feedback.c.thread.in_(threads))
+    rows = connection.execute(select(feedback).where(or_(*about))).all() if about else []
+    if not rows:
+        return [{}] * len(tickets)
+    of_tickets: dict[str | None, list[Any]] = defaultdict(list)
+    of_threads: dict[str | None, list[Any]] = defaultdict(list)
+    for row in rows:
+        of_tickets[row.ticket_id].append(row)
+        of_threads[row.thread].append(row)
+    nothing = of_tickets[None] = of_threads[None] = []
+    return [
+        truths(of_threads.get(thread, nothing)) | truths(of_tickets.get(ticket, nothing)) for ticket, thread in tickets
+    ]
+
+
 def label_source(source: str, holdout: bool) -> LabelSource:
     """What training has as the source of a label. Every label of the random share is one of a sample of all mail."""
     return LabelSource.AUDIT if holdout else LabelSource(source)
@@ -99,14 +122,16 @@ def _weight(row: Any) -> tuple[bool, int, str]:
 
 
 def _decisions_of(connection: Connection, items: Sequence[Feedback], *, lock: bool = True) -> list[Any]:
-    """For each item the id and the ticket id of its decision, or None."""
+    """For each item the id, the ticket id and the thread of its decision, or None."""
     tickets = {item.ticket_id for item in items if item.ticket_id is not None}
     ids = {item.decision_id for item in items if item.decision_id is not None}
     newest: dict[str, str] = {}
     if tickets:
         newest_ids = select(decisions.c.ticket_id, func.max(decisions.c.id)).where(decisions.c.ticket_id.in_(tickets))
         newest = {row[0]: row[1] for row in connection.execute(newest_ids.group_by(decisions.c.ticket_id))}
-    wanted = select(decisions.c.id, decisions.c.ticket_id).where(decisions.c.id.in_({*ids, *newest.values()}))
+    wanted = select(decisions.c.id, decisions.c.ticket_id, decisions.c.thread).where(
+        decisions.c.id.in_({*ids, *newest.values()})
+    )
     if lock:  # PostgreSQL, in one order: the same feedback at two services at once is stored once
         wanted = wanted.order_by(decisions.c.id).with_for_update()
     rows = {row.id: row for row in connection.execute(wanted)}

@@ -121,7 +121,7 @@ class Records:
                 raise DeadlinePassed from None
             if first.stored is not None:
                 self.metrics.repeated()
-                return first.stored._replace(repeated=True)
+                return first.stored._replace(repeated=True, decision=None)
         first = self._at_work[key] = _First(identity.digest)
         try:
             first.stored = await self._record(identity, await decide())

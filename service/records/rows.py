@@ -1,15 +1,16 @@
 """From a `Decision` to its row, and from rows to the records that the API and the export give out."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic_core import to_json
 
 from models.fields import DEPARTMENT
-from models.scoring import FieldVerdict
+from models.scoring import FieldVerdict, Reason
 from service.decision import Decision
 from service.records.database.schema import milliseconds_of
 from service.records.feedback import label_source, truths
@@ -19,17 +20,33 @@ from service.records.store import NewDecision
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A decision and what is recorded beside it. `response`: the body to send. `text`: subject and body, if they are
+    """A decision and what is recorded beside it. `render` gives the body to send. `text`: subject and body, if they are
     kept."""
 
     decision: Decision
-    response: str
+    render: Callable[[Decision], str]
     latency_ms: float
     rule: str | None = None
     text: tuple[str, str] | None = None
 
 
 def new_decision(draft: Draft, identity: Identity) -> NewDecision:
+    """The row of a decision. A ticket without id and thread is not to be found again, so nothing can have corrected
+    it."""
+    decision = draft.decision
+    new = _new_decision(draft, identity)
+    if decision.ticket_id is None and decision.thread is None:
+        return new
+    return new._replace(correct=partial(_corrected, draft, identity))
+
+
+def _corrected(draft: Draft, identity: Identity, said: Mapping[str, Any]) -> NewDecision:
+    """`said`: by field, the row of `feedback` whose value stands."""
+    decision = draft.decision.corrected({field: row.value for field, row in said.items()})
+    return _new_decision(replace(draft, decision=decision), identity.corrected(row.id for row in said.values()))
+
+
+def _new_decision(draft: Draft, identity: Identity) -> NewDecision:
     decision = draft.decision
     department = decision.verdict.department
     created_at = milliseconds_of(decision.id)
@@ -56,10 +73,12 @@ def new_decision(draft: Draft, identity: Identity) -> NewDecision:
         "variant": decision.model.variant,
         "latency_ms": round(draft.latency_ms, 3),
         "holdout": decision.judged is not None,
-        "response": draft.response,
+        "response": draft.render(decision),
+        "thread": decision.thread,
     }
     text = draft.text
-    return NewDecision(row, None if text is None else (storable(text[0]), storable(text[1])), earlier)
+    kept = None if text is None else (storable(text[0]), storable(text[1]))
+    return NewDecision(row, kept, earlier, decision)
 
 
 def storable(text: str) -> str:
@@ -68,12 +87,15 @@ def storable(text: str) -> str:
 
 
 def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
-    return {
-        "value": verdict.predicted,
+    # What the model said of tickets that are kept back tells when their automation can be switched on again.
+    kept_back = verdict.reason is Reason.AUTOMATION_OFF
+    field = {
+        "value": verdict.candidates[0].label if kept_back else verdict.predicted,
         "confidence": verdict.confidence,
         "outcome": verdict.outcome.value,
         "threshold": threshold,
     }
+    return field if verdict.corrected is None else field | {"corrected": True}
 
 
 def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, Any]:
@@ -88,7 +110,7 @@ def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, 
         "text_digest": row.text_digest,
         "outcome": row.outcome,
         "reason": row.reason,
-        "fields": json.loads(row.fields),
+        "fields": {name: {"corrected": False, **field} for name, field in json.loads(row.fields).items()},
         "flags": json.loads(row.flags),
         "rule": row.rule,
         "bundle": row.bundle,

@@ -75,8 +75,15 @@ def draft(ticket: Ticket, outcome: Outcome = Outcome.ROUTE, *, now_ms: int | Non
     priority = FieldVerdict(Outcome.SUGGEST, Reason.BELOW_THRESHOLD, (Candidate("high", 0.6),))
     verdict = Verdict(department, {"priority": priority})
     made = ULID() if now_ms is None else ULID.from_timestamp(now_ms)
-    decision = Decision(str(made), ticket.id, verdict, ("truncated",), MODEL, "0" * 64, THRESHOLDS)
-    return Draft(decision, f'{{"decision_id":"{decision.id}"}}', 1.5, **more)
+    decision = Decision(
+        str(made), ticket.id, verdict, ("truncated",), MODEL, "0" * 64, THRESHOLDS, thread=ticket.thread
+    )
+    return Draft(
+        decision,
+        lambda each: f'{{"decision_id":"{each.id}","department":"{each.verdict.department.predicted}"}}',
+        1.5,
+        **more,
+    )
 
 
 async def decided(recorder: Recorder, label: str, confidence: float, truth: str | None, *, held_out: bool) -> None:

@@ -1,6 +1,6 @@
 """The model's decisions; failed runs, reloads and versions; and lost log lines."""
 
-from tests.monitoring.cases.case import OTHER, Case, counter, decided, pod, rejected
+from tests.monitoring.cases.case import OTHER, POD, Case, counter, decided, pod, rejected
 
 _HOUR, _DAY, _WEEK = 6, 6 * 24, 6 * 24 * 7
 """In samples, one every ten minutes."""
@@ -66,6 +66,7 @@ _USUAL = {"route": 70.0, "suggest": 10.0, "review": 20.0}
 _SMALL = {"route": 7.0, "suggest": 1.0, "review": 2.0}
 _MIX = {"a": 20.0, "b": 40.0, "c": 40.0}
 
+_SWITCH = ', field="department", scope="label", label="billing", mode="off"'
 _FALL, _JUMP, _NONE = "TicketRouterAutomationFall", "TicketRouterReviewJump", "TicketRouterReviewFall"
 _NEAR_A_BOUND: tuple[
     tuple[str, str, str, dict[str, float], dict[str, float], tuple[int, ...], tuple[int, ...]], ...
@@ -472,6 +473,19 @@ MODEL = (
         },
         quiet=(_SINCE + 420, _SINCE + 480),
         every=10,
+    ),
+    Case(
+        "TicketRouterAutomationOff",
+        "switched six days and 23 hours ago, then taken back",
+        {pod("automation_off_since_timestamp_seconds", which, _SWITCH): "-601200x90 _x60" for which in (POD, OTHER)},
+        fires=(70, 90),
+        quiet=(50, 100),
+    ),
+    Case(
+        "TicketRouterAutomationOff",
+        "a new switch",
+        {pod("automation_off_since_timestamp_seconds", labels=_SWITCH): "0x90"},
+        quiet=(10, 90),
     ),
     Case(
         "TicketRouterOldModel",
