@@ -5,9 +5,9 @@ from prometheus_client.exposition import choose_encoder
 
 from models.build import build
 from service.access.audit import audit
-from service.admin.gauges import LiveGauges, ServingGauges, StateGauges
+from service.admin.gauges import DriftGauges, LiveGauges, ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
-from service.api.convert import last_reload_out, live_out, serving_out
+from service.api.convert import drift_out, last_reload_out, live_out, serving_out
 from service.api.schemas import BuildOut, LiveOut, RecordsOut, ReloadOut, ServingOut, StatusOut
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
@@ -40,6 +40,7 @@ class AdminService:
         self._records = records
         self._maintenance = maintenance
         metrics.registry.register(ServingGauges(self._serving))
+        metrics.registry.register(DriftGauges(router.drift))
         metrics.registry.register(StateGauges(lifecycle))
         if maintenance is not None:
             metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
@@ -52,6 +53,7 @@ class AdminService:
         return encode(self._metrics.registry), media_type
 
     def status(self) -> StatusOut:
+        drift = self._router.drift()
         return StatusOut(
             build=BuildOut(**build()._asdict()),
             phase=self.lifecycle.phase,
@@ -59,6 +61,7 @@ class AdminService:
             uptime_seconds=round(self.lifecycle.uptime_seconds, 3),
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),
+            drift=None if drift is None else drift_out(drift),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
         )
 
