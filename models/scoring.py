@@ -159,7 +159,7 @@ def energies(logits: Logits, field: Field) -> NDArray[np.float64]:
 
 def has_novelty(logits: Logits, scorings: Sequence[FieldScoring]) -> bool:
     """Whether familiarity and similarity follow the labels' logits."""
-    return logits.shape[-1] > scorings[-1].field.slice.stop
+    return bool(logits.shape[-1] > scorings[-1].field.slice.stop)
 
 
 def familiarities(logits: Logits) -> NDArray[np.float64]:

@@ -40,8 +40,9 @@ def fewest_tickets(expected: Sequence[int]) -> int:
     return max(LEAST_TICKETS, TICKETS_PER_BIN * _bins(expected))
 
 
-def shift(expected: Sequence[int], found: Sequence[int]) -> Shift:
-    """The shift of `found`, the tickets by bin, from `expected`, the reference's rows by bin."""
+def shift(expected: Sequence[int], found: Sequence[int]) -> Shift | None:
+    """The shift of `found`, tickets by bin, from `expected`, the reference's rows by bin; None: too few rows for two
+    bins."""
     common = [bin for bin, count in enumerate(expected) if count >= FEWEST_ROWS]
     rows = [expected[bin] for bin in common]
     tickets = [found[bin] for bin in common]
@@ -50,7 +51,7 @@ def shift(expected: Sequence[int], found: Sequence[int]) -> Shift:
         tickets.append(sum(found) - sum(tickets))
     bins = len(rows)
     if bins < 2:
-        return Shift(0.0, 0.0, 0.0)
+        return None
     all_rows, all_tickets = (sum(counts) + bins * _SMOOTHING for counts in (rows, tickets))
     raw = 0.0
     for row_count, ticket_count in zip(rows, tickets, strict=True):
@@ -68,4 +69,4 @@ def _bins(expected: Sequence[int]) -> int:
 def _chi_squared(freedom: int) -> float:
     """The 99.99 % quantile (Wilson and Hilferty, "The Distribution of Chi-Square", PNAS 1931)."""
     spread = 2 / (9 * freedom)
-    return freedom * (1 - spread + _DEVIATIONS * sqrt(spread)) ** 3  # type: ignore[no-any-return]
+    return freedom * (1 - spread + _DEVIATIONS * sqrt(spread)) ** 3

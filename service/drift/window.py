@@ -39,8 +39,8 @@ class Moved(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """One signal against the reference. `shift` None: fewer tickets than `fewest`. `moved`: the bins whose shares
-    differ most."""
+    """One signal against the reference. `shift` None: fewer tickets than `fewest`, or a reference of too few rows.
+    `moved`: the bins whose shares differ most."""
 
     fewest: int
     shift: Shift | None

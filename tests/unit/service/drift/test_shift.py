@@ -1,18 +1,26 @@
 """The index itself, and how often chance alone would raise the alert."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.drift.shift import FEWEST_ROWS, LEAST_TICKETS, TICKETS_PER_BIN, fewest_tickets, shift
+from service.drift.shift import FEWEST_ROWS, LEAST_TICKETS, TICKETS_PER_BIN, Shift, fewest_tickets
+from service.drift.shift import shift as shift_or_none
 
 ALERT = 0.1
 """As in k8s/components/monitoring/rules.yaml."""
 
-counts = st.lists(st.integers(0, 5000), min_size=2, max_size=40)
+counts = st.lists(st.integers(FEWEST_ROWS, 5000), min_size=2, max_size=40)
+
+
+def shift(expected: Sequence[int], found: Sequence[int]) -> Shift:
+    between = shift_or_none(expected, found)
+    assert between is not None
+    return between
 
 
 def test_the_index_is_that_of_its_definition() -> None:
@@ -31,9 +39,16 @@ def test_equal_shares_are_no_shift(expected: list[int], factor: int) -> None:
 @given(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 5000)), min_size=2, max_size=40))
 def test_any_counts_give_finite_numbers(pairs: list[tuple[int, int]]) -> None:
     """With no rows, no tickets or empty bins as well."""
-    found = shift([row for row, _ in pairs], [ticket for _, ticket in pairs])
+    found = shift_or_none([row for row, _ in pairs], [ticket for _, ticket in pairs])
+    if found is None:
+        return
     assert found.psi >= 0
     assert math.isfinite(found.raw + found.chance)
+
+
+def test_with_too_few_rows_there_is_no_index() -> None:
+    """All bins are one then."""
+    assert shift_or_none([FEWEST_ROWS - 1] * 30, [10] * 30) is None
 
 
 def test_rare_bins_count_together() -> None:
@@ -61,7 +76,8 @@ def test_chance_alone_does_not_raise_the_alert(bins: int, rows: int, steepness: 
     alarms, runs = 0, 10_000 if bins <= 10 else 4_000
     for expected in generator.multinomial(rows, shares, size=runs // 10).tolist():
         for found in generator.multinomial(fewest_tickets(expected), shares, size=10).tolist():
-            alarms += shift(expected, found).psi > ALERT
+            between = shift_or_none(expected, found)  # None: no index, so no alarm
+            alarms += between is not None and between.psi > ALERT
     assert alarms < runs * (0.001 if rows >= 15 * bins else 0.005)
 
 
