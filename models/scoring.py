@@ -130,10 +130,14 @@ class FieldVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A ticket's verdicts: the department's, and those of the further fields by name."""
+    """A ticket's verdicts: the department's, and those of the further fields by name.
+
+    `familiarity`: of its wordpieces; None: the graph has no such score, or no model was asked.
+    """
 
     department: FieldVerdict
     fields: Mapping[str, FieldVerdict]
+    familiarity: float | None = None
 
     def of(self, field: str) -> FieldVerdict | None:
         """The verdict on a field, the department included."""
@@ -165,6 +169,11 @@ def energies(logits: Logits, field: Field) -> NDArray[np.float64]:
     scaled = logits[..., field.slice].astype(np.float64) / SCOPE_TEMPERATURE
     above = scaled - _greatest(scaled)
     return np.asarray(np.log(np.add.reduce(np.exp(above), axis=-1)) - np.add.reduce(above, axis=-1) / above.shape[-1])
+
+
+def has_novelty(logits: Logits, scorings: Sequence[FieldScoring]) -> bool:
+    """Whether familiarity and similarity follow the labels' logits."""
+    return bool(logits.shape[-1] > scorings[-1].field.slice.stop)
 
 
 def familiarities(logits: Logits) -> NDArray[np.float64]:
@@ -207,6 +216,7 @@ def judge_batch(logits: Logits, scorings: Sequence[FieldScoring]) -> list[Verdic
     """
     first, *further = scorings
     fields = {scoring.field.name: _judge_field(logits, scoring) for scoring in further}
+    familiar = familiarities(logits).tolist() if has_novelty(logits, scorings) else [None] * len(logits)
     verdicts = []
     for row, department in enumerate(_judge_field(logits, first)):
         found = {name: verdicts_of[row] for name, verdicts_of in fields.items()}
@@ -214,7 +224,7 @@ def judge_batch(logits: Logits, scorings: Sequence[FieldScoring]) -> list[Verdic
             found = {
                 name: FieldVerdict(Outcome.REVIEW, department.reason, field.candidates) for name, field in found.items()
             }
-        verdicts.append(Verdict(department, found))
+        verdicts.append(Verdict(department, found, familiar[row]))
     return verdicts
 
 

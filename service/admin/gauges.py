@@ -16,6 +16,7 @@ from models.build import build
 from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
 from service.automation.automation import Automation
+from service.drift.window import Drift
 from service.lifecycle import Lifecycle
 from service.logs import lost_lines
 from service.metrics.metrics import PREFIX
@@ -149,6 +150,32 @@ class AutomationGauges(Collector):
             count.add_metric(key, len(times))
             since.add_metric(key, min(times))
         yield from (family for family in (count, since) if family.samples)
+
+
+class DriftGauges(Collector):
+    """How far mail is from what the bundle was measured on. No value with too few tickets, or without a reference: an
+    alert must not take a zero for an answer."""
+
+    def __init__(self, read: Callable[[], Drift | None]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        drift = self._read()
+        yield _gauge("drift_tickets", "Tickets that drift is measured on.", drift.tickets if drift else 0)
+        psi = GaugeMetricFamily(
+            f"{PREFIX}_drift_psi", "Stability index of the signal, 0 where chance explains it.", labels=["signal"]
+        )
+        expected = GaugeMetricFamily(
+            f"{PREFIX}_expected_precision", "Mean confidence of a field's routed tickets.", labels=["field"]
+        )
+        if drift is not None:
+            for name, signal in drift.signals.items():
+                if signal.shift is not None:
+                    psi.add_metric([name], signal.shift.psi)
+            for name, precision in drift.expected_precision.items():
+                if precision.value is not None:
+                    expected.add_metric([name], precision.value)
+        yield from (family for family in (psi, expected) if family.samples)
 
 
 class StateGauges(Collector):

@@ -6,9 +6,9 @@ from prometheus_client.exposition import choose_encoder
 from models.build import build
 from service.access.audit import audit
 from service.admin.automation import selector_of
-from service.admin.gauges import AutomationGauges, DiskGauges, LiveGauges, ServingGauges, StateGauges
+from service.admin.gauges import AutomationGauges, DiskGauges, DriftGauges, LiveGauges, ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
-from service.api.convert import automation_out, last_reload_out, live_out, serving_out, switch_out
+from service.api.convert import automation_out, drift_out, last_reload_out, live_out, serving_out, switch_out
 from service.api.schemas import (
     AutomationRequest,
     BuildOut,
@@ -56,6 +56,7 @@ class AdminService:
         self._automation = automation
         self._maintenance = maintenance
         metrics.registry.register(ServingGauges(self._serving))
+        metrics.registry.register(DriftGauges(router.drift))
         metrics.registry.register(StateGauges(lifecycle))
         if records is not None:
             metrics.registry.register(DiskGauges(records.folder))
@@ -72,6 +73,7 @@ class AdminService:
         return encode(self._metrics.registry), media_type
 
     def status(self) -> StatusOut:
+        drift = self._router.drift()
         return StatusOut(
             build=BuildOut(**build()._asdict()),
             phase=self.lifecycle.phase,
@@ -79,6 +81,7 @@ class AdminService:
             uptime_seconds=round(self.lifecycle.uptime_seconds, 3),
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),
+            drift=None if drift is None else drift_out(drift),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
             automation=None if self._automation is None else automation_out(self._automation),
         )

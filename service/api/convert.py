@@ -12,6 +12,7 @@ from service.api.schemas import RouteRequest
 from service.automation.automation import Automation
 from service.automation.switches import Switch
 from service.decision import Decision, ModelIdentity
+from service.drift.window import Drift
 from service.errors import InvalidRequest
 from service.inference.engine import Engine
 from service.lifecycle import Reload
@@ -122,6 +123,29 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
             field.name: field.promise.achieved_precision_low
             for field in engine.graph.entry.fields
             if field.promise.achieved_precision_low is not None
+        },
+    )
+
+
+def drift_out(drift: Drift) -> schemas.DriftOut:
+    return schemas.DriftOut(
+        reference_rows=drift.reference_rows,
+        tickets=drift.tickets,
+        hours=round(drift.hours, 2),
+        signals={
+            name: schemas.SignalOut(
+                fewest_tickets=signal.fewest,
+                psi=None if signal.shift is None else round(signal.shift.psi, 4),
+                moved=[
+                    schemas.MovedOut(bin=each.bin, expected=round(each.expected, 4), found=round(each.found, 4))
+                    for each in signal.moved
+                ],
+            )
+            for name, signal in drift.signals.items()
+        },
+        expected_precision={
+            name: schemas.ExpectedPrecisionOut.model_validate(each, from_attributes=True)
+            for name, each in drift.expected_precision.items()
         },
     )
 

@@ -314,6 +314,42 @@ class ServingOut(Output):
     promised_precisions: Mapping[str, float]
 
 
+class MovedOut(Output):
+    """A bin of a signal: its share among the reference's rows, and among the window's tickets."""
+
+    bin: str
+    expected: float
+    found: float
+
+
+class SignalOut(Output):
+    """`psi`: the population stability index, corrected for chance and 0 where chance explains it; null: fewer than
+    `fewest_tickets`. `moved`: the bins that moved most."""
+
+    fewest_tickets: int
+    psi: float | None
+    moved: list[MovedOut]
+
+
+class ExpectedPrecisionOut(Output):
+    """Of a field's routed tickets: the mean calibrated confidence, null if too few; and the promise."""
+
+    routed: int
+    value: float | None
+    promised: float
+
+
+class DriftOut(Output):
+    """The distinct tickets of the last `hours`, of this process, against the bundle's reference. `reference_rows` null:
+    a bundle without one."""
+
+    reference_rows: int | None
+    tickets: int
+    hours: float
+    signals: Mapping[str, SignalOut]
+    expected_precision: Mapping[str, ExpectedPrecisionOut]
+
+
 class LastReloadOut(Output):
     """The last reload, started by a request, a signal, a changed link, or a failed model run.
 
@@ -429,6 +465,7 @@ class StatusOut(Output):
     uptime_seconds: float
     last_reload: LastReloadOut | None
     serving: ServingOut | None
+    drift: DriftOut | None
     records: RecordsOut | None
     automation: AutomationOut | None
 

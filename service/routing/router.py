@@ -14,6 +14,7 @@ from models.ticket import MailFact, Ticket
 from service.automation.automation import Automation
 from service.context import RequestContext
 from service.decision import Decision, Flag
+from service.drift.window import Drift, DriftWindow
 from service.errors import NotReady
 from service.inference.cache import InferenceResult, digest
 from service.inference.engine import Engine
@@ -68,6 +69,7 @@ class Router:
         self._holdout_share = holdout_share
         self._untrusted = frozenset[MailFact]() if trust_spam_headers else frozenset({MailFact.SPAM})
         self._current: EngineLease | None = None
+        self._window: DriftWindow | None = None
         self._replaced: set[EngineLease] = set()
 
     @property
@@ -88,6 +90,8 @@ class Router:
     def use(self, engine: Engine) -> EngineLease | None:
         """Decide with this engine from now on. Returns the previous one, which its current requests continue to use."""
         previous, self._current = self._current, EngineLease(engine)
+        if previous is None or previous.engine.model != engine.model:  # the same after a failed run: the window goes on
+            self._window = DriftWindow(engine.graph.entry)
         department, *further = (scoring.field for scoring in engine.graph.scorings)
         self._metrics.create_decision_series(department.labels, [field.name for field in further])
         if previous is not None:
@@ -95,6 +99,10 @@ class Router:
             previous.replaced = True
             previous.set_if_unused()
         return previous
+
+    def drift(self) -> Drift | None:
+        """How far the last tickets are from the bundle's reference; None before the first model."""
+        return None if self._window is None else self._window.read()
 
     async def close_replaced(self, lease: EngineLease) -> None:
         """Close a replaced engine after the last request that started with it."""
@@ -208,6 +216,8 @@ class Router:
             self._telemetry.end_stage("encode", started)
         result = await engine.batcher.submit(encoding, context, key)
         self._telemetry.record_result("model", result)
+        if self._window is not None and engine.model == self.engine.model:  # not of a replaced model
+            self._window.add(text, result.tokens, result.verdict)
         return result
 
 

@@ -29,6 +29,7 @@ from training.calibration.predictions import Scored
 from training.data.prepared import MISSING
 from training.evaluation.intervals import Estimate, paired_loss
 from training.evaluation.metrics import field_figures
+from training.evaluation.reference import reference_of
 from training.export.fp16 import write_fp16
 from training.export.golden_rows import Answers
 from training.export.int8 import FULL, REDUCED, write_int8
@@ -210,6 +211,7 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
     answers = outputs["validation"]
     if not all(np.isfinite(found).all() for found in (*answers, *judged.values())):
         return _Tried(_left_out(candidate, "gives answers that are no numbers"))
+    fields = calibrate_fields(reference.space, reference.rows, judged, reference.recipe, reference.kind)
     entry = ModelEntry(
         variant=candidate.variant,
         file=candidate.file,
@@ -217,7 +219,8 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         pooled_tolerance=_tolerance(reference.served.pooled, answers.pooled, POOLED_TOLERANCE),
         devices=candidate.devices,
         instructions=suits,
-        fields=calibrate_fields(reference.space, reference.rows, judged, reference.recipe, reference.kind),
+        fields=fields,
+        reference=reference_of(reference.rows, judged, scorings_of(reference.space, fields)),
     )
     figures = compare_graph(entry, candidate.what, path, reference, answers.logits, judged)
     if not figures.ships:

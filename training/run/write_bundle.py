@@ -14,6 +14,7 @@ from models.scoring import Logits, Outputs
 from models.text.prepare import TEXT_VERSION
 from training.evaluation.quantization_gate import Reference, Variants, make_variants
 from training.evaluation.record import Record
+from training.evaluation.reference import reference_of
 from training.export.golden_rows import choose_golden
 from training.export.ngram_nodes import add_ngrams
 from training.export.novelty_nodes import add_novelty
@@ -106,6 +107,7 @@ def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record
         tolerance=PARITY_TOLERANCE,
         pooled_tolerance=POOLED_TOLERANCE,
         fields=judged.entries,
+        reference=reference_of(learned.parts, judged.logits, judged.scorings),
     )
     encoder = EncoderEntry(
         max_tokens=learned.encoder.max_tokens, pad_id=learned.encoder.pad_id, width=judged.served.pooled.shape[1]

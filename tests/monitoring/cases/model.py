@@ -62,6 +62,10 @@ def _of_field(share: float, field: str = "department") -> dict[str, str]:
     }
 
 
+def _drift(signal: str, which: str = POD) -> str:
+    return pod("drift_psi", which, f', signal="{signal}"')
+
+
 _USUAL = {"route": 70.0, "suggest": 10.0, "review": 20.0}
 _SMALL = {"route": 7.0, "suggest": 1.0, "review": 2.0}
 _MIX = {"a": 20.0, "b": 40.0, "c": 40.0}
@@ -487,6 +491,34 @@ MODEL = (
         {pod("automation_off_since_timestamp_seconds", labels=_SWITCH): "0x90"},
         quiet=(10, 90),
     ),
+    Case(
+        "TicketRouterDrift",
+        "another script from the start, then a bundle that knows it",
+        {_drift("script"): "_x10 0.12x499 0x499", _drift("length"): "0.02x1000"},
+        fires=(70, 500),
+        quiet=(69, 900),
+    ),
+    Case("TicketRouterDrift", "a small shift", {_drift("script"): "0.08x300"}, quiet=(100, 300)),
+    Case(
+        "TicketRouterDrift",
+        "a large shift that begins is seen after two hours and lasts one",
+        {_drift("script"): "0x599 0.3x600"},
+        fires=(785,),
+        quiet=(600, 765),
+    ),
+    Case(
+        "TicketRouterDrift",
+        "a roll-out empties the windows for four hours",
+        {_drift("script"): "0.2x200", _drift("script", OTHER): "_x440 0.2x200"},
+        fires=(200, 320, 440, 600),
+    ),
+    Case(
+        "TicketRouterDrift",
+        "one of two pods",
+        {_drift("script"): "0.15x300", _drift("script", OTHER): "0.03x300"},
+        quiet=(100, 300),
+    ),
+    Case("TicketRouterDrift", "too few tickets", {pod("drift_tickets"): "12x300"}, quiet=(100, 300)),
     Case(
         "TicketRouterOldModel",
         "made 180 days ago, then replaced",

@@ -1,0 +1,58 @@
+"""The script that most letters of a text belong to: a cheap sign of another language."""
+
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+from typing import Literal, get_args
+
+Script = Literal[
+    "latin",
+    "cyrillic",
+    "greek",
+    "arabic",
+    "hebrew",
+    "han",
+    "kana",
+    "hangul",
+    "devanagari",
+    "other",
+    "none",
+]
+"""`none`: a text without letters."""
+SCRIPTS: tuple[Script, ...] = get_args(Script)
+
+READ_CHARACTERS = 300
+"""From the beginning of a text: enough to tell, in some ten microseconds."""
+_OF_NAMES: dict[str, Script] = {
+    "LATIN": "latin",
+    "CYRILLIC": "cyrillic",
+    "GREEK": "greek",
+    "ARABIC": "arabic",
+    "HEBREW": "hebrew",
+    "CJK": "han",
+    "HIRAGANA": "kana",
+    "KATAKANA": "kana",
+    "HANGUL": "hangul",
+    "DEVANAGARI": "devanagari",
+}
+
+
+def dominant_script(text: str) -> Script:
+    """The most frequent script among the first letters; of two equally frequent ones the one that comes first."""
+    head = text[:READ_CHARACTERS]
+    if head.isascii():
+        return "latin" if any(map(str.isalpha, head)) else "none"
+    letters: Counter[Script] = Counter()
+    for character, times in Counter(head).items():
+        script = _script_of(character)
+        if script is not None:
+            letters[script] += times
+    return letters.most_common(1)[0][0] if letters else "none"
+
+
+@lru_cache(maxsize=4096)
+def _script_of(character: str) -> Script | None:
+    """None: no letter. Unicode names begin with the script."""
+    if not character.isalpha():
+        return None
+    return _OF_NAMES.get(unicodedata.name(character, "").split(" ", 1)[0], "other")
