@@ -1,7 +1,7 @@
 """The script that most letters of a text belong to: a cheap sign of another language."""
 
+import string
 import unicodedata
-from collections import Counter
 from functools import lru_cache
 from typing import Literal, get_args
 
@@ -21,8 +21,9 @@ Script = Literal[
 """`none`: a text without letters."""
 SCRIPTS: tuple[Script, ...] = get_args(Script)
 
-READ_CHARACTERS = 300
-"""From the beginning of a text: enough to tell, in some ten microseconds."""
+READ_CHARACTERS = 100
+"""From the beginning of a text: enough to tell, in a microsecond for Latin letters and some twenty for others."""
+_NO_ASCII_LETTERS = bytes(set(range(128)) - set(string.ascii_letters.encode()))
 _OF_NAMES: dict[str, Script] = {
     "LATIN": "latin",
     "CYRILLIC": "cyrillic",
@@ -40,14 +41,16 @@ _OF_NAMES: dict[str, Script] = {
 def dominant_script(text: str) -> Script:
     """The most frequent script among the first letters; of two equally frequent ones the one that comes first."""
     head = text[:READ_CHARACTERS]
-    if head.isascii():
-        return "latin" if any(map(str.isalpha, head)) else "none"
-    letters: Counter[Script] = Counter()
-    for character, times in Counter(head).items():
+    ascii_only = head.encode("ascii", "ignore")
+    latin = len(ascii_only.translate(None, _NO_ASCII_LETTERS))
+    if latin > len(head) - len(ascii_only):  # the usual case: more than all other characters together
+        return "latin"
+    letters: dict[Script, int] = {}
+    for character in dict.fromkeys(head):
         script = _script_of(character)
         if script is not None:
-            letters[script] += times
-    return letters.most_common(1)[0][0] if letters else "none"
+            letters[script] = letters.get(script, 0) + head.count(character)
+    return max(letters, key=letters.__getitem__) if letters else "none"
 
 
 @lru_cache(maxsize=4096)

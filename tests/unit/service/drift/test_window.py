@@ -111,6 +111,15 @@ def test_a_day_is_enough_if_it_has_the_tickets() -> None:
     assert window.read().tickets == LEAST_TICKETS
 
 
+def test_the_whole_last_day_counts_although_an_hour_has_the_tickets() -> None:
+    clock = Clock()
+    window = window_of(clock)
+    usual(window, LEAST_TICKETS)
+    clock.seconds += 3600 * (HOURS - 1)
+    usual(window, LEAST_TICKETS)
+    assert window.read().tickets == 2 * LEAST_TICKETS
+
+
 def test_with_few_tickets_a_day_the_window_is_as_long_as_it_must_be() -> None:
     clock = Clock()
     window = window_of(clock)
