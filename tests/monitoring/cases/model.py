@@ -1,6 +1,6 @@
 """The model's decisions; failed runs, reloads and versions; and lost log lines."""
 
-from tests.monitoring.cases.case import OTHER, Case, counter, decided, pod, rejected
+from tests.monitoring.cases.case import OTHER, POD, Case, counter, decided, pod, rejected
 
 _HOUR, _DAY, _WEEK = 6, 6 * 24, 6 * 24 * 7
 """In samples, one every ten minutes."""
