@@ -58,7 +58,7 @@ class AdminService:
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
         if automation is not None:
-            metrics.registry.register(AutomationGauges(automation))
+            metrics.registry.register(AutomationGauges(automation.in_force))
         if maintenance is not None:
             metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
         metrics.registry.register(GpuGauges())
@@ -78,7 +78,7 @@ class AdminService:
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
-            automation=None if self._automation is None else automation_out(self._automation),
+            automation=None if self._automation is None else automation_out(self._automation.in_force),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:
@@ -107,7 +107,7 @@ class AdminService:
             raise RecordsOff
         scorings = self._router.engine.graph.scorings
         labels = {scoring.field.name: scoring.field.labels for scoring in scorings}
-        selector = selector_of(request, labels, self._automation.switches or ())
+        selector = selector_of(request, labels, self._automation.in_force.switches or ())
         switch, matched = await self._automation.set(
             request.field, selector, Mode(request.mode), requested_by, storable(request.why)
         )
