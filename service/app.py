@@ -162,7 +162,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         metrics,
         telemetry,
         cpu_pool,
-        automation,
+        None if automation is None else automation.in_force,
         trust_spam_headers=settings.trust_spam_headers,
         # A ticket is kept for people for what they say about it, which needs a record.
         holdout_share=settings.holdout_share if settings.records != "off" else 0.0,

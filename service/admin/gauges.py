@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from models.build import build
 from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
-from service.automation.automation import Automation
+from service.automation.in_force import InForce
 from service.drift.window import Drift
 from service.lifecycle import Lifecycle
 from service.logs import lost_lines
@@ -133,8 +133,8 @@ class DiskGauges(Collector):
 class AutomationGauges(Collector):
     """The switches of automation in force. Slices are counted, not named: addresses and domains are the users' data."""
 
-    def __init__(self, automation: Automation) -> None:
-        self._automation = automation
+    def __init__(self, in_force: InForce) -> None:
+        self._in_force = in_force
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         labels = ["field", "scope", "label", "mode"]
@@ -143,7 +143,7 @@ class AutomationGauges(Collector):
             f"{PREFIX}_automation_off_since_timestamp_seconds", "Since when, of the oldest one.", labels=labels
         )
         oldest: dict[tuple[str, str, str, str], list[float]] = {}
-        for switch in self._automation.switches or ():
+        for switch in self._in_force.switches or ():
             key = (switch.field, switch.scope, switch.selector.get("label", ""), switch.mode.value)
             oldest.setdefault(key, []).append(switch.since_ms / 1000)
         for key, times in oldest.items():

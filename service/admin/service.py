@@ -61,7 +61,7 @@ class AdminService:
         if records is not None:
             metrics.registry.register(DiskGauges(records.folder))
         if automation is not None:
-            metrics.registry.register(AutomationGauges(automation))
+            metrics.registry.register(AutomationGauges(automation.in_force))
         if maintenance is not None:
             metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
         metrics.registry.register(GpuGauges())
@@ -83,7 +83,7 @@ class AdminService:
             serving=self._serving(),
             drift=None if drift is None else drift_out(drift),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
-            automation=None if self._automation is None else automation_out(self._automation),
+            automation=None if self._automation is None else automation_out(self._automation.in_force),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:
@@ -112,7 +112,7 @@ class AdminService:
             raise RecordsOff
         scorings = self._router.engine.graph.scorings
         labels = {scoring.field.name: scoring.field.labels for scoring in scorings}
-        selector = selector_of(request, labels, self._automation.switches or ())
+        selector = selector_of(request, labels, self._automation.in_force.switches or ())
         switch, matched = await self._automation.set(
             request.field, selector, Mode(request.mode), requested_by, storable(request.why)
         )

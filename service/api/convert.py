@@ -9,7 +9,7 @@ from models.ticket import MailFact, Ticket
 from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
-from service.automation.automation import Automation
+from service.automation.in_force import InForce
 from service.automation.switches import Switch
 from service.decision import Decision, ModelIdentity
 from service.drift.window import Drift
@@ -173,11 +173,11 @@ def _live_department_out(department: Department) -> schemas.LiveDepartmentOut:
     )
 
 
-def automation_out(automation: Automation) -> schemas.AutomationOut:
-    switches = automation.switches
+def automation_out(in_force: InForce) -> schemas.AutomationOut:
+    switches = in_force.switches
     return schemas.AutomationOut(
         known=switches is not None,
-        switches=tuple(switch_out(each, automation.matched(each)) for each in switches or ()),
+        switches=tuple(switch_out(each, in_force.matched(each)) for each in switches or ()),
     )
 
 

@@ -11,7 +11,7 @@ from ulid import ULID
 
 from models.scoring import verdict_without_model
 from models.ticket import MailFact, Ticket
-from service.automation.automation import Automation
+from service.automation.in_force import InForce
 from service.context import RequestContext
 from service.decision import Decision, Flag
 from service.drift.window import Drift, DriftWindow
@@ -57,7 +57,7 @@ class Router:
         metrics: Metrics,
         telemetry: Telemetry,
         cpu_pool: CpuPool,
-        automation: Automation | None,
+        automation: InForce | None,
         *,
         trust_spam_headers: bool,
         holdout_share: float,

@@ -10,7 +10,6 @@ import pytest
 from models.bundle.bundle import open_bundle
 from tests.faults.corrections import rehearse
 from tests.support.process import Service, serving
-from tests.support.reloading import reload, two_bundles
 from tests.support.tiny import LABELS, rewritten
 
 DEPARTMENTS = LABELS.fields[0].labels
@@ -90,17 +89,16 @@ def test_metrics_count_the_answer_that_was_given_and_no_repetition(recording: Se
 
 
 def test_value_that_the_serving_bundle_lacks_stands(tiny_bundle_path: Path, tmp_path: Path) -> None:
-    shelf = two_bundles(tiny_bundle_path, tmp_path / "store")
     fields = [field.model_dump(mode="json") for field in open_bundle(tiny_bundle_path).manifest.fields]
     fields[0]["labels"][0]["name"] = "accounts"
     golden = (tiny_bundle_path / "golden.jsonl").read_bytes().replace(DEPARTMENTS[0].encode(), b"accounts")
-    renamed = rewritten(tiny_bundle_path, shelf.store, fields=fields, files={"golden.jsonl": golden}).name
-    with serving(shelf.current, "--state-dir", str(tmp_path / "state")) as service:
+    renamed = rewritten(tiny_bundle_path, tmp_path / "store", fields=fields, files={"golden.jsonl": golden})
+    with serving(tiny_bundle_path, "--state-dir", str(tmp_path / "state")) as service:
         routed(service, id="T-1")
         corrected(service, "T-1", department=DEPARTMENTS[0])
-        assert reload(service, renamed).status_code == 200
+    with serving(renamed, "--state-dir", str(tmp_path / "state")) as service:
         answer = routed(service, id="T-1", body="Another text")
-        assert (answer["department"], answer["model"]["version"]) == (DEPARTMENTS[0], renamed)
+        assert (answer["department"], answer["model"]["version"]) == (DEPARTMENTS[0], renamed.name)
         assert service.samples()['ticket_router_decisions_total{department="none",outcome="route"}'] == 1
 
 
