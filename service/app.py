@@ -26,6 +26,7 @@ from service.api.feedback import FeedbackApi
 from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
 from service.api.tickets import TicketsApi
+from service.challengers.challengers import Challengers
 from service.errors import ServiceError
 from service.http.authorize import Authorizer
 from service.http.body import BodyReader
@@ -80,6 +81,7 @@ class App:
     admin: AdminService
     records: Records | None
     maintenance: Maintenance | None
+    challengers: Challengers | None
     document: Callable[[], Document]
 
     async def start(self) -> None:
@@ -96,6 +98,8 @@ class App:
         if self.maintenance is not None:
             self.maintenance.start()
         engine = await self.reloader.start()
+        if self.challengers is not None:
+            self.challengers.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -114,6 +118,8 @@ class App:
         """Stop being ready. Accepted requests continue; a body that is being received has `body_seconds` to arrive."""
         self.lifecycle.drain()
         self.reloader.stop()
+        if self.challengers is not None:
+            self.challengers.drain()
         self.bodies.finish_by(deadline_in(body_seconds))
 
     def record_port_refusal(self, error: ServiceError, request_id: str) -> None:
@@ -135,6 +141,8 @@ class App:
         self.lifecycle.drain()
         self.reloader.stop()
         await self.router.close()
+        if self.challengers is not None:
+            await self.challengers.stop()
         if self.maintenance is not None:
             await self.maintenance.stop()
         if self.records is not None:
@@ -162,6 +170,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     if settings.records != "off":
         records = Records(settings, metrics.registry, partial(_report_records, lifecycle))
     maintenance = None if records is None else Maintenance(records, settings)
+    challengers = None if records is None else Challengers(settings, router, reloader, records, metrics)
     api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)
@@ -177,7 +186,9 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     documented.add_middleware(RequestMiddleware, observer)
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
-    admin = AdminService(router, reloader, metrics, lifecycle, records, maintenance, exemplars=settings.traces)
+    admin = AdminService(
+        router, reloader, metrics, lifecycle, records, maintenance, challengers, exemplars=settings.traces
+    )
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
     AdminRoutes(document, admin, Authorizer(access), bodies).add_to(management)
@@ -196,6 +207,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         admin=admin,
         records=records,
         maintenance=maintenance,
+        challengers=challengers,
         document=document,
     )
 

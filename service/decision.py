@@ -39,3 +39,5 @@ class Decision:
     judged: Verdict | None = None
     text: str = ""
     """The prepared text: recorded only where that is switched on, never given out."""
+    role: Literal["canary"] | None = None
+    """Of the model; None: it is the one that serves."""

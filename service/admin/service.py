@@ -7,8 +7,20 @@ from models.build import build
 from service.access.audit import audit
 from service.admin.gauges import LiveGauges, ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
-from service.api.convert import last_reload_out, live_out, serving_out
-from service.api.schemas import BuildOut, LiveOut, RecordsOut, ReloadOut, ServingOut, StatusOut
+from service.api.convert import challenger_out, last_reload_out, live_out, serving_out
+from service.api.schemas import (
+    BuildOut,
+    ChallengerOut,
+    ChallengerRequest,
+    ChallengersOut,
+    LiveOut,
+    RecordsOut,
+    ReloadOut,
+    ServingOut,
+    StatusOut,
+)
+from service.challengers.challengers import Challengers
+from service.errors import RecordsOff
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
@@ -29,6 +41,7 @@ class AdminService:
         lifecycle: Lifecycle,
         records: Records | None,
         maintenance: Maintenance | None,
+        challengers: Challengers | None,
         *,
         exemplars: bool,
     ) -> None:
@@ -39,6 +52,7 @@ class AdminService:
         self._metrics = metrics
         self._records = records
         self._maintenance = maintenance
+        self._challengers = challengers
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
         if maintenance is not None:
@@ -60,6 +74,7 @@ class AdminService:
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
+            challengers=self._challengers_out(),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:
@@ -75,6 +90,26 @@ class AdminService:
             raise
         audit(requested_by, "reload", "done", version=now.version, previous=before.version)
         return ReloadOut(version=now.version, variant=now.variant, previous=before.version)
+
+    async def put_challenger(self, wanted: ChallengerRequest, requested_by: str) -> ChallengersOut:
+        """Put a bundle beside the serving one, or withdraw it, and write an audit line with the result.
+
+        Raises:
+            RecordsOff, RecordsUnavailable, NotReady, ChallengerRefused: nothing was changed.
+        """
+        details = {"role": wanted.role, "version": wanted.bundle or "", "share": f"{wanted.share:g}"}
+        try:
+            if self._challengers is None:
+                raise RecordsOff
+            await self._challengers.put(wanted.role, wanted.bundle, wanted.share, requested_by, wanted.why)
+        except Exception as error:
+            audit(requested_by, "challenger", kind_of(error).code, role=wanted.role)
+            raise
+        audit(requested_by, "challenger", "done", **details)
+        return ChallengersOut(challengers=self._challengers_out())
+
+    def _challengers_out(self) -> tuple[ChallengerOut, ...]:
+        return () if self._challengers is None else tuple(map(challenger_out, self._challengers.current))
 
     def _live(self) -> LiveOut | None:
         estimate = None if self._maintenance is None else self._maintenance.estimate

@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 from models.label_source import LabelSource
 from models.scoring import Outcome, Reason
 from models.ticket import ContentType
+from service.challengers.metrics import State
+from service.challengers.table import Role
 from service.decision import Flag
 from service.http.problems import Output, Problem
 from service.lifecycle import Phase
@@ -179,8 +181,8 @@ class TruthOut(Output):
 
 
 class RecordedOut(Output):
-    """A decision on record. `holdout`: left to people to measure the model; `fields` then has what the model said.
-    `truth`: by field, what people said in the end."""
+    """A decision on record. `role`: of the bundle; null: it was the serving one. `holdout`: left to people to measure
+    the model; `fields` then has what the model said. `truth`: by field, what people said in the end."""
 
     decision_id: str
     ticket_id: str | None
@@ -195,6 +197,7 @@ class RecordedOut(Output):
     bundle: str
     variant: str
     latency_ms: float
+    role: Literal["canary"] | None
     holdout: bool
     feedback: tuple[FeedbackOut, ...]
     truth: dict[str, TruthOut]
@@ -372,11 +375,26 @@ class RecordsOut(Output):
     live: LiveOut | None
 
 
+class ChallengerOut(Output):
+    """A bundle beside the serving one, on this instance. `cause`: why it failed, else null. `variant`: null until it is
+    loaded. `since`, `who` and `why`: of the request that put it in force."""
+
+    role: Role
+    version: str
+    share: float
+    state: State
+    cause: str | None
+    variant: str | None
+    since: str
+    who: str
+    why: str
+
+
 class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
     `not_ready`: why the instance takes no tickets now; null if ready. `last_reload` is null before the first reload,
-    `records` where they are off.
+    `records` where they are off. `challengers`: the shadow and the canary, if there are any.
     """
 
     build: BuildOut
@@ -386,6 +404,23 @@ class StatusOut(Output):
     last_reload: LastReloadOut | None
     serving: ServingOut | None
     records: RecordsOut | None
+    challengers: tuple[ChallengerOut, ...]
+
+
+class ChallengerRequest(Input):
+    """`POST /admin/challenger`. `bundle`: a version in the folder of the configured bundle; may be missing with `share`
+    0, which withdraws what is in force in this role. `share`: of the tickets."""
+
+    role: Role
+    bundle: str | None = None
+    share: Annotated[float, Field(ge=0, le=1)]
+    why: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class ChallengersOut(Output):
+    """What is beside the serving bundle on this instance now."""
+
+    challengers: tuple[ChallengerOut, ...]
 
 
 class ReloadRequest(Input):
