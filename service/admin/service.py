@@ -1,5 +1,7 @@
 """The functions of the management port: metrics, status, reload. `routes.py` maps them to paths."""
 
+from typing import Protocol
+
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.exposition import choose_encoder
 
@@ -19,15 +21,22 @@ from service.api.schemas import (
     ServingOut,
     StatusOut,
 )
-from service.challengers.challengers import Challengers
 from service.errors import RecordsOff
 from service.http.problems import kind_of
-from service.lifecycle import Lifecycle
+from service.lifecycle import ChallengerRole, ChallengerStatus, Lifecycle
 from service.metrics.metrics import Metrics
 from service.records.maintenance import Maintenance
 from service.records.records import Records
 from service.routing.reload import ModelReloader
 from service.routing.router import Router
+
+
+class ChallengerControl(Protocol):
+    """`challengers.Challengers`."""
+
+    def status(self) -> list[ChallengerStatus]: ...
+
+    async def put(self, role: ChallengerRole, version: str | None, share: float, who: str, why: str) -> None: ...
 
 
 class AdminService:
@@ -41,7 +50,7 @@ class AdminService:
         lifecycle: Lifecycle,
         records: Records | None,
         maintenance: Maintenance | None,
-        challengers: Challengers | None,
+        challengers: ChallengerControl | None,
         *,
         exemplars: bool,
     ) -> None:
@@ -109,7 +118,7 @@ class AdminService:
         return ChallengersOut(challengers=self._challengers_out())
 
     def _challengers_out(self) -> tuple[ChallengerOut, ...]:
-        return () if self._challengers is None else tuple(map(challenger_out, self._challengers.current))
+        return () if self._challengers is None else tuple(map(challenger_out, self._challengers.status()))
 
     def _live(self) -> LiveOut | None:
         estimate = None if self._maintenance is None else self._maintenance.estimate

@@ -8,12 +8,10 @@ from models.ticket import MailFact, Ticket
 from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
-from service.challengers.challengers import Challenger
 from service.decision import Decision, ModelIdentity
 from service.errors import InvalidRequest
 from service.inference.engine import Engine
-from service.lifecycle import Reload
-from service.records.database.schema import milliseconds_of
+from service.lifecycle import ChallengerStatus, Reload
 from service.records.live import Department, Estimate
 from service.records.rows import timestamp
 
@@ -143,16 +141,6 @@ def last_reload_out(reload: Reload | None) -> schemas.LastReloadOut | None:
     return schemas.LastReloadOut(at=at, succeeded=reload.cause is None, cause=reload.cause)
 
 
-def challenger_out(challenger: Challenger) -> schemas.ChallengerOut:
-    entry = challenger.entry
-    return schemas.ChallengerOut(
-        role=entry.role,
-        version=entry.bundle,
-        share=entry.share,
-        state=challenger.state,
-        cause=challenger.cause,
-        variant=challenger.variant,
-        since=timestamp(milliseconds_of(entry.id)),
-        who=entry.who,
-        why=entry.why,
-    )
+def challenger_out(found: ChallengerStatus) -> schemas.ChallengerOut:
+    content = found._asdict()
+    return schemas.ChallengerOut(since=timestamp(content.pop("since_ms")), **content)

@@ -10,11 +10,9 @@ from pydantic_core import PydanticCustomError
 from models.label_source import LabelSource
 from models.scoring import Outcome, Reason
 from models.ticket import ContentType
-from service.challengers.metrics import State
-from service.challengers.table import Role
 from service.decision import Flag
 from service.http.problems import Output, Problem
-from service.lifecycle import Phase
+from service.lifecycle import ChallengerRole, ChallengerState, Phase
 
 TICKET_ID_LENGTH = 200
 DECISION_ID_LENGTH = 100
@@ -379,10 +377,10 @@ class ChallengerOut(Output):
     """A bundle beside the serving one, on this instance. `cause`: why it failed, else null. `variant`: null until it is
     loaded. `since`, `who` and `why`: of the request that put it in force."""
 
-    role: Role
+    role: ChallengerRole
     version: str
     share: float
-    state: State
+    state: ChallengerState
     cause: str | None
     variant: str | None
     since: str
@@ -411,7 +409,7 @@ class ChallengerRequest(Input):
     """`POST /admin/challenger`. `bundle`: a version in the folder of the configured bundle; may be missing with `share`
     0, which withdraws what is in force in this role. `share`: of the tickets."""
 
-    role: Role
+    role: ChallengerRole
     bundle: str | None = None
     share: Annotated[float, Field(ge=0, le=1)]
     why: Annotated[str, Field(min_length=1, max_length=500)]

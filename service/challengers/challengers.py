@@ -12,7 +12,6 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,15 +22,19 @@ from models.bundle.bundle import Bundle
 from models.errors import TicketRouterError
 from service.access.audit import WATCH
 from service.challengers.check import check, check_labels
-from service.challengers.metrics import ChallengerGauges, ChallengerMetrics, State
+from service.challengers.metrics import ChallengerMetrics
 from service.challengers.shadow import Shadow, ShadowEnded
-from service.challengers.table import ROLES, Entry, Role, ShadowVerdict, enter, in_force, insert_verdicts, withdraw
+from service.challengers.table import ROLES, Entry, ShadowVerdict, enter, in_force, insert_verdicts, withdraw
 from service.errors import ChallengerRefused, RecordsUnavailable, ReloadRefused, ServiceError
 from service.inference.engine import OpeningStopped, open_engine
 from service.inference.hardware import usable_cores
 from service.inference.onnx_session import CPU
+from service.lifecycle import ChallengerRole as Role
+from service.lifecycle import ChallengerState as State
+from service.lifecycle import ChallengerStatus
 from service.metrics.batch_report import BatchReport
 from service.metrics.metrics import Metrics
+from service.records.database.schema import milliseconds_of
 from service.records.records import Records
 from service.routing.canary import MAX_FAILURES, Canary
 from service.routing.reload import RELOAD_PAUSE_RATIO, ModelReloader, release_free_memory
@@ -87,8 +90,7 @@ class Challengers:
         self._reloader = reloader
         self._records = records
         self._service_metrics = metrics
-        self._metrics = ChallengerMetrics(metrics.registry)
-        metrics.registry.register(ChallengerGauges(self._states, self._metrics.shifts))
+        self._metrics = ChallengerMetrics(metrics.registry, self.status)
         self._cores = usable_cores()
         self._current: dict[Role, Challenger] = {}
         self._lock = asyncio.Lock()
@@ -96,9 +98,23 @@ class Challengers:
         self._closing: set[asyncio.Task[None]] = set()
         self._verdicts: deque[tuple[float, ShadowVerdict]] = deque()
 
-    @property
-    def current(self) -> list[Challenger]:
-        return [self._current[role] for role in ROLES if role in self._current]
+    def status(self) -> list[ChallengerStatus]:
+        """The shadow and the canary, if there are any."""
+        return [
+            ChallengerStatus(
+                role,
+                entry.bundle,
+                entry.share,
+                each.state,
+                each.cause,
+                each.variant,
+                milliseconds_of(entry.id),
+                entry.who,
+                entry.why,
+            )
+            for role, each in self._current.items()
+            for entry in (each.entry,)
+        ]
 
     def start(self) -> None:
         """Follow the record from now on. Call it when the serving bundle serves."""
@@ -106,7 +122,7 @@ class Challengers:
 
     def drain(self) -> None:
         """Stop the loading of bundles."""
-        for each in self.current:
+        for each in self._current.values():
             each.stop.set()
 
     async def stop(self) -> None:
@@ -315,7 +331,3 @@ class Challengers:
                 self._verdicts.popleft()
             self._metrics.count("unrecorded", len(portion) - stored)
             await asyncio.sleep(PAUSE_SECONDS)
-
-    def _states(self) -> Iterator[tuple[Role, str, float, State]]:
-        for each in self.current:
-            yield each.entry.role, each.entry.bundle, each.entry.share, each.state

@@ -4,20 +4,20 @@ from pathlib import Path
 
 from models.bundle.bundle import Bundle, Graph, open_bundle
 from models.errors import TicketRouterError
-from service.challengers.table import Role
 from service.errors import ChallengerRefused
 from service.inference.cgroup import memory_available_bytes
 from service.inference.engine import Engine
 from service.inference.hardware import this_machine
 from service.inference.onnx_session import PROVIDERS
 from service.inference.plan import choose_plan
+from service.lifecycle import ChallengerRole
 from service.settings import Settings
 
 PROCESS_BYTES = 120_000_000
 """Of the shadow's process, without the model: the interpreter with onnxruntime."""
 
 
-def check(settings: Settings, champion: Engine, folder: Path, role: Role) -> Bundle:
+def check(settings: Settings, champion: Engine, folder: Path, role: ChallengerRole) -> Bundle:
     """Open and verify the bundle; takes seconds, so call it in a thread.
 
     Raises:

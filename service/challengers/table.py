@@ -1,14 +1,14 @@
 """The statements for `challengers` and `shadow_verdicts`."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from sqlalchemy import Connection, insert, select
 from ulid import ULID
 
+from service.lifecycle import ChallengerRole as Role
 from service.records.database.schema import challengers, decisions, shadow_verdicts
 
-Role = Literal["shadow", "canary"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 

@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Literal, get_args
+from typing import Generic, Literal, TypeVar, get_args
 
 from service.errors import InferenceFailed, Overloaded
 from service.inference.cache import InferenceResult
-from service.inference.engine import Engine
-from service.routing.lease import EngineLease
+from service.routing.lease import Lease
 from service.routing.sampling import is_in_share
+
+E = TypeVar("E")
 
 CanaryResult = Literal["answered", "failed", "overloaded"]
 """All but the first: the serving bundle answered."""
@@ -19,27 +20,27 @@ MAX_FAILURES = 10
 """Tickets in a row that the canary fails before it is withdrawn: one failed run of several tickets may be enough."""
 
 
-class Canary:
+class Canary(Generic[E]):
     """`count`: called for every ticket of the share that needs the model. `withdraw`: called once, after
     `MAX_FAILURES`."""
 
     def __init__(
-        self, engine: Engine, share: float, count: Callable[[CanaryResult], None], withdraw: Callable[[], None]
+        self, engine: E, share: float, count: Callable[[CanaryResult], None], withdraw: Callable[[], None]
     ) -> None:
-        self.lease = EngineLease(engine)
+        self.lease = Lease(engine)
         self.share = share
         self._count = count
         self._withdraw = withdraw
         self._failures = 0
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> E:
         return self.lease.engine
 
     def takes(self, ticket_id: str | None, text_digest: bytes) -> bool:
         return is_in_share(self.share, "canary", ticket_id, text_digest)
 
-    async def answer(self, infer: Callable[[Engine], Awaitable[InferenceResult]]) -> InferenceResult | None:
+    async def answer(self, infer: Callable[[E], Awaitable[InferenceResult]]) -> InferenceResult | None:
         """The result of `infer` with the canary's engine; None: the canary failed or has no room.
 
         Raises:

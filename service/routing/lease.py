@@ -1,17 +1,18 @@
-"""`EngineLease`: keeps an engine open until the last request that uses it ends."""
+"""`Lease`: keeps an engine open until the last request that uses it ends."""
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from service.inference.engine import Engine
+E = TypeVar("E")
 
 
 @dataclass(eq=False, slots=True)
-class EngineLease:
+class Lease(Generic[E]):
     """An engine and the number of requests that use it; `unused` is set when it is replaced and the last request
     ends."""
 
-    engine: Engine
+    engine: E
     users: int = 0
     replaced: bool = False
     unused: asyncio.Event = field(default_factory=asyncio.Event)

@@ -22,7 +22,7 @@ from service.inference.engine import Engine, OpeningStopped, open_engine
 from service.lifecycle import NOT_READY_REASONS, Lifecycle
 from service.metrics.batch_report import BatchReport
 from service.metrics.metrics import Metrics
-from service.routing.lease import EngineLease
+from service.routing.lease import Lease
 from service.routing.router import Router
 from service.settings import Settings
 
@@ -186,7 +186,7 @@ class ModelReloader:
         self._lifecycle.record_reload()
         self._lifecycle.clear_fault("model")
 
-    async def close_replaced(self, lease: EngineLease) -> None:
+    async def close_replaced(self, lease: Lease[Engine]) -> None:
         """Close a replaced engine after the last request that uses it, and return its memory."""
         await self._router.close_replaced(lease)
         del lease  # the last reference to the engine

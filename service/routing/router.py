@@ -22,7 +22,7 @@ from service.metrics.metrics import Metrics
 from service.routing.canary import Canary
 from service.routing.cpu_pool import INLINE_BYTES, CpuPool
 from service.routing.holdout import left_to_people
-from service.routing.lease import EngineLease
+from service.routing.lease import Lease
 from service.routing.read import read_text
 from service.routing.sampling import is_in_share
 from service.routing.telemetry import Telemetry
@@ -56,9 +56,9 @@ class Router:
         self._cpu_pool = cpu_pool
         self._holdout_share = holdout_share
         self._untrusted = frozenset[MailFact]() if trust_spam_headers else frozenset({MailFact.SPAM})
-        self._current: EngineLease | None = None
-        self._replaced: set[EngineLease] = set()
-        self.canary: Canary | None = None
+        self._current: Lease[Engine] | None = None
+        self._replaced: set[Lease[Engine]] = set()
+        self.canary: Canary[Engine] | None = None
         self.offer_to_shadow: ShadowOffer | None = None
 
     @property
@@ -76,16 +76,16 @@ class Router:
             raise NotReady(NOT_READY_REASONS["starting"])
         return self._current.engine
 
-    def use(self, engine: Engine) -> EngineLease | None:
+    def use(self, engine: Engine) -> Lease[Engine] | None:
         """Decide with this engine from now on. Returns the previous one, which its current requests continue to use."""
-        previous, self._current = self._current, EngineLease(engine)
+        previous, self._current = self._current, Lease(engine)
         department, *further = (scoring.field for scoring in engine.graph.scorings)
         self._metrics.create_decision_series(department.labels, [field.name for field in further])
         if previous is not None:
             self._mark_replaced(previous)
         return previous
 
-    def use_canary(self, canary: Canary | None) -> EngineLease | None:
+    def use_canary(self, canary: Canary[Engine] | None) -> Lease[Engine] | None:
         """Let this canary answer its share from now on. Returns the previous canary's engine."""
         previous, self.canary = self.canary, canary
         if previous is None:
@@ -93,7 +93,7 @@ class Router:
         self._mark_replaced(previous.lease)
         return previous.lease
 
-    async def close_replaced(self, lease: EngineLease) -> None:
+    async def close_replaced(self, lease: Lease[Engine]) -> None:
         """Close a replaced engine after the last request that started with it."""
         await lease.unused.wait()
         self._replaced.discard(lease)
@@ -113,7 +113,7 @@ class Router:
         leases = (*self._replaced, *([self._current] if self._current else []))
         return [lease.engine for lease in leases] + ([self.canary.engine] if self.canary else [])
 
-    def _mark_replaced(self, lease: EngineLease) -> None:
+    def _mark_replaced(self, lease: Lease[Engine]) -> None:
         self._replaced.add(lease)
         lease.replaced = True
         lease.set_if_unused()
@@ -126,7 +126,7 @@ class Router:
         """
         self.engine.batcher.check(context)
 
-    def lease_engine(self) -> EngineLease:
+    def lease_engine(self) -> Lease[Engine]:
         """The current engine, which stays open until `release`: all its decisions name one model version.
 
         Raises:

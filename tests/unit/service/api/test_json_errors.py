@@ -7,7 +7,14 @@ import pytest
 
 from service.api.feedback import feedback_of
 from service.api.json_errors import CODES, FEEDBACK_NAMES, TICKET_NAMES
-from service.api.parse import BatchParser, FeedbackBatchParser, parse_feedback, parse_reload, parse_route
+from service.api.parse import (
+    BatchParser,
+    FeedbackBatchParser,
+    parse_challenger,
+    parse_feedback,
+    parse_reload,
+    parse_route,
+)
 from service.api.schemas import HEADERS, RECIPIENTS
 from service.errors import FieldError, InvalidRequest
 
@@ -93,6 +100,8 @@ def test_errors_have_codes_of_a_closed_set_and_our_messages() -> None:
     whole = {"ticket_id": "x", "fields": {"department": "billing"}, "source": "agent"}
     wrong = [*values, "2026-01-01T00:00:00Z", {"department": "x"}, {"mood": "x"}]
     bodies += [whole | {name: value} for name in FEEDBACK_NAMES for value in wrong]
+    beside = {"role": "shadow", "bundle": "0" * 16, "share": 0.5, "why": "x"}
+    bodies += [beside | {name: value} for name in beside for value in (*values, -1, 2)]
     found = {error for body in bodies for error in _errors(json.dumps(body).encode())}
     assert {error.code for error in found} == CODES
     assert "This is not as documented" not in {error.message for error in found}
@@ -100,7 +109,8 @@ def test_errors_have_codes_of_a_closed_set_and_our_messages() -> None:
 
 def _errors(body: bytes) -> Iterator[FieldError]:
     """Of this body, whichever route it is sent to."""
-    for parse in (parse_route, parse_reload, BatchParser(8).parse, _parse_feedback, FeedbackBatchParser(8).parse):
+    parsers = (parse_route, parse_reload, parse_challenger, _parse_feedback)
+    for parse in (*parsers, BatchParser(8).parse, FeedbackBatchParser(8).parse):
         try:
             parsed = parse(body)
         except InvalidRequest as refused:
