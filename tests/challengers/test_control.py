@@ -17,7 +17,7 @@ from service.inference.engine import open_engine
 from service.settings import Settings
 from tests.support import spoiled
 from tests.support.challenging import SECONDS, challenger, put, put_and_wait, state_of
-from tests.support.keys import write_keys
+from tests.support.keys import Known, file_of
 from tests.support.postgres import running_postgres
 from tests.support.process import Service, serving
 from tests.support.reloading import Shelf, ask, reload, version_of
@@ -110,11 +110,13 @@ def test_bundle_that_does_not_fit_into_memory_is_refused(shelf: Shelf, monkeypat
 
 
 def test_only_an_administrator_changes_it_and_the_record_has_who(shelf: Shelf, state: Path, tmp_path: Path) -> None:
-    keys = write_keys(tmp_path, ops="admin", desk="route")
-    with serving(shelf.current, "--state-dir", str(state), "--keys-file", str(keys.file)) as service:
-        assert put(service, "shadow", shelf.other, 1, headers=keys.header("desk")).status_code == 403
-        assert put(service, "shadow", shelf.other, 1, headers=keys.header("ops")).status_code == 200
-        assert put(service, "shadow", None, 0, headers=keys.header("ops")).status_code == 200
+    desk, ops = Known("desk"), Known("ops", ("admin",))
+    file = tmp_path / "keys.toml"
+    file.write_text(file_of(desk, ops))
+    with serving(shelf.current, "--state-dir", str(state), "--keys-file", str(file)) as service:
+        assert put(service, "shadow", shelf.other, 1, headers=desk.header).status_code == 403
+        assert put(service, "shadow", shelf.other, 1, headers=ops.header).status_code == 200
+        assert put(service, "shadow", None, 0, headers=ops.header).status_code == 200
         lines = [each for each in service.events if each.get("event") == "audit"]
         assert [(each["who"], each["action"], each["outcome"]) for each in lines] == [
             ("desk", "challenger", "forbidden"),
