@@ -125,6 +125,19 @@ class Shadow:
         Raises:
             ShadowEnded
         """
+        assert self._process is not None
+        # The process may end while nothing is offered.
+        both = [asyncio.create_task(self._process.wait()), asyncio.create_task(self._compute())]
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if both[1].done():
+                both[1].result()
+            raise _ended(await self._process.wait())
+        finally:
+            for task in both:
+                task.cancel()
+
+    async def _compute(self) -> None:
         failures = 0
         while True:
             await self._offered.wait()
@@ -195,10 +208,13 @@ class Shadow:
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if not line.endswith(b"\n"):
-            code = await self._process.wait()
-            raise ShadowEnded(f"it ended with signal {-code}" if code < 0 else f"it ended with status {code}")
+            raise _ended(await self._process.wait())
         content: list[Any] = from_json(line)
         return content
+
+
+def _ended(code: int) -> ShadowEnded:
+    return ShadowEnded(f"it ended with signal {-code}" if code < 0 else f"it ended with status {code}")
 
 
 class _Throttle:

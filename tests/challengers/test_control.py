@@ -28,8 +28,10 @@ from tests.support.waiting import wait_until
 
 def relabelled(bundle: Path, store: Path) -> Path:
     fields = [field.model_dump(mode="json") for field in open_bundle(bundle).manifest.fields]
+    before = fields[0]["labels"][0]["name"]
     fields[0]["labels"][0]["name"] = "quite another"
-    return rewritten(bundle, store, fields=fields)
+    golden = (bundle / "golden.jsonl").read_bytes().replace(f'"{before}"'.encode(), b'"quite another"')
+    return rewritten(bundle, store, fields=fields, files={"golden.jsonl": golden})
 
 
 def without_a_field(bundle: Path, store: Path) -> Path:
@@ -144,7 +146,7 @@ def test_every_replica_follows_within_five_seconds(shelf: Shelf, tmp_path: Path)
             put(second, "canary", None, 0)
             wait_until(lambda: state_of(first, "canary") is None, 5)
             assert version_of(ask(first, id="T-2", body="hello")) == shelf.first
-            server.stop()
+            server.kill()
             wait_until(lambda: put(first, "shadow", shelf.other, 1).status_code == 503)
             assert put(first, "shadow", shelf.other, 1).json()["code"] == "records_unavailable"
 

@@ -1,6 +1,7 @@
 """The shadow: it computes what the serving bundle answers, is recorded, never answers, and gives way."""
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -15,8 +16,9 @@ from prometheus_client import CollectorRegistry
 from models.scoring import Candidate, FieldVerdict, Outcome, Reason, Verdict
 from service.challengers import shadow as shadow_module
 from service.challengers.metrics import ChallengerMetrics
-from service.challengers.shadow import QUEUE, WAIT_SECONDS, Shadow
+from service.challengers.shadow import PORTION_TICKETS, QUEUE, WAIT_SECONDS, Shadow
 from service.decision import Decision
+from service.routing.sampling import is_in_share
 from service.settings import Settings
 from tests.support.challenging import SECONDS, challenger, put, put_and_wait, state_of
 from tests.support.process import Service, run_cli, serving
@@ -42,18 +44,27 @@ def test_shadow_computes_every_ticket_and_its_verdicts_are_on_record(
     running: Service, shelf: Shelf, state: Path, tmp_path: Path
 ) -> None:
     put_and_wait(running, "shadow", shelf.other)
-    for number, (subject, body) in enumerate(SAMPLES[:8]):
-        assert version_of(ask(running, id=f"T-{number}", subject=subject, body=body)) == shelf.first
-    wait_until(lambda: running.counts(COMPUTED) == 8, SECONDS)
-    assert running.counts("shadow_compared_total.*department") == 8
-    assert running.counts('shadow_labels_total.*department.*agreement="same"') == 8
+    numbers = itertools.count()
+
+    def computed() -> float:
+        # On a busy machine some are shed.
+        subject, body = SAMPLES[next(numbers) % len(SAMPLES)]
+        assert version_of(ask(running, subject=subject, body=f"{body} {next(numbers)}")) == shelf.first
+        return running.counts(COMPUTED)
+
+    wait_until(lambda: computed() >= 8, SECONDS)
+    shed = running.counts("shadow_tickets_total.*shed")
+    assert running.counts("shadow_compared_total.*department") >= 8
+    assert running.counts('shadow_labels_total.*agreement="same".*department') >= 8
     assert 0 < abs(running.counts("shadow_confidence_shift.*department")) < 0.1
     assert running.stop() == 0  # writes what is left
     records = exported(state, tmp_path / "out.jsonl")
-    assert len(records) == 8
+    assert len([record for record in records if record["shadow"] is None]) <= shed + PORTION_TICKETS
     for record in records:
         assert (record["bundle"], record["role"]) == (shelf.first, None)
         shadow = record["shadow"]
+        if shadow is None:
+            continue
         assert (shadow["bundle"], shadow["variant"]) == (shelf.other, "fp32")
         ours, theirs = record["fields"]["department"], shadow["fields"]["department"]
         assert ours.keys() == theirs.keys()
@@ -66,8 +77,8 @@ def test_shadow_gets_its_share_of_the_tickets_and_none_that_needs_no_model(runni
     for number in range(40):
         ask(running, id=f"T-{number}", body="hello")
         ask(running, id=f"E-{number}", body="")
-    wait_until(lambda: running.counts(COMPUTED) > 10, SECONDS)
-    assert running.counts("shadow_tickets_total") < 30
+    inside = sum(is_in_share(0.5, "shadow", f"T-{number}", b"") for number in range(40))
+    wait_until(lambda: running.counts("shadow_tickets_total") == inside, SECONDS)  # some may be shed
 
 
 def test_worker_that_is_killed_leaves_the_service_answering(running: Service, shelf: Shelf) -> None:
