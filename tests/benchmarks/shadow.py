@@ -81,7 +81,7 @@ def measured(bundle: Path, rounds: int, callers: int, flags: list[str]) -> Turns
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         shelf = two_bundles(bundle, folder / "store")
-        uncached = ["--cache-entries", "0", "--records-repeat-seconds", "0", "--log-level", "warning", *flags]
+        uncached = ["--cache-entries", "0", "--records-repeat-seconds", "0", *flags]
         services = {
             name: stack.enter_context(serving(shelf.current, "--state-dir", str(folder / name), *uncached))
             for name in ("with", "without")

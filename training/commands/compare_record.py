@@ -101,7 +101,8 @@ def _pairings(tickets: Sequence[DecidedTicket], name: _Name) -> Iterator[Pairing
         rows.setdefault((first.bundle, first.shadow.bundle), []).append(both)
     for (champion, challenger), of_pair in rows.items():
         catalogue = sorted({label for *said, truth in of_pair for label in (truth, *_values(said, name)) if label})
-        before, after = (_verdicts([row[side] for row in of_pair], catalogue, name) for side in (0, 1))
+        before = _verdicts([ours for ours, _, _ in of_pair], catalogue, name)
+        after = _verdicts([theirs for _, theirs, _ in of_pair], catalogue, name)
         wanted = np.array([catalogue.index(row[2]) if row[2] else NO_LABEL for row in of_pair], dtype=np.int64)
         known = np.flatnonzero(wanted != NO_LABEL)
         figures = {"routed": pair(before, after, wanted, len(catalogue), SEED).differences(FIGURES["routed"])[0]}
