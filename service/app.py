@@ -27,6 +27,7 @@ from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
 from service.api.tickets import TicketsApi
 from service.automation.automation import Automation
+from service.challengers.challengers import Challengers
 from service.errors import ServiceError
 from service.http.authorize import Authorizer
 from service.http.body import BodyReader
@@ -82,6 +83,7 @@ class App:
     records: Records | None
     automation: Automation | None
     maintenance: Maintenance | None
+    challengers: Challengers | None
     document: Callable[[], Document]
 
     async def start(self) -> None:
@@ -100,6 +102,8 @@ class App:
         if self.maintenance is not None:
             self.maintenance.start()
         engine = await self.reloader.start()
+        if self.challengers is not None:
+            self.challengers.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -118,6 +122,8 @@ class App:
         """Stop being ready. Accepted requests continue; a body that is being received has `body_seconds` to arrive."""
         self.lifecycle.drain()
         self.reloader.stop()
+        if self.challengers is not None:
+            self.challengers.drain()
         self.bodies.finish_by(deadline_in(body_seconds))
 
     def record_port_refusal(self, error: ServiceError, request_id: str) -> None:
@@ -139,6 +145,8 @@ class App:
         self.lifecycle.drain()
         self.reloader.stop()
         await self.router.close()
+        if self.challengers is not None:
+            await self.challengers.stop()
         if self.maintenance is not None:
             await self.maintenance.stop()
         if self.automation is not None:
@@ -170,6 +178,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
     maintenance = None if records is None else Maintenance(records, settings)
+    challengers = None if records is None else Challengers(settings, router, reloader, records, metrics)
     api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)
@@ -186,7 +195,15 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
     admin = AdminService(
-        router, reloader, metrics, lifecycle, records, automation, maintenance, exemplars=settings.traces
+        router,
+        reloader,
+        metrics,
+        lifecycle,
+        records,
+        automation,
+        maintenance,
+        challengers,
+        exemplars=settings.traces,
     )
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
@@ -207,6 +224,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         records=records,
         automation=automation,
         maintenance=maintenance,
+        challengers=challengers,
         document=document,
     )
 

@@ -42,6 +42,8 @@ class Decision:
     """The prepared text: recorded only where that is switched on, never given out."""
     thread: str | None = None
     """Of the ticket."""
+    role: Literal["canary"] | None = None
+    """Of the model; None: it is the one that serves."""
 
     def corrected(self, values: Mapping[str, str]) -> "Decision":
         """The decision with these values, by field, that a person has set; also of fields that the bundle lacks."""

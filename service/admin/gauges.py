@@ -13,10 +13,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from models.build import build
-from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
 from service.automation.in_force import InForce
 from service.drift.window import Drift
+from service.inference.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.lifecycle import Lifecycle
 from service.logs import lost_lines
 from service.metrics.metrics import PREFIX

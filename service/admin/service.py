@@ -1,5 +1,7 @@
 """The functions of the management port: metrics, status, reload. `routes.py` maps them to paths."""
 
+from typing import Protocol
+
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.exposition import choose_encoder
 
@@ -8,10 +10,21 @@ from service.access.audit import audit
 from service.admin.automation import selector_of
 from service.admin.gauges import AutomationGauges, DiskGauges, DriftGauges, LiveGauges, ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
-from service.api.convert import automation_out, drift_out, last_reload_out, live_out, serving_out, switch_out
+from service.api.convert import (
+    automation_out,
+    challenger_out,
+    drift_out,
+    last_reload_out,
+    live_out,
+    serving_out,
+    switch_out,
+)
 from service.api.schemas import (
     AutomationRequest,
     BuildOut,
+    ChallengerOut,
+    ChallengerRequest,
+    ChallengersOut,
     LiveOut,
     RecordsOut,
     ReloadOut,
@@ -23,13 +36,21 @@ from service.automation.automation import Automation
 from service.automation.switches import Mode
 from service.errors import RecordsOff
 from service.http.problems import kind_of
-from service.lifecycle import Lifecycle
+from service.lifecycle import ChallengerRole, ChallengerStatus, Lifecycle
 from service.metrics.metrics import Metrics
 from service.records.maintenance import Maintenance
 from service.records.records import Records
 from service.records.rows import storable
 from service.routing.reload import ModelReloader
 from service.routing.router import Router
+
+
+class ChallengerControl(Protocol):
+    """`challengers.Challengers`."""
+
+    def status(self) -> list[ChallengerStatus]: ...
+
+    async def put(self, role: ChallengerRole, version: str | None, share: float, who: str, why: str) -> None: ...
 
 
 class AdminService:
@@ -44,6 +65,7 @@ class AdminService:
         records: Records | None,
         automation: Automation | None,
         maintenance: Maintenance | None,
+        challengers: ChallengerControl | None,
         *,
         exemplars: bool,
     ) -> None:
@@ -55,6 +77,7 @@ class AdminService:
         self._records = records
         self._automation = automation
         self._maintenance = maintenance
+        self._challengers = challengers
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(DriftGauges(router.drift))
         metrics.registry.register(StateGauges(lifecycle))
@@ -84,6 +107,7 @@ class AdminService:
             drift=None if drift is None else drift_out(drift),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
             automation=None if self._automation is None else automation_out(self._automation.in_force),
+            challengers=self._challengers_out(),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:
@@ -119,6 +143,26 @@ class AdminService:
         # Without the slice and the reason: logs hold no addresses. The id leads to both, on record.
         audit(requested_by, "automation", "done", field=switch.field, mode=switch.mode.value, switch=switch.id)
         return switch_out(switch, matched)
+
+    async def put_challenger(self, wanted: ChallengerRequest, requested_by: str) -> ChallengersOut:
+        """Put a bundle beside the serving one, or withdraw it, and write an audit line with the result.
+
+        Raises:
+            RecordsOff, RecordsUnavailable, NotReady, ChallengerRefused: nothing was changed.
+        """
+        details = {"role": wanted.role, "version": wanted.bundle or "", "share": f"{wanted.share:g}"}
+        try:
+            if self._challengers is None:
+                raise RecordsOff
+            await self._challengers.put(wanted.role, wanted.bundle, wanted.share, requested_by, wanted.why)
+        except Exception as error:
+            audit(requested_by, "challenger", kind_of(error).code, role=wanted.role)
+            raise
+        audit(requested_by, "challenger", "done", **details)
+        return ChallengersOut(challengers=self._challengers_out())
+
+    def _challengers_out(self) -> tuple[ChallengerOut, ...]:
+        return () if self._challengers is None else tuple(map(challenger_out, self._challengers.status()))
 
     def _live(self) -> LiveOut | None:
         estimate = None if self._maintenance is None else self._maintenance.estimate

@@ -15,7 +15,7 @@ from service.decision import Decision, ModelIdentity
 from service.drift.window import Drift
 from service.errors import InvalidRequest
 from service.inference.engine import Engine
-from service.lifecycle import Reload
+from service.lifecycle import ChallengerStatus, Reload
 from service.records.live import Department, Estimate
 from service.records.rows import timestamp
 
@@ -202,3 +202,8 @@ def last_reload_out(reload: Reload | None) -> schemas.LastReloadOut | None:
         return None
     at = datetime.fromtimestamp(reload.at, UTC).isoformat(timespec="seconds")
     return schemas.LastReloadOut(at=at, succeeded=reload.cause is None, cause=reload.cause)
+
+
+def challenger_out(found: ChallengerStatus) -> schemas.ChallengerOut:
+    content = found._asdict()
+    return schemas.ChallengerOut(since=timestamp(content.pop("since_ms")), **content)

@@ -82,7 +82,7 @@ class DecisionsApi:
         found = await self._records.read(lambda connection: queries.decision(connection, decision_id))
         if found is None:
             raise UnknownDecision
-        return Response(_recorded_out(found).model_dump_json(), media_type=JSON)
+        return Response(RecordedOut.model_validate(found).model_dump_json(), media_type=JSON)
 
     async def page(self, request: Request) -> Response:
         """Decisions, the newest first, a hundred a page."""
@@ -91,15 +91,10 @@ class DecisionsApi:
         options = _options(request.query_params.multi_items())
         found = await self._records.read(lambda connection: queries.page(connection, **options))
         page = RecordedPageOut(
-            decisions=tuple(map(_recorded_out, found)),
+            decisions=tuple(map(RecordedOut.model_validate, found)),
             cursor=found[-1]["decision_id"] if len(found) == queries.PAGE else None,
         )
         return Response(page.model_dump_json(), media_type=JSON)
-
-
-def _recorded_out(record: Mapping[str, Any]) -> RecordedOut:
-    # Without the text: a key for feedback is not one for reading mail.
-    return RecordedOut.model_validate({name: value for name, value in record.items() if name != "text"})
 
 
 def _options(items: list[tuple[str, str]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from models.ticket import ContentType
 from service.automation.switches import Mode
 from service.decision import Flag
 from service.http.problems import Output, Problem
-from service.lifecycle import Phase
+from service.lifecycle import ChallengerRole, ChallengerState, Phase
 
 TICKET_ID_LENGTH = 200
 DECISION_ID_LENGTH = 100
@@ -192,8 +192,8 @@ class TruthOut(Output):
 
 
 class RecordedOut(Output):
-    """A decision on record. `holdout`: left to people to measure the model; `fields` then has what the model said.
-    `truth`: by field, what people said in the end."""
+    """A decision on record. `role`: of the bundle; null: it was the serving one. `holdout`: left to people to measure
+    the model; `fields` then has what the model said. `truth`: by field, what people said in the end."""
 
     decision_id: str
     ticket_id: str | None
@@ -208,6 +208,7 @@ class RecordedOut(Output):
     bundle: str
     variant: str
     latency_ms: float
+    role: Literal["canary"] | None
     holdout: bool
     feedback: tuple[FeedbackOut, ...]
     truth: dict[str, TruthOut]
@@ -452,6 +453,21 @@ class RecordsOut(Output):
     live: LiveOut | None
 
 
+class ChallengerOut(Output):
+    """A bundle beside the serving one, on this instance. `cause`: why it failed, else null. `variant`: null until it is
+    loaded. `since`, `who` and `why`: of the request that put it in force."""
+
+    role: ChallengerRole
+    version: str
+    share: float
+    state: ChallengerState
+    cause: str | None
+    variant: str | None
+    since: str
+    who: str
+    why: str
+
+
 class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
@@ -468,6 +484,23 @@ class StatusOut(Output):
     drift: DriftOut | None
     records: RecordsOut | None
     automation: AutomationOut | None
+    challengers: tuple[ChallengerOut, ...]
+
+
+class ChallengerRequest(Input):
+    """`POST /admin/challenger`. `bundle`: a version in the folder of the configured bundle; may be missing with `share`
+    0, which withdraws what is in force in this role. `share`: of the tickets."""
+
+    role: ChallengerRole
+    bundle: str | None = None
+    share: Annotated[float, Field(ge=0, le=1)]
+    why: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class ChallengersOut(Output):
+    """What is beside the serving bundle on this instance now."""
+
+    challengers: tuple[ChallengerOut, ...]
 
 
 class ReloadRequest(Input):

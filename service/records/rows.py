@@ -75,6 +75,7 @@ def _new_decision(draft: Draft, identity: Identity) -> NewDecision:
         "holdout": decision.judged is not None,
         "response": draft.render(decision),
         "thread": decision.thread,
+        "role": decision.role,
     }
     text = draft.text
     kept = None if text is None else (storable(text[0]), storable(text[1]))
@@ -98,9 +99,9 @@ def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
     return field if verdict.corrected is None else field | {"corrected": True}
 
 
-def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, Any]:
-    """A decision as the export and the API give it out. `row`: of `decisions`, `feedback` and `text`: of those tables;
-    the idempotency key, the request's digest and the response stay inside."""
+def record_of(row: Any, feedback: Iterable[Any]) -> dict[str, Any]:
+    """A decision as the export and the API give it out. `row`: of `decisions`, `feedback`: of that table; the
+    idempotency key, the request's digest and the response stay inside."""
     rows = tuple(feedback)
     return {
         "decision_id": row.id,
@@ -116,8 +117,8 @@ def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, 
         "bundle": row.bundle,
         "variant": row.variant,
         "latency_ms": row.latency_ms,
+        "role": row.role,
         "holdout": row.holdout,
-        "text": None if text is None else {"subject": text.subject, "body": text.body},
         "feedback": [
             {
                 "field": each.field,

@@ -98,9 +98,12 @@ def insert_spooled(connection: Connection, spooled: Sequence[NewDecision]) -> in
     of another process. Those are stored without their key: each was acknowledged, so none may be dropped, except those
     of tickets that were forgotten meanwhile."""
     tickets = forgotten_tickets(connection, {new.row["ticket_id"] for new in spooled} - {None})
-    # A service of an earlier version has spooled rows with fewer columns.
-    spooled = [new._replace(row=_NULLS | new.row) for new in spooled]
-    spooled = [new for new in spooled if tickets.get(new.row["ticket_id"], -1) < new.row["created_at"]]
+    # An earlier version's rows lack the columns that were added since.
+    spooled = [
+        new._replace(row=_NULLS | new.row)
+        for new in spooled
+        if tickets.get(new.row["ticket_id"], -1) < new.row["created_at"]
+    ]
     stored = insert_all(connection, spooled)
     second = [
         new._replace(row={**new.row, "idempotency_key": None})

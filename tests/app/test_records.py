@@ -182,7 +182,8 @@ def test_export_stats_and_backup_read_beside_a_running_service(recording: Servic
     assert line["decision_id"] == answer["decision_id"]
     assert list(line) == [
         "decision_id", "ticket_id", "created_at", "caller", "text_digest", "outcome", "reason", "fields", "flags",
-        "rule", "bundle", "variant", "latency_ms", "holdout", "text", "feedback", "truth",
+        "rule", "bundle", "variant", "latency_ms", "role", "holdout", "feedback", "truth",
+        "text", "shadow",
     ]  # fmt: skip
     stats = json.loads(run_cli("records", "stats", *flags).stdout)
     assert stats["decisions"] == len(out.read_text().splitlines())

@@ -11,8 +11,11 @@ PAGE = (ROOT / "docs" / "observe.md").read_text()
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|[^|]*\|$", re.MULTILINE)
 OF_THE_FORMAT = {"le", "quantile"}
 """Labels that every histogram or summary has."""
-ONLY_SOMEWHERE = re.compile("ticket_router_(memory_used|cpu|gpu|automation)_")
-"""Metrics that depend on where the tests run, or on switches; tests/unit/service/admin and tests/app test them."""
+ONLY_SOMEWHERE = re.compile(
+    "ticket_router_(memory_used|cpu|gpu|automation|challenger)_|ticket_router_shadow_(compared|labels|confidence)_"
+)
+"""Metrics that depend on where the tests run, on switches, or on a shadow; tests/unit/service/admin/test_gauges.py,
+tests/app/test_automation.py and tests/challengers test them."""
 
 
 class Family(NamedTuple):
@@ -42,5 +45,5 @@ def test_the_page_has_every_metric_with_its_type_and_labels_and_no_other(watched
     """Of a service without keys and record, and of one with both."""
     found = scraped(each.management("/metrics").text for each in (watched.small, watched.with_keys))
     somewhere = {family for family in documented() if ONLY_SOMEWHERE.match(family.name)}
-    assert len(somewhere) == 9
+    assert len(somewhere) == 18
     assert documented() == found | somewhere

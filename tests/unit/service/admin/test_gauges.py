@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.admin.gauges import DiskGauges, ServingGauges
 from service.admin.gpu import GpuGauges
 from service.api.schemas import ModelOut, PlanOut, ServingOut
+from service.inference.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 
 SERVING = ServingOut(
     bundle="/bundles/b",
