@@ -27,6 +27,7 @@ from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
 from service.api.tickets import TicketsApi
 from service.automation.automation import Automation
+from service.automation.misroutes import MisrouteAlarm, Watched, watched_by
 from service.errors import ServiceError
 from service.http.authorize import Authorizer
 from service.http.body import BodyReader
@@ -81,6 +82,7 @@ class App:
     admin: AdminService
     records: Records | None
     automation: Automation | None
+    misroutes: MisrouteAlarm | None
     maintenance: Maintenance | None
     document: Callable[[], Document]
 
@@ -100,6 +102,8 @@ class App:
         if self.maintenance is not None:
             self.maintenance.start()
         engine = await self.reloader.start()
+        if self.misroutes is not None:
+            self.misroutes.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -141,6 +145,8 @@ class App:
         await self.router.close()
         if self.maintenance is not None:
             await self.maintenance.stop()
+        if self.misroutes is not None:
+            await self.misroutes.stop()
         if self.automation is not None:
             await self.automation.stop()
         if self.records is not None:
@@ -170,6 +176,13 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
     maintenance = None if records is None else Maintenance(records, settings)
+    misroutes = None
+    if records is not None and automation is not None:
+
+        def watched() -> list[Watched]:
+            return watched_by(router.engine) if router.has_engine else []
+
+        misroutes = MisrouteAlarm(records, automation, watched, metrics.registry, settings)
     api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)
@@ -186,7 +199,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
     admin = AdminService(
-        router, reloader, metrics, lifecycle, records, automation, maintenance, exemplars=settings.traces
+        router, reloader, metrics, lifecycle, records, automation, misroutes, maintenance, exemplars=settings.traces
     )
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
@@ -206,6 +219,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         admin=admin,
         records=records,
         automation=automation,
+        misroutes=misroutes,
         maintenance=maintenance,
         document=document,
     )

@@ -14,6 +14,7 @@ from models.build import build
 from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
 from service.automation.automation import Automation
+from service.automation.misroutes import WHO, MisrouteAlarm
 from service.lifecycle import Lifecycle
 from service.logs import lost_lines
 from service.metrics.metrics import PREFIX
@@ -122,6 +123,31 @@ class AutomationGauges(Collector):
             count.add_metric(key, len(times))
             since.add_metric(key, min(times))
         yield from (family for family in (count, since) if family.samples)
+
+
+class MisrouteGauges(Collector):
+    """The labels that the misroute alarm has taken back, and the evidence against the others."""
+
+    def __init__(self, automation: Automation, alarm: MisrouteAlarm) -> None:
+        self._automation = automation
+        self._alarm = alarm
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        labels = ["field", "label"]
+        alarm = GaugeMetricFamily(f"{PREFIX}_misroute_alarm", "Labels taken back, until a person acts.", labels=labels)
+        tickets = GaugeMetricFamily(
+            f"{PREFIX}_misroute_tickets", "Newest closed tickets that were routed.", labels=[*labels, "result"]
+        )
+        evidence = GaugeMetricFamily(f"{PREFIX}_misroute_evidence", "At 1 a label is taken back.", labels=labels)
+        for switch in self._automation.switches or ():
+            if switch.who == WHO:
+                alarm.add_metric([switch.field, switch.selector["label"]], 1)
+        for each in self._alarm.evidence:
+            names = [each.watched.field, each.watched.label]
+            tickets.add_metric([*names, "moved"], each.moved)
+            tickets.add_metric([*names, "kept"], each.tickets - each.moved)
+            evidence.add_metric(names, each.strength)
+        yield from (family for family in (alarm, tickets, evidence) if family.samples)
 
 
 class StateGauges(Collector):

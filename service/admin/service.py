@@ -6,10 +6,11 @@ from prometheus_client.exposition import choose_encoder
 from models.build import build
 from service.access.audit import audit
 from service.admin.automation import selector_of
-from service.admin.gauges import AutomationGauges, LiveGauges, ServingGauges, StateGauges
+from service.admin.gauges import AutomationGauges, LiveGauges, MisrouteGauges, ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
 from service.api.convert import automation_out, last_reload_out, live_out, serving_out, switch_out
 from service.api.schemas import (
+    AutomationOut,
     AutomationRequest,
     BuildOut,
     LiveOut,
@@ -20,6 +21,7 @@ from service.api.schemas import (
     SwitchOut,
 )
 from service.automation.automation import Automation
+from service.automation.misroutes import MisrouteAlarm
 from service.automation.switches import Mode
 from service.errors import RecordsOff
 from service.http.problems import kind_of
@@ -43,6 +45,7 @@ class AdminService:
         lifecycle: Lifecycle,
         records: Records | None,
         automation: Automation | None,
+        misroutes: MisrouteAlarm | None,
         maintenance: Maintenance | None,
         *,
         exemplars: bool,
@@ -54,11 +57,14 @@ class AdminService:
         self._metrics = metrics
         self._records = records
         self._automation = automation
+        self._misroutes = misroutes
         self._maintenance = maintenance
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
         if automation is not None:
             metrics.registry.register(AutomationGauges(automation))
+        if automation is not None and misroutes is not None:
+            metrics.registry.register(MisrouteGauges(automation, misroutes))
         if maintenance is not None:
             metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
         metrics.registry.register(GpuGauges())
@@ -78,7 +84,7 @@ class AdminService:
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
-            automation=None if self._automation is None else automation_out(self._automation),
+            automation=self._automation_out(),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:
@@ -114,6 +120,11 @@ class AdminService:
         # Without the slice and the reason: logs hold no addresses. The id leads to both, on record.
         audit(requested_by, "automation", "done", field=switch.field, mode=switch.mode.value, switch=switch.id)
         return switch_out(switch, matched)
+
+    def _automation_out(self) -> AutomationOut | None:
+        if self._automation is None or self._misroutes is None:
+            return None
+        return automation_out(self._automation, self._misroutes.evidence)
 
     def _live(self) -> LiveOut | None:
         estimate = None if self._maintenance is None else self._maintenance.estimate

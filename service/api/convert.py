@@ -1,6 +1,6 @@
 """Converts parsed requests into tickets, and decisions, bundles and states into output schemas."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from models.mail.parse import REPLY_FIELDS, mail_facts
@@ -9,6 +9,7 @@ from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
 from service.automation.automation import Automation
+from service.automation.misroutes import Evidence
 from service.automation.switches import Switch
 from service.decision import Decision, ModelIdentity
 from service.errors import InvalidRequest
@@ -136,11 +137,22 @@ def _live_department_out(department: Department) -> schemas.LiveDepartmentOut:
     )
 
 
-def automation_out(automation: Automation) -> schemas.AutomationOut:
+def automation_out(automation: Automation, evidence: Iterable[Evidence]) -> schemas.AutomationOut:
     switches = automation.switches
     return schemas.AutomationOut(
         known=switches is not None,
         switches=tuple(switch_out(each, automation.matched(each)) for each in switches or ()),
+        misroutes=tuple(
+            schemas.MisroutesOut(
+                field=each.watched.field,
+                label=each.watched.label,
+                tickets=each.tickets,
+                moved=each.moved,
+                allowed=each.watched.allowed,
+                evidence=each.strength,
+            )
+            for each in evidence
+        ),
     )
 
 
