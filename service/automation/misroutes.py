@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Connection, func, select, text
 
 from service.automation.automation import Automation
-from service.automation.switches import Mode, Switch, newest, set_switch
+from service.automation.switches import Mode, Selector, Switch, newest, set_switch
 from service.errors import RecordsUnavailable
 from service.inference.engine import Engine
 from service.metrics.metrics import PREFIX
@@ -54,11 +54,13 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of the newest closed tickets that were routed to a label since the switch `since`. `strength`: the logarithm of R
-    as a share of the threshold's; at 1 the alarm fires. `last` and `last_moved`: those on which it rests most."""
+    """Of the newest closed tickets that were routed to a label since the switch `since`, up to the feedback `until`.
+    `strength`: the logarithm of R as a share of the threshold's; at 1 the alarm fires. `last` and `last_moved`: those
+    on which it rests most."""
 
     watched: Watched
     since: str
+    until: str | None
     tickets: int
     moved: int
     strength: float
@@ -82,7 +84,7 @@ def watched_by(engine: Engine) -> list[Watched]:
     ]
 
 
-def evidence_of(watched: Watched, since: str, moved: Sequence[bool]) -> Evidence:
+def evidence_of(watched: Watched, since: str, until: str | None, moved: Sequence[bool]) -> Evidence:
     """`moved`: for each ticket, in the order in which they closed, whether it was moved elsewhere."""
     allowed = max(LEAST_ALLOWED, watched.allowed)
     total, best, first = 0.0, 0.0, 0
@@ -99,11 +101,13 @@ def evidence_of(watched: Watched, since: str, moved: Sequence[bool]) -> Evidence
         if likeliest > best:
             best, first = likeliest, start
     strength = math.log(max(1.0, total)) / math.log(THRESHOLD)
-    return Evidence(watched, since, len(moved), sum(moved), strength, len(moved) - first, sum(moved[first:]))
+    return Evidence(watched, since, until, len(moved), sum(moved), strength, len(moved) - first, sum(moved[first:]))
 
 
-def read_evidence(connection: Connection, watched: Watched, tickets: int) -> Evidence | None:
-    """None: a switch keeps the label back."""
+def read_evidence(
+    connection: Connection, watched: Watched, tickets: int, known: Evidence | None = None
+) -> Evidence | None:
+    """`known`: the last one, which is returned if there is nothing new. None: a switch keeps the label back."""
     switches = _switches(connection, watched)
     if any(each.mode is not Mode.ROUTE for each in switches):
         return None
@@ -112,21 +116,23 @@ def read_evidence(connection: Connection, watched: Watched, tickets: int) -> Evi
         select(feedback)
         .where(feedback.c.field == watched.field, feedback.c.routed_to == watched.label)
         .order_by(feedback.c.id.desc())
-        .limit(tickets)
-        .subquery()
     )
+    until = connection.execute(closed.with_only_columns(feedback.c.id).limit(1)).scalar()
+    if known is not None and (known.watched, known.since, known.until) == (watched, since, until):
+        return known
+    found = closed.limit(tickets).subquery()
     # What another bundle routed says nothing of this one's promise.
     rows = connection.execute(
-        select(closed)
-        .join(decisions, decisions.c.id == closed.c.routed_by)
-        .where(closed.c.routed_by > since, decisions.c.bundle == watched.bundle)
-        .order_by(closed.c.id)
+        select(found)
+        .join(decisions, decisions.c.id == found.c.routed_by)
+        .where(found.c.routed_by > since, decisions.c.bundle == watched.bundle)
+        .order_by(found.c.id)
     )
     by_decision: dict[str, list[Any]] = {}
     for row in rows:
         by_decision.setdefault(row.routed_by, []).append(row)
-    values = [truths(each)[watched.field].value for each in by_decision.values()]
-    return evidence_of(watched, since, [value != watched.label for value in values])
+    values = [(each[0] if len(each) == 1 else truths(each)[watched.field]).value for each in by_decision.values()]
+    return evidence_of(watched, since, until, [value != watched.label for value in values])
 
 
 def take_back(connection: Connection, evidence: Evidence) -> Switch | None:
@@ -195,10 +201,12 @@ class MisrouteAlarm:
         seen = (labels, await self._records.read(_newest_ids))
         if seen == self._seen:
             return
+        known = {each.watched: each for each in self.evidence}
         found = []
         for each in labels:
             # One short query each: pages of decisions wait for the same connections.
-            evidence = await self._records.read(partial(read_evidence, watched=each, tickets=self._tickets))
+            query = partial(read_evidence, watched=each, tickets=self._tickets, known=known.get(each))
+            evidence = await self._records.read(query)
             if evidence is not None and evidence.strength >= 1 and self._on:
                 await self._take_back(evidence)
             elif evidence is not None and evidence.tickets:
@@ -224,7 +232,7 @@ class MisrouteAlarm:
 
 def _switches(connection: Connection, watched: Watched) -> list[Switch]:
     """The newest ones of the label and of its whole field."""
-    selectors = ({}, {"label": watched.label})
+    selectors: tuple[Selector, ...] = ({}, {"label": watched.label})
     return [each for each in newest(connection) if each.field == watched.field and each.selector in selectors]
 
 

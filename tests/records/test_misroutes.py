@@ -250,5 +250,5 @@ def test_simulation_computes_what_the_service_does() -> None:
     detectors = np.zeros((len(RATIOS), 1))
     for each in moved:
         detectors = (1 + detectors) * likelihood_ratios(0.05, np.array([each]))
-    strength = evidence_of(BILLING, "", moved.tolist()).strength
+    strength = evidence_of(BILLING, "", None, moved.tolist()).strength
     assert np.log(detectors.mean()) / np.log(THRESHOLD) == pytest.approx(strength)
