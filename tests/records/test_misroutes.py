@@ -15,6 +15,7 @@ from ulid import ULID
 
 from models.label_source import LabelSource
 from models.ticket import Ticket
+from service.admin.gauges import MisrouteGauges
 from service.automation.automation import Automation
 from service.automation.misroutes import RATIOS, THRESHOLD, MisrouteAlarm, Watched, evidence_of, read_evidence
 from service.automation.switches import Mode, Switch
@@ -125,6 +126,15 @@ def test_kept_promise_never_fires(tmp_path: Path, records: str) -> None:
             (evidence,) = site.alarm.evidence
             assert (evidence.tickets, evidence.moved) == (100, 4)
             assert evidence.strength < 0.5
+            families = MisrouteGauges(site.automation, site.alarm).collect()
+            samples = {
+                (each.name, each.labels.get("result")): each.value for family in families for each in family.samples
+            }
+            assert samples == {
+                ("ticket_router_misroute_tickets", "moved"): 4,
+                ("ticket_router_misroute_tickets", "kept"): 96,
+                ("ticket_router_misroute_evidence", None): evidence.strength,
+            }
 
     asyncio.run(scenario())
 

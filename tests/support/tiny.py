@@ -160,6 +160,7 @@ def _model(variant: str, file: str, expected: Outputs, found: Outputs) -> dict[s
                     "suggest_precision": 0.8,
                     "confidence": 0.9,
                     "achieved_coverage": 0.6,
+                    "achieved_precision_low": 0.95,
                 },
                 "labels": [{"name": each, **label} for each in field.labels],
             }
