@@ -27,6 +27,7 @@ from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
 from service.api.tickets import TicketsApi
 from service.automation.automation import Automation
+from service.automation.misroutes import MisrouteAlarm, Watched, watched_by
 from service.challengers.challengers import Challengers
 from service.errors import ServiceError
 from service.http.authorize import Authorizer
@@ -82,6 +83,7 @@ class App:
     admin: AdminService
     records: Records | None
     automation: Automation | None
+    misroutes: MisrouteAlarm | None
     maintenance: Maintenance | None
     challengers: Challengers | None
     document: Callable[[], Document]
@@ -104,6 +106,8 @@ class App:
         engine = await self.reloader.start()
         if self.challengers is not None:
             self.challengers.start()
+        if self.misroutes is not None:
+            self.misroutes.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -149,6 +153,8 @@ class App:
             await self.challengers.stop()
         if self.maintenance is not None:
             await self.maintenance.stop()
+        if self.misroutes is not None:
+            await self.misroutes.stop()
         if self.automation is not None:
             await self.automation.stop()
         if self.records is not None:
@@ -179,6 +185,13 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     access = Access(settings.keys_file, metrics.registry)
     maintenance = None if records is None else Maintenance(records, settings)
     challengers = None if records is None else Challengers(settings, router, reloader, records, metrics)
+    misroutes = None
+    if records is not None and automation is not None:
+
+        def watched() -> list[Watched]:
+            return watched_by(router.engine) if router.has_engine else []
+
+        misroutes = MisrouteAlarm(records, automation, watched, metrics.registry, settings)
     api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)
@@ -201,6 +214,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         lifecycle,
         records,
         automation,
+        misroutes,
         maintenance,
         challengers,
         exemplars=settings.traces,
@@ -223,6 +237,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         admin=admin,
         records=records,
         automation=automation,
+        misroutes=misroutes,
         maintenance=maintenance,
         challengers=challengers,
         document=document,

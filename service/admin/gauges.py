@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from models.build import build
 from service.api.schemas import ServingOut
 from service.automation.in_force import InForce
+from service.automation.misroutes import WHO, MisrouteAlarm
 from service.drift.window import Drift
 from service.inference.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.lifecycle import Lifecycle
@@ -176,6 +177,31 @@ class DriftGauges(Collector):
                 if precision.value is not None:
                     expected.add_metric([name], precision.value)
         yield from (family for family in (psi, expected) if family.samples)
+
+
+class MisrouteGauges(Collector):
+    """The labels that the misroute alarm has taken back, and the evidence against the others."""
+
+    def __init__(self, in_force: InForce, alarm: MisrouteAlarm) -> None:
+        self._in_force = in_force
+        self._alarm = alarm
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        labels = ["field", "label"]
+        alarm = GaugeMetricFamily(f"{PREFIX}_misroute_alarm", "Labels taken back, until a person acts.", labels=labels)
+        tickets = GaugeMetricFamily(
+            f"{PREFIX}_misroute_tickets", "Newest closed tickets that were routed.", labels=[*labels, "result"]
+        )
+        evidence = GaugeMetricFamily(f"{PREFIX}_misroute_evidence", "At 1 a label is taken back.", labels=labels)
+        for switch in self._in_force.switches or ():
+            if switch.who == WHO:
+                alarm.add_metric([switch.field, switch.selector["label"]], 1)
+        for each in self._alarm.evidence:
+            names = [each.watched.field, each.watched.label]
+            tickets.add_metric([*names, "moved"], each.moved)
+            tickets.add_metric([*names, "kept"], each.tickets - each.moved)
+            evidence.add_metric(names, each.strength)
+        yield from (family for family in (alarm, tickets, evidence) if family.samples)
 
 
 class StateGauges(Collector):

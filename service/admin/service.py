@@ -8,7 +8,15 @@ from prometheus_client.exposition import choose_encoder
 from models.build import build
 from service.access.audit import audit
 from service.admin.automation import selector_of
-from service.admin.gauges import AutomationGauges, DiskGauges, DriftGauges, LiveGauges, ServingGauges, StateGauges
+from service.admin.gauges import (
+    AutomationGauges,
+    DiskGauges,
+    DriftGauges,
+    LiveGauges,
+    MisrouteGauges,
+    ServingGauges,
+    StateGauges,
+)
 from service.admin.gpu import GpuGauges
 from service.api.convert import (
     automation_out,
@@ -20,6 +28,7 @@ from service.api.convert import (
     switch_out,
 )
 from service.api.schemas import (
+    AutomationOut,
     AutomationRequest,
     BuildOut,
     ChallengerOut,
@@ -33,6 +42,7 @@ from service.api.schemas import (
     SwitchOut,
 )
 from service.automation.automation import Automation
+from service.automation.misroutes import MisrouteAlarm
 from service.automation.switches import Mode
 from service.errors import RecordsOff
 from service.http.problems import kind_of
@@ -64,6 +74,7 @@ class AdminService:
         lifecycle: Lifecycle,
         records: Records | None,
         automation: Automation | None,
+        misroutes: MisrouteAlarm | None,
         maintenance: Maintenance | None,
         challengers: ChallengerControl | None,
         *,
@@ -76,6 +87,7 @@ class AdminService:
         self._metrics = metrics
         self._records = records
         self._automation = automation
+        self._misroutes = misroutes
         self._maintenance = maintenance
         self._challengers = challengers
         metrics.registry.register(ServingGauges(self._serving))
@@ -85,6 +97,8 @@ class AdminService:
             metrics.registry.register(DiskGauges(records.folder))
         if automation is not None:
             metrics.registry.register(AutomationGauges(automation.in_force))
+        if automation is not None and misroutes is not None:
+            metrics.registry.register(MisrouteGauges(automation.in_force, misroutes))
         if maintenance is not None:
             metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
         metrics.registry.register(GpuGauges())
@@ -106,7 +120,7 @@ class AdminService:
             serving=self._serving(),
             drift=None if drift is None else drift_out(drift),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
-            automation=None if self._automation is None else automation_out(self._automation.in_force),
+            automation=self._automation_out(),
             challengers=self._challengers_out(),
         )
 
@@ -163,6 +177,11 @@ class AdminService:
 
     def _challengers_out(self) -> tuple[ChallengerOut, ...]:
         return () if self._challengers is None else tuple(map(challenger_out, self._challengers.status()))
+
+    def _automation_out(self) -> AutomationOut | None:
+        if self._automation is None or self._misroutes is None:
+            return None
+        return automation_out(self._automation.in_force, self._misroutes.evidence)
 
     def _live(self) -> LiveOut | None:
         estimate = None if self._maintenance is None else self._maintenance.estimate

@@ -1,6 +1,6 @@
 """Converts parsed requests into tickets, and decisions, bundles and states into output schemas."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from models.mail.parse import REPLY_FIELDS, mail_facts
@@ -10,6 +10,7 @@ from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
 from service.automation.in_force import InForce
+from service.automation.misroutes import Evidence
 from service.automation.switches import Switch
 from service.decision import Decision, ModelIdentity
 from service.drift.window import Drift
@@ -173,11 +174,22 @@ def _live_department_out(department: Department) -> schemas.LiveDepartmentOut:
     )
 
 
-def automation_out(in_force: InForce) -> schemas.AutomationOut:
+def automation_out(in_force: InForce, evidence: Iterable[Evidence]) -> schemas.AutomationOut:
     switches = in_force.switches
     return schemas.AutomationOut(
         known=switches is not None,
         switches=tuple(switch_out(each, in_force.matched(each)) for each in switches or ()),
+        misroutes=tuple(
+            schemas.MisroutesOut(
+                field=each.watched.field,
+                label=each.watched.label,
+                tickets=each.tickets,
+                moved=each.moved,
+                allowed=each.watched.allowed,
+                evidence=each.strength,
+            )
+            for each in evidence
+        ),
     )
 
 

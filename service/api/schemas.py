@@ -434,11 +434,25 @@ class SwitchOut(Output):
     matched: int
 
 
+class MisroutesOut(Output):
+    """Of the newest closed tickets that were routed to a label, those that people `moved` elsewhere. `allowed`: the
+    share that the promise leaves. `evidence`: at 1 the misroute alarm takes the label back."""
+
+    field: str
+    label: str
+    tickets: int
+    moved: int
+    allowed: float
+    evidence: float
+
+
 class AutomationOut(Output):
-    """`known`: false while the switches could not be read since the start; nothing is routed until then."""
+    """`known`: false while the switches could not be read since the start; nothing is routed until then. `misroutes`:
+    of the labels with closed tickets that no switch keeps back."""
 
     known: bool
     switches: tuple[SwitchOut, ...]
+    misroutes: tuple[MisroutesOut, ...]
 
 
 class RecordsOut(Output):

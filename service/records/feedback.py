@@ -3,6 +3,7 @@
 Feedback is about a decision. Feedback about a ticket is about its newest decision, whose id is stored with it.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ from sqlalchemy import Connection, func, insert, or_, select
 from ulid import ULID
 
 from models.label_source import LabelSource
+from models.scoring import Outcome
 from service.records.database.schema import decisions, feedback
+
+_AT_CLOSE = (LabelSource.CLOSE, LabelSource.IMPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ def store(connection: Connection, items: Sequence[Feedback]) -> list[Received | 
             )
         results.append(Received(decision.id, decision.ticket_id, len(rows) - before))
     if rows:
+        _add_routes(connection, rows)
         connection.execute(insert(feedback), rows)
     return results
 
@@ -115,6 +120,30 @@ def said_of(connection: Connection, tickets: Sequence[tuple[str | None, str | No
 def label_source(source: str, holdout: bool) -> LabelSource:
     """What training has as the source of a label. Every label of the random share is one of a sample of all mail."""
     return LabelSource.AUDIT if holdout else LabelSource(source)
+
+
+def _add_routes(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Add to each value at close what it says is right or wrong: the newest decision of the ticket in which the serving
+    model routed the field. Of a ticket that was asked again after a correction that is not the newest of all."""
+    nothing = {"routed_by": None, "routed_to": None}
+    for row in rows:
+        row.update(nothing)
+    closed = [row for row in rows if row["source"] in _AT_CLOSE]
+    tickets = {row["ticket_id"] for row in closed} - {None}
+    ids = {row["decision_id"] for row in closed if row["ticket_id"] is None}
+    columns = select(decisions.c.id, decisions.c.ticket_id, decisions.c.fields).order_by(decisions.c.id)
+    models = (~decisions.c.holdout, decisions.c.role.is_(None))
+    routes: dict[tuple[str, str], dict[str, str]] = {}
+    for column, wanted in ((decisions.c.ticket_id, tickets), (decisions.c.id, ids)):
+        for decision in connection.execute(columns.where(column.in_(wanted), *models)) if wanted else ():
+            for field, judged in json.loads(decision.fields).items():
+                if judged["outcome"] == Outcome.ROUTE and not judged.get("corrected"):
+                    routes[decision.ticket_id or decision.id, field] = {
+                        "routed_by": decision.id,
+                        "routed_to": judged["value"],
+                    }
+    for row in closed:
+        row.update(routes.get((row["ticket_id"] or row["decision_id"], row["field"]), nothing))
 
 
 def _weight(row: Any) -> tuple[bool, int, str]:

@@ -12,9 +12,10 @@ ROW = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|[^|]*\|$", re.MULTILINE)
 OF_THE_FORMAT = {"le", "quantile"}
 """Labels that every histogram or summary has."""
 ONLY_SOMEWHERE = re.compile(
-    "ticket_router_(memory_used|cpu|gpu|automation|challenger)_|ticket_router_shadow_(compared|labels|confidence)_"
+    "ticket_router_((memory_used|cpu|gpu|automation|challenger)_|shadow_(compared|labels|confidence)_"
+    "|misroute_(alarm|tickets|evidence)$)"
 )
-"""Metrics that depend on where the tests run, on switches, or on a shadow; tests/unit/service/admin/test_gauges.py,
+"""Metrics that depend on where the tests run, on switches, feedback or a shadow; tests/unit/service/admin,
 tests/app/test_automation.py and tests/challengers test them."""
 
 
@@ -45,5 +46,5 @@ def test_the_page_has_every_metric_with_its_type_and_labels_and_no_other(watched
     """Of a service without keys and record, and of one with both."""
     found = scraped(each.management("/metrics").text for each in (watched.small, watched.with_keys))
     somewhere = {family for family in documented() if ONLY_SOMEWHERE.match(family.name)}
-    assert len(somewhere) == 18
+    assert len(somewhere) == 21
     assert documented() == found | somewhere

@@ -5,10 +5,31 @@ from tests.monitoring.cases.case import Case
 from tests.monitoring.cases.challengers import CHALLENGERS
 from tests.monitoring.cases.cluster import CLUSTER
 from tests.monitoring.cases.keys import KEYS
+from tests.monitoring.cases.misroutes import MISROUTES
 from tests.monitoring.cases.model import MODEL
 from tests.monitoring.cases.pods import PODS
 from tests.monitoring.cases.records import RECORDS
 from tests.monitoring.cases.service_levels import SERVICE_LEVELS
 from tests.monitoring.cases.traffic import TRAFFIC
 
-CASES: tuple[Case, ...] = (*SERVICE_LEVELS, *PODS, *TRAFFIC, *KEYS, *MODEL, *CHALLENGERS, *RECORDS, *CLUSTER)
+CASES: tuple[Case, ...] = (
+    *SERVICE_LEVELS,
+    *PODS,
+    *TRAFFIC,
+    *KEYS,
+    *MODEL,
+    *CHALLENGERS,
+    *RECORDS,
+    *MISROUTES,
+    *CLUSTER,
+)
+    *SERVICE_LEVELS,
+    *PODS,
+    *TRAFFIC,
+    *KEYS,
+    *MODEL,
+    *CHALLENGERS,
+    *RECORDS,
+    *MISROUTES,
+    *CLUSTER,
+)
