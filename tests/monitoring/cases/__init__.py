@@ -23,13 +23,3 @@ CASES: tuple[Case, ...] = (
     *MISROUTES,
     *CLUSTER,
 )
-    *SERVICE_LEVELS,
-    *PODS,
-    *TRAFFIC,
-    *KEYS,
-    *MODEL,
-    *CHALLENGERS,
-    *RECORDS,
-    *MISROUTES,
-    *CLUSTER,
-)
