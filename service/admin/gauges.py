@@ -4,7 +4,7 @@ They have the same values as `/admin/status`.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,7 +14,7 @@ from models.build import build
 from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
 from service.automation.automation import Automation
-from service.automation.misroutes import WHO, MisrouteAlarm
+from service.automation.evidence import WHO, Evidence
 from service.lifecycle import Lifecycle
 from service.logs import lost_lines
 from service.metrics.metrics import PREFIX
@@ -128,9 +128,9 @@ class AutomationGauges(Collector):
 class MisrouteGauges(Collector):
     """The labels that the misroute alarm has taken back, and the evidence against the others."""
 
-    def __init__(self, automation: Automation, alarm: MisrouteAlarm) -> None:
+    def __init__(self, automation: Automation, read: Callable[[], Sequence[Evidence]]) -> None:
         self._automation = automation
-        self._alarm = alarm
+        self._read = read
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         labels = ["field", "label"]
@@ -142,7 +142,7 @@ class MisrouteGauges(Collector):
         for switch in self._automation.switches or ():
             if switch.who == WHO:
                 alarm.add_metric([switch.field, switch.selector["label"]], 1)
-        for each in self._alarm.evidence:
+        for each in self._read():
             names = [each.watched.field, each.watched.label]
             tickets.add_metric([*names, "moved"], each.moved)
             tickets.add_metric([*names, "kept"], each.tickets - each.moved)

@@ -64,7 +64,7 @@ class AdminService:
         if automation is not None:
             metrics.registry.register(AutomationGauges(automation))
         if automation is not None and misroutes is not None:
-            metrics.registry.register(MisrouteGauges(automation, misroutes))
+            metrics.registry.register(MisrouteGauges(automation, lambda: misroutes.evidence))
         if maintenance is not None:
             metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
         metrics.registry.register(GpuGauges())

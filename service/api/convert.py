@@ -9,7 +9,7 @@ from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
 from service.automation.automation import Automation
-from service.automation.misroutes import Evidence
+from service.automation.evidence import Evidence
 from service.automation.switches import Switch
 from service.decision import Decision, ModelIdentity
 from service.errors import InvalidRequest

@@ -2,5 +2,6 @@
 
 switches      a switch, what it matches, and its table; functions on a connection, for use in any transaction
 automation    the switches in force, in memory, and their effect on a verdict
-misroutes     sets a switch by itself when people undo more routes to a label than the bundle promises
+evidence      that people undo more routes to a label than the bundle promises
+misroutes     looks at it, and sets the switch that follows from it
 """

@@ -17,7 +17,8 @@ from models.label_source import LabelSource
 from models.ticket import Ticket
 from service.admin.gauges import MisrouteGauges
 from service.automation.automation import Automation
-from service.automation.misroutes import RATIOS, THRESHOLD, MisrouteAlarm, Watched, evidence_of, read_evidence
+from service.automation.evidence import RATIOS, THRESHOLD, Watched, evidence_of, read_evidence
+from service.automation.misroutes import MisrouteAlarm
 from service.automation.switches import Mode, Switch
 from service.errors import RecordsUnavailable
 from service.records import feedback
@@ -70,7 +71,9 @@ async def opened(folder: Path, records: str, **settings: bool) -> AsyncIterator[
     async with recording(folder, records) as recorder:
         switches = Automation(recorder.records)
         await switches.start()
-        alarm = MisrouteAlarm(recorder.records, switches, lambda: [BILLING], CollectorRegistry(), Settings(**settings))
+        alarm = MisrouteAlarm(
+            recorder.records, switches.refresh, lambda: [BILLING], CollectorRegistry(), Settings(**settings)
+        )
         yield Site(recorder, switches, alarm)
         await alarm.stop()
         await switches.stop()
@@ -126,7 +129,7 @@ def test_kept_promise_never_fires(tmp_path: Path, records: str) -> None:
             (evidence,) = site.alarm.evidence
             assert (evidence.tickets, evidence.moved) == (100, 4)
             assert evidence.strength < 0.5
-            families = MisrouteGauges(site.automation, site.alarm).collect()
+            families = MisrouteGauges(site.automation, lambda: site.alarm.evidence).collect()
             samples = {
                 (each.name, each.labels.get("result")): each.value for family in families for each in family.samples
             }
