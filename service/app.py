@@ -27,7 +27,8 @@ from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
 from service.api.tickets import TicketsApi
 from service.automation.automation import Automation
-from service.automation.misroutes import MisrouteAlarm, Watched, watched_by
+from service.automation.evidence import Watched, watched_by
+from service.automation.misroutes import MisrouteAlarm
 from service.challengers.challengers import Challengers
 from service.errors import ServiceError
 from service.http.authorize import Authorizer
@@ -191,7 +192,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         def watched() -> list[Watched]:
             return watched_by(router.engine) if router.has_engine else []
 
-        misroutes = MisrouteAlarm(records, automation, watched, metrics.registry, settings)
+        misroutes = MisrouteAlarm(records, automation.refresh, watched, metrics.registry, settings)
     api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)

@@ -5,7 +5,7 @@ They have the same values as `/admin/status`.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +14,8 @@ from prometheus_client.registry import Collector
 
 from models.build import build
 from service.api.schemas import ServingOut
+from service.automation.evidence import WHO, Evidence
 from service.automation.in_force import InForce
-from service.automation.misroutes import WHO, MisrouteAlarm
 from service.drift.window import Drift
 from service.inference.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.lifecycle import Lifecycle
@@ -182,9 +182,9 @@ class DriftGauges(Collector):
 class MisrouteGauges(Collector):
     """The labels that the misroute alarm has taken back, and the evidence against the others."""
 
-    def __init__(self, in_force: InForce, alarm: MisrouteAlarm) -> None:
+    def __init__(self, in_force: InForce, read: Callable[[], Sequence[Evidence]]) -> None:
         self._in_force = in_force
-        self._alarm = alarm
+        self._read = read
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         labels = ["field", "label"]
@@ -196,7 +196,7 @@ class MisrouteGauges(Collector):
         for switch in self._in_force.switches or ():
             if switch.who == WHO:
                 alarm.add_metric([switch.field, switch.selector["label"]], 1)
-        for each in self._alarm.evidence:
+        for each in self._read():
             names = [each.watched.field, each.watched.label]
             tickets.add_metric([*names, "moved"], each.moved)
             tickets.add_metric([*names, "kept"], each.tickets - each.moved)

@@ -98,7 +98,7 @@ class AdminService:
         if automation is not None:
             metrics.registry.register(AutomationGauges(automation.in_force))
         if automation is not None and misroutes is not None:
-            metrics.registry.register(MisrouteGauges(automation.in_force, misroutes))
+            metrics.registry.register(MisrouteGauges(automation.in_force, lambda: misroutes.evidence))
         if maintenance is not None:
             metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
         metrics.registry.register(GpuGauges())

@@ -9,8 +9,8 @@ from models.ticket import MailFact, Ticket
 from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
+from service.automation.evidence import Evidence
 from service.automation.in_force import InForce
-from service.automation.misroutes import Evidence
 from service.automation.switches import Switch
 from service.decision import Decision, ModelIdentity
 from service.drift.window import Drift

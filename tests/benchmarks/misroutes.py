@@ -6,7 +6,7 @@ python -m tests.benchmarks.misroutes
 import numpy as np
 from numpy.typing import NDArray
 
-from service.automation.misroutes import RATIOS, THRESHOLD
+from service.automation.evidence import RATIOS, THRESHOLD
 
 QUARTER = 10_000
 

@@ -17,7 +17,8 @@ from models.label_source import LabelSource
 from models.ticket import Ticket
 from service.admin.gauges import MisrouteGauges
 from service.automation.automation import Automation
-from service.automation.misroutes import RATIOS, THRESHOLD, MisrouteAlarm, Watched, evidence_of, read_evidence
+from service.automation.evidence import RATIOS, THRESHOLD, Watched, evidence_of, read_evidence
+from service.automation.misroutes import MisrouteAlarm
 from service.automation.switches import Mode, Switch
 from service.errors import RecordsUnavailable
 from service.records import feedback
@@ -70,7 +71,9 @@ async def opened(folder: Path, records: str, **settings: bool) -> AsyncIterator[
     async with recording(folder, records) as recorder:
         switches = Automation(recorder.records)
         await switches.start()
-        alarm = MisrouteAlarm(recorder.records, switches, lambda: [BILLING], CollectorRegistry(), Settings(**settings))
+        alarm = MisrouteAlarm(
+            recorder.records, switches.refresh, lambda: [BILLING], CollectorRegistry(), Settings(**settings)
+        )
         yield Site(recorder, switches, alarm)
         await alarm.stop()
         await switches.stop()
@@ -86,7 +89,7 @@ def test_label_whose_routes_are_undone_is_taken_back_once_with_its_reason(tmp_pa
             await site.alarm.look()
             await site.alarm.look()
             assert await site.history() == [FIRED]
-            (switch,) = site.automation.switches or ()
+            (switch,) = site.automation.in_force.switches or ()
             assert (switch.field, switch.mode) == ("department", Mode.SUGGEST)
             assert switch.why == "20 of the last 40 closed tickets were moved elsewhere; the promise allows 5 %"
 
@@ -126,7 +129,7 @@ def test_kept_promise_never_fires(tmp_path: Path, records: str) -> None:
             (evidence,) = site.alarm.evidence
             assert (evidence.tickets, evidence.moved) == (100, 4)
             assert evidence.strength < 0.5
-            families = MisrouteGauges(site.automation, site.alarm).collect()
+            families = MisrouteGauges(site.automation, lambda: site.alarm.evidence).collect()
             samples = {
                 (each.name, each.labels.get("result")): each.value for family in families for each in family.samples
             }
@@ -182,7 +185,7 @@ def test_alarm_goes_on_when_the_database_is_back(
                 await asyncio.sleep(0.5)
             finally:
                 await asyncio.to_thread(postgres.start)
-            await until(lambda: site.automation.switches)
+            await until(lambda: site.automation.in_force.switches)
             assert await site.history() == [FIRED]
 
     asyncio.run(scenario())
