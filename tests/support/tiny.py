@@ -29,9 +29,9 @@ from models.scoring import FieldScoring, Logits, Outputs, judge, probabilities
 from models.text.prepare import TEXT_VERSION, prepare
 from models.ticket import Ticket
 from training.data.example import Example
-from training.evaluation.reference import reference_of
 from training.export.int8 import FULL, write_int8
 from training.export.onnx import OnnxModel, export_onnx
+from training.export.reference import reference_of
 from training.learn.classifier import TicketClassifier, load_classifier
 from training.learn.finetune import predict_with_pooled
 from training.learn.rows import EncodedExamples

@@ -38,10 +38,10 @@ from training.evaluation.quantization_gate import (
     compare_graph,
 )
 from training.evaluation.record import CostFigures, Record
-from training.evaluation.reference import reference_of
 from training.export.golden_rows import Answers, rejudged
 from training.export.onnx import OnnxModel
 from training.export.provenance import code_revision
+from training.export.reference import reference_of
 from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 from training.report import model_card, render_report

@@ -29,13 +29,13 @@ from training.calibration.predictions import Scored
 from training.data.prepared import MISSING
 from training.evaluation.intervals import Estimate, paired_loss
 from training.evaluation.metrics import field_figures
-from training.evaluation.reference import reference_of
 from training.export.fp16 import write_fp16
 from training.export.golden_rows import Answers
 from training.export.int8 import FULL, REDUCED, write_int8
 from training.export.ngram_nodes import add_ngrams
 from training.export.novelty_nodes import add_novelty
 from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, outcomes
+from training.export.reference import reference_of
 from training.learn.linear.ngrams import NgramModel
 from training.learn.linear.novelty import Novelty
 from training.learn.rows import EncodedExamples

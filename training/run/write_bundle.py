@@ -14,12 +14,12 @@ from models.scoring import Logits, Outputs
 from models.text.prepare import TEXT_VERSION
 from training.evaluation.quantization_gate import Reference, Variants, make_variants
 from training.evaluation.record import Record
-from training.evaluation.reference import reference_of
 from training.export.golden_rows import choose_golden
 from training.export.ngram_nodes import add_ngrams
 from training.export.novelty_nodes import add_novelty
 from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.export.provenance import lineage
+from training.export.reference import reference_of
 from training.registry import current_version, make_first
 from training.report import render_report
 from training.report.card import model_card

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.evaluation.reference import BINS, ROWS_PER_BIN, bins_of
+from training.export.reference import BINS, ROWS_PER_BIN, bins_of
 
 
 def test_different_numbers_have_deciles() -> None:
