@@ -66,8 +66,8 @@ class Engine:
 
     @property
     def busy_threads(self) -> int:
-        """Most threads that compute now: a single run may be a lone one."""
-        running, plan = self.batcher.running, self.plan
+        """Most threads that compute now: a single run may be a lone one, and a prepared one waits for a runner."""
+        running, plan = min(self.batcher.running, self.limits.runners), self.plan
         return plan.lone_threads if running == 1 and plan.lone_threads else running * plan.intra_op_threads
 
     def thresholds_of(self, verdict: Verdict) -> dict[str, float | None]:

@@ -1,6 +1,6 @@
 """What a shadow that gets every ticket costs the serving bundle: throughput at full load, latency at a third of it.
 
-    python -m tests.benchmarks.shadow --bundle BUNDLE [--rounds 5] [--runners 1] [--callers 64]
+    python -m tests.benchmarks.shadow --bundle BUNDLE [--rounds 12] [--runners 1] [--callers 64]
 
 Two services with a record in SQLite run side by side, one with a shadow (the same bundle under another version),
 and take turns in a new order each round: closed loops of `--callers`, then open loops at a third of the throughput that
@@ -27,7 +27,7 @@ from tests.support.process import Service, serving
 from tests.support.reloading import two_bundles
 
 TEXTS = 640
-WARM_SECONDS, SECONDS = 2.0, 8.0
+WARM_SECONDS, SECONDS = 1.0, 4.0
 RESULTS = ("computed", "shed", "failed", "unrecorded")
 
 
@@ -102,7 +102,7 @@ def measured(bundle: Path, rounds: int, callers: int, flags: list[str]) -> Turns
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, required=True)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--callers", type=int, default=64)
     parser.add_argument("--runners", type=int)
     arguments = parser.parse_args()

@@ -18,6 +18,9 @@ from service.challengers import shadow as shadow_module
 from service.challengers.metrics import ChallengerMetrics
 from service.challengers.shadow import PORTION_TICKETS, QUEUE, WAIT_SECONDS, Shadow
 from service.decision import Decision
+from service.inference import engine as engine_module
+from service.inference.engine import open_engine
+from service.inference.hardware import Machine
 from service.routing.sampling import is_in_share
 from service.settings import Settings
 from tests.support.challenging import SECONDS, challenger, put, put_and_wait, state_of
@@ -185,6 +188,18 @@ def test_shadow_without_a_free_core_sheds_within_a_second(tiny_bundle_path: Path
         await offered.shadow.close()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(("running", "threads"), [(0, 0), (1, 2), (2, 4), (3, 4)])
+def test_runs_at_work_take_their_threads_and_a_prepared_one_takes_none(
+    tiny_bundle_path: Path, monkeypatch: pytest.MonkeyPatch, running: int, threads: int
+) -> None:
+    machine = Machine("a processor", 4, frozenset())
+    monkeypatch.setattr(engine_module, "this_machine", lambda: machine)
+    settings = Settings(device="cpu", runners=2, intra_op_threads=2)
+    engine = open_engine(settings, lambda _report: None, tiny_bundle_path)
+    monkeypatch.setattr(type(engine.batcher), "running", running)
+    assert engine.busy_threads == threads
 
 
 def test_event_loop_spends_a_small_share_of_its_time_on_the_shadow(

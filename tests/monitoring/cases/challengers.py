@@ -60,7 +60,7 @@ CHALLENGERS = (
         "one of two pods, and it is withdrawn",
         _state("0x4 1x14 _x10", "0x29"),
         fires=(11, 18),
-        quiet=(8, 24, 28),
+        quiet=(8, 26, 28),
     ),
     Case("TicketRouterChallengerFailed", "loaded at the second attempt", _state("0x4 1x3 0x20"), quiet=(8, 12, 20)),
 )
