@@ -67,10 +67,11 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         content: Any = None,
+        raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The JSON of the answer (None: it has none). `path`: below the base URL, its parts escaped (`part`).
-        `content`: sent as JSON.
+        `content`: sent as JSON; `raw`: sent as it is, and the answer is not read as JSON.
 
         Raises:
             Again, Conflict (409, 412), Gone (404, 410), Refused (any other answer that is not 2xx).
@@ -81,7 +82,12 @@ class Client:
             async with (
                 asyncio.timeout(2 * (TIMEOUT.read or 0)),  # however slowly the answer drips
                 self._http.stream(
-                    method, self._base + path, params=dict(query or {}), json=content, headers=dict(headers or {})
+                    method,
+                    self._base + path,
+                    params=dict(query or {}),
+                    json=content,
+                    content=raw,
+                    headers=dict(headers or {}),
                 ) as response,
             ):
                 body = bytearray()
@@ -92,7 +98,7 @@ class Client:
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
             self._failed()
             raise Again(f"{method}: no answer ({type(error).__name__})") from None
-        return self._result(method, response, bytes(body))
+        return self._result(method, response, b"" if raw is not None else bytes(body))
 
     def _result(self, method: str, response: httpx2.Response, body: bytes) -> Any:
         status = response.status_code
