@@ -34,7 +34,7 @@ from service.settings import Settings
 CHECK_SECONDS = 3600.0
 RETRY_SECONDS = 30.0
 """Between two checks while the helpdesk does not answer."""
-DEPTH_SECONDS = 5.0
+DEPTH_SECONDS = 2.0
 
 _log = structlog.get_logger()
 
