@@ -76,7 +76,7 @@ def payload_of(event: Event, verdict: Verdict, attributes: Collection[str | None
             for name, answer in answers.items()
         },
     }
-    return json.dumps(content, ensure_ascii=False)
+    return json.dumps(content)
 
 
 def restored(payload: str) -> tuple[dict[str, Any], Ticket, Verdict]:
