@@ -58,6 +58,8 @@ class Reason(StrEnum):
     """Of the random share that is kept for people."""
     AUTOMATION_OFF = "automation_off"
     """A person has switched the automation of the label, or of such tickets, off or to suggestions."""
+    CORRECTED = "corrected"
+    """A person has said what it should be, of this ticket or another of its thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,29 +105,39 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class FieldVerdict:
-    """One field's answer. `candidates` are the most likely labels, best first; empty when no model was asked."""
+    """One field's answer. `candidates` are the most likely labels, best first; empty when no model was asked.
+    `corrected`: the value that a person set, in place of the model's."""
 
     outcome: Outcome
     reason: Reason
     candidates: tuple[Candidate, ...]
+    corrected: str | None = None
 
     @property
     def predicted(self) -> str | None:
         """The label for route and suggest; None for review, because the answer is not trusted."""
+        if self.corrected is not None:
+            return self.corrected
         return None if self.outcome is Outcome.REVIEW else self.candidates[0].label
 
     @property
     def confidence(self) -> float:
-        """The best candidate's calibrated probability, 0 when no model was asked."""
+        """The best candidate's calibrated probability, 0 when no model was asked, 1 of a person's word."""
+        if self.corrected is not None:
+            return 1.0
         return self.candidates[0].confidence if self.candidates else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A ticket's verdicts: the department's, and those of the further fields by name."""
+    """A ticket's verdicts: the department's, and those of the further fields by name.
+
+    `familiarity`: of its wordpieces; None: the graph has no such score, or no model was asked.
+    """
 
     department: FieldVerdict
     fields: Mapping[str, FieldVerdict]
+    familiarity: float | None = None
 
     def of(self, field: str) -> FieldVerdict | None:
         """The verdict on a field, the department included."""
@@ -157,6 +169,11 @@ def energies(logits: Logits, field: Field) -> NDArray[np.float64]:
     scaled = logits[..., field.slice].astype(np.float64) / SCOPE_TEMPERATURE
     above = scaled - _greatest(scaled)
     return np.asarray(np.log(np.add.reduce(np.exp(above), axis=-1)) - np.add.reduce(above, axis=-1) / above.shape[-1])
+
+
+def has_novelty(logits: Logits, scorings: Sequence[FieldScoring]) -> bool:
+    """Whether familiarity and similarity follow the labels' logits."""
+    return bool(logits.shape[-1] > scorings[-1].field.slice.stop)
 
 
 def familiarities(logits: Logits) -> NDArray[np.float64]:
@@ -199,6 +216,7 @@ def judge_batch(logits: Logits, scorings: Sequence[FieldScoring]) -> list[Verdic
     """
     first, *further = scorings
     fields = {scoring.field.name: _judge_field(logits, scoring) for scoring in further}
+    familiar = familiarities(logits).tolist() if has_novelty(logits, scorings) else [None] * len(logits)
     verdicts = []
     for row, department in enumerate(_judge_field(logits, first)):
         found = {name: verdicts_of[row] for name, verdicts_of in fields.items()}
@@ -206,7 +224,7 @@ def judge_batch(logits: Logits, scorings: Sequence[FieldScoring]) -> list[Verdic
             found = {
                 name: FieldVerdict(Outcome.REVIEW, department.reason, field.candidates) for name, field in found.items()
             }
-        verdicts.append(Verdict(department, found))
+        verdicts.append(Verdict(department, found, familiar[row]))
     return verdicts
 
 

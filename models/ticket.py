@@ -59,6 +59,8 @@ class Ticket:
     attachments: tuple[Attachment, ...] = ()
     replied: bool = False
     """`In-Reply-To` or `References` says that it answers a mail."""
+    thread: str | None = None
+    """A digest of the id of the thread's first message (`mail.thread`); None: unknown."""
     forwarded_from: ForwardedFrom | None = None
     """Of a message forwarded as attachment; `PreparedText` has that of a message forwarded in the text."""
     unread: bool = False

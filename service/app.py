@@ -28,6 +28,9 @@ from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
 from service.api.tickets import TicketsApi
 from service.automation.automation import Automation
+from service.automation.evidence import Watched, watched_by
+from service.automation.misroutes import MisrouteAlarm
+from service.challengers.challengers import Challengers
 from service.decision import Decision
 from service.errors import ServiceError
 from service.helpdesks.helpdesks import Helpdesks
@@ -84,7 +87,9 @@ class App:
     admin: AdminService
     records: Records | None
     automation: Automation | None
+    misroutes: MisrouteAlarm | None
     maintenance: Maintenance | None
+    challengers: Challengers | None
     helpdesks: Helpdesks | None
     document: Callable[[], Document]
 
@@ -104,6 +109,10 @@ class App:
         if self.maintenance is not None:
             self.maintenance.start()
         engine = await self.reloader.start()
+        if self.challengers is not None:
+            self.challengers.start()
+        if self.misroutes is not None:
+            self.misroutes.start()
         if self.helpdesks is not None:
             await self.helpdesks.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
@@ -124,6 +133,8 @@ class App:
         """Stop being ready. Accepted requests continue; a body that is being received has `body_seconds` to arrive."""
         self.lifecycle.drain()
         self.reloader.stop()
+        if self.challengers is not None:
+            self.challengers.drain()
         self.bodies.finish_by(deadline_in(body_seconds))
 
     def record_port_refusal(self, error: ServiceError, request_id: str) -> None:
@@ -147,8 +158,12 @@ class App:
         if self.helpdesks is not None:
             await self.helpdesks.stop()
         await self.router.close()
+        if self.challengers is not None:
+            await self.challengers.stop()
         if self.maintenance is not None:
             await self.maintenance.stop()
+        if self.misroutes is not None:
+            await self.misroutes.stop()
         if self.automation is not None:
             await self.automation.stop()
         if self.records is not None:
@@ -174,7 +189,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         metrics,
         telemetry,
         cpu_pool,
-        automation,
+        None if automation is None else automation.in_force,
         trust_spam_headers=settings.trust_spam_headers,
         # A ticket is kept for people for what they say about it, which needs a record.
         holdout_share=settings.holdout_share if settings.records != "off" else 0.0,
@@ -182,6 +197,14 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
     maintenance = None if records is None else Maintenance(records, settings)
+    challengers = None if records is None else Challengers(settings, router, reloader, records, metrics)
+    misroutes = None
+    if records is not None and automation is not None:
+
+        def watched() -> list[Watched]:
+            return watched_by(router.engine) if router.has_engine else []
+
+        misroutes = MisrouteAlarm(records, automation.refresh, watched, metrics.registry, settings)
     api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
     api.add_to(documented)
@@ -191,7 +214,17 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     TicketsApi(records, Authorizer(access)).add_to(documented)
     helpdesks = None
     if settings.connections_file is not None:
-        helpdesks = Helpdesks(settings, router, _rendered, records, automation, cpu_pool, bodies, metrics.registry)
+        helpdesks = Helpdesks(
+            settings,
+            router,
+            _rendered,
+            telemetry.record_decision,
+            records,
+            None if automation is None else automation.in_force,
+            cpu_pool,
+            bodies,
+            metrics.registry,
+        )
         helpdesks.add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
@@ -203,7 +236,17 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
 
     connections = None if helpdesks is None else helpdesks.status
     admin = AdminService(
-        router, reloader, metrics, lifecycle, records, automation, maintenance, connections, exemplars=settings.traces
+        router,
+        reloader,
+        metrics,
+        lifecycle,
+        records,
+        automation,
+        misroutes,
+        maintenance,
+        challengers,
+        connections,
+        exemplars=settings.traces,
     )
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
@@ -223,7 +266,9 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         admin=admin,
         records=records,
         automation=automation,
+        misroutes=misroutes,
         maintenance=maintenance,
+        challengers=challengers,
         helpdesks=helpdesks,
         document=document,
     )

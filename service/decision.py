@@ -1,10 +1,11 @@
 """`Decision`: the service's answer for one ticket, the same for every route and command."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from models.scoring import Verdict
+from models.fields import DEPARTMENT
+from models.scoring import FieldVerdict, Outcome, Reason, Verdict
 from models.text.prepare import TextFlag
 
 Flag = TextFlag | Literal["truncated"]
@@ -39,3 +40,25 @@ class Decision:
     judged: Verdict | None = None
     text: str = ""
     """The prepared text: recorded only where that is switched on, never given out."""
+    thread: str | None = None
+    """Of the ticket."""
+    role: Literal["canary"] | None = None
+    """Of the model; None: it is the one that serves."""
+
+    def corrected(self, values: Mapping[str, str]) -> "Decision":
+        """The decision with these values, by field, that a person has set; also of fields that the bundle lacks."""
+        judged = None if self.judged is None else _corrected(self.judged, values)
+        return replace(self, verdict=_corrected(self.verdict, values), judged=judged)
+
+
+def _corrected(verdict: Verdict, values: Mapping[str, str]) -> Verdict:
+    fields = {}
+    for name in (DEPARTMENT, *dict.fromkeys((*verdict.fields, *values))):
+        field = verdict.of(name) or _NOT_ASKED
+        if name in values:
+            field = FieldVerdict(Outcome.ROUTE, Reason.CORRECTED, field.candidates, values[name])
+        fields[name] = field
+    return Verdict(fields.pop(DEPARTMENT), fields)
+
+
+_NOT_ASKED = FieldVerdict(Outcome.REVIEW, Reason.EMPTY, ())

@@ -231,6 +231,10 @@ class ReloadRefused(ServiceError):
     folder."""
 
 
+class ChallengerRefused(ServiceError):
+    """This bundle cannot be put beside the serving one. The message says why, and may name its folder."""
+
+
 class ReloadRunning(ServiceError):
     def __init__(self) -> None:
         super().__init__("another reload is in progress; try again when it is done")

@@ -1,14 +1,16 @@
-"""The phase of the process between start and stop, and the result of its last reload.
+"""The phase of the process between start and stop, the result of its last reload, and what runs beside the model.
 
 `app.py` and `routing/reload.py` change them; probes, metrics and status read them.
 """
 
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Phase = Literal["starting", "ready", "draining"]
 Part = Literal["model", "records"]
+ChallengerRole = Literal["shadow", "canary"]
+ChallengerState = Literal["loading", "running", "failed"]
 
 NOT_READY_REASONS: dict[Phase, str] = {
     "starting": "the bundle is still being loaded and checked",
@@ -22,6 +24,21 @@ class Reload:
 
     at: float
     cause: str | None
+
+
+class ChallengerStatus(NamedTuple):
+    """A bundle beside the serving one, on this process. `cause`: why it failed. `variant`: None until it is loaded.
+    `since_ms`, `who` and `why`: of the request that put it in force."""
+
+    role: ChallengerRole
+    version: str
+    share: float
+    state: ChallengerState
+    cause: str | None
+    variant: str | None
+    since_ms: int
+    who: str
+    why: str
 
 
 class Lifecycle:

@@ -115,6 +115,13 @@ class Settings(BaseSettings):
     records_live_days: Count = 28
     """Age of the decisions whose feedback the live precision, coverage and override rate are computed of."""
 
+    misroute_alarm: bool = True
+    """Take a label back to `suggest` when its closed tickets prove that more are moved elsewhere than the bundle
+    promises. Off: the evidence is still computed."""
+
+    misroute_tickets: Annotated[int, Field(ge=20, le=10_000)] = 1000
+    """Closed tickets of a label that this proof may rest on; with fewer, a small excess is not found."""
+
     holdout_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     """Share of tickets left to people with the reason `audit`, at random and stable by ticket id: their labels measure
     the model on all mail. Some 0.02 suffices. Without `records`: none."""

@@ -14,6 +14,7 @@ from pydantic import Field as Constrained
 
 from models.fields import FIELD_NAME, Field, LabelSpace
 from models.scoring import FieldScoring, Scope, Threshold
+from models.text.script import Script
 
 SCHEMA_VERSION = 2
 
@@ -119,6 +120,37 @@ class FieldEntry(Frozen):
         return FieldScoring(field, self.temperature, thresholds, self.scope.bounds() if self.scope else None)
 
 
+Count = Annotated[int, Constrained(ge=0)]
+
+
+class Bins(Frozen):
+    """How many rows had a number below the first edge, from each edge up to the next, and from the last one on."""
+
+    edges: tuple[Finite, ...]
+    counts: tuple[Count, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.counts) != len(self.edges) + 1 or list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("bins need rising edges and one count more than edges")
+        return self
+
+
+class Reference(Frozen):
+    """What a graph said of the rows that stand for future mail: drift is measured against these counts.
+
+    `labels`: by field, how often each label was the likeliest, in the field's order. `confidence`: of the department's
+    likeliest label. `length`: in tokens. `familiarity`: of the wordpieces; None: the graph has no such score.
+    """
+
+    rows: Annotated[int, Constrained(ge=1)]
+    labels: Mapping[Annotated[str, Constrained(pattern=FIELD_NAME)], tuple[Count, ...]]
+    confidence: Bins
+    length: Bins
+    scripts: Mapping[Script, Count]
+    familiarity: Bins | None
+
+
 class EncoderEntry(Frozen):
     """How texts become token ids, and the width of the pooled vector. `max_tokens` counts special tokens too."""
 
@@ -141,6 +173,16 @@ class ModelEntry(Frozen):
     """On a CPU, one of these must be there for sound and fast answers; empty: any processor will do."""
     fields: Annotated[tuple[FieldEntry, ...], Constrained(min_length=1)]
     """Temperatures, scope, thresholds and promises of this graph's logits; the department's first."""
+    reference: Reference | None = Constrained(default=None, exclude_if=lambda reference: reference is None)
+    """None: a bundle of before there was one. Left out of the JSON then, whose form decides the version."""
+
+    @model_validator(mode="after")
+    def _reference_fits(self) -> Self:
+        if self.reference is not None and {name: len(counts) for name, counts in self.reference.labels.items()} != {
+            field.name: len(field.labels) for field in self.fields
+        }:
+            raise ValueError(f"{self.file}: its reference is of other fields or labels")
+        return self
 
     def suits(self, device: str, instructions: Collection[str]) -> bool:
         """Whether it is made for this device, and for a processor with these instructions."""

@@ -14,6 +14,7 @@ from models.mail.containers import is_opaque, is_rights_managed, may_be_signed_m
 from models.mail.facts import CALENDAR_REPLY, FACT_FIELDS, mail_facts
 from models.mail.headers import Headers, addresses, decode_words, header, split_head, values
 from models.mail.mime import MESSAGES, Part, leaves, media_type
+from models.mail.thread import THREAD_FIELDS, thread_of
 from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 
 __all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email"]
@@ -93,6 +94,7 @@ def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
             for part in attached
         ),
         replied=any(header(headers, name).strip() for name in REPLY_FIELDS),
+        thread=thread_of({name: header(headers, name) for name in THREAD_FIELDS}),
         forwarded_from=ForwardedFrom(inner.sender, inner.subject) if inner is not None else None,
     )
 

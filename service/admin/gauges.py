@@ -4,16 +4,20 @@ They have the same values as `/admin/status`.
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from models.build import build
-from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
-from service.automation.automation import Automation
+from service.automation.evidence import WHO, Evidence
+from service.automation.in_force import InForce
+from service.drift.window import Drift
+from service.inference.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.lifecycle import Lifecycle
 from service.logs import lost_lines
 from service.metrics.metrics import PREFIX
@@ -52,7 +56,14 @@ class ServingGauges(Collector):
         expected = GaugeMetricFamily(
             f"{PREFIX}_expected_route_ratio", "Share of tickets the bundle expects to route.", labels=["field"]
         )
+        promised = GaugeMetricFamily(
+            f"{PREFIX}_promised_precision",
+            "Share of routed tickets that the bundle promises to be right.",
+            labels=["field"],
+        )
         if serving is not None:
+            for field, precision in serving.promised_precisions.items():
+                promised.add_metric([field], precision)
             for field, ratio in serving.expected_route_ratios.items():
                 expected.add_metric([field], ratio)
             plan_values = {"variant": serving.model.variant, **serving.plan.model_dump()}
@@ -62,6 +73,8 @@ class ServingGauges(Collector):
             with contextlib.suppress(ValueError):  # an invalid date in the manifest must not remove the other metrics
                 created.add_metric([serving.model.version], datetime.fromisoformat(serving.created_at).timestamp())
         yield from (plan, model, created, expected)
+        if promised.samples:  # a bundle that routes nothing promises nothing
+            yield promised
 
 
 class LiveGauges(Collector):
@@ -102,11 +115,27 @@ class LiveGauges(Collector):
         yield from (family for family in (*shares.values(), override, confidence, rows) if family.samples)
 
 
+class DiskGauges(Collector):
+    """The disk of the folder that holds the record or its spool."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            disk = os.statvfs(self._folder)
+        except OSError:  # PostgreSQL with `refuse` needs no folder
+            return
+        free, used = disk.f_bavail, disk.f_blocks - disk.f_bfree
+        yield _gauge("state_disk_free_bytes", "Free on the disk of the state folder.", free * disk.f_frsize)
+        yield _gauge("state_disk_size_bytes", "Size of the disk of the state folder.", (free + used) * disk.f_frsize)
+
+
 class AutomationGauges(Collector):
     """The switches of automation in force. Slices are counted, not named: addresses and domains are the users' data."""
 
-    def __init__(self, automation: Automation) -> None:
-        self._automation = automation
+    def __init__(self, in_force: InForce) -> None:
+        self._in_force = in_force
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         labels = ["field", "scope", "label", "mode"]
@@ -115,13 +144,64 @@ class AutomationGauges(Collector):
             f"{PREFIX}_automation_off_since_timestamp_seconds", "Since when, of the oldest one.", labels=labels
         )
         oldest: dict[tuple[str, str, str, str], list[float]] = {}
-        for switch in self._automation.switches or ():
+        for switch in self._in_force.switches or ():
             key = (switch.field, switch.scope, switch.selector.get("label", ""), switch.mode.value)
             oldest.setdefault(key, []).append(switch.since_ms / 1000)
         for key, times in oldest.items():
             count.add_metric(key, len(times))
             since.add_metric(key, min(times))
         yield from (family for family in (count, since) if family.samples)
+
+
+class DriftGauges(Collector):
+    """How far mail is from what the bundle was measured on. No value with too few tickets, or without a reference: an
+    alert must not take a zero for an answer."""
+
+    def __init__(self, read: Callable[[], Drift | None]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        drift = self._read()
+        yield _gauge("drift_tickets", "Tickets that drift is measured on.", drift.tickets if drift else 0)
+        psi = GaugeMetricFamily(
+            f"{PREFIX}_drift_psi", "Stability index of the signal, 0 where chance explains it.", labels=["signal"]
+        )
+        expected = GaugeMetricFamily(
+            f"{PREFIX}_expected_precision", "Mean confidence of a field's routed tickets.", labels=["field"]
+        )
+        if drift is not None:
+            for name, signal in drift.signals.items():
+                if signal.shift is not None:
+                    psi.add_metric([name], signal.shift.psi)
+            for name, precision in drift.expected_precision.items():
+                if precision.value is not None:
+                    expected.add_metric([name], precision.value)
+        yield from (family for family in (psi, expected) if family.samples)
+
+
+class MisrouteGauges(Collector):
+    """The labels that the misroute alarm has taken back, and the evidence against the others."""
+
+    def __init__(self, in_force: InForce, read: Callable[[], Sequence[Evidence]]) -> None:
+        self._in_force = in_force
+        self._read = read
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        labels = ["field", "label"]
+        alarm = GaugeMetricFamily(f"{PREFIX}_misroute_alarm", "Labels taken back, until a person acts.", labels=labels)
+        tickets = GaugeMetricFamily(
+            f"{PREFIX}_misroute_tickets", "Newest closed tickets that were routed.", labels=[*labels, "result"]
+        )
+        evidence = GaugeMetricFamily(f"{PREFIX}_misroute_evidence", "At 1 a label is taken back.", labels=labels)
+        for switch in self._in_force.switches or ():
+            if switch.who == WHO:
+                alarm.add_metric([switch.field, switch.selector["label"]], 1)
+        for each in self._read():
+            names = [each.watched.field, each.watched.label]
+            tickets.add_metric([*names, "moved"], each.moved)
+            tickets.add_metric([*names, "kept"], each.tickets - each.moved)
+            evidence.add_metric(names, each.strength)
+        yield from (family for family in (alarm, tickets, evidence) if family.samples)
 
 
 class StateGauges(Collector):

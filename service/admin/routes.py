@@ -1,5 +1,5 @@
-"""The routes of the management port: probes, metrics, API documentation, status, reload, switches of automation. No
-ticket route."""
+"""The routes of the management port: probes, metrics, API documentation, status, reload, switches of automation,
+challengers. No ticket route."""
 
 import functools
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from service.access.audit import audit
 from service.access.caller import Role
 from service.admin.service import AdminService
 from service.api.openapi import Document
-from service.api.parse import parse_automation, parse_reload
+from service.api.parse import parse_automation, parse_challenger, parse_reload
 from service.errors import NotReady, ServiceError
 from service.http.authorize import Authorizer, caller_of
 from service.http.body import BodyReader
@@ -67,6 +67,8 @@ class AdminRoutes:
         app.add_api_route("/admin/reload", reload, methods=["POST"], response_model=None)
         automation = self._authorizer.require(Role.ADMIN, self.automation)
         app.add_api_route("/admin/automation", automation, methods=["POST"], response_model=None)
+        challenger = self._authorizer.require(Role.ADMIN, self.challenger)
+        app.add_api_route("/admin/challenger", challenger, methods=["POST"], response_model=None)
         app.mount(ASSETS, Assets(packages=[("fastapi_offline", "static")]))
 
     async def metrics(self, request: Request) -> Response:
@@ -137,6 +139,19 @@ class AdminRoutes:
             audit(caller, "automation", kind_of(error).code)
             raise
         return _json_response(switch)
+
+    async def challenger(self, request: Request) -> Response:
+        """Put a bundle beside the serving one as shadow or canary, or withdraw it."""
+        caller = caller_of(request.scope).name
+        try:
+            refuse_browser_request(request)
+            media_type(request.scope["headers"], JSON)
+            body = await self._bodies.read(request, ADMIN_BODY_BYTES, deadline_in(ADMIN_BODY_SECONDS))
+            wanted = parse_challenger(body)
+        except ServiceError as error:
+            audit(caller, "challenger", kind_of(error).code)
+            raise
+        return _json_response(await self._admin.put_challenger(wanted, caller))
 
 
 def _json_response(model: BaseModel) -> Response:

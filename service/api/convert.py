@@ -1,19 +1,22 @@
 """Converts parsed requests into tickets, and decisions, bundles and states into output schemas."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from models.mail.parse import REPLY_FIELDS, mail_facts
+from models.mail.thread import THREAD_FIELDS, thread_of
 from models.ticket import MailFact, Ticket
 from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
-from service.automation.automation import Automation
+from service.automation.evidence import Evidence
+from service.automation.in_force import InForce
 from service.automation.switches import Switch
 from service.decision import Decision, ModelIdentity
+from service.drift.window import Drift
 from service.errors import InvalidRequest
 from service.inference.engine import Engine
-from service.lifecycle import Reload
+from service.lifecycle import ChallengerStatus, Reload
 from service.records.live import Department, Estimate
 from service.records.rows import timestamp
 
@@ -21,12 +24,18 @@ from service.records.rows import timestamp
 def ticket_of(request: RouteRequest) -> Ticket:
     sender, recipients, headers = request.sender or "", tuple(request.recipients or ()), request.headers or {}
     facts: frozenset[MailFact] = frozenset()
+    thread = None
     if request.headers is not None:
         # Not without headers: the sender of a web form's ticket may be the recipient too, which is no mail loop.
         pairs = [
             (name, each) for name, value in headers.items() for each in ([value] if isinstance(value, str) else value)
         ]
         facts = mail_facts(pairs, sender=sender, recipients=recipients)
+        first: dict[str, str] = {}
+        for name, value in pairs:
+            if (known := name.strip().lower()) in THREAD_FIELDS:
+                first.setdefault(known, value)
+        thread = thread_of(first)
     return Ticket(
         subject=request.subject or "",
         body=request.body or "",
@@ -35,6 +44,7 @@ def ticket_of(request: RouteRequest) -> Ticket:
         sender=sender,
         recipients=recipients,
         facts=facts,
+        thread=thread,
         replied=any(name.strip().lower() in REPLY_FIELDS and value for name, value in headers.items()),
     )
 
@@ -110,6 +120,34 @@ def serving_out(engine: Engine) -> schemas.ServingOut:
             for field in engine.graph.entry.fields
             if field.promise.achieved_coverage is not None
         },
+        promised_precisions={
+            field.name: field.promise.achieved_precision_low
+            for field in engine.graph.entry.fields
+            if field.promise.achieved_precision_low is not None
+        },
+    )
+
+
+def drift_out(drift: Drift) -> schemas.DriftOut:
+    return schemas.DriftOut(
+        reference_rows=drift.reference_rows,
+        tickets=drift.tickets,
+        hours=round(drift.hours, 2),
+        signals={
+            name: schemas.SignalOut(
+                fewest_tickets=signal.fewest,
+                psi=None if signal.shift is None else round(signal.shift.psi, 4),
+                moved=[
+                    schemas.MovedOut(bin=each.bin, expected=round(each.expected, 4), found=round(each.found, 4))
+                    for each in signal.moved
+                ],
+            )
+            for name, signal in drift.signals.items()
+        },
+        expected_precision={
+            name: schemas.ExpectedPrecisionOut.model_validate(each, from_attributes=True)
+            for name, each in drift.expected_precision.items()
+        },
     )
 
 
@@ -136,11 +174,22 @@ def _live_department_out(department: Department) -> schemas.LiveDepartmentOut:
     )
 
 
-def automation_out(automation: Automation) -> schemas.AutomationOut:
-    switches = automation.switches
+def automation_out(in_force: InForce, evidence: Iterable[Evidence]) -> schemas.AutomationOut:
+    switches = in_force.switches
     return schemas.AutomationOut(
         known=switches is not None,
-        switches=tuple(switch_out(each, automation.matched(each)) for each in switches or ()),
+        switches=tuple(switch_out(each, in_force.matched(each)) for each in switches or ()),
+        misroutes=tuple(
+            schemas.MisroutesOut(
+                field=each.watched.field,
+                label=each.watched.label,
+                tickets=each.tickets,
+                moved=each.moved,
+                allowed=each.watched.allowed,
+                evidence=each.strength,
+            )
+            for each in evidence
+        ),
     )
 
 
@@ -165,3 +214,8 @@ def last_reload_out(reload: Reload | None) -> schemas.LastReloadOut | None:
         return None
     at = datetime.fromtimestamp(reload.at, UTC).isoformat(timespec="seconds")
     return schemas.LastReloadOut(at=at, succeeded=reload.cause is None, cause=reload.cause)
+
+
+def challenger_out(found: ChallengerStatus) -> schemas.ChallengerOut:
+    content = found._asdict()
+    return schemas.ChallengerOut(since=timestamp(content.pop("since_ms")), **content)

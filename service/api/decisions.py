@@ -19,7 +19,7 @@ from service.http.headers import JSON
 from service.http.problems import documented
 from service.records import queries
 from service.records.records import Records
-from service.records.rows import milliseconds_in
+from service.records.rows import milliseconds_in, storable
 
 DECISIONS = "/v1/decisions"
 DECISION = "/v1/decisions/{decision_id}"
@@ -36,6 +36,7 @@ _PAGE_PARAMETERS = [
     _query(
         "outcome", "Only decisions with this outcome.", {"type": "string", "enum": [each.value for each in Outcome]}
     ),
+    _query("ticket_id", "Only decisions about this ticket.", {"type": "string", "minLength": 1}),
     _query("since", "Only decisions from this time on, RFC 3339 with its offset.", _TIME),
     _query("until", "Only decisions before this time.", _TIME),
     _query("cursor", "The `cursor` of the previous page.", {"type": "string", "pattern": f"^{ID}$"}),
@@ -81,7 +82,7 @@ class DecisionsApi:
         found = await self._records.read(lambda connection: queries.decision(connection, decision_id))
         if found is None:
             raise UnknownDecision
-        return Response(_recorded_out(found).model_dump_json(), media_type=JSON)
+        return Response(RecordedOut.model_validate(found).model_dump_json(), media_type=JSON)
 
     async def page(self, request: Request) -> Response:
         """Decisions, the newest first, a hundred a page."""
@@ -90,15 +91,10 @@ class DecisionsApi:
         options = _options(request.query_params.multi_items())
         found = await self._records.read(lambda connection: queries.page(connection, **options))
         page = RecordedPageOut(
-            decisions=tuple(map(_recorded_out, found)),
+            decisions=tuple(map(RecordedOut.model_validate, found)),
             cursor=found[-1]["decision_id"] if len(found) == queries.PAGE else None,
         )
         return Response(page.model_dump_json(), media_type=JSON)
-
-
-def _recorded_out(record: Mapping[str, Any]) -> RecordedOut:
-    # Without the text: a key for feedback is not one for reading mail.
-    return RecordedOut.model_validate({name: value for name, value in record.items() if name != "text"})
 
 
 def _options(items: list[tuple[str, str]]) -> dict[str, Any]:
@@ -121,9 +117,14 @@ def _options(items: list[tuple[str, str]]) -> dict[str, Any]:
     return given
 
 
-_UNKNOWN: tuple[str, Any, str] = ("*", lambda _value: None, "Known parameters: outcome, since, until, cursor")
+_UNKNOWN: tuple[str, Any, str] = (
+    "*",
+    lambda _value: None,
+    "The parameters are outcome, ticket_id, since, until, cursor",
+)
 _PARSERS: Mapping[str, tuple[str, Any, str]] = {
     "outcome": ("outcome", lambda value: Outcome(value).value, "Give route, suggest or review, once"),
+    "ticket_id": ("ticket_id", lambda value: storable(value) or None, "Give the id of a ticket, once"),
     "since": ("since_ms", milliseconds_in, "Give a time such as 2026-11-30T08:00:00Z, once"),
     "until": ("until_ms", milliseconds_in, "Give a time such as 2026-11-30T08:00:00Z, once"),
     "cursor": (

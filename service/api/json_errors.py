@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from service.api.schemas import AutomationRequest, FeedbackRequest, RouteRequest, SliceRequest, names_of
+from service.api.schemas import (
+    AutomationRequest,
+    ChallengerRequest,
+    FeedbackRequest,
+    RouteRequest,
+    SliceRequest,
+    names_of,
+)
 from service.errors import FieldError
 
 MAX_LISTED_ERRORS = 10
@@ -33,6 +40,9 @@ _MESSAGES: Mapping[str, str] = {
     "literal_error": "This must be {expected}",
     "string_too_short": "This must have at least {min_length} character",
     "string_too_long": "This may have at most {max_length} characters",
+    "float_type": "This must be a number",
+    "greater_than_equal": "This must be at least {ge}",
+    "less_than_equal": "This may be at most {le}",
     "too_short": "This must have at least {min_length} item",
     "too_long": "This may have at most {max_length} items",
     "subject_or_body_required": "Give a subject or a body",
@@ -51,12 +61,12 @@ CODES = frozenset({*_MESSAGES, *FEEDBACK_CODES, *AUTOMATION_CODES, TOO_MANY_VALU
 _KNOWN_NAMES = frozenset(
     {
         "tickets",
-        "bundle",
         "feedback",
         *TICKET_NAMES,
         *FEEDBACK_NAMES,
         *names_of(AutomationRequest),
         *names_of(SliceRequest),
+        *names_of(ChallengerRequest),
     }
 )
 

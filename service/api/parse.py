@@ -17,7 +17,15 @@ from pydantic import (
 )
 
 from service.api.json_errors import FEEDBACK_NAMES, TICKET_NAMES, TOO_MANY_VALUES, field_errors
-from service.api.schemas import AutomationRequest, FeedbackRequest, Input, ReloadRequest, RouteRequest, names_of
+from service.api.schemas import (
+    AutomationRequest,
+    ChallengerRequest,
+    FeedbackRequest,
+    Input,
+    ReloadRequest,
+    RouteRequest,
+    names_of,
+)
 from service.errors import InvalidRequest, MalformedJson
 from service.http.body import Content
 
@@ -49,6 +57,7 @@ class _Schema(Generic[T]):
 
 _ROUTE = _Schema(RouteRequest)
 _RELOAD = _Schema(ReloadRequest)
+_CHALLENGER = _Schema(ChallengerRequest)
 _FEEDBACK = _Schema(FeedbackRequest)
 _AUTOMATION = _Schema(AutomationRequest)
 _large_body_lock = threading.Lock()
@@ -83,6 +92,15 @@ def parse_automation(body: Content) -> AutomationRequest:
         MalformedJson, InvalidRequest: as `parse_route`.
     """
     return _parse(_AUTOMATION, body)
+
+
+def parse_challenger(body: Content) -> ChallengerRequest:
+    """Parse what to put beside the serving bundle.
+
+    Raises:
+        MalformedJson, InvalidRequest: as `parse_route`.
+    """
+    return _parse(_CHALLENGER, body)
 
 
 def parse_feedback(body: Content) -> FeedbackRequest:

@@ -256,8 +256,8 @@ class Api:
         """
         if self._records is None:
             decision = await decide()
-            outcome = decision.verdict.department.outcome.value
-            return _Answer(decision.id, outcome, decision_out(decision).model_dump_json())
+            self._telemetry.record_decision(decision)
+            return _Answer(decision.id, decision.verdict.department.outcome.value, _rendered(decision))
         started = time.perf_counter()
 
         async def draft() -> Draft:
@@ -267,10 +267,12 @@ class Api:
             if self._settings.records_text:
                 # In a thread: a text full of numbers takes 0.5 s.
                 kept = ("", await asyncio.to_thread(redact, decision.text, self._settings.records_text_region))
-            return Draft(decision, decision_out(decision).model_dump_json(), latency_ms, text=kept)
+            return Draft(decision, _rendered, latency_ms, text=kept)
 
         identity = identity_of(ticket, admitted.caller, admitted.key, self._repeat_ms, place)
         stored = await self._records.once(identity, admitted.context.deadline, draft)
+        if stored.decision is not None:
+            self._telemetry.record_decision(stored.decision)
         return _Answer(stored.id, stored.outcome, stored.response, stored.repeated)
 
     async def _decide_all(
@@ -304,6 +306,10 @@ class Api:
                 # Prepare one ticket per iteration of the event loop: 64 at once would delay all other requests.
                 await asyncio.sleep(0)
         return [task.result() for task in tasks]
+
+
+def _rendered(decision: Decision) -> str:
+    return decision_out(decision).model_dump_json()
 
 
 def _json_response(model: BaseModel) -> Response:

@@ -14,7 +14,7 @@ from models.ticket import ContentType
 from service.automation.switches import Mode
 from service.decision import Flag
 from service.http.problems import Output, Problem
-from service.lifecycle import Phase
+from service.lifecycle import ChallengerRole, ChallengerState, Phase
 
 TICKET_ID_LENGTH = 200
 DECISION_ID_LENGTH = 100
@@ -46,7 +46,12 @@ Address = Annotated[str, Field(max_length=ADDRESS_LENGTH)]
 class RouteRequest(Input):
     """One ticket. A subject or a body is required (they may be blank); `null` means absent."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [_required_string("subject"), _required_string("body")]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [_required_string("subject"), _required_string("body")],
+            "examples": [{"id": "T-1001", "subject": "Charged twice", "body": "Please refund one of the payments."}],
+        }
+    )
 
     id: Annotated[str, Field(min_length=1, max_length=TICKET_ID_LENGTH)] | None = None
     subject: str | None = None
@@ -85,7 +90,7 @@ class ModelOut(Output):
 
 
 class DecisionOut(Output):
-    """`department` is null for review; `confidence` is always the confidence of the best candidate."""
+    """`department` is null for review; `confidence` is the best candidate's, or 1 of a value that a person set."""
 
     decision_id: str
     ticket_id: str | None
@@ -118,7 +123,10 @@ class FeedbackRequest(Input):
     `at`: when; absent: now."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [_required_string("decision_id"), _required_string("ticket_id")]}
+        json_schema_extra={
+            "oneOf": [_required_string("decision_id"), _required_string("ticket_id")],
+            "examples": [{"ticket_id": "T-1001", "fields": {"department": "billing"}, "source": "close"}],
+        }
     )
 
     decision_id: Annotated[str, Field(max_length=DECISION_ID_LENGTH)] | None = None
@@ -155,12 +163,13 @@ class FeedbackBatchOut(Output):
 class RecordedFieldOut(Output):
     """The decision about one field, the department included. `value` is null for review, unless a switch of automation
     kept the ticket back: then it is the model's. `threshold`: the confidence from which its best label is routed; null:
-    never, or no model was asked."""
+    never, or no model was asked. `corrected`: the value is a person's."""
 
     value: str | None
     confidence: float
     outcome: Outcome
     threshold: float | None
+    corrected: bool
 
 
 class FeedbackOut(Output):
@@ -183,8 +192,8 @@ class TruthOut(Output):
 
 
 class RecordedOut(Output):
-    """A decision on record. `holdout`: left to people to measure the model; `fields` then has what the model said.
-    `truth`: by field, what people said in the end."""
+    """A decision on record. `role`: of the bundle; null: it was the serving one. `holdout`: left to people to measure
+    the model; `fields` then has what the model said. `truth`: by field, what people said in the end."""
 
     decision_id: str
     ticket_id: str | None
@@ -199,6 +208,7 @@ class RecordedOut(Output):
     bundle: str
     variant: str
     latency_ms: float
+    role: Literal["canary"] | None
     holdout: bool
     feedback: tuple[FeedbackOut, ...]
     truth: dict[str, TruthOut]
@@ -288,7 +298,7 @@ class PlanOut(Output):
 class ServingOut(Output):
     """The model being served. `created_at`: of the bundle. `golden_largest_difference`: the largest difference between
     a logit at export and here. `expected_route_ratios`: the share of tickets that the bundle expects to route, by
-    field."""
+    field; `promised_precisions`: the share of those that is right at least."""
 
     bundle: str
     model: ModelOut
@@ -302,6 +312,43 @@ class ServingOut(Output):
     golden_rows: int
     golden_largest_difference: float
     expected_route_ratios: Mapping[str, float]
+    promised_precisions: Mapping[str, float]
+
+
+class MovedOut(Output):
+    """A bin of a signal: its share among the reference's rows, and among the window's tickets."""
+
+    bin: str
+    expected: float
+    found: float
+
+
+class SignalOut(Output):
+    """`psi`: the population stability index, corrected for chance and 0 where chance explains it; null: fewer than
+    `fewest_tickets`. `moved`: the bins that moved most."""
+
+    fewest_tickets: int
+    psi: float | None
+    moved: list[MovedOut]
+
+
+class ExpectedPrecisionOut(Output):
+    """Of a field's routed tickets: the mean calibrated confidence, null if too few; and the promise."""
+
+    routed: int
+    value: float | None
+    promised: float
+
+
+class DriftOut(Output):
+    """The distinct tickets of the last `hours`, of this process, against the bundle's reference. `reference_rows` null:
+    a bundle without one."""
+
+    reference_rows: int | None
+    tickets: int
+    hours: float
+    signals: Mapping[str, SignalOut]
+    expected_precision: Mapping[str, ExpectedPrecisionOut]
 
 
 class LastReloadOut(Output):
@@ -387,11 +434,25 @@ class SwitchOut(Output):
     matched: int
 
 
+class MisroutesOut(Output):
+    """Of the newest closed tickets that were routed to a label, those that people `moved` elsewhere. `allowed`: the
+    share that the promise leaves. `evidence`: at 1 the misroute alarm takes the label back."""
+
+    field: str
+    label: str
+    tickets: int
+    moved: int
+    allowed: float
+    evidence: float
+
+
 class AutomationOut(Output):
-    """`known`: false while the switches could not be read since the start; nothing is routed until then."""
+    """`known`: false while the switches could not be read since the start; nothing is routed until then. `misroutes`:
+    of the labels with closed tickets that no switch keeps back."""
 
     known: bool
     switches: tuple[SwitchOut, ...]
+    misroutes: tuple[MisroutesOut, ...]
 
 
 class RecordsOut(Output):
@@ -434,6 +495,21 @@ class ConnectionOut(Output):
     dead: int
 
 
+class ChallengerOut(Output):
+    """A bundle beside the serving one, on this instance. `cause`: why it failed, else null. `variant`: null until it is
+    loaded. `since`, `who` and `why`: of the request that put it in force."""
+
+    role: ChallengerRole
+    version: str
+    share: float
+    state: ChallengerState
+    cause: str | None
+    variant: str | None
+    since: str
+    who: str
+    why: str
+
+
 class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
@@ -447,9 +523,27 @@ class StatusOut(Output):
     uptime_seconds: float
     last_reload: LastReloadOut | None
     serving: ServingOut | None
+    drift: DriftOut | None
     records: RecordsOut | None
     automation: AutomationOut | None
     connections: tuple[ConnectionOut, ...] | None
+    challengers: tuple[ChallengerOut, ...]
+
+
+class ChallengerRequest(Input):
+    """`POST /admin/challenger`. `bundle`: a version in the folder of the configured bundle; may be missing with `share`
+    0, which withdraws what is in force in this role. `share`: of the tickets."""
+
+    role: ChallengerRole
+    bundle: str | None = None
+    share: Annotated[float, Field(ge=0, le=1)]
+    why: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class ChallengersOut(Output):
+    """What is beside the serving bundle on this instance now."""
+
+    challengers: tuple[ChallengerOut, ...]
 
 
 class ReloadRequest(Input):

@@ -9,7 +9,7 @@ from service import errors
 from service.access.audit import audit
 from service.access.caller import Role
 from service.api.schemas import ForgottenOut
-from service.errors import RecordsOff, ServiceError
+from service.errors import NoSuchRoute, RecordsOff, ServiceError
 from service.http.authorize import REFUSALS as ACCESS_REFUSALS
 from service.http.authorize import Authorizer, caller_of, secured
 from service.http.headers import JSON
@@ -44,6 +44,8 @@ class TicketsApi:
         """Delete the decisions, the feedback and the texts of a ticket, also those that wait in a spool. No error if
         there are none."""
         ticket_id, caller = storable(request.path_params["ticket_id"]), caller_of(request.scope).name
+        if not ticket_id:
+            raise NoSuchRoute
         now_ms = int(time.time() * 1000)
         try:
             if self._records is None:

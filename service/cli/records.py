@@ -128,4 +128,4 @@ def opened_database(given: FlagValues, *, new: bool = False) -> Iterator[Databas
 
 
 def _counted(rows: dict[str, int]) -> str:
-    return ", ".join(f"{count} {name}" for name, count in rows.items())
+    return ", ".join(f"{count} {name}" for name, count in rows.items() if count or name == "decisions")

@@ -11,7 +11,7 @@ import structlog
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from service.automation.automation import Automation
+from service.automation.in_force import InForce
 from service.decision import Decision
 from service.errors import RecordsUnavailable, ServiceError
 from service.helpdesks import outbox
@@ -51,8 +51,9 @@ class Helpdesks:
         settings: Settings,
         router: Router,
         render: Callable[[Decision], str],
+        report: Callable[[Decision], None],
         records: Records | None,
-        automation: Automation | None,
+        automation: InForce | None,
         cpu_pool: CpuPool,
         bodies: BodyReader,
         registry: CollectorRegistry,
@@ -69,7 +70,7 @@ class Helpdesks:
         self._metrics = HelpdeskMetrics(registry, self.links)
         self._depths: dict[str, Depth] = {}
         registry.register(HelpdeskGauges(self.links, lambda: self._depths, lambda: int(time.time() * 1000)))
-        triage = Triage(router.decide, render, records, settings)
+        triage = Triage(router.decide, render, report, records, settings)
         self._reconciler = Reconciler(triage, records, self._metrics)
         self._webhooks = Webhooks(self.links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)
         self._workers = [

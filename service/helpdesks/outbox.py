@@ -61,6 +61,8 @@ def payload_of(event: Event, verdict: Verdict, attributes: Collection[str | None
     switches of automation go by. `attributes`: those that may be written."""
     domains = [address.rpartition("@")[2] for address in addresses(event.sender)[:1]]
     answers = {DEPARTMENT: verdict.department, **verdict.fields}
+    # A person's word is theirs to write.
+    answers = {name: answer for name, answer in answers.items() if answer.reason is not Reason.CORRECTED}
     content = {
         "ticket": event.ticket,
         "sender_domain": domains[0] if domains else None,

@@ -16,8 +16,9 @@ from typing import Any
 import structlog
 from standardwebhooks import Webhook
 
+from models.fields import DEPARTMENT
 from models.scoring import Verdict
-from service.automation.automation import Automation
+from service.automation.in_force import InForce
 from service.errors import RecordsUnavailable
 from service.helpdesks import outbox
 from service.helpdesks.link import Link
@@ -25,6 +26,7 @@ from service.helpdesks.manners import HandsOff, plan
 from service.helpdesks.metrics import HelpdeskMetrics
 from service.helpdesks.outbox import restored
 from service.helpdesks.types import Again, CallError, Change, Conflict, Gone, Written
+from service.records.feedback import said_of
 from service.records.records import Records
 
 POLL_SECONDS = 1.0
@@ -41,7 +43,7 @@ _log = structlog.get_logger()
 
 
 class Worker:
-    def __init__(self, link: Link, records: Records, automation: Automation, metrics: HelpdeskMetrics) -> None:
+    def __init__(self, link: Link, records: Records, automation: InForce, metrics: HelpdeskMetrics) -> None:
         self._link = link
         self._records = records
         self._automation = automation
@@ -120,12 +122,15 @@ class Worker:
         for _ in range(CONFLICTS):
             current = await adapter.read(client, str(content["ticket"]))
             now_ms = _now_ms()
-            written, flips = await self._records.read(
+            written, flips, (said,) = await self._records.read(
                 lambda database, at=now_ms: (  # type: ignore[misc]
                     outbox.written_values(database, row.ticket),
                     outbox.flips(database, row.ticket, at),
+                    said_of(database, [(row.ticket, None)]),
                 )
             )
+            if DEPARTMENT in said:  # by feedback, since the decision
+                return HandsOff.PERSON.value, ()
             planned = plan(
                 self._automation.apply(ticket, verdict, count=False),
                 self._link.rules,

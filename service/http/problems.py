@@ -76,6 +76,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
     errors.ReloadRunning: Kind(409, "reload_running", "Another reload is running"),
     errors.ReloadRefused: Kind(409, "reload_refused", "The bundle was refused"),
+    errors.ChallengerRefused: Kind(409, "challenger_refused", "The bundle cannot be put beside the serving one"),
     errors.RequestTimeout: Kind(408, "request_timeout", "The request took too long to arrive"),
     errors.BodyTooLarge: Kind(413, "body_too_large", "The body is too large"),
     errors.BodyInPieces: Kind(413, "body_in_pieces", "The body comes in too many small chunks"),
@@ -102,6 +103,7 @@ TABLE: Mapping[type[Exception], Kind] = {
 ADMINISTRATIVE = (
     errors.ReloadRunning,
     errors.ReloadRefused,
+    errors.ChallengerRefused,
     errors.FromAPage,
 )
 """Errors of the management port only: not rejections of tickets."""

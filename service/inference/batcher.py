@@ -66,6 +66,11 @@ class Batcher:
         self._throughput = Throughput()
 
     @property
+    def running(self) -> int:
+        """Runs at work, and the one that is prepared for the next free runner."""
+        return len(self._running)
+
+    @property
     def depth(self) -> int:
         return len(self._waiting)
 

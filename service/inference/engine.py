@@ -64,6 +64,12 @@ class Engine:
     def provider(self) -> str:
         return self.sessions.shared.provider
 
+    @property
+    def busy_threads(self) -> int:
+        """Most threads that compute now: a single run may be a lone one, and a prepared one waits for a runner."""
+        running, plan = min(self.batcher.running, self.limits.runners), self.plan
+        return plan.lone_threads if running == 1 and plan.lone_threads else running * plan.intra_op_threads
+
     def thresholds_of(self, verdict: Verdict) -> dict[str, float | None]:
         """By field, the confidence from which the best label is routed; None: never, or no model was asked."""
         thresholds: dict[str, float | None] = {}

@@ -93,7 +93,9 @@ class Metrics:
         self._confidences = self._fast("confidence", CONFIDENCES, "Best candidate's confidence.", "outcome", outcomes)
         self._answers = {source: answers.labels(source) for source in get_args(ResultSource)}
         self._reloads = {outcome: reloads.labels(outcome) for outcome in get_args(ReloadOutcome)}
-        causes: list[Reason] = [reason for reason in Reason if reason is not Reason.CONFIDENT]
+        self._corrected = self._counter("corrected_total", "Tickets answered with a value that a person set.")
+        self._fields: frozenset[str] = frozenset()
+        causes: list[Reason] = [reason for reason in Reason if reason not in (Reason.CONFIDENT, Reason.CORRECTED)]
         self._reviews = {reason: reviews.labels(reason.value) for reason in causes}
 
     def create_request_series(self, series: Iterable[tuple[str, str, int]]) -> None:
@@ -110,12 +112,14 @@ class Metrics:
 
     def create_decision_series(self, departments: Iterable[str], further_fields: Iterable[str]) -> None:
         """Create the series of a new model with these departments and further fields at zero."""
-        wanted = [(NO_DEPARTMENT, Outcome.REVIEW)]
+        # A person's word may be a department, or about a field, of an earlier model.
+        wanted = [(NO_DEPARTMENT, Outcome.REVIEW), (NO_DEPARTMENT, Outcome.ROUTE)]
         for department in departments:
             wanted += [(department, Outcome.ROUTE), (department, Outcome.SUGGEST)]
             self._review_candidates.labels(department)
         self._decision_counts.update({each: self._decisions.labels(each[0], each[1].value) for each in wanted})
-        for field in further_fields:
+        self._fields = frozenset(further_fields)
+        for field in self._fields:
             for outcome in Outcome:
                 self._field_decisions.labels(field, outcome.value)
 
@@ -177,16 +181,20 @@ class Metrics:
         self._padding.observe(1 - report.own_tokens / report.padded_tokens)
 
     def record_decision(self, decision: Decision) -> None:
-        department = decision.verdict.department
-        self._decision_counts[department.predicted or NO_DEPARTMENT, department.outcome].inc()
+        department, fields = decision.verdict.department, decision.verdict.fields
+        series = (department.predicted or NO_DEPARTMENT, department.outcome)
+        (self._decision_counts.get(series) or self._decision_counts[NO_DEPARTMENT, department.outcome]).inc()
+        if department.corrected is not None or any(field.corrected is not None for field in fields.values()):
+            self._corrected.inc()
         if department.outcome is Outcome.REVIEW:
             self._reviews[department.reason].inc()
             if department.candidates:
                 self._review_candidates.labels(department.candidates[0].label).inc()
-        if department.candidates:  # without a model run there is no confidence, which differs from a confidence of zero
+        # Without a model run there is no confidence, which differs from a confidence of zero.
+        if department.candidates and department.corrected is None:
             self._confidences.observe(department.confidence, department.outcome)
-        for name, field in decision.verdict.fields.items():
-            self._field_decisions.labels(name, field.outcome.value).inc()
+        for name in self._fields & fields.keys():
+            self._field_decisions.labels(name, fields[name].outcome.value).inc()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)

@@ -3,15 +3,20 @@
 Feedback is about a decision. Feedback about a ticket is about its newest decision, whose id is stored with it.
 """
 
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, insert, or_, select
 from ulid import ULID
 
 from models.label_source import LabelSource
+from models.scoring import Outcome
 from service.records.database.schema import decisions, feedback
+
+_AT_CLOSE = (LabelSource.CLOSE, LabelSource.IMPORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,12 @@ def store(connection: Connection, items: Sequence[Feedback]) -> list[Received | 
                     "source": item.source.value,
                     "who": None,
                     "at": item.at,
+                    "thread": decision.thread,
                 }
             )
         results.append(Received(decision.id, decision.ticket_id, len(rows) - before))
     if rows:
+        _add_routes(connection, rows)
         connection.execute(insert(feedback), rows)
     return results
 
@@ -89,9 +96,54 @@ def truths(rows: Iterable[Any]) -> dict[str, Any]:
     return {row.field: row for row in sorted(rows, key=_weight)}
 
 
+def said_of(connection: Connection, tickets: Sequence[tuple[str | None, str | None]]) -> list[Mapping[str, Any]]:
+    """For each ticket, by its id and its thread, the rows by field whose values stand for it: what people said of the
+    ticket, else of others of its thread. One query."""
+    ids, threads = ({each[part] for each in tickets} - {None} for part in (0, 1))
+    about: list[Any] = [feedback.c.ticket_id.in_(ids)] if ids else []
+    if threads:
+        about.append(feedback.c.thread.in_(threads))
+    rows = connection.execute(select(feedback).where(or_(*about))).all() if about else []
+    if not rows:
+        return [{}] * len(tickets)
+    of_tickets: dict[str | None, list[Any]] = defaultdict(list)
+    of_threads: dict[str | None, list[Any]] = defaultdict(list)
+    for row in rows:
+        of_tickets[row.ticket_id].append(row)
+        of_threads[row.thread].append(row)
+    nothing = of_tickets[None] = of_threads[None] = []
+    return [
+        truths(of_threads.get(thread, nothing)) | truths(of_tickets.get(ticket, nothing)) for ticket, thread in tickets
+    ]
+
+
 def label_source(source: str, holdout: bool) -> LabelSource:
     """What training has as the source of a label. Every label of the random share is one of a sample of all mail."""
     return LabelSource.AUDIT if holdout else LabelSource(source)
+
+
+def _add_routes(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Add to each value at close what it says is right or wrong: the newest decision of the ticket in which the serving
+    model routed the field. Of a ticket that was asked again after a correction that is not the newest of all."""
+    nothing = {"routed_by": None, "routed_to": None}
+    for row in rows:
+        row.update(nothing)
+    closed = [row for row in rows if row["source"] in _AT_CLOSE]
+    tickets = {row["ticket_id"] for row in closed} - {None}
+    ids = {row["decision_id"] for row in closed if row["ticket_id"] is None}
+    columns = select(decisions.c.id, decisions.c.ticket_id, decisions.c.fields).order_by(decisions.c.id)
+    models = (~decisions.c.holdout, decisions.c.role.is_(None))
+    routes: dict[tuple[str, str], dict[str, str]] = {}
+    for column, wanted in ((decisions.c.ticket_id, tickets), (decisions.c.id, ids)):
+        for decision in connection.execute(columns.where(column.in_(wanted), *models)) if wanted else ():
+            for field, judged in json.loads(decision.fields).items():
+                if judged["outcome"] == Outcome.ROUTE and not judged.get("corrected"):
+                    routes[decision.ticket_id or decision.id, field] = {
+                        "routed_by": decision.id,
+                        "routed_to": judged["value"],
+                    }
+    for row in closed:
+        row.update(routes.get((row["ticket_id"] or row["decision_id"], row["field"]), nothing))
 
 
 def _weight(row: Any) -> tuple[bool, int, str]:
@@ -99,14 +151,16 @@ def _weight(row: Any) -> tuple[bool, int, str]:
 
 
 def _decisions_of(connection: Connection, items: Sequence[Feedback], *, lock: bool = True) -> list[Any]:
-    """For each item the id and the ticket id of its decision, or None."""
+    """For each item the id, the ticket id and the thread of its decision, or None."""
     tickets = {item.ticket_id for item in items if item.ticket_id is not None}
     ids = {item.decision_id for item in items if item.decision_id is not None}
     newest: dict[str, str] = {}
     if tickets:
         newest_ids = select(decisions.c.ticket_id, func.max(decisions.c.id)).where(decisions.c.ticket_id.in_(tickets))
         newest = {row[0]: row[1] for row in connection.execute(newest_ids.group_by(decisions.c.ticket_id))}
-    wanted = select(decisions.c.id, decisions.c.ticket_id).where(decisions.c.id.in_({*ids, *newest.values()}))
+    wanted = select(decisions.c.id, decisions.c.ticket_id, decisions.c.thread).where(
+        decisions.c.id.in_({*ids, *newest.values()})
+    )
     if lock:  # PostgreSQL, in one order: the same feedback at two services at once is stored once
         wanted = wanted.order_by(decisions.c.id).with_for_update()
     rows = {row.id: row for row in connection.execute(wanted)}

@@ -10,7 +10,8 @@ content, since a batch may well hold two equal tickets.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from models.ticket import Ticket
 from service.errors import InvalidHeader
@@ -21,6 +22,8 @@ KEY = r"[!-~]{1,255}"
 """Printable ASCII without spaces. Part of OpenAPI."""
 _HEADER_BYTES = HEADER.lower().encode()
 _KEY = re.compile(KEY.encode())
+_GIVEN = "key:"
+"""Begins the keys that callers gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,14 @@ class Identity:
     key: str | None
     digest: str
     window_ms: int = 0
+
+    def corrected(self, feedback_ids: Iterable[str]) -> "Identity":
+        """That of the same request after a person's word: it is no repetition of what was answered before, but for a
+        caller's own key, which keeps its first answer."""
+        if self.key is None or self.key.startswith(_GIVEN):
+            return self
+        digest = hashlib.blake2b(" ".join(sorted(feedback_ids)).encode(), digest_size=8)
+        return replace(self, key=f"{self.key}/{digest.hexdigest()}")
 
     def keys_at(self, now_ms: int) -> tuple[str | None, tuple[str, int] | None]:
         """The key to store at this time, and what an earlier row within the window may have instead.
@@ -50,7 +61,7 @@ def identity_of(ticket: Ticket, caller: str, key: str | None, window_ms: int, pl
     batch."""
     digest = _digest(ticket)
     if key is not None:
-        return Identity(caller, f"key:{key}" if place is None else f"key:{key}/{place}", digest)
+        return Identity(caller, f"{_GIVEN}{key}" if place is None else f"{_GIVEN}{key}/{place}", digest)
     if ticket.id is not None:
         return Identity(caller, f"ticket:{digest}", digest)
     return Identity(caller, f"text:{digest}/{place or 0}" if window_ms else None, digest, window_ms)

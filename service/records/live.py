@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from models.fields import DEPARTMENT
-from models.scoring import Outcome
+from models.scoring import Outcome, Reason
 from service.records.database.schema import decisions, feedback, first_id
 from service.records.feedback import truths
 
@@ -107,10 +107,11 @@ class Sums:
 
 
 def counts(connection: Connection, since_ms: int) -> tuple[int, dict[str, int]]:
-    """The number of decisions since then without the random share, and by department, of those routed."""
+    """The number of the model's decisions since then without the random share, and by department, of those routed."""
     since = decisions.c.id >= first_id(since_ms)
-    total = connection.execute(select(func.count()).select_from(decisions).where(since, ~decisions.c.holdout)).scalar()
-    routed = select(decisions.c.department, func.count()).where(since, decisions.c.outcome == Outcome.ROUTE.value)
+    models = (since, ~decisions.c.holdout, decisions.c.reason != Reason.CORRECTED.value)
+    total = connection.execute(select(func.count()).select_from(decisions).where(*models)).scalar()
+    routed = select(decisions.c.department, func.count()).where(*models, decisions.c.outcome == Outcome.ROUTE.value)
     return total or 0, {row[0]: row[1] for row in connection.execute(routed.group_by(decisions.c.department))}
 
 
@@ -132,7 +133,9 @@ def add_portion(connection: Connection, after: str, sums: Sums) -> str | None:
         said[row.decision_id].append(row)
     columns = select(decisions.c.id, decisions.c.holdout, decisions.c.fields)
     for row in connection.execute(columns.where(decisions.c.id.in_(wanted))):
-        _add(sums, row.holdout, json.loads(row.fields)[DEPARTMENT], truths(said[row.id])[DEPARTMENT].value)
+        judged = json.loads(row.fields)[DEPARTMENT]
+        if not judged.get("corrected"):  # a person's word proves nothing about the model
+            _add(sums, row.holdout, judged, truths(said[row.id])[DEPARTMENT].value)
     return wanted[-1]
 
 

@@ -52,7 +52,8 @@ class Records:
         self.metrics = RecordMetrics(registry, settings.records_spool_bytes)
         self._degrade = settings.records_when_away == "degrade"
         self._on_change = on_change
-        path = settings.state_dir / SPOOL
+        self.folder = settings.state_dir
+        path = self.folder / SPOOL
         # With `refuse` too, what was spooled before is drained.
         spool = Spool(path, settings.records_spool_bytes) if self._degrade or _has_content(path) else None
         self._writer = Writer(self.database, spool, self.metrics, self._changed, degrade=self._degrade)
@@ -120,7 +121,7 @@ class Records:
                 raise DeadlinePassed from None
             if first.stored is not None:
                 self.metrics.repeated()
-                return first.stored._replace(repeated=True)
+                return first.stored._replace(repeated=True, decision=None)
         first = self._at_work[key] = _First(identity.digest)
         try:
             first.stored = await self._record(identity, await decide())

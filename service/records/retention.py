@@ -17,6 +17,7 @@ from service.records.database.schema import (
     first_id,
     forgotten,
     outbox,
+    shadow_verdicts,
     texts,
     writes,
 )
@@ -47,7 +48,7 @@ def portions(days: int | None, text_days: int | None, now_ms: int) -> dict[str, 
 
 
 def prune_decisions(connection: Connection, before: str) -> int:
-    """Delete the first decisions with an id below this one, with their feedback and texts; return their number."""
+    """Delete the first decisions with an id below this one, with what belongs to them; return their number."""
     ids = _first_ids(connection, decisions, before)
     _delete_all(connection, ids)
     return len(ids)
@@ -91,9 +92,10 @@ def forgotten_tickets(connection: Connection, tickets: Collection[str]) -> dict[
 
 
 def _delete_all(connection: Connection, ids: Collection[str]) -> None:
-    connection.execute(delete(texts).where(texts.c.decision_id.in_(ids)))
-    connection.execute(delete(feedback).where(feedback.c.decision_id.in_(ids)))
+    # The decisions first: a shadow's verdict that is being inserted has locked its decision, and is then seen below.
     connection.execute(delete(decisions).where(decisions.c.id.in_(ids)))
+    for table in (texts, feedback, shadow_verdicts):
+        connection.execute(delete(table).where(table.c.decision_id.in_(ids)))
 
 
 def _first_ids(connection: Connection, table: Table, before: str) -> list[str]:

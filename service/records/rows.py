@@ -1,9 +1,10 @@
 """From a `Decision` to its row, and from rows to the records that the API and the export give out."""
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from pydantic_core import to_json
@@ -19,11 +20,11 @@ from service.records.store import Further, NewDecision
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A decision and what is recorded beside it. `response`: the body to send. `text`: subject and body, if they are
+    """A decision and what is recorded beside it. `render` gives the body to send. `text`: subject and body, if they are
     kept. `further`: gives the rows of other tables to insert with the decision; such a decision is never spooled."""
 
     decision: Decision
-    response: str
+    render: Callable[[Decision], str]
     latency_ms: float
     rule: str | None = None
     text: tuple[str, str] | None = None
@@ -31,6 +32,22 @@ class Draft:
 
 
 def new_decision(draft: Draft, identity: Identity) -> NewDecision:
+    """The row of a decision. A ticket without id and thread is not to be found again, so nothing can have corrected
+    it."""
+    decision = draft.decision
+    new = _new_decision(draft, identity)
+    if decision.ticket_id is None and decision.thread is None:
+        return new
+    return new._replace(correct=partial(_corrected, draft, identity))
+
+
+def _corrected(draft: Draft, identity: Identity, said: Mapping[str, Any]) -> NewDecision:
+    """`said`: by field, the row of `feedback` whose value stands."""
+    decision = draft.decision.corrected({field: row.value for field, row in said.items()})
+    return _new_decision(replace(draft, decision=decision), identity.corrected(row.id for row in said.values()))
+
+
+def _new_decision(draft: Draft, identity: Identity) -> NewDecision:
     decision = draft.decision
     department = decision.verdict.department
     created_at = milliseconds_of(decision.id)
@@ -57,11 +74,14 @@ def new_decision(draft: Draft, identity: Identity) -> NewDecision:
         "variant": decision.model.variant,
         "latency_ms": round(draft.latency_ms, 3),
         "holdout": decision.judged is not None,
-        "response": draft.response,
+        "response": draft.render(decision),
+        "thread": decision.thread,
+        "role": decision.role,
     }
     text = draft.text
     kept = None if text is None else (storable(text[0]), storable(text[1]))
-    return NewDecision(row, kept, earlier, () if draft.further is None else draft.further(decision))
+    further = () if draft.further is None else draft.further(decision)
+    return NewDecision(row, kept, earlier, decision, further=further)
 
 
 def storable(text: str) -> str:
@@ -72,17 +92,18 @@ def storable(text: str) -> str:
 def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
     # What the model said of tickets that are kept back tells when their automation can be switched on again.
     kept_back = verdict.reason is Reason.AUTOMATION_OFF
-    return {
+    field = {
         "value": verdict.candidates[0].label if kept_back else verdict.predicted,
         "confidence": verdict.confidence,
         "outcome": verdict.outcome.value,
         "threshold": threshold,
     }
+    return field if verdict.corrected is None else field | {"corrected": True}
 
 
-def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, Any]:
-    """A decision as the export and the API give it out. `row`: of `decisions`, `feedback` and `text`: of those tables;
-    the idempotency key, the request's digest and the response stay inside."""
+def record_of(row: Any, feedback: Iterable[Any]) -> dict[str, Any]:
+    """A decision as the export and the API give it out. `row`: of `decisions`, `feedback`: of that table; the
+    idempotency key, the request's digest and the response stay inside."""
     rows = tuple(feedback)
     return {
         "decision_id": row.id,
@@ -92,14 +113,14 @@ def record_of(row: Any, feedback: Iterable[Any], text: Any = None) -> dict[str, 
         "text_digest": row.text_digest,
         "outcome": row.outcome,
         "reason": row.reason,
-        "fields": json.loads(row.fields),
+        "fields": {name: {"corrected": False, **field} for name, field in json.loads(row.fields).items()},
         "flags": json.loads(row.flags),
         "rule": row.rule,
         "bundle": row.bundle,
         "variant": row.variant,
         "latency_ms": row.latency_ms,
+        "role": row.role,
         "holdout": row.holdout,
-        "text": None if text is None else {"subject": text.subject, "body": text.body},
         "feedback": [
             {
                 "field": each.field,

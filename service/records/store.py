@@ -4,13 +4,15 @@ The unique constraint on (caller, idempotency key) decides which of two equal re
 ticket pays for a question before its insert. The one that came second gets the stored row.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
+from service.decision import Decision
 from service.records.database.schema import decisions, texts
+from service.records.feedback import said_of
 from service.records.retention import forgotten_tickets
 
 # SQLite counts what an executemany inserts; PostgreSQL does for one statement of many rows only by RETURNING.
@@ -31,37 +33,46 @@ _STORED = select(
     decisions.c.outcome,
     decisions.c.response,
 )
+_NULLS = dict.fromkeys(column.name for column in decisions.c if column.nullable)
 _KEY = tuple_(decisions.c.caller, decisions.c.idempotency_key)
 
 Further = tuple[Table, dict[str, Any]]
 
 
 class Stored(NamedTuple):
-    """A decision on record. `repeated`: of an earlier request, which this one repeats."""
+    """A decision on record. `repeated`: of an earlier request, which this one repeats; else `decision` is what is given
+    now."""
 
     id: str
     request_digest: str
     outcome: str
     response: str
     repeated: bool
+    decision: Decision | None = None
 
 
 class NewDecision(NamedTuple):
     """A row of `decisions` by its columns. `text`: subject and body, if they are kept. `earlier`: the key of the
-    previous window, and the time from which a row with that key is a repetition (`identity.py`). `further`: rows of
+    previous window, and the time from which a row with that key is a repetition (`identity.py`). `correct`: gives the
+    row with what people have said, by field the row of `feedback`; None: nothing can be on record about the ticket, or
+    the decision has been given already. `further`: rows of
     other tables, inserted with a decision that repeats no earlier one."""
 
     row: dict[str, Any]
     text: tuple[str, str] | None = None
     earlier: tuple[str, int] | None = None
+    decision: Decision | None = None
+    correct: "Callable[[Mapping[str, Any]], NewDecision] | None" = None
     further: tuple["Further", ...] = ()
 
 
 def insert_all(connection: Connection, new: Sequence[NewDecision]) -> list[Stored | None]:
     """Insert the decisions that repeat no earlier one; for each, the row that is on record now.
 
+    What people have said of a ticket is read here, so that no correction comes between an answer and its commit.
     None: another process deleted that row at this moment.
     """
+    new = _corrected(connection, new)
     earlier = _earlier_rows(connection, new)
     rows = [each.row for each in new if each.row["id"] not in earlier]
     result = {each["id"]: stored_of(each) for each in rows}
@@ -80,7 +91,11 @@ def insert_all(connection: Connection, new: Sequence[NewDecision]) -> list[Store
             connection.execute(_INSERT_TEXTS[name], kept)
         insert_further(connection, [row for each in new if _is_new(each, result) for row in each.further])
     result |= earlier
-    return [result.get(each.row["id"]) for each in new]
+    on_record = [result.get(each.row["id"]) for each in new]
+    return [
+        row if row is None or row.repeated else row._replace(decision=each.decision)
+        for each, row in zip(new, on_record, strict=True)
+    ]
 
 
 def insert_further(connection: Connection, rows: Sequence[Further]) -> None:
@@ -98,7 +113,12 @@ def insert_spooled(connection: Connection, spooled: Sequence[NewDecision]) -> in
     of another process. Those are stored without their key: each was acknowledged, so none may be dropped, except those
     of tickets that were forgotten meanwhile."""
     tickets = forgotten_tickets(connection, {new.row["ticket_id"] for new in spooled} - {None})
-    spooled = [new for new in spooled if tickets.get(new.row["ticket_id"], -1) < new.row["created_at"]]
+    # An earlier version's rows lack the columns that were added since.
+    spooled = [
+        new._replace(row=_NULLS | new.row)
+        for new in spooled
+        if tickets.get(new.row["ticket_id"], -1) < new.row["created_at"]
+    ]
     stored = insert_all(connection, spooled)
     second = [
         new._replace(row={**new.row, "idempotency_key": None})
@@ -117,6 +137,18 @@ def stored_of(row: dict[str, Any], *, repeated: bool = False) -> Stored:
 def _is_new(new: NewDecision, result: dict[str, Stored]) -> bool:
     stored = result.get(new.row["id"])
     return stored is not None and not stored.repeated
+
+
+def _corrected(connection: Connection, new: Sequence[NewDecision]) -> Sequence[NewDecision]:
+    tickets = [(each.row["ticket_id"], each.row["thread"]) for each in new if each.correct is not None]
+    if not tickets:
+        return new
+    said = iter(said_of(connection, tickets))
+    corrected = []
+    for each in new:
+        values = {} if each.correct is None else next(said)
+        corrected.append(each.correct(values) if each.correct is not None and values else each)
+    return corrected
 
 
 def _earlier_rows(connection: Connection, new: Sequence[NewDecision]) -> dict[str, Stored]:

@@ -8,6 +8,7 @@ import contextlib
 import gzip
 import json
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -18,22 +19,12 @@ from sqlalchemy import Connection, Table, func, insert, select
 from models.private_file import private_file
 from service.records.database.connections import Database, RecordsError
 from service.records.database.migrate import HEAD
-from service.records.database.schema import (
-    automation,
-    decisions,
-    deliveries,
-    feedback,
-    marks,
-    milliseconds_of,
-    outbox,
-    texts,
-    writes,
-)
+from service.records.database.schema import decisions, feedback, metadata, milliseconds_of, texts
 from service.records.queries import all_decisions
 from service.records.retention import portions
 from service.records.rows import timestamp
 
-TABLES = (decisions, feedback, texts, automation, deliveries, outbox, writes, marks)
+TABLES = tuple(metadata.tables.values())
 PORTION = 500
 """Rows of one transaction or query: a service that writes beside it waits only for so many."""
 FORMAT = "ticket-router-records"
@@ -103,22 +94,27 @@ def restore(database: Database, source: Path) -> dict[str, int]:
     Raises:
         RecordsError: the database is not empty or in use, or the file is no complete backup.
     """
-    database.lock()
-    database.migrate()
-    counts = {table.name: 0 for table in TABLES}
     try:
-        with database.writer.begin() as connection, gzip.open(source, "rb") as file:
-            for table in TABLES:
-                if connection.execute(select(table).limit(1)).first() is not None:
-                    raise RecordsError("the database is not empty: restore into a new one")
+        opened = source.open("rb")
+    except OSError as error:
+        raise RecordsError(f"{source}: cannot be read ({error.strerror})") from error
+    try:
+        with opened, gzip.GzipFile(fileobj=opened) as file:
             header = json.loads(file.readline())
             if header.get("format") != FORMAT or header["schema"] > HEAD:
                 raise RecordsError(f"{source}: not a backup of this version's records or an earlier one's")
-            trailer = _insert_lines(connection, file, counts)
-            # An earlier version's backup has fewer tables.
-            if trailer is None or counts != dict.fromkeys(counts, 0) | trailer["rows"]:
-                raise RecordsError(f"{source}: the backup is incomplete; nothing was restored")
-    except (OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+            database.lock()
+            database.migrate()
+            with database.writer.begin() as connection:
+                for table in TABLES:
+                    if connection.execute(select(table).limit(1)).first() is not None:
+                        raise RecordsError("the database is not empty: restore into a new one")
+                counts = dict.fromkeys((table.name for table in TABLES), 0)
+                trailer = _insert_lines(connection, file, counts)
+                # A backup of an earlier version lacks the tables that are new.
+                if counts != dict.fromkeys(counts, 0) | trailer["rows"]:
+                    raise RecordsError(f"{source}: the backup is incomplete; nothing was restored")
+    except (gzip.BadGzipFile, EOFError, ValueError, KeyError, AttributeError, TypeError, zlib.error) as error:
         raise RecordsError(f"{source}: not a complete backup; nothing was restored") from error
     return counts
 

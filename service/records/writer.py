@@ -298,7 +298,7 @@ class Writer:
                 _log.error("decisions not spooled", cause=error.strerror)
             self._call(self._metrics.spooled, self._spool.rows, self._spool.bytes)
         results: list[tuple[asyncio.Future[Stored], _Result]] = [
-            (entry.reply, stored_of(entry.new.row)) for entry in entries[:kept]
+            (entry.reply, stored_of(entry.new.row)._replace(decision=entry.new.decision)) for entry in entries[:kept]
         ]
         self._settle([*results, *((entry.reply, RecordsUnavailable) for entry in entries[kept:])])
 

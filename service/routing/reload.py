@@ -22,7 +22,8 @@ from service.inference.engine import Engine, OpeningStopped, open_engine
 from service.lifecycle import NOT_READY_REASONS, Lifecycle
 from service.metrics.batch_report import BatchReport
 from service.metrics.metrics import Metrics
-from service.routing.router import EngineLease, Router
+from service.routing.lease import Lease
+from service.routing.router import Router
 from service.settings import Settings
 
 RELOAD_PAUSE_RATIO = 3.0
@@ -146,7 +147,7 @@ class ModelReloader:
         before = self._router.engine.model
         replaced = self._router.use(engine)
         if replaced is not None:
-            task = asyncio.ensure_future(self._close_replaced(replaced))
+            task = asyncio.ensure_future(self.close_replaced(replaced))
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         _log.info(
@@ -185,7 +186,8 @@ class ModelReloader:
         self._lifecycle.record_reload()
         self._lifecycle.clear_fault("model")
 
-    async def _close_replaced(self, lease: EngineLease) -> None:
+    async def close_replaced(self, lease: Lease[Engine]) -> None:
+        """Close a replaced engine after the last request that uses it, and return its memory."""
         await self._router.close_replaced(lease)
         del lease  # the last reference to the engine
         release_free_memory()

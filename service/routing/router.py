@@ -5,58 +5,52 @@
 
 import asyncio
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Protocol
 
 from ulid import ULID
 
-from models.scoring import verdict_without_model
+from models.scoring import Verdict, verdict_without_model
 from models.ticket import MailFact, Ticket
-from service.automation.automation import Automation
+from service.automation.in_force import InForce
 from service.context import RequestContext
 from service.decision import Decision, Flag
+from service.drift.window import Drift, DriftWindow
 from service.errors import NotReady
 from service.inference.cache import InferenceResult, digest
 from service.inference.engine import Engine
 from service.lifecycle import NOT_READY_REASONS
 from service.metrics.metrics import Metrics
+from service.routing.canary import Canary
 from service.routing.cpu_pool import INLINE_BYTES, CpuPool
-from service.routing.holdout import is_held_out, left_to_people
+from service.routing.holdout import left_to_people
+from service.routing.lease import Lease
 from service.routing.read import read_text
+from service.routing.sampling import is_in_share
 from service.routing.telemetry import Telemetry
 
 ENCODE_SECONDS = 1e-6
 """CPU time of the tokenizer per character, for the costliest texts of up to INLINE_BYTES."""
 
 
-@dataclass(eq=False, slots=True)
-class EngineLease:
-    """An engine and the number of requests that use it; `unused` is set when it is replaced and the last request
-    ends."""
+class ShadowOffer(Protocol):
+    """Takes a decision for another bundle to compute beside the answer; returns at once."""
 
-    engine: Engine
-    users: int = 0
-    replaced: bool = False
-    unused: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def release(self) -> None:
-        self.users -= 1
-        if not self.users:
-            self.set_if_unused()
-
-    def set_if_unused(self) -> None:
-        if self.replaced and not self.users:
-            self.unused.set()
+    def __call__(self, decision: Decision, verdict: Verdict) -> None:
+        """`verdict`: what the serving bundle's model said."""
 
 
 class Router:
-    """Decides tickets with the current engine. `automation`: None where nothing is recorded, and so no switches are."""
+    """Decides tickets with the current engine. `canary` answers a share of them, `offer_to_shadow` takes decisions for
+    a bundle that does not answer; None: there is no such bundle. `automation`: None where nothing is recorded, and so
+    there are no switches."""
 
     def __init__(
         self,
         metrics: Metrics,
         telemetry: Telemetry,
         cpu_pool: CpuPool,
-        automation: Automation | None,
+        automation: InForce | None,
         *,
         trust_spam_headers: bool,
         holdout_share: float,
@@ -67,8 +61,11 @@ class Router:
         self._automation = automation
         self._holdout_share = holdout_share
         self._untrusted = frozenset[MailFact]() if trust_spam_headers else frozenset({MailFact.SPAM})
-        self._current: EngineLease | None = None
-        self._replaced: set[EngineLease] = set()
+        self._window: DriftWindow | None = None
+        self._current: Lease[Engine] | None = None
+        self._replaced: set[Lease[Engine]] = set()
+        self.canary: Canary[Engine] | None = None
+        self.offer_to_shadow: ShadowOffer | None = None
 
     @property
     def has_engine(self) -> bool:
@@ -85,18 +82,30 @@ class Router:
             raise NotReady(NOT_READY_REASONS["starting"])
         return self._current.engine
 
-    def use(self, engine: Engine) -> EngineLease | None:
+    def use(self, engine: Engine) -> Lease[Engine] | None:
         """Decide with this engine from now on. Returns the previous one, which its current requests continue to use."""
-        previous, self._current = self._current, EngineLease(engine)
+        previous, self._current = self._current, Lease(engine)
+        if previous is None or previous.engine.model != engine.model:  # the same after a failed run: the window goes on
+            self._window = DriftWindow(engine.graph.entry)
         department, *further = (scoring.field for scoring in engine.graph.scorings)
         self._metrics.create_decision_series(department.labels, [field.name for field in further])
         if previous is not None:
-            self._replaced.add(previous)
-            previous.replaced = True
-            previous.set_if_unused()
+            self._mark_replaced(previous)
         return previous
 
-    async def close_replaced(self, lease: EngineLease) -> None:
+    def drift(self) -> Drift | None:
+        """How far the last tickets are from the bundle's reference; None before the first model."""
+        return None if self._window is None else self._window.read()
+
+    def use_canary(self, canary: Canary[Engine] | None) -> Lease[Engine] | None:
+        """Let this canary answer its share from now on. Returns the previous canary's engine."""
+        previous, self.canary = self.canary, canary
+        if previous is None:
+            return None
+        self._mark_replaced(previous.lease)
+        return previous.lease
+
+    async def close_replaced(self, lease: Lease[Engine]) -> None:
         """Close a replaced engine after the last request that started with it."""
         await lease.unused.wait()
         self._replaced.discard(lease)
@@ -114,7 +123,12 @@ class Router:
 
     def _engines(self) -> list[Engine]:
         leases = (*self._replaced, *([self._current] if self._current else []))
-        return [lease.engine for lease in leases]
+        return [lease.engine for lease in leases] + ([self.canary.engine] if self.canary else [])
+
+    def _mark_replaced(self, lease: Lease[Engine]) -> None:
+        self._replaced.add(lease)
+        lease.replaced = True
+        lease.set_if_unused()
 
     def check(self, context: RequestContext) -> None:
         """Check that a ticket would be accepted now, before its body is read.
@@ -124,7 +138,7 @@ class Router:
         """
         self.engine.batcher.check(context)
 
-    def lease_engine(self) -> EngineLease:
+    def lease_engine(self) -> Lease[Engine]:
         """The current engine, which stays open until `release`: all its decisions name one model version.
 
         Raises:
@@ -159,16 +173,24 @@ class Router:
         text_digest = digest(text.text)
         verdict = verdict_without_model(ticket, text.text, engine.graph.scorings)
         flags: set[Flag] = set(text.flags)
+        # Tickets that need no model are on the canary's side too: both sides have the same mixture.
+        canary = self.canary if self.canary is not None and self.canary.takes(ticket.id, text_digest) else None
+        result = None
         if verdict is None:
-            result = await self._infer(engine, text.text, text_digest, context)
+            if canary is not None:
+                result = await canary.answer(lambda other: self._infer(other, text.text, text_digest, context))
+            if result is None:  # there is no canary, or it failed
+                canary, result = None, await self._infer(engine, text.text, text_digest, context)
             verdict = result.verdict
             if result.truncated:
                 flags.add("truncated")
             if not verdict.is_valid:
                 self._metrics.count_invalid_scores()
+        if canary is not None:
+            engine = canary.engine
         judged = None
         # After the model: what it says is recorded, to be compared with what people say.
-        if verdict.department.candidates and is_held_out(self._holdout_share, ticket.id, text_digest):
+        if verdict.department.candidates and is_in_share(self._holdout_share, "holdout", ticket.id, text_digest):
             judged, verdict = verdict, left_to_people(verdict)
         elif self._automation is not None:
             verdict = self._automation.apply(ticket, verdict)
@@ -182,8 +204,11 @@ class Router:
             engine.thresholds_of(judged or verdict),
             judged,
             text.text,
+            ticket.thread,
+            None if canary is None else "canary",
         )
-        self._telemetry.record_decision(decision)
+        if self.offer_to_shadow is not None and result is not None and canary is None:
+            self.offer_to_shadow(decision, result.verdict)
         return decision
 
     async def _infer(self, engine: Engine, text: str, text_digest: bytes, context: RequestContext) -> InferenceResult:
@@ -209,6 +234,8 @@ class Router:
             self._telemetry.end_stage("encode", started)
         result = await engine.batcher.submit(encoding, context, key)
         self._telemetry.record_result("model", result)
+        if self._window is not None and engine.model == self.engine.model:  # not of a replaced model
+            self._window.add(text, result.tokens, result.verdict)
         return result
 
 

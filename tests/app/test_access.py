@@ -57,7 +57,9 @@ def reachable() -> Iterator[tuple[str, str, str]]:
         port = (
             "management" if any(getattr(route, "path", None) == path for route in app.management.routes) else "public"
         )
-        posted = path.startswith(("/v1/route", "/v1/feedback")) or path in ("/admin/reload", "/admin/automation")
+        posted = path.startswith(("/v1/route", "/v1/feedback")) or (
+            path.startswith("/admin/") and path != "/admin/status"
+        )
         yield port, "POST" if posted else "DELETE" if path.startswith("/v1/tickets") else "GET", path
 
 

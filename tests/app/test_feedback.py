@@ -196,6 +196,7 @@ def test_forgotten_ticket_is_no_longer_on_record_nor_in_the_file(tiny_bundle_pat
         done = client.delete("/v1/tickets/canary%2F1", headers=OPS.header)
         assert (done.status_code, done.json()) == (200, {"decisions": 1})
         assert client.delete("/v1/tickets/canary%2F1", headers=OPS.header).json() == {"decisions": 0}
+        assert client.delete("/v1/tickets/", headers=OPS.header).json()["code"] == "not_found"
         gone = client.get(f"/v1/decisions/{answer['decision_id']}", headers=AGENT.header)
         assert gone.json()["code"] == "unknown_decision"
         assert service.stop() == 0

@@ -19,7 +19,7 @@ from tests.support.process import Service, post_head, run_cli, serving
 from tests.support.tiny import LABELS
 from tests.support.waiting import wait_until
 
-REASONS = sorted(set(Reason) - {Reason.CONFIDENT})
+REASONS = sorted(set(Reason) - {Reason.CONFIDENT, Reason.CORRECTED})
 ZEROES = [
     'ticket_router_http_requests_total{code="200",method="POST",route="/v1/route"}',
     'ticket_router_http_requests_total{code="429",method="POST",route="/v1/route"}',

@@ -88,12 +88,14 @@ def test_recorded_decision_is_read_by_its_id_and_listed(recording: Service) -> N
         later = client.get("/v1/decisions", params={"since": "2100-01-01T00:00:00Z"}).json()
         unknown = client.get("/v1/decisions/01J00000000000000000000000")
         wrong = client.get("/v1/decisions", params={"outcome": "other"})
+        of_ticket = client.get("/v1/decisions", params={"ticket_id": "T-read"}).json()
     assert one["ticket_id"] == "T-read"
     assert one["caller"] == "anonymous"
     assert one["bundle"] == answer["model"]["version"]
     assert one["fields"]["department"]["value"] == answer["department"]
     assert one["fields"]["department"]["confidence"] == answer["confidence"]
     assert one in page["decisions"]
+    assert of_ticket == {"decisions": [one], "cursor": None}
     assert later == {"decisions": [], "cursor": None}
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_decision")
     assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_request")
@@ -180,7 +182,8 @@ def test_export_stats_and_backup_read_beside_a_running_service(recording: Servic
     assert line["decision_id"] == answer["decision_id"]
     assert list(line) == [
         "decision_id", "ticket_id", "created_at", "caller", "text_digest", "outcome", "reason", "fields", "flags",
-        "rule", "bundle", "variant", "latency_ms", "holdout", "text", "feedback", "truth",
+        "rule", "bundle", "variant", "latency_ms", "role", "holdout", "feedback", "truth",
+        "text", "shadow",
     ]  # fmt: skip
     stats = json.loads(run_cli("records", "stats", *flags).stdout)
     assert stats["decisions"] == len(out.read_text().splitlines())

@@ -70,6 +70,7 @@ def test_a_student_has_fewer_layers_and_replays(place: Place, invoke: Invoke, tm
     assert not summary["current"]
     assert summary["metrics"]["rows"]["test"] == json.loads(teacher.read("metrics.json"))["rows"]["test"]
     assert student.manifest.label_space() == teacher.manifest.label_space()
+    assert all(graph.reference is not None for graph in student.manifest.models)
     assert student.manifest.files["model.onnx"].size < teacher.manifest.files["model.onnx"].size
     assert replay(student, student.fp32, load_graph(student, student.fp32).infer).rows > 0
     assert not list(store.glob(".run-*"))

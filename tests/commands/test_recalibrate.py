@@ -45,6 +45,11 @@ def test_a_recalibrated_bundle_has_the_same_weights_and_new_thresholds(
     assert old.manifest.files["model.onnx"] == new.manifest.files["model.onnx"]
     assert {field.promise.route_precision for field in new.manifest.fields} == {0.6}
     assert new.manifest.fields[0].promise.achieved_coverage
+    before, after = (bundle.fp32.entry.reference for bundle in (old, new))
+    assert before is not None
+    assert after is not None
+    assert after != before
+    assert after.rows == sum(after.labels["department"])
     assert new.manifest.provenance["data"] == old.manifest.provenance["data"]
     assert new.manifest.provenance["recalibration"]["of"] == old.version
     for graph in new.graphs:

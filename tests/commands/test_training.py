@@ -92,6 +92,11 @@ def test_the_bundle_records_its_provenance(place: Place) -> None:
     assert [field.name for field in manifest.fields] == ["department", "priority"]
     assert len(manifest.fields[0].labels) == len({ticket.department for ticket in make_tickets(150, 3)})
     assert manifest.encoder.max_tokens == 32
+    rows = json.loads((place.bundle / "metrics.json").read_text())["rows"]
+    for graph in manifest.models:
+        assert graph.reference is not None
+        assert graph.reference.rows == sum(graph.reference.scripts.values()) == rows["validation"] + rows["calibration"]
+        assert graph.reference.familiarity is not None
     assert manifest.provenance["recipe"]["batch_size"] == 16
     assert re.fullmatch(r"[0-9a-f]{64}", manifest.provenance["base"]["sha256"])
     assert manifest.provenance["data"]["file"] == "tickets.csv"

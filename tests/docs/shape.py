@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-OPEN = frozenset({"fields"})
+OPEN = frozenset({"fields", "signals", "expected_precision"})
 """Objects whose keys come from the bundle, not from the API."""
 
 

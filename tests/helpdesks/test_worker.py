@@ -136,6 +136,24 @@ def test_switch_that_is_set_after_the_decision_holds(
     assert (desk.tickets["1"]["team"], desk.tickets["1"]["tags"]) == (None, ["ai_suggestion"])
 
 
+def test_ticket_that_feedback_corrects_before_the_write_is_left_alone(
+    tiny_bundle_path: Path, tmp_path: Path, desk: Helpdesk, labels: Labels
+) -> None:
+    with connected(tiny_bundle_path, tmp_path, desk, labels) as service:
+        (text,) = routable(service)
+        desk.status, desk.headers = 429, {"Retry-After": "3"}
+        ticket = new(desk, text, "1")
+        deliver(service, payload(ticket), "a")
+        wait_until(lambda: desk.calls > 0)
+        with service.client() as client:
+            said = {"ticket_id": "desk:1", "fields": {"department": "sales"}, "source": "agent"}
+            assert client.post("/v1/feedback", json=said).status_code == 200
+        desk.status, desk.headers = None, {}
+        wait_until(lambda: finished(service, 1))
+        assert reason(deliver(service, payload(ticket), "b")) == ("ignored", "routed")
+    assert desk.changes == []
+
+
 def test_two_kills_and_a_restart_of_the_database_lose_and_repeat_nothing(
     tiny_bundle_path: Path, tmp_path: Path, desk: Helpdesk, labels: Labels, postgres: Postgres
 ) -> None:

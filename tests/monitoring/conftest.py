@@ -1,5 +1,6 @@
 """Two real services, one of them with keys and a connected helpdesk, under load and scraped by a real Prometheus."""
 
+import asyncio
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tests.monitoring.traffic import traffic
 from tests.support.helpdesk import ENVIRONMENT, connections_file
 from tests.support.keys import Known
 from tests.support.process import Service, serving
+from tests.support.records import decided, recording
 from tests.support.waiting import wait_until
 
 LOAD_SECONDS = float(os.environ.get("MONITORING_LOAD_SECONDS", "10"))
@@ -34,12 +36,21 @@ class Watched:
     prometheus: Prometheus
 
 
+async def with_feedback(state: Path) -> None:
+    """A record whose live quality the next service finds: routed tickets, and tickets of the random share."""
+    async with recording(state) as recorder:
+        for number in range(10):
+            for held_out in (False, True):
+                await decided(recorder, "billing", 0.97, "billing" if number else "sales", held_out=held_out)
+
+
 @pytest.fixture(scope="session")
 def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """Shared, and the load continues: tests leave both services ready."""
     folder = tmp_path_factory.mktemp("prometheus")
     keys_file = folder / "keys.toml"
     keys_file.write_text(CALLER.entry)
+    asyncio.run(with_feedback(folder / "state"))
     helpdesks = connections_file(folder, "http://127.0.0.1:9", {}, mode="shadow")
     further = ("--connections-file", str(helpdesks), "--state-dir", str(folder / "state"))
     with (

@@ -92,11 +92,13 @@ def always_with_data(query: str) -> str:
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, pods: Mapping[str, str], kube_state: str) -> Iterator[Prometheus]:
-    """Scrapes these pods and a kube-state-metrics, `host:port`, under the committed rules, until the end of the
-    block."""
+def prometheus(
+    folder: Path, pods: Mapping[str, str], kube_state: str, rule_files: list[str] | None = None
+) -> Iterator[Prometheus]:
+    """Scrapes these pods and a kube-state-metrics, `host:port`, under the committed rules or those of other files,
+    until the end of the block."""
     config = folder / "prometheus.json"
-    config.write_text(json.dumps(_config(write_rules(folder), pods, kube_state)))
+    config.write_text(json.dumps(_config(rule_files or write_rules(folder), pods, kube_state)))
     command = [tool("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}"]
     with running(command, folder) as found:
         yield found

@@ -24,6 +24,7 @@ OF_THE_LOAD = {
     "TicketRouterSaturated": "which waits for one runner on a machine that others share",
     "TicketRouterLatencyBurn": "so tickets wait for longer than half a second",
     "TicketRouterRouteShareUnexpected": "and the mail is not what the bundle was calibrated with",
+    "TicketRouterDrift": "or measured on",
 }
 ADAPTER = ROOT / "k8s" / "components" / "autoscaling" / "adapter-values.yaml"
 

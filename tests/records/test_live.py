@@ -2,22 +2,16 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from models.label_source import LabelSource
-from models.scoring import Candidate, FieldVerdict, Outcome, Reason, Verdict
-from models.ticket import Ticket
-from service.records import feedback, live
+from service.records import live
 from service.records.database.schema import first_id
-from service.records.feedback import Feedback
 from service.records.live import Estimate
 from service.records.records import Records
-from service.records.rows import Draft
-from tests.support.records import Recorder, draft, recording
+from tests.support.records import decided, recording
 
 
 @pytest.mark.parametrize(
@@ -32,24 +26,6 @@ def test_interval_is_wilsons(count: int, rows: int, low: float, high: float) -> 
     assert found.low == pytest.approx(low, abs=1e-4)
     assert found.high == pytest.approx(high, abs=1e-4)
     assert live.share(0, 0) is None
-
-
-async def decided(recorder: Recorder, label: str, confidence: float, truth: str | None, *, held_out: bool) -> None:
-    """A routed decision, or one of the random share that would have been, and what a person said."""
-
-    async def decide(ticket: Ticket) -> Draft:
-        made = draft(ticket)
-        field = FieldVerdict(Outcome.ROUTE, Reason.CONFIDENT, (Candidate(label, confidence),))
-        verdict, judged = Verdict(field, {}), None
-        if held_out:
-            judged, verdict = verdict, Verdict(FieldVerdict(Outcome.REVIEW, Reason.AUDIT, ()), {})
-        return replace(made, decision=replace(made.decision, verdict=verdict, judged=judged))
-
-    recorder.decide = decide  # type: ignore[method-assign]
-    stored = await recorder.once(Ticket(id=f"T-{recorder.made}-{time.perf_counter_ns()}", body="x"))
-    if truth is not None:
-        item = Feedback(stored.id, None, {"department": truth}, LabelSource.CLOSE, 1)
-        await recorder.records.write(lambda connection: feedback.store(connection, [item]))
 
 
 async def estimated(records: Records, since_ms: int) -> Estimate:

@@ -2,16 +2,21 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from ulid import ULID
 
+from models.label_source import LabelSource
 from models.scoring import Candidate, FieldVerdict, Outcome, Reason, Verdict
 from models.ticket import Ticket
 from service.decision import Decision, ModelIdentity
+from service.records import feedback
+from service.records.feedback import Feedback
 from service.records.identity import Identity, identity_of
 from service.records.records import Records
 from service.records.rows import Draft
@@ -70,8 +75,33 @@ def draft(ticket: Ticket, outcome: Outcome = Outcome.ROUTE, *, now_ms: int | Non
     priority = FieldVerdict(Outcome.SUGGEST, Reason.BELOW_THRESHOLD, (Candidate("high", 0.6),))
     verdict = Verdict(department, {"priority": priority})
     made = ULID() if now_ms is None else ULID.from_timestamp(now_ms)
-    decision = Decision(str(made), ticket.id, verdict, ("truncated",), MODEL, "0" * 64, THRESHOLDS)
-    return Draft(decision, f'{{"decision_id":"{decision.id}"}}', 1.5, **more)
+    decision = Decision(
+        str(made), ticket.id, verdict, ("truncated",), MODEL, "0" * 64, THRESHOLDS, thread=ticket.thread
+    )
+    return Draft(
+        decision,
+        lambda each: f'{{"decision_id":"{each.id}","department":"{each.verdict.department.predicted}"}}',
+        1.5,
+        **more,
+    )
+
+
+async def decided(recorder: Recorder, label: str, confidence: float, truth: str | None, *, held_out: bool) -> None:
+    """A routed decision, or one of the random share that would have been, and what a person said."""
+
+    async def decide(ticket: Ticket) -> Draft:
+        made = draft(ticket)
+        field = FieldVerdict(Outcome.ROUTE, Reason.CONFIDENT, (Candidate(label, confidence),))
+        verdict, judged = Verdict(field, {}), None
+        if held_out:
+            judged, verdict = verdict, Verdict(FieldVerdict(Outcome.REVIEW, Reason.AUDIT, ()), {})
+        return replace(made, decision=replace(made.decision, verdict=verdict, judged=judged))
+
+    recorder.decide = decide  # type: ignore[method-assign]
+    stored = await recorder.once(Ticket(id=f"T-{recorder.made}-{time.perf_counter_ns()}", body="x"))
+    if truth is not None:
+        item = Feedback(stored.id, None, {"department": truth}, LabelSource.CLOSE, 1)
+        await recorder.records.write(lambda connection: feedback.store(connection, [item]))
 
 
 async def until(condition: Any, seconds: float = 20) -> None:

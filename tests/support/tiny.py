@@ -28,10 +28,13 @@ from models.fields import LabelSpace
 from models.scoring import FieldScoring, Logits, Outputs, judge, probabilities
 from models.text.prepare import TEXT_VERSION, prepare
 from models.ticket import Ticket
+from training.data.example import Example
 from training.export.int8 import FULL, write_int8
 from training.export.onnx import OnnxModel, export_onnx
+from training.export.reference import reference_of
 from training.learn.classifier import TicketClassifier, load_classifier
 from training.learn.finetune import predict_with_pooled
+from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 
 MAX_TOKENS = 64
@@ -100,14 +103,14 @@ def tiny_bundle(store: Path, size: Size = TINY, *, int8: bool = False) -> Path:
     model = export_onnx(network, store)
     encodings = [encoder.encode(prepare(Ticket(subject=subject, body=body)).text) for subject, body in SAMPLES]
     outputs = predict_with_pooled(network, encoder, encodings)
-    models = [_model("fp32", "model.onnx", outputs, outputs)]
+    models = [_model("fp32", "model.onnx", outputs, outputs, encodings)]
     graphs = {"model.onnx": model}
     answers = [outputs]
     if int8:
         graphs["model.int8.onnx"] = store / "model.int8.onnx"
         write_int8(model, graphs["model.int8.onnx"], FULL)
         answers.append(OnnxModel.load(graphs["model.int8.onnx"].read_bytes(), encoder).outputs(encodings))
-        models.append(_model("int8", "model.int8.onnx", outputs, answers[1]))
+        models.append(_model("int8", "model.int8.onnx", outputs, answers[1], encodings))
     golden = _golden(encodings, answers, models)
     draft = {
         "schema_version": SCHEMA_VERSION,
@@ -144,8 +147,9 @@ def _tokenizer(folder: Path) -> RobertaTokenizerFast:
     return tokenizer
 
 
-def _model(variant: str, file: str, expected: Outputs, found: Outputs) -> dict[str, Any]:
-    """A graph's manifest entry, with thresholds between its own confidences."""
+def _model(variant: str, file: str, expected: Outputs, found: Outputs, encodings: Sequence[Encoding]) -> dict[str, Any]:
+    """A graph's manifest entry, with thresholds between its own confidences; its reference is the samples, many
+    times."""
     apart, pooled_apart = (float(np.abs(one - other).max()) for one, other in zip(expected, found, strict=True))
     fields = []
     for field in LABELS:
@@ -160,6 +164,7 @@ def _model(variant: str, file: str, expected: Outputs, found: Outputs) -> dict[s
                     "suggest_precision": 0.8,
                     "confidence": 0.9,
                     "achieved_coverage": 0.6,
+                    "achieved_precision_low": 0.95,
                 },
                 "labels": [{"name": each, **label} for each in field.labels],
             }
@@ -170,7 +175,21 @@ def _model(variant: str, file: str, expected: Outputs, found: Outputs) -> dict[s
         "tolerance": max(TOLERANCE, 2 * apart),
         "pooled_tolerance": max(TOLERANCE, 2 * pooled_apart),
         "fields": fields,
+        "reference": tiny_reference([f"{subject}\n{body}" for subject, body in SAMPLES], encodings, found.logits, 40),
     }
+
+
+def tiny_reference(
+    texts: Sequence[str], encodings: Sequence[Encoding], logits: Logits, times: int = 1
+) -> dict[str, Any]:
+    """The reference of these texts, each of them several times."""
+    examples = tuple(Example(number, Ticket(), {}, text=text) for number, text in enumerate(texts))
+    rows = EncodedExamples(examples * times, tuple(encodings) * times, np.empty((0, 0), np.int64))
+    none = EncodedExamples((), (), rows.labels)
+    parts = {"validation": rows, "calibration": none}
+    scorings = [FieldScoring(field, 1.0, ()) for field in LABELS]
+    answers = {"validation": np.tile(logits, (times, 1)), "calibration": logits[:0]}
+    return reference_of(parts, answers, scorings).model_dump(mode="json")
 
 
 def _thresholds(logits: Logits, scoring: FieldScoring) -> tuple[float, float]:

@@ -94,12 +94,23 @@ def evaluate(
     Examples:
       python -m training compare --champion models/bundles/current --challenger models/bundles/0123456789abcdef \\
         --data closed.csv
-      python -m training compare --champion A --challenger B --data closed.csv --report comparison.html"""
+      python -m training compare --champion A --challenger B --data closed.csv --report comparison.html
+      python -m training compare --record decisions.jsonl"""
 )
 def compare(
-    champion: Annotated[Path, typer.Option(metavar="FOLDER", help="The bundle that serves.")],
-    challenger: Annotated[Path, typer.Option(metavar="FOLDER", help="The bundle that may take its place.")],
-    data: Data,
+    champion: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The bundle that serves.")] = None,
+    challenger: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The bundle that may take its place.")
+    ] = None,
+    data: Annotated[list[Path], typer.Option(metavar="FILE", help="Closed tickets; may be given again.")] = [],  # noqa: B006
+    record: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE",
+            help="Instead of these three: the service's record of a shadow or a canary, from "
+            "`python -m service records export`; may be given again.",
+        ),
+    ] = [],  # noqa: B006
     report: Report = None,
     variant: GraphVariant = "fp32",
     column: Column = [],  # noqa: B006
@@ -109,7 +120,20 @@ def compare(
     skip_faulty: SkipFaulty = False,
     as_json: Json = False,
 ) -> None:
-    """Compare two bundles on the same closed tickets."""
+    """Compare two bundles on the same closed tickets, or by the record of a service in which both ran."""
+    if record:
+        if champion or challenger or data or report:
+            raise TicketRouterError(
+                "--record stands for itself: leave out --champion, --challenger, --data and --report"
+            )
+        from training.cli.format_bundles import record_lines
+        from training.commands.compare_record import compare_record
+
+        recorded = compare_record(record, labels, skip_faulty)
+        print_lines(*([recorded.model_dump_json()] if as_json else record_lines(recorded)))
+        return
+    if champion is None or challenger is None or not data:
+        raise TicketRouterError("give --champion, --challenger and --data, or --record")
     file = ticket_file(data, column, labels, date_format, mapping, skip_faulty)
     from training.cli.format_bundles import comparison_lines
     from training.commands.compare import compare as run

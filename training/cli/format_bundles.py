@@ -1,10 +1,11 @@
 """Results of the commands in `bundles` and of `tune`, formatted as lines of text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # they import torch, too slow for `--help`
     from training.commands.compare import Comparison
+    from training.commands.compare_record import RecordComparison
     from training.commands.recalibrate import Recalibration
     from training.commands.tune import TuneResult
     from training.evaluation.paired_bootstrap import Difference
@@ -18,6 +19,8 @@ _NAMES = {
     "route_precision": "precision of routed",
     "ece": "calibration error",
 }
+_RECORD_NAMES = {"accuracy": "right department"}
+"""Of a record, which has no department for tickets left to people."""
 _MARKS = {True: "✓", False: "✗", None: "–"}
 _MOST = 10
 
@@ -62,6 +65,38 @@ def comparison_lines(found: "Comparison") -> Iterator[str]:
     parts = [f"better in {_named(found.better)}"] if found.better else []
     parts += [f"worse in {_named(found.worse)}"] if found.worse else []
     yield f"verdict: {found.verdict}{': ' if parts else ''}{', '.join(parts)}"
+
+
+def record_lines(found: "RecordComparison") -> Iterator[str]:
+    """Each shadow and each canary of the record, with a verdict."""
+    for shadow in found.shadows:
+        yield (
+            f"champion {shadow.champion}, shadow {shadow.challenger}: {shadow.rows} tickets that both judged, "
+            f"{shadow.truths} with feedback"
+        )
+        if shadow.agreement is not None:
+            same = shadow.agreement
+            yield f"  same department where both route: {same.value:.1%} ({same.low:.1%} to {same.high:.1%})"
+        yield (
+            f"  routed by the champion alone: {shadow.only_champion_routes}, by the shadow alone: "
+            f"{shadow.only_challenger_routes}; mean shift of confidence: {shadow.shift:+.3f}"
+        )
+        yield from _record_figures(shadow.figures)
+        yield f"verdict: {shadow.verdict}"
+    for canary in found.canaries:
+        yield (
+            f"champion {canary.champion}, canary {canary.challenger}, different tickets of the same time: "
+            f"{canary.rows[0]} and {canary.rows[1]} tickets, {canary.truths[0]} and {canary.truths[1]} with feedback"
+        )
+        yield from _record_figures(canary.figures)
+        yield f"verdict: {canary.verdict}"
+    yield "all but the routed share is of tickets with feedback, and people correct more often than they confirm"
+
+
+def _record_figures(figures: Mapping[str, "Difference"]) -> Iterator[str]:
+    yield f"  {'':<20} champion challenger  difference  95 % interval"
+    for name, figure in figures.items():
+        yield f"  {_RECORD_NAMES.get(name, _NAMES[name]):<20} {_difference(figure)}"
 
 
 def promotion_lines(done: "Promotion", store: object) -> Iterator[str]:

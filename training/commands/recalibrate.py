@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from models.bundle.bundle import Bundle, Graph, open_bundle, write_bundle
 from models.bundle.golden import GoldenRow, dump_rows, load_rows
-from models.bundle.manifest import FieldEntry, ModelEntry
+from models.bundle.manifest import FieldEntry, ModelEntry, scorings_of
 from models.encoding import Encoding
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
@@ -41,6 +41,7 @@ from training.evaluation.record import CostFigures, Record
 from training.export.golden_rows import Answers, rejudged
 from training.export.onnx import OnnxModel
 from training.export.provenance import code_revision
+from training.export.reference import reference_of
 from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 from training.report import model_card, render_report
@@ -257,15 +258,10 @@ def _calibrated(bundle: Bundle, graph: Graph, parts: Mapping[str, EncodedExample
         for column, entry in enumerate(graph.entry.fields)
         if not all((part.labels[:, column] != MISSING).any() for part in (planned, tested))
     }
-    fields = calibrate_fields(
-        bundle.manifest.label_space(),
-        parts,
-        {name: found.logits for name, found in outputs.items()},
-        recipe,
-        "exact",
-        kept,
-    )
-    return _Calibrated(model, graph.entry.model_copy(update={"fields": fields}), outputs)
+    space, logits = bundle.manifest.label_space(), {name: found.logits for name, found in outputs.items()}
+    fields = calibrate_fields(space, parts, logits, recipe, "exact", kept)
+    changes = {"fields": fields, "reference": reference_of(parts, logits, scorings_of(space, fields))}
+    return _Calibrated(model, graph.entry.model_copy(update=changes), outputs)
 
 
 def _variants(

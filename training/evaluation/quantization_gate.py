@@ -35,6 +35,7 @@ from training.export.int8 import FULL, REDUCED, write_int8
 from training.export.ngram_nodes import add_ngrams
 from training.export.novelty_nodes import add_novelty
 from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, outcomes
+from training.export.reference import reference_of
 from training.learn.linear.ngrams import NgramModel
 from training.learn.linear.novelty import Novelty
 from training.learn.rows import EncodedExamples
@@ -210,6 +211,7 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
     answers = outputs["validation"]
     if not all(np.isfinite(found).all() for found in (*answers, *judged.values())):
         return _Tried(_left_out(candidate, "gives answers that are no numbers"))
+    fields = calibrate_fields(reference.space, reference.rows, judged, reference.recipe, reference.kind)
     entry = ModelEntry(
         variant=candidate.variant,
         file=candidate.file,
@@ -217,7 +219,8 @@ def _try(candidate: _Candidate, suits: tuple[str, ...], path: Path, reference: R
         pooled_tolerance=_tolerance(reference.served.pooled, answers.pooled, POOLED_TOLERANCE),
         devices=candidate.devices,
         instructions=suits,
-        fields=calibrate_fields(reference.space, reference.rows, judged, reference.recipe, reference.kind),
+        fields=fields,
+        reference=reference_of(reference.rows, judged, scorings_of(reference.space, fields)),
     )
     figures = compare_graph(entry, candidate.what, path, reference, answers.logits, judged)
     if not figures.ships:

@@ -19,6 +19,7 @@ from training.export.ngram_nodes import add_ngrams
 from training.export.novelty_nodes import add_novelty
 from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.export.provenance import lineage
+from training.export.reference import reference_of
 from training.registry import current_version, make_first
 from training.report import render_report
 from training.report.card import model_card
@@ -106,6 +107,7 @@ def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record
         tolerance=PARITY_TOLERANCE,
         pooled_tolerance=POOLED_TOLERANCE,
         fields=judged.entries,
+        reference=reference_of(learned.parts, judged.logits, judged.scorings),
     )
     encoder = EncoderEntry(
         max_tokens=learned.encoder.max_tokens, pad_id=learned.encoder.pad_id, width=judged.served.pooled.shape[1]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from models.fields import DEPARTMENT
+from models.scoring import Reason
 from models.ticket import Ticket
 from service.context import RequestContext
 from service.decision import Decision
@@ -21,22 +22,22 @@ from service.records.rows import Draft
 from service.records.store import Further
 from service.settings import Settings
 
-CORRECTED = "corrected"
-"""The reason of a ticket that a person has corrected: nothing is written."""
-
 
 class Triage:
-    """`decide`, `render`: the router's decision about a ticket, and its JSON."""
+    """`decide`, `render`: the router's decision about a ticket, and its JSON. `report`: called with each decision that
+    is on record, for metrics and traces."""
 
     def __init__(
         self,
         decide: Callable[[Ticket, RequestContext], Awaitable[Decision]],
         render: Callable[[Decision], str],
+        report: Callable[[Decision], None],
         records: Records,
         settings: Settings,
     ) -> None:
         self._decide = decide
         self._render = render
+        self._report = report
         self._records = records
         self._settings = settings
 
@@ -80,6 +81,8 @@ class Triage:
                     context.deadline,
                     lambda e=event, k=key: self._draft(link, e, k, context),  # type: ignore[misc]
                 )
+                if stored.decision is not None:
+                    self._report(stored.decision)
                 if not stored.repeated:
                     results.append(("processed", stored.outcome))
                     link.wake.set()
@@ -109,7 +112,7 @@ class Triage:
             text = ("", await asyncio.to_thread(redact, decision.text, self._settings.records_text_region))
         return Draft(
             decision,
-            self._render(decision),
+            self._render,
             1000 * (time.perf_counter() - started),
             text=text,
             further=lambda final: rows_of(link, event, key, final, int(time.time() * 1000)),
@@ -121,7 +124,7 @@ def rows_of(link: Link, event: Event, key: str, decision: Decision, now_ms: int)
     ticket = link.ticket_id(event.ticket)
     verdict = decision.verdict
     delivery = outbox.delivery_row(link.name, key, ticket, "processed", verdict.department.outcome.value, now_ms)
-    if verdict.department.reason.value == CORRECTED:
+    if verdict.department.reason is Reason.CORRECTED:
         return (delivery,)
     modes = {
         link.connection.mode_of(field, answer.predicted)
@@ -138,6 +141,6 @@ def rows_of(link: Link, event: Event, key: str, decision: Decision, now_ms: int)
 
 
 def _identity(link: Link, ticket: str) -> Identity:
-    """One decision a ticket, whatever its text, and whichever call brings it."""
+    """One decision a ticket, whatever its text, whichever call brings it, and whatever people said since."""
     digest = hashlib.blake2b(ticket.encode(errors="surrogatepass"), digest_size=32).hexdigest()
-    return Identity(link.caller, f"ticket:{ticket}", digest)
+    return Identity(link.caller, f"key:{ticket}", digest)

@@ -5,6 +5,7 @@ file in WAL mode that several connections write.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -31,6 +32,9 @@ MIGRATION_SECONDS = 60.0
 CONNECT_SECONDS = 2
 """libpq's least."""
 READERS = 2
+ROOM_BYTES = 1_000_000
+"""Free space that a new connection to SQLite wants: the probe alone fits where decisions do not, and after a checkpoint
+a few fit again, so that on a full disk readiness would change with every ticket."""
 
 _PROBE = text("UPDATE alembic_version SET version_num = version_num")
 
@@ -140,6 +144,9 @@ class SqliteFile(Database):
             connection.close()
 
     def connect(self) -> Connection:
+        disk = os.statvfs(self.path.parent)
+        if disk.f_bavail * disk.f_frsize < ROOM_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return self._probed()
 
     def close(self) -> None:

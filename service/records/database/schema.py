@@ -82,7 +82,11 @@ feedback = Table(
     Column("thread", DIGEST),
     Index("feedback_decision", "decision_id"),
     Index("feedback_ticket", "ticket_id"),
+    # Of a value at close: the decision that routed the field, and to what; NULL: none did.
+    Column("routed_by", ID),
+    Column("routed_to", Text),
     Index("feedback_thread", "thread"),
+    Index("feedback_routed", "field", "routed_to", "id"),
 )
 
 texts = Table(

@@ -12,7 +12,7 @@ import random
 import resource
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -97,7 +97,7 @@ class Window:
         return Spent(self.server_cpu(), usage.ru_utime + usage.ru_stime)
 
 
-def closed_loop(target: Target, requests: Sequence[bytes], callers: int, window: Window) -> Load:
+def closed_loop(target: Target, requests: Iterable[bytes], callers: int, window: Window) -> Load:
     """`callers` callers at once, each with one outstanding request; `requests` are sent in order, repeatedly."""
     return _run(_Run(target, requests).closed(callers, window))
 
@@ -116,7 +116,7 @@ def arrivals(rate: float, seconds: float, rng: random.Random) -> list[float]:
 class _Run:
     """The state of one load."""
 
-    def __init__(self, target: Target, requests: Sequence[bytes]) -> None:
+    def __init__(self, target: Target, requests: Iterable[bytes]) -> None:
         self._target = target
         self._requests: Iterator[bytes] = itertools.cycle(requests)
         self._answers: list[Answer] = []

@@ -10,6 +10,7 @@ import pytest
 
 from models.bundle.bundle import open_bundle, point_current, write_bundle
 from models.errors import TicketRouterError
+from service.records.database.connections import open_database
 from tests.faults.process.mounts import PAGE, FreeSpace, limited_space, read_only, small_disk
 from tests.support.delivery import deliver, digest_of, packed
 from tests.support.plain import draft, files, plain_bundle
@@ -140,3 +141,13 @@ def test_commands_without_write_access_fail_with_one_line(tmp_path: Path) -> Non
         assert open_bundle(store / "current").version == former
     assert run_cli(*fetching).returncode == 0
     assert open_bundle(store / "current").version == other.name
+
+
+def test_a_disk_with_hardly_any_room_is_no_place_for_a_record(tmp_path: Path) -> None:
+    """The database is away: what is left would take a row now and then, and readiness would change with each ticket."""
+    with small_disk(tmp_path / "state") as folder:
+        database = open_database("sqlite", folder)
+        database.migrate()
+        with pytest.raises(OSError, match="No space left"):
+            database.connect()
+        database.close()

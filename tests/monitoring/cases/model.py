@@ -1,6 +1,6 @@
 """The model's decisions; failed runs, reloads and versions; and lost log lines."""
 
-from tests.monitoring.cases.case import OTHER, Case, counter, decided, pod, rejected
+from tests.monitoring.cases.case import OTHER, POD, Case, counter, decided, pod, rejected
 
 _HOUR, _DAY, _WEEK = 6, 6 * 24, 6 * 24 * 7
 """In samples, one every ten minutes."""
@@ -62,10 +62,15 @@ def _of_field(share: float, field: str = "department") -> dict[str, str]:
     }
 
 
+def _drift(signal: str, which: str = POD) -> str:
+    return pod("drift_psi", which, f', signal="{signal}"')
+
+
 _USUAL = {"route": 70.0, "suggest": 10.0, "review": 20.0}
 _SMALL = {"route": 7.0, "suggest": 1.0, "review": 2.0}
 _MIX = {"a": 20.0, "b": 40.0, "c": 40.0}
 
+_SWITCH = ', field="department", scope="label", label="billing", mode="off"'
 _FALL, _JUMP, _NONE = "TicketRouterAutomationFall", "TicketRouterReviewJump", "TicketRouterReviewFall"
 _NEAR_A_BOUND: tuple[
     tuple[str, str, str, dict[str, float], dict[str, float], tuple[int, ...], tuple[int, ...]], ...
@@ -473,6 +478,47 @@ MODEL = (
         quiet=(_SINCE + 420, _SINCE + 480),
         every=10,
     ),
+    Case(
+        "TicketRouterAutomationOff",
+        "switched six days and 23 hours ago, then taken back",
+        {pod("automation_off_since_timestamp_seconds", which, _SWITCH): "-601200x90 _x60" for which in (POD, OTHER)},
+        fires=(70, 90),
+        quiet=(50, 100),
+    ),
+    Case(
+        "TicketRouterAutomationOff",
+        "a new switch",
+        {pod("automation_off_since_timestamp_seconds", labels=_SWITCH): "0x90"},
+        quiet=(10, 90),
+    ),
+    Case(
+        "TicketRouterDrift",
+        "another script from the start, then a bundle that knows it",
+        {_drift("script"): "_x10 0.12x499 0x499", _drift("length"): "0.02x1000"},
+        fires=(70, 500),
+        quiet=(69, 900),
+    ),
+    Case("TicketRouterDrift", "a small shift", {_drift("script"): "0.08x300"}, quiet=(100, 300)),
+    Case(
+        "TicketRouterDrift",
+        "a large shift that begins is seen after two hours and lasts one",
+        {_drift("script"): "0x599 0.3x600"},
+        fires=(785,),
+        quiet=(600, 765),
+    ),
+    Case(
+        "TicketRouterDrift",
+        "a roll-out empties the windows for four hours",
+        {_drift("script"): "0.2x200", _drift("script", OTHER): "_x440 0.2x200"},
+        fires=(200, 320, 440, 600),
+    ),
+    Case(
+        "TicketRouterDrift",
+        "one of two pods",
+        {_drift("script"): "0.15x300", _drift("script", OTHER): "0.03x300"},
+        quiet=(100, 300),
+    ),
+    Case("TicketRouterDrift", "too few tickets", {pod("drift_tickets"): "12x300"}, quiet=(100, 300)),
     Case(
         "TicketRouterOldModel",
         "made 180 days ago, then replaced",

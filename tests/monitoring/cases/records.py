@@ -16,6 +16,21 @@ def _spool(size: str) -> Mapping[str, str]:
     return {pod("records_spool_bytes"): size, pod("records_spool_limit_bytes"): "100x30"}
 
 
+def _disk(free: str, size: str) -> Mapping[str, str]:
+    return {pod("state_disk_free_bytes"): free, pod("state_disk_size_bytes"): size}
+
+
+def _live(share: str, values: str, measure: str, basis: str, rows: str) -> Mapping[str, str]:
+    """Of one department, as both of two pods have it; the bundle promises 95 %."""
+    series: dict[str, str] = {}
+    for which in (POD, OTHER):
+        labels = f'{which}, department="d"'
+        series["ticket_router_live_" + share % labels] = values
+        series[f'ticket_router_live_rows{{{labels}, measure="{measure}", basis="{basis}"}}'] = rows
+        series[pod("promised_precision", which, ', field="department"')] = "0.95x60"
+    return series
+
+
 _PAGE, _TICKET = 'severity="page"', 'severity="ticket"'
 _AWAY, _WORKS = "1x4 0x15 1x9", "1x29"
 RECORDS = (
@@ -91,6 +106,42 @@ RECORDS = (
         _spool("0x4 49x4 51x10 0x9"),
         fires=(10, 20),
         quiet=(4, 9, 22),
+    ),
+    Case(
+        "TicketRouterDiskNearlyFull",
+        "4 of 50 GB, and enlarged",
+        _disk("10e9x4 4e9x30 30e9x9", "50e9x43"),
+        fires=(22, 34),
+        quiet=(4, 18, 37),
+    ),
+    Case("TicketRouterDiskNearlyFull", "90 GB of 1 TB", _disk("90e9x40", "1e12x40"), quiet=(20, 40)),
+    Case("TicketRouterDiskNearlyFull", "half of a small one", _disk("1e9x40", "2e9x40"), quiet=(20, 40)),
+    Case(
+        "TicketRouterPromiseBroken",
+        "6 % moved at least, then fewer",
+        _live('override_ratio{%s, bound="low"}', "0.04x9 0.06x40 0.04x9", "override_ratio", "routed", "50x60"),
+        fires=(41, 49),
+        quiet=(9, 38, 51),
+    ),
+    Case(
+        "TicketRouterPromiseBroken",
+        "at most 94 % of the random share right, then more",
+        _live('precision{%s, basis="audit", bound="high"}', "0.96x9 0.94x40 0.96x9", "precision", "audit", "50x60")
+        | _live('override_ratio{%s, bound="low"}', "0.01x60", "override_ratio", "routed", "50x60"),
+        fires=(41, 49),
+        quiet=(9, 38, 51),
+    ),
+    Case(
+        "TicketRouterPromiseBroken",
+        "one moved of one",
+        _live('override_ratio{%s, bound="low"}', "0.2x60", "override_ratio", "routed", "49x60"),
+        quiet=(41, 60),
+    ),
+    Case(
+        "TicketRouterPromiseBroken",
+        "feedback on moved tickets alone",
+        _live('precision{%s, basis="feedback", bound="high"}', "0.1x60", "precision", "feedback", "500x60"),
+        quiet=(41, 60),
     ),
     Case("TicketRouterRecordsSpoolFilling", "half", _spool("50x29"), quiet=(5, 29)),
 )

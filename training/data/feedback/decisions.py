@@ -45,6 +45,7 @@ class Feedback(_Strict):
 class FieldDecision(_Strict):
     value: str | None
     outcome: Outcome
+    confidence: float = 0.0
 
 
 class Text(_Strict):
@@ -52,13 +53,23 @@ class Text(_Strict):
     body: str
 
 
+class ShadowVerdict(_Strict):
+    """What another bundle would have decided."""
+
+    bundle: Name
+    fields: Mapping[FieldName, FieldDecision]
+
+
 class RecordedDecision(_Strict):
-    """One line of the export."""
+    """One line of the export. `role`: of the bundle; None: it is the serving one."""
 
     decision_id: Name
     ticket_id: Name | None
     created_at: AwareDatetime
     fields: Mapping[FieldName, FieldDecision]
+    bundle: Name | None = None
+    role: Literal["canary"] | None = None
+    shadow: ShadowVerdict | None = None
     holdout: bool
     text: Text | None
     feedback: tuple[Feedback, ...]

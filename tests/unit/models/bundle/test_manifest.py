@@ -17,6 +17,14 @@ SCOPE = {
     "threshold": -4.25,
     "refused": 0.02,
 }
+REFERENCE: dict[str, Any] = {
+    "rows": 20,
+    "labels": {"department": (10, 6, 4), "priority": (20, 0)},
+    "confidence": {"edges": (0.5,), "counts": (12, 8)},
+    "length": {"edges": (), "counts": (20,)},
+    "scripts": {"latin": 19, "none": 1},
+    "familiarity": None,
+}
 FILES = {"tokenizer.json": ENTRY, "golden.jsonl": ENTRY, "model.onnx": ENTRY}
 
 
@@ -28,6 +36,33 @@ def test_a_manifest_survives_its_json() -> None:
     """Reading its JSON gives an equal manifest."""
     found = manifest()
     assert Manifest.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_reference_survives_its_json_and_a_bundle_without_one_names_none() -> None:
+    """A manifest of before there was one keeps its JSON, and so its version."""
+    found = manifest(models=[model(reference=REFERENCE)])
+    assert Manifest.model_validate_json(found.to_json()) == found
+    assert found.expected_version() != manifest().expected_version()
+    assert b"reference" not in manifest().to_json()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": {"department": (10, 6, 4)}},
+        {"labels": {"department": (10, 10), "priority": (20, 0)}},
+        {"confidence": {"edges": (0.5, 0.5), "counts": (1, 2, 3)}},
+        {"confidence": {"edges": (0.5, 0.4), "counts": (1, 2, 3)}},
+        {"confidence": {"edges": (0.5,), "counts": (1, 2, 3)}},
+        {"scripts": {"latin": -1}},
+        {"scripts": {"runes": 1}},
+        {"rows": 0},
+    ],
+)
+def test_a_reference_that_does_not_fit_is_refused(change: dict[str, Any]) -> None:
+    """Other fields or labels, falling edges, counts without a bin, an unknown script."""
+    with pytest.raises(ValidationError):
+        manifest(models=[model(reference=REFERENCE | change)])
 
 
 def test_the_version_follows_from_the_content_alone() -> None:

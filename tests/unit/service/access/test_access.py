@@ -36,6 +36,7 @@ ROLES: dict[str, Role | None] = {
     "/admin/status": Role.ADMIN,
     "/admin/reload": Role.ADMIN,
     "/admin/automation": Role.ADMIN,
+    "/admin/challenger": Role.ADMIN,
     "/metrics": None,
     "/livez": None,
     "/readyz": None,

@@ -1,13 +1,14 @@
 """What is read when the metrics are asked for: memory that may be used, and a bundle's age."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
-from service.admin.gauges import ServingGauges
+from service.admin.gauges import DiskGauges, ServingGauges
 from service.admin.gpu import GpuGauges
 from service.api.schemas import ModelOut, PlanOut, ServingOut
+from service.inference.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 
 SERVING = ServingOut(
     bundle="/bundles/b",
@@ -29,6 +30,7 @@ SERVING = ServingOut(
     golden_rows=9,
     golden_largest_difference=0.0,
     expected_route_ratios={"department": 0.7, "priority": 0.4},
+    promised_precisions={"department": 0.95},
 )
 
 
@@ -43,6 +45,7 @@ def test_queue_plan_and_model_are_gauges() -> None:
     assert (gauges["runners"], gauges["queue_tokens"], gauges["queue_tokens_limit"]) == ([3], [10], [100])
     assert gauges["model_info"] == gauges["plan_info"] == [1]
     assert gauges["expected_route_ratio"] == [0.7, 0.4]
+    assert gauges["promised_precision"] == [0.95]
     assert gauges["model_created_timestamp_seconds"] == [1795305600]
 
 
@@ -57,6 +60,14 @@ def test_an_invalid_date_removes_no_other_metric() -> None:
     """A manifest's dates have the form of one; 30 February has it too."""
     gauges = values(SERVING.model_copy(update={"created_at": "2026-02-30T00:00:00Z"}))
     assert (gauges["model_created_timestamp_seconds"], gauges["model_info"]) == ([], [1])
+
+
+def test_disk_is_that_of_the_folder(tmp_path: Path) -> None:
+    """As `df` has it; without the folder there is no metric."""
+    free, size = (family.samples[0].value for family in DiskGauges(tmp_path).collect())
+    usage = shutil.disk_usage(tmp_path)
+    assert (free, size) == (pytest.approx(usage.free, rel=0.05), pytest.approx(usage.used + usage.free, rel=0.05))
+    assert list(DiskGauges(tmp_path / "nowhere").collect()) == []
 
 
 @pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])

@@ -12,6 +12,7 @@ from service.api.parse import (
     BatchParser,
     FeedbackBatchParser,
     parse_automation,
+    parse_challenger,
     parse_feedback,
     parse_reload,
     parse_route,
@@ -106,6 +107,8 @@ def test_errors_have_codes_of_a_closed_set_and_our_messages() -> None:
         {"field": "department", "value": ""}
     ]
     bodies += [switch | {"slice": value} for value in slices] + [switch | {"label": "billing", "slice": slices[-1]}]
+    beside = {"role": "shadow", "bundle": "0" * 16, "share": 0.5, "why": "x"}
+    bodies += [beside | {name: value} for name in beside for value in (*values, -1, 2)]
     found = {error for body in bodies for error in _errors(json.dumps(body).encode())}
     assert {error.code for error in found} == CODES
     assert "This is not as documented" not in {error.message for error in found}
@@ -113,8 +116,8 @@ def test_errors_have_codes_of_a_closed_set_and_our_messages() -> None:
 
 def _errors(body: bytes) -> Iterator[FieldError]:
     """Of this body, whichever route it is sent to."""
-    batches = (BatchParser(8).parse, FeedbackBatchParser(8).parse)
-    for parse in (parse_route, parse_reload, _parse_feedback, _parse_automation, *batches):
+    parsers = (parse_route, parse_reload, parse_challenger, _parse_feedback, _parse_automation)
+    for parse in (*parsers, BatchParser(8).parse, FeedbackBatchParser(8).parse):
         try:
             parsed = parse(body)
         except InvalidRequest as refused:

@@ -17,6 +17,9 @@ def upgrade() -> None:
     op.create_index("decisions_thread", "decisions", ["thread"])
     op.add_column("feedback", sa.Column("thread", _DIGEST))
     op.create_index("feedback_thread", "feedback", ["thread"])
+    op.add_column("feedback", sa.Column("routed_by", _ID))
+    op.add_column("feedback", sa.Column("routed_to", sa.Text))
+    op.create_index("feedback_routed", "feedback", ["field", "routed_to", "id"])
     op.create_table(
         "automation",
         sa.Column("id", _ID, primary_key=True),

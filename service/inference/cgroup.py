@@ -1,6 +1,6 @@
 """The memory and the throttling of this process's cgroup, as the kernel counts them.
 
-`gauges.py` exports them, so that alerts and the dashboard need no metrics from the cluster.
+`admin/gauges.py` exports them, so that alerts and the dashboard need no metrics from the cluster.
 """
 
 import os
@@ -50,6 +50,18 @@ def memory_used_bytes(cgroup: Path = _CGROUP) -> int | None:
         if limit is not None and usage is not None and limit < _machine_bytes():
             return max(0, usage - _inactive(cgroup / each.statistics, each.inactive))
     return None
+
+
+def memory_available_bytes(cgroup: Path = _CGROUP, memory: Path = Path("/proc/meminfo")) -> int | None:
+    """What this process may still use: of the cgroup's limit, and of the machine; None: not known."""
+    used = memory_used_bytes(cgroup)
+    of_limit = [] if used is None else [memory_limit_bytes(cgroup) - used]
+    try:
+        lines = dict(line.split(":") for line in memory.read_text().splitlines())
+        of_machine = [int(lines["MemAvailable"].split()[0]) * 1024]
+    except (OSError, ValueError, KeyError, IndexError):
+        of_machine = []
+    return min([*of_limit, *of_machine], default=None)
 
 
 def cpu_throttling(cgroup: Path = _CGROUP) -> Throttling | None:

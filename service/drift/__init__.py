@@ -1,0 +1,1 @@
+"""Whether mail is still what the bundle was measured on: sliding windows compared with its reference."""
