@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.fields import Field
+from models.fields import DEPARTMENT, Field
 from models.ticket import MailFact, Ticket
 
 Logits = NDArray[np.float32]
@@ -56,6 +56,8 @@ class Reason(StrEnum):
     TOO_COMPLEX = "too_complex"
     AUDIT = "audit"
     """Of the random share that is kept for people."""
+    AUTOMATION_OFF = "automation_off"
+    """A person has switched the automation of the label, or of such tickets, off or to suggestions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,10 @@ class Verdict:
 
     department: FieldVerdict
     fields: Mapping[str, FieldVerdict]
+
+    def of(self, field: str) -> FieldVerdict | None:
+        """The verdict on a field, the department included."""
+        return self.department if field == DEPARTMENT else self.fields.get(field)
 
     @property
     def is_valid(self) -> bool:

@@ -26,6 +26,7 @@ from service.api.feedback import FeedbackApi
 from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
 from service.api.tickets import TicketsApi
+from service.automation.automation import Automation
 from service.errors import ServiceError
 from service.http.authorize import Authorizer
 from service.http.body import BodyReader
@@ -79,6 +80,7 @@ class App:
     settings: Settings
     admin: AdminService
     records: Records | None
+    automation: Automation | None
     maintenance: Maintenance | None
     document: Callable[[], Document]
 
@@ -93,6 +95,8 @@ class App:
         self.traces.start()
         if self.records is not None:
             await self.records.start()
+        if self.automation is not None:
+            await self.automation.start()
         if self.maintenance is not None:
             self.maintenance.start()
         engine = await self.reloader.start()
@@ -137,6 +141,8 @@ class App:
         await self.router.close()
         if self.maintenance is not None:
             await self.maintenance.stop()
+        if self.automation is not None:
+            await self.automation.stop()
         if self.records is not None:
             await self.records.stop()
         self.cpu_pool.close()
@@ -148,19 +154,21 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     metrics, lifecycle = Metrics(CollectorRegistry()), Lifecycle()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
     cpu_pool, bodies = CpuPool(), BodyReader()
+    records = None
+    if settings.records != "off":
+        records = Records(settings, metrics.registry, partial(_report_records, lifecycle))
+    automation = None if records is None else Automation(records)
     router = Router(
         metrics,
         telemetry,
         cpu_pool,
+        automation,
         trust_spam_headers=settings.trust_spam_headers,
         # A ticket is kept for people for what they say about it, which needs a record.
         holdout_share=settings.holdout_share if settings.records != "off" else 0.0,
     )
     reloader = ModelReloader(settings, router, metrics, lifecycle, bundle)
     access = Access(settings.keys_file, metrics.registry)
-    records = None
-    if settings.records != "off":
-        records = Records(settings, metrics.registry, partial(_report_records, lifecycle))
     maintenance = None if records is None else Maintenance(records, settings)
     api = Api(router, telemetry, cpu_pool, bodies, access, records, settings)
     documented = _fastapi("Ticket router", [])
@@ -177,7 +185,9 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     documented.add_middleware(RequestMiddleware, observer)
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
-    admin = AdminService(router, reloader, metrics, lifecycle, records, maintenance, exemplars=settings.traces)
+    admin = AdminService(
+        router, reloader, metrics, lifecycle, records, automation, maintenance, exemplars=settings.traces
+    )
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
     AdminRoutes(document, admin, Authorizer(access), bodies).add_to(management)
@@ -195,6 +205,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         settings=settings,
         admin=admin,
         records=records,
+        automation=automation,
         maintenance=maintenance,
         document=document,
     )

@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 from models.build import build
 from service.admin.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
 from service.api.schemas import ServingOut
+from service.automation.automation import Automation
 from service.lifecycle import Lifecycle
 from service.logs import lost_lines
 from service.metrics.metrics import PREFIX
@@ -99,6 +100,28 @@ class LiveGauges(Collector):
                             family.add_metric([name, basis, bound], getattr(share, bound))
                         rows.add_metric([measure, name, basis], share.rows)
         yield from (family for family in (*shares.values(), override, confidence, rows) if family.samples)
+
+
+class AutomationGauges(Collector):
+    """The switches of automation in force. Slices are counted, not named: addresses and domains are the users' data."""
+
+    def __init__(self, automation: Automation) -> None:
+        self._automation = automation
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        labels = ["field", "scope", "label", "mode"]
+        count = GaugeMetricFamily(f"{PREFIX}_automation_off", "Switches that keep tickets back.", labels=labels)
+        since = GaugeMetricFamily(
+            f"{PREFIX}_automation_off_since_timestamp_seconds", "Since when, of the oldest one.", labels=labels
+        )
+        oldest: dict[tuple[str, str, str, str], list[float]] = {}
+        for switch in self._automation.switches or ():
+            key = (switch.field, switch.scope, switch.selector.get("label", ""), switch.mode.value)
+            oldest.setdefault(key, []).append(switch.since_ms / 1000)
+        for key, times in oldest.items():
+            count.add_metric(key, len(times))
+            since.add_metric(key, min(times))
+        yield from (family for family in (count, since) if family.samples)
 
 
 class StateGauges(Collector):

@@ -1,4 +1,5 @@
-"""The routes of the management port: probes, metrics, API documentation, status, reload. No ticket route."""
+"""The routes of the management port: probes, metrics, API documentation, status, reload, switches of automation. No
+ticket route."""
 
 import functools
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from service.access.audit import audit
 from service.access.caller import Role
 from service.admin.service import AdminService
 from service.api.openapi import Document
-from service.api.parse import parse_reload
+from service.api.parse import parse_automation, parse_reload
 from service.errors import NotReady, ServiceError
 from service.http.authorize import Authorizer, caller_of
 from service.http.body import BodyReader
@@ -64,6 +65,8 @@ class AdminRoutes:
             app.add_api_route(path, endpoint, methods=["GET", "HEAD"], response_model=None)
         reload = self._authorizer.require(Role.ADMIN, self.reload)
         app.add_api_route("/admin/reload", reload, methods=["POST"], response_model=None)
+        automation = self._authorizer.require(Role.ADMIN, self.automation)
+        app.add_api_route("/admin/automation", automation, methods=["POST"], response_model=None)
         app.mount(ASSETS, Assets(packages=[("fastapi_offline", "static")]))
 
     async def metrics(self, request: Request) -> Response:
@@ -121,6 +124,19 @@ class AdminRoutes:
             audit(caller, "reload", kind_of(error).code)
             raise
         return _json_response(await self._admin.reload(version, caller))
+
+    async def automation(self, request: Request) -> Response:
+        """Switch the automation of a label, a slice or a field off, to suggestions, or back."""
+        caller = caller_of(request.scope).name
+        try:
+            refuse_browser_request(request)
+            media_type(request.scope["headers"], JSON)
+            body = await self._bodies.read(request, ADMIN_BODY_BYTES, deadline_in(ADMIN_BODY_SECONDS))
+            switch = await self._admin.set_automation(parse_automation(body), caller)
+        except ServiceError as error:
+            audit(caller, "automation", kind_of(error).code)
+            raise
+        return _json_response(switch)
 
 
 def _json_response(model: BaseModel) -> Response:

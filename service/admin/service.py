@@ -5,15 +5,29 @@ from prometheus_client.exposition import choose_encoder
 
 from models.build import build
 from service.access.audit import audit
-from service.admin.gauges import LiveGauges, ServingGauges, StateGauges
+from service.admin.automation import selector_of
+from service.admin.gauges import AutomationGauges, LiveGauges, ServingGauges, StateGauges
 from service.admin.gpu import GpuGauges
-from service.api.convert import last_reload_out, live_out, serving_out
-from service.api.schemas import BuildOut, LiveOut, RecordsOut, ReloadOut, ServingOut, StatusOut
+from service.api.convert import automation_out, last_reload_out, live_out, serving_out, switch_out
+from service.api.schemas import (
+    AutomationRequest,
+    BuildOut,
+    LiveOut,
+    RecordsOut,
+    ReloadOut,
+    ServingOut,
+    StatusOut,
+    SwitchOut,
+)
+from service.automation.automation import Automation
+from service.automation.switches import Mode
+from service.errors import RecordsOff
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
 from service.records.maintenance import Maintenance
 from service.records.records import Records
+from service.records.rows import storable
 from service.routing.reload import ModelReloader
 from service.routing.router import Router
 
@@ -28,6 +42,7 @@ class AdminService:
         metrics: Metrics,
         lifecycle: Lifecycle,
         records: Records | None,
+        automation: Automation | None,
         maintenance: Maintenance | None,
         *,
         exemplars: bool,
@@ -38,9 +53,12 @@ class AdminService:
         self._reloader = reloader
         self._metrics = metrics
         self._records = records
+        self._automation = automation
         self._maintenance = maintenance
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
+        if automation is not None:
+            metrics.registry.register(AutomationGauges(automation))
         if maintenance is not None:
             metrics.registry.register(LiveGauges(lambda: maintenance.estimate))
         metrics.registry.register(GpuGauges())
@@ -60,6 +78,7 @@ class AdminService:
             last_reload=last_reload_out(self.lifecycle.last_reload),
             serving=self._serving(),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
+            automation=None if self._automation is None else automation_out(self._automation),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:
@@ -75,6 +94,26 @@ class AdminService:
             raise
         audit(requested_by, "reload", "done", version=now.version, previous=before.version)
         return ReloadOut(version=now.version, variant=now.variant, previous=before.version)
+
+    async def set_automation(self, request: AutomationRequest, requested_by: str) -> SwitchOut:
+        """Put a switch in force, and write an audit line.
+
+        Raises:
+            RecordsOff, RecordsUnavailable: there is no record, or its database is away.
+            NotReady: the labels are not known yet.
+            InvalidRequest: the bundle has no such field or label, or a domain or address is malformed.
+        """
+        if self._automation is None:
+            raise RecordsOff
+        scorings = self._router.engine.graph.scorings
+        labels = {scoring.field.name: scoring.field.labels for scoring in scorings}
+        selector = selector_of(request, labels, self._automation.switches or ())
+        switch, matched = await self._automation.set(
+            request.field, selector, Mode(request.mode), requested_by, storable(request.why)
+        )
+        # Without the slice and the reason: logs hold no addresses. The id leads to both, on record.
+        audit(requested_by, "automation", "done", field=switch.field, mode=switch.mode.value, switch=switch.id)
+        return switch_out(switch, matched)
 
     def _live(self) -> LiveOut | None:
         estimate = None if self._maintenance is None else self._maintenance.estimate

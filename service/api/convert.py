@@ -8,6 +8,8 @@ from models.ticket import MailFact, Ticket
 from service.api import schemas
 from service.api.parse import Parsed
 from service.api.schemas import RouteRequest
+from service.automation.automation import Automation
+from service.automation.switches import Switch
 from service.decision import Decision, ModelIdentity
 from service.errors import InvalidRequest
 from service.inference.engine import Engine
@@ -131,6 +133,30 @@ def _live_department_out(department: Department) -> schemas.LiveDepartmentOut:
             basis: schemas.MeasuresOut.model_validate(measures, from_attributes=True)
             for basis, measures in department.measures.items()
         },
+    )
+
+
+def automation_out(automation: Automation) -> schemas.AutomationOut:
+    switches = automation.switches
+    return schemas.AutomationOut(
+        known=switches is not None,
+        switches=tuple(switch_out(each, automation.matched(each)) for each in switches or ()),
+    )
+
+
+def switch_out(switch: Switch, matched: int) -> schemas.SwitchOut:
+    selector = switch.selector
+    return schemas.SwitchOut(
+        field=switch.field,
+        label=selector.get("label"),
+        slice=schemas.SliceOut(**{name: selector.get(name) for name in schemas.SliceOut.model_fields})
+        if switch.scope == "slice"
+        else None,
+        mode=switch.mode,
+        who=switch.who,
+        why=switch.why,
+        since=timestamp(switch.since_ms),
+        matched=matched,
     )
 
 

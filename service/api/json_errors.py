@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from service.api.schemas import FeedbackRequest, RouteRequest, names_of
+from service.api.schemas import AutomationRequest, FeedbackRequest, RouteRequest, SliceRequest, names_of
 from service.errors import FieldError
 
 MAX_LISTED_ERRORS = 10
@@ -37,14 +37,28 @@ _MESSAGES: Mapping[str, str] = {
     "too_long": "This may have at most {max_length} items",
     "subject_or_body_required": "Give a subject or a body",
     "one_id_required": "Give either decision_id or ticket_id",
+    "one_selector_required": "Give a label or a slice, not both",
+    "one_slice_required": "Give sender_domain, mailbox, or field and value",
     _HEADER: "A header must be a string or a list of strings",
 }
 """By code. The placeholders are filled from our schemas, never from input."""
 FEEDBACK_CODES = frozenset({"unknown_field", "unknown_label", "future_time", "malformed_time"})
 """Of `feedback.py`."""
-CODES = frozenset({*_MESSAGES, *FEEDBACK_CODES, TOO_MANY_VALUES.code, _TOO_MANY_ERRORS.code})
+AUTOMATION_CODES = frozenset({"unknown_field", "unknown_label", "malformed_domain", "malformed_address", "same_field"})
+"""Of `admin/automation.py`."""
+CODES = frozenset({*_MESSAGES, *FEEDBACK_CODES, *AUTOMATION_CODES, TOO_MANY_VALUES.code, _TOO_MANY_ERRORS.code})
 """All values of `code` in `errors`."""
-_KNOWN_NAMES = frozenset({"tickets", "bundle", "feedback", *TICKET_NAMES, *FEEDBACK_NAMES})
+_KNOWN_NAMES = frozenset(
+    {
+        "tickets",
+        "bundle",
+        "feedback",
+        *TICKET_NAMES,
+        *FEEDBACK_NAMES,
+        *names_of(AutomationRequest),
+        *names_of(SliceRequest),
+    }
+)
 
 
 def field_errors(error: ValidationError, names: Sequence[str]) -> tuple[FieldError, ...]:

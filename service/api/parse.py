@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from service.api.json_errors import FEEDBACK_NAMES, TICKET_NAMES, TOO_MANY_VALUES, field_errors
-from service.api.schemas import FeedbackRequest, Input, ReloadRequest, RouteRequest, names_of
+from service.api.schemas import AutomationRequest, FeedbackRequest, Input, ReloadRequest, RouteRequest, names_of
 from service.errors import InvalidRequest, MalformedJson
 from service.http.body import Content
 
@@ -50,6 +50,7 @@ class _Schema(Generic[T]):
 _ROUTE = _Schema(RouteRequest)
 _RELOAD = _Schema(ReloadRequest)
 _FEEDBACK = _Schema(FeedbackRequest)
+_AUTOMATION = _Schema(AutomationRequest)
 _large_body_lock = threading.Lock()
 
 Parsed = RouteRequest | InvalidRequest
@@ -73,6 +74,15 @@ def parse_reload(body: Content) -> ReloadRequest:
         MalformedJson, InvalidRequest: as `parse_route`.
     """
     return _parse(_RELOAD, body)
+
+
+def parse_automation(body: Content) -> AutomationRequest:
+    """Parse a switch of automation.
+
+    Raises:
+        MalformedJson, InvalidRequest: as `parse_route`.
+    """
+    return _parse(_AUTOMATION, body)
 
 
 def parse_feedback(body: Content) -> FeedbackRequest:

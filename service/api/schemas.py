@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from models.fields import DEPARTMENT
 from models.label_source import LabelSource
 from models.scoring import Outcome, Reason
 from models.ticket import ContentType
+from service.automation.switches import Mode
 from service.decision import Flag
 from service.http.problems import Output, Problem
 from service.lifecycle import Phase
@@ -20,6 +22,7 @@ FEEDBACK_FIELDS = 50
 ADDRESS_LENGTH = 2000
 """Longer than any display name with an address."""
 RECIPIENTS = 1000
+WHY_LENGTH = 500
 HEADERS = 1000
 
 
@@ -150,8 +153,9 @@ class FeedbackBatchOut(Output):
 
 
 class RecordedFieldOut(Output):
-    """The decision about one field, the department included. `value` is null for review; `threshold`: the confidence
-    from which its best label is routed; null: never, or no model was asked."""
+    """The decision about one field, the department included. `value` is null for review, unless a switch of automation
+    kept the ticket back: then it is the model's. `threshold`: the confidence from which its best label is routed; null:
+    never, or no model was asked."""
 
     value: str | None
     confidence: float
@@ -360,6 +364,36 @@ class LiveOut(Output):
     departments: Mapping[str, LiveDepartmentOut]
 
 
+class SliceOut(Output):
+    """One of: the domain of the sender, a mailbox in To or Cc, or a further field with its likeliest value."""
+
+    sender_domain: str | None
+    mailbox: str | None
+    field: str | None
+    value: str | None
+
+
+class SwitchOut(Output):
+    """A switch of automation, of a field's label, of a slice, or, without both, of the whole field. `matched`: the
+    tickets that this process has found it to match."""
+
+    field: str
+    label: str | None
+    slice: SliceOut | None
+    mode: Mode
+    who: str
+    why: str
+    since: str
+    matched: int
+
+
+class AutomationOut(Output):
+    """`known`: false while the switches could not be read since the start; nothing is routed until then."""
+
+    known: bool
+    switches: tuple[SwitchOut, ...]
+
+
 class RecordsOut(Output):
     """The record of decisions. `cause`: why the database takes none now; null: it does. `live`: null before the first
     estimate, which follows the start."""
@@ -376,7 +410,7 @@ class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
     `not_ready`: why the instance takes no tickets now; null if ready. `last_reload` is null before the first reload,
-    `records` where they are off.
+    `records` and `automation` where records are off.
     """
 
     build: BuildOut
@@ -386,6 +420,7 @@ class StatusOut(Output):
     last_reload: LastReloadOut | None
     serving: ServingOut | None
     records: RecordsOut | None
+    automation: AutomationOut | None
 
 
 class ReloadRequest(Input):
@@ -400,3 +435,36 @@ class ReloadOut(Output):
     version: str
     variant: str
     previous: str
+
+
+class SliceRequest(Input):
+    """Tickets of a sender's domain, tickets to a mailbox, or those with this value of a field."""
+
+    sender_domain: str | None = None
+    mailbox: str | None = None
+    field: str | None = None
+    value: str | None = None
+
+    @model_validator(mode="after")
+    def _require_one_kind(self) -> Self:
+        given = {name for name, value in self if value is not None}
+        if given not in ({"sender_domain"}, {"mailbox"}, {"field", "value"}):
+            raise PydanticCustomError("one_slice_required", "Give sender_domain, mailbox, or field and value")
+        return self
+
+
+class AutomationRequest(Input):
+    """`POST /admin/automation`: a field's label, a slice of the tickets, or neither: the whole field. `route` takes
+    back what was off."""
+
+    field: str = DEPARTMENT
+    label: str | None = None
+    slice: SliceRequest | None = None
+    mode: Literal["off", "suggest", "route"]
+    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=WHY_LENGTH)]
+
+    @model_validator(mode="after")
+    def _require_one_selector(self) -> Self:
+        if self.label is not None and self.slice is not None:
+            raise PydanticCustomError("one_selector_required", "Give a label or a slice, not both")
+        return self

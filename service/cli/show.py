@@ -21,6 +21,7 @@ REASONS = {
     "unreadable": "its words cannot be read: encrypted, a container, or an unknown charset",
     "invalid_scores": "the model gave no valid scores",
     "too_complex": "reading it takes too long, so a person should",
+    "automation_off": "a person has switched this off, see /admin/status",
     "audit": "of the random share kept for people, to measure the model",
     "out_of_scope": "unlike the tickets that this model knows",
     "language": "in words that this model hardly knows: another language, or names alone",

@@ -65,8 +65,9 @@ class _Tally:
 @dataclass(frozen=True, slots=True)
 class Measures:
     """`precision`: of the tickets that were routed to the department, the share that belongs there. `coverage`: of its
-    tickets, the share that was routed. `agreement`: of the tickets that were routed or suggested, the share that was
-    right; calibrated, if `confidence`, the mean of the same tickets, lies within its interval."""
+    tickets, the share that was routed. `agreement`: of the tickets that were routed, suggested or kept back by a switch
+    of automation, the share that was right; calibrated, if `confidence`, the mean of the same tickets, lies within its
+    interval."""
 
     precision: Share | None
     coverage: Share | None

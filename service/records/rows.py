@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from models.fields import DEPARTMENT
-from models.scoring import FieldVerdict
+from models.scoring import FieldVerdict, Reason
 from service.decision import Decision
 from service.records.database.schema import milliseconds_of
 from service.records.feedback import label_source, truths
@@ -68,8 +68,10 @@ def storable(text: str) -> str:
 
 
 def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
+    # What the model said of tickets that are kept back tells when their automation can be switched on again.
+    kept_back = verdict.reason is Reason.AUTOMATION_OFF
     return {
-        "value": verdict.predicted,
+        "value": verdict.candidates[0].label if kept_back else verdict.predicted,
         "confidence": verdict.confidence,
         "outcome": verdict.outcome.value,
         "threshold": threshold,

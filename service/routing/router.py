@@ -11,6 +11,7 @@ from ulid import ULID
 
 from models.scoring import verdict_without_model
 from models.ticket import MailFact, Ticket
+from service.automation.automation import Automation
 from service.context import RequestContext
 from service.decision import Decision, Flag
 from service.errors import NotReady
@@ -48,13 +49,14 @@ class EngineLease:
 
 
 class Router:
-    """Decides tickets with the current engine."""
+    """Decides tickets with the current engine. `automation`: None where nothing is recorded, and so no switches are."""
 
     def __init__(
         self,
         metrics: Metrics,
         telemetry: Telemetry,
         cpu_pool: CpuPool,
+        automation: Automation | None,
         *,
         trust_spam_headers: bool,
         holdout_share: float,
@@ -62,6 +64,7 @@ class Router:
         self._metrics = metrics
         self._telemetry = telemetry
         self._cpu_pool = cpu_pool
+        self._automation = automation
         self._holdout_share = holdout_share
         self._untrusted = frozenset[MailFact]() if trust_spam_headers else frozenset({MailFact.SPAM})
         self._current: EngineLease | None = None
@@ -167,6 +170,8 @@ class Router:
         # After the model: what it says is recorded, to be compared with what people say.
         if verdict.department.candidates and is_held_out(self._holdout_share, ticket.id, text_digest):
             judged, verdict = verdict, left_to_people(verdict)
+        elif self._automation is not None:
+            verdict = self._automation.apply(ticket, verdict)
         decision = Decision(
             str(ULID()),
             ticket.id,

@@ -57,7 +57,7 @@ def reachable() -> Iterator[tuple[str, str, str]]:
         port = (
             "management" if any(getattr(route, "path", None) == path for route in app.management.routes) else "public"
         )
-        posted = path.startswith(("/v1/route", "/v1/feedback")) or path == "/admin/reload"
+        posted = path.startswith(("/v1/route", "/v1/feedback")) or path in ("/admin/reload", "/admin/automation")
         yield port, "POST" if posted else "DELETE" if path.startswith("/v1/tickets") else "GET", path
 
 

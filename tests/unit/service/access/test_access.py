@@ -35,6 +35,7 @@ ROLES: dict[str, Role | None] = {
     "/v1/tickets/{ticket_id:path}": Role.ADMIN,
     "/admin/status": Role.ADMIN,
     "/admin/reload": Role.ADMIN,
+    "/admin/automation": Role.ADMIN,
     "/metrics": None,
     "/livez": None,
     "/readyz": None,

@@ -5,10 +5,18 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from service.admin.automation import selector_of
 from service.api.feedback import feedback_of
 from service.api.json_errors import CODES, FEEDBACK_NAMES, TICKET_NAMES
-from service.api.parse import BatchParser, FeedbackBatchParser, parse_feedback, parse_reload, parse_route
-from service.api.schemas import HEADERS, RECIPIENTS
+from service.api.parse import (
+    BatchParser,
+    FeedbackBatchParser,
+    parse_automation,
+    parse_feedback,
+    parse_reload,
+    parse_route,
+)
+from service.api.schemas import HEADERS, RECIPIENTS, SliceRequest, names_of
 from service.errors import FieldError, InvalidRequest
 
 CANARY = "canary-7f3a"
@@ -93,6 +101,11 @@ def test_errors_have_codes_of_a_closed_set_and_our_messages() -> None:
     whole = {"ticket_id": "x", "fields": {"department": "billing"}, "source": "agent"}
     wrong = [*values, "2026-01-01T00:00:00Z", {"department": "x"}, {"mood": "x"}]
     bodies += [whole | {name: value} for name in FEEDBACK_NAMES for value in wrong]
+    switch = {"mode": "off", "why": "x"}
+    slices = [{name: value} for name in names_of(SliceRequest) for value in values] + [
+        {"field": "department", "value": ""}
+    ]
+    bodies += [switch | {"slice": value} for value in slices] + [switch | {"label": "billing", "slice": slices[-1]}]
     found = {error for body in bodies for error in _errors(json.dumps(body).encode())}
     assert {error.code for error in found} == CODES
     assert "This is not as documented" not in {error.message for error in found}
@@ -100,7 +113,8 @@ def test_errors_have_codes_of_a_closed_set_and_our_messages() -> None:
 
 def _errors(body: bytes) -> Iterator[FieldError]:
     """Of this body, whichever route it is sent to."""
-    for parse in (parse_route, parse_reload, BatchParser(8).parse, _parse_feedback, FeedbackBatchParser(8).parse):
+    batches = (BatchParser(8).parse, FeedbackBatchParser(8).parse)
+    for parse in (parse_route, parse_reload, _parse_feedback, _parse_automation, *batches):
         try:
             parsed = parse(body)
         except InvalidRequest as refused:
@@ -111,6 +125,10 @@ def _errors(body: bytes) -> Iterator[FieldError]:
 
 def _parse_feedback(body: bytes) -> object:
     return feedback_of(parse_feedback(body), {"department": frozenset({"billing"})}, 0)
+
+
+def _parse_automation(body: bytes) -> object:
+    return selector_of(parse_automation(body), {"department": ["billing"], "priority": ["low"]}, ())
 
 
 def _listed(parsed: object) -> list[object]:
