@@ -1,10 +1,8 @@
 """The adapter against the real helpdesk, without the frame around it."""
 
-import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -14,11 +12,11 @@ from service.helpdesks.client import Client
 from service.helpdesks.connections import Connection, ConnectionTable
 from service.helpdesks.kinds import adapter_of
 from service.helpdesks.types import Change, Gone, Ignored, Refused
+from tests.helpdesks.calls import calling
 from tests.support.helpdesk.django_helpdesk import DjangoHelpdesk
 
 SECRET = "of-the-webhook-in-tests"
 DECISION = "01JDZZZZZZZZZZZZZZZZZZZZZZ"
-T = TypeVar("T")
 
 
 def adapter_for(helpdesk: DjangoHelpdesk, account: str = "router", **changes: Any) -> Adapter:
@@ -36,17 +34,6 @@ def adapter_for(helpdesk: DjangoHelpdesk, account: str = "router", **changes: An
     adapter = adapter_of(connection)
     assert isinstance(adapter, Adapter)
     return adapter
-
-
-def calling(adapter: Adapter, work: Callable[[Client], Awaitable[T]]) -> T:
-    async def run() -> T:
-        client = Client(adapter.connection.table.url, adapter.headers())
-        try:
-            return await work(client)
-        finally:
-            await client.close()
-
-    return asyncio.run(run())
 
 
 def basic(password: str) -> str:
