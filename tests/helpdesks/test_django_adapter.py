@@ -52,12 +52,13 @@ def test_a_ticket_is_read_written_and_its_decision_recognised(helpdesk: DjangoHe
     assert before.state == "open"
     assert before.created_ms is not None
     billing = str(helpdesk.queues["billing"])
-    change = Change(number, {"queue": billing}, ("ai_suggestion",), "billing, 0.97 sure", DECISION, before)
+    note = f"Suggestion: billing (decision {DECISION})"
+    change = Change(number, {"queue": billing}, (), note, DECISION, before)
     calling(adapter, lambda client: adapter.write(client, change))
     after = calling(adapter, lambda client: adapter.read(client, number))
     assert after.values["queue"] == billing
     assert after.marks == {DECISION}
-    assert helpdesk.ticket(int(number))["custom_triage"] == f"billing, 0.97 sure (decision {DECISION})"
+    assert helpdesk.ticket(int(number))["custom_triage"] == note
 
 
 def test_a_ticket_that_an_agent_worked_on_is_no_longer_open(helpdesk: DjangoHelpdesk) -> None:

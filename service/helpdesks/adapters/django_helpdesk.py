@@ -32,13 +32,12 @@ TAKEN = "taken"
 """Our word for a ticket that an agent has worked on."""
 PRIORITIES = {"1": "critical", "2": "high", "3": "normal", "4": "low", "5": "very low"}
 PAGE = 100
-FIELD_LENGTH = 1000
 _DECISION = re.compile(r"decision ([0-9A-Z]{26})")
 
 
 class DjangoHelpdeskOptions(Strict):
     field: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,50}$")] | None = None
-    """Custom field, for staff only, that suggestions and `review_tag` are written to."""
+    """Custom field, for staff only, that the note of a suggestion or review is written to."""
     accounts: list[int] | Literal["any"] = Field(default_factory=list)
     """Ids of the accounts whose tickets are customers'. Another ticket that an account opened is an agent's own."""
 
@@ -48,6 +47,10 @@ class DjangoHelpdesk(Adapter):
     options: DjangoHelpdeskOptions
     attributes: ClassVar[Mapping[str, str]] = {DEPARTMENT: "queue", "priority": "priority"}
     states: ClassVar[tuple[str, ...] | None] = (STATES[OPEN],)
+
+    @property
+    def has_tags(self) -> bool:
+        return False
 
     def headers(self) -> Mapping[str, str]:
         user, token = self.connection.table.user, self.connection.token or ""
@@ -98,10 +101,8 @@ class DjangoHelpdesk(Adapter):
 
     async def write(self, client: Client, change: Change) -> None:
         content: dict[str, Any] = dict(change.values)
-        shown = ", ".join(change.tags) if change.note is None else change.note
-        if shown and self.options.field is not None:
-            mark = f"decision {change.mark}"
-            content[self._custom] = shown if mark in shown else f"{shown[: FIELD_LENGTH - len(mark) - 3]} ({mark})"
+        if change.note is not None and self.options.field is not None:
+            content[self._custom] = change.note
         if content:
             await client.call("PATCH", f"{TICKETS}{part(change.ticket)}/", content=content)
 

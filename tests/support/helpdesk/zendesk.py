@@ -43,10 +43,18 @@ class Audit(NamedTuple):
 
 
 class Zendesk:
-    """`updates_a_minute`: of the Update Ticket call, for the whole account. `delay_seconds`: what the incremental
-    export leaves out (a minute at Zendesk)."""
+    """`updates_a_minute`: of the Update Ticket call, for the whole account. `minute_seconds`: length of that minute.
+    `delay_seconds`: what the incremental export leaves out (a minute at Zendesk)."""
 
-    def __init__(self, *, updates_a_minute: int = 100, calls_a_minute: int = 100_000, delay_seconds: float = 0) -> None:
+    def __init__(
+        self,
+        *,
+        updates_a_minute: int = 100,
+        calls_a_minute: int = 100_000,
+        minute_seconds: float = 60,
+        delay_seconds: float = 0,
+    ) -> None:
+        self.minute_seconds = minute_seconds
         self.updates_a_minute = updates_a_minute
         self.calls_a_minute = calls_a_minute
         self.delay_seconds = delay_seconds
@@ -282,7 +290,7 @@ class Zendesk:
         """The headers of the limits, and whether this call is over one."""
         now = time.monotonic()
         for times in (self._all, self._updates):
-            while times and times[0] <= now - 60:
+            while times and times[0] <= now - self.minute_seconds:
                 times.popleft()
         self._all.append(now)
         over = len(self._all) > self.calls_a_minute
@@ -294,13 +302,13 @@ class Zendesk:
                 self._updates.append(now)
             left = self.updates_a_minute - len(self._updates)
             oldest = self._updates[0] if self._updates else now
-            resets = max(1, round(oldest + 60 - now))
+            resets = max(1, round(oldest + self.minute_seconds - now))
             named = f"total={self.updates_a_minute}; remaining={left}; resets={resets}"
             headers["Zendesk-RateLimit-Tickets-Update"] = named
             if over:
                 headers["Retry-After"] = str(resets)
         elif over:
-            headers["Retry-After"] = str(max(1, round(self._all[0] + 60 - now)))
+            headers["Retry-After"] = str(max(1, round(self._all[0] + self.minute_seconds - now)))
         return headers, over
 
     def wait_while_hanging(self) -> None:
