@@ -28,6 +28,7 @@ from service.api.routes import Api
 from service.api.tickets import TicketsApi
 from service.automation.automation import Automation
 from service.errors import ServiceError
+from service.helpdesks.helpdesks import Helpdesks
 from service.http.authorize import Authorizer
 from service.http.body import BodyReader
 from service.http.browsers import BrowserPolicy
@@ -82,6 +83,7 @@ class App:
     records: Records | None
     automation: Automation | None
     maintenance: Maintenance | None
+    helpdesks: Helpdesks | None
     document: Callable[[], Document]
 
     async def start(self) -> None:
@@ -100,6 +102,8 @@ class App:
         if self.maintenance is not None:
             self.maintenance.start()
         engine = await self.reloader.start()
+        if self.helpdesks is not None:
+            await self.helpdesks.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -138,6 +142,8 @@ class App:
         """Refuse waiting tickets, let running batches finish, end the threads. No effect when nothing was started."""
         self.lifecycle.drain()
         self.reloader.stop()
+        if self.helpdesks is not None:
+            await self.helpdesks.stop()
         await self.router.close()
         if self.maintenance is not None:
             await self.maintenance.stop()
@@ -150,7 +156,11 @@ class App:
 
 
 def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
-    """Create the service. `bundle`: an open bundle; None: `App.start` opens the bundle of the settings."""
+    """Create the service. `bundle`: an open bundle; None: `App.start` opens the bundle of the settings.
+
+    Raises:
+        ConnectionsError: the file of the connections has faults.
+    """
     metrics, lifecycle = Metrics(CollectorRegistry()), Lifecycle()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
     cpu_pool, bodies = CpuPool(), BodyReader()
@@ -177,6 +187,10 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     feedback = FeedbackApi(router, cpu_pool, bodies, records, Authorizer(access), settings)
     feedback.add_to(documented)
     TicketsApi(records, Authorizer(access)).add_to(documented)
+    helpdesks = None
+    if settings.connections_file is not None:
+        helpdesks = Helpdesks(settings, router, records, automation, cpu_pool, bodies, metrics.registry)
+        helpdesks.add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
     metrics.create_rejection_series(reasons())
@@ -186,7 +200,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
     admin = AdminService(
-        router, reloader, metrics, lifecycle, records, automation, maintenance, exemplars=settings.traces
+        router, reloader, metrics, lifecycle, records, automation, maintenance, helpdesks, exemplars=settings.traces
     )
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
@@ -207,6 +221,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         records=records,
         automation=automation,
         maintenance=maintenance,
+        helpdesks=helpdesks,
         document=document,
     )
 

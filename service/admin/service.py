@@ -12,6 +12,7 @@ from service.api.convert import automation_out, last_reload_out, live_out, servi
 from service.api.schemas import (
     AutomationRequest,
     BuildOut,
+    ConnectionOut,
     LiveOut,
     RecordsOut,
     ReloadOut,
@@ -22,6 +23,7 @@ from service.api.schemas import (
 from service.automation.automation import Automation
 from service.automation.switches import Mode
 from service.errors import RecordsOff
+from service.helpdesks.helpdesks import Helpdesks
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
@@ -44,6 +46,7 @@ class AdminService:
         records: Records | None,
         automation: Automation | None,
         maintenance: Maintenance | None,
+        helpdesks: Helpdesks | None,
         *,
         exemplars: bool,
     ) -> None:
@@ -55,6 +58,7 @@ class AdminService:
         self._records = records
         self._automation = automation
         self._maintenance = maintenance
+        self._helpdesks = helpdesks
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
         if automation is not None:
@@ -79,6 +83,9 @@ class AdminService:
             serving=self._serving(),
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
             automation=None if self._automation is None else automation_out(self._automation),
+            connections=None
+            if self._helpdesks is None
+            else tuple(ConnectionOut(**each) for each in self._helpdesks.status()),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:

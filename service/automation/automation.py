@@ -46,9 +46,9 @@ class Automation:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def apply(self, ticket: Ticket, verdict: Verdict) -> Verdict:
+    def apply(self, ticket: Ticket, verdict: Verdict, *, count: bool = True) -> Verdict:
         """The verdict with what the switches leave of it. The strictest switch of a field wins; an outcome that is as
-        strict already keeps its reason."""
+        strict already keeps its reason. `count`: not for a ticket that was counted before."""
         if self.switches is None:
             return _limited(verdict, dict.fromkeys((DEPARTMENT, *verdict.fields), Mode.SUGGEST))
         if not self.switches:
@@ -56,7 +56,7 @@ class Automation:
         modes: dict[str, Mode] = {}
         for switch in self.switches:
             if switch.matches(ticket, verdict):
-                self._matched[switch.key] += 1
+                self._matched[switch.key] += count
                 modes[switch.field] = max(modes.get(switch.field, Mode.ROUTE), switch.mode, key=MODES.index)
         return _limited(verdict, modes) if modes else verdict
 

@@ -31,6 +31,11 @@ class Adapter(ABC):
         self.connection = connection
         self.options = options
 
+    @property
+    def has_tags(self) -> bool:
+        """Whether tickets have tags: if not, an abstention is told by a note."""
+        return True
+
     @abstractmethod
     def headers(self) -> Mapping[str, str]:
         """Of every call to the helpdesk, with its authentication."""

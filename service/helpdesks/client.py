@@ -67,11 +67,13 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         content: Any = None,
+        raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         expected: Collection[int] = (),
     ) -> Any:
         """The JSON of the answer (None: it has none). `path`: below the base URL, its parts escaped (`part`).
-        `content`: sent as JSON. `expected`: statuses of 4xx that are an answer too.
+        `content`: sent as JSON; `raw`: sent as it is, and the answer is not read as JSON. `expected`: statuses of 4xx
+        that are an answer too.
 
         Raises:
             Again, Conflict (409, 412), Gone (404, 410), Refused (any other answer that is not 2xx).
@@ -82,7 +84,12 @@ class Client:
             async with (
                 asyncio.timeout(2 * (TIMEOUT.read or 0)),  # however slowly the answer drips
                 self._http.stream(
-                    method, self._base + path, params=dict(query or {}), json=content, headers=dict(headers or {})
+                    method,
+                    self._base + path,
+                    params=dict(query or {}),
+                    json=content,
+                    content=raw,
+                    headers=dict(headers or {}),
                 ) as response,
             ):
                 body = bytearray()
@@ -93,7 +100,7 @@ class Client:
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
             self._failed()
             raise Again(f"{method}: no answer ({type(error).__name__})") from None
-        return self._result(method, response, bytes(body), expected)
+        return self._result(method, response, b"" if raw is not None else bytes(body), expected)
 
     def _result(self, method: str, response: httpx2.Response, body: bytes, expected: Collection[int]) -> Any:
         status = response.status_code

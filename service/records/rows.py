@@ -1,7 +1,7 @@
 """From a `Decision` to its row, and from rows to the records that the API and the export give out."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,19 +14,20 @@ from service.decision import Decision
 from service.records.database.schema import milliseconds_of
 from service.records.feedback import label_source, truths
 from service.records.identity import Identity
-from service.records.store import NewDecision
+from service.records.store import Further, NewDecision
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A decision and what is recorded beside it. `response`: the body to send. `text`: subject and body, if they are
-    kept."""
+    kept. `further`: gives the rows of other tables to insert with the decision; such a decision is never spooled."""
 
     decision: Decision
     response: str
     latency_ms: float
     rule: str | None = None
     text: tuple[str, str] | None = None
+    further: Callable[[Decision], tuple[Further, ...]] | None = None
 
 
 def new_decision(draft: Draft, identity: Identity) -> NewDecision:
@@ -59,7 +60,8 @@ def new_decision(draft: Draft, identity: Identity) -> NewDecision:
         "response": draft.response,
     }
     text = draft.text
-    return NewDecision(row, None if text is None else (storable(text[0]), storable(text[1])), earlier)
+    kept = None if text is None else (storable(text[0]), storable(text[1]))
+    return NewDecision(row, kept, earlier, () if draft.further is None else draft.further(decision))
 
 
 def storable(text: str) -> str:

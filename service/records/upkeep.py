@@ -18,12 +18,22 @@ from sqlalchemy import Connection, Table, func, insert, select
 from models.private_file import private_file
 from service.records.database.connections import Database, RecordsError
 from service.records.database.migrate import HEAD
-from service.records.database.schema import automation, decisions, feedback, milliseconds_of, texts
+from service.records.database.schema import (
+    automation,
+    decisions,
+    deliveries,
+    feedback,
+    marks,
+    milliseconds_of,
+    outbox,
+    texts,
+    writes,
+)
 from service.records.queries import all_decisions
 from service.records.retention import portions
 from service.records.rows import timestamp
 
-TABLES = (decisions, feedback, texts, automation)
+TABLES = (decisions, feedback, texts, automation, deliveries, outbox, writes, marks)
 PORTION = 500
 """Rows of one transaction or query: a service that writes beside it waits only for so many."""
 FORMAT = "ticket-router-records"
@@ -60,8 +70,9 @@ def export(database: Database, target: Path, since_ms: int = 0) -> int:
 def prune(database: Database, days: int | None, text_days: int | None) -> tuple[int, int]:
     """Delete the decisions that are older than `days`, with their feedback and texts, and the texts that are older than
     `text_days`; None: none. Returns the numbers of decisions and of texts alone."""
-    deleted = {"decisions": 0, "texts": 0}
-    for name, prune_portion in portions(days, text_days, int(time.time() * 1000)).items():
+    found = portions(days, text_days, int(time.time() * 1000))
+    deleted = {"decisions": 0, "texts": 0} | dict.fromkeys(found, 0)
+    for name, prune_portion in found.items():
         while True:
             with database.writer.begin() as connection:
                 count = prune_portion(connection)

@@ -13,7 +13,7 @@ from service.helpdesks.connections import Connection, ConnectionTable
 from service.helpdesks.kinds import adapter_of
 from service.helpdesks.types import Change, Gone, Ignored, Refused
 from tests.helpdesks.calls import calling
-from tests.support.helpdesk.django_helpdesk import DjangoHelpdesk
+from tests.support.helpdesks.django_helpdesk import DjangoHelpdesk
 
 SECRET = "of-the-webhook-in-tests"
 DECISION = "01JDZZZZZZZZZZZZZZZZZZZZZZ"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.helpdesk.django_helpdesk import INBOX, DjangoHelpdesk
+from tests.support.helpdesks.django_helpdesk import INBOX, DjangoHelpdesk
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from service.helpdesks.client import Client
 from service.helpdesks.connections import Connection, ConnectionTable
 from service.helpdesks.types import Again, Change, Conflict, Current, Gone, Refused
 from tests.helpdesks.calls import calling
-from tests.support.helpdesk.zendesk import GROUPS, PERSON, ROUTER, SECRET, TOKEN, USER, Zendesk, running_zendesk
+from tests.support.helpdesks.zendesk import GROUPS, PERSON, ROUTER, SECRET, TOKEN, USER, Zendesk, running_zendesk
 
 
 @pytest.fixture

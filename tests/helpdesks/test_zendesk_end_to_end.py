@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from models.scoring import Outcome
-from tests.support.helpdesk.connected import Sample, connected, rows, samples_of, webhook_url, zendesk_table
-from tests.support.helpdesk.zendesk import GROUPS, PERSON, SECRET, Zendesk, running_zendesk
+from tests.support.helpdesks.connected import Sample, connected, rows, samples_of, webhook_url, zendesk_table
+from tests.support.helpdesks.zendesk import GROUPS, PERSON, SECRET, Zendesk, running_zendesk
 from tests.support.process import Service
 from tests.support.waiting import wait_until
 
@@ -59,8 +59,8 @@ def test_a_call_that_is_not_signed_for_this_body_and_time_is_refused(
     number = zendesk.new_ticket(sample.subject, sample.body)
     event = zendesk.created_event(number)
     headers, body = zendesk.webhook(event)
-    stale = zendesk.webhook(event, moment=time.time() - 301)
-    early = zendesk.webhook(event, moment=time.time() + 301)
+    stale = zendesk.webhook(event, moment=time.time() - 330)
+    early = zendesk.webhook(event, moment=time.time() + 330)
     hexadecimal = base64.b64decode(headers[SIGNATURE]).hex()
     refused = {
         "another secret": zendesk.webhook(event, secret=SECRET + "x"),

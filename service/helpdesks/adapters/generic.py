@@ -6,7 +6,7 @@
     auth = "bearer"                      # or header, basic: of our calls
     read_path = "/api/tickets/{ticket}"
     write_path = "/api/tickets/{ticket}"
-    write_body = { team = "{department}", tags = "{tags}", note = "{note}" }
+    write_body = { team = "{team}", tags = "{tags}", note = "{note}" }
     [crm.options.paths]
     ticket = "ticket.id"
     subject = "ticket.subject"
@@ -104,6 +104,10 @@ class GenericOptions(Strict):
 class Generic(Adapter):
     Options: ClassVar[type[Strict]] = GenericOptions
     options: GenericOptions
+
+    @property
+    def has_tags(self) -> bool:
+        return "{tags}" in str(self.options.write_body)
 
     def headers(self) -> Mapping[str, str]:
         token = self.connection.token or ""

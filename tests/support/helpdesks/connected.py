@@ -12,9 +12,9 @@ import tomlkit
 
 from models.bundle.golden import GoldenRow
 from models.scoring import Outcome
-from tests.support.helpdesk import zendesk as zendesk_api
-from tests.support.helpdesk.django_helpdesk import INBOX, DjangoHelpdesk
-from tests.support.helpdesk.zendesk import Zendesk
+from tests.support.helpdesks import zendesk as zendesk_api
+from tests.support.helpdesks.django_helpdesk import INBOX, DjangoHelpdesk
+from tests.support.helpdesks.zendesk import Zendesk
 from tests.support.process import Service, serving
 
 NAME = "support"

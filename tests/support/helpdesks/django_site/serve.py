@@ -25,7 +25,7 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     sys.path.insert(0, str(Path(__file__).resolve().parents[4]))
     os.environ["HELPDESK_FOLDER"] = str(options.folder)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.support.helpdesk.django_site.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.support.helpdesks.django_site.settings"
     import django
 
     django.setup()

@@ -120,7 +120,7 @@ class DjangoHelpdesk:
         environment = {
             **os.environ,
             "HELPDESK_FOLDER": str(self.folder),
-            "DJANGO_SETTINGS_MODULE": "tests.support.helpdesk.django_site.settings",
+            "DJANGO_SETTINGS_MODULE": "tests.support.helpdesks.django_site.settings",
             "PYTHONPATH": str(ROOT),
         }
         run = subprocess.run(
@@ -178,7 +178,7 @@ def new_site(folder: Path, queues: Sequence[str] = ()) -> None:
 
 
 @contextlib.contextmanager
-def running_helpdesk(site: Path, folder: Path) -> Iterator[DjangoHelpdesk]:
+def running_django(site: Path, folder: Path) -> Iterator[DjangoHelpdesk]:
     """Started from a copy of `site`."""
     shutil.copytree(site, folder)
     helpdesk = DjangoHelpdesk(folder)

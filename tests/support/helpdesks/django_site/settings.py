@@ -7,7 +7,7 @@ FOLDER = Path(os.environ["HELPDESK_FOLDER"])
 
 SECRET_KEY = "of a helpdesk on loopback that lives for minutes"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
-ROOT_URLCONF = "tests.support.helpdesk.django_site.urls"
+ROOT_URLCONF = "tests.support.helpdesks.django_site.urls"
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
