@@ -187,9 +187,11 @@ class Zendesk:
             "X-Zendesk-Webhook-Signature-Timestamp": stamp,
         }, body
 
-    def send(self, client: httpx.Client, url: str, number: int, invocation: str | None = None) -> httpx.Response:
-        """The event of a new ticket."""
-        headers, body = self.webhook(self.created_event(number), invocation=invocation)
+    def send(
+        self, client: httpx.Client, url: str, number: int, invocation: str | None = None, event: Any = None
+    ) -> httpx.Response:
+        """The event of a new ticket; `event`: as it was made earlier."""
+        headers, body = self.webhook(event or self.created_event(number), invocation=invocation)
         return client.post(url, content=body, headers=headers)
 
     # The API
