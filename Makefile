@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service training
-.PHONY: help env helpdesk-env programs demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports structure hadolint check manifests image-test constraints licences sbom service-env clean
+.PHONY: help env helpdesk-env programs demo helpdesk-demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports structure hadolint check manifests image-test constraints licences sbom service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ programs: ## the programs that the tests run the service beside; installed by ap
 demo: env ## from made-up tickets to routed e-mails, in minutes; leaves nothing running
 	@$(BIN)/python -m training.commands.demo
 
+helpdesk-demo: env helpdesk-env ## a real helpdesk in your browser, its tickets routed; Ctrl-C ends all of it
+	@$(BIN)/python -m tests.helpdesks.demo
+
 # First two at a time, then one by one what depends on times, floods and stops of a whole service.
 SIDE_BY_SIDE := tests/unit tests/commands tests/contract tests/docs tests/manifests
 test: env service-env helpdesk-env programs ## the whole test suite
@@ -54,6 +57,8 @@ faults: env helpdesk-env programs ## the catalogue of faults in its long form, w
 	$(BIN)/python -m tests.faults.mutations --count 10000
 	$(BIN)/python -m tests.faults.kills --count 1000
 	$(BIN)/python -m tests.faults.record_kills --count 200
+	$(BIN)/python -m tests.faults.helpdesk_deliveries --count 10000
+	$(BIN)/python -m tests.benchmarks.helpdesk_acks
 	$(BIN)/python -m tests.faults.drains --count 100
 	$(BIN)/python -m tests.faults.drains --proxy --count 100
 	$(BIN)/python -m tests.faults.bare_and_proxied
