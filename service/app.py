@@ -21,12 +21,14 @@ from models.bundle.bundle import Bundle
 from service.access.access import Access
 from service.admin.routes import AdminRoutes
 from service.admin.service import AdminService
+from service.api.convert import decision_out
 from service.api.decisions import DecisionsApi
 from service.api.feedback import FeedbackApi
 from service.api.openapi import Document, documented_statuses, openapi_document
 from service.api.routes import Api
 from service.api.tickets import TicketsApi
 from service.automation.automation import Automation
+from service.decision import Decision
 from service.errors import ServiceError
 from service.helpdesks.helpdesks import Helpdesks
 from service.http.authorize import Authorizer
@@ -189,7 +191,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     TicketsApi(records, Authorizer(access)).add_to(documented)
     helpdesks = None
     if settings.connections_file is not None:
-        helpdesks = Helpdesks(settings, router, records, automation, cpu_pool, bodies, metrics.registry)
+        helpdesks = Helpdesks(settings, router, _rendered, records, automation, cpu_pool, bodies, metrics.registry)
         helpdesks.add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
@@ -199,8 +201,9 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     documented.add_middleware(RequestMiddleware, observer)
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
+    connections = None if helpdesks is None else helpdesks.status
     admin = AdminService(
-        router, reloader, metrics, lifecycle, records, automation, maintenance, helpdesks, exemplars=settings.traces
+        router, reloader, metrics, lifecycle, records, automation, maintenance, connections, exemplars=settings.traces
     )
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
@@ -224,6 +227,10 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         helpdesks=helpdesks,
         document=document,
     )
+
+
+def _rendered(decision: Decision) -> str:
+    return decision_out(decision).model_dump_json()
 
 
 def _report_records(lifecycle: Lifecycle, cause: str | None) -> None:

@@ -1,5 +1,8 @@
 """The functions of the management port: metrics, status, reload. `routes.py` maps them to paths."""
 
+from collections.abc import Callable
+from typing import Any
+
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.exposition import choose_encoder
 
@@ -23,7 +26,6 @@ from service.api.schemas import (
 from service.automation.automation import Automation
 from service.automation.switches import Mode
 from service.errors import RecordsOff
-from service.helpdesks.helpdesks import Helpdesks
 from service.http.problems import kind_of
 from service.lifecycle import Lifecycle
 from service.metrics.metrics import Metrics
@@ -35,7 +37,7 @@ from service.routing.router import Router
 
 
 class AdminService:
-    """`exemplars`: requests may have traces."""
+    """`connections`: the values of `schemas.ConnectionOut`. `exemplars`: requests may have traces."""
 
     def __init__(
         self,
@@ -46,7 +48,7 @@ class AdminService:
         records: Records | None,
         automation: Automation | None,
         maintenance: Maintenance | None,
-        helpdesks: Helpdesks | None,
+        connections: Callable[[], list[dict[str, Any]]] | None,
         *,
         exemplars: bool,
     ) -> None:
@@ -58,7 +60,7 @@ class AdminService:
         self._records = records
         self._automation = automation
         self._maintenance = maintenance
-        self._helpdesks = helpdesks
+        self._connections = connections
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(StateGauges(lifecycle))
         if automation is not None:
@@ -84,8 +86,8 @@ class AdminService:
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
             automation=None if self._automation is None else automation_out(self._automation),
             connections=None
-            if self._helpdesks is None
-            else tuple(ConnectionOut(**each) for each in self._helpdesks.status()),
+            if self._connections is None
+            else tuple(ConnectionOut(**each) for each in self._connections()),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:

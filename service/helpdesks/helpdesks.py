@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -12,16 +12,18 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from service.automation.automation import Automation
+from service.decision import Decision
 from service.errors import RecordsUnavailable, ServiceError
 from service.helpdesks import outbox
 from service.helpdesks.connections import ConnectionsError, load_connections
+from service.helpdesks.intake.reconcile import Reconciler
+from service.helpdesks.intake.triage import Triage
+from service.helpdesks.intake.webhooks import Webhooks
+from service.helpdesks.kinds import adapter_of
 from service.helpdesks.link import Link
 from service.helpdesks.metrics import HelpdeskGauges, HelpdeskMetrics
 from service.helpdesks.outbox import Depth
-from service.helpdesks.reconcile import Reconciler
-from service.helpdesks.triage import Triage
 from service.helpdesks.types import CallError
-from service.helpdesks.webhooks import Webhooks
 from service.helpdesks.worker import Worker
 from service.http.body import BodyReader
 from service.records.records import Records
@@ -32,7 +34,7 @@ from service.settings import Settings
 CHECK_SECONDS = 3600.0
 RETRY_SECONDS = 30.0
 """Between two checks while the helpdesk does not answer."""
-DEPTH_SECONDS = 5.0
+DEPTH_SECONDS = 2.0
 
 _log = structlog.get_logger()
 
@@ -48,6 +50,7 @@ class Helpdesks:
         self,
         settings: Settings,
         router: Router,
+        render: Callable[[Decision], str],
         records: Records | None,
         automation: Automation | None,
         cpu_pool: CpuPool,
@@ -58,16 +61,17 @@ class Helpdesks:
         if records is None or automation is None:
             raise ConnectionsError(f"{settings.connections_file}: connections need a record, and records are off")
         self.links: Mapping[str, Link] = {
-            name: Link(connection) for name, connection in load_connections(settings.connections_file).items()
+            name: Link(adapter_of(connection))
+            for name, connection in load_connections(settings.connections_file).items()
         }
         self._records = records
         self._settings = settings
         self._metrics = HelpdeskMetrics(registry, self.links)
         self._depths: dict[str, Depth] = {}
         registry.register(HelpdeskGauges(self.links, lambda: self._depths, lambda: int(time.time() * 1000)))
-        triage = Triage(router, records, settings)
+        triage = Triage(router.decide, render, records, settings)
         self._reconciler = Reconciler(triage, records, self._metrics)
-        self._webhooks = Webhooks(self.links, triage, router, records, cpu_pool, bodies, self._metrics, settings)
+        self._webhooks = Webhooks(self.links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)
         self._workers = [
             Worker(link, records, automation, self._metrics) for link in self.links.values() if not link.is_off
         ]

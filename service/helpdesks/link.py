@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 
 from models.fields import DEPARTMENT
+from service.helpdesks.adapter import Adapter
 from service.helpdesks.client import Client, private_address
-from service.helpdesks.connections import Connection, Mode
-from service.helpdesks.kinds import adapter_of
+from service.helpdesks.connections import Mode
 from service.helpdesks.manners import Rules
 from service.helpdesks.types import Again, CallError
 
@@ -22,9 +22,9 @@ class Link:
     """`fault`: why nothing is written to the helpdesk now; None: it may be. `wake` is set when there is something to
     write. Use from one event loop only."""
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.adapter = adapter_of(connection)
+    def __init__(self, adapter: Adapter) -> None:
+        self.adapter = adapter
+        self.connection = connection = adapter.connection
         table = connection.table
         states = self.adapter.states if table.states is None else tuple(table.states)
         self.rules = Rules(connection, self.adapter.attributes, states, self.adapter.has_tags)

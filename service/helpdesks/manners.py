@@ -12,10 +12,11 @@ from enum import StrEnum
 from models.fields import DEPARTMENT
 from models.scoring import Outcome, Verdict
 from service.helpdesks.connections import Connection, Mode
-from service.helpdesks.outbox import FLIPS, Written
-from service.helpdesks.types import Change, Current, Event, Ignored
+from service.helpdesks.types import Change, Current, Event, Ignored, Written
 
 DAY_MS = 86_400_000
+FLIPS = 2
+"""Writes of one field of a ticket within an hour; then it is left to people."""
 
 
 class HandsOff(StrEnum):

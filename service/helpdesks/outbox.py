@@ -5,13 +5,18 @@ Of several processes each claims rows of its own (SKIP LOCKED); a claim ends by 
 process goes on where one was killed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
 from ulid import ULID
 
-from service.helpdesks.types import Ignored
+from models.fields import DEPARTMENT
+from models.mail.headers import addresses
+from models.scoring import Candidate, FieldVerdict, Outcome, Reason, Verdict
+from models.ticket import Ticket
+from service.helpdesks.types import Event, Written
 from service.records.database.schema import decisions, deliveries, marks, outbox, writes
 from service.records.retention import forgotten_tickets
 from service.records.store import Further, insert_further
@@ -20,24 +25,6 @@ TICKET, EVENT = "ticket", "event"
 WAITING, RUNNING, DONE, DEAD = "waiting", "running", "done", "dead"
 LEASE_MS = 120_000
 HOUR_MS = 3_600_000
-FLIPS = 2
-"""Writes of one field of a ticket within an hour; then it is left to people."""
-
-
-class Known(NamedTuple):
-    """What is on record of some events: by place, the reason to ignore one."""
-
-    reasons: Mapping[int, Ignored]
-    repeated: bool
-    """The whole call was here before."""
-
-
-class Written(NamedTuple):
-    """What was written to a ticket: attribute, previous value, value."""
-
-    field: str
-    previous: str | None
-    value: str
 
 
 def delivery_row(connection: str, delivery: str, ticket: str | None, state: str, reason: str, now_ms: int) -> Further:
@@ -67,6 +54,45 @@ def outbox_row(connection: str, kind: str, ticket: str, decision_id: str, payloa
         "at": now_ms,
     }
     return outbox, row
+
+
+def payload_of(event: Event, verdict: Verdict, attributes: Collection[str | None]) -> str:
+    """What the outbox keeps of a ticket and its verdict: nothing of its text, and of the sender the domain, which
+    switches of automation go by. `attributes`: those that may be written."""
+    domains = [address.rpartition("@")[2] for address in addresses(event.sender)[:1]]
+    answers = {DEPARTMENT: verdict.department, **verdict.fields}
+    content = {
+        "ticket": event.ticket,
+        "sender_domain": domains[0] if domains else None,
+        "recipients": list(event.recipients[:20]),
+        "initial": {name: value for name, value in event.values.items() if name in attributes},
+        "fields": {
+            name: {
+                "outcome": answer.outcome.value,
+                "reason": answer.reason.value,
+                "label": answer.predicted,
+                "confidence": answer.confidence,
+            }
+            for name, answer in answers.items()
+        },
+    }
+    return json.dumps(content)
+
+
+def restored(payload: str) -> tuple[dict[str, Any], Ticket, Verdict]:
+    """The payload, and ticket and verdict as far as switches of automation read them."""
+    content = json.loads(payload)
+    domain = content["sender_domain"]
+    ticket = Ticket(sender="" if domain is None else f"sender@{domain}", recipients=tuple(content["recipients"]))
+    answers = {
+        name: FieldVerdict(
+            Outcome(field["outcome"]),
+            Reason(field["reason"]),
+            () if field["label"] is None else (Candidate(field["label"], field["confidence"]),),
+        )
+        for name, field in content["fields"].items()
+    }
+    return content, ticket, Verdict(answers.pop(DEPARTMENT), answers)
 
 
 def seen(database: Connection, connection: str, keys: Collection[str]) -> set[str]:

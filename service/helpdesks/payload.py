@@ -1,12 +1,14 @@
 """Reads values of JSON payloads that others have written."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from service.helpdesks.types import Malformed
 
 MAX_ID = 100
+_MISSING = object()
 
 
 def json_of(body: bytes, delivery: str | None = None) -> Any:
@@ -17,16 +19,22 @@ def json_of(body: bytes, delivery: str | None = None) -> Any:
         raise Malformed(delivery) from None
 
 
-def at(value: Any, path: str) -> Any:
-    """The value at a dotted path (`ticket.messages.0.body`); None: there is none. An empty path is the value itself."""
+def at(value: Any, path: str, missing: Any = None) -> Any:
+    """The value at a dotted path (`ticket.messages.0.body`), or `missing`. An empty path is the value itself."""
     for key in path.split(".") if path else ():
         if isinstance(value, dict):
-            value = value.get(key)
+            value = value.get(key, missing)
         elif isinstance(value, list) and key.isdigit() and int(key) < len(value):
             value = value[int(key)]
         else:
-            return None
+            return missing
     return value
+
+
+def found_at(value: Any, paths: Mapping[str, str]) -> dict[str, str | None]:
+    """By name, what is at the paths. One that is not there is unknown, which is not the same as unset."""
+    there = {name: at(value, path, _MISSING) for name, path in paths.items()}
+    return {name: optional(each) for name, each in there.items() if each is not _MISSING}
 
 
 def text(value: Any) -> str:

@@ -86,6 +86,14 @@ class Change:
     current: Current
 
 
+class Written(NamedTuple):
+    """What was written to a ticket: attribute, previous value, value."""
+
+    field: str
+    previous: str | None
+    value: str
+
+
 class Malformed(Exception):
     """An authentic payload that cannot be read. `delivery`: its id, if it has one."""
 

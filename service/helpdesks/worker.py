@@ -23,9 +23,8 @@ from service.helpdesks import outbox
 from service.helpdesks.link import Link
 from service.helpdesks.manners import HandsOff, plan
 from service.helpdesks.metrics import HelpdeskMetrics
-from service.helpdesks.outbox import Written
-from service.helpdesks.triage import restored
-from service.helpdesks.types import Again, CallError, Change, Conflict, Gone
+from service.helpdesks.outbox import restored
+from service.helpdesks.types import Again, CallError, Change, Conflict, Gone, Written
 from service.records.records import Records
 
 POLL_SECONDS = 1.0

@@ -24,7 +24,7 @@ from pydantic import AfterValidator, Field
 from service.helpdesks.adapter import Adapter, Headers
 from service.helpdesks.client import Client, part
 from service.helpdesks.connections import Strict
-from service.helpdesks.payload import at, id_of, json_of, milliseconds, optional, text
+from service.helpdesks.payload import at, found_at, id_of, json_of, milliseconds, optional, text
 from service.helpdesks.signatures import has_basic, has_bearer, hmac_of, is_recent, refuse_unless, same
 from service.helpdesks.types import Change, Current, Delivery, Event, Ignored
 
@@ -155,7 +155,7 @@ class Generic(Adapter):
         found = await client.get(self.options.read_path.replace("{ticket}", part(ticket)))
         paths = self.options.read
         return Current(
-            {name: optional(at(found, path)) for name, path in paths.values.items()},
+            found_at(found, paths.values),
             optional(at(found, paths.state)) if paths.state else None,
             milliseconds(at(found, paths.created)) if paths.created else None,
             optional(at(found, paths.version)) if paths.version else None,
@@ -191,7 +191,7 @@ class Generic(Adapter):
             text(value(paths.sender)),
             state=optional(value(paths.state)),
             created_ms=milliseconds(value(paths.created)),
-            values={name: optional(value(path)) for name, path in paths.values.items()},
+            values=found_at(content, paths.values),
             ignored=ignored,
         )
 

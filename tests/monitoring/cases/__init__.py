@@ -3,6 +3,7 @@ silent."""
 
 from tests.monitoring.cases.case import Case
 from tests.monitoring.cases.cluster import CLUSTER
+from tests.monitoring.cases.helpdesks import HELPDESKS
 from tests.monitoring.cases.keys import KEYS
 from tests.monitoring.cases.model import MODEL
 from tests.monitoring.cases.pods import PODS
@@ -10,4 +11,4 @@ from tests.monitoring.cases.records import RECORDS
 from tests.monitoring.cases.service_levels import SERVICE_LEVELS
 from tests.monitoring.cases.traffic import TRAFFIC
 
-CASES: tuple[Case, ...] = (*SERVICE_LEVELS, *PODS, *TRAFFIC, *KEYS, *MODEL, *RECORDS, *CLUSTER)
+CASES: tuple[Case, ...] = (*SERVICE_LEVELS, *PODS, *TRAFFIC, *KEYS, *MODEL, *RECORDS, *HELPDESKS, *CLUSTER)

@@ -8,12 +8,11 @@ import structlog
 from service.context import RequestContext
 from service.errors import DeadlinePassed, Overloaded, ServiceError
 from service.helpdesks import outbox
+from service.helpdesks.intake.triage import Triage
 from service.helpdesks.link import Link
 from service.helpdesks.metrics import HelpdeskMetrics
-from service.helpdesks.triage import Triage
 from service.helpdesks.types import Event
 from service.records.records import Records
-from service.routing.router import deadline_in
 
 OVERLAP_MS = 600_000
 """Before the last mark: helpdesks list a ticket some time after its creation."""
@@ -54,7 +53,7 @@ class Reconciler:
     async def _take(self, link: Link, event: Event) -> bool:
         for attempt in range(ATTEMPTS):
             try:
-                context = RequestContext(deadline_in(TAKE_SECONDS), link.caller)
+                context = RequestContext(asyncio.get_running_loop().time() + TAKE_SECONDS, link.caller)
                 ((state, _),) = await self._triage.take(link, [(f"list:{event.ticket}", event)], context)
             except (Overloaded, DeadlinePassed) as error:
                 if attempt == ATTEMPTS - 1:

@@ -2,16 +2,11 @@
 
 import asyncio
 import hashlib
-import json
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 from models.fields import DEPARTMENT
-from models.mail.headers import addresses
-from models.scoring import Candidate, FieldVerdict, Outcome, Reason, Verdict
 from models.ticket import Ticket
-from service.api.convert import decision_out
 from service.context import RequestContext
 from service.decision import Decision
 from service.helpdesks import outbox
@@ -24,7 +19,6 @@ from service.records.records import Records
 from service.records.redact import redact
 from service.records.rows import Draft
 from service.records.store import Further
-from service.routing.router import Router
 from service.settings import Settings
 
 CORRECTED = "corrected"
@@ -32,8 +26,17 @@ CORRECTED = "corrected"
 
 
 class Triage:
-    def __init__(self, router: Router, records: Records, settings: Settings) -> None:
-        self._router = router
+    """`decide`, `render`: the router's decision about a ticket, and its JSON."""
+
+    def __init__(
+        self,
+        decide: Callable[[Ticket, RequestContext], Awaitable[Decision]],
+        render: Callable[[Decision], str],
+        records: Records,
+        settings: Settings,
+    ) -> None:
+        self._decide = decide
+        self._render = render
         self._records = records
         self._settings = settings
 
@@ -101,13 +104,13 @@ class Triage:
             event.sender,
             event.recipients,
         )
-        decision = await self._router.decide(ticket, context)
+        decision = await self._decide(ticket, context)
         text = None
         if self._settings.records_text:
             text = ("", await asyncio.to_thread(redact, decision.text, self._settings.records_text_region))
         return Draft(
             decision,
-            decision_out(decision).model_dump_json(),
+            self._render(decision),
             1000 * (time.perf_counter() - started),
             text=text,
             further=lambda final: rows_of(link, event, key, final, int(time.time() * 1000)),
@@ -127,51 +130,12 @@ def rows_of(link: Link, event: Event, key: str, decision: Decision, now_ms: int)
     }
     if modes <= {Mode.OFF, Mode.SHADOW}:
         return (delivery,)
-    payload = payload_of(link, event, decision)
+    attributes = {link.rules.attribute_of(field) for field in (DEPARTMENT, *verdict.fields)}
+    payload = outbox.payload_of(event, verdict, attributes)
     rows = [delivery, outbox.outbox_row(link.name, outbox.TICKET, ticket, decision.id, payload, now_ms)]
     if link.connection.table.event is not None:
         rows.append(outbox.outbox_row(link.name, outbox.EVENT, ticket, decision.id, payload, now_ms))
     return tuple(rows)
-
-
-def payload_of(link: Link, event: Event, decision: Decision) -> str:
-    """What the outbox keeps of a ticket and its verdict: nothing of its text, and of the sender the domain, which
-    switches of automation go by."""
-    domains = [address.rpartition("@")[2] for address in addresses(event.sender)[:1]]
-    used = {link.rules.attribute_of(field) for field in (DEPARTMENT, *decision.verdict.fields)}
-    answers = {DEPARTMENT: decision.verdict.department, **decision.verdict.fields}
-    content = {
-        "ticket": event.ticket,
-        "sender_domain": domains[0] if domains else None,
-        "recipients": list(event.recipients[:20]),
-        "initial": {name: value for name, value in event.values.items() if name in used},
-        "fields": {
-            name: {
-                "outcome": answer.outcome.value,
-                "reason": answer.reason.value,
-                "label": answer.predicted,
-                "confidence": answer.confidence,
-            }
-            for name, answer in answers.items()
-        },
-    }
-    return json.dumps(content, ensure_ascii=False)
-
-
-def restored(payload: str) -> tuple[dict[str, Any], Ticket, Verdict]:
-    """The payload, and ticket and verdict as far as switches of automation read them."""
-    content = json.loads(payload)
-    domain = content["sender_domain"]
-    ticket = Ticket(sender="" if domain is None else f"sender@{domain}", recipients=tuple(content["recipients"]))
-    answers = {
-        name: FieldVerdict(
-            Outcome(field["outcome"]),
-            Reason(field["reason"]),
-            () if field["label"] is None else (Candidate(field["label"], field["confidence"]),),
-        )
-        for name, field in content["fields"].items()
-    }
-    return content, ticket, Verdict(answers.pop(DEPARTMENT), answers)
 
 
 def _identity(link: Link, ticket: str) -> Identity:

@@ -4,8 +4,9 @@ A call is verified over its raw bytes and answered after the commit of its decis
 the helpdesk sends it again. What can never be processed is 2xx, with its reason on record.
 """
 
+import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
@@ -16,9 +17,9 @@ from service.api.parse import has_too_many_tokens
 from service.api.schemas import DeliveryOut, EventOut
 from service.context import RequestContext
 from service.helpdesks import outbox
+from service.helpdesks.intake.triage import Triage
 from service.helpdesks.link import Link
 from service.helpdesks.metrics import HelpdeskMetrics
-from service.helpdesks.triage import Triage
 from service.helpdesks.types import Delivery, Ignored, Malformed
 from service.http.authorize import refuse_key_in_query
 from service.http.body import BodyReader
@@ -27,7 +28,6 @@ from service.http.problems import documented
 from service.logs import add_log_fields
 from service.records.records import Records
 from service.routing.cpu_pool import CpuPool
-from service.routing.router import Router, deadline_in
 from service.settings import Settings
 
 PATH = "/v1/webhooks/{connection}"
@@ -55,11 +55,13 @@ REFUSALS = (
 
 
 class Webhooks:
+    """`check`: raises if no ticket is taken now."""
+
     def __init__(
         self,
         links: Mapping[str, Link],
         triage: Triage,
-        router: Router,
+        check: Callable[[RequestContext], None],
         records: Records,
         cpu_pool: CpuPool,
         bodies: BodyReader,
@@ -68,7 +70,7 @@ class Webhooks:
     ) -> None:
         self._links = links
         self._triage = triage
-        self._router = router
+        self._check = check
         self._records = records
         self._cpu_pool = cpu_pool
         self._bodies = bodies
@@ -93,7 +95,8 @@ class Webhooks:
         if link is None:
             raise errors.UnknownConnection
         add_log_fields(request.scope, connection=link.name)
-        read_by = deadline_in(self._settings.request_timeout_seconds)
+        clock = asyncio.get_running_loop().time
+        read_by = clock() + self._settings.request_timeout_seconds
         body = bytes(await self._bodies.read(request, self._settings.max_body_bytes, read_by))
         headers = _headers(request.scope["headers"])
         try:
@@ -101,10 +104,10 @@ class Webhooks:
         except errors.Unauthenticated:
             self._metrics.delivered(link.name, "unverified")
             raise
-        context = RequestContext(deadline_in(ANSWER_SECONDS), link.caller)
+        context = RequestContext(clock() + ANSWER_SECONDS, link.caller)
         if self._records.cause is not None:
             raise errors.RecordsUnavailable  # never spooled: the helpdesk sends it again
-        self._router.check(context)
+        self._check(context)
         try:
             delivery = await self._cpu_pool.run(len(body), lambda: _parsed(link, headers, body), context)
         except Malformed as error:
