@@ -13,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from email import message_from_bytes
+from email.utils import parseaddr
 from pathlib import Path
 
 from rich.console import Console
@@ -83,7 +85,7 @@ def demo(bundle: Path, port: int, *, once: bool) -> None:
         mails = make_mails(MAILS, seed=2)
         for number, mail in enumerate(mails, start=1):
             (folder / "site" / "mail" / f"{number:02}.eml").write_bytes(mail.raw)
-            helpdesk.manage("get_email")
+        helpdesk.manage("get_email")
         _wait_until_settled(helpdesk)
         _show(helpdesk, mails)
         _heading("4. Look around")
@@ -109,8 +111,10 @@ def _wait_until_settled(helpdesk: DjangoHelpdesk) -> None:
 
 def _show(helpdesk: DjangoHelpdesk, mails: list[SampleMail]) -> None:
     slugs = {number: slug for slug, number in helpdesk.queues.items()}
+    senders = {parseaddr(message_from_bytes(mail.raw)["From"])[1]: mail for mail in mails}
     table = Table("ticket", "e-mail", "queue now", "right", "the router's note", box=None, pad_edge=False)
-    for ticket, mail in zip(helpdesk.tickets(), mails, strict=False):
+    for ticket in helpdesk.tickets():
+        mail = senders[ticket["submitter_email"]]
         queue = slugs[ticket["queue"]]
         right = "–" if queue == INBOX else "yes" if queue == mail.department else "no"
         table.add_row(
