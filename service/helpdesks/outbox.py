@@ -101,10 +101,10 @@ def seen(database: Connection, connection: str, keys: Collection[str]) -> set[st
     return set(database.execute(rows).scalars())
 
 
-def decided(database: Connection, caller: str, tickets: Collection[str]) -> set[str]:
-    """Those of the tickets that this connection has a decision about."""
+def written_to(database: Connection, caller: str, tickets: Collection[str]) -> dict[str, dict[str, str]]:
+    """By ticket that this connection has a decision about, what we wrote to it."""
     rows = select(decisions.c.ticket_id).where(decisions.c.ticket_id.in_(tickets), decisions.c.caller == caller)
-    return {each for each in database.execute(rows).scalars() if each is not None}
+    return {ticket: written_values(database, ticket) for ticket in database.execute(rows).scalars() if ticket}
 
 
 def forgotten_of(database: Connection, tickets: Collection[str]) -> set[str]:

@@ -53,12 +53,11 @@ class Triage:
         now_ms = int(time.time() * 1000)
         tickets = {link.ticket_id(event.ticket) for _, event in events}
         keys = [key for key, _ in events]
-        seen, decided, forgotten, written = await self._records.read(
+        seen, written, forgotten = await self._records.read(
             lambda database: (
                 outbox.seen(database, link.name, keys),
-                outbox.decided(database, link.caller, tickets),
+                outbox.written_to(database, link.caller, tickets),
                 outbox.forgotten_of(database, tickets),
-                {ticket: outbox.written_values(database, ticket) for ticket in tickets},
             )
         )
         results: list[tuple[str, str]] = []
@@ -71,9 +70,9 @@ class Triage:
                 continue
             if ticket in forgotten:
                 reason = Ignored.FORGOTTEN
-            elif is_own_write(event, written[ticket]):
+            elif is_own_write(event, written.get(ticket, {})):
                 reason = Ignored.OWN_WRITE
-            elif reason is None and ticket in decided:
+            elif reason is None and ticket in written:
                 reason = Ignored.ROUTED
             if reason is None:
                 stored = await self._records.once(
