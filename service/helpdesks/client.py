@@ -9,7 +9,7 @@ import ipaddress
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -69,9 +69,11 @@ class Client:
         content: Any = None,
         raw: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        expected: Collection[int] = (),
     ) -> Any:
         """The JSON of the answer (None: it has none). `path`: below the base URL, its parts escaped (`part`).
-        `content`: sent as JSON; `raw`: sent as it is, and the answer is not read as JSON.
+        `content`: sent as JSON; `raw`: sent as it is, and the answer is not read as JSON. `expected`: statuses of 4xx
+        that are an answer too.
 
         Raises:
             Again, Conflict (409, 412), Gone (404, 410), Refused (any other answer that is not 2xx).
@@ -98,9 +100,9 @@ class Client:
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, OSError) as error:
             self._failed()
             raise Again(f"{method}: no answer ({type(error).__name__})") from None
-        return self._result(method, response, b"" if raw is not None else bytes(body))
+        return self._result(method, response, b"" if raw is not None else bytes(body), expected)
 
-    def _result(self, method: str, response: httpx2.Response, body: bytes) -> Any:
+    def _result(self, method: str, response: httpx2.Response, body: bytes, expected: Collection[int]) -> Any:
         status = response.status_code
         self._heed_limits(status, response.headers)
         if status == 429:
@@ -113,7 +115,7 @@ class Client:
             raise Conflict(f"{method}: {status}")
         if status in (404, 410):
             raise Gone(f"{method}: {status}")
-        if not 200 <= status < 300:
+        if not 200 <= status < 300 and status not in expected:
             raise Refused(
                 f"{method}: {status}" + (", a redirect, which is not followed" if 300 <= status < 400 else "")
             )

@@ -5,11 +5,16 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from service.helpdesks.adapter import Adapter
+from service.helpdesks.adapters.django_helpdesk import DjangoHelpdesk
 from service.helpdesks.adapters.generic import Generic
 from service.helpdesks.adapters.zendesk import Zendesk
 from service.helpdesks.connections import Connection, ConnectionsError, lines_of
 
-ADAPTERS: Mapping[str, type[Adapter]] = {"zendesk": Zendesk, "generic": Generic}
+ADAPTERS: Mapping[str, type[Adapter]] = {
+    "zendesk": Zendesk,
+    "django_helpdesk": DjangoHelpdesk,
+    "generic": Generic,
+}
 
 
 def adapter_of(connection: Connection) -> Adapter:
