@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service training
-.PHONY: help env programs demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports structure hadolint check manifests image-test constraints licences sbom service-env clean
+.PHONY: help env helpdesk-env programs demo helpdesk-demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports structure hadolint check manifests image-test constraints licences sbom service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,21 +39,26 @@ programs: ## the programs that the tests run the service beside; installed by ap
 demo: env ## from made-up tickets to routed e-mails, in minutes; leaves nothing running
 	@$(BIN)/python -m training.commands.demo
 
+helpdesk-demo: env helpdesk-env ## a real helpdesk in your browser, its tickets routed; Ctrl-C ends all of it
+	@$(BIN)/python -m tests.helpdesks.demo
+
 # First two at a time, then one by one what depends on times, floods and stops of a whole service.
 SIDE_BY_SIDE := tests/unit tests/commands tests/contract tests/docs tests/manifests
-test: env service-env programs ## the whole test suite
+test: env service-env helpdesk-env programs ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE:%=--ignore=%)
 
-slow: env service-env ## the slow checks: ten kills of a training, the guarantee re-split hundreds of times, a killed search
+slow: env service-env helpdesk-env ## the slow checks: ten kills of a training, the guarantee re-split hundreds of times, a killed search
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
 # Not tests.benchmarks.overload: with a tiny model it is the client that is measured. It wants a bundle of yours.
-faults: env programs ## the catalogue of faults in its long form, with the limits as they are
+faults: env helpdesk-env programs ## the catalogue of faults in its long form, with the limits as they are
 	$(BIN)/python -m pytest tests/faults -m "slow or not slow" --timeout 3600
 	$(BIN)/python -m tests.faults.mutations --count 10000
 	$(BIN)/python -m tests.faults.kills --count 1000
 	$(BIN)/python -m tests.faults.record_kills --count 200
+	$(BIN)/python -m tests.faults.helpdesk_deliveries --count 10000
+	$(BIN)/python -m tests.benchmarks.helpdesk_acks
 	$(BIN)/python -m tests.faults.drains --count 100
 	$(BIN)/python -m tests.faults.drains --proxy --count 100
 	$(BIN)/python -m tests.faults.bare_and_proxied
@@ -122,6 +127,14 @@ manifests: .venv-manifests/ready ## k8s/ rendered, held against the schemas of K
 	.venv-manifests/bin/python -m pip install --quiet --group manifests --constraint constraints-manifests.txt
 	@touch $@
 
+helpdesk-env: .venv-helpdesk/ready ## a real django-helpdesk, which the tests connect the service to
+
+.venv-helpdesk/ready: constraints-helpdesk.txt
+	$(PYTHON) -m venv .venv-helpdesk
+	.venv-helpdesk/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-helpdesk/bin/python -m pip install --quiet --group helpdesk --constraint constraints-helpdesk.txt
+	@touch $@
+
 constraints: env ## write constraints.txt anew from what is installed
 	(sed -n '/^#/p' constraints.txt; $(BIN)/python -m pip freeze --exclude torch) > constraints.new && mv constraints.new constraints.txt
 
@@ -137,4 +150,4 @@ sbom: env service-env ## what the service is made of, as CycloneDX: build/sbom-s
 		--output-format JSON --output-file build/sbom-service.cdx.json .venv-service
 
 clean: ## remove what the commands above made
-	rm -rf .venv .venv-service .venv-manifests .bench build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-service .venv-manifests .venv-helpdesk .bench build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

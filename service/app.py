@@ -21,6 +21,7 @@ from models.bundle.bundle import Bundle
 from service.access.access import Access
 from service.admin.routes import AdminRoutes
 from service.admin.service import AdminService
+from service.api.convert import decision_out
 from service.api.decisions import DecisionsApi
 from service.api.feedback import FeedbackApi
 from service.api.openapi import Document, documented_statuses, openapi_document
@@ -30,7 +31,9 @@ from service.automation.automation import Automation
 from service.automation.evidence import Watched, watched_by
 from service.automation.misroutes import MisrouteAlarm
 from service.challengers.challengers import Challengers
+from service.decision import Decision
 from service.errors import ServiceError
+from service.helpdesks.helpdesks import Helpdesks
 from service.http.authorize import Authorizer
 from service.http.body import BodyReader
 from service.http.browsers import BrowserPolicy
@@ -87,6 +90,7 @@ class App:
     misroutes: MisrouteAlarm | None
     maintenance: Maintenance | None
     challengers: Challengers | None
+    helpdesks: Helpdesks | None
     document: Callable[[], Document]
 
     async def start(self) -> None:
@@ -109,6 +113,8 @@ class App:
             self.challengers.start()
         if self.misroutes is not None:
             self.misroutes.start()
+        if self.helpdesks is not None:
+            await self.helpdesks.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -149,6 +155,8 @@ class App:
         """Refuse waiting tickets, let running batches finish, end the threads. No effect when nothing was started."""
         self.lifecycle.drain()
         self.reloader.stop()
+        if self.helpdesks is not None:
+            await self.helpdesks.stop()
         await self.router.close()
         if self.challengers is not None:
             await self.challengers.stop()
@@ -165,7 +173,11 @@ class App:
 
 
 def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
-    """Create the service. `bundle`: an open bundle; None: `App.start` opens the bundle of the settings."""
+    """Create the service. `bundle`: an open bundle; None: `App.start` opens the bundle of the settings.
+
+    Raises:
+        ConnectionsError: the file of the connections has faults.
+    """
     metrics, lifecycle = Metrics(CollectorRegistry()), Lifecycle()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
     cpu_pool, bodies = CpuPool(), BodyReader()
@@ -200,6 +212,20 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     feedback = FeedbackApi(router, cpu_pool, bodies, records, Authorizer(access), settings)
     feedback.add_to(documented)
     TicketsApi(records, Authorizer(access)).add_to(documented)
+    helpdesks = None
+    if settings.connections_file is not None:
+        helpdesks = Helpdesks(
+            settings,
+            router,
+            _rendered,
+            telemetry.record_decision,
+            records,
+            None if automation is None else automation.in_force,
+            cpu_pool,
+            bodies,
+            metrics.registry,
+        )
+        helpdesks.add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
     metrics.create_rejection_series(reasons())
@@ -208,6 +234,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     documented.add_middleware(RequestMiddleware, observer)
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
+    connections = None if helpdesks is None else helpdesks.status
     admin = AdminService(
         router,
         reloader,
@@ -218,6 +245,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         misroutes,
         maintenance,
         challengers,
+        connections,
         exemplars=settings.traces,
     )
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
@@ -241,8 +269,13 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         misroutes=misroutes,
         maintenance=maintenance,
         challengers=challengers,
+        helpdesks=helpdesks,
         document=document,
     )
+
+
+def _rendered(decision: Decision) -> str:
+    return decision_out(decision).model_dump_json()
 
 
 def _report_records(lifecycle: Lifecycle, cause: str | None) -> None:

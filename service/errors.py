@@ -116,6 +116,11 @@ class UnknownTicket(ServiceError):
         super().__init__("there is no decision about this ticket on record")
 
 
+class UnknownConnection(ServiceError):
+    def __init__(self) -> None:
+        super().__init__("this service has no connection of this name")
+
+
 class NotReady(ServiceError):
     """No bundle is served: the service is starting or stopping."""
 

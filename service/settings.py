@@ -61,6 +61,12 @@ class Settings(BaseSettings):
     """File of the API keys with their roles and rates, for example a mounted secret. Changes apply while the service
     runs. Unset: no key is needed."""
 
+    connections_file: Path | None = None
+    """File of the connected helpdesks, TOML, without secrets; read at start. Needs `records`. Unset: none."""
+
+    reconcile_seconds: Seconds = 3600.0
+    """How often to list the new tickets of connected helpdesks, to route those whose webhook was missed."""
+
     device: Device = "auto"
     """Where the model runs. `auto` takes a working GPU, else the CPU; `cuda` and `tensorrt` refuse to start without a
     GPU."""

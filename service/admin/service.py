@@ -1,6 +1,7 @@
 """The functions of the management port: metrics, status, reload. `routes.py` maps them to paths."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.exposition import choose_encoder
@@ -34,6 +35,7 @@ from service.api.schemas import (
     ChallengerOut,
     ChallengerRequest,
     ChallengersOut,
+    ConnectionOut,
     LiveOut,
     RecordsOut,
     ReloadOut,
@@ -64,7 +66,7 @@ class ChallengerControl(Protocol):
 
 
 class AdminService:
-    """`exemplars`: requests may have traces."""
+    """`connections`: the values of `schemas.ConnectionOut`. `exemplars`: requests may have traces."""
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class AdminService:
         misroutes: MisrouteAlarm | None,
         maintenance: Maintenance | None,
         challengers: ChallengerControl | None,
+        connections: Callable[[], list[dict[str, Any]]] | None,
         *,
         exemplars: bool,
     ) -> None:
@@ -90,6 +93,7 @@ class AdminService:
         self._misroutes = misroutes
         self._maintenance = maintenance
         self._challengers = challengers
+        self._connections = connections
         metrics.registry.register(ServingGauges(self._serving))
         metrics.registry.register(DriftGauges(router.drift))
         metrics.registry.register(StateGauges(lifecycle))
@@ -122,6 +126,9 @@ class AdminService:
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
             automation=self._automation_out(),
             challengers=self._challengers_out(),
+            connections=None
+            if self._connections is None
+            else tuple(ConnectionOut(**each) for each in self._connections()),
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:

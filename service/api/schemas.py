@@ -467,6 +467,34 @@ class RecordsOut(Output):
     live: LiveOut | None
 
 
+class EventOut(Output):
+    """What became of an event. `state`: `processed`, `ignored`, `repeated` or `failed`; `reason`: of a processed event,
+    the decision's outcome."""
+
+    state: str
+    reason: str
+
+
+class DeliveryOut(Output):
+    """What became of a helpdesk's call. Helpdesks read the status alone; this is for people."""
+
+    events: tuple[EventOut, ...]
+
+
+class ConnectionOut(Output):
+    """A connected helpdesk. `modes`: by field. `fault`: why nothing is written there; null: it may be. `waiting`,
+    `dead`: rows of the outbox."""
+
+    name: str
+    kind: str
+    mode: str
+    modes: Mapping[str, str]
+    fault: str | None
+    breaker_open: bool
+    waiting: int
+    dead: int
+
+
 class ChallengerOut(Output):
     """A bundle beside the serving one, on this instance. `cause`: why it failed, else null. `variant`: null until it is
     loaded. `since`, `who` and `why`: of the request that put it in force."""
@@ -486,7 +514,7 @@ class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
     `not_ready`: why the instance takes no tickets now; null if ready. `last_reload` is null before the first reload,
-    `records` and `automation` where records are off.
+    `records` and `automation` where records are off, `connections` without a file of them.
     """
 
     build: BuildOut
@@ -498,6 +526,7 @@ class StatusOut(Output):
     drift: DriftOut | None
     records: RecordsOut | None
     automation: AutomationOut | None
+    connections: tuple[ConnectionOut, ...] | None
     challengers: tuple[ChallengerOut, ...]
 
 

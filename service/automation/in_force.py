@@ -21,9 +21,9 @@ class InForce:
         self._matched: Counter[tuple[str, str]] = Counter()
         self.switches: tuple[Switch, ...] | None = None
 
-    def apply(self, ticket: Ticket, verdict: Verdict) -> Verdict:
+    def apply(self, ticket: Ticket, verdict: Verdict, *, count: bool = True) -> Verdict:
         """The verdict with what the switches leave of it. The strictest switch of a field wins; an outcome that is as
-        strict already keeps its reason."""
+        strict already keeps its reason. `count`: not for a ticket that was counted before."""
         if self.switches is None:
             return _limited(verdict, dict.fromkeys((DEPARTMENT, *verdict.fields), Mode.SUGGEST))
         if not self.switches:
@@ -31,7 +31,7 @@ class InForce:
         modes: dict[str, Mode] = {}
         for switch in self.switches:
             if switch.matches(ticket, verdict):
-                self._matched[switch.key] += 1
+                self._matched[switch.key] += count
                 modes[switch.field] = max(modes.get(switch.field, Mode.ROUTE), switch.mode, key=MODES.index)
         return _limited(verdict, modes) if modes else verdict
 

@@ -14,6 +14,7 @@ from models.printable import printable, printed
 from models.ticket import Ticket
 from service.api.convert import decision_out
 from service.app import create_app
+from service.cli.connections import connections
 from service.cli.feedback import feedback
 from service.cli.fetch import deliver
 from service.cli.flags import REMOVED, FlagValues, flag, settings_from, with_flags
@@ -32,13 +33,14 @@ from service.settings import Settings
 PROGRAM = "python -m service"
 BAD_USAGE = 2
 ROUTE_SETTINGS = ("bundle", "bundle_key", "device", "variant")
-COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "fetch": (), "keys": (), "records": (), "feedback": ()}
+COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "fetch": (), "keys": (), "records": (), "feedback": (), "connections": ()}
 INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 app.add_typer(keys, name="keys")
 app.add_typer(records, name="records")
 app.add_typer(feedback, name="feedback")
+app.add_typer(connections, name="connections")
 
 
 class UsageError(TicketRouterError):
@@ -70,7 +72,8 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `fetch` downloads a bundle,
-    `keys` creates API keys, `records` maintains the decisions on record, `feedback` imports what people decided.
+    `keys` creates API keys, `records` maintains the decisions on record, `feedback` imports what people decided,
+    `connections` checks the connected helpdesks.
 
     Every option is also an environment variable: --max-batch-tokens is TICKET_ROUTER_MAX_BATCH_TOKENS.
 

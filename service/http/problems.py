@@ -71,6 +71,7 @@ TABLE: Mapping[type[Exception], Kind] = {
     errors.NoSuchRoute: Kind(404, "not_found", "Not found"),
     errors.RecordsOff: Kind(404, "records_off", "Decisions are not recorded"),
     errors.UnknownDecision: Kind(404, "unknown_decision", "No such decision"),
+    errors.UnknownConnection: Kind(404, "unknown_connection", "No such connection"),
     errors.UnknownTicket: Kind(404, "unknown_ticket", "No such ticket"),
     errors.MethodNotAllowed: Kind(405, "method_not_allowed", "Method not allowed"),
     errors.ReloadRunning: Kind(409, "reload_running", "Another reload is running"),

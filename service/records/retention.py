@@ -7,10 +7,20 @@ import hashlib
 from collections.abc import Callable, Collection
 from functools import partial
 
-from sqlalchemy import Connection, Table, delete, select, text
+from sqlalchemy import Connection, Table, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from service.records.database.schema import decisions, feedback, first_id, forgotten, shadow_verdicts, texts
+from service.records.database.schema import (
+    decisions,
+    deliveries,
+    feedback,
+    first_id,
+    forgotten,
+    outbox,
+    shadow_verdicts,
+    texts,
+    writes,
+)
 
 PORTION = 500
 DAY_MS = 86_400_000
@@ -23,9 +33,13 @@ _FORGET = {
 
 
 def portions(days: int | None, text_days: int | None, now_ms: int) -> dict[str, Callable[[Connection], int]]:
-    """What deletes a portion of the `decisions` that are older than `days`, and of the `texts` that are older than
-    `text_days`: call each until it returns 0. None: nothing is too old."""
-    ages = {"decisions": (days, prune_decisions), "texts": (text_days, prune_texts)}
+    """What deletes a portion of the `decisions` that are older than `days`, with what helpdesks were told, and of the
+    `texts` that are older than `text_days`: call each until it returns 0. None: nothing is too old."""
+    ages: dict[str, tuple[int | None, Callable[..., int]]] = {
+        "decisions": (days, prune_decisions),
+        "texts": (text_days, prune_texts),
+        **{table.name: (days, partial(prune_rows, table)) for table in (deliveries, outbox, writes)},
+    }
     return {
         name: partial(prune, before=first_id(now_ms - age * DAY_MS))
         for name, (age, prune) in ages.items()
@@ -42,8 +56,14 @@ def prune_decisions(connection: Connection, before: str) -> int:
 
 def prune_texts(connection: Connection, before: str) -> int:
     """The same with texts alone."""
-    ids = _first_ids(connection, texts, before)
-    connection.execute(delete(texts).where(texts.c.decision_id.in_(ids)))
+    return prune_rows(texts, connection, before)
+
+
+def prune_rows(table: Table, connection: Connection, before: str) -> int:
+    """The same with the rows of a table whose ids are ULIDs."""
+    (key,) = table.primary_key.columns
+    ids = _first_ids(connection, table, before)
+    connection.execute(delete(table).where(key.in_(ids)))
     return len(ids)
 
 
@@ -56,6 +76,10 @@ def forget(connection: Connection, ticket_id: str, now_ms: int) -> int:
     for start in range(0, len(ids), PORTION):
         _delete_all(connection, ids[start : start + PORTION])
     connection.execute(delete(feedback).where(feedback.c.ticket_id == ticket_id))
+    for table in (outbox, writes):
+        connection.execute(delete(table).where(table.c.ticket == ticket_id))
+    # The ids of the calls stay, for a repetition must be recognised.
+    connection.execute(update(deliveries).where(deliveries.c.ticket == ticket_id).values(ticket=None))
     connection.execute(_FORGET[connection.dialect.name], {"ticket": _digest(ticket_id), "at": now_ms})
     return len(ids)
 

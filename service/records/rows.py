@@ -15,19 +15,20 @@ from service.decision import Decision
 from service.records.database.schema import milliseconds_of
 from service.records.feedback import label_source, truths
 from service.records.identity import Identity
-from service.records.store import NewDecision
+from service.records.store import Further, NewDecision
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A decision and what is recorded beside it. `render` gives the body to send. `text`: subject and body, if they are
-    kept."""
+    kept. `further`: gives the rows of other tables to insert with the decision; such a decision is never spooled."""
 
     decision: Decision
     render: Callable[[Decision], str]
     latency_ms: float
     rule: str | None = None
     text: tuple[str, str] | None = None
+    further: Callable[[Decision], tuple[Further, ...]] | None = None
 
 
 def new_decision(draft: Draft, identity: Identity) -> NewDecision:
@@ -79,7 +80,8 @@ def _new_decision(draft: Draft, identity: Identity) -> NewDecision:
     }
     text = draft.text
     kept = None if text is None else (storable(text[0]), storable(text[1]))
-    return NewDecision(row, kept, earlier, decision)
+    further = () if draft.further is None else draft.further(decision)
+    return NewDecision(row, kept, earlier, decision, further=further)
 
 
 def storable(text: str) -> str:

@@ -7,7 +7,7 @@ ticket pays for a question before its insert. The one that came second gets the 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, or_, select, tuple_
+from sqlalchemy import Connection, Table, or_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.decision import Decision
@@ -36,6 +36,8 @@ _STORED = select(
 _NULLS = dict.fromkeys(column.name for column in decisions.c if column.nullable)
 _KEY = tuple_(decisions.c.caller, decisions.c.idempotency_key)
 
+Further = tuple[Table, dict[str, Any]]
+
 
 class Stored(NamedTuple):
     """A decision on record. `repeated`: of an earlier request, which this one repeats; else `decision` is what is given
@@ -53,13 +55,15 @@ class NewDecision(NamedTuple):
     """A row of `decisions` by its columns. `text`: subject and body, if they are kept. `earlier`: the key of the
     previous window, and the time from which a row with that key is a repetition (`identity.py`). `correct`: gives the
     row with what people have said, by field the row of `feedback`; None: nothing can be on record about the ticket, or
-    the decision has been given already."""
+    the decision has been given already. `further`: rows of
+    other tables, inserted with a decision that repeats no earlier one."""
 
     row: dict[str, Any]
     text: tuple[str, str] | None = None
     earlier: tuple[str, int] | None = None
     decision: Decision | None = None
     correct: "Callable[[Mapping[str, Any]], NewDecision] | None" = None
+    further: tuple["Further", ...] = ()
 
 
 def insert_all(connection: Connection, new: Sequence[NewDecision]) -> list[Stored | None]:
@@ -81,16 +85,27 @@ def insert_all(connection: Connection, new: Sequence[NewDecision]) -> list[Store
         kept = [
             {"decision_id": each.row["id"], "subject": each.text[0], "body": each.text[1]}
             for each in new
-            if each.text is not None and each.row["id"] in result and not result[each.row["id"]].repeated
+            if each.text is not None and _is_new(each, result)
         ]
         if kept:
             connection.execute(_INSERT_TEXTS[name], kept)
+        insert_further(connection, [row for each in new if _is_new(each, result) for row in each.further])
     result |= earlier
     on_record = [result.get(each.row["id"]) for each in new]
     return [
         row if row is None or row.repeated else row._replace(decision=each.decision)
         for each, row in zip(new, on_record, strict=True)
     ]
+
+
+def insert_further(connection: Connection, rows: Sequence[Further]) -> None:
+    """Insert rows into their tables; one that breaks a unique constraint is there already."""
+    by_table: dict[Table, list[dict[str, Any]]] = {}
+    for table, row in rows:
+        by_table.setdefault(table, []).append(row)
+    dialect = {"sqlite": sqlite, "postgresql": postgresql}[connection.dialect.name]
+    for table, values in by_table.items():
+        connection.execute(dialect.insert(table).on_conflict_do_nothing(), values)
 
 
 def insert_spooled(connection: Connection, spooled: Sequence[NewDecision]) -> int:
@@ -117,6 +132,11 @@ def insert_spooled(connection: Connection, spooled: Sequence[NewDecision]) -> in
 
 def stored_of(row: dict[str, Any], *, repeated: bool = False) -> Stored:
     return Stored(row["id"], row["request_digest"], row["outcome"], row["response"], repeated)
+
+
+def _is_new(new: NewDecision, result: dict[str, Stored]) -> bool:
+    stored = result.get(new.row["id"])
+    return stored is not None and not stored.repeated
 
 
 def _corrected(connection: Connection, new: Sequence[NewDecision]) -> Sequence[NewDecision]:

@@ -61,8 +61,9 @@ def export(database: Database, target: Path, since_ms: int = 0) -> int:
 def prune(database: Database, days: int | None, text_days: int | None) -> tuple[int, int]:
     """Delete the decisions that are older than `days`, with their feedback and texts, and the texts that are older than
     `text_days`; None: none. Returns the numbers of decisions and of texts alone."""
-    deleted = {"decisions": 0, "texts": 0}
-    for name, prune_portion in portions(days, text_days, int(time.time() * 1000)).items():
+    found = portions(days, text_days, int(time.time() * 1000))
+    deleted = {"decisions": 0, "texts": 0} | dict.fromkeys(found, 0)
+    for name, prune_portion in found.items():
         while True:
             with database.writer.begin() as connection:
                 count = prune_portion(connection)

@@ -287,6 +287,9 @@ class Writer:
         return others
 
     def _spool_or_refuse(self, entries: Sequence[_Entry]) -> None:
+        # The spool has no place for further rows: a helpdesk sends its call again.
+        self._settle([(entry.reply, RecordsUnavailable) for entry in entries if entry.new.further])
+        entries = [entry for entry in entries if not entry.new.further]
         kept = 0
         if self._degrade and self._spool is not None and entries:
             try:

@@ -1,4 +1,4 @@
-"""Two real services, one of them with keys, under load and scraped by a real Prometheus."""
+"""Two real services, one of them with keys and a connected helpdesk, under load and scraped by a real Prometheus."""
 
 import asyncio
 import os
@@ -12,6 +12,7 @@ import pytest
 from tests.monitoring.kube_state import kube_state_metrics
 from tests.monitoring.prometheus import Prometheus, prometheus
 from tests.monitoring.traffic import traffic
+from tests.support.helpdesk import ENVIRONMENT, connections_file
 from tests.support.keys import Known
 from tests.support.process import Service, serving
 from tests.support.records import decided, recording
@@ -50,9 +51,13 @@ def watched(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) ->
     keys_file = folder / "keys.toml"
     keys_file.write_text(CALLER.entry)
     asyncio.run(with_feedback(folder / "state"))
+    helpdesks = connections_file(folder, "http://127.0.0.1:9", {}, mode="shadow")
+    further = ("--connections-file", str(helpdesks), "--state-dir", str(folder / "state"))
     with (
         serving(tiny_bundle_path, *SMALL_QUEUE) as small,
-        serving(tiny_bundle_path, "--keys-file", str(keys_file), "--state-dir", str(folder / "state")) as with_keys,
+        serving(
+            tiny_bundle_path, "--keys-file", str(keys_file), *further, env={**os.environ, **ENVIRONMENT}
+        ) as with_keys,
         traffic((small, with_keys), CALLER.header),
         kube_state_metrics() as kube_state,
         prometheus(

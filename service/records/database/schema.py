@@ -4,7 +4,19 @@ A change here needs a migration (`migrations/versions`), which only adds: during
 version still write. Times are Unix milliseconds, JSON is text: both databases hold them alike.
 """
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from ulid import ULID
 
 metadata = MetaData()
@@ -12,6 +24,7 @@ metadata = MetaData()
 ID = String(26)
 DIGEST = String(64)
 TICKET_ID = String(200)
+CONNECTION = String(32)
 _TO_BASE_32 = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
 
 decisions = Table(
@@ -130,6 +143,69 @@ shadow_verdicts = Table(
     Column("variant", String(16), nullable=False),
     # JSON, as `decisions.fields`.
     Column("fields", Text, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("connection", CONNECTION, nullable=False),
+    # The helpdesk's id of the call, with the place of the event where the call has several.
+    Column("delivery", String(220), nullable=False),
+    # As in `decisions.ticket_id`: connection and id.
+    Column("ticket", TICKET_ID),
+    # `processed`, `ignored` or `failed`.
+    Column("state", String(16), nullable=False),
+    Column("reason", String(100), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    UniqueConstraint("connection", "delivery", name="deliveries_once"),
+    Index("deliveries_ticket", "ticket"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    # A ULID: the rows of a ticket are worked off in this order.
+    Column("id", ID, primary_key=True),
+    Column("connection", CONNECTION, nullable=False),
+    # `ticket`: to be written to the helpdesk; `event`: to be told to the URL of the user's.
+    Column("kind", String(16), nullable=False),
+    Column("ticket", TICKET_ID, nullable=False),
+    Column("decision_id", ID, nullable=False),
+    # JSON: the verdict, and the ticket's values when it arrived; nothing of its text.
+    Column("payload", Text, nullable=False),
+    # Of a running row: when another process may take it.
+    Column("not_before", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # `waiting`, `running`, `done` or `dead`.
+    Column("state", String(16), nullable=False),
+    Column("result", String(32)),
+    Column("last_error", String(200)),
+    Column("at", BigInteger, nullable=False),
+    Index("outbox_due", "state", "not_before"),
+    Index("outbox_ticket", "ticket"),
+)
+
+writes = Table(
+    "writes",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("connection", CONNECTION, nullable=False),
+    Column("ticket", TICKET_ID, nullable=False),
+    # The attribute of the helpdesk's ticket.
+    Column("field", String(100), nullable=False),
+    Column("previous", Text),
+    Column("value", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("writes_ticket", "ticket", "field"),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    # Up to when the tickets of a helpdesk were listed.
+    Column("connection", CONNECTION, primary_key=True),
+    Column("at", BigInteger, nullable=False),
 )
 
 

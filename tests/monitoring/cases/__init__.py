@@ -4,6 +4,7 @@ silent."""
 from tests.monitoring.cases.case import Case
 from tests.monitoring.cases.challengers import CHALLENGERS
 from tests.monitoring.cases.cluster import CLUSTER
+from tests.monitoring.cases.helpdesks import HELPDESKS
 from tests.monitoring.cases.keys import KEYS
 from tests.monitoring.cases.misroutes import MISROUTES
 from tests.monitoring.cases.model import MODEL
@@ -21,5 +22,6 @@ CASES: tuple[Case, ...] = (
     *CHALLENGERS,
     *RECORDS,
     *MISROUTES,
+    *HELPDESKS,
     *CLUSTER,
 )

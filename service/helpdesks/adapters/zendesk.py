@@ -1,0 +1,165 @@
+"""Zendesk: event subscriptions and trigger webhooks, both signed; Tickets API v2.
+
+A trigger's webhook has the JSON that the administrator wrote; docs/helpdesks.md gives the one to paste, whose keys are
+those of `detail` of an event.
+"""
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, ClassVar
+
+from models.fields import DEPARTMENT
+from service.helpdesks.adapter import Adapter, Headers
+from service.helpdesks.client import Client, part
+from service.helpdesks.payload import at, id_of, json_of, milliseconds, optional, text
+from service.helpdesks.signatures import hmac_of, is_recent, refuse_unless, same
+from service.helpdesks.types import Change, Current, Delivery, Event, Gone, Ignored, Malformed, Refused
+
+CREATED = "zen:event-type:ticket.created"
+CUSTOM = "custom_fields."
+PRIORITIES = ("urgent", "high", "normal", "low")
+RIGHTS = ("agent", "admin")
+PAGE = 100
+INCREMENTAL_DELAY_MS = 60_000
+"""Zendesk lists tickets from a minute ago on."""
+
+
+class Zendesk(Adapter):
+    attributes: ClassVar[Mapping[str, str]] = {DEPARTMENT: "group_id", "priority": "priority"}
+    states: ClassVar[tuple[str, ...] | None] = ("new", "open")
+
+    def headers(self) -> Mapping[str, str]:
+        user = f"{self.connection.table.user}/token:{self.connection.token or ''}"
+        return {"authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
+
+    def verify(self, headers: Headers, body: bytes, now: float) -> None:
+        stamp = headers.get("x-zendesk-webhook-signature-timestamp", "")
+        signature = hmac_of(self.connection.secret, stamp.encode() + body, encoding="base64")
+        valid = same(headers.get("x-zendesk-webhook-signature", ""), signature)
+        sent_ms = milliseconds(stamp)
+        refuse_unless(valid and is_recent(None if sent_ms is None else sent_ms / 1000, now))
+
+    def parse(self, headers: Headers, body: bytes) -> Delivery:
+        delivery = headers.get("x-zendesk-webhook-invocation-id", "")[:200] or hashlib.sha256(body).hexdigest()
+        content = json_of(body, delivery)
+        return Delivery(delivery, tuple(_event(each, delivery) for each in _items(content)))
+
+    async def probe(self, client: Client) -> str:
+        user = at(await client.get("/api/v2/users/me.json"), "user")
+        if at(user, "role") not in RIGHTS:
+            raise Refused("the token's user is no agent: it may not update tickets")
+        return f"{text(at(user, 'name'))} ({text(at(user, 'role'))})"
+
+    async def targets(self, client: Client, attribute: str) -> Mapping[str, str] | None:
+        if attribute == "group_id":
+            groups = [each async for each in _pages(client, "/api/v2/groups.json", "groups")]
+            return {text(at(each, "id")): text(at(each, "name")) for each in groups}
+        if attribute == "priority":
+            return {each: each for each in PRIORITIES}
+        if attribute.startswith(CUSTOM):
+            number = part(attribute.removeprefix(CUSTOM))
+            try:
+                field = await client.get(f"/api/v2/ticket_fields/{number}.json")
+            except Gone:
+                return {}
+            options = at(field, "ticket_field.custom_field_options")
+            return None if not options else {text(at(each, "value")): text(at(each, "name")) for each in options}
+        return None
+
+    async def read(self, client: Client, ticket: str) -> Current:
+        found = at(await client.get(f"/api/v2/tickets/{part(ticket)}.json"), "ticket")
+        return Current(
+            _values(found),
+            optional(at(found, "status")),
+            milliseconds(at(found, "created_at")),
+            optional(at(found, "updated_at")),
+            frozenset(text(each) for each in at(found, "tags") or ()),
+        )
+
+    async def write(self, client: Client, change: Change) -> None:
+        ticket: dict[str, Any] = {"safe_update": True, "updated_stamp": change.current.version}
+        custom = []
+        for attribute, value in change.values.items():
+            written: str | int = int(value) if value.isdigit() else value
+            if attribute.startswith(CUSTOM):
+                custom.append({"id": int(attribute.removeprefix(CUSTOM)), "value": value})
+            else:
+                ticket[attribute] = written
+        if custom:
+            ticket["custom_fields"] = custom
+        if change.tags:
+            ticket["additional_tags"] = list(change.tags)
+        if change.note is not None:
+            ticket["comment"] = {"body": change.note, "public": False}
+        await client.call("PUT", f"/api/v2/tickets/{part(change.ticket)}.json", content={"ticket": ticket})
+
+    async def created(self, client: Client, since_ms: int) -> AsyncIterator[Event]:
+        query = {"start_time": str(since_ms // 1000)}
+        while True:
+            page = await client.get("/api/v2/incremental/tickets/cursor.json", **query)
+            for each in at(page, "tickets") or ():
+                event = _event_of(each, "")
+                # Listed by the time of the last change.
+                if event.created_ms is not None and event.created_ms >= since_ms and event.state != "deleted":
+                    yield event
+            cursor = optional(at(page, "after_cursor"))
+            if at(page, "end_of_stream") is not False or cursor is None:
+                return
+            query = {"cursor": cursor}
+
+
+def _items(content: Any) -> list[Any]:
+    return content if isinstance(content, list) else [content]
+
+
+def _event(content: Any, delivery: str) -> Event:
+    if at(content, "type") is not None and at(content, "detail") is not None:  # of a subscription to events
+        event = _event_of(at(content, "detail"), delivery)
+        if at(content, "type") != CREATED:
+            return Event(event.ticket, values=event.values, ignored=Ignored.OTHER_EVENT)
+        return event
+    return _event_of(at(content, "ticket") or content, delivery)
+
+
+def _event_of(ticket: Any, delivery: str) -> Event:
+    subject, body = text(at(ticket, "subject")), text(at(ticket, "description"))
+    if not isinstance(ticket, dict):
+        raise Malformed(delivery or None)
+    ignored = None
+    submitter, requester = optional(at(ticket, "submitter_id")), optional(at(ticket, "requester_id"))
+    if at(ticket, "is_public") is False:
+        ignored = Ignored.PRIVATE
+    elif submitter is not None and requester is not None and submitter != requester:
+        ignored = Ignored.BY_AGENT
+    return Event(
+        id_of(at(ticket, "id"), delivery or None),
+        subject,
+        body,
+        sender=text(at(ticket, "requester_email")),
+        recipients=tuple(filter(None, [text(at(ticket, "recipient"))])),
+        state=(optional(at(ticket, "status")) or "").lower() or None,
+        created_ms=milliseconds(at(ticket, "created_at")),
+        values=_values(ticket),
+        ignored=ignored,
+    )
+
+
+def _values(ticket: Any) -> dict[str, str | None]:
+    names = [name for name in ("group_id", "priority", "brand_id", "type") if name in ticket]
+    values = {name: (text(ticket[name]) or None) for name in names}
+    for each in at(ticket, "custom_fields") or ():
+        values[f"{CUSTOM}{text(at(each, 'id'))}"] = optional(at(each, "value"))
+    return values
+
+
+async def _pages(client: Client, path: str, key: str) -> AsyncIterator[Any]:
+    query = {"page[size]": str(PAGE)}
+    while True:
+        page = await client.get(path, **query)
+        for each in at(page, key) or ():
+            yield each
+        cursor = optional(at(page, "meta.after_cursor"))
+        if at(page, "meta.has_more") is not True or cursor is None:
+            return
+        query["page[after]"] = cursor

@@ -1,0 +1,248 @@
+"""The statements on `deliveries`, `outbox`, `writes` and `marks`: functions on a connection, for any transaction.
+
+The rows of a ticket are worked off in the order of their ids: a row is due when no earlier one of its ticket is open.
+Of several processes each claims rows of its own (SKIP LOCKED); a claim ends by itself after LEASE_MS, so that another
+process goes on where one was killed.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
+from ulid import ULID
+
+from models.fields import DEPARTMENT
+from models.mail.headers import addresses
+from models.scoring import Candidate, FieldVerdict, Outcome, Reason, Verdict
+from models.ticket import Ticket
+from service.helpdesks.types import Event, Written
+from service.records.database.schema import decisions, deliveries, marks, outbox, writes
+from service.records.retention import forgotten_tickets
+from service.records.store import Further, insert_further
+
+TICKET, EVENT = "ticket", "event"
+WAITING, RUNNING, DONE, DEAD = "waiting", "running", "done", "dead"
+LEASE_MS = 120_000
+HOUR_MS = 3_600_000
+
+
+def delivery_row(connection: str, delivery: str, ticket: str | None, state: str, reason: str, now_ms: int) -> Further:
+    row = {
+        "id": str(ULID()),
+        "connection": connection,
+        "delivery": delivery,
+        "ticket": ticket,
+        "state": state,
+        "reason": reason,
+        "at": now_ms,
+    }
+    return deliveries, row
+
+
+def outbox_row(connection: str, kind: str, ticket: str, decision_id: str, payload: str, now_ms: int) -> Further:
+    row = {
+        "id": str(ULID()),
+        "connection": connection,
+        "kind": kind,
+        "ticket": ticket,
+        "decision_id": decision_id,
+        "payload": payload,
+        "not_before": now_ms,
+        "attempts": 0,
+        "state": WAITING,
+        "at": now_ms,
+    }
+    return outbox, row
+
+
+def payload_of(event: Event, verdict: Verdict, attributes: Collection[str | None]) -> str:
+    """What the outbox keeps of a ticket and its verdict: nothing of its text, and of the sender the domain, which
+    switches of automation go by. `attributes`: those that may be written."""
+    domains = [address.rpartition("@")[2] for address in addresses(event.sender)[:1]]
+    answers = {DEPARTMENT: verdict.department, **verdict.fields}
+    # A person's word is theirs to write.
+    answers = {name: answer for name, answer in answers.items() if answer.reason is not Reason.CORRECTED}
+    content = {
+        "ticket": event.ticket,
+        "sender_domain": domains[0] if domains else None,
+        "recipients": list(event.recipients[:20]),
+        "initial": {name: value for name, value in event.values.items() if name in attributes},
+        "fields": {
+            name: {
+                "outcome": answer.outcome.value,
+                "reason": answer.reason.value,
+                "label": answer.predicted,
+                "confidence": answer.confidence,
+            }
+            for name, answer in answers.items()
+        },
+    }
+    return json.dumps(content)
+
+
+def restored(payload: str) -> tuple[dict[str, Any], Ticket, Verdict]:
+    """The payload, and ticket and verdict as far as switches of automation read them."""
+    content = json.loads(payload)
+    domain = content["sender_domain"]
+    ticket = Ticket(sender="" if domain is None else f"sender@{domain}", recipients=tuple(content["recipients"]))
+    answers = {
+        name: FieldVerdict(
+            Outcome(field["outcome"]),
+            Reason(field["reason"]),
+            () if field["label"] is None else (Candidate(field["label"], field["confidence"]),),
+        )
+        for name, field in content["fields"].items()
+    }
+    return content, ticket, Verdict(answers.pop(DEPARTMENT), answers)
+
+
+def seen(database: Connection, connection: str, keys: Collection[str]) -> set[str]:
+    """Those of the delivery keys that are on record."""
+    rows = select(deliveries.c.delivery).where(deliveries.c.connection == connection, deliveries.c.delivery.in_(keys))
+    return set(database.execute(rows).scalars())
+
+
+def written_to(database: Connection, caller: str, tickets: Collection[str]) -> dict[str, dict[str, str]]:
+    """By ticket that this connection has a decision about, what we wrote to it."""
+    rows = select(decisions.c.ticket_id).where(decisions.c.ticket_id.in_(tickets), decisions.c.caller == caller)
+    return {ticket: written_values(database, ticket) for ticket in database.execute(rows).scalars() if ticket}
+
+
+def forgotten_of(database: Connection, tickets: Collection[str]) -> set[str]:
+    return set(forgotten_tickets(database, tickets))
+
+
+def written_values(database: Connection, ticket: str) -> dict[str, str]:
+    """By attribute, what we wrote last."""
+    rows = database.execute(select(writes).where(writes.c.ticket == ticket).order_by(writes.c.id))
+    return {row.field: row.value for row in rows}
+
+
+def flips(database: Connection, ticket: str, now_ms: int) -> dict[str, int]:
+    """By attribute, how often we wrote it within the last hour."""
+    recent = (writes.c.ticket == ticket, writes.c.at > now_ms - HOUR_MS)
+    return {
+        row[0]: row[1]
+        for row in database.execute(select(writes.c.field, func.count()).where(*recent).group_by(writes.c.field))
+    }
+
+
+def store_deliveries(database: Connection, rows: Sequence[Further]) -> None:
+    insert_further(database, rows)
+
+
+def has_due(database: Connection, connection: str, kind: str, now_ms: int) -> bool:
+    return database.execute(select(outbox.c.id).where(*_due(connection, kind, now_ms)).limit(1)).first() is not None
+
+
+def claim(database: Connection, connection: str, kind: str, now_ms: int, limit: int) -> list[Any]:
+    """Rows to work on, for LEASE_MS."""
+    rows = database.execute(
+        select(outbox)
+        .where(*_due(connection, kind, now_ms))
+        .order_by(outbox.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+    ids = [row.id for row in rows]
+    if ids:
+        values = {"state": RUNNING, "not_before": now_ms + LEASE_MS}
+        database.execute(update(outbox).where(outbox.c.id.in_(ids)).values(values))
+    return list(rows)
+
+
+def release_all(database: Connection) -> None:
+    """End all claims: at the start of the only process."""
+    database.execute(update(outbox).where(outbox.c.state == RUNNING).values(state=WAITING, not_before=0))
+
+
+def finish(database: Connection, row: Any, result: str, written: Sequence[Written], now_ms: int) -> None:
+    """End a row, with what was written, in the caller's transaction."""
+    done = {"state": DONE, "result": result, "attempts": row.attempts + 1, "last_error": None}
+    database.execute(update(outbox).where(outbox.c.id == row.id).values(done))
+    if written:
+        values = [
+            {"id": str(ULID()), "connection": row.connection, "ticket": row.ticket, "at": now_ms, **each._asdict()}
+            for each in written
+        ]
+        database.execute(insert(writes), values)
+
+
+def postpone(database: Connection, row: Any, error: str, not_before: int, *, counts: bool) -> None:
+    """`counts`: it was an attempt; waiting for a rate limit is none."""
+    values = {"state": WAITING, "not_before": not_before, "attempts": row.attempts + counts, "last_error": error[:200]}
+    database.execute(update(outbox).where(outbox.c.id == row.id).values(values))
+
+
+def bury(database: Connection, row: Any, error: str) -> None:
+    values = {"state": DEAD, "attempts": row.attempts + 1, "last_error": error[:200]}
+    database.execute(update(outbox).where(outbox.c.id == row.id).values(values))
+
+
+def dead(database: Connection, connection: str | None = None) -> list[Any]:
+    """Oldest first."""
+    conditions = [outbox.c.state == DEAD, *([outbox.c.connection == connection] if connection else [])]
+    return list(database.execute(select(outbox).where(*conditions).order_by(outbox.c.id)))
+
+
+def send_again(database: Connection, ids: Collection[str], now_ms: int) -> None:
+    """Give dead rows a new life, as if they were new."""
+    values = {"state": WAITING, "not_before": now_ms, "attempts": 0, "at": now_ms}
+    database.execute(update(outbox).where(outbox.c.id.in_(ids), outbox.c.state == DEAD).values(values))
+
+
+def result_of(database: Connection, decision_id: str) -> str | None:
+    """What became of the write of this decision."""
+    row = select(outbox.c.result).where(outbox.c.decision_id == decision_id, outbox.c.kind == TICKET)
+    return database.execute(row).scalar()
+
+
+class Depth(NamedTuple):
+    """Of one connection. `oldest_ms`: when the oldest open row was put in."""
+
+    open: int
+    dead: int
+    oldest_ms: int | None
+
+
+def depths(database: Connection) -> dict[str, Depth]:
+    is_open = outbox.c.state.in_((WAITING, RUNNING))
+    rows = database.execute(
+        select(
+            outbox.c.connection,
+            func.count().filter(is_open),
+            func.count().filter(outbox.c.state == DEAD),
+            func.min(outbox.c.at).filter(is_open),
+        )
+        .where(or_(is_open, outbox.c.state == DEAD))
+        .group_by(outbox.c.connection)
+    )
+    return {row[0]: Depth(row[1], row[2], row[3]) for row in rows}
+
+
+def mark_of(database: Connection, connection: str) -> int | None:
+    """Up to when its tickets were listed."""
+    return database.execute(select(marks.c.at).where(marks.c.connection == connection)).scalar()
+
+
+def set_mark(database: Connection, connection: str, at_ms: int) -> None:
+    database.execute(delete(marks).where(marks.c.connection == connection))
+    database.execute(insert(marks), [{"connection": connection, "at": at_ms}])
+
+
+def _due(connection: str, kind: str, now_ms: int) -> tuple[ColumnElement[bool], ...]:
+    earlier = outbox.alias("earlier")
+    is_open = (WAITING, RUNNING)
+    blocked = (
+        select(earlier.c.id)
+        .where(earlier.c.ticket == outbox.c.ticket, earlier.c.id < outbox.c.id, earlier.c.state.in_(is_open))
+        .exists()
+    )
+    return (
+        outbox.c.state.in_(is_open),
+        outbox.c.not_before <= now_ms,
+        outbox.c.connection == connection,
+        outbox.c.kind == kind,
+        ~blocked,
+    )

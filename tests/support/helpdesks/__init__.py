@@ -1,0 +1,1 @@
+"""Real helpdesks for the tests: django-helpdesk in a process of its own, and a server that speaks Zendesk's API."""
