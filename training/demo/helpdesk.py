@@ -10,39 +10,39 @@ from training.sample.grammar import expand, sentence, tidy
 
 BEFORE = 500
 WEEKS, WEEK = 13, 200
-LAUNCH, SPLIT = 7, 9
+LAUNCH, SPLIT = 4, 9
 """The weeks in which a product is launched, and in which the team billing is split."""
-LAUNCHED_SHARE = 0.3
+LAUNCHED_SHARE = 0.35
 LAUNCHED_TO = "technical_support"
 SPLIT_FROM, SPLIT_TO = "billing", "cancellations"
 SPLIT_TOPICS = frozenset({"duplicate_charge", "wrong_amount", "refund_request", "payment_failed", "doppelt"})
 NOTICED = 0.9
 """Share of the wrong routes that people see and move."""
 _SLOTS = {
-    "device": ("terminal", "badge reader", "time clock", "wall unit", "kiosk"),
+    "device": ("terminal", "wall unit", "kiosk", "time clock", "handset"),
     "place": ("warehouse", "entrance", "workshop", "canteen", "second floor", "loading dock"),
     "fault": (
-        "stays dark", "blinks red", "beeps three times", "reboots every hour", "shows E{code}",
-        "freezes at firmware {code}", "loses the Bluetooth link", "no longer reads our badges",
+        "stays dark", "blinks red", "beeps three times", "reboots every hour", "shows error E{code}",
+        "freezes at firmware {code}", "loses the Bluetooth link",
     ),
-    "part": ("power adapter", "wall bracket", "antenna", "touch panel", "SIM tray", "battery pack"),
+    "part": ("power adapter", "antenna", "touch panel", "SIM tray", "battery pack", "barcode scanner"),
 }  # fmt: skip
 _SUBJECTS = (
     "Plankwise Clock [in the {place}|] {fault}",
     "[New|Our] {device}: {fault}",
-    "Clock {device} [defective|has a defect|not working]",
-    "{part} of the {device}",
+    "Clock {device} [broken|does not work]",
+    "{part} of the {device} [broken|wobbly]",
 )
 _PROBLEMS = (
-    "[Our new|One of the] Plankwise Clock {device}[s|] in the {place} {fault}[ since the firmware update|].",
-    "The {device} at the {place} {fault}, and the {part} [gets hot|looks broken|was loose when we unpacked it].",
-    "We mounted the {device} [yesterday|last week] and it {fault}[ when somebody holds a badge to it|].",
+    "[Our new|One of the] Plankwise Clock {device}[s|] in the {place} {fault}[ since the update|].",
+    "The {device} at the {place} {fault}, and the {part} [gets hot|does not respond].",
+    "We mounted the {device} [yesterday|last week] and it {fault}[ when we touch the {part}|].",
     "After we swapped the {part}, the {device} in the {place} {fault}.",
 )
 _ENDS = (
-    "[We tried|I tried] [another|a second] {part}[ and a factory reset|], [no change|same thing].",
+    "[We tried|I tried] [another|a second] {part}[ and a factory reset|], [no change|same problem].",
     "Serial number {code}-{code}.",
-    "[Staff cannot|Nobody can] clock in at the {place}.",
+    "It ran [without a fault|well] for a week.",
     "[Which firmware|Which {part}] do we need?",
 )
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ RECIPE = f"""\
 [promise]
 route_precision = {PROMISE}
 """
-RECALIBRATED, RETRAINED, SHADOWED = 4, 10, 11
+RECALIBRATED, RETRAINED, SHADOWED = 6, 10, 11
 """The weeks after which this is done, and the week with the shadow."""
 CHUNK = 25
 """Tickets between two looks of the misroute alarm, in the weeks in which the story waits for it."""
@@ -81,7 +82,10 @@ class Story:
     alarm_at: int | None = None
     """Closed tickets routed to the split team, from the split to the alarm."""
     alarm_week: int | None = None
+    launched_at: str = ""
+    """As the record has it: by the clock."""
     recalibrated: tuple[float, float] = (0.0, 0.0)
+    """Routed share of the same tickets before and after."""
     better: dict[str, Any] = field(default_factory=dict)
     shadowed: dict[str, Any] = field(default_factory=dict)
     labels_taken_back: set[str] = field(default_factory=set)
@@ -126,7 +130,7 @@ def _quarter() -> None:
     plot = FOLDER / "loop.svg"
     draw(story.weeks, story.events, PROMISE, DRIFTED, plot)
     heading("What the story claims")
-    for claim, holds in _claims(story):
+    for claim, holds in claims(story):
         if not holds:
             raise DemoError(f"a claim does not hold: {claim}; the plot: {plot.resolve()}")
         console.print(f"  holds: {claim}", soft_wrap=True)
@@ -138,6 +142,7 @@ def _live(story: Story) -> None:
     service = story.service
     for number, tickets in enumerate(helpdesk.weeks(SEED), start=1):
         if number == helpdesk.LAUNCH:
+            story.launched_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
             story.event(
                 number - 0.5,
                 f"A product is launched: {helpdesk.LAUNCHED_SHARE:.0%} of the tickets are about it from now on",
@@ -157,7 +162,8 @@ def _live(story: Story) -> None:
         if number == RETRAINED:
             _retrain(story)
         if number == SHADOWED:
-            _promote(story, str(story.better["bundle"]), "better-as-shadow")
+            _compare(story)
+            _promote(story, Path(story.better["bundle"]).name, "better-as-shadow")
             service.post(
                 f"{service.management}/admin/automation",
                 {"label": helpdesk.SPLIT_FROM, "mode": "route", "why": "the new bundle knows the split"},
@@ -222,17 +228,20 @@ def _let_alarm_look(story: Story, week: int) -> None:
                     f"tickets routed to it since the split ({switch['why']})",
                     f"misroute alarm ({story.alarm_at} tickets)",
                 )
-                closed = [each for each in story.tickets if helpdesk.moved(each) != each]
-                list(story.service.post_all("/v1/feedback/batch", "feedback", list(helpdesk.moved_since(closed))))
                 return True
         seen = {each["label"]: each["tickets"] for each in automation["misroutes"]}
         return bool(seen.get(helpdesk.SPLIT_FROM, 0) >= story.to_split)
 
     _wait(looked, "the misroute alarm did not look at the feedback", LOOK_SECONDS)
+    if story.alarm_at is not None:
+        since = list(helpdesk.moved_since(story.tickets))
+        list(story.service.post_all("/v1/feedback/batch", "feedback", since))
+        console.print(f"         The helpdesk moves {len(since)} closed tickets to {helpdesk.SPLIT_TO} as well")
 
 
 def _recalibrate(story: Story) -> None:
-    _export()
+    """On the tickets since the launch."""
+    _export(f" --since {story.launched_at}")
     read_command(
         f"training export-feedback --records {FOLDER}/records.jsonl --out {FOLDER}/feedback.jsonl --quiet-days 0"
     )
@@ -240,7 +249,7 @@ def _recalibrate(story: Story) -> None:
     done = json.loads(read_command(recalibrate))
     routed = done["routed"]["department"]
     story.recalibrated = (routed["before"], routed["after"])
-    _promote(story, done["bundle"], "recalibrated")
+    _promote(story, Path(done["bundle"]).name, "recalibrated")
     story.event(
         RECALIBRATED + 0.5,
         f"Recalibrated: the same promise routes {routed['after']:.0%} of {routed['rows']} tickets, before "
@@ -291,10 +300,8 @@ def _let_shadow_compute(story: Story, offered: int) -> None:
     _wait(counted, "the shadow neither computed nor shed", 30)
 
 
-def _promote(story: Story, bundle: str, why: str) -> None:
-    if story.shadowed == {} and story.better:
-        _compare(story)
-    read_command(f"training promote --bundle {bundle} --store {FOLDER}/bundles --reason {why}")
+def _promote(story: Story, version: str, why: str) -> None:
+    read_command(f"training promote --bundle {FOLDER}/bundles/{version} --store {FOLDER}/bundles --reason {why}")
     story.service.post(f"{story.service.management}/admin/reload", {})
     story.to_split = 0
 
@@ -314,9 +321,10 @@ def _compare(story: Story) -> None:
     )
 
 
-def _export() -> None:
+def _export(since: str = "") -> None:
+    """The record, from `since` on."""
     (FOLDER / "records.jsonl").unlink(missing_ok=True)
-    read_command(f"service records export --out {FOLDER}/records.jsonl --state-dir {FOLDER}/state")
+    read_command(f"service records export --out {FOLDER}/records.jsonl --state-dir {FOLDER}/state{since}")
 
 
 def _wait(condition: Callable[[], bool], otherwise: str, seconds: float) -> None:
@@ -327,8 +335,8 @@ def _wait(condition: Callable[[], bool], otherwise: str, seconds: float) -> None
         time.sleep(0.5)
 
 
-def _claims(story: Story) -> Iterator[tuple[str, bool]]:
-    alarm_week = story.alarm_week or helpdesk.WEEKS
+def claims(story: Story) -> Iterator[tuple[str, bool]]:
+    alarm_week = story.alarm_week or helpdesk.SPLIT
     broken = [each for each in story.weeks if helpdesk.SPLIT <= each.number <= alarm_week]
     kept = [each for each in story.weeks if each not in broken]
     for week in kept:
@@ -350,17 +358,25 @@ def _claims(story: Story) -> Iterator[tuple[str, bool]]:
         f"then it is suggested {suggested} times and routed never",
         suggested > 0 and not any(each.of_split for each in during),
     )
-    before, launched = story.weeks[helpdesk.LAUNCH - 2].drift, story.weeks[helpdesk.SPLIT - 2].drift
+    usual, launched = story.weeks[: helpdesk.LAUNCH - 1], story.weeks[helpdesk.LAUNCH - 1 : RECALIBRATED]
+    before, moved = usual[-1].drift, launched[-1].drift
     yield (
-        f"drift moves with the launch, from {before} to {launched}",
-        before is not None and launched is not None and before < DRIFTED < launched,
+        f"drift moves with the launch, from {before} to {moved}",
+        before is not None and moved is not None and before < DRIFTED < moved,
+    )
+    yield (
+        f"the launch lowers the routed share: {_coverage(usual):.0%} to {_coverage(launched):.0%}",
+        _coverage(launched) < _coverage(usual),
     )
     old, new = story.recalibrated
     yield f"recalibration raises the routed share on the same tickets: {old:.0%} to {new:.0%}", new > old
-    first, second = (
-        _coverage(story.weeks[start:end]) for start, end in ((0, RECALIBRATED), (RECALIBRATED, helpdesk.LAUNCH - 1))
+    calibrated = story.weeks[RECALIBRATED : helpdesk.SPLIT - 1]
+    drift = calibrated[-1].drift
+    yield (
+        f"and in the weeks after it: {_coverage(launched):.0%} to {_coverage(calibrated):.0%}",
+        _coverage(calibrated) > _coverage(launched),
     )
-    yield f"and in the weeks after it: {first:.0%} to {second:.0%}", second > first
+    yield f"the new thresholds' reference knows the launch: drift {drift}", drift is not None and drift < DRIFTED
     yield "the retrained bundle is better on held-out tickets", story.better["comparison"]["verdict"] == "better"
     low = story.shadowed["figures"]["accuracy"]["low"]
     yield f"and as a shadow: its accuracy is higher by {low:.1%} at least", low > 0
