@@ -33,7 +33,7 @@ def draw(
     upper.axhline(promise, color=_PRECISION, linestyle="--", linewidth=1, label=f"the promise: {promise:.0%} right")
     upper.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     upper.set_ylim(0, 1.02)
-    upper.legend(loc="lower left", frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     measured = [week for week in weeks if week.drift is not None]
     lower.plot([week.number for week in measured], [week.drift for week in measured], color=_DRIFT, marker="o",
                linestyle="none")  # fmt: skip
