@@ -5,7 +5,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service training
-.PHONY: help env helpdesk-env programs demo helpdesk-demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports structure hadolint check manifests image-test constraints licences sbom service-env clean
+.PHONY: help env helpdesk-env programs demo loop helpdesk-demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports structure hadolint check manifests image-test constraints licences sbom service-env clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,7 +37,10 @@ programs: ## the programs that the tests run the service beside; installed by ap
 		apt-get install -y -qq --no-install-recommends $$missing >/dev/null
 
 demo: env ## from made-up tickets to routed e-mails, in minutes; leaves nothing running
-	@$(BIN)/python -m training.commands.demo
+	@$(BIN)/python -m training.demo.demo
+
+loop: env ## a quarter of a made-up helpdesk's life: drift, a misroute alarm, recalibration, a better model; with a plot
+	@$(BIN)/python -m training.demo.loop
 
 helpdesk-demo: env helpdesk-env ## a real helpdesk in your browser, its tickets routed; Ctrl-C ends all of it
 	@$(BIN)/python -m tests.helpdesks.demo
@@ -150,4 +153,4 @@ sbom: env service-env ## what the service is made of, as CycloneDX: build/sbom-s
 		--output-format JSON --output-file build/sbom-service.cdx.json .venv-service
 
 clean: ## remove what the commands above made
-	rm -rf .venv .venv-service .venv-manifests .venv-helpdesk .bench build demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-service .venv-manifests .venv-helpdesk .bench build demo loop .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

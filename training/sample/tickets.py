@@ -20,7 +20,7 @@ _TICKETS_PER_PERSON = 1.7
 
 @dataclass(frozen=True, slots=True)
 class SampleTicket:
-    """One row as a helpdesk exports it. `true_department` is for tests and is not written to any file."""
+    """One row as a helpdesk exports it. `true_department` and `topic` are not written to any file."""
 
     id: str
     created_at: dt.datetime
@@ -34,6 +34,7 @@ class SampleTicket:
     language: str
     auto_reply: bool
     true_department: str
+    topic: str
 
 
 def make_tickets(rows: int, seed: int) -> list[SampleTicket]:
@@ -93,4 +94,5 @@ def _ticket(rng: random.Random, number: int, created: dt.datetime, people: dict[
         language=language,
         auto_reply=draft.auto_reply,
         true_department=department,
+        topic=intent.name,
     )
