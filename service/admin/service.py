@@ -175,7 +175,7 @@ class AdminService:
         try:
             if self._challengers is None:
                 raise RecordsOff
-            await self._challengers.put(wanted.role, wanted.bundle, wanted.share, requested_by, wanted.why)
+            await self._challengers.put(wanted.role, wanted.bundle, wanted.share, requested_by, storable(wanted.why))
         except Exception as error:
             audit(requested_by, "challenger", kind_of(error).code, role=wanted.role)
             raise

@@ -41,6 +41,7 @@ _MESSAGES: Mapping[str, str] = {
     "string_too_short": "This must have at least {min_length} character",
     "string_too_long": "This may have at most {max_length} characters",
     "float_type": "This must be a number",
+    "finite_number": "This must be a finite number",
     "greater_than_equal": "This must be at least {ge}",
     "less_than_equal": "This may be at most {le}",
     "too_short": "This must have at least {min_length} item",

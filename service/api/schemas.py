@@ -22,8 +22,9 @@ FEEDBACK_FIELDS = 50
 ADDRESS_LENGTH = 2000
 """Longer than any display name with an address."""
 RECIPIENTS = 1000
-WHY_LENGTH = 500
 HEADERS = 1000
+
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class Input(BaseModel):
@@ -537,7 +538,7 @@ class ChallengerRequest(Input):
     role: ChallengerRole
     bundle: str | None = None
     share: Annotated[float, Field(ge=0, le=1)]
-    why: Annotated[str, Field(min_length=1, max_length=500)]
+    why: Why
 
 
 class ChallengersOut(Output):
@@ -584,7 +585,7 @@ class AutomationRequest(Input):
     label: str | None = None
     slice: SliceRequest | None = None
     mode: Literal["off", "suggest", "route"]
-    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=WHY_LENGTH)]
+    why: Why
 
     @model_validator(mode="after")
     def _require_one_selector(self) -> Self:

@@ -11,12 +11,11 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
-from ulid import ULID
 
 from models.mail.headers import addresses
 from models.scoring import Verdict
 from models.ticket import Ticket
-from service.records.database.schema import automation, milliseconds_of
+from service.records.database.schema import automation, id_after, milliseconds_of
 
 ADDRESS_LENGTH = 254
 
@@ -115,9 +114,7 @@ def set_switch(connection: Connection, field: str, selector: Selector, mode: Mod
     text = _text(selector)
     same = (automation.c.field == field, automation.c.selector == text)
     last = connection.execute(select(func.max(automation.c.id)).where(*same)).scalar()
-    new_id = str(ULID())
-    if last is not None and new_id <= last:
-        new_id = str(ULID.from_int(int(ULID.from_str(last)) + 1))
+    new_id = id_after(last)
     row: dict[str, Any] = {"id": new_id, "field": field, "selector": text, "mode": mode.value, "who": who, "why": why}
     connection.execute(insert(automation), [row])
     return Switch(new_id, field, dict(selector), mode, who, why)

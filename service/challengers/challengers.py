@@ -146,6 +146,8 @@ class Challengers:
             RecordsUnavailable: the database is away.
         """
         champion = self._router.engine
+        if version is not None and not _VERSION.fullmatch(version):
+            raise ChallengerRefused("bundle must be a version id, 16 hexadecimal digits")
         if share > 0:
             if version is None:
                 raise ChallengerRefused("name the bundle: its version id, 16 hexadecimal digits")
@@ -155,8 +157,6 @@ class Challengers:
         await self._read()
 
     def _locate(self, version: str) -> Path:
-        if not _VERSION.fullmatch(version):
-            raise ChallengerRefused("bundle must be a version id, 16 hexadecimal digits")
         try:
             return self._reloader.locate(version)
         except ReloadRefused as error:

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, get_args
 
-from sqlalchemy import Connection, insert, select
-from ulid import ULID
+from sqlalchemy import Connection, func, insert, select
 
 from service.lifecycle import ChallengerRole as Role
-from service.records.database.schema import challengers, decisions, shadow_verdicts
+from service.records.database.schema import challengers, decisions, id_after, shadow_verdicts
 
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -76,5 +75,7 @@ def insert_verdicts(connection: Connection, verdicts: Sequence[ShadowVerdict]) -
 
 
 def _insert(connection: Connection, role: Role, bundle: str, share: float, who: str, why: str) -> None:
-    row: dict[str, Any] = {"id": str(ULID()), "role": role, "bundle": bundle, "share": share, "who": who, "why": why}
+    """The row is then the newest of its role, also where another machine's clock is ahead."""
+    last = connection.execute(select(func.max(challengers.c.id)).where(challengers.c.role == role)).scalar()
+    row: dict[str, Any] = {"id": id_after(last), "role": role, "bundle": bundle, "share": share, "who": who, "why": why}
     connection.execute(insert(challengers), row)

@@ -63,11 +63,18 @@ def test_bundle_that_cannot_run_beside_the_serving_one_is_refused_before_it_is_r
 
 
 @pytest.mark.parametrize(
-    ("version", "message"),
-    [("../../etc", "16 hexadecimal digits"), ("0" * 16, "holds no bundle"), (None, "name the bundle")],
+    ("version", "share", "message"),
+    [
+        ("../../etc", 0.5, "16 hexadecimal digits"),
+        ("../../etc", 0, "16 hexadecimal digits"),
+        ("0" * 16, 0.5, "holds no bundle"),
+        (None, 0.5, "name the bundle"),
+    ],
 )
-def test_malformed_or_missing_version_is_refused(running: Service, version: str | None, message: str) -> None:
-    answer = put(running, "canary", version, 0.5)
+def test_malformed_or_missing_version_is_refused(
+    running: Service, version: str | None, share: float, message: str
+) -> None:
+    answer = put(running, "canary", version, share)
     assert (answer.status_code, answer.json()["code"]) == (409, "challenger_refused")
     assert message in answer.json()["detail"]
     assert "etc" not in answer.text
@@ -81,11 +88,26 @@ def test_withdrawing_nothing_succeeds(running: Service) -> None:
     assert put(running, "canary", None, 0).json() == {"challengers": []}
 
 
-@pytest.mark.parametrize("content", [{"share": 1.5}, {"share": -1}, {"role": "king"}, {"why": ""}, {"more": 1}])
+@pytest.mark.parametrize("content", [{"share": 1.5}, {"share": -1}, {"role": "king"}, {"why": " "}, {"more": 1}])
 def test_malformed_request_is_refused(running: Service, shelf: Shelf, content: dict[str, object]) -> None:
     body = {"role": "shadow", "bundle": shelf.other, "share": 1, "why": "x"} | content
     answer = httpx.post(running.management_url + "/admin/challenger", json=body, timeout=30)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_reason_is_recorded_without_the_character_that_postgresql_refuses(running: Service, shelf: Shelf) -> None:
+    body = {"role": "shadow", "bundle": shelf.other, "share": 1, "why": "a\0b"}
+    answer = httpx.post(running.management_url + "/admin/challenger", json=body, timeout=30)
+    assert [each["why"] for each in answer.json()["challengers"]] == ["a\ufffdb"]
+
+
+def test_number_too_large_for_a_float_is_named(running: Service) -> None:
+    body = '{"role": "shadow", "share": 1e400, "why": "x"}'
+    headers = {"Content-Type": "application/json"}
+    answer = httpx.post(running.management_url + "/admin/challenger", content=body, headers=headers, timeout=30)
+    assert [(each["code"], each["message"]) for each in answer.json()["errors"]] == [
+        ("finite_number", "This must be a finite number")
+    ]
 
 
 def test_service_without_records_has_no_challengers(service: Service) -> None:

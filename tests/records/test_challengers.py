@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from sqlalchemy import insert as insert_row
+
 from models.ticket import Ticket
 from service.challengers.table import Entry, Role, ShadowVerdict, enter, in_force, insert_verdicts, withdraw
 from service.records import retention, upkeep
 from service.records.database.connections import FILE, SqliteFile
-from service.records.database.schema import first_id
+from service.records.database.schema import challengers, first_id
 from tests.support.records import Recorder, recording
 
 
@@ -51,6 +53,17 @@ def test_newest_entry_of_a_role_is_in_force_and_a_bundle_has_one_role(tmp_path: 
             await put("canary", None, 0.0)
             assert await entries(recorder) == {}
             assert await recorder.count("challengers") == 6
+
+    asyncio.run(main())
+
+
+def test_withdrawal_counts_where_another_machines_clock_was_ahead(tmp_path: Path, records: str) -> None:
+    async def main() -> None:
+        async with recording(tmp_path, records) as recorder:
+            later = {"id": "7" + "0" * 25, "role": "canary", "bundle": "a", "share": 1.0, "who": "ann", "why": "a test"}
+            await recorder.records.write(lambda connection: connection.execute(insert_row(challengers), [later]))
+            await recorder.records.write(partial(enter, role="canary", bundle=None, share=0.0, who="ann", why="a test"))
+            assert await entries(recorder) == {}
 
     asyncio.run(main())
 

@@ -214,6 +214,12 @@ def first_id(milliseconds: int) -> str:
     return str(ULID.from_bytes(max(0, milliseconds).to_bytes(6) + bytes(10)))
 
 
+def id_after(last: str | None) -> str:
+    """A new id of now, or the next after `last` if a machine whose clock is ahead made that."""
+    new = str(ULID())
+    return new if last is None or new > last else str(ULID.from_int(int(ULID.from_str(last)) + 1))
+
+
 def milliseconds_of(decision_id: str) -> int:
     """The time in a ULID, its first ten digits of base 32; `ULID.from_str` takes ten times as long."""
     return int(decision_id[:10].translate(_TO_BASE_32), 32)
