@@ -129,7 +129,7 @@ def test_kept_promise_never_fires(tmp_path: Path, records: str) -> None:
             (evidence,) = site.alarm.evidence
             assert (evidence.tickets, evidence.moved) == (100, 4)
             assert evidence.strength < 0.5
-            families = MisrouteGauges(site.automation, lambda: site.alarm.evidence).collect()
+            families = MisrouteGauges(site.automation.in_force, lambda: site.alarm.evidence).collect()
             samples = {
                 (each.name, each.labels.get("result")): each.value for family in families for each in family.samples
             }
