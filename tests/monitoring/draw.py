@@ -27,7 +27,7 @@ def draw(panels: list[dict[str, Any]], prometheus: Prometheus, path: Path) -> di
             found[panel["title"]] = sum(
                 _draw_target(axes, panel["type"], target, prometheus) for target in panel["targets"]
             )
-            if panel["type"] == "timeseries":
+            if panel["type"] == "timeseries" and found[panel["title"]]:
                 axes.legend(fontsize=5, loc="upper left")
         picture.savefig(path, dpi=110)
     return found

@@ -33,6 +33,8 @@ DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
 PICTURE = ROOT / "build" / "dashboard.png"
 EMPTY = {"Outcomes and shares against the usual", "Retraining: failed Jobs"}
 """They need a day's history, or a failed Job."""
+ONLY_SOMETIMES = re.compile("ticket_router_(automation_off|misroute|challenger|shadow_compared)")
+"""Series that a switch, the misroute alarm or a second bundle brings; tests/app and tests/challengers see them."""
 
 
 def reload(service: Service, **content: Any) -> int:
@@ -46,10 +48,12 @@ def test_every_panel_of_the_dashboard_has_data(watched: Watched) -> None:
     PICTURE.parent.mkdir(exist_ok=True)
     found = draw(panels, watched.prometheus, PICTURE)
     assert len(found) == len(panels) > 50
-    assert {title for title, series in found.items() if not series} - EMPTY == set()
+    sometimes = {each["title"] for each in panels if all(ONLY_SOMETIMES.search(one["expr"]) for one in each["targets"])}
+    empty = EMPTY | sometimes
+    assert {title for title, series in found.items() if not series} - empty == set()
     for panel in panels:
         for target in panel["targets"]:
-            assert panel["title"] in EMPTY or watched.prometheus.ask(as_grafana_asks(target["expr"])), target["expr"]
+            assert panel["title"] in empty or watched.prometheus.ask(as_grafana_asks(target["expr"])), target["expr"]
     for note in DASHBOARD["annotations"]["list"]:
         watched.prometheus.ask(as_grafana_asks(note["expr"]))
 
@@ -58,7 +62,8 @@ def test_every_rule_is_evaluated_and_returns_data(watched: Watched) -> None:
     """Prometheus accepts every rule, and no rule uses a metric or label that does not exist."""
     assert [rule["name"] for rule in watched.prometheus.rules() if rule["health"] != "ok"] == []
     found = rules("alert") + rules("record")
-    assert [rule["expr"] for rule in found if not watched.prometheus.ask(always_with_data(rule["expr"]))] == []
+    lasting = [rule["expr"] for rule in found if not ONLY_SOMETIMES.search(rule["expr"])]
+    assert [expr for expr in lasting if not watched.prometheus.ask(always_with_data(expr))] == []
 
 
 def test_every_query_of_the_runbook_returns_data(watched: Watched) -> None:
