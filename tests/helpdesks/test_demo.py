@@ -23,7 +23,7 @@ def test_the_demo_shows_its_address_and_leaves_nothing_running_when_it_is_interr
     started = psutil.Process(demo.pid).children(recursive=True)
     assert len(started) >= 2
     os.killpg(demo.pid, signal.SIGINT)
-    rest = demo.communicate(timeout=60)[0]
+    rest = demo.communicate(timeout=150)[0]
     assert demo.returncode == 0, rest
     assert "nothing is left running" in rest
     assert not [each for each in started if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
