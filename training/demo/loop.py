@@ -30,7 +30,7 @@ RECIPE = f"""\
 [promise]
 route_precision = {PROMISE}
 """
-RECALIBRATED, RETRAINED, SHADOWED = 6, 10, 11
+RECALIBRATED, RETRAINED, SHADOWED = 5, 10, 11
 """The weeks after which this is done, and the week with the shadow."""
 CHUNK = 25
 """Tickets between two looks of the misroute alarm, in the weeks in which the story waits for it."""
@@ -228,7 +228,8 @@ def _let_alarm_look(story: Story, week: int) -> None:
                 )
                 return True
         seen = {each["label"]: each["tickets"] for each in automation["misroutes"]}
-        return bool(seen.get(helpdesk.SPLIT_FROM, 0) >= story.to_split)
+        # Not "at least": until it has looked again, the evidence is that of the bundle before.
+        return bool(seen.get(helpdesk.SPLIT_FROM, 0) == story.to_split)
 
     _wait(looked, "the misroute alarm did not look at the feedback", LOOK_SECONDS)
     if story.alarm_at is not None:
@@ -350,7 +351,7 @@ def claims(story: Story) -> Iterator[tuple[str, bool]]:
         story.alarm_at is not None and story.alarm_at <= ALARM_WITHIN,
     )
     yield "it takes back no other department", story.labels_taken_back == {helpdesk.SPLIT_FROM}
-    during = [each for each in story.weeks if alarm_week < each.number <= SHADOWED]
+    during = [each for each in story.weeks if min(alarm_week, RETRAINED) < each.number <= SHADOWED]
     suggested = sum(each.suggested for each in during)
     yield (
         f"then it is suggested {suggested} times and routed never",
