@@ -10,9 +10,9 @@ from training.sample.grammar import expand, sentence, tidy
 
 BEFORE = 500
 WEEKS, WEEK = 13, 200
-LAUNCH, SPLIT = 4, 9
+LAUNCH, SPLIT = 3, 8
 """The weeks in which a product is launched, and in which the team billing is split."""
-LAUNCHED_SHARE = 0.35
+LAUNCHED_SHARE = 0.4
 LAUNCHED_TO = "technical_support"
 SPLIT_FROM, SPLIT_TO = "billing", "cancellations"
 SPLIT_TOPICS = frozenset({"duplicate_charge", "wrong_amount", "refund_request", "payment_failed", "doppelt"})
