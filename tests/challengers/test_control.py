@@ -35,9 +35,14 @@ def relabelled(bundle: Path, store: Path) -> Path:
 
 
 def without_a_field(bundle: Path, store: Path) -> Path:
-    fields = [field.model_dump(mode="json") for field in open_bundle(bundle).manifest.fields]
+    manifest = open_bundle(bundle).manifest
+    fields = [field.model_dump(mode="json") for field in manifest.fields]
     fields[-1]["name"] = "mood"
-    return rewritten(bundle, store, fields=fields)
+    models = [
+        model.model_dump(mode="json", exclude={"reference"}) | {"fields": fields}  # a reference names the fields, too
+        for model in manifest.models
+    ]
+    return rewritten(bundle, store, models=models)
 
 
 REFUSED: dict[str, tuple[Callable[[Path, Path], Path], str]] = {
