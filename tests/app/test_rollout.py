@@ -120,7 +120,9 @@ def test_a_new_text_version_is_changed_over_without_an_outage(tiny_bundle_path: 
         traffic = stack.enter_context(Traffic(Target(proxy.port), RATE))
         notes = PhaseLog(traffic, proxy)
         with notes.phase("old alone"):
-            refused_at_start = run_cli("--bundle", str(old), "--port", "0", "--management-port", "0")
+            refused_at_start = run_cli(
+                "--bundle", str(old), "--port", "0", "--management-port", "0", "--state-dir", str(tmp_path / "state")
+            )
             refused_by_old = before.reload(new.name)
             some_more(traffic)
         with notes.phase("side by side"):

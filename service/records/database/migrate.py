@@ -5,6 +5,7 @@ belongs to that transaction as well, so that it ends with the process: an adviso
 transaction itself (BEGIN EXCLUSIVE) on SQLite.
 """
 
+import logging
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -46,6 +47,7 @@ def migrate(connection: Connection, *, accept_newer: bool = False) -> bool:
         refuse_newer(current)
     if current is not None and current >= HEAD:
         return False
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # a line for each of its plugins
     from alembic import command
     from alembic.config import Config
 
