@@ -41,7 +41,7 @@ class InForce:
 
     def use(self, found: Sequence[Switch]) -> None:
         """Put these in force, in place of all others."""
-        known = None if self.switches is None else {switch.id for switch in self.switches}
+        known = {switch.id for switch in self.switches or ()}
         self.switches = tuple(found)
         self._matched = Counter({switch.key: self._matched[switch.key] for switch in found})
         if known != {switch.id for switch in found}:
