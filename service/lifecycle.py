@@ -1,11 +1,21 @@
-"""The phase of the process between start and stop, the result of its last reload, and what runs beside the model.
+"""The phase of the process between start and stop, the result of its last reload, what runs beside the model, and how
+tasks beside the requests are repeated and ended.
 
 `app.py` and `routing/reload.py` change them; probes, metrics and status read them.
 """
 
+import asyncio
+import contextlib
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import structlog
+
+from service.errors import RecordsUnavailable
+
+_log = structlog.get_logger()
 
 Phase = Literal["starting", "ready", "draining"]
 Part = Literal["model", "records"]
@@ -82,3 +92,26 @@ class Lifecycle:
         self.last_reload = Reload(time.time(), cause)
         if cause is None:
             self.served_since = self.last_reload.at
+
+
+async def repeat(work: Callable[[], Awaitable[Any]], seconds: float, failed: str, *, after: float = 0.0) -> None:
+    """Do the work every `seconds` until cancelled; errors do not end it, since the next attempt may succeed. `failed`:
+    the event to log. `after`: seconds before the first time."""
+    await asyncio.sleep(after)
+    while True:
+        try:
+            await work()
+        except RecordsUnavailable:
+            pass  # the database's absence has its own metric
+        except Exception:
+            _log.exception(failed)
+        await asyncio.sleep(seconds)
+
+
+async def end(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel tasks, and wait until they have ended."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

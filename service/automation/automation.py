@@ -12,6 +12,7 @@ import structlog
 from service.automation.in_force import InForce
 from service.automation.switches import Mode, Selector, Switch, in_force, set_switch
 from service.errors import RecordsUnavailable
+from service.lifecycle import end, repeat
 from service.records.records import Records
 
 POLL_SECONDS = 2.0
@@ -31,14 +32,14 @@ class Automation:
     async def start(self) -> None:
         """Read the switches before the first ticket, and from now on."""
         await self._read()
-        self._task = asyncio.create_task(self._poll())
+        self._task = asyncio.create_task(
+            repeat(self._read, POLL_SECONDS, "switches of automation not read", after=POLL_SECONDS)
+        )
 
     async def stop(self) -> None:
         """No effect if it was not started."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     async def set(self, field: str, selector: Selector, mode: Mode, who: str, why: str) -> tuple[Switch, int]:
         """Put a switch in force: on record, and here at once. Returns it with the tickets that the same selector has
@@ -59,14 +60,6 @@ class Automation:
         """Read the switches now, after a transaction that has set some by itself."""
         self._set += 1
         await self._read()
-
-    async def _poll(self) -> None:
-        while True:
-            await asyncio.sleep(POLL_SECONDS)
-            try:
-                await self._read()
-            except Exception:  # go on: the next attempt may succeed
-                _log.exception("switches of automation not read")
 
     async def _read(self) -> None:
         if self._records.cause is not None:

@@ -1,7 +1,6 @@
 """The misroute alarm: a label whose routes people undo more often than promised goes to `suggest` by itself."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Connection, func, select
 
 from service.automation.evidence import Evidence, Watched, read_evidence, take_back
-from service.errors import RecordsUnavailable
+from service.lifecycle import end, repeat
 from service.metrics.metrics import PREFIX
 from service.records.database.schema import automation, feedback
 from service.records.records import Records
@@ -47,24 +46,12 @@ class MisrouteAlarm:
         self.evidence: tuple[Evidence, ...] = ()
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(repeat(self.look, PERIOD_SECONDS, "misroute alarm failed"))
 
     async def stop(self) -> None:
         """No effect if it was not started."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.look()
-            except RecordsUnavailable:
-                pass  # the database's absence has its own metric
-            except Exception:  # go on: the next attempt may succeed
-                _log.exception("misroute alarm failed")
-            await asyncio.sleep(PERIOD_SECONDS)
+            await end(self._task)
 
     async def look(self) -> None:
         """Read the evidence, unless there is nothing new, and take back what it is sufficient for.

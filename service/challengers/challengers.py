@@ -31,7 +31,7 @@ from service.inference.hardware import usable_cores
 from service.inference.onnx_session import CPU
 from service.lifecycle import ChallengerRole as Role
 from service.lifecycle import ChallengerState as State
-from service.lifecycle import ChallengerStatus
+from service.lifecycle import ChallengerStatus, end, repeat
 from service.metrics.batch_report import BatchReport
 from service.metrics.metrics import Metrics
 from service.records.database.schema import milliseconds_of
@@ -118,7 +118,7 @@ class Challengers:
 
     def start(self) -> None:
         """Follow the record from now on. Call it when the serving bundle serves."""
-        self._poll = asyncio.create_task(self._follow())
+        self._poll = asyncio.create_task(repeat(self._follow, POLL_SECONDS, "challengers not read"))
 
     def drain(self) -> None:
         """Stop the loading of bundles."""
@@ -129,9 +129,7 @@ class Challengers:
         """End all, and write the verdicts that are there. No effect if it was not started."""
         if self._poll is None:
             return
-        self._poll.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._poll
+        await end(self._poll)
         for role in ROLES:
             await self._end(role)
         with contextlib.suppress(RecordsUnavailable):
@@ -163,15 +161,8 @@ class Challengers:
             raise ChallengerRefused(str(error)) from error
 
     async def _follow(self) -> None:
-        while True:
-            try:
-                await self._read()
-                await self._write_verdicts()
-            except RecordsUnavailable:
-                pass  # its absence has its own metric
-            except Exception:  # go on: the next attempt may succeed
-                _log.exception("challengers not read")
-            await asyncio.sleep(POLL_SECONDS)
+        await self._read()
+        await self._write_verdicts()
 
     async def _read(self) -> None:
         async with self._lock:  # in the order of the reads
@@ -293,9 +284,7 @@ class Challengers:
     async def _end_work(self, challenger: Challenger) -> None:
         challenger.stop.set()
         if challenger.task is not None:
-            challenger.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await challenger.task
+            await end(challenger.task)
 
     def _drop_canary(self) -> None:
         lease = self._router.use_canary(None)

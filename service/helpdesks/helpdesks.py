@@ -1,7 +1,6 @@
 """`Helpdesks`: all connections of the service, and what runs for them."""
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from service.automation.in_force import InForce
 from service.decision import Decision
-from service.errors import RecordsUnavailable, ServiceError
+from service.errors import ServiceError
 from service.helpdesks import outbox
 from service.helpdesks.connections import ConnectionsError, load_connections
 from service.helpdesks.intake.reconcile import Reconciler
@@ -26,6 +25,7 @@ from service.helpdesks.outbox import Depth
 from service.helpdesks.types import CallError
 from service.helpdesks.worker import Worker
 from service.http.body import BodyReader
+from service.lifecycle import end, repeat
 from service.records.records import Records
 from service.routing.cpu_pool import CpuPool
 from service.routing.router import Router
@@ -87,7 +87,8 @@ class Helpdesks:
             await self._records.write(outbox.release_all)
         for worker in self._workers:
             worker.start()
-        self._tasks.append(asyncio.create_task(self._watch_depths()))
+        depths = repeat(self._read_depths, DEPTH_SECONDS, "depth of the outbox not read")
+        self._tasks.append(asyncio.create_task(depths))
         for link in self.links.values():
             if not link.is_off:
                 self._tasks.append(asyncio.create_task(self._check(link)))
@@ -98,11 +99,7 @@ class Helpdesks:
         """No effect if it was not started."""
         for worker in self._workers:
             await worker.stop()
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
         for link in self.links.values():
             await link.close()
 
@@ -134,8 +131,5 @@ class Helpdesks:
             # Not all processes at the same time.
             await asyncio.sleep(self._settings.reconcile_seconds * random.uniform(0.9, 1.1))
 
-    async def _watch_depths(self) -> None:
-        while True:
-            with contextlib.suppress(RecordsUnavailable):
-                self._depths = await self._records.read(outbox.depths)
-            await asyncio.sleep(DEPTH_SECONDS)
+    async def _read_depths(self) -> None:
+        self._depths = await self._records.read(outbox.depths)

@@ -26,6 +26,7 @@ from service.helpdesks.manners import HandsOff, plan
 from service.helpdesks.metrics import HelpdeskMetrics
 from service.helpdesks.outbox import restored
 from service.helpdesks.types import Again, CallError, Change, Conflict, Gone, Written
+from service.lifecycle import end
 from service.records.feedback import said_of
 from service.records.records import Records
 
@@ -58,11 +59,7 @@ class Worker:
 
     async def stop(self) -> None:
         """Claimed rows are taken up again when their lease ends."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(*self._tasks)
 
     async def _run(self, kind: str) -> None:
         while True:

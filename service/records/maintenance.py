@@ -2,13 +2,12 @@
 the deletion of what is too old."""
 
 import asyncio
-import contextlib
 import time
 from functools import partial
 
 import structlog
 
-from service.errors import RecordsUnavailable
+from service.lifecycle import end, repeat
 from service.records import live
 from service.records.database.schema import first_id
 from service.records.records import Records
@@ -32,25 +31,16 @@ class Maintenance:
         self.estimate: live.Estimate | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(repeat(self._run, PERIOD_SECONDS, "maintenance of the records failed"))
 
     async def stop(self) -> None:
         """No effect if it was not started."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     async def _run(self) -> None:
-        while True:
-            try:
-                self.estimate = await self._estimate()
-                await self._prune()
-            except RecordsUnavailable:
-                pass  # the previous estimate stays; the database's absence has its own metric
-            except Exception:  # go on: the next attempt may succeed
-                _log.exception("maintenance of the records failed")
-            await asyncio.sleep(PERIOD_SECONDS)
+        self.estimate = await self._estimate()  # while the database is away, the previous one stays
+        await self._prune()
 
     async def _prune(self) -> None:
         settings = self._settings
