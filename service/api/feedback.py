@@ -1,6 +1,5 @@
 """`POST /v1/feedback`: what people say that decisions should have been."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -29,6 +28,7 @@ from service.http.body import BodyReader, Content
 from service.http.headers import JSON, media_type, timeout_seconds
 from service.http.problems import documented, problem_of
 from service.logs import add_log_fields
+from service.records.database.schema import milliseconds_now
 from service.records.feedback import Feedback, Received, store
 from service.records.records import Records
 from service.records.rows import milliseconds_in, storable
@@ -109,7 +109,7 @@ class FeedbackApi:
         """Store the right values of a decision's fields. The newest value counts, at close before all others; a
         repeated request adds nothing."""
         parsed = await self._read(request, parse_feedback)
-        (result,) = await self._store([feedback_of(parsed, self._labels(), _now_ms())])
+        (result,) = await self._store([feedback_of(parsed, self._labels(), milliseconds_now())])
         if isinstance(result, ServiceError):
             raise result
         return Response(_received_out(result).model_dump_json(), media_type=JSON)
@@ -118,7 +118,7 @@ class FeedbackApi:
         """Store feedback about many decisions, in one transaction: one result or one error for each, in their
         order."""
         parsed = await self._read(request, self._batches.parse)
-        labels, now_ms = self._labels(), _now_ms()
+        labels, now_ms = self._labels(), milliseconds_now()
         items: list[Feedback | ServiceError] = []
         for each in parsed:
             try:
@@ -193,7 +193,3 @@ def feedback_of(request: FeedbackRequest, labels: Labels, now_ms: int) -> Feedba
 
 def _received_out(received: Received) -> FeedbackReceivedOut:
     return FeedbackReceivedOut(decision_id=received.decision_id, ticket_id=received.ticket_id, stored=received.new)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

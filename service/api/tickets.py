@@ -1,7 +1,5 @@
 """`DELETE /v1/tickets/{id}`: forget a ticket."""
 
-import time
-
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
@@ -15,6 +13,7 @@ from service.http.authorize import Authorizer, caller_of, secured
 from service.http.headers import JSON
 from service.http.problems import documented, kind_of
 from service.records import retention
+from service.records.database.schema import milliseconds_now
 from service.records.records import Records
 from service.records.rows import storable
 
@@ -46,7 +45,7 @@ class TicketsApi:
         ticket_id, caller = storable(request.path_params["ticket_id"]), caller_of(request.scope).name
         if not ticket_id:
             raise NoSuchRoute
-        now_ms = int(time.time() * 1000)
+        now_ms = milliseconds_now()
         try:
             if self._records is None:
                 raise RecordsOff

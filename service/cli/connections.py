@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +23,7 @@ from service.helpdesks.link import Link
 from service.helpdesks.manners import HandsOff, on_arrival, plan
 from service.helpdesks.types import Again, Current, Event, Malformed
 from service.logs import configure_logging
+from service.records.database.schema import milliseconds_now
 from service.records.rows import timestamp
 from service.routing.router import deadline_in
 from service.settings import Settings
@@ -70,7 +70,7 @@ def test(given: FlagValues, name: Name, payload: Payload) -> None:
     """
     link = _link(_links(settings_from(given)), name)
     for event in _events(link, payload):
-        ignored = on_arrival(event, link.rules, int(time.time() * 1000))
+        ignored = on_arrival(event, link.rules, milliseconds_now())
         _print(
             {
                 "ticket": event.ticket,
@@ -133,7 +133,7 @@ def dead(
             )
         if send_again and rows:
             with database.writer.begin() as connection:
-                outbox.send_again(connection, [row.id for row in rows], int(time.time() * 1000))
+                outbox.send_again(connection, [row.id for row in rows], milliseconds_now())
             typer.echo(f"{len(rows)} to be sent again", err=True)
 
 
@@ -190,7 +190,7 @@ async def _decide(settings: Settings, events: tuple[Event, ...]) -> list[Decisio
 
 
 def _planned(link: Link, event: Event, decision: Decision) -> dict[str, Any]:
-    now_ms = int(time.time() * 1000)
+    now_ms = milliseconds_now()
     department = decision.verdict.department
     shown: dict[str, Any] = {
         "ticket": event.ticket,

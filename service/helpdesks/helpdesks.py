@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from service.helpdesks.types import CallError
 from service.helpdesks.worker import Worker
 from service.http.body import BodyReader
 from service.lifecycle import end, repeat
+from service.records.database.schema import milliseconds_now
 from service.records.records import Records
 from service.routing.cpu_pool import CpuPool
 from service.routing.router import Router
@@ -69,7 +69,7 @@ class Helpdesks:
         self._settings = settings
         self._metrics = HelpdeskMetrics(registry, self.links)
         self._depths: dict[str, Depth] = {}
-        registry.register(HelpdeskGauges(self.links, lambda: self._depths, lambda: int(time.time() * 1000)))
+        registry.register(HelpdeskGauges(self.links, lambda: self._depths, milliseconds_now))
         triage = Triage(router.decide, render, report, records, settings)
         self._reconciler = Reconciler(triage, records, self._metrics)
         self._webhooks = Webhooks(self.links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import json
 import random
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,8 +26,10 @@ from service.helpdesks.metrics import HelpdeskMetrics
 from service.helpdesks.outbox import restored
 from service.helpdesks.types import Again, CallError, Change, Conflict, Gone, Written
 from service.lifecycle import end
+from service.records.database.schema import milliseconds_now
 from service.records.feedback import said_of
 from service.records.records import Records
+from service.records.rows import timestamp
 
 POLL_SECONDS = 1.0
 ROWS = 4
@@ -81,7 +82,7 @@ class Worker:
         client = self._link.client if kind == outbox.TICKET else self._link.event_client
         if self._link.fault is not None or client.wait_seconds or self._records.cause is not None:
             return False
-        name, now_ms = self._link.name, _now_ms()
+        name, now_ms = self._link.name, milliseconds_now()
         if not await self._records.read(lambda database: outbox.has_due(database, name, kind, now_ms)):
             return False
         rows = await self._records.write(lambda database: outbox.claim(database, name, kind, now_ms, ROWS))
@@ -109,7 +110,7 @@ class Worker:
             _log.exception("write failed", connection=self._link.name, row=row.id)
             await self._bury(row, type(error).__name__)
             return
-        await self._records.write(lambda database: outbox.finish(database, row, result, written, _now_ms()))
+        await self._records.write(lambda database: outbox.finish(database, row, result, written, milliseconds_now()))
         self._metrics.wrote(self._link.name, "written" if result in ("written", "told") else "nothing")
 
     async def _write(self, row: Any) -> tuple[str, tuple[Written, ...]]:
@@ -118,7 +119,7 @@ class Worker:
         adapter, client = self._link.adapter, self._link.client
         for _ in range(CONFLICTS):
             current = await adapter.read(client, str(content["ticket"]))
-            now_ms = _now_ms()
+            now_ms = milliseconds_now()
             written, flips, (said,) = await self._records.read(
                 lambda database, at=now_ms: (  # type: ignore[misc]
                     outbox.written_values(database, row.ticket),
@@ -179,7 +180,7 @@ class Worker:
         return "told", ()
 
     async def _postpone(self, row: Any, error: BaseException) -> None:
-        now_ms = _now_ms()
+        now_ms = milliseconds_now()
         if now_ms - row.at > DEAD_AFTER_MS:
             return await self._bury(row, str(error))
         told = getattr(error, "seconds", None)
@@ -202,7 +203,7 @@ def _event(connection: str, ticket: str, row: Any, verdict: Verdict, result: str
     department = verdict.department
     return {
         "type": "ticket.triaged",
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": timestamp(milliseconds_now()),
         "data": {
             "connection": connection,
             "ticket": ticket,
@@ -214,7 +215,3 @@ def _event(connection: str, ticket: str, row: Any, verdict: Verdict, result: str
             "result": result,
         },
     }
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

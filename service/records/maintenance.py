@@ -2,14 +2,13 @@
 the deletion of what is too old."""
 
 import asyncio
-import time
 from functools import partial
 
 import structlog
 
 from service.lifecycle import end, repeat
 from service.records import live
-from service.records.database.schema import first_id
+from service.records.database.schema import first_id, milliseconds_now
 from service.records.records import Records
 from service.records.retention import DAY_MS, portions
 from service.settings import Settings
@@ -44,7 +43,7 @@ class Maintenance:
 
     async def _prune(self) -> None:
         settings = self._settings
-        now_ms = int(time.time() * 1000)
+        now_ms = milliseconds_now()
         for prune_portion in portions(settings.records_days, settings.records_text_days, now_ms).values():
             count = await self._records.write(prune_portion)
             while count:
@@ -52,7 +51,7 @@ class Maintenance:
                 count = await self._records.write(prune_portion)
 
     async def _estimate(self) -> live.Estimate:
-        now_ms = int(time.time() * 1000)
+        now_ms = milliseconds_now()
         since_ms = now_ms - self._settings.records_live_days * DAY_MS
         total, routed = await self._records.read(lambda connection: live.counts(connection, since_ms))
         sums, last = live.Sums(), first_id(since_ms)

@@ -7,7 +7,6 @@ PostgreSQL by a backup and a restore.
 import contextlib
 import gzip
 import json
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from sqlalchemy import Connection, Table, func, insert, select
 from models.private_file import private_file
 from service.records.database.connections import Database, RecordsError
 from service.records.database.migrate import HEAD
-from service.records.database.schema import decisions, feedback, metadata, milliseconds_of, texts
+from service.records.database.schema import decisions, feedback, metadata, milliseconds_now, milliseconds_of, texts
 from service.records.queries import all_decisions
 from service.records.retention import portions
 from service.records.rows import timestamp
@@ -61,7 +60,7 @@ def export(database: Database, target: Path, since_ms: int = 0) -> int:
 def prune(database: Database, days: int | None, text_days: int | None) -> tuple[int, int]:
     """Delete the decisions that are older than `days`, with their feedback and texts, and the texts that are older than
     `text_days`; None: none. Returns the numbers of decisions and of texts alone."""
-    found = portions(days, text_days, int(time.time() * 1000))
+    found = portions(days, text_days, milliseconds_now())
     deleted = {"decisions": 0, "texts": 0} | dict.fromkeys(found, 0)
     for name, prune_portion in found.items():
         while True:

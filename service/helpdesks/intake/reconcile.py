@@ -1,7 +1,6 @@
 """Lists the tickets of a helpdesk that are new since the last time, and takes those whose call was missed."""
 
 import asyncio
-import time
 
 import structlog
 
@@ -12,6 +11,7 @@ from service.helpdesks.intake.triage import Triage
 from service.helpdesks.link import Link
 from service.helpdesks.metrics import HelpdeskMetrics
 from service.helpdesks.types import Event
+from service.records.database.schema import milliseconds_now
 from service.records.records import Records
 
 OVERLAP_MS = 600_000
@@ -36,7 +36,7 @@ class Reconciler:
             CallError: the helpdesk does not list them; the mark stays.
             ServiceError: tickets cannot be taken now; the mark stays.
         """
-        started_ms = int(time.time() * 1000)
+        started_ms = milliseconds_now()
         mark = await self._records.read(lambda database: outbox.mark_of(database, link.name))
         missed = 0
         if mark is not None:

@@ -15,6 +15,7 @@ from service.helpdesks.connections import Mode
 from service.helpdesks.link import Link
 from service.helpdesks.manners import is_own_write, on_arrival
 from service.helpdesks.types import Event, Ignored
+from service.records.database.schema import milliseconds_now
 from service.records.identity import Identity
 from service.records.records import Records
 from service.records.redact import redact
@@ -51,7 +52,7 @@ class Triage:
         Raises:
             ServiceError: the rest could not be taken now; the helpdesk sends the call again.
         """
-        now_ms = int(time.time() * 1000)
+        now_ms = milliseconds_now()
         tickets = {link.ticket_id(event.ticket) for _, event in events}
         keys = [key for key, _ in events]
         seen, written, forgotten = await self._records.read(
@@ -115,7 +116,7 @@ class Triage:
             self._render,
             1000 * (time.perf_counter() - started),
             text=text,
-            further=lambda final: rows_of(link, event, key, final, int(time.time() * 1000)),
+            further=lambda final: rows_of(link, event, key, final, milliseconds_now()),
         )
 
 

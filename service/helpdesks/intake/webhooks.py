@@ -26,6 +26,7 @@ from service.http.body import BodyReader
 from service.http.headers import JSON
 from service.http.problems import documented
 from service.logs import add_log_fields
+from service.records.database.schema import milliseconds_now
 from service.records.records import Records
 from service.routing.cpu_pool import CpuPool
 from service.settings import Settings
@@ -128,7 +129,7 @@ class Webhooks:
         return _answer(results)
 
     async def _record_malformed(self, link: Link, error: Malformed) -> None:
-        now_ms = int(time.time() * 1000)
+        now_ms = milliseconds_now()
         if error.delivery is not None:
             row = outbox.delivery_row(link.name, error.delivery, None, "failed", Ignored.MALFORMED.value, now_ms)
             await self._records.write(lambda database: outbox.store_deliveries(database, [row]))

@@ -4,6 +4,8 @@ A change here needs a migration (`migrations/versions`), which only adds: during
 version still write. Times are Unix milliseconds, JSON is text: both databases hold them alike.
 """
 
+import time
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -207,6 +209,10 @@ marks = Table(
     Column("connection", CONNECTION, primary_key=True),
     Column("at", BigInteger, nullable=False),
 )
+
+
+def milliseconds_now() -> int:
+    return int(time.time() * 1000)
 
 
 def first_id(milliseconds: int) -> str:
