@@ -21,7 +21,7 @@ from models.bundle.bundle import Bundle
 from service.access.access import Access
 from service.admin.routes import AdminRoutes
 from service.admin.service import AdminService
-from service.api.convert import decision_out
+from service.api.convert import rendered
 from service.api.decisions import DecisionsApi
 from service.api.feedback import FeedbackApi
 from service.api.openapi import Document, documented_statuses, openapi_document
@@ -31,7 +31,6 @@ from service.automation.automation import Automation
 from service.automation.evidence import Watched, watched_by
 from service.automation.misroutes import MisrouteAlarm
 from service.challengers.challengers import Challengers
-from service.decision import Decision
 from service.errors import ServiceError
 from service.helpdesks.helpdesks import Helpdesks
 from service.http.authorize import Authorizer
@@ -217,7 +216,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         helpdesks = Helpdesks(
             settings,
             router,
-            _rendered,
+            rendered,
             telemetry.record_decision,
             records,
             None if automation is None else automation.in_force,
@@ -272,10 +271,6 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         helpdesks=helpdesks,
         document=document,
     )
-
-
-def _rendered(decision: Decision) -> str:
-    return decision_out(decision).model_dump_json()
 
 
 def _report_records(lifecycle: Lifecycle, cause: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from models.fields import DEPARTMENT
 from models.scoring import FieldVerdict, Outcome, Reason, Verdict
@@ -62,3 +62,16 @@ def _corrected(verdict: Verdict, values: Mapping[str, str]) -> Verdict:
 
 
 _NOT_ASKED = FieldVerdict(Outcome.REVIEW, Reason.EMPTY, ())
+
+
+def field_record(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
+    """What is recorded of a field, in JSON. `threshold`: of its best label."""
+    # What the model said of tickets that are kept back tells when their automation can be switched on again.
+    kept_back = verdict.reason is Reason.AUTOMATION_OFF
+    field = {
+        "value": verdict.candidates[0].label if kept_back else verdict.predicted,
+        "confidence": verdict.confidence,
+        "outcome": verdict.outcome.value,
+        "threshold": threshold,
+    }
+    return field if verdict.corrected is None else field | {"corrected": True}

@@ -75,6 +75,11 @@ def decision_out(decision: Decision) -> schemas.DecisionOut:
     )
 
 
+def rendered(decision: Decision) -> str:
+    """The body of the response, which is also on record."""
+    return decision_out(decision).model_dump_json()
+
+
 def model_out(model: ModelIdentity) -> schemas.ModelOut:
     return schemas.ModelOut(version=model.version, variant=model.variant, text_version=model.text_version)
 

@@ -15,7 +15,7 @@ from models.ticket import Ticket
 from service import errors
 from service.access.access import Access
 from service.access.caller import Role
-from service.api.convert import decision_out, model_card_out, ticket_of, tickets_of
+from service.api.convert import model_card_out, rendered, ticket_of, tickets_of
 from service.api.openapi import json_body, mail_body
 from service.api.parse import BatchParser, parse_route
 from service.api.schemas import BatchOut, DecisionOut, ModelCardOut, Refused, RouteRequest
@@ -32,7 +32,7 @@ from service.inference.engine import Engine
 from service.logs import add_log_fields
 from service.records.identity import idempotency_key, identity_of
 from service.records.records import Records
-from service.records.redact import redact
+from service.records.redact import kept_text
 from service.records.rows import Draft
 from service.routing.cpu_pool import CpuPool
 from service.routing.read import read_mail
@@ -257,17 +257,13 @@ class Api:
         if self._records is None:
             decision = await decide()
             self._telemetry.record_decision(decision)
-            return _Answer(decision.id, decision.verdict.department.outcome.value, _rendered(decision))
+            return _Answer(decision.id, decision.verdict.department.outcome.value, rendered(decision))
         started = time.perf_counter()
 
         async def draft() -> Draft:
             decision = await decide()
             latency_ms = 1000 * (time.perf_counter() - started)
-            kept = None
-            if self._settings.records_text:
-                # In a thread: a text full of numbers takes 0.5 s.
-                kept = ("", await asyncio.to_thread(redact, decision.text, self._settings.records_text_region))
-            return Draft(decision, _rendered, latency_ms, text=kept)
+            return Draft(decision, rendered, latency_ms, text=await kept_text(decision.text, self._settings))
 
         identity = identity_of(ticket, admitted.caller, admitted.key, self._repeat_ms, place)
         stored = await self._records.once(identity, admitted.context.deadline, draft)
@@ -306,10 +302,6 @@ class Api:
                 # Prepare one ticket per iteration of the event loop: 64 at once would delay all other requests.
                 await asyncio.sleep(0)
         return [task.result() for task in tasks]
-
-
-def _rendered(decision: Decision) -> str:
-    return decision_out(decision).model_dump_json()
 
 
 def _json_response(model: BaseModel) -> Response:

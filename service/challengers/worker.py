@@ -17,7 +17,8 @@ from pydantic_core import from_json, to_json
 from models.encoding import Encoding
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
-from models.scoring import FieldVerdict, Verdict
+from models.scoring import Verdict
+from service.decision import field_record
 from service.inference.engine import Engine, open_engine
 from service.settings import Settings
 
@@ -121,7 +122,7 @@ def compute(engine: Engine, items: Sequence[Item]) -> Portion:
         thresholds = engine.thresholds_of(verdict)
         fields = {DEPARTMENT: verdict.department, **verdict.fields}
         rows.append(
-            (item.decision_id, to_json({name: _field(each, thresholds[name]) for name, each in fields.items()}))
+            (item.decision_id, to_json({name: field_record(each, thresholds[name]) for name, each in fields.items()}))
         )
         for name, said in item.answers.items():
             found = fields[name]
@@ -155,16 +156,6 @@ def _runs(encodings: Sequence[Encoding]) -> Iterable[list[int]]:
         run.append(number)
     if run:
         yield run
-
-
-def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
-    """As in `decisions.fields`."""
-    return {
-        "value": verdict.predicted,
-        "confidence": verdict.confidence,
-        "outcome": verdict.outcome.value,
-        "threshold": threshold,
-    }
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from models.fields import DEPARTMENT
-from models.scoring import FieldVerdict, Reason
-from service.decision import Decision
+from service.decision import Decision, field_record
 from service.records.database.schema import milliseconds_of
 from service.records.feedback import label_source, truths
 from service.records.identity import Identity
@@ -54,7 +53,7 @@ def _new_decision(draft: Draft, identity: Identity) -> NewDecision:
     key, earlier = identity.keys_at(created_at)
     judged = decision.judged or decision.verdict
     verdicts = {DEPARTMENT: judged.department, **judged.fields}
-    fields = {name: _field(verdict, decision.thresholds.get(name)) for name, verdict in verdicts.items()}
+    fields = {name: field_record(verdict, decision.thresholds.get(name)) for name, verdict in verdicts.items()}
     row = {
         "id": decision.id,
         "created_at": created_at,
@@ -87,18 +86,6 @@ def _new_decision(draft: Draft, identity: Identity) -> NewDecision:
 def storable(text: str) -> str:
     """PostgreSQL holds no NUL character."""
     return text.replace("\0", "\ufffd")
-
-
-def _field(verdict: FieldVerdict, threshold: float | None) -> dict[str, Any]:
-    # What the model said of tickets that are kept back tells when their automation can be switched on again.
-    kept_back = verdict.reason is Reason.AUTOMATION_OFF
-    field = {
-        "value": verdict.candidates[0].label if kept_back else verdict.predicted,
-        "confidence": verdict.confidence,
-        "outcome": verdict.outcome.value,
-        "threshold": threshold,
-    }
-    return field if verdict.corrected is None else field | {"corrected": True}
 
 
 def record_of(row: Any, feedback: Iterable[Any]) -> dict[str, Any]:

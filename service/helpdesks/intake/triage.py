@@ -1,6 +1,5 @@
 """From an event to its decision on record, with what is to be written: the part that webhooks and listings share."""
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +17,7 @@ from service.helpdesks.types import Event, Ignored
 from service.records.database.schema import milliseconds_now
 from service.records.identity import Identity
 from service.records.records import Records
-from service.records.redact import redact
+from service.records.redact import kept_text
 from service.records.rows import Draft
 from service.records.store import Further
 from service.settings import Settings
@@ -108,9 +107,7 @@ class Triage:
             event.recipients,
         )
         decision = await self._decide(ticket, context)
-        text = None
-        if self._settings.records_text:
-            text = ("", await asyncio.to_thread(redact, decision.text, self._settings.records_text_region))
+        text = await kept_text(decision.text, self._settings)
         return Draft(
             decision,
             self._render,
