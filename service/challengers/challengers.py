@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import itertools
 import math
-import re
 import threading
 import time
 from collections import deque
@@ -37,7 +36,13 @@ from service.metrics.metrics import Metrics
 from service.records.database.schema import milliseconds_of
 from service.records.records import Records
 from service.routing.canary import MAX_FAILURES, Canary
-from service.routing.reload import RELOAD_PAUSE_RATIO, ModelReloader, release_free_memory
+from service.routing.reload import (
+    MALFORMED_VERSION,
+    RELOAD_PAUSE_RATIO,
+    VERSION,
+    ModelReloader,
+    release_free_memory,
+)
 from service.routing.router import Router
 from service.settings import Settings
 
@@ -52,7 +57,6 @@ PAUSE_SECONDS = 0.05
 MAX_VERDICTS = 5_000
 """That wait for the database."""
 PROMOTED = "it serves now"
-_VERSION = re.compile(r"[0-9a-f]{16}")
 
 _log = structlog.get_logger()
 
@@ -144,8 +148,8 @@ class Challengers:
             RecordsUnavailable: the database is away.
         """
         champion = self._router.engine
-        if version is not None and not _VERSION.fullmatch(version):
-            raise ChallengerRefused("bundle must be a version id, 16 hexadecimal digits")
+        if version is not None and not VERSION.fullmatch(version):
+            raise ChallengerRefused(MALFORMED_VERSION)
         if share > 0:
             if version is None:
                 raise ChallengerRefused("name the bundle: its version id, 16 hexadecimal digits")

@@ -42,13 +42,6 @@ class Mode(StrEnum):
     """The target is written."""
 
 
-MODES = tuple(Mode)
-
-
-def stricter(first: Mode, second: Mode) -> Mode:
-    return min(first, second, key=MODES.index)
-
-
 def _address(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:

@@ -19,7 +19,7 @@ from models.ticket import Ticket
 from service.helpdesks.types import Event, Written
 from service.records.database.schema import decisions, deliveries, marks, outbox, writes
 from service.records.retention import forgotten_tickets
-from service.records.store import Further, insert_further
+from service.records.store import Further
 
 TICKET, EVENT = "ticket", "event"
 WAITING, RUNNING, DONE, DEAD = "waiting", "running", "done", "dead"
@@ -126,10 +126,6 @@ def flips(database: Connection, ticket: str, now_ms: int) -> dict[str, int]:
         row[0]: row[1]
         for row in database.execute(select(writes.c.field, func.count()).where(*recent).group_by(writes.c.field))
     }
-
-
-def store_deliveries(database: Connection, rows: Sequence[Further]) -> None:
-    insert_further(database, rows)
 
 
 def has_due(database: Connection, connection: str, kind: str, now_ms: int) -> bool:

@@ -25,8 +25,14 @@ def hmac_of(secret: str, message: bytes, *, algorithm: str = "sha256", encoding:
     return code.hexdigest() if encoding == "hex" else base64.b64encode(code.digest()).decode()
 
 
-def is_recent(moment: float | None, now: float) -> bool:
-    return moment is not None and abs(now - moment) <= TOLERANCE_SECONDS
+def is_recent(sent_ms: int | None, now: float) -> bool:
+    """`now`: Unix seconds."""
+    return sent_ms is not None and abs(now - sent_ms / 1000) <= TOLERANCE_SECONDS
+
+
+def basic(user: str, password: str) -> str:
+    """The value of `Authorization` for our own calls."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def has_basic(headers: Mapping[str, str], secret: str) -> bool:

@@ -30,7 +30,8 @@ RELOAD_PAUSE_RATIO = 3.0
 """Seconds of pause per second of replaying: during a reload the cores are needed for tickets."""
 REPAIR_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Delays between attempts to load a bundle again; the last one repeats."""
-_VERSION = re.compile(r"[0-9a-f]{16}")
+VERSION = re.compile(r"[0-9a-f]{16}")
+MALFORMED_VERSION = "bundle must be a version id, 16 hexadecimal digits"
 
 _log = structlog.get_logger()
 
@@ -79,8 +80,8 @@ class ModelReloader:
             raise refusal from error
         if version is None:
             return configured
-        if not _VERSION.fullmatch(version):
-            raise ReloadRefused("bundle must be a version id, 16 hexadecimal digits")
+        if not VERSION.fullmatch(version):
+            raise ReloadRefused(MALFORMED_VERSION)
         folder = configured.parent / version
         if not folder.is_dir():
             raise ReloadRefused(f"{configured.parent}: holds no bundle {version}")
@@ -131,7 +132,7 @@ class ModelReloader:
         self._loading = True
         try:
             engine = await self._open(path, pause_ratio)
-            if _VERSION.fullmatch(path.name) and path.name != engine.bundle.version:
+            if VERSION.fullmatch(path.name) and path.name != engine.bundle.version:
                 # A reload by version must not serve another version that was put into its folder.
                 raise BundleError(f"{path}: holds bundle {engine.bundle.version}; rename the folder")
         except OpeningStopped as error:

@@ -9,7 +9,6 @@ through its API mails those in copy even if it is private; suggestions go into a
     accounts = [4]        # ids of the accounts that file customers' tickets through the API, or "any"
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -22,7 +21,7 @@ from service.helpdesks.adapter import Adapter, Headers
 from service.helpdesks.client import Client, part
 from service.helpdesks.connections import Mode, Strict
 from service.helpdesks.payload import at, id_of, json_of, milliseconds, optional, text
-from service.helpdesks.signatures import has_basic, refuse_unless
+from service.helpdesks.signatures import basic, has_basic, refuse_unless
 from service.helpdesks.types import Change, Current, Delivery, Event, Ignored, Malformed, Refused
 
 TICKETS = "/api/tickets/"
@@ -55,7 +54,7 @@ class DjangoHelpdesk(Adapter):
     def headers(self) -> Mapping[str, str]:
         user, token = self.connection.table.user, self.connection.token or ""
         if user:
-            return {"authorization": f"Basic {base64.b64encode(f'{user}:{token}'.encode()).decode()}"}
+            return {"authorization": basic(user, token)}
         return {"authorization": f"Token {token}"}
 
     def verify(self, headers: Headers, body: bytes, now: float) -> None:  # noqa: ARG002 - nothing is signed

@@ -14,7 +14,6 @@
 A key of `write_body` whose placeholder has no value in a change is left out.
 """
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
@@ -25,7 +24,7 @@ from service.helpdesks.adapter import Adapter, Headers
 from service.helpdesks.client import Client, part
 from service.helpdesks.connections import Strict
 from service.helpdesks.payload import at, found_at, id_of, json_of, milliseconds, optional, text
-from service.helpdesks.signatures import has_basic, has_bearer, hmac_of, is_recent, refuse_unless, same
+from service.helpdesks.signatures import basic, has_basic, has_bearer, hmac_of, is_recent, refuse_unless, same
 from service.helpdesks.types import Change, Current, Delivery, Event, Ignored
 
 _LEFT_OUT = object()
@@ -114,8 +113,7 @@ class Generic(Adapter):
         if self.options.auth == "header":
             return {self.options.auth_header: token}
         if self.options.auth == "basic":
-            both = f"{self.connection.table.user}:{token}".encode()
-            return {"authorization": f"Basic {base64.b64encode(both).decode()}"}
+            return {"authorization": basic(self.connection.table.user, token)}
         return {"authorization": f"Bearer {token}"}
 
     def verify(self, headers: Headers, body: bytes, now: float) -> None:
@@ -134,7 +132,7 @@ class Generic(Adapter):
         valid = same(given, options.signature_prefix + expected)
         if options.timestamp_header:
             sent_ms = milliseconds(float(stamp) if stamp.replace(".", "", 1).isdigit() else stamp)
-            valid = is_recent(None if sent_ms is None else sent_ms / 1000, now) and valid
+            valid = is_recent(sent_ms, now) and valid
         return refuse_unless(valid)
 
     def parse(self, headers: Headers, body: bytes) -> Delivery:

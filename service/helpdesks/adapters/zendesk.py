@@ -4,7 +4,6 @@ A trigger's webhook has the JSON that the administrator wrote; docs/helpdesks.md
 those of `detail` of an event.
 """
 
-import base64
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from models.fields import DEPARTMENT
 from service.helpdesks.adapter import Adapter, Headers
 from service.helpdesks.client import Client, part
 from service.helpdesks.payload import at, id_of, json_of, milliseconds, optional, text
-from service.helpdesks.signatures import hmac_of, is_recent, refuse_unless, same
+from service.helpdesks.signatures import basic, hmac_of, is_recent, refuse_unless, same
 from service.helpdesks.types import Change, Current, Delivery, Event, Gone, Ignored, Malformed, Refused
 
 CREATED = "zen:event-type:ticket.created"
@@ -30,15 +29,13 @@ class Zendesk(Adapter):
     states: ClassVar[tuple[str, ...] | None] = ("new", "open")
 
     def headers(self) -> Mapping[str, str]:
-        user = f"{self.connection.table.user}/token:{self.connection.token or ''}"
-        return {"authorization": f"Basic {base64.b64encode(user.encode()).decode()}"}
+        return {"authorization": basic(f"{self.connection.table.user}/token", self.connection.token or "")}
 
     def verify(self, headers: Headers, body: bytes, now: float) -> None:
         stamp = headers.get("x-zendesk-webhook-signature-timestamp", "")
         signature = hmac_of(self.connection.secret, stamp.encode() + body, encoding="base64")
         valid = same(headers.get("x-zendesk-webhook-signature", ""), signature)
-        sent_ms = milliseconds(stamp)
-        refuse_unless(valid and is_recent(None if sent_ms is None else sent_ms / 1000, now))
+        refuse_unless(valid and is_recent(milliseconds(stamp), now))
 
     def parse(self, headers: Headers, body: bytes) -> Delivery:
         delivery = headers.get("x-zendesk-webhook-invocation-id", "")[:200] or hashlib.sha256(body).hexdigest()
@@ -81,11 +78,10 @@ class Zendesk(Adapter):
         ticket: dict[str, Any] = {"safe_update": True, "updated_stamp": change.current.version}
         custom = []
         for attribute, value in change.values.items():
-            written: str | int = int(value) if value.isdigit() else value
             if attribute.startswith(CUSTOM):
                 custom.append({"id": int(attribute.removeprefix(CUSTOM)), "value": value})
             else:
-                ticket[attribute] = written
+                ticket[attribute] = int(value) if value.isdigit() else value
         if custom:
             ticket["custom_fields"] = custom
         if change.tags:

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from service.context import RequestContext
-from service.errors import DeadlinePassed, Overloaded, ServiceError
+from service.errors import DeadlinePassed, Overloaded
 from service.helpdesks import outbox
 from service.helpdesks.intake.triage import Triage
 from service.helpdesks.link import Link
@@ -51,15 +51,16 @@ class Reconciler:
         return missed
 
     async def _take(self, link: Link, event: Event) -> bool:
-        for attempt in range(ATTEMPTS):
+        attempt = 1
+        while True:
+            context = RequestContext(asyncio.get_running_loop().time() + TAKE_SECONDS, link.caller)
             try:
-                context = RequestContext(asyncio.get_running_loop().time() + TAKE_SECONDS, link.caller)
                 ((state, _),) = await self._triage.take(link, [(f"list:{event.ticket}", event)], context)
+                break
             except (Overloaded, DeadlinePassed) as error:
-                if attempt == ATTEMPTS - 1:
+                if attempt == ATTEMPTS:
                     raise
                 await asyncio.sleep(getattr(error, "retry_after", 1.0))
-            else:
-                self._metrics.delivered(link.name, state)
-                return state == "processed"
-        raise ServiceError  # not reached
+            attempt += 1
+        self._metrics.delivered(link.name, state)
+        return state == "processed"

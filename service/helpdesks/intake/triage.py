@@ -19,7 +19,7 @@ from service.records.identity import Identity
 from service.records.records import Records
 from service.records.redact import kept_text
 from service.records.rows import Draft
-from service.records.store import Further
+from service.records.store import Further, insert_further
 from service.settings import Settings
 
 
@@ -93,7 +93,7 @@ class Triage:
             kept = None if reason is Ignored.FORGOTTEN else ticket
             ignored.append(outbox.delivery_row(link.name, key, kept, "ignored", reason.value, now_ms))
         if ignored:
-            await self._records.write(lambda database: outbox.store_deliveries(database, ignored))
+            await self._records.write(lambda database: insert_further(database, ignored))
         return results
 
     async def _draft(self, link: Link, event: Event, key: str, context: RequestContext) -> Draft:

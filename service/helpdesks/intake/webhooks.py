@@ -28,6 +28,7 @@ from service.http.problems import documented
 from service.logs import add_log_fields
 from service.records.database.schema import milliseconds_now
 from service.records.records import Records
+from service.records.store import insert_further
 from service.routing.cpu_pool import CpuPool
 from service.settings import Settings
 
@@ -132,7 +133,7 @@ class Webhooks:
         now_ms = milliseconds_now()
         if error.delivery is not None:
             row = outbox.delivery_row(link.name, error.delivery, None, "failed", Ignored.MALFORMED.value, now_ms)
-            await self._records.write(lambda database: outbox.store_deliveries(database, [row]))
+            await self._records.write(lambda database: insert_further(database, [row]))
         self._metrics.delivered(link.name, "failed")
 
 
