@@ -1,13 +1,12 @@
 """Reads decisions for the API and the export, each with its feedback."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from service.records.database.schema import decisions, feedback, first_id, shadow_verdicts, texts
-from service.records.rows import record_of
+from service.records.rows import fields_of, record_of
 
 PAGE = 100
 PORTION = 500
@@ -62,7 +61,7 @@ def all_decisions(connection: Connection, since_ms: int = 0) -> Iterator[dict[st
                 "text": None if text is None else {"subject": text.subject, "body": text.body},
                 "shadow": None
                 if shadow is None
-                else {"bundle": shadow.bundle, "variant": shadow.variant, "fields": json.loads(shadow.fields)},
+                else {"bundle": shadow.bundle, "variant": shadow.variant, "fields": fields_of(shadow)},
             }
         condition = decisions.c.id > rows[-1].id
 

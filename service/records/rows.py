@@ -100,7 +100,7 @@ def record_of(row: Any, feedback: Iterable[Any]) -> dict[str, Any]:
         "text_digest": row.text_digest,
         "outcome": row.outcome,
         "reason": row.reason,
-        "fields": {name: {"corrected": False, **field} for name, field in json.loads(row.fields).items()},
+        "fields": fields_of(row),
         "flags": json.loads(row.flags),
         "rule": row.rule,
         "bundle": row.bundle,
@@ -127,6 +127,11 @@ def record_of(row: Any, feedback: Iterable[Any]) -> dict[str, Any]:
             for name, each in truths(rows).items()
         },
     }
+
+
+def fields_of(row: Any) -> dict[str, dict[str, Any]]:
+    """`row`: of `decisions` or `shadow_verdicts`."""
+    return {name: {"corrected": False, **field} for name, field in json.loads(row.fields).items()}
 
 
 def milliseconds_in(value: str) -> int | None:
