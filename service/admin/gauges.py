@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from models.build import build
 from service.api.schemas import ServingOut
-from service.automation.evidence import WHO, Evidence
+from service.automation.evidence import AUTHOR, Evidence
 from service.automation.in_force import InForce
 from service.drift.window import Drift
 from service.inference.cgroup import cpu_throttling, memory_limit_bytes, memory_used_bytes
@@ -194,7 +194,7 @@ class MisrouteGauges(Collector):
         )
         evidence = GaugeMetricFamily(f"{PREFIX}_misroute_evidence", "At 1 a label is taken back.", labels=labels)
         for switch in self._in_force.switches or ():
-            if switch.who == WHO:
+            if switch.who == AUTHOR:
                 alarm.add_metric([switch.field, switch.selector["label"]], 1)
         for each in self._read():
             names = [each.watched.field, each.watched.label]

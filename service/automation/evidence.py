@@ -19,7 +19,7 @@ from service.inference.engine import Engine
 from service.records.database.schema import decisions, feedback
 from service.records.feedback import truths
 
-WHO = "misroute alarm"
+AUTHOR = "misroute alarm"
 """Of its switches. No key has this name: names have no spaces."""
 THRESHOLD = 10_000 / 0.01
 """A label whose promise is kept is taken back with a probability of at most 1 % within 10,000 closed tickets."""
@@ -129,7 +129,7 @@ def take_back(connection: Connection, evidence: Evidence) -> Switch | None:
     watched = evidence.watched
     if max((each.id for each in _switches(connection, watched)), default="") != evidence.since:
         return None
-    return set_switch(connection, watched.field, {"label": watched.label}, Mode.SUGGEST, WHO, evidence.why)
+    return set_switch(connection, watched.field, {"label": watched.label}, Mode.SUGGEST, AUTHOR, evidence.why)
 
 
 def _switches(connection: Connection, watched: Watched) -> list[Switch]:
