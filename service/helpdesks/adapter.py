@@ -26,6 +26,8 @@ class Adapter(ABC):
     """Field → attribute of the helpdesk's ticket, where the file names none."""
     states: ClassVar[tuple[str, ...] | None] = None
     """Of tickets that may be touched, where the file names none. None: any."""
+    closed: frozenset[str] = frozenset()
+    """States of tickets that a person has closed."""
 
     def __init__(self, connection: Connection, options: Strict) -> None:
         self.connection = connection
@@ -74,5 +76,6 @@ class Adapter(ABC):
         """
 
     def created(self, client: Client, since_ms: int) -> AsyncIterator[Event] | None:  # noqa: ARG002 - of those that can
-        """The tickets that were created from this time on, oldest first; None: the helpdesk cannot list them."""
+        """The tickets that were created from this time on, oldest first, and with `ignored` those that were changed;
+        None: the helpdesk cannot list them."""
         return None

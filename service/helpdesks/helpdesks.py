@@ -70,11 +70,15 @@ class Helpdesks:
         self._metrics = HelpdeskMetrics(registry, self.links)
         self._depths: dict[str, Depth] = {}
         registry.register(HelpdeskGauges(self.links, lambda: self._depths, milliseconds_now))
-        triage = Triage(router.decide, render, report, records, settings)
+
+        def labels() -> dict[str, frozenset[str]]:
+            return {each.field.name: frozenset(each.field.labels) for each in router.engine.graph.scorings}
+
+        triage = Triage(router.decide, render, report, labels, records, self._metrics, settings)
         self._reconciler = Reconciler(triage, records, self._metrics)
         self._webhooks = Webhooks(self.links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)
         self._workers = [
-            Worker(link, records, automation, self._metrics) for link in self.links.values() if not link.is_off
+            Worker(link, records, automation, labels, self._metrics) for link in self.links.values() if not link.is_off
         ]
         self._tasks: list[asyncio.Task[None]] = []
 

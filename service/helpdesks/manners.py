@@ -102,6 +102,36 @@ def is_persons(
     return value is not None and value not in replaceable
 
 
+def chosen(
+    current: Mapping[str, str | None],
+    rules: Rules,
+    *,
+    initial: Mapping[str, str | None],
+    written: Mapping[str, str],
+    decided: Mapping[str, str | None],
+    is_closed: bool,
+) -> dict[str, str | None]:
+    """By field, the label whose value people chose for the ticket; None: not exactly one label has this value.
+
+    Of an open ticket: what neither we wrote nor it arrived with. Of a closed one: every value, for people left it.
+    `decided`: by field, the label that we may just be writing.
+    """
+    found: dict[str, str | None] = {}
+    for field, table in rules.connection.table.fields.items():
+        attribute = rules.attribute_of(field)
+        value = current.get(attribute) if attribute is not None else None
+        if attribute is None or value is None or value in table.replace or not table.targets:
+            continue
+        arrived = initial.get(attribute) == value if attribute in initial else field != DEPARTMENT
+        if not is_closed and (value == written[attribute] if attribute in written else arrived):
+            continue
+        labels = [label for label, target in table.targets.items() if target == value]
+        if not is_closed and decided.get(field) in labels:
+            continue
+        found[field] = labels[0] if len(labels) == 1 else None
+    return found
+
+
 def plan(
     verdict: Verdict,
     rules: Rules,

@@ -10,6 +10,7 @@ from service.helpdesks.outbox import Depth
 from service.metrics.metrics import PREFIX
 
 DELIVERIES = ("processed", "ignored", "failed", "repeated", "unverified")
+FEEDBACK = ("stored", "unmapped")
 WRITES = ("written", "nothing", "failed", "dead")
 
 
@@ -24,14 +25,26 @@ class HelpdeskMetrics:
             ["connection", "result"],
             registry=registry,
         )
+        self._feedback = Counter(
+            f"{PREFIX}_helpdesk_feedback_total",
+            "Values that people chose at helpdesks for tickets with a decision.",
+            ["connection", "result"],
+            registry=registry,
+        )
         for name in names:
             for result in DELIVERIES:
                 self._deliveries.labels(name, result)
             for result in WRITES:
                 self._writes.labels(name, result)
+            for result in FEEDBACK:
+                self._feedback.labels(name, result)
 
     def delivered(self, connection: str, result: str, number: int = 1) -> None:
         self._deliveries.labels(connection, result).inc(number)
+
+    def chosen(self, connection: str, stored: int, unmapped: int) -> None:
+        self._feedback.labels(connection, "stored").inc(stored)
+        self._feedback.labels(connection, "unmapped").inc(unmapped)
 
     def wrote(self, connection: str, result: str) -> None:
         self._writes.labels(connection, result).inc()

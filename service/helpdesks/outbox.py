@@ -119,6 +119,13 @@ def written_values(database: Connection, ticket: str) -> dict[str, str]:
     return {row.field: row.value for row in rows}
 
 
+def payloads(database: Connection, tickets: Collection[str]) -> dict[str, dict[str, Any]]:
+    """By ticket that something was to be written to, what was kept of it first."""
+    rows = select(outbox.c.ticket, outbox.c.payload).where(outbox.c.ticket.in_(tickets), outbox.c.kind == TICKET)
+    found = database.execute(rows.order_by(outbox.c.id.desc()))
+    return {ticket: json.loads(payload) for ticket, payload in found}
+
+
 def flips(database: Connection, ticket: str, now_ms: int) -> dict[str, int]:
     """By attribute, how often we wrote it within the last hour."""
     recent = (writes.c.ticket == ticket, writes.c.at > now_ms - HOUR_MS)

@@ -31,6 +31,8 @@ class Ignored(StrEnum):
     """It has a value already that is not in `replace`."""
     ROUTED = "routed"
     """A decision about this ticket is on record."""
+    FEEDBACK = "feedback"
+    """It shows what people chose for a ticket with a decision: recorded as feedback."""
     FORGOTTEN = "forgotten"
     MALFORMED = "malformed"
     """Authentic, and not a payload that this version can read."""
@@ -40,7 +42,8 @@ class Ignored(StrEnum):
 class Event:
     """Something that happened to a ticket. `ticket`: its id in the helpdesk. `state`: the helpdesk's own word.
     `created_ms`: of the ticket. `values`: an attribute that is missing is unknown. `ignored`: what the adapter knows
-    against routing it."""
+    against routing it. `changed_ms`: when the ticket became as it is shown. `by_program`: the helpdesk's own rules did
+    it."""
 
     ticket: str
     subject: str = ""
@@ -52,6 +55,8 @@ class Event:
     created_ms: int | None = None
     values: Mapping[str, str | None] = field(default_factory=dict)
     ignored: Ignored | None = None
+    changed_ms: int | None = None
+    by_program: bool = False
 
 
 class Delivery(NamedTuple):

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 from standardwebhooks import Webhook
 
 from models.fields import DEPARTMENT
@@ -20,6 +21,7 @@ from models.scoring import Verdict
 from service.automation.in_force import InForce
 from service.errors import RecordsUnavailable
 from service.helpdesks import outbox
+from service.helpdesks.feedback import Choice, Labels, choice_of, count, store_choices
 from service.helpdesks.link import Link
 from service.helpdesks.manners import HandsOff, plan
 from service.helpdesks.metrics import HelpdeskMetrics
@@ -27,7 +29,7 @@ from service.helpdesks.outbox import restored
 from service.helpdesks.types import Again, CallError, Change, Conflict, Gone, Written
 from service.lifecycle import end
 from service.records.database.schema import milliseconds_now
-from service.records.feedback import said_of
+from service.records.feedback import Received, said_of
 from service.records.records import Records
 from service.records.rows import timestamp
 
@@ -45,10 +47,13 @@ _log = structlog.get_logger()
 
 
 class Worker:
-    def __init__(self, link: Link, records: Records, automation: InForce, metrics: HelpdeskMetrics) -> None:
+    def __init__(
+        self, link: Link, records: Records, automation: InForce, labels: Labels, metrics: HelpdeskMetrics
+    ) -> None:
         self._link = link
         self._records = records
         self._automation = automation
+        self._labels = labels
         self._metrics = metrics
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -95,9 +100,9 @@ class Worker:
         """Do one row, and end or postpone it."""
         try:
             async with asyncio.timeout(ROW_SECONDS):
-                result, written = await (self._write(row) if kind == outbox.TICKET else self._tell(row))
+                result, written, choice = await (self._write(row) if kind == outbox.TICKET else self._tell(row))
         except Gone:
-            result, written = HandsOff.GONE.value, ()
+            result, written, choice = HandsOff.GONE.value, (), Choice()
         except (Again, Conflict, TimeoutError) as error:
             await self._postpone(row, error)
             return
@@ -110,12 +115,19 @@ class Worker:
             _log.exception("write failed", connection=self._link.name, row=row.id)
             await self._bury(row, type(error).__name__)
             return
-        await self._records.write(lambda database: outbox.finish(database, row, result, written, milliseconds_now()))
+
+        def finish(database: Connection) -> list[Received | None]:
+            outbox.finish(database, row, result, written, milliseconds_now())
+            return store_choices(database, [choice])
+
+        stored = await self._records.write(finish)
+        count(self._link.name, [choice], stored, self._records, self._metrics)
         self._metrics.wrote(self._link.name, "written" if result in ("written", "told") else "nothing")
 
-    async def _write(self, row: Any) -> tuple[str, tuple[Written, ...]]:
+    async def _write(self, row: Any) -> tuple[str, tuple[Written, ...], Choice]:
         """Write to the ticket what the manners leave of the decision; read again at each conflict."""
         content, ticket, verdict = restored(row.payload)
+        choice = Choice()
         adapter, client = self._link.adapter, self._link.client
         for _ in range(CONFLICTS):
             current = await adapter.read(client, str(content["ticket"]))
@@ -127,8 +139,18 @@ class Worker:
                     said_of(database, [(row.ticket, None)]),
                 )
             )
+            choice = choice_of(
+                self._link,
+                row.ticket,
+                current.values,
+                current.state,
+                None,
+                payload=content,
+                written=written,
+                labels=self._labels(),
+            )
             if DEPARTMENT in said:  # by feedback, since the decision
-                return HandsOff.PERSON.value, ()
+                return HandsOff.PERSON.value, (), choice
             planned = plan(
                 self._automation.apply(ticket, verdict, count=False),
                 self._link.rules,
@@ -143,14 +165,14 @@ class Worker:
             if planned is HandsOff.FLIPS:
                 await self._tell_of_flips(str(content["ticket"]), row, current)
             if isinstance(planned, HandsOff):
-                return planned.value, ()
+                return planned.value, (), choice
             change, recorded = planned
             try:
                 await adapter.write(client, change)
             except Conflict:
                 continue
-            return "written", recorded
-        return HandsOff.CONFLICT.value, ()
+            return "written", recorded, choice
+        return HandsOff.CONFLICT.value, (), choice
 
     async def _tell_of_flips(self, ticket: str, row: Any, current: Any) -> None:
         """A person must know that two programs write the same field."""
@@ -162,7 +184,7 @@ class Worker:
         with contextlib.suppress(Conflict):
             await self._link.adapter.write(self._link.client, Change(ticket, {}, tags, note, row.decision_id, current))
 
-    async def _tell(self, row: Any) -> tuple[str, tuple[Written, ...]]:
+    async def _tell(self, row: Any) -> tuple[str, tuple[Written, ...], Choice]:
         """Tell the user's URL that the ticket was triaged (https://www.standardwebhooks.com)."""
         content, _, verdict = restored(row.payload)
         result = await self._records.read(lambda database: outbox.result_of(database, row.decision_id))
@@ -177,7 +199,7 @@ class Worker:
             "webhook-signature": Webhook(secret).sign(row.id, sent, body),
         }
         await self._link.event_client.call("POST", "", raw=body.encode(), headers=headers)
-        return "told", ()
+        return "told", (), Choice()
 
     async def _postpone(self, row: Any, error: BaseException) -> None:
         now_ms = milliseconds_now()

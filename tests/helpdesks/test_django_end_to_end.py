@@ -78,6 +78,22 @@ def test_a_persons_move_stands_after_repetitions_restarts_and_a_new_bundle(
     assert [helpdesk.queue_of(number) for number in numbers] == [moved, edited]
 
 
+def test_a_persons_move_and_the_queue_at_close_are_feedback(
+    helpdesk: DjangoHelpdesk, start: Start, sample: Sample, tmp_path: Path
+) -> None:
+    moved, _ = other_queues(helpdesk, sample)
+    said = "SELECT value, source FROM feedback ORDER BY id"
+    with start() as service:
+        for kind in ("new_ticket", "followup"):
+            helpdesk.send_events_to(webhook_url_with_secret(service), kind=kind)
+        number = helpdesk.file_by_form(sample.subject, sample.body)
+        wait_until(lambda: helpdesk.queue_of(number) == sample.label)
+        helpdesk.move(number, moved)
+        wait_until(lambda: rows(tmp_path / "service", said) == [(moved, "agent")])
+        helpdesk.update(number, new_status=4)
+        wait_until(lambda: rows(tmp_path / "service", said) == [(moved, "agent"), (moved, "close")])
+
+
 def test_a_person_who_was_first_is_not_overruled(
     helpdesk: DjangoHelpdesk, start: Start, sample: Sample, tmp_path: Path
 ) -> None:

@@ -53,6 +53,15 @@ def reason(response: Any) -> tuple[str, str]:
     return event["state"], event["reason"]
 
 
+def decision_of(service: Service, text: str, ticket: str | None = None) -> tuple[str, str]:
+    """Reason and department of a call of the API."""
+    with service.client() as client:
+        answer = client.post(
+            "/v1/route", json={"body": text} | ({} if ticket is None else {"id": ticket})
+        ).json()
+    return answer["reason"], answer["department"]
+
+
 def finished(service: Service, rows: int) -> bool:
     """Whether so many rows of the outbox came to their end in this process."""
     return service.counts(r'helpdesk_writes_total\{.*"(written|nothing|dead)"') >= rows
@@ -101,6 +110,57 @@ def test_value_of_a_person_is_kept_also_when_it_comes_between_reading_and_writin
         wait_until(lambda: finished(service, 2))
     assert [desk.tickets[each]["team"] for each in "12"] == ["T-person", "T-person"]
     assert desk.changes == []
+
+
+@pytest.mark.parametrize("mode", ["route", "shadow"])
+def test_move_of_a_person_is_feedback_once_and_corrects_later_calls(
+    tiny_bundle_path: Path, tmp_path: Path, desk: Helpdesk, labels: Labels, mode: str
+) -> None:
+    with connected(tiny_bundle_path, tmp_path, desk, labels, mode=mode) as service:
+        (text,) = routable(service)
+        ticket = desk.add("1", body=text, subject="")
+        _, routed = decision_of(service, text)
+        moved_to = next(label for label in labels if label != routed)
+        deliver(service, payload(dict(ticket)), "a")
+        if mode == "route":
+            wait_until(lambda: finished(service, 1))
+            assert reason(deliver(service, payload(ticket, event="updated"), "echo")) == ("ignored", "own_write")
+        desk.move("1", team=labels[moved_to])
+        assert reason(deliver(service, payload(ticket, event="updated"), "b")) == ("ignored", "feedback")
+        deliver(service, payload(ticket, event="updated"), "b")
+        deliver(service, payload(ticket, event="updated"), "c")
+        assert decision_of(service, text, "desk:1") == ("corrected", moved_to)
+        assert service.samples()['ticket_router_helpdesk_feedback_total{connection="desk",result="stored"}'] == 1
+        assert service.samples()['ticket_router_feedback_total{source="agent"}'] == 1
+
+
+def test_move_to_a_target_without_a_label_is_counted_only(
+    tiny_bundle_path: Path, tmp_path: Path, desk: Helpdesk, labels: Labels
+) -> None:
+    with connected(tiny_bundle_path, tmp_path, desk, labels) as service:
+        (text,) = routable(service)
+        ticket = desk.add("1", body=text, subject="")
+        deliver(service, payload(dict(ticket)), "a")
+        wait_until(lambda: finished(service, 1))
+        desk.move("1", team="T-person")
+        assert reason(deliver(service, payload(ticket, event="updated"), "b")) == ("ignored", "other_event")
+        assert service.samples()['ticket_router_helpdesk_feedback_total{connection="desk",result="unmapped"}'] == 1
+        assert decision_of(service, text, "desk:1")[0] != "corrected"
+
+
+def test_move_that_is_seen_before_our_write_is_feedback(
+    tiny_bundle_path: Path, tmp_path: Path, desk: Helpdesk, labels: Labels
+) -> None:
+    with connected(tiny_bundle_path, tmp_path, desk, labels) as service:
+        (text,) = routable(service)
+        ticket = desk.add("1", body=text, subject="")
+        _, routed = decision_of(service, text)
+        moved_to = next(label for label in labels if label != routed)
+        arrived = payload(dict(ticket))
+        desk.move("1", team=labels[moved_to])
+        deliver(service, arrived, "a")
+        wait_until(lambda: finished(service, 1))
+        assert decision_of(service, text, "desk:1") == ("corrected", moved_to)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from models.fields import DEPARTMENT
 from models.scoring import Candidate, FieldVerdict, Outcome, Reason, Verdict
 from service.helpdesks.connections import Connection, ConnectionTable, Mode
-from service.helpdesks.manners import HandsOff, Rules, on_arrival, plan
+from service.helpdesks.manners import HandsOff, Rules, chosen, on_arrival, plan
 from service.helpdesks.types import Change, Current, Event, Ignored
 
 NOW = 1_800_000_000_000
@@ -144,3 +144,31 @@ def test_assigned_ticket_is_ignored_on_arrival_unless_nothing_would_be_written()
     assert on_arrival(event, rules("shadow"), NOW) is None
     assert on_arrival(replace(event, values={"team": "inbox"}), rules(), NOW) is None
     assert on_arrival(event, rules("off"), NOW) is Ignored.OFF
+
+
+@pytest.mark.parametrize(
+    ("team", "state", "expected"),
+    [
+        ("T-sales", {}, {DEPARTMENT: "sales"}),
+        ("T-person", {}, {DEPARTMENT: None}),
+        ("inbox", {}, {}),
+        (None, {}, {}),
+        ("T-sales", {"written": {"team": "T-sales"}}, {}),
+        ("T-sales", {"written": {"team": "T-billing"}}, {DEPARTMENT: "sales"}),
+        ("T-sales", {"decided": {DEPARTMENT: "sales"}}, {}),
+        ("T-sales", {"initial": {"team": "T-sales"}}, {}),
+        ("T-sales", {"written": {"team": "T-sales"}, "is_closed": True}, {DEPARTMENT: "sales"}),
+        ("inbox", {"is_closed": True}, {}),
+    ],
+)
+def test_what_people_chose_is_what_neither_we_wrote_nor_the_ticket_came_with(
+    team: str | None, state: dict[str, Any], expected: dict[str, str | None]
+) -> None:
+    how: dict[str, Any] = {"initial": {}, "written": {}, "decided": {}, "is_closed": False}
+    assert chosen({"team": team}, rules(), **(how | state)) == expected
+
+
+def test_a_value_that_several_labels_have_stands_for_none() -> None:
+    fields = {DEPARTMENT: {"attribute": "team", "targets": {"billing": "T-1", "sales": "T-1"}}}
+    found = chosen({"team": "T-1"}, rules(fields=fields), initial={}, written={}, decided={}, is_closed=False)
+    assert found == {DEPARTMENT: None}

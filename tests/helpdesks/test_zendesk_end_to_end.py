@@ -12,7 +12,7 @@ import pytest
 
 from models.scoring import Outcome
 from tests.support.helpdesks.connected import Sample, connected, rows, samples_of, webhook_url, zendesk_table
-from tests.support.helpdesks.zendesk import GROUPS, PERSON, SECRET, Zendesk, running_zendesk
+from tests.support.helpdesks.zendesk import GROUPS, PERSON, ROUTER, SECRET, Zendesk, running_zendesk
 from tests.support.process import Service
 from tests.support.waiting import wait_until
 
@@ -126,6 +126,50 @@ def test_another_event_and_a_private_or_agents_ticket_are_ignored(
     events = [changed, *(zendesk.created_event(each) for each in (private, agents, closed))]
     found = [post(service, *zendesk.webhook(event)).json()["events"][0] for event in events]
     assert [each["reason"] for each in found] == ["other_event", "private", "by_agent", "state"]
+
+
+def test_a_group_that_a_person_sets_is_feedback_and_one_of_a_trigger_is_not(
+    service: Service, zendesk: Zendesk, sample: Sample, folder: Path
+) -> None:
+    other = next(name for name in GROUPS if name not in (sample.label, "incoming"))
+    number = zendesk.new_ticket(sample.subject, sample.body)
+    post(service, *zendesk.webhook(zendesk.created_event(number)))
+    wait_until(lambda: zendesk.group_of(number) == GROUPS[sample.label])
+    said = f"SELECT value, source FROM feedback WHERE ticket_id = 'support:{number}' ORDER BY id"
+    for actor in (ROUTER, -1, PERSON, PERSON):
+        if actor != ROUTER:
+            zendesk.move(number, GROUPS[other], actor)
+        event = zendesk.event("group_assignment_changed", number, actor)
+        assert post(service, *zendesk.webhook(event)).status_code == 200
+        assert rows(folder, said) == ([(other, "agent")] if actor == PERSON else [])
+
+
+def test_a_solved_ticket_is_feedback_at_close_also_where_we_were_right(
+    service: Service, zendesk: Zendesk, sample: Sample, folder: Path
+) -> None:
+    number = zendesk.new_ticket(sample.subject, sample.body)
+    post(service, *zendesk.webhook(zendesk.created_event(number)))
+    wait_until(lambda: zendesk.group_of(number) == GROUPS[sample.label])
+    zendesk.tickets[number]["status"] = "solved"
+    post(service, *zendesk.webhook(zendesk.event("status_changed", number)))
+    said = f"SELECT value, source, routed_to FROM feedback WHERE ticket_id = 'support:{number}'"
+    assert rows(folder, said) == [(sample.label, "close", sample.label)]
+
+
+def test_a_move_whose_event_was_missed_is_feedback_when_it_is_listed(
+    tiny_bundle_path: Path, sample: Sample, tmp_path: Path
+) -> None:
+    other = next(name for name in GROUPS if name not in (sample.label, "incoming"))
+    flags = ("--reconcile-seconds", "0.2")
+    with (
+        running_zendesk(updates_a_minute=1000) as zendesk,
+        connected(tiny_bundle_path, tmp_path, zendesk_table(zendesk), *flags) as service,
+    ):
+        number = zendesk.new_ticket(sample.subject, sample.body)
+        post(service, *zendesk.webhook(zendesk.created_event(number)))
+        wait_until(lambda: zendesk.group_of(number) == GROUPS[sample.label])
+        zendesk.move(number, GROUPS[other])
+        wait_until(lambda: rows(tmp_path, "SELECT value, source FROM feedback") == [(other, "agent")])
 
 
 def test_a_person_who_moves_the_ticket_during_our_write_keeps_it(

@@ -12,6 +12,7 @@ through its API mails those in copy even if it is private; suggestions go into a
 import hashlib
 import re
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -46,6 +47,7 @@ class DjangoHelpdesk(Adapter):
     options: DjangoHelpdeskOptions
     attributes: ClassVar[Mapping[str, str]] = {DEPARTMENT: "queue", "priority": "priority"}
     states: ClassVar[tuple[str, ...] | None] = (STATES[OPEN],)
+    closed: frozenset[str] = frozenset({STATES["3"], STATES["4"]})
 
     @property
     def has_tags(self) -> bool:
@@ -65,7 +67,7 @@ class DjangoHelpdesk(Adapter):
         content = json_of(body, delivery)
         event = self._event(at(content, "ticket"), delivery)
         if at(content, "followup_id") is not None:
-            event = Event(event.ticket, values=event.values, ignored=Ignored.OTHER_EVENT)
+            event = replace(event, subject="", body="", ignored=Ignored.OTHER_EVENT)
         return Delivery(delivery, (event,))
 
     async def probe(self, client: Client) -> str:

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, Field
 
 from service.helpdesks.adapter import Adapter, Headers
 from service.helpdesks.client import Client, part
-from service.helpdesks.connections import Strict
+from service.helpdesks.connections import Connection, Strict
 from service.helpdesks.payload import at, found_at, id_of, json_of, milliseconds, optional, text
 from service.helpdesks.signatures import basic, has_basic, has_bearer, hmac_of, is_recent, refuse_unless, same
 from service.helpdesks.types import Change, Current, Delivery, Event, Ignored
@@ -48,6 +48,8 @@ class Paths(Strict):
     sender: str = ""
     state: str = ""
     created: str = ""
+    updated: str = ""
+    """When the ticket became as the payload shows it. Unset: now."""
     private: str = ""
     """Of a boolean: an internal message."""
     author: str = ""
@@ -84,6 +86,8 @@ class GenericOptions(Strict):
     """Of a list of events in one payload."""
     events: list[str] = Field(default_factory=list)
     """Names of the events that create tickets. Unset: all."""
+    closed: list[str] = Field(default_factory=list)
+    """States of tickets that people have closed."""
     customers: list[str] = Field(default_factory=list)
     """Kinds of authors who are customers. Unset: all."""
     content_type: Literal["text/plain", "text/html"] = "text/plain"
@@ -103,6 +107,10 @@ class GenericOptions(Strict):
 class Generic(Adapter):
     Options: ClassVar[type[Strict]] = GenericOptions
     options: GenericOptions
+
+    def __init__(self, connection: Connection, options: GenericOptions) -> None:
+        super().__init__(connection, options)
+        self.closed = frozenset(options.closed)
 
     @property
     def has_tags(self) -> bool:
@@ -191,6 +199,7 @@ class Generic(Adapter):
             created_ms=milliseconds(value(paths.created)),
             values=found_at(content, paths.values),
             ignored=ignored,
+            changed_ms=milliseconds(value(paths.updated)),
         )
 
 

@@ -6,6 +6,7 @@ those of `detail` of an event.
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from models.fields import DEPARTMENT
@@ -17,6 +18,8 @@ from service.helpdesks.types import Change, Current, Delivery, Event, Gone, Igno
 
 CREATED = "zen:event-type:ticket.created"
 CUSTOM = "custom_fields."
+SYSTEM = "-1"
+"""The user whose changes are those of triggers and automations."""
 PRIORITIES = ("urgent", "high", "normal", "low")
 RIGHTS = ("agent", "admin")
 PAGE = 100
@@ -27,6 +30,7 @@ INCREMENTAL_DELAY_MS = 60_000
 class Zendesk(Adapter):
     attributes: ClassVar[Mapping[str, str]] = {DEPARTMENT: "group_id", "priority": "priority"}
     states: ClassVar[tuple[str, ...] | None] = ("new", "open")
+    closed: frozenset[str] = frozenset({"solved", "closed"})
 
     def headers(self) -> Mapping[str, str]:
         return {"authorization": basic(f"{self.connection.table.user}/token", self.connection.token or "")}
@@ -96,9 +100,10 @@ class Zendesk(Adapter):
             page = await client.get("/api/v2/incremental/tickets/cursor.json", **query)
             for each in at(page, "tickets") or ():
                 event = _event_of(each, "")
+                if event.created_ms is None or event.state == "deleted":
+                    continue
                 # Listed by the time of the last change.
-                if event.created_ms is not None and event.created_ms >= since_ms and event.state != "deleted":
-                    yield event
+                yield event if event.created_ms >= since_ms else replace(event, ignored=Ignored.OTHER_EVENT)
             cursor = optional(at(page, "after_cursor"))
             if at(page, "end_of_stream") is not False or cursor is None:
                 return
@@ -113,7 +118,8 @@ def _event(content: Any, delivery: str) -> Event:
     if at(content, "type") is not None and at(content, "detail") is not None:  # of a subscription to events
         event = _event_of(at(content, "detail"), delivery)
         if at(content, "type") != CREATED:
-            return Event(event.ticket, values=event.values, ignored=Ignored.OTHER_EVENT)
+            by_program = text(at(content, "detail.actor_id")) == SYSTEM
+            return replace(event, subject="", body="", ignored=Ignored.OTHER_EVENT, by_program=by_program)
         return event
     return _event_of(at(content, "ticket") or content, delivery)
 
@@ -138,6 +144,7 @@ def _event_of(ticket: Any, delivery: str) -> Event:
         created_ms=milliseconds(at(ticket, "created_at")),
         values=_values(ticket),
         ignored=ignored,
+        changed_ms=milliseconds(at(ticket, "updated_at")),
     )
 
 

@@ -7,10 +7,10 @@ import structlog
 from service.context import RequestContext
 from service.errors import DeadlinePassed, Overloaded
 from service.helpdesks import outbox
-from service.helpdesks.intake.triage import Triage
+from service.helpdesks.intake.triage import LISTED, Triage
 from service.helpdesks.link import Link
 from service.helpdesks.metrics import HelpdeskMetrics
-from service.helpdesks.types import Event
+from service.helpdesks.types import Event, Ignored
 from service.records.database.schema import milliseconds_now
 from service.records.records import Records
 
@@ -52,15 +52,17 @@ class Reconciler:
 
     async def _take(self, link: Link, event: Event) -> bool:
         attempt = 1
+        key = f"{LISTED}{event.ticket}" + (f":{event.changed_ms}" if event.changed_ms is not None else "")
         while True:
             context = RequestContext(asyncio.get_running_loop().time() + TAKE_SECONDS, link.caller)
             try:
-                ((state, _),) = await self._triage.take(link, [(f"list:{event.ticket}", event)], context)
+                ((state, reason),) = await self._triage.take(link, [(key, event)], context)
                 break
             except (Overloaded, DeadlinePassed) as error:
                 if attempt == ATTEMPTS:
                     raise
                 await asyncio.sleep(getattr(error, "retry_after", 1.0))
             attempt += 1
-        self._metrics.delivered(link.name, state)
+        if reason != Ignored.OTHER_EVENT:
+            self._metrics.delivered(link.name, state)
         return state == "processed"

@@ -4,6 +4,8 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from sqlalchemy import Connection
+
 from models.fields import DEPARTMENT
 from models.scoring import Reason
 from models.ticket import Ticket
@@ -11,10 +13,13 @@ from service.context import RequestContext
 from service.decision import Decision
 from service.helpdesks import outbox
 from service.helpdesks.connections import Mode
+from service.helpdesks.feedback import Choice, Labels, choice_of, count, store_choices
 from service.helpdesks.link import Link
 from service.helpdesks.manners import is_own_write, on_arrival
+from service.helpdesks.metrics import HelpdeskMetrics
 from service.helpdesks.types import Event, Ignored
 from service.records.database.schema import milliseconds_now
+from service.records.feedback import Received
 from service.records.identity import Identity
 from service.records.records import Records
 from service.records.redact import kept_text
@@ -22,22 +27,29 @@ from service.records.rows import Draft
 from service.records.store import Further, insert_further
 from service.settings import Settings
 
+LISTED = "list:"
+"""First part of the delivery key of a ticket that was listed."""
+
 
 class Triage:
     """`decide`, `render`: the router's decision about a ticket, and its JSON. `report`: called with each decision that
-    is on record, for metrics and traces."""
+    is on record, for metrics and traces. `labels`: of the bundle being served."""
 
     def __init__(
         self,
         decide: Callable[[Ticket, RequestContext], Awaitable[Decision]],
         render: Callable[[Decision], str],
         report: Callable[[Decision], None],
+        labels: Labels,
         records: Records,
+        metrics: HelpdeskMetrics,
         settings: Settings,
     ) -> None:
         self._decide = decide
         self._render = render
         self._report = report
+        self._labels = labels
+        self._metrics = metrics
         self._records = records
         self._settings = settings
 
@@ -54,23 +66,40 @@ class Triage:
         now_ms = milliseconds_now()
         tickets = {link.ticket_id(event.ticket) for _, event in events}
         keys = [key for key, _ in events]
-        seen, written, forgotten = await self._records.read(
+        seen, written, payloads, forgotten = await self._records.read(
             lambda database: (
                 outbox.seen(database, link.name, keys),
                 outbox.written_to(database, link.caller, tickets),
+                outbox.payloads(database, tickets),
                 outbox.forgotten_of(database, tickets),
             )
         )
         results: list[tuple[str, str]] = []
         ignored: list[Further] = []
+        choices: list[Choice] = []
         for key, event in events:
             ticket = link.ticket_id(event.ticket)
             reason = on_arrival(event, link.rules, now_ms)
             if key in seen:
                 results.append(("repeated", "seen"))
                 continue
+            choice = Choice()
+            if ticket in written and not event.by_program and not link.is_off:
+                choice = choice_of(
+                    link,
+                    ticket,
+                    event.values,
+                    event.state,
+                    event.changed_ms,
+                    payload=payloads.get(ticket),
+                    written=written[ticket],
+                    labels=self._labels(),
+                )
             if ticket in forgotten:
                 reason = Ignored.FORGOTTEN
+            elif choice != Choice():
+                choices.append(choice)
+                reason = Ignored.FEEDBACK if choice.feedback else reason or Ignored.ROUTED
             elif is_own_write(event, written.get(ticket, {})):
                 reason = Ignored.OWN_WRITE
             elif reason is None and ticket in written:
@@ -89,11 +118,18 @@ class Triage:
                     continue
                 reason = Ignored.ROUTED
             results.append(("ignored", reason.value))
+            if reason is Ignored.OTHER_EVENT and key.startswith(LISTED):
+                continue  # of any ticket that was changed
             # Forgotten: its id must not come back.
             kept = None if reason is Ignored.FORGOTTEN else ticket
             ignored.append(outbox.delivery_row(link.name, key, kept, "ignored", reason.value, now_ms))
         if ignored:
-            await self._records.write(lambda database: insert_further(database, ignored))
+
+            def record(database: Connection) -> list[Received | None]:
+                insert_further(database, ignored)
+                return store_choices(database, choices)
+
+            count(link.name, choices, await self._records.write(record), self._records, self._metrics)
         return results
 
     async def _draft(self, link: Link, event: Event, key: str, context: RequestContext) -> Draft:

@@ -170,6 +170,12 @@ class Zendesk:
             "event": {},
         }
 
+    def event(self, kind: str, number: int, actor: int = PERSON) -> dict[str, Any]:
+        """Another event of a ticket: `group_assignment_changed`, `status_changed`."""
+        event = self.created_event(number)
+        event["detail"]["actor_id"] = str(actor)
+        return {**event, "type": f"zen:event-type:ticket.{kind}"}
+
     def webhook(
         self, content: Any, *, invocation: str | None = None, secret: str = SECRET, moment: float | None = None
     ) -> tuple[dict[str, str], bytes]:
