@@ -1,7 +1,7 @@
 """`Adapter`: what the frame needs to know of a helpdesk."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import ClassVar
 
 from service.helpdesks.client import Client
@@ -26,6 +26,8 @@ class Adapter(ABC):
     """Field → attribute of the helpdesk's ticket, where the file names none."""
     states: ClassVar[tuple[str, ...] | None] = None
     """Of tickets that may be touched, where the file names none. None: any."""
+    batch = 1
+    """Tickets that `write_many` takes at once; 1: there is no such call."""
     closed: frozenset[str] = frozenset()
     """States of tickets that a person has closed."""
 
@@ -74,6 +76,15 @@ class Adapter(ABC):
             Conflict: it is not; nothing was written.
             Gone
         """
+
+    async def read_many(self, client: Client, tickets: Sequence[str]) -> Mapping[str, Current]:
+        """Those that there are, by their ids. Of up to `batch`."""
+        raise NotImplementedError
+
+    async def write_many(self, client: Client, changes: Sequence[Change]) -> Collection[str]:
+        """Write changes without `values`, which cannot overwrite what a person set. Return the tickets that were
+        written: any other is to be read and written by itself."""
+        raise NotImplementedError
 
     def created(self, client: Client, since_ms: int) -> AsyncIterator[Event] | None:  # noqa: ARG002 - of those that can
         """The tickets that were created from this time on, oldest first, and with `ignored` those that were changed;

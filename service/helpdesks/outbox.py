@@ -6,7 +6,7 @@ process goes on where one was killed.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
@@ -139,15 +139,23 @@ def has_due(database: Connection, connection: str, kind: str, now_ms: int) -> bo
     return database.execute(select(outbox.c.id).where(*_due(connection, kind, now_ms)).limit(1)).first() is not None
 
 
-def claim(database: Connection, connection: str, kind: str, now_ms: int, limit: int) -> list[Any]:
-    """Rows to work on, for LEASE_MS."""
-    rows = database.execute(
+def claim(
+    database: Connection,
+    connection: str,
+    kind: str,
+    now_ms: int,
+    limit: int,
+    choose: Callable[[Sequence[Any]], Sequence[Any]] = list,
+) -> list[Any]:
+    """Rows to work on, for LEASE_MS: those that `choose` takes of the first that are due."""
+    due = database.execute(
         select(outbox)
         .where(*_due(connection, kind, now_ms))
         .order_by(outbox.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
+    rows = choose(due)
     ids = [row.id for row in rows]
     if ids:
         values = {"state": RUNNING, "not_before": now_ms + LEASE_MS}

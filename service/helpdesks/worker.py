@@ -9,24 +9,26 @@ import asyncio
 import contextlib
 import json
 import random
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import Connection
 from standardwebhooks import Webhook
 
 from models.fields import DEPARTMENT
-from models.scoring import Verdict
+from models.scoring import Outcome, Verdict
 from service.automation.in_force import InForce
 from service.errors import RecordsUnavailable
 from service.helpdesks import outbox
+from service.helpdesks.connections import Mode
 from service.helpdesks.feedback import Choice, Labels, choice_of, count, store_choices
 from service.helpdesks.link import Link
 from service.helpdesks.manners import HandsOff, plan
 from service.helpdesks.metrics import HelpdeskMetrics
 from service.helpdesks.outbox import restored
-from service.helpdesks.types import Again, CallError, Change, Conflict, Gone, Written
+from service.helpdesks.types import Again, CallError, Change, Conflict, Current, Gone, Written
 from service.lifecycle import end
 from service.records.database.schema import milliseconds_now
 from service.records.feedback import Received, said_of
@@ -35,7 +37,7 @@ from service.records.rows import timestamp
 
 POLL_SECONDS = 1.0
 ROWS = 4
-"""Rows at work at once, each of another ticket."""
+"""Rows at work at once, each of another ticket, beside those that are written in one call."""
 CONFLICTS = 3
 ROW_SECONDS = 60.0
 """Longest time of one row; less than its lease."""
@@ -43,7 +45,20 @@ BASE_SECONDS = 1.0
 LONGEST_SECONDS = 300.0
 DEAD_AFTER_MS = 86_400_000
 
+WRITTEN, TOLD = "written", "told"
+ALONE = "not written with others"
+"""The error of a row that is to be written by itself."""
+
 _log = structlog.get_logger()
+
+
+class Result(NamedTuple):
+    """What became of a row. `change`: what was written."""
+
+    name: str
+    written: tuple[Written, ...] = ()
+    choice: Choice = Choice()
+    change: Change | None = None
 
 
 class Worker:
@@ -90,19 +105,76 @@ class Worker:
         name, now_ms = self._link.name, milliseconds_now()
         if not await self._records.read(lambda database: outbox.has_due(database, name, kind, now_ms)):
             return False
-        rows = await self._records.write(lambda database: outbox.claim(database, name, kind, now_ms, ROWS))
+        limit = max(ROWS, self._link.adapter.batch)
+        rows = await self._records.write(
+            lambda database: outbox.claim(
+                database, name, kind, now_ms, limit, lambda due: [row for part in self._divided(due) for row in part]
+            )
+        )
+        alone, together = self._divided(rows)
         async with asyncio.TaskGroup() as group:
-            for row in rows:
-                group.create_task(self._work(kind, row))
+            for row in alone:
+                group.create_task(self._work(row, self._write(row) if kind == outbox.TICKET else self._tell(row)))
+            if together:
+                group.create_task(self._write_together(together))
         return bool(rows)
 
-    async def _work(self, kind: str, row: Any) -> None:
+    def _divided(self, rows: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Of these rows those to work on now: each by itself, and all in one call."""
+        together = [row for row in rows if self._may_join(row)] if self._link.adapter.batch > 1 else []
+        if len(together) < 2:
+            together = []
+        ids = {row.id for row in together}
+        return [row for row in rows if row.id not in ids][:ROWS], together
+
+    def _may_join(self, row: Any) -> bool:
+        """Whether tags and a note are all that it may write."""
+        if row.kind != outbox.TICKET or row.last_error == ALONE:
+            return False
+        _, _, verdict = restored(row.payload)
+        return not any(
+            answer.outcome is Outcome.ROUTE and self._link.connection.mode_of(field, answer.predicted) is Mode.ROUTE
+            for field, answer in {DEPARTMENT: verdict.department, **verdict.fields}.items()
+        )
+
+    async def _write_together(self, rows: Sequence[Any]) -> None:
+        """Write tags and notes in one call; a ticket that this does not write is written by itself next time."""
+        adapter, client = self._link.adapter, self._link.client
+        planned: dict[str, tuple[Any, Result]] = {}
+        changes: list[Change] = []
+        try:
+            async with asyncio.timeout(ROW_SECONDS):
+                tickets = {row.id: str(restored(row.payload)[0]["ticket"]) for row in rows}
+                current = await adapter.read_many(client, list(tickets.values()))
+                for row in rows:
+                    ticket = tickets[row.id]
+                    found = await self._plan(row, current[ticket]) if ticket in current else Result(HandsOff.GONE.value)
+                    planned[ticket] = (row, found)
+                    if found.change is not None and not found.change.values:
+                        changes.append(found.change)
+                written = await adapter.write_many(client, changes) if changes else ()
+        except (CallError, TimeoutError) as error:
+            for row in rows:
+                await self._work(row, _raised(error))
+            return
+        except RecordsUnavailable:
+            raise
+        except Exception:  # a fault of ours must not hold up the other tickets
+            _log.exception("write of several tickets failed", connection=self._link.name)
+            for row in rows:
+                await self._work(row, _raised(Conflict(ALONE)))
+            return
+        for ticket, (row, result) in planned.items():
+            failed = result.change is not None and ticket not in written
+            await self._work(row, _raised(Conflict(ALONE)) if failed else _given(result))
+
+    async def _work(self, row: Any, attempt: Awaitable[Result]) -> None:
         """Do one row, and end or postpone it."""
         try:
             async with asyncio.timeout(ROW_SECONDS):
-                result, written, choice = await (self._write(row) if kind == outbox.TICKET else self._tell(row))
+                result = await attempt
         except Gone:
-            result, written, choice = HandsOff.GONE.value, (), Choice()
+            result = Result(HandsOff.GONE.value)
         except (Again, Conflict, TimeoutError) as error:
             await self._postpone(row, error)
             return
@@ -117,62 +189,69 @@ class Worker:
             return
 
         def finish(database: Connection) -> list[Received | None]:
-            outbox.finish(database, row, result, written, milliseconds_now())
-            return store_choices(database, [choice])
+            outbox.finish(database, row, result.name, result.written, milliseconds_now())
+            return store_choices(database, [result.choice])
 
         stored = await self._records.write(finish)
-        count(self._link.name, [choice], stored, self._records, self._metrics)
-        self._metrics.wrote(self._link.name, "written" if result in ("written", "told") else "nothing")
+        count(self._link.name, [result.choice], stored, self._records, self._metrics)
+        self._metrics.wrote(self._link.name, "written" if result.name in (WRITTEN, TOLD) else "nothing")
 
-    async def _write(self, row: Any) -> tuple[str, tuple[Written, ...], Choice]:
+    async def _write(self, row: Any) -> Result:
         """Write to the ticket what the manners leave of the decision; read again at each conflict."""
-        content, ticket, verdict = restored(row.payload)
-        choice = Choice()
         adapter, client = self._link.adapter, self._link.client
+        result = Result(HandsOff.CONFLICT.value)
         for _ in range(CONFLICTS):
-            current = await adapter.read(client, str(content["ticket"]))
-            now_ms = milliseconds_now()
-            written, flips, (said,) = await self._records.read(
-                lambda database, at=now_ms: (  # type: ignore[misc]
-                    outbox.written_values(database, row.ticket),
-                    outbox.flips(database, row.ticket, at),
-                    said_of(database, [(row.ticket, None)]),
-                )
-            )
-            choice = choice_of(
-                self._link,
-                row.ticket,
-                current.values,
-                current.state,
-                None,
-                payload=content,
-                written=written,
-                labels=self._labels(),
-            )
-            if DEPARTMENT in said:  # by feedback, since the decision
-                return HandsOff.PERSON.value, (), choice
-            planned = plan(
-                self._automation.apply(ticket, verdict, count=False),
-                self._link.rules,
-                current,
-                ticket=str(content["ticket"]),
-                mark=row.decision_id,
-                initial=content["initial"],
-                written=written,
-                flips=flips,
-                now_ms=now_ms,
-            )
-            if planned is HandsOff.FLIPS:
-                await self._tell_of_flips(str(content["ticket"]), row, current)
-            if isinstance(planned, HandsOff):
-                return planned.value, (), choice
-            change, recorded = planned
+            current = await adapter.read(client, str(restored(row.payload)[0]["ticket"]))
+            result = await self._plan(row, current)
+            if result.change is None:
+                return result
             try:
-                await adapter.write(client, change)
+                await adapter.write(client, result.change)
             except Conflict:
                 continue
-            return "written", recorded, choice
-        return HandsOff.CONFLICT.value, (), choice
+            return result
+        return Result(HandsOff.CONFLICT.value, choice=result.choice)
+
+    async def _plan(self, row: Any, current: Current) -> Result:
+        """What the manners leave of the decision, as if it were written."""
+        content, ticket, verdict = restored(row.payload)
+        now_ms = milliseconds_now()
+        written, flips, (said,) = await self._records.read(
+            lambda database: (
+                outbox.written_values(database, row.ticket),
+                outbox.flips(database, row.ticket, now_ms),
+                said_of(database, [(row.ticket, None)]),
+            )
+        )
+        choice = choice_of(
+            self._link,
+            row.ticket,
+            current.values,
+            current.state,
+            None,
+            payload=content,
+            written=written,
+            labels=self._labels(),
+        )
+        if DEPARTMENT in said:  # by feedback, since the decision
+            return Result(HandsOff.PERSON.value, choice=choice)
+        planned = plan(
+            self._automation.apply(ticket, verdict, count=False),
+            self._link.rules,
+            current,
+            ticket=str(content["ticket"]),
+            mark=row.decision_id,
+            initial=content["initial"],
+            written=written,
+            flips=flips,
+            now_ms=now_ms,
+        )
+        if planned is HandsOff.FLIPS:
+            await self._tell_of_flips(str(content["ticket"]), row, current)
+        if isinstance(planned, HandsOff):
+            return Result(planned.value, choice=choice)
+        change, recorded = planned
+        return Result(WRITTEN, recorded, choice, change)
 
     async def _tell_of_flips(self, ticket: str, row: Any, current: Any) -> None:
         """A person must know that two programs write the same field."""
@@ -184,7 +263,7 @@ class Worker:
         with contextlib.suppress(Conflict):
             await self._link.adapter.write(self._link.client, Change(ticket, {}, tags, note, row.decision_id, current))
 
-    async def _tell(self, row: Any) -> tuple[str, tuple[Written, ...], Choice]:
+    async def _tell(self, row: Any) -> Result:
         """Tell the user's URL that the ticket was triaged (https://www.standardwebhooks.com)."""
         content, _, verdict = restored(row.payload)
         result = await self._records.read(lambda database: outbox.result_of(database, row.decision_id))
@@ -199,7 +278,7 @@ class Worker:
             "webhook-signature": Webhook(secret).sign(row.id, sent, body),
         }
         await self._link.event_client.call("POST", "", raw=body.encode(), headers=headers)
-        return "told", (), Choice()
+        return Result(TOLD)
 
     async def _postpone(self, row: Any, error: BaseException) -> None:
         now_ms = milliseconds_now()
@@ -219,6 +298,14 @@ class Worker:
         await self._records.write(lambda database: outbox.bury(database, row, error))
         _log.error("not written to the helpdesk", connection=self._link.name, row=row.id, cause=error)
         self._metrics.wrote(self._link.name, "dead")
+
+
+async def _given(result: Result) -> Result:
+    return result
+
+
+async def _raised(error: Exception) -> Result:
+    raise error
 
 
 def _event(connection: str, ticket: str, row: Any, verdict: Verdict, result: str | None) -> dict[str, Any]:

@@ -56,9 +56,7 @@ def reason(response: Any) -> tuple[str, str]:
 def decision_of(service: Service, text: str, ticket: str | None = None) -> tuple[str, str]:
     """Reason and department of a call of the API."""
     with service.client() as client:
-        answer = client.post(
-            "/v1/route", json={"body": text} | ({} if ticket is None else {"id": ticket})
-        ).json()
+        answer = client.post("/v1/route", json={"body": text} | ({} if ticket is None else {"id": ticket})).json()
     return answer["reason"], answer["department"]
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from service.helpdesks.adapters.zendesk import Zendesk as Adapter
@@ -111,16 +110,17 @@ def test_a_deleted_ticket_is_gone(zendesk: Zendesk) -> None:
         read(adapter_for(zendesk), 77)
 
 
-def test_tickets_are_listed_by_creation_over_several_pages(zendesk: Zendesk) -> None:
+def test_new_tickets_are_listed_over_several_pages_and_changed_ones_marked(zendesk: Zendesk) -> None:
     old = zendesk.new_ticket("Old", "Hello", created_at="2026-01-01T00:00:00+00:00")
     new = [zendesk.new_ticket(f"Ticket {number}", "Hello") for number in range(250)]
     zendesk.move(old, GROUPS["sales"])
     adapter = adapter_for(zendesk)
 
-    async def listed(client: Client) -> list[str]:
-        return [event.ticket async for event in adapter.created(client, 1_790_000_000_000)]
+    async def listed(client: Client) -> list[tuple[str, bool]]:
+        since = 1_790_000_000_000
+        return [(event.ticket, event.ignored is None) async for event in adapter.created(client, since)]
 
-    assert calling(adapter, listed) == [str(number) for number in new]
+    assert calling(adapter, listed) == [*((str(number), True) for number in new), (str(old), False)]
 
 
 @pytest.mark.parametrize(("fault", "error"), [("500", Again), ("503", Again), ("html", Refused), ("redirect", Refused)])
@@ -140,18 +140,33 @@ def test_a_helpdesk_that_is_down_is_tried_again(zendesk: Zendesk) -> None:
     zendesk.start()
 
 
-def test_bulk_updates_report_each_ticket_in_their_job(zendesk: Zendesk) -> None:
-    """Of the local server, for the adapter does not use them yet."""
+def test_tags_and_notes_of_several_tickets_are_one_job_with_a_result_each(zendesk: Zendesk) -> None:
     numbers = [zendesk.new_ticket("Invoice wrong", "Charged twice.") for _ in range(3)]
-    stamps = {number: zendesk.tickets[number]["updated_at"] for number in numbers}
-    zendesk.move(numbers[1], GROUPS["sales"])
-    tickets = [
-        {"id": number, "group_id": GROUPS["billing"], "safe_update": True, "updated_stamp": stamps[number]}
-        for number in numbers
-    ]
-    with httpx.Client(base_url=zendesk.url, auth=(f"{USER}/token", TOKEN)) as client:
-        job = client.put("/api/v2/tickets/update_many.json", json={"tickets": tickets}).json()["job_status"]
-        done = client.get(f"/api/v2/job_statuses/{job['id']}.json").json()["job_status"]
-    assert [each["success"] for each in done["results"]] == [True, False, True]
-    assert done["results"][1]["error"] == "UpdateConflict"
-    assert zendesk.group_of(numbers[1]) == GROUPS["sales"]
+    adapter = adapter_for(zendesk)
+
+    async def written(client: Client) -> set[str]:
+        found = await adapter.read_many(client, [*map(str, numbers), "77"])
+        assert set(found) == {*map(str, numbers)}
+        zendesk.move(numbers[1], GROUPS["sales"])
+        del zendesk.tickets[numbers[2]]
+        changes = [change(number, found[str(number)], values={}) for number in numbers]
+        return set(await adapter.write_many(client, changes))
+
+    assert calling(adapter, written) == {str(number) for number in numbers[:2]}
+    assert zendesk.group_of(numbers[1]) == GROUPS["sales"], "what a person set stays"
+    assert all(zendesk.tickets[number]["tags"] == ["ai_suggestion"] for number in numbers[:2])
+    assert [path for method, path, _ in zendesk.calls if method == "PUT"] == ["/api/v2/tickets/update_many.json"]
+
+
+def test_too_many_jobs_are_tried_again_later(zendesk: Zendesk) -> None:
+    number = zendesk.new_ticket("Invoice wrong", "Charged twice.")
+    zendesk.calls_a_minute = 2
+    adapter = adapter_for(zendesk)
+
+    async def written(client: Client) -> None:
+        found = (await adapter.read_many(client, [str(number)]))[str(number)]
+        await adapter.write_many(client, [change(number, found, values={})])
+
+    with pytest.raises(Again) as refused:
+        calling(adapter, written)
+    assert (refused.value.seconds or 0) > 0

@@ -202,6 +202,29 @@ def test_above_the_limit_of_updates_writes_wait_and_none_is_lost(
         assert 1 <= statuses.count(429) <= 10, "a call that is over the limit is not repeated at once"
 
 
+def test_suggestions_that_wait_are_written_in_one_job_and_a_failed_one_by_itself(
+    tiny_bundle_path: Path, sample: Sample, tmp_path: Path
+) -> None:
+    with (
+        running_zendesk(updates_a_minute=1) as zendesk,
+        connected(tiny_bundle_path, tmp_path, zendesk_table(zendesk, "suggest")) as service,
+        httpx.Client() as client,
+    ):
+        wait_until(lambda: service.counts("connection_up") == 1)
+        zendesk.set_fault("503")
+        numbers = [zendesk.new_ticket(sample.subject, sample.body) for _ in range(20)]
+        for number in numbers:
+            assert zendesk.send(client, webhook_url(service), number).status_code == 200
+        zendesk.failing_in_jobs = {numbers[3]}
+        zendesk.set_fault("none")
+        wait_until(lambda: all("ai_suggestion" in zendesk.tickets[number]["tags"] for number in numbers), 90)
+        wait_until(lambda: service.counts("outbox_rows") == 0)
+        assert all(len(zendesk.tickets[number]["comments"]) == 1 for number in numbers)
+        puts = [path for method, path, status in zendesk.calls if method == "PUT" and status == 200]
+    assert puts.count(f"/api/v2/tickets/{numbers[3]}.json") == 1
+    assert len(puts) <= 4
+
+
 def test_while_the_helpdesk_hangs_calls_are_acknowledged_and_written_later(
     tiny_bundle_path: Path, sample: Sample, tmp_path: Path
 ) -> None:

@@ -1,11 +1,16 @@
 """Zendesk: event subscriptions and trigger webhooks, both signed; Tickets API v2.
 
+A value is written by an update of its ticket alone, whose `safe_update` refuses it if the ticket was changed since it
+was read. `safe_update` is documented for that call only: updates of many tickets in one job carry tags and notes, which
+add to a ticket and overwrite nothing.
+
 A trigger's webhook has the JSON that the administrator wrote; docs/helpdesks.md gives the one to paste, whose keys are
 those of `detail` of an event.
 """
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -23,6 +28,9 @@ SYSTEM = "-1"
 PRIORITIES = ("urgent", "high", "normal", "low")
 RIGHTS = ("agent", "admin")
 PAGE = 100
+JOB_SECONDS = 1.0
+"""Between two looks at a job."""
+JOB_AT_WORK = ("queued", "working")
 INCREMENTAL_DELAY_MS = 60_000
 """Zendesk lists tickets from a minute ago on."""
 
@@ -30,6 +38,7 @@ INCREMENTAL_DELAY_MS = 60_000
 class Zendesk(Adapter):
     attributes: ClassVar[Mapping[str, str]] = {DEPARTMENT: "group_id", "priority": "priority"}
     states: ClassVar[tuple[str, ...] | None] = ("new", "open")
+    batch = 100
     closed: frozenset[str] = frozenset({"solved", "closed"})
 
     def headers(self) -> Mapping[str, str]:
@@ -69,30 +78,26 @@ class Zendesk(Adapter):
         return None
 
     async def read(self, client: Client, ticket: str) -> Current:
-        found = at(await client.get(f"/api/v2/tickets/{part(ticket)}.json"), "ticket")
-        return Current(
-            _values(found),
-            optional(at(found, "status")),
-            milliseconds(at(found, "created_at")),
-            optional(at(found, "updated_at")),
-            frozenset(text(each) for each in at(found, "tags") or ()),
-        )
+        return _current(at(await client.get(f"/api/v2/tickets/{part(ticket)}.json"), "ticket"))
+
+    async def read_many(self, client: Client, tickets: Sequence[str]) -> Mapping[str, Current]:
+        found = await client.get("/api/v2/tickets/show_many.json", ids=",".join(tickets))
+        return {text(at(each, "id")): _current(each) for each in at(found, "tickets") or ()}
 
     async def write(self, client: Client, change: Change) -> None:
-        ticket: dict[str, Any] = {"safe_update": True, "updated_stamp": change.current.version}
-        custom = []
-        for attribute, value in change.values.items():
-            if attribute.startswith(CUSTOM):
-                custom.append({"id": int(attribute.removeprefix(CUSTOM)), "value": value})
-            else:
-                ticket[attribute] = int(value) if value.isdigit() else value
-        if custom:
-            ticket["custom_fields"] = custom
-        if change.tags:
-            ticket["additional_tags"] = list(change.tags)
-        if change.note is not None:
-            ticket["comment"] = {"body": change.note, "public": False}
+        ticket = {"safe_update": True, "updated_stamp": change.current.version, **_update(change)}
         await client.call("PUT", f"/api/v2/tickets/{part(change.ticket)}.json", content={"ticket": ticket})
+
+    async def write_many(self, client: Client, changes: Sequence[Change]) -> Collection[str]:
+        tickets = [{"id": int(change.ticket), **_update(change)} for change in changes]
+        answer = await client.call("PUT", "/api/v2/tickets/update_many.json", content={"tickets": tickets})
+        job = at(answer, "job_status")
+        path = f"/api/v2/job_statuses/{part(text(at(job, 'id')))}.json"
+        while at(job, "status") in JOB_AT_WORK:
+            await asyncio.sleep(JOB_SECONDS)
+            job = at(await client.get(path), "job_status")
+        results = at(job, "results") or ()
+        return {text(at(each, "id")) for each in results if at(each, "success") is True}
 
     async def created(self, client: Client, since_ms: int) -> AsyncIterator[Event]:
         query = {"start_time": str(since_ms // 1000)}
@@ -108,6 +113,33 @@ class Zendesk(Adapter):
             if at(page, "end_of_stream") is not False or cursor is None:
                 return
             query = {"cursor": cursor}
+
+
+def _current(ticket: Any) -> Current:
+    return Current(
+        _values(ticket),
+        optional(at(ticket, "status")),
+        milliseconds(at(ticket, "created_at")),
+        optional(at(ticket, "updated_at")),
+        frozenset(text(each) for each in at(ticket, "tags") or ()),
+    )
+
+
+def _update(change: Change) -> dict[str, Any]:
+    ticket: dict[str, Any] = {}
+    custom = []
+    for attribute, value in change.values.items():
+        if attribute.startswith(CUSTOM):
+            custom.append({"id": int(attribute.removeprefix(CUSTOM)), "value": value})
+        else:
+            ticket[attribute] = int(value) if value.isdigit() else value
+    if custom:
+        ticket["custom_fields"] = custom
+    if change.tags:
+        ticket["additional_tags"] = list(change.tags)
+    if change.note is not None:
+        ticket["comment"] = {"body": change.note, "public": False}
+    return ticket
 
 
 def _items(content: Any) -> list[Any]:

@@ -28,6 +28,7 @@ GROUPS = {"incoming": 1, "billing": 11, "technical": 12, "sales": 13, "returns":
 ROUTER, CUSTOMER, PERSON = 900, 500, 700
 PAGE = 100
 JOBS_KEPT = 100
+JOBS_AT_ONCE = 30
 
 Fault = Literal["none", "hang", "500", "503", "html", "redirect"]
 
@@ -65,6 +66,8 @@ class Zendesk:
         self.fault: Fault = "none"
         self.before_update: dict[int, int] = {}
         """Ticket → group that a person moves it to just before the next update arrives."""
+        self.failing_in_jobs: set[int] = set()
+        """Tickets that a job cannot update."""
         self.lock = threading.RLock()
         self._jobs: dict[str, Any] = {}
         self._updates: deque[float] = deque()
@@ -228,7 +231,12 @@ class Zendesk:
             return self._incremental(query)
         if match := re.fullmatch(r"/api/v2/job_statuses/(\w+)\.json", path):
             job = self._jobs.get(match[1])
-            return (404, _NOT_FOUND) if job is None else (200, {"job_status": job})
+            if job is None:
+                return 404, _NOT_FOUND
+            if job["status"] == "queued":  # the next look finds the end
+                job["status"] = "completed"
+                return 200, {"job_status": {**job, "status": "working", "results": None}}
+            return 200, {"job_status": job}
         return 404, {"error": "InvalidEndpoint", "description": "Not found"}
 
     def _incremental(self, query: Mapping[str, str]) -> tuple[int, Any]:
@@ -271,16 +279,21 @@ class Zendesk:
             wanted = content["tickets"]
         if len(wanted) > 100:
             return 413, {"error": "TooManyValues", "description": "Too many values"}
-        results = []
+        if sum(job["status"] == "queued" for job in self._jobs.values()) >= JOBS_AT_ONCE:
+            return 429, {"error": "TooManyJobs", "description": "Too many jobs are at work"}
+        results: list[dict[str, Any]] = []
         for each in wanted:
-            status, _ = self._update(each["id"], each)
-            error = {200: {}, 404: {"error": "TicketNotFound"}, 409: {"error": "UpdateConflict"}}.get(
-                status, {"error": "TicketUpdateFailed"}
-            )
-            results.append({"id": each["id"], "action": "update", "success": status == 200, **error})
+            # `safe_update` is documented for the update of one ticket only.
+            failing = each["id"] in self.failing_in_jobs
+            status = 422 if failing else self._update(each["id"], {**each, "safe_update": False})[0]
+            if status == 200:
+                results.append({"id": each["id"], "action": "update", "status": "Updated", "success": True})
+            else:
+                error = "TicketNotFound" if status == 404 else "TicketUpdateFailed"
+                results.append({"id": each["id"], "action": "update", "status": "Failed", "error": error})
         name = f"{len(self._jobs):032x}"
         job = {"id": name, "url": f"{self.url}/api/v2/job_statuses/{name}.json", "total": len(wanted)}
-        self._jobs[name] = {**job, "progress": len(wanted), "status": "completed", "results": results}
+        self._jobs[name] = {**job, "progress": len(wanted), "status": "queued", "results": results}
         for old in list(self._jobs)[:-JOBS_KEPT]:
             del self._jobs[old]
         return 200, {"job_status": {**job, "progress": None, "status": "queued", "results": None}}
