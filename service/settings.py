@@ -62,7 +62,8 @@ class Settings(BaseSettings):
     runs. Unset: no key is needed."""
 
     connections_file: Path | None = None
-    """File of the connected helpdesks, TOML, without secrets; read at start. Needs `records`. Unset: none."""
+    """File of the connected helpdesks, TOML, without secrets. Changes apply while the service runs. Needs `records`.
+    Unset: none."""
 
     reconcile_seconds: Seconds = 3600.0
     """How often to list the new tickets of connected helpdesks, to route those whose webhook was missed."""

@@ -66,7 +66,8 @@ class ChallengerControl(Protocol):
 
 
 class AdminService:
-    """`connections`: the values of `schemas.ConnectionOut`. `exemplars`: requests may have traces."""
+    """`connections`: the values of `schemas.ConnectionOut`, and the fault of their file. `exemplars`: requests may have
+    traces."""
 
     def __init__(
         self,
@@ -79,7 +80,7 @@ class AdminService:
         misroutes: MisrouteAlarm | None,
         maintenance: Maintenance | None,
         challengers: ChallengerControl | None,
-        connections: Callable[[], list[dict[str, Any]]] | None,
+        connections: Callable[[], tuple[list[dict[str, Any]], str | None]] | None,
         *,
         exemplars: bool,
     ) -> None:
@@ -115,6 +116,7 @@ class AdminService:
 
     def status(self) -> StatusOut:
         drift = self._router.drift()
+        connections, connections_fault = (None, None) if self._connections is None else self._connections()
         return StatusOut(
             build=BuildOut(**build()._asdict()),
             phase=self.lifecycle.phase,
@@ -126,9 +128,8 @@ class AdminService:
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
             automation=self._automation_out(),
             challengers=self._challengers_out(),
-            connections=None
-            if self._connections is None
-            else tuple(ConnectionOut(**each) for each in self._connections()),
+            connections=None if connections is None else tuple(ConnectionOut(**each) for each in connections),
+            connections_fault=connections_fault,
         )
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:

@@ -515,7 +515,8 @@ class StatusOut(Output):
     """`GET /admin/status`. `serving` is null until the bundle is loaded.
 
     `not_ready`: why the instance takes no tickets now; null if ready. `last_reload` is null before the first reload,
-    `records` and `automation` where records are off, `connections` without a file of them.
+    `records` and `automation` where records are off, `connections` without a file of them. `connections_fault`: why
+    the changed file of the connections is not in use; null: it is.
     """
 
     build: BuildOut
@@ -528,6 +529,7 @@ class StatusOut(Output):
     records: RecordsOut | None
     automation: AutomationOut | None
     connections: tuple[ConnectionOut, ...] | None
+    connections_fault: str | None
     challengers: tuple[ChallengerOut, ...]
 
 

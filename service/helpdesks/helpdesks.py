@@ -2,7 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -35,12 +37,14 @@ CHECK_SECONDS = 3600.0
 RETRY_SECONDS = 30.0
 """Between two checks while the helpdesk does not answer."""
 DEPTH_SECONDS = 2.0
+POLL_SECONDS = 2.0
 
 _log = structlog.get_logger()
 
 
 class Helpdesks:
-    """The file of the connections is read at once: a fault in it ends the start.
+    """The file of the connections is read at once: a fault in it ends the start. A changed file, or a changed secret
+    that it names, takes effect within POLL_SECONDS; if it has a fault, the connections stay as they are.
 
     Raises:
         ConnectionsError: a line for each fault of the file; or nothing is recorded.
@@ -61,25 +65,25 @@ class Helpdesks:
         assert settings.connections_file is not None
         if records is None or automation is None:
             raise ConnectionsError(f"{settings.connections_file}: connections need a record, and records are off")
-        self.links: Mapping[str, Link] = {
-            name: Link(adapter_of(connection))
-            for name, connection in load_connections(settings.connections_file).items()
-        }
+        self._path = settings.connections_file
+        self._links = _read(self._path)
+        self._fault: str | None = None
         self._records = records
         self._settings = settings
-        self._metrics = HelpdeskMetrics(registry, self.links)
+        self._metrics = HelpdeskMetrics(registry, self._links)
         self._depths: dict[str, Depth] = {}
-        registry.register(HelpdeskGauges(self.links, lambda: self._depths, milliseconds_now))
+        gauges = HelpdeskGauges(self._links, lambda: self._depths, lambda: self._fault is None, milliseconds_now)
+        registry.register(gauges)
 
         def labels() -> dict[str, frozenset[str]]:
             return {each.field.name: frozenset(each.field.labels) for each in router.engine.graph.scorings}
 
         triage = Triage(router.decide, render, report, labels, records, self._metrics, settings)
         self._reconciler = Reconciler(triage, records, self._metrics)
-        self._webhooks = Webhooks(self.links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)
-        self._workers = [
-            Worker(link, records, automation, labels, self._metrics) for link in self.links.values() if not link.is_off
-        ]
+        self._webhooks = Webhooks(self._links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)
+        self._new_worker = partial(Worker, records=records, automation=automation, labels=labels, metrics=self._metrics)
+        self._workers: dict[str, Worker] = {}
+        self._tasks_of: dict[str, list[asyncio.Task[None]]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     def add_to(self, app: FastAPI) -> None:
@@ -89,31 +93,76 @@ class Helpdesks:
         if self._records.database.kind == "sqlite" and self._records.cause is None:
             # No other process can be at work on them.
             await self._records.write(outbox.release_all)
-        for worker in self._workers:
-            worker.start()
-        depths = repeat(self._read_depths, DEPTH_SECONDS, "depth of the outbox not read")
-        self._tasks.append(asyncio.create_task(depths))
-        for link in self.links.values():
-            if not link.is_off:
-                self._tasks.append(asyncio.create_task(self._check(link)))
-                if link.connection.table.reconcile and link.connection.token is not None:
-                    self._tasks.append(asyncio.create_task(self._reconcile(link)))
+        for link in self._links.values():
+            self._begin(link)
+        for work, seconds, failed in (
+            (self._read_depths, DEPTH_SECONDS, "depth of the outbox not read"),
+            (self.reload_if_changed, POLL_SECONDS, "connections file not checked"),
+        ):
+            self._tasks.append(asyncio.create_task(repeat(work, seconds, failed, after=seconds)))
 
     async def stop(self) -> None:
         """No effect if it was not started."""
-        for worker in self._workers:
-            await worker.stop()
         await end(*self._tasks)
-        for link in self.links.values():
+        for worker in self._workers.values():
+            await worker.stop()
+        for tasks in self._tasks_of.values():
+            await end(*tasks)
+        for link in self._links.values():
             await link.close()
 
-    def status(self) -> list[dict[str, Any]]:
-        """The values of `schemas.ConnectionOut`."""
+    async def reload_if_changed(self) -> None:
+        """Replace the connections that the file has otherwise than before."""
+        try:
+            # In a thread: reading a mounted folder may hang.
+            found = await asyncio.to_thread(_read, self._path)
+        except ConnectionsError as error:
+            if self._fault != str(error):
+                self._fault = str(error)
+                _log.error("connections file refused: the connections stay as they are", cause=self._fault)
+            return
+        if self._fault is not None:
+            self._fault = None
+            _log.info("connections file is right again")
+        before = dict(self._links)
+        changed = {name for name, link in found.items() if name not in before or before[name].is_other(link)}
+        removed = before.keys() - found.keys()
+        self._metrics.create_series(changed)
+        for name in sorted(changed | removed):
+            if name in found:
+                self._links[name] = found[name]  # at once: no call may come in between
+            else:
+                del self._links[name]
+            if name in before:
+                await self._end(before[name])
+            if name in found:
+                self._begin(found[name])
+        if changed or removed:
+            _log.info("connections changed", changed=sorted(changed), removed=sorted(removed))
+
+    def status(self) -> tuple[list[dict[str, Any]], str | None]:
+        """The values of `schemas.ConnectionOut`, and why the changed file is not in use."""
         none = Depth(0, 0, None)
-        return [
+        links = [
             {**link.status(), "waiting": self._depths.get(name, none).open, "dead": self._depths.get(name, none).dead}
-            for name, link in self.links.items()
+            for name, link in self._links.items()
         ]
+        return links, self._fault
+
+    def _begin(self, link: Link) -> None:
+        if link.is_off:
+            return
+        self._workers[link.name] = worker = self._new_worker(link)
+        worker.start()
+        tasks = self._tasks_of[link.name] = [asyncio.create_task(self._check(link))]
+        if link.connection.table.reconcile and link.connection.token is not None:
+            tasks.append(asyncio.create_task(self._reconcile(link)))
+
+    async def _end(self, link: Link) -> None:
+        await end(*self._tasks_of.pop(link.name, ()))
+        if link.name in self._workers:
+            await self._workers.pop(link.name).finish()
+        await link.close()
 
     async def _check(self, link: Link) -> None:
         while True:
@@ -137,3 +186,8 @@ class Helpdesks:
 
     async def _read_depths(self) -> None:
         self._depths = await self._records.read(outbox.depths)
+
+
+def _read(path: Path) -> dict[str, Link]:
+    """Raises: ConnectionsError"""
+    return {name: Link(adapter_of(connection)) for name, connection in load_connections(path).items()}

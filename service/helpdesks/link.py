@@ -41,6 +41,10 @@ class Link:
         """Of its decisions on record: no key can have this name."""
         return f"connection:{self.name}"
 
+    def is_other(self, link: "Link") -> bool:
+        """Whether the file has the connection otherwise now, or one of its secrets."""
+        return self.connection != link.connection
+
     def ticket_id(self, ticket: str) -> str:
         """On record: helpdesks count from 1, so the name keeps them apart."""
         return f"{self.name}:{ticket}"

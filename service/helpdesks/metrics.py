@@ -31,6 +31,9 @@ class HelpdeskMetrics:
             ["connection", "result"],
             registry=registry,
         )
+        self.create_series(names)
+
+    def create_series(self, names: Iterable[str]) -> None:
         for name in names:
             for result in DELIVERIES:
                 self._deliveries.labels(name, result)
@@ -51,13 +54,19 @@ class HelpdeskMetrics:
 
 
 class HelpdeskGauges:
-    """Read at a scrape. `depths`: of the last look at the outbox; `now_ms`: the clock."""
+    """Read at a scrape. `depths`: of the last look at the outbox; `is_file_right`: whether the file could be loaded
+    last; `now_ms`: the clock."""
 
     def __init__(
-        self, links: Mapping[str, Link], depths: Callable[[], Mapping[str, Depth]], now_ms: Callable[[], int]
+        self,
+        links: Mapping[str, Link],
+        depths: Callable[[], Mapping[str, Depth]],
+        is_file_right: Callable[[], bool],
+        now_ms: Callable[[], int],
     ) -> None:
         self._links = links
         self._depths = depths
+        self._is_file_right = is_file_right
         self._now_ms = now_ms
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
@@ -70,7 +79,7 @@ class HelpdeskGauges:
         age = gauge("outbox_age_seconds", "Age of the oldest row that is still to be written.")
         dead = gauge("outbox_dead_rows", "What could not be written, for a person to look at.")
         depths = self._depths()
-        for name, link in self._links.items():
+        for name, link in tuple(self._links.items()):
             depth = depths.get(name, Depth(0, 0, None))
             up.add_metric([name], link.fault is None)
             breaker.add_metric([name], link.breaker_is_open)
@@ -78,4 +87,9 @@ class HelpdeskGauges:
             dead.add_metric([name], depth.dead)
             seconds = 0 if depth.oldest_ms is None else max(0, self._now_ms() - depth.oldest_ms) / 1000
             age.add_metric([name], seconds)
-        return up, breaker, rows, age, dead
+        file = GaugeMetricFamily(
+            f"{PREFIX}_connections_last_reload_successful",
+            "Whether the connections file could be read last.",
+            value=float(self._is_file_right()),
+        )
+        return up, breaker, rows, age, dead, file

@@ -41,6 +41,7 @@ ROWS = 4
 CONFLICTS = 3
 ROW_SECONDS = 60.0
 """Longest time of one row; less than its lease."""
+FINISH_SECONDS = 15.0
 BASE_SECONDS = 1.0
 LONGEST_SECONDS = 300.0
 DEAD_AFTER_MS = 86_400_000
@@ -71,6 +72,7 @@ class Worker:
         self._labels = labels
         self._metrics = metrics
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_ending = False
 
     def start(self) -> None:
         if self._link.connection.token is not None:
@@ -82,14 +84,22 @@ class Worker:
         """Claimed rows are taken up again when their lease ends."""
         await end(*self._tasks)
 
+    async def finish(self) -> None:
+        """End after the rows at work, so that none waits for its lease; those that take too long are cancelled."""
+        self._is_ending = True
+        self._link.wake.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=FINISH_SECONDS)
+        await self.stop()
+
     async def _run(self, kind: str) -> None:
-        while True:
+        while not self._is_ending:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(POLL_SECONDS):
                     await self._link.wake.wait()
             self._link.wake.clear()
             try:
-                while await self._round(kind):
+                while not self._is_ending and await self._round(kind):
                     pass
             except* RecordsUnavailable:
                 await asyncio.sleep(POLL_SECONDS)
