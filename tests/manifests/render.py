@@ -26,7 +26,7 @@ FOLDERS = {
 """The rendered folders by name."""
 CLAIMS = {"ticket-router-bundles", "ticket-router-export", "ticket-router-retraining"}
 """Created separately from the overlays, by k8s/volumes."""
-SECRETS = {"ticket-router-bundle-store", "ticket-router-keys", "ticket-router-otlp", "ticket-router-records"}
+SECRETS = {f"ticket-router-{name}" for name in ("bundle-store", "keys", "otlp", "records", "helpdesks")}
 """Created by the administrator: docs/deploy.md, "What you create"."""
 CONFIG_MAPS = {"ticket-router-bundle-key"}
 """Created by the administrator too: docs/deploy.md, "What you create"."""

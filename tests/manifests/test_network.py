@@ -80,12 +80,12 @@ def test_only_monitoring_reaches_the_management_port(deployed: Rendered) -> None
 
 
 def test_only_named_policies_have_egress_beyond_dns(deployed: Rendered) -> None:
-    """Egress is DNS, the object store for pods with a fetching container, the collector and the database for the
-    service."""
+    """Egress is DNS, the object store for pods with a fetching container, the collector, the database and the
+    helpdesks for the service."""
     fetching = [pod for pod in deployed.pods() if any(one["name"] == "fetch" for one in pod.containers)]
     policies = _policies(deployed)
     reaching = {name for name, spec in policies.items() if _leaves(spec)}
-    assert reaching == ({"fetch-bundle"} if fetching else set()) | {"tracing", "records"} & set(policies)
+    assert reaching == ({"fetch-bundle"} if fetching else set()) | {"tracing", "records", "helpdesks"} & set(policies)
     if fetching:
         selector = policies["fetch-bundle"]["podSelector"]["matchLabels"]
         assert [pod for pod in deployed.pods() if _selects(selector, pod.labels)] == fetching

@@ -72,6 +72,11 @@ def test_every_setting_of_an_overlay_is_known_and_valid(deployed: Rendered, monk
             "records",
             {"secretName": "ticket-router-records", "optional": False, "defaultMode": 0o440},
         ),
+        (
+            "connections_file",
+            "helpdesks",
+            {"secretName": "ticket-router-helpdesks", "optional": False, "defaultMode": 0o440},
+        ),
         ("bundle_key", "bundle-key", {"name": "ticket-router-bundle-key", "optional": False}),
     ],
 )
