@@ -170,3 +170,13 @@ def test_too_many_jobs_are_tried_again_later(zendesk: Zendesk) -> None:
     with pytest.raises(Again) as refused:
         calling(adapter, written)
     assert (refused.value.seconds or 0) > 0
+
+
+def test_words_of_an_event_are_those_of_the_api(zendesk: Zendesk) -> None:
+    number = zendesk.new_ticket("Invoice wrong", "Charged twice.", priority="low")
+    adapter = adapter_for(zendesk)
+    (event,) = adapter.parse(*zendesk.webhook(zendesk.created_event(number))).events
+    current = read(adapter, number)
+    assert (event.state, event.values["priority"], event.values["group_id"]) == ("new", "low", str(GROUPS["incoming"]))
+    assert {name: current.values[name] for name in event.values} == event.values
+    assert event.changed_ms is not None

@@ -4,8 +4,8 @@ A value is written by an update of its ticket alone, whose `safe_update` refuses
 was read. `safe_update` is documented for that call only: updates of many tickets in one job carry tags and notes, which
 add to a ticket and overwrite nothing.
 
-A trigger's webhook has the JSON that the administrator wrote; docs/helpdesks.md gives the one to paste, whose keys are
-those of `detail` of an event.
+An event's `detail` has ids as text, and words such as the status in capitals. A trigger's webhook has the JSON that the
+administrator wrote: with the keys of `detail`, and further `requester_email` and `recipient`.
 """
 
 import asyncio
@@ -149,6 +149,7 @@ def _items(content: Any) -> list[Any]:
 def _event(content: Any, delivery: str) -> Event:
     if at(content, "type") is not None and at(content, "detail") is not None:  # of a subscription to events
         event = _event_of(at(content, "detail"), delivery)
+        event = replace(event, changed_ms=milliseconds(at(content, "time")))
         if at(content, "type") != CREATED:
             by_program = text(at(content, "detail.actor_id")) == SYSTEM
             return replace(event, subject="", body="", ignored=Ignored.OTHER_EVENT, by_program=by_program)
@@ -182,7 +183,8 @@ def _event_of(ticket: Any, delivery: str) -> Event:
 
 def _values(ticket: Any) -> dict[str, str | None]:
     names = [name for name in ("group_id", "priority", "brand_id", "type") if name in ticket]
-    values = {name: (text(ticket[name]) or None) for name in names}
+    # Events have words in capitals, the API has not.
+    values = {name: (text(ticket[name]).lower() or None) for name in names}
     for each in at(ticket, "custom_fields") or ():
         values[f"{CUSTOM}{text(at(each, 'id'))}"] = optional(at(each, "value"))
     return values

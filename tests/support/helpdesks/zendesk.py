@@ -160,8 +160,13 @@ class Zendesk:
     def created_event(self, number: int) -> dict[str, Any]:
         """Of a subscription to events: without the requester's address."""
         ticket = self.tickets[number]
-        names = ("subject", "description", "status", "group_id", "priority", "requester_id", "submitter_id", "tags")
-        detail = {name: ticket[name] for name in (*names, "is_public", "created_at", "updated_at")}
+        detail = {
+            name: ticket[name] for name in ("subject", "description", "tags", "is_public", "created_at", "updated_at")
+        }
+        # As documented: ids as text, words in capitals, no custom fields.
+        detail |= {name: str(ticket[name]) for name in ("id", "group_id", "requester_id", "submitter_id")}
+        detail |= {name: (ticket[name] or "").upper() or None for name in ("status", "priority")}
+        detail |= {"actor_id": str(ticket["submitter_id"]), "via": {"channel": "mail"}}
         return {
             "type": "zen:event-type:ticket.created",
             "account_id": 22129848,
@@ -169,7 +174,7 @@ class Zendesk:
             "time": _now(),
             "zendesk_event_version": "2022-11-06",
             "subject": f"zen:ticket:{number}",
-            "detail": {"id": str(number), **detail},
+            "detail": detail,
             "event": {},
         }
 
