@@ -12,7 +12,7 @@ import pytest
 
 from models.scoring import Outcome
 from tests.support.helpdesks.connected import Sample, connected, rows, samples_of, webhook_url, zendesk_table
-from tests.support.helpdesks.zendesk import GROUPS, PERSON, ROUTER, SECRET, Zendesk, running_zendesk
+from tests.support.helpdesks.zendesk import CUSTOMER, GROUPS, PERSON, ROUTER, SECRET, Zendesk, running_zendesk
 from tests.support.process import Service
 from tests.support.waiting import wait_until
 
@@ -136,7 +136,7 @@ def test_a_group_that_a_person_sets_is_feedback_and_one_of_a_trigger_is_not(
     post(service, *zendesk.webhook(zendesk.created_event(number)))
     wait_until(lambda: zendesk.group_of(number) == GROUPS[sample.label])
     said = f"SELECT value, source FROM feedback WHERE ticket_id = 'support:{number}' ORDER BY id"
-    for actor in (ROUTER, -1, PERSON, PERSON):
+    for actor in (ROUTER, -1, CUSTOMER, PERSON, PERSON):
         if actor != ROUTER:
             zendesk.move(number, GROUPS[other], actor)
         event = zendesk.event("group_assignment_changed", number, actor)

@@ -151,7 +151,8 @@ def _event(content: Any, delivery: str) -> Event:
         event = _event_of(at(content, "detail"), delivery)
         event = replace(event, changed_ms=milliseconds(at(content, "time")))
         if at(content, "type") != CREATED:
-            by_program = text(at(content, "detail.actor_id")) == SYSTEM
+            # What changes with a customer's message is a trigger's work too.
+            by_program = text(at(content, "detail.actor_id")) in (SYSTEM, text(at(content, "detail.requester_id")))
             return replace(event, subject="", body="", ignored=Ignored.OTHER_EVENT, by_program=by_program)
         return event
     return _event_of(at(content, "ticket") or content, delivery)

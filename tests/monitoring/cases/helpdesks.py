@@ -5,6 +5,16 @@ from tests.monitoring.cases.case import OTHER, POD, Case, pod
 _DESK = ', connection="support"'
 HELPDESKS = (
     Case(
+        "TicketRouterConnectionsRefused",
+        "refused by one pod, then mended",
+        {
+            pod("connections_last_reload_successful"): "1x4 0x9 1x9",
+            pod("connections_last_reload_successful", OTHER): "1x25",
+        },
+        fires=(11, 13),
+        quiet=(4, 8, 16),
+    ),
+    Case(
         "TicketRouterHelpdeskWriteDead",
         "one row, seen by both pods, and sent again",
         {pod("outbox_dead_rows", which, _DESK): "0x4 1x9 0x9" for which in (POD, OTHER)},
