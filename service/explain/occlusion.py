@@ -5,8 +5,9 @@ batches through the engine, in the background: callers come first.
 """
 
 import asyncio
+import functools
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,7 @@ OPTIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class Occlusion:
-    """A text, the decided label and the engine to ask.
+    """A text, the decided label and the engine to ask. `unread`: the middle of a text that is too long for the model.
 
     Raises, in every method:
         Overloaded, DeadlinePassed: callers need the engine; try again.
@@ -56,80 +57,104 @@ class Occlusion:
     label: str
     deadline: float
     """In the loop's time."""
+    tokens: int
+    unread: tuple[Span, ...]
+    words: Sequence[Span]
+    """Those that the model reads."""
+
+    @classmethod
+    async def of(cls, engine: Engine, text: str, scoring: FieldScoring, label: str, deadline: float) -> "Occlusion":
+        def read() -> tuple[int, tuple[Span, ...], list[Span]]:
+            encoding, tokens = engine.bundle.encoder.encode_with_spans(text)
+            spans = [span for span in tokens if span is not None]
+            unread = max(((one[1], two[0]) for one, two in itertools.pairwise(spans)), key=_length, default=(0, 0))
+            gap = (unread,) if encoding.truncated else ()
+            return len(encoding.ids), gap, [each for each in words_of(text) if not _touches(each, gap)]
+
+        return cls(engine, text, scoring, label, deadline, *await asyncio.to_thread(read))
 
     async def sentences(self) -> list[Phrase]:
-        """All sentences that the model reads, in the text's order, with what each says for the label. Of a text with
-        too many of them, neighbours are taken together."""
-        spans = self._read_sentences()
-        tokens = self._tokens()
-        most = max(SENTENCE_TOKENS // tokens - 1, 2)
-        groups = [spans[start:stop] for start, stop in _parts(len(spans), most)]
-        spans = [(group[0][0], group[-1][1]) for group in groups]
-        whole, *rest = await self.confidences([self.text, *(without(self.text, [span]) for span in spans)])
+        """All sentences, in the text's order, with what each says for the label. Of a text with too many of them,
+        neighbours are taken together."""
+        spans = [part for each in sentences_of(self.text) for part in self._read_parts(each)]
+        most = max(SENTENCE_TOKENS // self.tokens - 1, 2)
+        spans = [(spans[start][0], spans[stop - 1][1]) for start, stop in _parts(len(spans), most)]
+        whole, *rest = await self.confidences([(), *((span,) for span in spans)])
         return [Phrase(span, self.text[slice(*span)], whole - left) for span, left in zip(spans, rest, strict=True)]
 
-    async def words(self, sentences: Sequence[Phrase]) -> Phrases:
+    async def phrases(self, sentences: Sequence[Phrase]) -> Phrases:
         """The phrases for and against the label in the sentences that matter most."""
-        words = words_of(self.text)
         strongest = sorted(sentences, key=lambda each: -abs(each.score))[:SENTENCES]
-        within = sorted(number for sentence in strongest for number in words_within(words, sentence.span))
-        most = max(WORD_TOKENS // self._tokens() // 2, 8)
-        single = [within[start] for start, stop in _parts(len(within), most)]
-
-        async def left(removed: Sequence[Collection[range]]) -> list[float]:
-            texts = [
-                without(self.text, [(words[r[0]][0], words[r[-1]][1]) for r in sorted(each, key=lambda r: r.start)])
-                for each in removed
-            ]
-            return await self.confidences(texts)
-
-        alone = [range(number, number + 1) for number in single]
-        whole, *rest = await left([(), *((each,) for each in alone)])
-        scores = {each: whole - value for each, value in zip(alone, rest, strict=True)}
-        telling = sorted(scores, key=lambda each: -abs(scores[each]))[:NEIGHBOURS]
-        pairs = [each for each in neighbours(self.text, words) if each[:1] in telling or each[1:] in telling]
-        pairs = [each for each in pairs if each[0] in within and each[1] in within]
-        rest = await left([(each,) for each in pairs])
-        scores |= {each: whole - value for each, value in zip(pairs, rest, strict=True)}
+        within = [words_within(self.words, sentence.span) for sentence in strongest]
+        words = [range(number, number + 1) for numbers in within for number in numbers]
+        whole = (await self.confidences([()]))[0]
+        most = max(WORD_TOKENS // self.tokens // 3, 8)
+        if len(words) > most:  # only the words of the parts that matter
+            size = -(-len(words) // most) + 1
+            parts = [numbers[start : start + size] for numbers in within for start in range(0, len(numbers), size)]
+            falls = await self._falls(whole, parts)
+            telling = sorted(parts, key=lambda each: -abs(falls[each]))[: max(most // size, 1)]
+            words = [range(number, number + 1) for numbers in telling for number in numbers]
+        scores = await self._falls(whole, words)
+        telling = sorted(words, key=lambda each: -abs(scores[each]))[:NEIGHBOURS]
+        pairs = [each for each in neighbours(self.text, self.words) if each[:1] in telling or each[1:] in telling]
+        scores |= await self._falls(whole, pairs)
         # What one phrase says another may say too: the next is the one that says most without those before.
         pro: dict[range, float] = {}
         while len(pro) < SHOWN:
             options = [each for each in ranked(scores, 1) if not overlaps(each, pro)][:OPTIONS]
-            rest = await left([(*pro, each) for each in options])
-            if not rest or min(rest) >= whole:
+            left = await self._falls(whole, options, tuple(pro))
+            best = max(options, key=lambda each: left[each], default=None)
+            if best is None or left[best] <= 0:
                 break
-            best = int(np.argmin(rest))
-            pro[options[best]], whole = whole - rest[best], rest[best]
+            pro[best] = left[best]
+            whole -= left[best]
         contra = {each: scores[each] for each in choose(scores, -1, pro)}
-        return Phrases(*(tuple(phrase(self.text, words, *each) for each in side.items()) for side in (pro, contra)))
+        sides = ([phrase(self.text, self.words, *each) for each in side.items()] for side in (pro, contra))
+        return Phrases(*map(tuple, sides))
 
-    async def confidences(self, texts: Sequence[str]) -> list[float]:
-        """The label's calibrated confidence in each text."""
+    async def confidences(self, removed: Sequence[Sequence[Span]]) -> list[float]:
+        """The label's calibrated confidence without each of these sets of parts."""
         engine, column = self.engine, self.scoring.field.labels.index(self.label)
         encoder, limits = engine.bundle.encoder, engine.limits.packing
+        texts = [without(self.text, sorted((*each, *self.unread))) for each in removed]
 
         def run(part: Sequence[str]) -> NDArray[np.float64]:
             batch = encoder.batch([encoder.encode(text) for text in part], limits.multiple)
             return probabilities(engine.sessions.run(batch), self.scoring)[:, column]
 
-        rows = max(limits.max_tokens // self._tokens(), 1)
-        async with asyncio.TaskGroup() as group:
-            parts = [
-                group.create_task(
-                    engine.batcher.run_in_background(lambda part=texts[start : start + rows]: run(part), self.deadline)
-                )
-                for start in range(0, len(texts), rows)
-            ]
-        return [float(value) for part in parts for value in part.result()]
+        rows = max(limits.max_tokens // self.tokens, 1)
+        works = [functools.partial(run, texts[start : start + rows]) for start in range(0, len(texts), rows)]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(engine.batcher.run_in_background(work, self.deadline)) for work in works]
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return [float(value) for task in tasks for value in task.result()]
 
-    def _read_sentences(self) -> list[Span]:
-        """Those of which the model reads a word."""
-        _, spans = self.engine.bundle.encoder.encode_with_spans(self.text)
-        read = [span for span in spans if span is not None]
-        return [each for each in sentences_of(self.text) if any(a < each[1] and each[0] < b for a, b in read)]
+    async def _falls(self, whole: float, phrases: Sequence[range], before: Sequence[range] = ()) -> dict[range, float]:
+        """How far the confidence falls from `whole` without each phrase, and always without those before."""
 
-    def _tokens(self) -> int:
-        return len(self.engine.bundle.encode(self.text).ids)
+        def span(numbers: range) -> Span:
+            return self.words[numbers[0]][0], self.words[numbers[-1]][1]
+
+        left = await self.confidences([[span(each), *map(span, before)] for each in phrases])
+        return {each: whole - value for each, value in zip(phrases, left, strict=True)}
+
+    def _read_parts(self, sentence: Span) -> list[Span]:
+        """The sentence without what the model does not read."""
+        parts = [sentence]
+        for start, end in self.unread:
+            parts = [(sentence[0], min(sentence[1], start)), (max(sentence[0], end), sentence[1])]
+        return [each for each in parts if words_within(self.words, each)]
+
+
+def _length(span: Span) -> int:
+    return span[1] - span[0]
+
+
+def _touches(span: Span, others: Sequence[Span]) -> bool:
+    return any(start < span[1] and span[0] < end for start, end in others)
 
 
 def _parts(count: int, most: int) -> list[tuple[int, int]]:

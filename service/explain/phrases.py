@@ -53,11 +53,11 @@ def words_within(words: Sequence[Span], span: Span) -> range:
 
 
 def without(text: str, spans: Sequence[Span]) -> str:
-    """The text without these parts, which are in order and do not overlap."""
+    """The text without these parts, which are in order."""
     kept, end = [], 0
     for start, stop in spans:
         kept.append(text[end:start])
-        end = stop
+        end = max(end, stop)
     kept.append(text[end:])
     return re.sub(" {2,}", " ", "".join(kept))
 

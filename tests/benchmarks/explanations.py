@@ -25,7 +25,7 @@ from models.encoding import Span
 from models.fields import DEPARTMENT
 from service.explain.ngrams import ngram_phrases
 from service.explain.occlusion import Occlusion
-from service.explain.phrases import Phrase, without, words_of, words_within
+from service.explain.phrases import Phrase, words_within
 from service.inference.engine import Engine, open_engine
 from service.settings import Settings
 from training.cli.options import ticket_file
@@ -64,18 +64,13 @@ def others(words: Sequence[Span], shown: Sequence[range], draw: random.Random) -
 
 async def holds(occlusion: Occlusion, phrases: Sequence[Phrase], draw: random.Random) -> bool | None:
     """Whether removing the phrases lowers the confidence more than removing others; None: it cannot be tested."""
-    _, spans = occlusion.engine.bundle.encoder.encode_with_spans(occlusion.text)
-    read = [span for span in spans if span is not None]
-    words = [word for word in words_of(occlusion.text) if any(a < word[1] and word[0] < b for a, b in read)]
+    words = occlusion.words
     shown = sorted((words_within(words, each.span) for each in phrases), key=lambda each: each.start)
     drawn = others(words, shown, draw)
     if drawn is None or not shown:
         return None
-
-    def removed(chosen: Sequence[range]) -> str:
-        return without(occlusion.text, [(words[each[0]][0], words[each[-1]][1]) for each in chosen])
-
-    without_shown, without_drawn = await occlusion.confidences([removed(shown), removed(drawn)])
+    chosen = ([(words[each[0]][0], words[each[-1]][1]) for each in side] for side in (shown, drawn))
+    without_shown, without_drawn = await occlusion.confidences(list(chosen))
     return without_shown < without_drawn
 
 
@@ -87,13 +82,13 @@ async def measure(engine: Engine, texts: Sequence[str], seed: int, verbose: bool
     for text in texts:
         batch = engine.bundle.encoder.batch([engine.bundle.encode(text)])
         label = engine.graph.judge_batch(engine.sessions.run(batch))[0].department.candidates[0].label
-        occlusion = Occlusion(engine, text, scoring, label, asyncio.get_running_loop().time() + SECONDS)
         marks = [time.perf_counter()]
         said = ngram_phrases(engine, text, DEPARTMENT, label)
         marks.append(time.perf_counter())
+        occlusion = await Occlusion.of(engine, text, scoring, label, asyncio.get_running_loop().time() + SECONDS)
         sentences = await occlusion.sentences()
         marks.append(time.perf_counter())
-        words = await occlusion.words(sentences)
+        words = await occlusion.phrases(sentences)
         marks.append(time.perf_counter())
         for name, seconds in zip(times, np.diff(marks), strict=True):
             times[name].append(float(seconds))

@@ -1,0 +1,24 @@
+"""Engines with and without an n-gram model, on the same encoder."""
+
+from pathlib import Path
+
+import pytest
+
+from service.inference.engine import Engine, open_engine
+from service.settings import Settings
+from tests.support.tiny import tiny_bundle
+
+
+def engine_of(bundle: Path, folder: Path) -> Engine:
+    return open_engine(Settings(bundle=bundle, state_dir=folder), lambda _report: None, bundle)
+
+
+@pytest.fixture(scope="session")
+def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    folder = tmp_path_factory.mktemp("hybrid")
+    return engine_of(tiny_bundle(folder, hybrid=True), folder)
+
+
+@pytest.fixture(scope="session")
+def plain(tiny_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return engine_of(tiny_bundle_path, tmp_path_factory.mktemp("plain"))
