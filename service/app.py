@@ -32,6 +32,7 @@ from service.automation.evidence import Watched, watched_by
 from service.automation.misroutes import MisrouteAlarm
 from service.challengers.challengers import Challengers
 from service.errors import ServiceError
+from service.explain.notes import NoteWords
 from service.helpdesks.helpdesks import Helpdesks
 from service.http.authorize import Authorizer
 from service.http.body import BodyReader
@@ -218,6 +219,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
             router,
             rendered,
             telemetry.record_decision,
+            NoteWords(router),
             records,
             None if automation is None else automation.in_force,
             cpu_pool,

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -52,6 +52,7 @@ class Helpdesks:
         router: Router,
         render: Callable[[Decision], str],
         report: Callable[[Decision], None],
+        explain: Callable[[Decision], Awaitable[Sequence[str]]],
         records: Records | None,
         automation: InForce | None,
         cpu_pool: CpuPool,
@@ -70,7 +71,7 @@ class Helpdesks:
         self._metrics = HelpdeskMetrics(registry, self.links)
         self._depths: dict[str, Depth] = {}
         registry.register(HelpdeskGauges(self.links, lambda: self._depths, milliseconds_now))
-        triage = Triage(router.decide, render, report, records, settings)
+        triage = Triage(router.decide, render, report, explain, records, settings)
         self._reconciler = Reconciler(triage, records, self._metrics)
         self._webhooks = Webhooks(self.links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)
         self._workers = [

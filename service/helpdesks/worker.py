@@ -139,6 +139,7 @@ class Worker:
                 written=written,
                 flips=flips,
                 now_ms=now_ms,
+                words=content.get(outbox.WORDS, ()),
             )
             if planned is HandsOff.FLIPS:
                 await self._tell_of_flips(str(content["ticket"]), row, current)

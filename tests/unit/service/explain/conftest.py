@@ -6,7 +6,6 @@ import pytest
 
 from service.inference.engine import Engine, open_engine
 from service.settings import Settings
-from tests.support.tiny import tiny_bundle
 
 
 def engine_of(bundle: Path, folder: Path) -> Engine:
@@ -14,9 +13,8 @@ def engine_of(bundle: Path, folder: Path) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def hybrid(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    folder = tmp_path_factory.mktemp("hybrid")
-    return engine_of(tiny_bundle(folder, hybrid=True), folder)
+def hybrid(hybrid_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine:
+    return engine_of(hybrid_bundle_path, tmp_path_factory.mktemp("hybrid"))
 
 
 @pytest.fixture(scope="session")
