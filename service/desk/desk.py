@@ -50,11 +50,19 @@ class Desk:
     ) -> None:
         if records is None:
             raise DeskError("--desk needs a record: --records is off")
-        if settings.keys_file is None and not _is_loopback(settings.host):
-            raise DeskError(f"--desk needs --keys-file while the service listens on {settings.host}")
+        by_key, by_oidc = settings.keys_file is not None, settings.desk_oidc_issuer is not None
+        if not by_key and not by_oidc and not _is_loopback(settings.host):
+            raise DeskError(
+                f"--desk needs --keys-file or --desk-oidc-issuer while the service listens on {settings.host}"
+            )
         self._settings = settings
-        self.sessions = Sessions(access, with_oidc=False)
+        self.sessions = Sessions(access, with_oidc=by_oidc)
         self.pages = Pages(self.sessions, bodies, build().version)
+        self._oidc = None
+        if by_oidc:
+            from service.desk.oidc import Oidc  # here: Authlib takes 0.3 s to import
+
+            self._oidc = Oidc(settings, self.pages)
         self._review = Review(
             self.pages,
             records,
@@ -63,7 +71,8 @@ class Desk:
             descriptions(settings.desk_labels_file),
             texts_kept=settings.records_text,
         )
-        pages: list[Any] = [Login(self.pages), self._review]
+        login = Login(self.pages, by_key=by_key, by_oidc=by_oidc)
+        pages: list[Any] = [login, self._review, *([self._oidc] if self._oidc is not None else [])]
         routes = [route for page in pages for route in page.routes()]
         routes.append(Route("/static/{name}", self.pages.files.endpoint))
         self.pages.paths = frozenset(route.path for route in routes)
@@ -80,9 +89,11 @@ class Desk:
     async def start(self) -> None:
         """
         Raises:
-            DeskError: the secret of the sessions cannot be read.
+            DeskError: a secret cannot be read.
         """
         self.sessions.open(self._settings)
+        if self._oidc is not None:
+            self._oidc.open()
         self._review.start()
 
     async def stop(self) -> None:
