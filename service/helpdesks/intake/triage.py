@@ -109,8 +109,12 @@ class Triage:
             event.recipients,
         )
         decision = await self._decide(ticket, context)
+<<<<<<< HEAD
         text = await kept_text(decision.text, self._settings)
         words = await self._explain(decision) if has_note(link, decision.verdict) else ()
+=======
+        text = await kept_text(ticket, decision.text, self._settings)
+>>>>>>> desk
         return Draft(
             decision,
             self._render,
