@@ -17,6 +17,7 @@ from service.desk.labels import descriptions
 from service.desk.login import Login
 from service.desk.pages import DeskHeaders, PageError, Pages
 from service.desk.review.review import Review
+from service.desk.review.why import Why
 from service.desk.session import PATH, DeskError, Sessions
 from service.errors import ServiceError
 from service.helpdesks.helpdesks import Helpdesks
@@ -72,7 +73,12 @@ class Desk:
             texts_kept=settings.records_text,
         )
         login = Login(self.pages, by_key=by_key, by_oidc=by_oidc)
-        pages: list[Any] = [login, self._review, *([self._oidc] if self._oidc is not None else [])]
+        pages: list[Any] = [
+            login,
+            self._review,
+            Why(self.pages, records, router),
+            *([self._oidc] if self._oidc is not None else []),
+        ]
         routes = [route for page in pages for route in page.routes()]
         routes.append(Route("/static/{name}", self.pages.files.endpoint))
         self.pages.paths = frozenset(route.path for route in routes)

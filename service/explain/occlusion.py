@@ -35,7 +35,7 @@ SENTENCE_TOKENS = 2_560
 """Of all variants together: some 250 ms of one core with a six-layer model in int8."""
 WORD_TOKENS = 12_800
 SENTENCES = 2
-"""In which words are told apart."""
+"""Most in which words are told apart."""
 NEIGHBOURS = 8
 """Words that are tried together with their neighbours."""
 OPTIONS = 8
@@ -82,10 +82,9 @@ class Occlusion:
         whole, *rest = await self.confidences([(), *((span,) for span in spans)])
         return [Phrase(span, self.text[slice(*span)], whole - left) for span, left in zip(spans, rest, strict=True)]
 
-    async def phrases(self, sentences: Sequence[Phrase]) -> Phrases:
-        """The phrases for and against the label in the sentences that matter most."""
-        strongest = sorted(sentences, key=lambda each: -abs(each.score))[:SENTENCES]
-        within = [words_within(self.words, sentence.span) for sentence in strongest]
+    async def phrases(self, sentences: Sequence[Span]) -> Phrases:
+        """The phrases for and against the label in these sentences."""
+        within = [words_within(self.words, sentence) for sentence in sentences]
         words = [range(number, number + 1) for numbers in within for number in numbers]
         whole = (await self.confidences([()]))[0]
         most = max(WORD_TOKENS // self.tokens // 3, 8)
@@ -147,6 +146,11 @@ class Occlusion:
         for start, end in self.unread:
             parts = [(sentence[0], min(sentence[1], start)), (max(sentence[0], end), sentence[1])]
         return [each for each in parts if words_within(self.words, each)]
+
+
+def strongest(sentences: Sequence[Phrase]) -> list[Span]:
+    """The sentences that say most, for or against, in the text's order."""
+    return sorted(each.span for each in sorted(sentences, key=lambda each: -abs(each.score))[:SENTENCES])
 
 
 def _length(span: Span) -> int:

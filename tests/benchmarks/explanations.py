@@ -24,7 +24,7 @@ from models.bundle.bundle import Bundle, open_bundle
 from models.encoding import Span
 from models.fields import DEPARTMENT
 from service.explain.ngrams import ngram_phrases
-from service.explain.occlusion import Occlusion
+from service.explain.occlusion import Occlusion, strongest
 from service.explain.phrases import Phrase, words_within
 from service.inference.engine import Engine, open_engine
 from service.settings import Settings
@@ -88,7 +88,7 @@ async def measure(engine: Engine, texts: Sequence[str], seed: int, verbose: bool
         occlusion = await Occlusion.of(engine, text, scoring, label, asyncio.get_running_loop().time() + SECONDS)
         sentences = await occlusion.sentences()
         marks.append(time.perf_counter())
-        words = await occlusion.phrases(sentences)
+        words = await occlusion.phrases(strongest(sentences))
         marks.append(time.perf_counter())
         for name, seconds in zip(times, np.diff(marks), strict=True):
             times[name].append(float(seconds))

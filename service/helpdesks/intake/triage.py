@@ -109,12 +109,8 @@ class Triage:
             event.recipients,
         )
         decision = await self._decide(ticket, context)
-<<<<<<< HEAD
-        text = await kept_text(decision.text, self._settings)
-        words = await self._explain(decision) if has_note(link, decision.verdict) else ()
-=======
         text = await kept_text(ticket, decision.text, self._settings)
->>>>>>> desk
+        words = await self._explain(decision) if has_note(link, decision.verdict) else ()
         return Draft(
             decision,
             self._render,

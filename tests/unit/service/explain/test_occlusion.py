@@ -6,7 +6,7 @@ import pytest
 
 from models.scoring import probabilities
 from service.errors import DeadlinePassed, Overloaded
-from service.explain.occlusion import SENTENCE_TOKENS, Occlusion
+from service.explain.occlusion import SENTENCE_TOKENS, Occlusion, strongest
 from service.explain.phrases import words_of
 from service.inference.engine import Engine
 from tests.support.batching import in_loop, soon
@@ -39,7 +39,7 @@ def test_sentence_says_what_the_confidence_loses_without_it(hybrid: Engine) -> N
 def test_phrases_for_the_label_lower_its_confidence_and_those_against_raise_it(hybrid: Engine) -> None:
     async def test() -> None:
         occlusion = await of(hybrid, TEXT)
-        said = await occlusion.phrases(await occlusion.sentences())
+        said = await occlusion.phrases(strongest(await occlusion.sentences()))
         assert said.pro
         words = words_of(TEXT)
         assert all(each.span[0] in dict(words) for each in (*said.pro, *said.contra))
@@ -61,7 +61,7 @@ def test_what_the_model_does_not_read_of_a_long_text_is_left_out(hybrid: Engine)
         assert len(sentences) < SENTENCE_TOKENS // occlusion.tokens
         ((start, end),) = occlusion.unread
         assert end - start > len(text) / 2
-        said = await occlusion.phrases(sentences)
+        said = await occlusion.phrases(strongest(sentences))
         assert all(each.span[1] <= start or end <= each.span[0] for each in (*said.pro, *said.contra))
 
     in_loop(test)
@@ -71,7 +71,7 @@ def test_what_the_model_does_not_read_of_a_long_text_is_left_out(hybrid: Engine)
 def test_any_text_can_be_explained(hybrid: Engine, text: str) -> None:
     async def test() -> None:
         occlusion = await of(hybrid, text)
-        await occlusion.phrases(await occlusion.sentences())
+        await occlusion.phrases(strongest(await occlusion.sentences()))
 
     in_loop(test)
 
