@@ -6,11 +6,16 @@ A raw `tokenizers.Tokenizer` with truncation and padding off: the shared Hugging
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+T = TypeVar("T")
+
+Span = tuple[int, int]
+"""A part of a text: first character, and the one after the last."""
 HEAD_SHARE = 0.75
 """A text that is too long keeps this share of its tokens from the head and the rest from the tail: a request usually
 stands at the beginning, and often again at the end."""
@@ -51,12 +56,23 @@ class Encoder:
     def encode(self, text: str) -> Encoding:
         """Token ids of a text. A text that is too long keeps its head and its tail and is flagged `truncated`."""
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+        kept = self._kept(ids)
+        return Encoding((*self._prefix, *kept, *self._suffix), len(kept) < len(ids))
+
+    def encode_with_spans(self, text: str) -> tuple[Encoding, tuple[Span | None, ...]]:
+        """`encode`, and where each token stands in the text; None: a special token."""
+        found = self._tokenizer.encode(text, add_special_tokens=False)
+        ids, spans = self._kept(found.ids), self._kept(found.offsets)
+        encoding = Encoding((*self._prefix, *ids, *self._suffix), len(ids) < len(found.ids))
+        return encoding, (*(None for _ in self._prefix), *spans, *(None for _ in self._suffix))
+
+    def _kept(self, tokens: list[T]) -> list[T]:
+        """Head and tail of a text that is too long."""
         room = self.max_tokens - len(self._prefix) - len(self._suffix)
-        truncated = len(ids) > room
-        if truncated:
-            head = int(room * HEAD_SHARE)
-            ids = ids[:head] + ids[len(ids) - (room - head) :]
-        return Encoding((*self._prefix, *ids, *self._suffix), truncated)
+        if len(tokens) <= room:
+            return tokens
+        head = int(room * HEAD_SHARE)
+        return tokens[:head] + tokens[len(tokens) - (room - head) :]
 
     @property
     def special_ids(self) -> frozenset[int]:

@@ -23,6 +23,14 @@ def tiny_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def hybrid_bundle_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny bundle with the same encoder and an n-gram model."""
+    from tests.support.tiny import tiny_bundle
+
+    return tiny_bundle(tmp_path_factory.mktemp("hybrid"), hybrid=True)
+
+
+@pytest.fixture(scope="session")
 def service(tiny_bundle_path: Path) -> Iterator[Service]:
     """A running service with the tiny bundle. Shared: tests leave it as they found it."""
     with serving(tiny_bundle_path) as running:

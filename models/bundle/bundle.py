@@ -26,6 +26,8 @@ from models.text.prepare import TEXT_VERSION
 
 MANIFEST = "manifest.json"
 SIGNATURE = "manifest.json.minisig"
+NGRAMS = "ngrams.onnx"
+"""What each n-gram of a hybrid model says, for explanations: decides no answer. Bundles without n-grams have none."""
 MANIFEST_BYTES = 4_000_000
 """Largest manifest read: room for a few thousand labels, but not for a file meant to fill the memory."""
 _CHUNK = 1 << 20

@@ -105,5 +105,18 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
     )
 
 
+def visible_text(ticket: Ticket, budget: Budget = UNLIMITED) -> str:
+    """Subject and body as a person sees them: what `prepare` starts from, with nothing cut but what is beyond the caps.
+
+    Raises:
+        TooComplex: the budget is used up.
+    """
+    body = ticket.body.replace(MARK, "").replace(DELIMITER, "")
+    if ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None:
+        body = html_to_text(body[:MAX_HTML_CHARACTERS], keep_quotes=True, budget=budget)
+    whole = _without_marks(clean(head_and_tail(body, WORKING_CHARACTERS)))
+    return "\n".join(filter(None, (read_subject(ticket.subject).text, head_and_tail(whole, WORKING_CHARACTERS))))
+
+
 def _without_marks(text: str) -> str:
     return text.replace(MARK, "").replace(DELIMITER, "--").strip()

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Helpdesks:
         router: Router,
         render: Callable[[Decision], str],
         report: Callable[[Decision], None],
+        explain: Callable[[Decision], Awaitable[Sequence[str]]],
         records: Records | None,
         automation: InForce | None,
         cpu_pool: CpuPool,
@@ -66,21 +67,21 @@ class Helpdesks:
         if records is None or automation is None:
             raise ConnectionsError(f"{settings.connections_file}: connections need a record, and records are off")
         self._path = settings.connections_file
-        self._links = _read(self._path)
+        self.links = _read(self._path)
         self._fault: str | None = None
         self._records = records
         self._settings = settings
-        self._metrics = HelpdeskMetrics(registry, self._links)
+        self._metrics = HelpdeskMetrics(registry, self.links)
         self._depths: dict[str, Depth] = {}
-        gauges = HelpdeskGauges(self._links, lambda: self._depths, lambda: self._fault is None, milliseconds_now)
+        gauges = HelpdeskGauges(self.links, lambda: self._depths, lambda: self._fault is None, milliseconds_now)
         registry.register(gauges)
 
         def labels() -> dict[str, frozenset[str]]:
             return {each.field.name: frozenset(each.field.labels) for each in router.engine.graph.scorings}
 
-        triage = Triage(router.decide, render, report, labels, records, self._metrics, settings)
+        triage = Triage(router.decide, render, report, explain, labels, records, self._metrics, settings)
         self._reconciler = Reconciler(triage, records, self._metrics)
-        self._webhooks = Webhooks(self._links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)
+        self._webhooks = Webhooks(self.links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)
         self._new_worker = partial(Worker, records=records, automation=automation, labels=labels, metrics=self._metrics)
         self._workers: dict[str, Worker] = {}
         self._tasks_of: dict[str, list[asyncio.Task[None]]] = {}
@@ -93,7 +94,7 @@ class Helpdesks:
         if self._records.database.kind == "sqlite" and self._records.cause is None:
             # No other process can be at work on them.
             await self._records.write(outbox.release_all)
-        for link in self._links.values():
+        for link in self.links.values():
             self._begin(link)
         for work, seconds, failed in (
             (self._read_depths, DEPTH_SECONDS, "depth of the outbox not read"),
@@ -108,7 +109,7 @@ class Helpdesks:
             await worker.stop()
         for tasks in self._tasks_of.values():
             await end(*tasks)
-        for link in self._links.values():
+        for link in self.links.values():
             await link.close()
 
     async def reload_if_changed(self) -> None:
@@ -124,15 +125,15 @@ class Helpdesks:
         if self._fault is not None:
             self._fault = None
             _log.info("connections file is right again")
-        before = dict(self._links)
+        before = dict(self.links)
         changed = {name for name, link in found.items() if name not in before or before[name].is_other(link)}
         removed = before.keys() - found.keys()
         self._metrics.create_series(changed)
         for name in sorted(changed | removed):
             if name in found:
-                self._links[name] = found[name]  # at once: no call may come in between
+                self.links[name] = found[name]  # at once: no call may come in between
             else:
-                del self._links[name]
+                del self.links[name]
             if name in before:
                 await self._end(before[name])
             if name in found:
@@ -145,7 +146,7 @@ class Helpdesks:
         none = Depth(0, 0, None)
         links = [
             {**link.status(), "waiting": self._depths.get(name, none).open, "dead": self._depths.get(name, none).dead}
-            for name, link in self._links.items()
+            for name, link in self.links.items()
         ]
         return links, self._fault
 

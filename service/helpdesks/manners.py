@@ -5,7 +5,7 @@ value that every new ticket has (`replace`). It is never overwritten, and a tick
 touched at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -143,11 +143,15 @@ def plan(
     written: Mapping[str, str],
     flips: Mapping[str, int],
     now_ms: int,
+    by_person: bool = False,
+    words: Sequence[str] = (),
 ) -> tuple[Change, tuple[Written, ...]] | HandsOff:
     """What to write to a ticket as it is now, and what of it is to be recorded; or why nothing.
 
     `verdict`: with the switches of automation that are in force now. `initial`: the values when it arrived. `written`:
-    what we wrote last. `flips`: how often within the hour.
+    what we wrote last. `flips`: how often within the hour. `by_person`: the verdict is a person's, so that it is
+    written where the router only suggests too.
+    `words`: those that spoke most for the department.
     """
     untouchable = rules.touchable(current.state, current.created_ms, now_ms)
     if untouchable is not None:
@@ -170,7 +174,7 @@ def plan(
         if label is None:
             if field == DEPARTMENT:
                 tags.append(table.review_tag)
-        elif answer.outcome is Outcome.ROUTE and mode is Mode.ROUTE and target is not None:
+        elif answer.outcome is Outcome.ROUTE and (mode is Mode.ROUTE or by_person) and target is not None:
             if not at_target:
                 if flips.get(attribute, 0) >= FLIPS:
                     return HandsOff.FLIPS
@@ -178,6 +182,8 @@ def plan(
         elif not at_target:
             suggested[field] = f"{field}: {label} ({answer.confidence:.0%})"
             if field == DEPARTMENT:
+                if words:
+                    suggested[field] += f" because of {', '.join(f'“{each}”' for each in words)}"
                 tags.append(table.suggest_tag)
     notes = list(suggested.values()) if table.note else []
     abstained = table.review_tag in tags and not rules.tags

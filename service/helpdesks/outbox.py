@@ -6,7 +6,7 @@ process goes on where one was killed.
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
@@ -22,6 +22,8 @@ from service.records.retention import forgotten_tickets
 from service.records.store import Further
 
 TICKET, EVENT = "ticket", "event"
+WORDS = "words"
+"""Key of the payload: words of the ticket, which go when it is written."""
 WAITING, RUNNING, DONE, DEAD = "waiting", "running", "done", "dead"
 LEASE_MS = 120_000
 HOUR_MS = 3_600_000
@@ -56,15 +58,16 @@ def outbox_row(connection: str, kind: str, ticket: str, decision_id: str, payloa
     return outbox, row
 
 
-def payload_of(event: Event, verdict: Verdict, attributes: Collection[str | None]) -> str:
-    """What the outbox keeps of a ticket and its verdict: nothing of its text, and of the sender the domain, which
-    switches of automation go by. `attributes`: those that may be written."""
+def payload_of(event: Event, verdict: Verdict, attributes: Collection[str | None], words: Sequence[str] = ()) -> str:
+    """What the outbox keeps of a ticket and its verdict: of its text at most the words for a note, and of the sender
+    the domain, which switches of automation go by. `attributes`: those that may be written."""
     domains = [address.rpartition("@")[2] for address in addresses(event.sender)[:1]]
     answers = {DEPARTMENT: verdict.department, **verdict.fields}
     # A person's word is theirs to write.
     answers = {name: answer for name, answer in answers.items() if answer.reason is not Reason.CORRECTED}
     content = {
         "ticket": event.ticket,
+        WORDS: list(words),
         "sender_domain": domains[0] if domains else None,
         "recipients": list(event.recipients[:20]),
         "initial": {name: value for name, value in event.values.items() if name in attributes},
@@ -77,6 +80,21 @@ def payload_of(event: Event, verdict: Verdict, attributes: Collection[str | None
             }
             for name, answer in answers.items()
         },
+    }
+    return json.dumps(content)
+
+
+def payload_of_person(ticket: str, values: Mapping[str, str], first: Mapping[str, Any] | None) -> str:
+    """What a person has decided here, which is to be written as it is. `ticket`: the helpdesk's id. `first`: the
+    payload of the router's own decision, if it had one."""
+    answer = {"outcome": Outcome.ROUTE.value, "reason": Reason.CORRECTED.value, "confidence": 1.0}
+    content = {
+        "ticket": ticket,
+        "sender_domain": None,
+        "recipients": [],
+        "initial": {} if first is None else first["initial"],
+        "fields": {name: {**answer, "label": value} for name, value in values.items()},
+        "by_person": True,
     }
     return json.dumps(content)
 
@@ -171,6 +189,9 @@ def release_all(database: Connection) -> None:
 def finish(database: Connection, row: Any, result: str, written: Sequence[Written], now_ms: int) -> None:
     """End a row, with what was written, in the caller's transaction."""
     done = {"state": DONE, "result": result, "attempts": row.attempts + 1, "last_error": None}
+    content = json.loads(row.payload)
+    if content.pop(WORDS, None):
+        done["payload"] = json.dumps(content)
     database.execute(update(outbox).where(outbox.c.id == row.id).values(done))
     if written:
         values = [

@@ -243,10 +243,12 @@ class Worker:
             written=written,
             labels=self._labels(),
         )
-        if DEPARTMENT in said:  # by feedback, since the decision
+        by_person = bool(content.get("by_person"))
+        # By feedback, since the decision; a person's own decision is among it.
+        if DEPARTMENT in said and not (by_person and said[DEPARTMENT].value == verdict.department.predicted):
             return Result(HandsOff.PERSON.value, choice=choice)
         planned = plan(
-            self._automation.apply(ticket, verdict, count=False),
+            verdict if by_person else self._automation.apply(ticket, verdict, count=False),
             self._link.rules,
             current,
             ticket=str(content["ticket"]),
@@ -255,6 +257,8 @@ class Worker:
             written=written,
             flips=flips,
             now_ms=now_ms,
+            by_person=by_person,
+            words=content.get(outbox.WORDS, ()),
         )
         if planned is HandsOff.FLIPS:
             await self._tell_of_flips(str(content["ticket"]), row, current)

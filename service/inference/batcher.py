@@ -5,11 +5,14 @@ loop, so there are no locks. Every submitted entry is settled exactly once, with
 """
 
 import asyncio
+import contextlib
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, TypeVar
 
 from models.encoding import Encoding, padded_length
 from models.scoring import Verdict
@@ -25,6 +28,11 @@ from service.tracing.recording import current_recording
 Infer = Callable[[Sequence[Encoding], bool], Sequence[Verdict]]
 """Runs the model: a verdict for each encoding. The flag marks a lone run, which may use all cores because nothing else
 runs. Called in the thread of a runner."""
+
+T = TypeVar("T")
+
+BACKGROUND_JOBS = 256
+"""Most of them wait; each is about one batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,8 @@ class Batcher:
         self._waiting: WaitingEntries[Entry] = WaitingEntries(limits.packing)
         self._by_key: dict[bytes, Entry] = {}
         self._executor = ThreadPoolExecutor(limits.runners, thread_name_prefix="runner")
-        self._running: set[asyncio.Future[Sequence[Verdict]]] = set()
+        self._running: set[asyncio.Future[Any]] = set()
+        self._background: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
         self._scheduled = False
         self._closed = False
         self._throughput = Throughput()
@@ -136,12 +145,43 @@ class Batcher:
         entry = self._by_key.get(key) if key is not None else None
         return await self._wait(entry or self._enqueue(encoding, context, key), context.deadline)
 
+    async def run_in_background(self, work: Callable[[], T], deadline: float) -> T:
+        """Run other work of the model, of about one batch, on a runner that no caller wants.
+
+        It starts only while no entry waits and, where there are several runners, another one stays free: a new entry
+        starts at once.
+
+        Raises:
+            Overloaded: a batch of entries waits already, or too much such work does.
+            DeadlinePassed, ShuttingDown: it was not run, or not to its end.
+            InferenceFailed: the work raised.
+        """
+        if self._closed:
+            raise ShuttingDown
+        if self._waiting.tokens >= self._limits.packing.max_tokens or len(self._background) >= BACKGROUND_JOBS:
+            raise Overloaded(within_bounds(self._throughput.seconds_for(self._waiting.tokens)))
+        reply: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        job = reply, work
+        self._background.append(job)
+        self._schedule()
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await reply
+        except TimeoutError:
+            raise DeadlinePassed from None
+        finally:
+            with contextlib.suppress(ValueError):
+                self._background.remove(job)
+
     def refuse(self) -> None:
         """Refuse all waiting entries, and new ones from now on."""
         self._closed = True
         for entry in self._waiting.take_all():
             self._release_key(entry)
             entry.fail(ShuttingDown)
+        for reply, _ in self._background:
+            fail(reply, ShuttingDown)
+        self._background.clear()
 
     async def close(self) -> None:
         """Refuse waiting entries, let runs finish, and end the threads."""
@@ -157,11 +197,14 @@ class Batcher:
         if key is not None:
             self._by_key[key] = entry
         self._waiting.add(entry, entry.caller)
+        self._schedule()
+        return entry
+
+    def _schedule(self) -> None:
+        """Dispatch at the end of this loop iteration, so that entries of one iteration are packed together."""
         if not self._scheduled:
-            # Dispatch at the end of this loop iteration, so that entries of one iteration are packed together.
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._dispatch)
-        return entry
 
     async def _wait(self, entry: Entry, deadline: float) -> InferenceResult:
         loop = asyncio.get_running_loop()
@@ -207,6 +250,12 @@ class Batcher:
             future = loop.run_in_executor(self._executor, self._compute, run)
             self._running.add(future)
             future.add_done_callback(partial(self._finish, run))
+        while self._background and len(self._running) < max(1, limits.runners - 1):
+            reply, work = self._background.popleft()
+            if not reply.done():
+                done = loop.run_in_executor(self._executor, work)
+                self._running.add(done)
+                done.add_done_callback(partial(self._finish_background, reply))
 
     def _compute(self, run: Run) -> Sequence[Verdict]:
         # `loop.time()` is cached per iteration and the loop may have been busy: read the same clock directly.
@@ -225,6 +274,14 @@ class Batcher:
         self._dispatch()
         if report is not None:
             run.entries[0].context.run(self._on_batch, report)
+
+    def _finish_background(self, reply: "asyncio.Future[Any]", future: "asyncio.Future[Any]") -> None:
+        self._running.discard(future)
+        if future.cancelled() or future.exception() is not None:
+            fail(reply, InferenceFailed)
+        elif not reply.done():
+            reply.set_result(future.result())
+        self._dispatch()
 
     def _settle(self, run: Run, future: "asyncio.Future[Sequence[Verdict]]") -> BatchReport:
         error = asyncio.CancelledError() if future.cancelled() else future.exception()

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import structlog
 
-from models.bundle.bundle import Bundle, Graph, open_bundle
+from models.bundle.bundle import NGRAMS, Bundle, Graph, open_bundle
 from models.bundle.golden import Replay, replay
 from models.encoding import Batch, Encoding
 from models.errors import TicketRouterError
@@ -25,6 +25,7 @@ from service.inference.cache import ResponseCache
 from service.inference.hardware import this_machine
 from service.inference.onnx_session import (
     DeviceError,
+    NgramTable,
     Runner,
     cuda_offered,
     open_runner,
@@ -54,6 +55,8 @@ class Engine:
     limits: BatcherLimits
     model: ModelIdentity
     golden_replay: Replay
+    ngrams: NgramTable | None
+    """None: the bundle has no n-gram model, or is of a release that did not write its table."""
 
     @property
     def graph(self) -> Graph:
@@ -151,7 +154,8 @@ def open_engine(
     model = ModelIdentity(bundle.version, plan.variant, bundle.manifest.text_version)
     cache = ResponseCache(settings.cache_entries)
     batcher = Batcher(infer, limits, on_batch, cache.put)
-    return Engine(bundle, sessions, plan, batcher, cache, limits, model, golden_replay)
+    ngrams = NgramTable(functools.partial(bundle.read, NGRAMS)) if NGRAMS in bundle.manifest.files else None
+    return Engine(bundle, sessions, plan, batcher, cache, limits, model, golden_replay, ngrams)
 
 
 def with_cpu_fallback(device: str, load: Callable[[str], T]) -> T:

@@ -5,7 +5,8 @@ session, which onnxruntime allows.
 """
 
 import contextlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from models.encoding import Batch
+from models.encoding import Batch, Encoding
 from models.errors import BundleError, TicketRouterError
 from models.scoring import Logits, Outputs
 
@@ -93,6 +94,32 @@ def open_runner(graph: bytes, device: str, intra_op_threads: int, engines: Path 
     if "pooled" not in outputs:
         raise BundleError("the bundle's graph has no output named pooled; train it again with this release")
     return Runner(session, provider, bound=device != "cpu")
+
+
+class NgramTable:
+    """What each n-gram says: `ngrams.onnx` of a bundle, on the CPU. Opened at its first use; use from any thread."""
+
+    def __init__(self, read: Callable[[], bytes]) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._session: ort.InferenceSession | None = None
+
+    def weights(self, encoding: Encoding) -> NDArray[np.float32]:
+        """Of each wordpiece, then of each pair of neighbours, [2 x tokens - 1, labels of all fields + 1]; the last
+        column is idf². 20 to 100 µs.
+
+        Raises:
+            BundleError: the file cannot be read or loaded.
+        """
+        with self._lock:
+            if self._session is None:
+                graph = self._read()
+                try:
+                    self._session = ort.InferenceSession(graph, _options(1), providers=[CPU])
+                except Exception as error:  # as in `open_runner`
+                    raise BundleError(f"onnxruntime cannot load the n-grams ({type(error).__name__})") from error
+        ids = np.array([encoding.ids], dtype=np.int64)
+        return np.asarray(self._session.run(["ngrams"], {"input_ids": ids})[0][0], dtype=np.float32)
 
 
 @contextlib.contextmanager

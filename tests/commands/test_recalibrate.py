@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.bundle.bundle import open_bundle
+from models.bundle.bundle import NGRAMS, open_bundle
 from models.bundle.golden import load_rows, replay
 from tests.support.rows import write_csv
 from tests.support.training import Invoke, Place, Run, refused
@@ -42,7 +42,7 @@ def test_a_recalibrated_bundle_has_the_same_weights_and_new_thresholds(
     assert f"bundle: {made} (of {place.bundle.name}; not current)" in run.out
     old, new = open_bundle(place.bundle), open_bundle(made)
     assert new.version != old.version
-    assert old.manifest.files["model.onnx"] == new.manifest.files["model.onnx"]
+    assert all(old.manifest.files[name] == new.manifest.files[name] for name in ("model.onnx", NGRAMS))
     assert {field.promise.route_precision for field in new.manifest.fields} == {0.6}
     assert new.manifest.fields[0].promise.achieved_coverage
     before, after = (bundle.fp32.entry.reference for bundle in (old, new))

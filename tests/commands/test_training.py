@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.build import build
-from models.bundle.bundle import open_bundle
+from models.bundle.bundle import NGRAMS, open_bundle
 from models.bundle.golden import load_rows, replay
 from models.text.prepare import prepare
 from tests.support.plain import draft, files, plain_bundle
@@ -20,7 +20,7 @@ from tests.support.rows import CANARY, write_csv
 from tests.support.training import Invoke, Place, command, refused
 from training.data.example import Example
 from training.data.source import TicketFile, read_tickets
-from training.export.ngram_nodes import read_ngrams
+from training.export.ngram_nodes import ngram_graph, read_ngrams
 from training.sample import make_tickets
 
 
@@ -59,6 +59,8 @@ def test_the_trained_bundle_has_the_ngram_table(place: Place) -> None:
     tables = [read_ngrams(bundle.read(entry.file)) for entry in bundle.manifest.models]
     assert all(len(table.keys) == metrics["ngrams"]["ngrams"] for table in tables if table is not None)
     assert all(table is not None and table.weights.dtype == np.float32 for table in tables)
+    assert tables[0] is not None
+    assert bundle.read(NGRAMS) == ngram_graph(tables[0])
 
 
 def test_a_quick_run_makes_a_bundle_without_fine_tuning(place: Place, tmp_path: Path) -> None:

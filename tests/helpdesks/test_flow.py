@@ -1,8 +1,10 @@
 """From a helpdesk's call to the write, between real processes: service, helpdesk, SQLite and PostgreSQL."""
 
 import contextlib
+import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -159,6 +161,29 @@ def test_move_that_is_seen_before_our_write_is_feedback(
         deliver(service, arrived, "a")
         wait_until(lambda: finished(service, 1))
         assert decision_of(service, text, "desk:1") == ("corrected", moved_to)
+
+
+def test_note_names_phrases_of_the_ticket_which_are_kept_only_until_it_is_written(
+    hybrid_bundle_path: Path, tmp_path: Path, desk: Helpdesk, labels: Labels
+) -> None:
+    text = "I was charged twice by joe@shop.example on order 1234, please refund the second payment."
+
+    def payload_kept() -> str:
+        with contextlib.closing(sqlite3.connect(tmp_path / "state" / "records.sqlite3")) as database:
+            ((kept,),) = database.execute("SELECT payload FROM outbox")
+            return str(kept)
+
+    with connected(hybrid_bundle_path, tmp_path, desk, labels, mode="suggest") as service:
+        desk.status = 503
+        deliver(service, payload(desk.add("1", body=text, subject="")), "a")
+        words = json.loads(payload_kept())["words"]
+        assert 1 <= len(words) <= 3
+        assert all(each in text and "joe" not in each and "1234" not in each for each in words)
+        desk.status = None
+        wait_until(lambda: finished(service, 1))
+        (note,) = desk.tickets["1"]["notes"]
+        assert f" because of {', '.join(f'“{each}”' for each in words)}." in note
+        assert "words" not in json.loads(payload_kept())
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,13 @@ def planned(outcome: Outcome = Outcome.ROUTE, by: Rules | None = None, label: st
     return plan(verdict(outcome, label), by or rules(), **(state | more))
 
 
+def test_note_names_the_words_that_spoke_for_the_department() -> None:
+    change, _ = planned(Outcome.SUGGEST, rules("suggest"), words=("charged twice", "refund"))
+    assert "department: billing (97%) because of “charged twice”, “refund”. (decision" in change.note
+    change, _ = planned(Outcome.SUGGEST, rules("suggest"))
+    assert "department: billing (97%). (decision" in change.note
+
+
 @given(
     now=st.sampled_from(TEAMS),
     initial=st.sampled_from(TEAMS),

@@ -20,7 +20,7 @@ import torch
 from tokenizers import ByteLevelBPETokenizer
 from transformers import RobertaConfig, RobertaModel, RobertaTokenizerFast
 
-from models.bundle.bundle import write_bundle
+from models.bundle.bundle import NGRAMS, write_bundle
 from models.bundle.golden import GoldenRow, dump_rows
 from models.bundle.manifest import SCHEMA_VERSION, ModelEntry
 from models.encoding import Encoder, Encoding
@@ -30,10 +30,12 @@ from models.text.prepare import TEXT_VERSION, prepare
 from models.ticket import Ticket
 from training.data.example import Example
 from training.export.int8 import FULL, write_int8
+from training.export.ngram_nodes import add_ngrams, ngram_graph
 from training.export.onnx import OnnxModel, export_onnx
 from training.export.reference import reference_of
 from training.learn.classifier import TicketClassifier, load_classifier
 from training.learn.finetune import predict_with_pooled
+from training.learn.linear.ngrams import NgramModel, ngram_rows
 from training.learn.rows import EncodedExamples
 from training.recipe import Recipe
 
@@ -94,22 +96,28 @@ def tiny_roberta(folder: Path, size: Size = TINY) -> Path:
     return folder
 
 
-def tiny_bundle(store: Path, size: Size = TINY, *, int8: bool = False) -> Path:
+def tiny_bundle(store: Path, size: Size = TINY, *, int8: bool = False, hybrid: bool = False) -> Path:
     """A bundle in `store` with a random model of this size and golden rows computed by torch; `int8`: with an int8
-    graph for any processor beside fp32, which `--variant auto` then selects."""
+    graph for any processor beside fp32, which `--variant auto` then selects; `hybrid`: with an n-gram model, and
+    without int8."""
     folder = tiny_roberta(store / "base", size)
     encoder = Encoder((folder / "tokenizer.json").read_bytes(), max_tokens=size.max_tokens, pad_id=PAD_ID)
     network = _network(folder)
     model = export_onnx(network, store)
     encodings = [encoder.encode(prepare(Ticket(subject=subject, body=body)).text) for subject, body in SAMPLES]
     outputs = predict_with_pooled(network, encoder, encodings)
+    graphs: dict[str, bytes | Path] = {"model.onnx": model}
+    if hybrid:
+        ngrams = _ngrams(encodings)
+        add_ngrams(model, ngrams)
+        graphs[NGRAMS] = ngram_graph(ngrams)
+        outputs = Outputs(outputs.logits + ngrams.logits(encodings), outputs.pooled)
     models = [_model("fp32", "model.onnx", outputs, outputs, encodings)]
-    graphs = {"model.onnx": model}
     answers = [outputs]
     if int8:
-        graphs["model.int8.onnx"] = store / "model.int8.onnx"
-        write_int8(model, graphs["model.int8.onnx"], FULL)
-        answers.append(OnnxModel.load(graphs["model.int8.onnx"].read_bytes(), encoder).outputs(encodings))
+        graphs["model.int8.onnx"] = small = store / "model.int8.onnx"
+        write_int8(model, small, FULL)
+        answers.append(OnnxModel.load(small.read_bytes(), encoder).outputs(encodings))
         models.append(_model("int8", "model.int8.onnx", outputs, answers[1], encodings))
     golden = _golden(encodings, answers, models)
     draft = {
@@ -132,6 +140,14 @@ def _network(folder: Path) -> TicketClassifier:
     network = load_classifier(folder, LABELS, Recipe())
     torch.nn.init.normal_(network.head.weight, std=network.config.initializer_range)
     return network.eval()
+
+
+def _ngrams(encodings: Sequence[Encoding]) -> NgramModel:
+    """Fitted on the samples, with labels in turn."""
+    labels = np.array([[number % len(field.labels) for field in LABELS] for number in range(len(encodings))])
+    rows = ngram_rows(encodings, LABELS, vocabulary=VOCABULARY, pad_id=PAD_ID, most_bytes=1_000_000)
+    assert rows is not None
+    return rows.fit(labels, LABELS, seed=7)
 
 
 def _tokenizer(folder: Path) -> RobertaTokenizerFast:

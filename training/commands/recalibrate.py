@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from models.bundle.bundle import Bundle, Graph, open_bundle, write_bundle
+from models.bundle.bundle import NGRAMS, Bundle, Graph, open_bundle, write_bundle
 from models.bundle.golden import GoldenRow, dump_rows, load_rows
 from models.bundle.manifest import FieldEntry, ModelEntry, scorings_of
 from models.encoding import Encoding
@@ -332,6 +332,8 @@ def _write(
         "MODEL_CARD.md": model_card(manifest.base_model, entries, record, provenance).encode(),
         "report.html": render_report(title, entries, record, provenance).encode(),
     }
+    if NGRAMS in manifest.files:
+        files[NGRAMS] = bundle.path / NGRAMS
     return write_bundle(request.store or bundle.path.parent, draft, files)
 
 

@@ -5,18 +5,24 @@
 onnxruntime computes the keys on the CPU and copies one row number per token.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from training.export.onnx import OPSET
 from training.learn.linear.ngrams import NgramModel
 
 _ML = "ai.onnx.ml"
+IR_VERSION = 9
+"""What onnxruntime reads since 1.16."""
 _LOGITS = "logits"
 _ENCODER_LOGITS = "encoder_logits"
 _TABLE, _BIAS, _VOCABULARY, _ROWS = "ngrams.table", "ngrams.bias", "ngrams.vocabulary", "ngrams.rows"
+_FOUND, _AXIS = "ngrams.found", "ngrams.tokens_axis"
 
 
 def add_ngrams(path: Path, ngrams: NgramModel) -> None:
@@ -31,23 +37,12 @@ def add_ngrams(path: Path, ngrams: NgramModel) -> None:
     for node in graph.node:
         node.input[:] = [_ENCODER_LOGITS if name == _LOGITS else name for name in node.input]
         node.output[:] = [_ENCODER_LOGITS if name == _LOGITS else name for name in node.output]
-    node, axis = helper.make_node, "ngrams.tokens_axis"
-    lookup = node(
-        "LabelEncoder", ["ngrams.keys"], [_ROWS], domain=_ML, keys_int64s=ngrams.keys.tolist(),
-        values_int64s=list(range(len(ngrams.keys))), default_int64=len(ngrams.keys),
-    )  # fmt: skip
-    # Keys of wordpieces and pairs → rows of the table → their sum → divided by the length norm → added.
+    node = helper.make_node
+    # The rows' sum → divided by the length norm → added.
     graph.node.extend(
         [
-            node("Slice", ["input_ids", "ngrams.start", "ngrams.last", axis], ["ngrams.firsts"]),
-            node("Slice", ["input_ids", "ngrams.second", "ngrams.end", axis], ["ngrams.seconds"]),
-            node("Add", ["ngrams.firsts", "ngrams.one"], ["ngrams.above"]),
-            node("Mul", ["ngrams.above", _VOCABULARY], ["ngrams.shifted"]),
-            node("Add", ["ngrams.shifted", "ngrams.seconds"], ["ngrams.pairs"]),
-            node("Concat", ["input_ids", "ngrams.pairs"], ["ngrams.keys"], axis=1),
-            lookup,
-            node("Gather", [_TABLE, _ROWS], ["ngrams.found"]),
-            node("ReduceSum", ["ngrams.found", axis], ["ngrams.sums"], keepdims=0),
+            *_lookup(ngrams),
+            node("ReduceSum", [_FOUND, _AXIS], ["ngrams.sums"], keepdims=0),
             node("Split", ["ngrams.sums", "ngrams.widths"], ["ngrams.weighted", "ngrams.squares"], axis=1),
             node("Max", ["ngrams.squares", "ngrams.unit"], ["ngrams.at_least_one"]),
             node("Sqrt", ["ngrams.at_least_one"], ["ngrams.norm"]),
@@ -56,24 +51,69 @@ def add_ngrams(path: Path, ngrams: NgramModel) -> None:
             node("Add", [_ENCODER_LOGITS, "ngrams.logits"], [_LOGITS]),
         ]
     )
-    labels = len(ngrams.bias)
+    constants = {
+        _BIAS: ngrams.bias,
+        "ngrams.unit": np.float32(1),
+        "ngrams.widths": np.array([len(ngrams.bias), 1], np.int64),
+    }
+    graph.initializer.extend([*_tables(ngrams), *_initializers(constants)])
+    graph_model.opset_import.append(helper.make_opsetid(_ML, 2))
+    onnx.save(graph_model, str(path))
+
+
+def ngram_graph(ngrams: NgramModel) -> bytes:
+    """The lookup alone as a graph, for explanations: `input_ids` [rows, tokens] → `ngrams` [rows, 2 x tokens - 1,
+    labels + 1], the weights of each wordpiece, then of each pair, and their idf².
+
+    As an output of the served graph it would cost a whole run: onnxruntime runs all nodes whatever is fetched.
+    """
+    graph = helper.make_graph(
+        [*_lookup(ngrams), helper.make_node("Identity", [_FOUND], ["ngrams"])],
+        "ngrams",
+        [helper.make_tensor_value_info("input_ids", onnx.TensorProto.INT64, ["rows", "tokens"])],
+        [helper.make_tensor_value_info("ngrams", onnx.TensorProto.FLOAT, ["rows", "ngrams", len(ngrams.bias) + 1])],
+        _tables(ngrams),
+    )
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(_ML, 2)]
+    return bytes(helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString())
+
+
+def _lookup(ngrams: NgramModel) -> list[Any]:
+    """Keys of wordpieces and pairs → rows of the table, [rows, n-grams, labels + 1]."""
+    node = helper.make_node
+    table = node(
+        "LabelEncoder", ["ngrams.keys"], [_ROWS], domain=_ML, keys_int64s=ngrams.keys.tolist(),
+        values_int64s=list(range(len(ngrams.keys))), default_int64=len(ngrams.keys),
+    )  # fmt: skip
+    return [
+        node("Slice", ["input_ids", "ngrams.start", "ngrams.last", _AXIS], ["ngrams.firsts"]),
+        node("Slice", ["input_ids", "ngrams.second", "ngrams.end", _AXIS], ["ngrams.seconds"]),
+        node("Add", ["ngrams.firsts", "ngrams.one"], ["ngrams.above"]),
+        node("Mul", ["ngrams.above", _VOCABULARY], ["ngrams.shifted"]),
+        node("Add", ["ngrams.shifted", "ngrams.seconds"], ["ngrams.pairs"]),
+        node("Concat", ["input_ids", "ngrams.pairs"], ["ngrams.keys"], axis=1),
+        table,
+        node("Gather", [_TABLE, _ROWS], [_FOUND]),
+    ]
+
+
+def _tables(ngrams: NgramModel) -> list[Any]:
     known = np.concatenate([ngrams.weights, ngrams.squares[:, None]], axis=1)
     constants = {
-        _TABLE: np.concatenate([known, np.zeros((1, labels + 1), np.float32)]),
-        _BIAS: ngrams.bias,
+        _TABLE: np.concatenate([known, np.zeros((1, known.shape[1]), np.float32)]),
         _VOCABULARY: np.int64(ngrams.vocabulary),
+        _AXIS: np.array([1], np.int64),
         "ngrams.one": np.int64(1),
-        "ngrams.unit": np.float32(1),
-        "ngrams.tokens_axis": np.array([1], np.int64),
         "ngrams.start": np.array([0], np.int64),
         "ngrams.second": np.array([1], np.int64),
         "ngrams.last": np.array([-1], np.int64),
         "ngrams.end": np.array([np.iinfo(np.int64).max], np.int64),
-        "ngrams.widths": np.array([labels, 1], np.int64),
     }
-    graph.initializer.extend(numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items())
-    graph_model.opset_import.append(helper.make_opsetid(_ML, 2))
-    onnx.save(graph_model, str(path))
+    return _initializers(constants)
+
+
+def _initializers(constants: Mapping[str, Any]) -> list[Any]:
+    return [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()]
 
 
 def read_ngrams(graph_bytes: bytes) -> NgramModel | None:

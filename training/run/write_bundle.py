@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from models.bundle.bundle import write_bundle
+from models.bundle.bundle import NGRAMS, write_bundle
 from models.bundle.golden import dump_rows
 from models.bundle.manifest import SCHEMA_VERSION, EncoderEntry, ModelEntry
 from models.errors import TicketRouterError
@@ -15,7 +15,7 @@ from models.text.prepare import TEXT_VERSION
 from training.evaluation.quantization_gate import Reference, Variants, make_variants
 from training.evaluation.record import Record
 from training.export.golden_rows import choose_golden
-from training.export.ngram_nodes import add_ngrams
+from training.export.ngram_nodes import add_ngrams, ngram_graph
 from training.export.novelty_nodes import add_novelty
 from training.export.onnx import PARITY_TOLERANCE, POOLED_TOLERANCE, OnnxModel, check_parity, export_onnx
 from training.export.provenance import lineage
@@ -131,4 +131,6 @@ def _write(learned: Learned, judged: Judged, exported: _Exported, record: Record
         "MODEL_CARD.md": model_card(request.base, judged.entries, record, provenance).encode(),
         "report.html": render_report("Training report", judged.entries, record, provenance).encode(),
     }
+    if learned.candidate.ngrams is not None:
+        files[NGRAMS] = ngram_graph(learned.candidate.ngrams)
     return write_bundle(request.store, draft, files)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from sqlalchemy import Connection
 
 from models.fields import DEPARTMENT
-from models.scoring import Reason
+from models.scoring import Outcome, Reason, Verdict
 from models.ticket import Ticket
 from service.context import RequestContext
 from service.decision import Decision
@@ -33,13 +33,15 @@ LISTED = "list:"
 
 class Triage:
     """`decide`, `render`: the router's decision about a ticket, and its JSON. `report`: called with each decision that
-    is on record, for metrics and traces. `labels`: of the bundle being served."""
+    is on record, for metrics and traces. `explain`: the words that spoke most for a decision's department. `labels`: of
+    the bundle being served."""
 
     def __init__(
         self,
         decide: Callable[[Ticket, RequestContext], Awaitable[Decision]],
         render: Callable[[Decision], str],
         report: Callable[[Decision], None],
+        explain: Callable[[Decision], Awaitable[Sequence[str]]],
         labels: Labels,
         records: Records,
         metrics: HelpdeskMetrics,
@@ -48,6 +50,7 @@ class Triage:
         self._decide = decide
         self._render = render
         self._report = report
+        self._explain = explain
         self._labels = labels
         self._metrics = metrics
         self._records = records
@@ -143,18 +146,32 @@ class Triage:
             event.recipients,
         )
         decision = await self._decide(ticket, context)
-        text = await kept_text(decision.text, self._settings)
+        text = await kept_text(ticket, decision.text, self._settings)
+        words = await self._explain(decision) if has_note(link, decision.verdict) else ()
         return Draft(
             decision,
             self._render,
             1000 * (time.perf_counter() - started),
             text=text,
-            further=lambda final: rows_of(link, event, key, final, milliseconds_now()),
+            further=lambda final: rows_of(link, event, key, final, milliseconds_now(), words),
         )
 
 
-def rows_of(link: Link, event: Event, key: str, decision: Decision, now_ms: int) -> tuple[Further, ...]:
-    """What is recorded with a decision: the delivery, and what is to be written."""
+def has_note(link: Link, verdict: Verdict) -> bool:
+    """Whether a note will suggest the department, as far as it is known before the ticket is read."""
+    department, connection = verdict.department, link.connection
+    label = department.predicted
+    if not connection.table.note or label is None:
+        return False
+    mode = connection.mode_of(DEPARTMENT, label)
+    routed = department.outcome is Outcome.ROUTE and connection.target_of(DEPARTMENT, label) is not None
+    return mode is Mode.SUGGEST or (mode is Mode.ROUTE and not routed)
+
+
+def rows_of(
+    link: Link, event: Event, key: str, decision: Decision, now_ms: int, words: Sequence[str] = ()
+) -> tuple[Further, ...]:
+    """What is recorded with a decision: the delivery, and what is to be written. `words`: for a note."""
     ticket = link.ticket_id(event.ticket)
     verdict = decision.verdict
     delivery = outbox.delivery_row(link.name, key, ticket, "processed", verdict.department.outcome.value, now_ms)
@@ -167,9 +184,10 @@ def rows_of(link: Link, event: Event, key: str, decision: Decision, now_ms: int)
     if modes <= {Mode.OFF, Mode.SHADOW}:
         return (delivery,)
     attributes = {link.rules.attribute_of(field) for field in (DEPARTMENT, *verdict.fields)}
-    payload = outbox.payload_of(event, verdict, attributes)
+    payload = outbox.payload_of(event, verdict, attributes, words)
     rows = [delivery, outbox.outbox_row(link.name, outbox.TICKET, ticket, decision.id, payload, now_ms)]
     if link.connection.table.event is not None:
+        payload = outbox.payload_of(event, verdict, attributes)
         rows.append(outbox.outbox_row(link.name, outbox.EVENT, ticket, decision.id, payload, now_ms))
     return tuple(rows)
 

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.encoding import Encoder, Encoding
 from models.fields import LabelSpace
 from tests.support.plain import words_tokenizer
-from training.export.ngram_nodes import add_ngrams, read_ngrams
+from training.export.ngram_nodes import add_ngrams, ngram_graph, read_ngrams
 from training.learn.linear.ngrams import NgramModel, ngram_rows
 
 LABELS = 3
@@ -74,6 +74,18 @@ def test_the_graph_gives_the_logits_of_training(
     served = session.run(["logits"], inputs)[0]
     lengths = np.array([[len(ids)] for ids in texts], np.float32)
     assert served == pytest.approx(ENCODER * lengths + ngrams.logits(rows), abs=1e-4)
+
+
+@given(TEXTS)
+@settings(deadline=None)
+def test_the_table_alone_gives_the_parts_of_the_logits(ngrams: NgramModel, texts: list[list[int]]) -> None:
+    table = ort.InferenceSession(ngram_graph(ngrams))
+    for ids in texts:
+        found = table.run(["ngrams"], {"input_ids": np.array([ids])})[0][0]
+        assert found.shape == (2 * len(ids) - 1, LABELS + 1)
+        sums = found.sum(axis=0)
+        logits = sums[:-1] / np.sqrt(max(sums[-1], 1)) + ngrams.bias
+        assert logits == pytest.approx(ngrams.logits([Encoding(tuple(ids), False)])[0], abs=1e-4)
 
 
 def test_the_model_is_read_back_from_the_graph(ngrams: NgramModel, tmp_path: Path) -> None:
