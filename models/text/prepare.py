@@ -14,7 +14,7 @@ from models.text.html import MARK, html_to_text
 from models.text.normalise import clean, head_and_tail
 from models.text.quotes import visible_reply
 from models.text.signatures import DELIMITER, mark_delimiters
-from models.text.subject import read_subject
+from models.text.subject import Subject, read_subject
 from models.ticket import ForwardedFrom, MailFact, Ticket
 
 TEXT_VERSION = 2
@@ -67,12 +67,8 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
         TooComplex: the budget is used up.
     """
     subject = read_subject(ticket.subject)
-    is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
-    source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
-    if is_html:
-        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded, budget=budget)
-    whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
-    whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
+    source, is_html = _source(ticket, subject, budget)
+    whole = _clean(source)
     reply = visible_reply(
         whole,
         subject=subject.text,
@@ -103,6 +99,30 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
         frozenset(flag for flag, is_set in flags.items() if is_set),
         reply.forwarded_from or ticket.forwarded_from,
     )
+
+
+def whole_lines(ticket: Ticket, budget: Budget = UNLIMITED) -> list[str]:
+    """The clean lines of the body as the search for quotes and signatures reads them, marks included.
+
+    Raises:
+        TooComplex: the budget is used up.
+    """
+    source, _ = _source(ticket, read_subject(ticket.subject), budget)
+    return [line.strip() for line in _clean(source).split("\n")]
+
+
+def _source(ticket: Ticket, subject: Subject, budget: Budget) -> tuple[str, bool]:
+    """The body as plain text, and whether it was HTML."""
+    is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
+    source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
+    if is_html:
+        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded, budget=budget)
+    return source, is_html
+
+
+def _clean(source: str) -> str:
+    whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
+    return head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
 
 
 def _without_marks(text: str) -> str:
