@@ -130,7 +130,7 @@ class Worker:
             if DEPARTMENT in said:  # by feedback, since the decision
                 return HandsOff.PERSON.value, ()
             planned = plan(
-                self._automation.apply(ticket, verdict, count=False),
+                self._automation.apply(ticket, verdict, self._link.caller, count=False),
                 self._link.rules,
                 current,
                 ticket=str(content["ticket"]),

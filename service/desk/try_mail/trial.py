@@ -183,8 +183,8 @@ async def _seen(cpu_pool: CpuPool, size: int, kept: bytes, context: RequestConte
 def _fields(
     ticket: Ticket, verdict: Verdict, in_force: InForce, scorings: Sequence[FieldScoring]
 ) -> tuple[FieldSeen, ...]:
-    decided = in_force.apply(ticket, verdict, count=False)
-    matching = [each for each in in_force.switches or () if each.matches(ticket, verdict)]
+    decided = in_force.apply(ticket, verdict, None, count=False)
+    matching = [each for each in in_force.switches or () if each.matches(ticket, verdict, None)]
     found = []
     for scoring in scorings:
         name = scoring.field.name

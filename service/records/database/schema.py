@@ -114,7 +114,8 @@ automation = Table(
     # A ULID: of the switches with the same field and selector the newest is in force, the others are its history.
     Column("id", ID, primary_key=True),
     Column("field", Text, nullable=False),
-    # JSON with sorted keys: {"label": …}, {"sender_domain": …}, {"mailbox": …}, {"field": …, "value": …}, or {}: all.
+    # JSON with sorted keys: {"label": …}, {"connection": …}, {"sender_domain": …}, {"mailbox": …},
+    # {"field": …, "value": …}, or {}: all.
     Column("selector", Text, nullable=False),
     # `off`, `suggest` or `route`.
     Column("mode", String(16), nullable=False),
@@ -208,6 +209,17 @@ marks = Table(
     # Up to when the tickets of a helpdesk were listed.
     Column("connection", CONNECTION, primary_key=True),
     Column("at", BigInteger, nullable=False),
+)
+
+recalibrations = Table(
+    "recalibrations",
+    metadata,
+    # A ULID. The commands were shown to a person, who runs them where bundles are made.
+    Column("id", ID, primary_key=True),
+    Column("bundle", String(64), nullable=False),
+    Column("target", Float, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("who", Text, nullable=False),
 )
 
 
