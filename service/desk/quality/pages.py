@@ -19,7 +19,7 @@ from service.desk.pages import PageError, Pages
 from service.desk.quality import promise, queries
 from service.desk.quality.figures import Assumptions, Bin, Flow, Week, calibration, flows, precision, saved, weeks
 from service.desk.quality.plots import Plot, Point, point, share_axis, share_plot
-from service.desk.quality.queries import Answer, Decided, Judged, first_moment, week_of
+from service.desk.quality.queries import Decided, Judged, first_moment, week_of
 from service.desk.quality.requests import file_request, newest
 from service.desk.quality.table_csv import csv_of
 from service.desk.session import PATH
@@ -37,7 +37,6 @@ CHOICES = (4, 12, 26, 52)
 FLOWS = 50
 KEPT_SECONDS = 60.0
 """How long counts are kept: on a large record they take some hundred milliseconds."""
-CURVE_POINTS = 39
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Counts:
     numbers: tuple[int, ...]
     decided: Sequence[Decided]
     judged: Sequence[Judged]
-    answers: Sequence[Answer]
+    steps: Sequence[promise.Step]
 
 
 class Quality:
@@ -148,7 +147,7 @@ class Quality:
         target = _number(given, "target", promise.LEAST, promise.MOST) or entry.promise.route_precision
         target = min(max(target, promise.LEAST), promise.MOST)
         costs = _costs(given, Assumptions() if curve is None else curve.costs)
-        live = promise.live(counts.answers, target)
+        live = promise.live(counts.steps, target)
         routed = per_week * live.coverage
         live_week = saved(per_week, routed, 0, live.precision.value, costs) if live.precision is not None else None
         return self._pages.render(
@@ -165,8 +164,8 @@ class Quality:
             live=live,
             live_week=live_week,
             promised=entry.promise.route_precision,
-            plot=_curve_plot(curve, counts.answers),
-            points=_curve_points(curve, counts.answers),
+            plot=_curve_plot(curve, counts.steps),
+            points=_curve_points(curve, counts.steps),
             requests=requests,
             version=self._router.engine.model.version,
             problem=problem,
@@ -192,8 +191,8 @@ class Quality:
             # One short query each: pages of decisions wait for the same connections.
             all_decided = await self._records.read(lambda database: queries.decided(database, since_ms))
             all_judged = await self._records.read(lambda database: queries.judged(database, since_ms))
-            answers = await self._records.read(lambda database: queries.answers(database, since_ms))
-            counts = Counts(time.monotonic() + KEPT_SECONDS, numbers, all_decided, all_judged, answers)
+            steps = await self._records.read(lambda database: promise.steps_of(queries.answers(database, since_ms)))
+            counts = Counts(time.monotonic() + KEPT_SECONDS, numbers, all_decided, all_judged, steps)
             self._counts[number] = counts
             return counts
 
@@ -268,20 +267,20 @@ def _calibration_plot(bins: Sequence[Bin]) -> Plot:
 
 
 def _curve_points(
-    curve: promise.Curve | None, answers: Sequence[Answer]
+    curve: promise.Curve | None, steps: Sequence[promise.Step]
 ) -> list[tuple[float, promise.Target | None, promise.Live]]:
     """By target, what training measured and what the record says."""
     targets = [each.target for each in curve.targets] if curve else [0.8, 0.85, 0.9, 0.95, 0.98, 0.99]
     measured = {each.target: each for each in curve.targets} if curve else {}
-    return [(target, measured.get(target), promise.live(answers, target)) for target in targets]
+    return [(target, measured.get(target), promise.live(steps, target)) for target in targets]
 
 
-def _curve_plot(curve: promise.Curve | None, answers: Sequence[Answer]) -> Plot:
+def _curve_plot(curve: promise.Curve | None, steps: Sequence[promise.Step]) -> Plot:
     def place(target: float) -> float:
         return (target - promise.LEAST) / (promise.MOST - promise.LEAST)
 
     labels = [(place(target), f"{target:.0%}") for target in (0.8, 0.85, 0.9, 0.95, 0.99)]
-    points = _curve_points(curve, answers)
+    points = _curve_points(curve, steps)
     series = [
         ("training's measure", [Point(place(target), found.coverage) for target, found, _ in points if found]),
         ("on record", [Point(place(target), live.coverage) for target, _, live in points if live.rows]),

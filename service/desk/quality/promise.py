@@ -54,6 +54,13 @@ class Simulated(NamedTuple):
     week: Saved
 
 
+class Step(NamedTuple):
+    """So many of the surest tickets, and how many of them are right."""
+
+    tickets: int
+    right: int
+
+
 class Live(NamedTuple):
     """The most tickets, the surest first, of which the target's share was right. `precision` None: there are none."""
 
@@ -102,17 +109,24 @@ def simulated(curve: Curve, target: float, tickets_per_week: float, costs: Assum
     return Simulated(target, coverage, precision, 0 < part < 1, week)
 
 
-def live(answers: Sequence[Answer], target: float) -> Live:
+def live(steps: Sequence[Step], target: float) -> Live:
     """As one threshold for all labels would have routed them. The bundle sets one for each label, and proves it."""
+    if not steps:
+        return Live(0.0, 0, None)
+    best = next((each for each in reversed(steps) if each.right >= target * each.tickets), Step(0, 0))
+    return Live(best.tickets / steps[-1].tickets, steps[-1].tickets, share(best.right, best.tickets))
+
+
+def steps_of(answers: Sequence[Answer]) -> list[Step]:
+    """The surest first. Equal confidences are routed together or not at all, so they are one step."""
+    found: list[Step] = []
     surest = sorted(answers, key=lambda each: -each.confidence)
-    best, right, right_at_best = 0, 0, 0
+    right = 0
     for number, each in enumerate(surest, 1):
         right += each.right
-        # Equal confidences are routed together, or not at all.
-        tied = number < len(surest) and surest[number].confidence == each.confidence
-        if not tied and right >= target * number:
-            best, right_at_best = number, right
-    return Live(best / len(surest) if surest else 0.0, len(surest), share(right_at_best, best))
+        if number == len(surest) or surest[number].confidence != each.confidence:
+            found.append(Step(number, right))
+    return found
 
 
 def command(bundle: Path, target: float) -> str:
