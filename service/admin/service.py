@@ -151,8 +151,7 @@ class AdminService:
         Raises:
             RecordsOff, RecordsUnavailable: there is no record, or its database is away.
             NotReady: the labels are not known yet.
-            InvalidRequest: the bundle has no such field or label, no such helpdesk is connected, or a domain or address is
-                malformed.
+            InvalidRequest: no such field, label or helpdesk, or a malformed domain or address.
         """
         if self._automation is None:
             raise RecordsOff

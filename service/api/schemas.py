@@ -576,7 +576,9 @@ class SliceRequest(Input):
     def _require_one_kind(self) -> Self:
         given = {name for name, value in self if value is not None}
         if given not in ({"connection"}, {"sender_domain"}, {"mailbox"}, {"field", "value"}):
-            raise PydanticCustomError("one_slice_required", "Give connection, sender_domain, mailbox, or field and value")
+            raise PydanticCustomError(
+                "one_slice_required", "Give connection, sender_domain, mailbox, or field and value"
+            )
         return self
 
 

@@ -13,13 +13,21 @@ from starlette.routing import Route
 
 from models.build import build
 from service.access.access import Access
+from service.admin.service import AdminService
+from service.automation.automation import Automation
 from service.desk.login import Login
 from service.desk.pages import DeskHeaders, PageError, Pages
+from service.desk.quality.pages import Quality
 from service.desk.session import PATH, DeskError, Sessions
+from service.desk.switches.pages import Switches
+from service.desk.try_mail.page import TryMail
 from service.errors import ServiceError
+from service.helpdesks.helpdesks import Helpdesks
 from service.http.body import BodyReader
 from service.http.fast_path import application
 from service.records.records import Records
+from service.routing.cpu_pool import CpuPool
+from service.routing.router import Router
 from service.settings import Settings
 
 ROUTE = PATH
@@ -35,15 +43,31 @@ class Desk:
         DeskError: nothing is recorded, or everyone who reaches the port could use the desk.
     """
 
-    def __init__(self, settings: Settings, access: Access, bodies: BodyReader, records: Records | None) -> None:
-        if records is None:
+    def __init__(
+        self,
+        settings: Settings,
+        access: Access,
+        bodies: BodyReader,
+        cpu_pool: CpuPool,
+        router: Router,
+        records: Records | None,
+        automation: Automation | None,
+        admin: AdminService,
+        helpdesks: Helpdesks | None,
+    ) -> None:
+        if records is None or automation is None:
             raise DeskError("--desk needs a record: --records is off")
         if settings.keys_file is None and not _is_loopback(settings.host):
             raise DeskError(f"--desk needs --keys-file while the service listens on {settings.host}")
         self._settings = settings
         self.sessions = Sessions(access, with_oidc=False)
         self.pages = Pages(self.sessions, bodies, build().version)
-        pages: list[Any] = [Login(self.pages)]
+        pages: list[Any] = [
+            Login(self.pages),
+            TryMail(self.pages, router, cpu_pool, bodies, automation.in_force, settings),
+            Quality(self.pages, router, records),
+            Switches(self.pages, router, records, automation, admin, helpdesks),
+        ]
         routes = [route for page in pages for route in page.routes()]
         routes.append(Route("/static/{name}", self.pages.files.endpoint))
         self.pages.paths = frozenset(route.path for route in routes)

@@ -164,7 +164,7 @@ class Quality:
             live=live,
             live_week=live_week,
             promised=entry.promise.route_precision,
-            plot=_curve_plot(curve, counts.steps),
+            drawn=_curve_plot(curve, counts.steps),
             points=_curve_points(curve, counts.steps),
             requests=requests,
             version=self._router.engine.model.version,

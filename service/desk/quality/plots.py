@@ -1,6 +1,6 @@
 """Where the marks of a plot lie, in the units of its view box; `templates/plots.html` draws them.
 
-Without a style attribute, which the page's policy forbids: the shape of a mark is in its attributes, the rest in classes.
+The page's policy forbids style attributes: the shape of a mark is in its own attributes, the rest in classes.
 """
 
 from collections.abc import Sequence

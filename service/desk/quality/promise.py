@@ -94,9 +94,7 @@ def read_curve(bundle: Bundle) -> Curve | None:
 def simulated(curve: Curve, target: float, tickets_per_week: float, costs: Assumptions) -> Simulated:
     """Tickets that are not routed count as triaged by hand: which of them are suggested is not measured by target."""
     target = min(max(target, curve.targets[0].target), curve.targets[-1].target)
-    low, high = next(
-        (low, high) for low, high in pairwise(curve.targets) if low.target <= target <= high.target
-    )
+    low, high = next((low, high) for low, high in pairwise(curve.targets) if low.target <= target <= high.target)
     part = (target - low.target) / (high.target - low.target)
     coverage = low.coverage + part * (high.coverage - low.coverage)
     # Where nothing is routed there is no precision to go from.

@@ -100,7 +100,9 @@ class Switches:
 
         connections = await self._records.write(revive)
         if wanted and not connections:
-            raise PageError(409, "This is not waiting to be sent again: it was sent meanwhile, or its ticket was forgotten.")
+            raise PageError(
+                409, "This is not waiting to be sent again: it was sent meanwhile, or its ticket was forgotten."
+            )
         audit(who, "send_again", "done", connections=sorted(connections))
         for name in connections & set(self._links):
             self._links[name].wake.set()
@@ -145,7 +147,11 @@ def _labels(labels: Sequence[str], switches: Sequence[Switch], links: Sequence[L
 def _request_of(form: Mapping[str, str]) -> dict[str, Any]:
     """`kind`: of KINDS; `name`: which one."""
     kind, name = form.get("kind", ""), form.get("name", "").strip()
-    wanted: dict[str, Any] = {"field": form.get("field") or DEPARTMENT, "mode": form.get("mode"), "why": form.get("why")}
+    wanted: dict[str, Any] = {
+        "field": form.get("field") or DEPARTMENT,
+        "mode": form.get("mode"),
+        "why": form.get("why"),
+    }
     if kind == "label":
         wanted["label"] = name
     elif kind in SLICES:
