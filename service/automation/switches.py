@@ -33,7 +33,7 @@ class Mode(StrEnum):
 MODES = tuple(Mode)
 
 Selector = Mapping[str, str]
-"""`{"label"}`, `{"connection"}`, `{"sender_domain"}`, `{"mailbox"}`, `{"field", "value"}`, or empty: all of the field."""
+"""`{"label"}`, `{"connection"}`, `{"sender_domain"}`, `{"mailbox"}`, `{"field", "value"}`, or `{}`: the whole field."""
 
 
 @dataclass(frozen=True, slots=True)
