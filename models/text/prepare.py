@@ -14,7 +14,7 @@ from models.text.html import MARK, html_to_text
 from models.text.normalise import clean, head_and_tail
 from models.text.quotes import visible_reply
 from models.text.signatures import DELIMITER, mark_delimiters
-from models.text.subject import Subject, read_subject
+from models.text.subject import read_subject
 from models.ticket import ForwardedFrom, MailFact, Ticket
 
 TEXT_VERSION = 2
@@ -67,7 +67,7 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
         TooComplex: the budget is used up.
     """
     subject = read_subject(ticket.subject)
-    source, is_html = _source(ticket, subject, budget)
+    source, is_html = _source(ticket, budget, keep_quotes=subject.forwarded)
     whole = _clean(source)
     reply = visible_reply(
         whole,
@@ -107,16 +107,27 @@ def whole_lines(ticket: Ticket, budget: Budget = UNLIMITED) -> list[str]:
     Raises:
         TooComplex: the budget is used up.
     """
-    source, _ = _source(ticket, read_subject(ticket.subject), budget)
+    source, _ = _source(ticket, budget, keep_quotes=read_subject(ticket.subject).forwarded)
     return [line.strip() for line in _clean(source).split("\n")]
 
 
-def _source(ticket: Ticket, subject: Subject, budget: Budget) -> tuple[str, bool]:
+def visible_text(ticket: Ticket, budget: Budget = UNLIMITED) -> str:
+    """Subject and body as a person sees them: what `prepare` starts from, with nothing cut but what is beyond the caps.
+
+    Raises:
+        TooComplex: the budget is used up.
+    """
+    body, _ = _source(ticket, budget, keep_quotes=True)
+    whole = _without_marks(clean(head_and_tail(body, WORKING_CHARACTERS)))
+    return "\n".join(filter(None, (read_subject(ticket.subject).text, head_and_tail(whole, WORKING_CHARACTERS))))
+
+
+def _source(ticket: Ticket, budget: Budget, *, keep_quotes: bool) -> tuple[str, bool]:
     """The body as plain text, and whether it was HTML."""
     is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
     source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
     if is_html:
-        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded, budget=budget)
+        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=keep_quotes, budget=budget)
     return source, is_html
 
 

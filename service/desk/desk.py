@@ -15,9 +15,11 @@ from models.build import build
 from service.access.access import Access
 from service.admin.service import AdminService
 from service.automation.automation import Automation
+from service.desk.labels import descriptions
 from service.desk.login import Login
 from service.desk.pages import DeskHeaders, PageError, Pages
 from service.desk.quality.pages import Quality
+from service.desk.review.review import Review
 from service.desk.session import PATH, DeskError, Sessions
 from service.desk.switches.pages import Switches
 from service.desk.try_mail.page import TryMail
@@ -40,7 +42,7 @@ STATUSES = (200, 204, 303, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429
 class Desk:
     """
     Raises:
-        DeskError: nothing is recorded, or everyone who reaches the port could use the desk.
+        DeskError: nothing is recorded, the labels file has faults, or everyone who reaches the port could use the desk.
     """
 
     def __init__(
@@ -57,16 +59,35 @@ class Desk:
     ) -> None:
         if records is None or automation is None:
             raise DeskError("--desk needs a record: --records is off")
-        if settings.keys_file is None and not _is_loopback(settings.host):
-            raise DeskError(f"--desk needs --keys-file while the service listens on {settings.host}")
+        by_key, by_oidc = settings.keys_file is not None, settings.desk_oidc_issuer is not None
+        if not by_key and not by_oidc and not _is_loopback(settings.host):
+            raise DeskError(
+                f"--desk needs --keys-file or --desk-oidc-issuer while the service listens on {settings.host}"
+            )
         self._settings = settings
-        self.sessions = Sessions(access, with_oidc=False)
+        self.sessions = Sessions(access, with_oidc=by_oidc)
         self.pages = Pages(self.sessions, bodies, build().version)
+        self._oidc = None
+        if by_oidc:
+            from service.desk.oidc import Oidc  # here: Authlib takes 0.3 s to import
+
+            self._oidc = Oidc(settings, self.pages)
+        self._review = Review(
+            self.pages,
+            records,
+            router,
+            {} if helpdesks is None else helpdesks.links,
+            descriptions(settings.desk_labels_file),
+            texts_kept=settings.records_text,
+        )
+        login = Login(self.pages, by_key=by_key, by_oidc=by_oidc)
         pages: list[Any] = [
-            Login(self.pages),
+            login,
+            self._review,
             TryMail(self.pages, router, cpu_pool, bodies, automation.in_force, settings),
             Quality(self.pages, router, records),
             Switches(self.pages, router, records, automation, admin, helpdesks),
+            *([self._oidc] if self._oidc is not None else []),
         ]
         routes = [route for page in pages for route in page.routes()]
         routes.append(Route("/static/{name}", self.pages.files.endpoint))
@@ -84,12 +105,16 @@ class Desk:
     async def start(self) -> None:
         """
         Raises:
-            DeskError: the secret of the sessions cannot be read.
+            DeskError: a secret cannot be read.
         """
         self.sessions.open(self._settings)
+        if self._oidc is not None:
+            self._oidc.open()
+        self._review.start()
 
     async def stop(self) -> None:
         """No effect if it was not started."""
+        await self._review.stop()
 
 
 async def _to_slash(_request: Request) -> Response:
