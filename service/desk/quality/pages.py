@@ -21,7 +21,7 @@ from service.desk.quality.figures import Assumptions, Bin, Flow, Week, calibrati
 from service.desk.quality.plots import Plot, Point, point, share_axis, share_plot
 from service.desk.quality.queries import Decided, Judged, first_moment, week_of
 from service.desk.quality.requests import file_request, newest
-from service.desk.quality.table_csv import csv_of
+from service.desk.quality.table_csv import Cell, csv_of
 from service.desk.session import PATH
 from service.drift.window import Drift
 from service.records.database.schema import milliseconds_now
@@ -233,11 +233,13 @@ def calibration_csv(found: Sequence[Bin]) -> str:
 
 
 def drift_csv(drift: Drift | None) -> str:
-    rows = [
-        (name, None if signal.shift is None else round(signal.shift.psi, 4), each.bin, each.expected, each.found)
-        for name, signal in ({} if drift is None else drift.signals).items()
-        for each in signal.moved
-    ]
+    """A row for each bin that moved most; with too few tickets, one for the signal."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, signal in ({} if drift is None else drift.signals).items():
+        psi = None if signal.shift is None else round(signal.shift.psi, 4)
+        rows += [(name, psi, each.bin, each.expected, each.found) for each in signal.moved] or [
+            (name, psi) + (None,) * 3
+        ]
     return csv_of(["signal", "psi", "bin", "expected", "found"], rows)
 
 

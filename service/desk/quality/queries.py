@@ -93,11 +93,12 @@ class Answer(NamedTuple):
 def answers(connection: Connection, since_ms: int) -> list[Answer]:
     """Of the newest tickets with a department by people. A ticket that no model was asked about is left out."""
     said = _truths(since_ms)
-    needs_response = decisions.c.department.is_(None)
+    # Without the column `best`, of an older version, the likeliest label stands in the answer alone.
+    needs_response = decisions.c.best.is_(None) & decisions.c.department.is_(None)
     rows = connection.execute(
         select(
             said.c.value,
-            decisions.c.department,
+            func.coalesce(decisions.c.best, decisions.c.department).label("label"),
             decisions.c.confidence,
             case((needs_response, decisions.c.response)).label("response"),
             case((decisions.c.holdout, decisions.c.fields)).label("fields"),
@@ -109,10 +110,10 @@ def answers(connection: Connection, since_ms: int) -> list[Answer]:
     )
     found = []
     for row in rows:
-        label, confidence = row.department, row.confidence
+        label, confidence = row.label, row.confidence
         if row.fields is not None:
             label = json.loads(row.fields)[DEPARTMENT]["value"]
-        elif label is None:  # the likeliest one stands in the answer alone
+        elif label is None:
             candidates = json.loads(row.response)["candidates"]
             label = candidates[0]["department"] if candidates else None
         if label is not None:

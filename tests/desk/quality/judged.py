@@ -1,4 +1,4 @@
-"""Decisions with what people said of them, as rows: without a model, so that expected figures can be counted by hand."""
+"""Decisions with what people said of them, as rows without a model: the expected figures can be counted by hand."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,8 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True)
 class Case:
-    """A decision in a week. `label`: the model's best. `said`: (value, source) in the order of arrival."""
+    """A decision in a week. `label`: the model's best. `said`: (value, source) in the order of arrival. `before_best`:
+    from a version without the column `best`."""
 
     week: int
     label: str | None
@@ -24,6 +25,7 @@ class Case:
     said: tuple[tuple[str, str], ...] = ()
     holdout: bool = False
     reason: str = "confident"
+    before_best: bool = False
 
 
 def add(connection: Connection, cases: list[Case]) -> None:
@@ -33,6 +35,7 @@ def add(connection: Connection, cases: list[Case]) -> None:
         at = first_moment(case.week) + HOUR_MS + number
         made = str(ULID.from_timestamp(at))
         given = case.label if case.outcome != "review" and not case.holdout else None
+        best = None if case.holdout or case.before_best else case.label
         candidates = [] if case.label is None or case.holdout else [{"department": case.label, "confidence": 0.5}]
         field = {"value": case.label, "outcome": case.outcome, "confidence": case.confidence, "threshold": 0.9}
         rows.append(
@@ -53,6 +56,7 @@ def add(connection: Connection, cases: list[Case]) -> None:
                 "variant": "fp32",
                 "latency_ms": 1.0,
                 "holdout": case.holdout,
+                "best": best,
                 "response": json.dumps({"candidates": candidates}),
             }
         )
