@@ -80,12 +80,13 @@ class Desk:
             descriptions(settings.desk_labels_file),
             texts_kept=settings.records_text,
         )
+        self._quality = Quality(self.pages, router, records)
         login = Login(self.pages, by_key=by_key, by_oidc=by_oidc)
         pages: list[Any] = [
             login,
             self._review,
             TryMail(self.pages, router, cpu_pool, bodies, automation.in_force, settings),
-            Quality(self.pages, router, records),
+            self._quality,
             Switches(self.pages, router, records, automation, admin, helpdesks),
             *([self._oidc] if self._oidc is not None else []),
         ]
@@ -115,6 +116,7 @@ class Desk:
     async def stop(self) -> None:
         """No effect if it was not started."""
         await self._review.stop()
+        await self._quality.stop()
 
 
 async def _to_slash(_request: Request) -> Response:

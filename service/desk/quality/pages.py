@@ -1,7 +1,6 @@
 """`/desk/quality` and `/desk/promise`: how good the routing is, and what another promise would give."""
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from service.access.caller import Role
 from service.desk.pages import PageError, Pages
 from service.desk.quality import promise, queries
 from service.desk.quality.figures import Assumptions, Bin, Flow, Week, calibration, flows, precision, saved, weeks
+from service.desk.quality.kept import Kept
 from service.desk.quality.plots import Plot, Point, point, share_axis, share_plot
 from service.desk.quality.queries import Decided, Judged, first_moment, week_of
 from service.desk.quality.requests import file_request, newest
@@ -35,19 +35,14 @@ PROMISE = "/promise"
 CHOICES = (4, 12, 26, 52)
 """Weeks that can be shown."""
 FLOWS = 50
-KEPT_SECONDS = 60.0
-"""How long counts are kept: on a large record they take some hundred milliseconds."""
+LIVE_WEEKS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What both pages are computed from. `until`: of the loop's clock."""
-
-    until: float
     numbers: tuple[int, ...]
     decided: Sequence[Decided]
     judged: Sequence[Judged]
-    steps: Sequence[promise.Step]
 
 
 class Quality:
@@ -55,8 +50,7 @@ class Quality:
         self._pages = pages
         self._router = router
         self._records = records
-        self._counts: dict[int, Counts] = {}
-        self._counting = asyncio.Lock()
+        self._kept = Kept()
         self._curve: tuple[str, promise.Curve | None] | None = None
 
     def routes(self) -> list[Route]:
@@ -67,6 +61,9 @@ class Quality:
             Route(PROMISE, guarded(self.simulate)),
             Route(PROMISE, guarded(self.apply, Role.ADMIN), methods=["POST"]),
         ]
+
+    async def stop(self) -> None:
+        await self._kept.stop()
 
     async def show(self, request: Request) -> Response:
         number, department = self._chosen(request.query_params)
@@ -138,16 +135,15 @@ class Quality:
         return RedirectResponse(f"{PATH}{PROMISE}?target={target:.4g}#requests", 303)
 
     async def _simulated(self, request: Request, given: Mapping[str, str], problem: str | None) -> Response:
-        counts, curve = await self._read(CHOICES[1]), await self._read_curve()
+        (steps, usual), curve = await self._read_live(), await self._read_curve()
         entry = self._router.engine.graph.entry.fields[0]
         requests = await self._records.read(newest)
-        recent = [each.tickets for each in counts.decided if each.week in counts.numbers[-5:-1]]
-        usual = round(sum(recent) / 4) or (1000 if curve is None else curve.tickets_per_week)
+        usual = usual or (1000 if curve is None else curve.tickets_per_week)
         per_week = _number(given, "tickets", 1, 10_000_000) or usual
         target = _number(given, "target", promise.LEAST, promise.MOST) or entry.promise.route_precision
         target = min(max(target, promise.LEAST), promise.MOST)
         costs = _costs(given, Assumptions() if curve is None else curve.costs)
-        live = promise.live(counts.steps, target)
+        live = promise.live(steps, target)
         routed = per_week * live.coverage
         live_week = saved(per_week, routed, 0, live.precision.value, costs) if live.precision is not None else None
         return self._pages.render(
@@ -164,8 +160,8 @@ class Quality:
             live=live,
             live_week=live_week,
             promised=entry.promise.route_precision,
-            drawn=_curve_plot(curve, counts.steps),
-            points=_curve_points(curve, counts.steps),
+            drawn=_curve_plot(curve, steps),
+            points=_curve_points(curve, steps),
             requests=requests,
             version=self._router.engine.model.version,
             problem=problem,
@@ -181,20 +177,33 @@ class Quality:
 
     async def _read(self, number: int) -> Counts:
         """The counts of the last weeks, the current one included."""
-        async with self._counting:  # the second of two readers gets what the first has counted
-            kept = self._counts.get(number)
-            if kept is not None and time.monotonic() < kept.until:
-                return kept
+
+        async def count() -> Counts:
             this_week = week_of(milliseconds_now())
             numbers = tuple(range(this_week - number + 1, this_week + 1))
             since_ms = first_moment(numbers[0])
             # One short query each: pages of decisions wait for the same connections.
-            all_decided = await self._records.read(lambda database: queries.decided(database, since_ms))
-            all_judged = await self._records.read(lambda database: queries.judged(database, since_ms))
-            steps = await self._records.read(lambda database: promise.steps_of(queries.answers(database, since_ms)))
-            counts = Counts(time.monotonic() + KEPT_SECONDS, numbers, all_decided, all_judged, steps)
-            self._counts[number] = counts
-            return counts
+            return Counts(
+                numbers,
+                await self._records.read(lambda database: queries.decided(database, since_ms)),
+                await self._records.read(lambda database: queries.judged(database, since_ms)),
+            )
+
+        return await self._kept.get(number, count)
+
+    async def _read_live(self) -> tuple[Sequence[promise.Step], int]:
+        """The live curve of LIVE_WEEKS, and the mean number of decisions in a whole week."""
+
+        async def count() -> tuple[Sequence[promise.Step], int]:
+            this_week = week_of(milliseconds_now())
+            since_ms = first_moment(this_week - LIVE_WEEKS)
+            decided = await self._records.read(lambda database: queries.decided(database, since_ms))
+            recent = sum(each.tickets for each in decided if this_week - 4 <= each.week < this_week)
+            return await self._records.read(
+                lambda database: promise.steps_of(queries.answers(database, since_ms))
+            ), round(recent / 4)
+
+        return await self._kept.get("live", count)
 
     async def _read_curve(self) -> promise.Curve | None:
         bundle: Bundle = self._router.engine.bundle

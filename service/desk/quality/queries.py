@@ -6,11 +6,9 @@ nothing, as its tickets were left to people: `fields` has what the model said.
 """
 
 import json
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, case, exists, func, select, tuple_
 
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
@@ -22,8 +20,6 @@ MONDAY_MS = 259_200_000
 """The first day of the epoch is a Thursday."""
 EDGES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
 """Of the bins of confidence: finer where tickets are routed."""
-AUDITED = 20_000
-"""Most tickets of the random share that are read."""
 JUDGED = 20_000
 """Most tickets with feedback that a live curve rests on."""
 
@@ -65,22 +61,30 @@ def decided(connection: Connection, since_ms: int) -> list[Decided]:
     week = _week()
     rows = connection.execute(
         select(week, decisions.c.outcome, decisions.c.department, func.count())
-        .where(decisions.c.id >= first_id(since_ms), *_models())
+        .where(decisions.c.id >= first_id(since_ms), ~decisions.c.holdout, _by_the_model())
         .group_by(week, decisions.c.outcome, decisions.c.department)
     )
     return [Decided(*row) for row in rows]
 
 
 def judged(connection: Connection, since_ms: int) -> list[Judged]:
-    said, week, bin_ = _truths(since_ms), _week(), _bin()
-    group = (week, decisions.c.outcome, decisions.c.department, said.c.value, bin_)
+    week, bin_ = _week(), _bin()
+    # Of the random share the field stands in for the columns: each of its tickets is a group of its own.
+    kept = case((decisions.c.holdout, decisions.c.fields))
+    group = (kept, week, decisions.c.outcome, decisions.c.department, feedback.c.value, bin_)
     rows = connection.execute(
         select(*group, func.count(), func.sum(decisions.c.confidence))
-        .join_from(said, decisions, decisions.c.id == said.c.decision_id)
-        .where(said.c.place == 1, *_models())
+        .join_from(feedback, decisions, decisions.c.id == feedback.c.decision_id)
+        .where(*_truth(), decisions.c.id >= first_id(since_ms), _by_the_model())
         .group_by(*group)
     )
-    return [Judged(False, *row) for row in rows] + _audited(connection, since_ms)
+    found = []
+    for fields, number, outcome, department, truth, bin_number, tickets, confidence in rows:
+        if fields is not None:
+            field = json.loads(fields)[DEPARTMENT]
+            outcome, department = field["outcome"], field["value"]
+        found.append(Judged(fields is not None, number, outcome, department, truth, bin_number, tickets, confidence))
+    return found
 
 
 class Answer(NamedTuple):
@@ -92,19 +96,18 @@ class Answer(NamedTuple):
 
 def answers(connection: Connection, since_ms: int) -> list[Answer]:
     """Of the newest tickets with a department by people. A ticket that no model was asked about is left out."""
-    said = _truths(since_ms)
     # Without the column `best`, of an older version, the likeliest label stands in the answer alone.
     needs_response = decisions.c.best.is_(None) & decisions.c.department.is_(None)
     rows = connection.execute(
         select(
-            said.c.value,
+            feedback.c.value,
             func.coalesce(decisions.c.best, decisions.c.department).label("label"),
             decisions.c.confidence,
             case((needs_response, decisions.c.response)).label("response"),
             case((decisions.c.holdout, decisions.c.fields)).label("fields"),
         )
-        .join_from(said, decisions, decisions.c.id == said.c.decision_id)
-        .where(said.c.place == 1, decisions.c.reason != Reason.CORRECTED.value)
+        .join_from(decisions, feedback, decisions.c.id == feedback.c.decision_id)
+        .where(*_truth(), decisions.c.id >= first_id(since_ms), _by_the_model())
         .order_by(decisions.c.id.desc())
         .limit(JUDGED)
     )
@@ -121,37 +124,17 @@ def answers(connection: Connection, since_ms: int) -> list[Answer]:
     return found
 
 
-def _audited(connection: Connection, since_ms: int) -> list[Judged]:
-    said = _truths(since_ms)
-    rows = connection.execute(
-        select(_week(), decisions.c.fields, said.c.value, _bin(), decisions.c.confidence)
-        .join_from(said, decisions, decisions.c.id == said.c.decision_id)
-        .where(said.c.place == 1, decisions.c.holdout, decisions.c.reason != Reason.CORRECTED.value)
-        .order_by(decisions.c.id.desc())
-        .limit(AUDITED)
-    )
-    tickets: Counter[tuple[Any, ...]] = Counter()
-    confidences: Counter[tuple[Any, ...]] = Counter()
-    for week, fields, truth, bin_, confidence in rows:
-        field = json.loads(fields)[DEPARTMENT]
-        key = (week, field["outcome"], field["value"], truth, bin_)
-        tickets[key] += 1
-        confidences[key] += confidence
-    return [Judged(True, *key, count, confidences[key]) for key, count in tickets.items()]
+def _truth() -> tuple[ColumnElement[bool], ...]:
+    """The row of `feedback` that counts, as `records.feedback.truths` has it: there is none of more weight."""
+    other = feedback.alias()
+    weight = tuple_(feedback.c.source == LabelSource.CLOSE.value, feedback.c.at, feedback.c.id)
+    more = tuple_(other.c.source == LabelSource.CLOSE.value, other.c.at, other.c.id) > weight
+    same = (other.c.decision_id == feedback.c.decision_id, other.c.field == DEPARTMENT)
+    return feedback.c.field == DEPARTMENT, ~exists().where(*same, more)
 
 
-def _truths(since_ms: int) -> Any:
-    """The values of `records.feedback.truths` as a query: of each decision, the row with `place` 1."""
-    first = (case((feedback.c.source == LabelSource.CLOSE.value, 0), else_=1), feedback.c.at.desc())
-    place = func.row_number().over(partition_by=feedback.c.decision_id, order_by=(*first, feedback.c.id.desc()))
-    said: Select[Any] = select(feedback.c.decision_id, feedback.c.value, place.label("place")).where(
-        feedback.c.field == DEPARTMENT, feedback.c.decision_id >= first_id(since_ms)
-    )
-    return said.subquery()
-
-
-def _models() -> Sequence[ColumnElement[bool]]:
-    return ~decisions.c.holdout, decisions.c.reason != Reason.CORRECTED.value
+def _by_the_model() -> ColumnElement[bool]:
+    return decisions.c.reason != Reason.CORRECTED.value
 
 
 def _week() -> ColumnElement[int]:

@@ -1,7 +1,7 @@
 """`/desk/try`: paste or drop a mail, or give subject and body, and see what becomes of it. Nothing is recorded."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -98,7 +98,7 @@ class TryMail:
         return Ticket(subject=subject, body=text, sender=str(form.get("sender") or ""))
 
 
-async def _chunks(body: Content) -> AsyncIterator[bytes]:
+async def _chunks(body: Content) -> AsyncGenerator[bytes, None]:
     """With a pause after each, in which other requests have their turn."""
     for start in range(0, len(body), CHUNK_BYTES):
         yield bytes(body[start : start + CHUNK_BYTES])
