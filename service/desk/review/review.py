@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -19,15 +20,19 @@ from service.desk.review import actions, queue
 from service.desk.review.actions import Decided
 from service.desk.review.aligned import aligned
 from service.desk.review.queue import AGES, PAGE, Counts, Filter, filter_of
+from service.errors import RecordsUnavailable
 from service.helpdesks.link import Link
 from service.lifecycle import end, repeat
 from service.records.database.schema import decisions, milliseconds_now, milliseconds_of, texts
 from service.records.records import Records
 from service.routing.router import Router
 
-COUNT_SECONDS = 10.0
-"""How old the counts may be: 100,000 open rows take half a second."""
+COUNT_SECONDS = 20.0
+"""How old the counts may be before they are read again, beside the page: 100,000 open rows take half a second."""
 SEND_SECONDS = 2.0
+SETTLE_SECONDS = 300.0
+PAUSE_SECONDS = 0.05
+"""Between two portions, for the tickets that wait for the same connection."""
 _ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 REASONS: Mapping[str, str] = {
     "below_threshold": "not sure enough",
@@ -78,8 +83,8 @@ class Review:
         self._descriptions = descriptions
         self._texts_kept = texts_kept
         self._counts: tuple[float, Counts] | None = None
-        self._counting = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._counting: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def routes(self) -> list[Route]:
         guarded = self._pages.guarded
@@ -92,12 +97,15 @@ class Review:
         ]
 
     def start(self) -> None:
-        self._task = asyncio.create_task(repeat(self._send, SEND_SECONDS, "decisions of the desk not sent"))
+        for work, seconds, failed in (
+            (self._send, SEND_SECONDS, "decisions of the desk not sent"),
+            (self._settle, SETTLE_SECONDS, "queue of the desk not settled"),
+        ):
+            self._tasks.append(asyncio.create_task(repeat(work, seconds, failed)))
 
     async def stop(self) -> None:
         """Pending decisions stay on record. No effect if it was not started."""
-        if self._task is not None:
-            await end(self._task)
+        await end(*self._tasks)
 
     async def queue(self, request: Request) -> Response:
         wanted, after = filter_of(request.query_params), request.query_params.get("after")
@@ -195,11 +203,19 @@ class Review:
         return Response("")
 
     async def _count(self) -> Counts:
-        async with self._counting:
-            now = time.monotonic()
-            if self._counts is None or now - self._counts[0] > COUNT_SECONDS:
-                self._counts = (now, await self._records.read(queue.counts))
-            return self._counts[1]
+        if self._counts is None:
+            await self._read_counts()
+        elif time.monotonic() - self._counts[0] > COUNT_SECONDS and (self._counting is None or self._counting.done()):
+            self._counting = asyncio.create_task(self._read_counts())
+        assert self._counts is not None
+        return self._counts[1]
+
+    async def _read_counts(self) -> None:
+        try:
+            self._counts = (time.monotonic(), await self._records.read(queue.counts))
+        except RecordsUnavailable:  # those of before stay
+            if self._counts is None:
+                raise
 
     def _scorings(self) -> Any:
         return self._router.engine.graph.scorings
@@ -217,6 +233,11 @@ class Review:
         self._records.metrics.feedback(LabelSource.AGENT, sent.values)
         for link in sent.links:
             link.wake.set()
+
+    async def _settle(self) -> None:
+        while ids := await self._records.read(queue.closed):
+            await self._records.write(partial(queue.mark_settled, ids=ids))
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 def age_of(at_ms: int, now_ms: int) -> str:
