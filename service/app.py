@@ -240,18 +240,6 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         helpdesks.add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
-    desk, desk_routes = None, frozenset[str]()
-    if settings.desk:
-        desk = Desk(settings, access, bodies, records, router, helpdesks)
-        desk.add_to(documented)
-        desk_routes = frozenset({DESK_ROUTE})
-        metrics.create_request_series((DESK_ROUTE, method, code) for method in DESK_METHODS for code in DESK_STATUSES)
-    metrics.create_rejection_series(reasons())
-    # FastAPI's own middleware must be outside this one, or it would answer errors first.
-    observer = Observer(metrics, traces, desk_routes.union(statuses))
-    documented.add_middleware(RequestMiddleware, observer)
-    direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
-
     connections = None if helpdesks is None else helpdesks.status
     admin = AdminService(
         router,
@@ -266,6 +254,18 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         connections,
         exemplars=settings.traces,
     )
+    desk, desk_routes = None, frozenset[str]()
+    if settings.desk:
+        desk = Desk(settings, access, bodies, cpu_pool, router, records, automation, admin, helpdesks)
+        desk.add_to(documented)
+        desk_routes = frozenset({DESK_ROUTE})
+        metrics.create_request_series((DESK_ROUTE, method, code) for method in DESK_METHODS for code in DESK_STATUSES)
+    metrics.create_rejection_series(reasons())
+    # FastAPI's own middleware must be outside this one, or it would answer errors first.
+    observer = Observer(metrics, traces, desk_routes.union(statuses))
+    documented.add_middleware(RequestMiddleware, observer)
+    direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
+
     document = partial(openapi_document, documented, *api.inputs, *feedback.inputs)
     management = _fastapi("Ticket router, management", [Middleware(BrowserPolicy), Middleware(RequestMiddleware)])
     AdminRoutes(document, admin, Authorizer(access), bodies).add_to(management)

@@ -17,7 +17,7 @@ from models.mail.mime import MESSAGES, Part, leaves, media_type
 from models.mail.thread import THREAD_FIELDS, thread_of
 from models.ticket import Attachment, ForwardedFrom, MailFact, Ticket
 
-__all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email"]
+__all__ = ["MAX_ATTACHMENTS", "MAX_MAIL_BYTES", "REPLY_FIELDS", "mail_facts", "parse_email", "plain_newlines"]
 
 MAX_MAIL_BYTES = 1_000_000
 """A larger mail is refused: `reader.MailReader` removes attachments first."""
@@ -47,10 +47,10 @@ def parse_email(raw: bytes, budget: Budget = UNLIMITED) -> Ticket:
     """
     if len(raw) > MAX_MAIL_BYTES:
         raise MailError(f"the e-mail has {len(raw):,} bytes; at most {MAX_MAIL_BYTES:,} are accepted")
-    return _ticket(_plain_newlines(raw), MAX_MESSAGES_DEEP, budget)
+    return _ticket(plain_newlines(raw), MAX_MESSAGES_DEEP, budget)
 
 
-def _plain_newlines(raw: bytes) -> bytes:
+def plain_newlines(raw: bytes) -> bytes:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raw = raw.decode("utf-16", "replace").encode("utf-8", "replace")
     raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -63,7 +63,7 @@ def _ticket(raw: bytes, messages_left: int, budget: Budget) -> Ticket:
     for index, part in enumerate(parts):
         if may_be_signed_mail(part) and (inside := signed_content(part)) is not None:
             # The mail inside the first signed wrapper takes the wrapper's place.
-            parts[index : index + 1] = leaves(*split_head(_plain_newlines(inside)), budget)
+            parts[index : index + 1] = leaves(*split_head(plain_newlines(inside)), budget)
             break
     message = message_of(parts, budget)
     text, content_type = message.text, message.content_type

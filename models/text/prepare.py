@@ -67,12 +67,8 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
         TooComplex: the budget is used up.
     """
     subject = read_subject(ticket.subject)
-    is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
-    source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
-    if is_html:
-        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=subject.forwarded, budget=budget)
-    whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
-    whole = head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
+    source, is_html = _source(ticket, budget, keep_quotes=subject.forwarded)
+    whole = _clean(source)
     reply = visible_reply(
         whole,
         subject=subject.text,
@@ -105,17 +101,39 @@ def prepare(ticket: Ticket, budget: Budget = UNLIMITED) -> PreparedText:
     )
 
 
+def whole_lines(ticket: Ticket, budget: Budget = UNLIMITED) -> list[str]:
+    """The clean lines of the body as the search for quotes and signatures reads them, marks included.
+
+    Raises:
+        TooComplex: the budget is used up.
+    """
+    source, _ = _source(ticket, budget, keep_quotes=read_subject(ticket.subject).forwarded)
+    return [line.strip() for line in _clean(source).split("\n")]
+
+
 def visible_text(ticket: Ticket, budget: Budget = UNLIMITED) -> str:
     """Subject and body as a person sees them: what `prepare` starts from, with nothing cut but what is beyond the caps.
 
     Raises:
         TooComplex: the budget is used up.
     """
-    body = ticket.body.replace(MARK, "").replace(DELIMITER, "")
-    if ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None:
-        body = html_to_text(body[:MAX_HTML_CHARACTERS], keep_quotes=True, budget=budget)
+    body, _ = _source(ticket, budget, keep_quotes=True)
     whole = _without_marks(clean(head_and_tail(body, WORKING_CHARACTERS)))
     return "\n".join(filter(None, (read_subject(ticket.subject).text, head_and_tail(whole, WORKING_CHARACTERS))))
+
+
+def _source(ticket: Ticket, budget: Budget, *, keep_quotes: bool) -> tuple[str, bool]:
+    """The body as plain text, and whether it was HTML."""
+    is_html = ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None
+    source = ticket.body.replace(MARK, "").replace(DELIMITER, "")
+    if is_html:
+        source = html_to_text(source[:MAX_HTML_CHARACTERS], keep_quotes=keep_quotes, budget=budget)
+    return source, is_html
+
+
+def _clean(source: str) -> str:
+    whole = clean(mark_delimiters(head_and_tail(source, WORKING_CHARACTERS)))
+    return head_and_tail(whole, WORKING_CHARACTERS)  # NFKC may lengthen: one ligature has 18 letters
 
 
 def _without_marks(text: str) -> str:

@@ -9,12 +9,15 @@ from service.errors import FieldError, InvalidRequest
 Labels = Mapping[str, Collection[str]]
 
 
-def selector_of(request: AutomationRequest, labels: Labels, in_force: Collection[Switch]) -> Selector:
-    """The request's selector in its normal form. `labels`: by field, of the bundle that serves. A switch in force can
-    be taken back when the bundle has its label no longer.
+def selector_of(
+    request: AutomationRequest, labels: Labels, connections: Collection[str], in_force: Collection[Switch]
+) -> Selector:
+    """The request's selector in its normal form. `labels`: by field, of the bundle that serves. `connections`: by name.
+    A switch in force can be taken back when the bundle has its label no longer.
 
     Raises:
-        InvalidRequest: a field or label that the bundle does not have, or a malformed domain or address.
+        InvalidRequest: a field or label that the bundle does not have, a helpdesk that is not connected, or a malformed
+            domain or address.
     """
     wanted = request.slice
     selector: Selector = {}
@@ -26,10 +29,14 @@ def selector_of(request: AutomationRequest, labels: Labels, in_force: Collection
         _check(request.field, request.label, labels, "field", "label")
         if "value" in selector:
             _check(selector["field"], selector["value"], labels, "slice.field", "slice.value")
+        if "connection" in selector and selector["connection"] not in connections:
+            raise _invalid("slice.connection", "unknown_connection", "No helpdesk is connected under this name")
     return selector
 
 
 def _slice(wanted: SliceRequest, field: str) -> Selector:
+    if wanted.connection is not None:
+        return {"connection": wanted.connection}
     if wanted.sender_domain is not None:
         if (domain := normal_domain(wanted.sender_domain)) is None:
             raise _invalid("slice.sender_domain", "malformed_domain", "Give a domain, such as example.com")

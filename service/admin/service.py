@@ -152,13 +152,14 @@ class AdminService:
         Raises:
             RecordsOff, RecordsUnavailable: there is no record, or its database is away.
             NotReady: the labels are not known yet.
-            InvalidRequest: the bundle has no such field or label, or a domain or address is malformed.
+            InvalidRequest: no such field, label or helpdesk, or a malformed domain or address.
         """
         if self._automation is None:
             raise RecordsOff
         scorings = self._router.engine.graph.scorings
         labels = {scoring.field.name: scoring.field.labels for scoring in scorings}
-        selector = selector_of(request, labels, self._automation.in_force.switches or ())
+        connections = () if self._connections is None else [each["name"] for each in self._connections()]
+        selector = selector_of(request, labels, connections, self._automation.in_force.switches or ())
         switch, matched = await self._automation.set(
             request.field, selector, Mode(request.mode), requested_by, storable(request.why)
         )

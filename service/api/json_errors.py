@@ -55,7 +55,9 @@ _MESSAGES: Mapping[str, str] = {
 """By code. The placeholders are filled from our schemas, never from input."""
 FEEDBACK_CODES = frozenset({"unknown_field", "unknown_label", "future_time", "malformed_time"})
 """Of `feedback.py`."""
-AUTOMATION_CODES = frozenset({"unknown_field", "unknown_label", "malformed_domain", "malformed_address", "same_field"})
+AUTOMATION_CODES = frozenset(
+    {"unknown_field", "unknown_label", "unknown_connection", "malformed_domain", "malformed_address", "same_field"}
+)
 """Of `admin/automation.py`."""
 CODES = frozenset({*_MESSAGES, *FEEDBACK_CODES, *AUTOMATION_CODES, TOO_MANY_VALUES.code, _TOO_MANY_ERRORS.code})
 """All values of `code` in `errors`."""

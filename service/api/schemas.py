@@ -413,8 +413,10 @@ class LiveOut(Output):
 
 
 class SliceOut(Output):
-    """One of: the domain of the sender, a mailbox in To or Cc, or a further field with its likeliest value."""
+    """One of: a connected helpdesk, the domain of the sender, a mailbox in To or Cc, or a further field with its
+    likeliest value."""
 
+    connection: str | None
     sender_domain: str | None
     mailbox: str | None
     field: str | None
@@ -564,8 +566,9 @@ class ReloadOut(Output):
 
 
 class SliceRequest(Input):
-    """Tickets of a sender's domain, tickets to a mailbox, or those with this value of a field."""
+    """Tickets of a connected helpdesk, of a sender's domain, to a mailbox, or those with this value of a field."""
 
+    connection: str | None = None
     sender_domain: str | None = None
     mailbox: str | None = None
     field: str | None = None
@@ -574,8 +577,10 @@ class SliceRequest(Input):
     @model_validator(mode="after")
     def _require_one_kind(self) -> Self:
         given = {name for name, value in self if value is not None}
-        if given not in ({"sender_domain"}, {"mailbox"}, {"field", "value"}):
-            raise PydanticCustomError("one_slice_required", "Give sender_domain, mailbox, or field and value")
+        if given not in ({"connection"}, {"sender_domain"}, {"mailbox"}, {"field", "value"}):
+            raise PydanticCustomError(
+                "one_slice_required", "Give connection, sender_domain, mailbox, or field and value"
+            )
         return self
 
 

@@ -21,16 +21,16 @@ class InForce:
         self._matched: Counter[tuple[str, str]] = Counter()
         self.switches: tuple[Switch, ...] | None = None
 
-    def apply(self, ticket: Ticket, verdict: Verdict, *, count: bool = True) -> Verdict:
+    def apply(self, ticket: Ticket, verdict: Verdict, caller: str | None, *, count: bool = True) -> Verdict:
         """The verdict with what the switches leave of it. The strictest switch of a field wins; an outcome that is as
-        strict already keeps its reason. `count`: not for a ticket that was counted before."""
+        strict already keeps its reason. `caller`: of the request. `count`: not for a ticket that was counted before."""
         if self.switches is None:
             return _limited(verdict, dict.fromkeys((DEPARTMENT, *verdict.fields), Mode.SUGGEST))
         if not self.switches:
             return verdict
         modes: dict[str, Mode] = {}
         for switch in self.switches:
-            if switch.matches(ticket, verdict):
+            if switch.matches(ticket, verdict, caller):
                 self._matched[switch.key] += count
                 modes[switch.field] = max(modes.get(switch.field, Mode.ROUTE), switch.mode, key=MODES.index)
         return _limited(verdict, modes) if modes else verdict

@@ -18,6 +18,8 @@ from models.ticket import Ticket
 from service.records.database.schema import automation, id_after, milliseconds_of
 
 ADDRESS_LENGTH = 254
+CONNECTION = "connection:"
+"""Before a helpdesk's name, as the caller of its tickets: no key can have such a name."""
 
 
 class Mode(StrEnum):
@@ -31,7 +33,7 @@ class Mode(StrEnum):
 MODES = tuple(Mode)
 
 Selector = Mapping[str, str]
-"""`{"label"}`, `{"sender_domain"}`, `{"mailbox"}`, `{"field", "value"}`, or empty: the whole field."""
+"""`{"label"}`, `{"connection"}`, `{"sender_domain"}`, `{"mailbox"}`, `{"field", "value"}`, or `{}`: the whole field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +61,13 @@ class Switch:
         """What a later switch has in common with the one that it replaces."""
         return self.field, _text(self.selector)
 
-    def matches(self, ticket: Ticket, verdict: Verdict) -> bool:
+    def matches(self, ticket: Ticket, verdict: Verdict, caller: str | None) -> bool:
         """A label or a value matches if it is the likeliest one, whatever the outcome."""
         match self.selector:
             case {"label": label}:
                 return _likeliest(verdict, self.field) == label
+            case {"connection": name}:
+                return caller == CONNECTION + name
             case {"sender_domain": domain}:
                 senders = addresses(ticket.sender)[:1]
                 return any(normal_domain(each.rpartition("@")[2]) == domain for each in senders)

@@ -13,17 +13,23 @@ from starlette.routing import Route
 
 from models.build import build
 from service.access.access import Access
+from service.admin.service import AdminService
+from service.automation.automation import Automation
 from service.desk.labels import descriptions
 from service.desk.login import Login
 from service.desk.pages import DeskHeaders, PageError, Pages
+from service.desk.quality.pages import Quality
 from service.desk.review.review import Review
 from service.desk.review.why import Why
 from service.desk.session import PATH, DeskError, Sessions
+from service.desk.switches.pages import Switches
+from service.desk.try_mail.page import TryMail
 from service.errors import ServiceError
 from service.helpdesks.helpdesks import Helpdesks
 from service.http.body import BodyReader
 from service.http.fast_path import application
 from service.records.records import Records
+from service.routing.cpu_pool import CpuPool
 from service.routing.router import Router
 from service.settings import Settings
 
@@ -45,11 +51,14 @@ class Desk:
         settings: Settings,
         access: Access,
         bodies: BodyReader,
-        records: Records | None,
+        cpu_pool: CpuPool,
         router: Router,
+        records: Records | None,
+        automation: Automation | None,
+        admin: AdminService,
         helpdesks: Helpdesks | None,
     ) -> None:
-        if records is None:
+        if records is None or automation is None:
             raise DeskError("--desk needs a record: --records is off")
         by_key, by_oidc = settings.keys_file is not None, settings.desk_oidc_issuer is not None
         if not by_key and not by_oidc and not _is_loopback(settings.host):
@@ -72,11 +81,15 @@ class Desk:
             descriptions(settings.desk_labels_file),
             texts_kept=settings.records_text,
         )
+        self._quality = Quality(self.pages, router, records)
         login = Login(self.pages, by_key=by_key, by_oidc=by_oidc)
         pages: list[Any] = [
             login,
             self._review,
             Why(self.pages, records, router),
+            TryMail(self.pages, router, cpu_pool, bodies, automation.in_force, settings),
+            self._quality,
+            Switches(self.pages, router, records, automation, admin, helpdesks),
             *([self._oidc] if self._oidc is not None else []),
         ]
         routes = [route for page in pages for route in page.routes()]
@@ -105,6 +118,7 @@ class Desk:
     async def stop(self) -> None:
         """No effect if it was not started."""
         await self._review.stop()
+        await self._quality.stop()
 
 
 async def _to_slash(_request: Request) -> Response:

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from models.fields import DEPARTMENT
+from service.automation.switches import CONNECTION
 from service.helpdesks.adapter import Adapter
 from service.helpdesks.client import Client, private_address
 from service.helpdesks.connections import Mode
@@ -38,8 +39,8 @@ class Link:
 
     @property
     def caller(self) -> str:
-        """Of its decisions on record: no key can have this name."""
-        return f"connection:{self.name}"
+        """Of its decisions on record."""
+        return CONNECTION + self.name
 
     def is_other(self, link: "Link") -> bool:
         """Whether the file has the connection otherwise now, or one of its secrets."""

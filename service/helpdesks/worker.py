@@ -248,7 +248,7 @@ class Worker:
         if DEPARTMENT in said and not (by_person and said[DEPARTMENT].value == verdict.department.predicted):
             return Result(HandsOff.PERSON.value, choice=choice)
         planned = plan(
-            verdict if by_person else self._automation.apply(ticket, verdict, count=False),
+            verdict if by_person else self._automation.apply(ticket, verdict, self._link.caller, count=False),
             self._link.rules,
             current,
             ticket=str(content["ticket"]),

@@ -193,7 +193,7 @@ class Router:
         if verdict.department.candidates and is_in_share(self._holdout_share, "holdout", ticket.id, text_digest):
             judged, verdict = verdict, left_to_people(verdict)
         elif self._automation is not None:
-            verdict = self._automation.apply(ticket, verdict)
+            verdict = self._automation.apply(ticket, verdict, context.caller)
         decision = Decision(
             str(ULID()),
             ticket.id,

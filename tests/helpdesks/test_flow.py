@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from ulid import ULID
 
@@ -227,6 +228,27 @@ def test_call_without_the_secrets_signature_is_401_and_leaves_nothing(shared: Se
     assert deliver(shared, b"x" * 2_000_000, str(ULID())).status_code == 413
     with shared.client() as client:
         assert client.post("/v1/webhooks/other", content=body).json()["code"] == "unknown_connection"
+
+
+def test_switch_of_a_connection_holds_for_its_tickets_alone(shared: Service, shared_desk: Helpdesk) -> None:
+    first, second = routable(shared, 2)
+
+    def switch(mode: str, name: str = "desk") -> Any:
+        wanted = {"slice": {"connection": name}, "mode": mode, "why": "their team reads all"}
+        return httpx.post(f"{shared.management_url}/admin/automation", json=wanted, timeout=30)
+
+    assert switch("off", "other").json()["errors"][0]["code"] == "unknown_connection"
+    assert switch("off").json()["slice"]["connection"] == "desk"
+    answer = deliver(shared, payload(shared_desk.add("71", body=first, subject="")), "m-71")
+    with shared.client() as client:
+        elsewhere = client.post("/v1/route", json={"body": first}, headers={"Idempotency-Key": "k-71"}).json()
+    assert switch("route").status_code == 200
+    after = deliver(shared, payload(shared_desk.add("72", body=second, subject="")), "m-72")
+    assert (reason(answer), elsewhere["outcome"], reason(after)) == (
+        ("processed", "review"),
+        "route",
+        ("processed", "route"),
+    )
 
 
 @pytest.fixture(scope="module")

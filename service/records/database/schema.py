@@ -28,7 +28,7 @@ ID = String(26)
 DIGEST = String(64)
 TICKET_ID = String(200)
 CONNECTION = String(32)
-_LEFT = text("outcome <> 'route'")
+_LEFT = text("outcome <> 'route' AND settled IS NULL")
 _STANDS = text("state <> 'undone'")
 _TO_BASE_32 = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
 
@@ -66,6 +66,8 @@ decisions = Table(
     Column("role", String(16)),
     # The department of the best candidate, also where it is not trusted; NULL: of the random share, or none.
     Column("best", Text),
+    # True: left to people, and not open any more; set some minutes after, so that the queue need not look at it.
+    Column("settled", Boolean),
     UniqueConstraint("caller", "idempotency_key", name="decisions_once"),
     Index("decisions_of_ticket", "ticket_id", "id"),
     Index("decisions_outcome", "outcome", "id"),
@@ -74,14 +76,15 @@ decisions = Table(
     Index("decisions_left", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
     Index("decisions_surest", "confidence", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
     Index("decisions_best", "best", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
-    # Its counts, which read nothing but this index.
+    # By reason; its counts read nothing but this index.
     Index(
         "decisions_kinds",
         "reason",
+        "id",
         "best",
         "ticket_id",
-        "id",
         "outcome",
+        "settled",
         sqlite_where=_LEFT,
         postgresql_where=_LEFT,
     ),
@@ -156,7 +159,8 @@ automation = Table(
     # A ULID: of the switches with the same field and selector the newest is in force, the others are its history.
     Column("id", ID, primary_key=True),
     Column("field", Text, nullable=False),
-    # JSON with sorted keys: {"label": …}, {"sender_domain": …}, {"mailbox": …}, {"field": …, "value": …}, or {}: all.
+    # JSON with sorted keys: {"label": …}, {"connection": …}, {"sender_domain": …}, {"mailbox": …},
+    # {"field": …, "value": …}, or {}: all.
     Column("selector", Text, nullable=False),
     # `off`, `suggest` or `route`.
     Column("mode", String(16), nullable=False),
@@ -250,6 +254,17 @@ marks = Table(
     # Up to when the tickets of a helpdesk were listed.
     Column("connection", CONNECTION, primary_key=True),
     Column("at", BigInteger, nullable=False),
+)
+
+recalibrations = Table(
+    "recalibrations",
+    metadata,
+    # A ULID. The commands were shown to a person, who runs them where bundles are made.
+    Column("id", ID, primary_key=True),
+    Column("bundle", String(64), nullable=False),
+    Column("target", Float, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("who", Text, nullable=False),
 )
 
 

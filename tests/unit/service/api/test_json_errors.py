@@ -132,7 +132,7 @@ def _parse_feedback(body: bytes) -> object:
 
 
 def _parse_automation(body: bytes) -> object:
-    return selector_of(parse_automation(body), {"department": ["billing"], "priority": ["low"]}, ())
+    return selector_of(parse_automation(body), {"department": ["billing"], "priority": ["low"]}, (), ())
 
 
 def _listed(parsed: object) -> list[object]:
