@@ -8,17 +8,19 @@ import base64
 import binascii
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.errors import TicketRouterError
 from models.private_file import private_file
 
 Vectors = NDArray[np.float32]
 """Pooled vectors of unit length, shape [texts, width]."""
+ID_CHARACTERS = 150
+"""Longest id of a ticket: the record has 200 characters for it and the helpdesk's name."""
 _LINE_BYTES = 1_000_000
 """Longest line read: two texts of 8,000 characters and a vector take a tenth of it."""
 
@@ -42,11 +44,11 @@ class Header(_Line):
 class ClosedTicket(_Line):
     """`at`: of its arrival, Unix milliseconds. `answer`: what was answered; empty: unknown."""
 
-    id: str | None
+    id: Annotated[str, Field(max_length=ID_CHARACTERS)] | None
     department: str
     text: str
     answer: str
-    at: int
+    at: Annotated[int, Field(ge=0, lt=2**48)]
     vector: str
 
 
