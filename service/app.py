@@ -31,6 +31,10 @@ from service.automation.automation import Automation
 from service.automation.evidence import Watched, watched_by
 from service.automation.misroutes import MisrouteAlarm
 from service.challengers.challengers import Challengers
+from service.desk.desk import METHODS as DESK_METHODS
+from service.desk.desk import ROUTE as DESK_ROUTE
+from service.desk.desk import STATUSES as DESK_STATUSES
+from service.desk.desk import Desk
 from service.errors import ServiceError
 from service.helpdesks.helpdesks import Helpdesks
 from service.http.authorize import Authorizer
@@ -90,6 +94,7 @@ class App:
     maintenance: Maintenance | None
     challengers: Challengers | None
     helpdesks: Helpdesks | None
+    desk: Desk | None
     document: Callable[[], Document]
 
     async def start(self) -> None:
@@ -99,6 +104,7 @@ class App:
             BundleError, DeviceError, PlanError: this bundle must not or cannot serve here.
             TracesError: traces are enabled and cannot be set up.
             RecordsError, SchemaError: the database of the records cannot be used.
+            DeskError: the secret of the desk's sessions cannot be read.
         """
         self.traces.start()
         if self.records is not None:
@@ -114,6 +120,8 @@ class App:
             self.misroutes.start()
         if self.helpdesks is not None:
             await self.helpdesks.start()
+        if self.desk is not None:
+            await self.desk.start()
         # The existing objects (`reloader` has just collected the garbage) stay: exclude them from later collections.
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
@@ -154,6 +162,8 @@ class App:
         """Refuse waiting tickets, let running batches finish, end the threads. No effect when nothing was started."""
         self.lifecycle.drain()
         self.reloader.stop()
+        if self.desk is not None:
+            await self.desk.stop()
         if self.helpdesks is not None:
             await self.helpdesks.stop()
         await self.router.close()
@@ -176,6 +186,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
 
     Raises:
         ConnectionsError: the file of the connections has faults.
+        DeskError: the desk cannot be served with these settings.
     """
     metrics, lifecycle = Metrics(CollectorRegistry()), Lifecycle()
     telemetry, traces = Telemetry(metrics), Traces(settings.traces)
@@ -227,9 +238,15 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         helpdesks.add_to(documented)
     statuses = documented_statuses(documented)
     metrics.create_request_series(_possible_requests(statuses))
+    desk, desk_routes = None, frozenset[str]()
+    if settings.desk:
+        desk = Desk(settings, access, bodies, records)
+        desk.add_to(documented)
+        desk_routes = frozenset({DESK_ROUTE})
+        metrics.create_request_series((DESK_ROUTE, method, code) for method in DESK_METHODS for code in DESK_STATUSES)
     metrics.create_rejection_series(reasons())
     # FastAPI's own middleware must be outside this one, or it would answer errors first.
-    observer = Observer(metrics, traces, frozenset(statuses))
+    observer = Observer(metrics, traces, desk_routes.union(statuses))
     documented.add_middleware(RequestMiddleware, observer)
     direct = {path: RequestMiddleware(application(end), observer, cancel=True) for path, end in api.direct.items()}
 
@@ -269,6 +286,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
         maintenance=maintenance,
         challengers=challengers,
         helpdesks=helpdesks,
+        desk=desk,
         document=document,
     )
 

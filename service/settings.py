@@ -64,6 +64,18 @@ class Settings(BaseSettings):
     connections_file: Path | None = None
     """File of the connected helpdesks, TOML, without secrets; read at start. Needs `records`. Unset: none."""
 
+    desk: bool = False
+    """Serve the pages for people under `/desk` of the public port: the queue of reviews, quality, switches. Needs
+    `records`, and `keys_file` where other machines reach the port."""
+
+    desk_secret_file: Path | None = None
+    """File with the secret, 32 characters or more, that signs the sessions of the desk: several services need the same.
+    Unset: each makes one of its own in `state_dir`."""
+
+    desk_labels_file: Path | None = None
+    """File with a description of each label for the desk, TOML: a table for each field, `label = "description"`. Unset:
+    labels are shown by their names."""
+
     reconcile_seconds: Seconds = 3600.0
     """How often to list the new tickets of connected helpdesks, to route those whose webhook was missed."""
 

@@ -90,7 +90,17 @@ class Access:
         Raises:
             Unauthenticated: the key is unknown or has expired.
         """
-        caller = self._ring.find(key) if self._ring is not None else None
+        return self._known(self._ring.find(key) if self._ring is not None else None)
+
+    def authenticate_digest(self, digest: str) -> Caller:
+        """The caller whose key has this digest, in the form of the keys file.
+
+        Raises:
+            Unauthenticated: as `authenticate`.
+        """
+        return self._known(self._ring.find_digest(bytes.fromhex(digest)) if self._ring is not None else None)
+
+    def _known(self, caller: Caller | None) -> Caller:
         if caller is None:
             raise Unauthenticated("this key is not known here")
         if caller.expires is not None and caller.expires <= time.time():

@@ -9,6 +9,7 @@ class Role(StrEnum):
 
     ROUTE = "route"
     FEEDBACK = "feedback"
+    REVIEW = "review"
     ADMIN = "admin"
 
 

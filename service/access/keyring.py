@@ -46,9 +46,10 @@ class Keyring:
     def find(self, key: bytes) -> Caller | None:
         """The caller with this key. No timing leak: the index is part of a hash that a client cannot choose, and the
         full digest is compared in constant time."""
-        if not KEY.fullmatch(key):
-            return None
-        digest = hashlib.sha256(key).digest()
+        return self.find_digest(hashlib.sha256(key).digest()) if KEY.fullmatch(key) else None
+
+    def find_digest(self, digest: bytes) -> Caller | None:
+        """The caller whose key has this digest."""
         for candidate, caller in self._by_digest_prefix.get(digest[:_PREFIX_BYTES], ()):
             if hmac.compare_digest(candidate, digest):
                 return caller

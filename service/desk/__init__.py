@@ -1,0 +1,10 @@
+"""The pages for people, under `/desk` of the public port: rendered here, with htmx and one style sheet.
+
+    desk       which pages there are; `app.py` creates the one `Desk`
+    pages      what every page shares: templates, who may see it, errors, headers, files
+    session    who is signed in; oidc: by an identity provider
+    review     the queue, a ticket, and what people decide
+
+A page is a class with `routes()`, whose paths are below `/desk`; its templates extend `base.html`. Texts of tickets are
+never trusted: templates escape everything, and nothing inline runs.
+"""

@@ -1,0 +1,79 @@
+"""`Desk`: the pages there are, and their application."""
+
+from ipaddress import ip_address
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from models.build import build
+from service.access.access import Access
+from service.desk.login import Login
+from service.desk.pages import DeskHeaders, PageError, Pages
+from service.desk.session import PATH, DeskError, Sessions
+from service.errors import ServiceError
+from service.http.body import BodyReader
+from service.http.fast_path import application
+from service.records.records import Records
+from service.settings import Settings
+
+ROUTE = PATH
+"""The label of all its requests in the metrics."""
+METHODS = ("GET", "POST")
+STATUSES = (200, 204, 303, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429, 500, 503, 504)
+"""What its pages answer with."""
+
+
+class Desk:
+    """
+    Raises:
+        DeskError: nothing is recorded, or everyone who reaches the port could use the desk.
+    """
+
+    def __init__(self, settings: Settings, access: Access, bodies: BodyReader, records: Records | None) -> None:
+        if records is None:
+            raise DeskError("--desk needs a record: --records is off")
+        if settings.keys_file is None and not _is_loopback(settings.host):
+            raise DeskError(f"--desk needs --keys-file while the service listens on {settings.host}")
+        self._settings = settings
+        self.sessions = Sessions(access, with_oidc=False)
+        self.pages = Pages(self.sessions, bodies, build().version)
+        pages: list[Any] = [Login(self.pages)]
+        routes = [route for page in pages for route in page.routes()]
+        routes.append(Route("/static/{name}", self.pages.files.endpoint))
+        self.pages.paths = frozenset(route.path for route in routes)
+        self._app = Starlette(
+            routes=routes,
+            middleware=[Middleware(DeskHeaders)],
+            exception_handlers=dict.fromkeys((PageError, ServiceError, HTTPException, Exception), self.pages.on_error),
+        )
+
+    def add_to(self, app: FastAPI) -> None:
+        app.router.routes.append(Route(PATH, DeskHeaders(application(_to_slash))))
+        app.mount(PATH, self._app)
+
+    async def start(self) -> None:
+        """
+        Raises:
+            DeskError: the secret of the sessions cannot be read.
+        """
+        self.sessions.open(self._settings)
+
+    async def stop(self) -> None:
+        """No effect if it was not started."""
+
+
+async def _to_slash(_request: Request) -> Response:
+    return RedirectResponse(f"{PATH}/", 303)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
