@@ -15,12 +15,15 @@ from models.build import build
 from service.access.access import Access
 from service.desk.login import Login
 from service.desk.pages import DeskHeaders, PageError, Pages
+from service.desk.review.alike import AlikePages
 from service.desk.session import PATH, DeskError, Sessions
 from service.errors import ServiceError
 from service.http.body import BodyReader
 from service.http.fast_path import application
 from service.records.records import Records
+from service.routing.router import Router
 from service.settings import Settings
+from service.similar.similar import Similar
 
 ROUTE = PATH
 """The label of all its requests in the metrics."""
@@ -35,7 +38,9 @@ class Desk:
         DeskError: nothing is recorded, or everyone who reaches the port could use the desk.
     """
 
-    def __init__(self, settings: Settings, access: Access, bodies: BodyReader, records: Records | None) -> None:
+    def __init__(
+        self, settings: Settings, access: Access, bodies: BodyReader, records: Records | None, router: Router
+    ) -> None:
         if records is None:
             raise DeskError("--desk needs a record: --records is off")
         if settings.keys_file is None and not _is_loopback(settings.host):
@@ -43,7 +48,8 @@ class Desk:
         self._settings = settings
         self.sessions = Sessions(access, with_oidc=False)
         self.pages = Pages(self.sessions, bodies, build().version)
-        pages: list[Any] = [Login(self.pages)]
+        self._similar = Similar(records, router, settings)
+        pages: list[Any] = [Login(self.pages), AlikePages(self.pages, self._similar, records)]
         routes = [route for page in pages for route in page.routes()]
         routes.append(Route("/static/{name}", self.pages.files.endpoint))
         self.pages.paths = frozenset(route.path for route in routes)
@@ -63,9 +69,11 @@ class Desk:
             DeskError: the secret of the sessions cannot be read.
         """
         self.sessions.open(self._settings)
+        await self._similar.start()
 
     async def stop(self) -> None:
         """No effect if it was not started."""
+        await self._similar.stop()
 
 
 async def _to_slash(_request: Request) -> Response:

@@ -66,16 +66,6 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """An answer to start from. `source`: the similar ticket whose answer it is or rests on; `generated`: written by a
-    model."""
-
-    text: str
-    source: Alike | None
-    generated: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Loaded:
     version: str
     count: int
@@ -163,15 +153,10 @@ class Similar:
         vectors = await self._maker.vectors(self._router.engine, sentences)
         return [sentences[row] for row in chosen(vectors)]
 
-    async def draft(self, text: str, alike: list[Alike]) -> Draft | None:
-        """A draft of an answer to this text, from the most similar ticket that has one; None: nothing to start from."""
-        source = next((each for each in alike if each.answer), None)
-        answer = "" if source is None else source.answer or ""
-        if self.generator is not None and text:
-            written = await self.generator.write(text, answer)
-            if written:
-                return Draft(written, source, generated=True)
-        return None if source is None else Draft(answer, source, generated=False)
+    async def write(self, text: str, example: Alike | None) -> str:
+        """An answer to this text, written by the generator; `example`: a similar ticket with its answer."""
+        assert self.generator is not None
+        return await self.generator.write(text, "" if example is None else example.answer or "")
 
     async def refresh(self) -> None:
         """Take what is new: feedback, tickets of another bundle, and what other processes added or deleted."""
