@@ -12,7 +12,7 @@ from models.index_file import Vectors, unit
 LEAST_CHARACTERS = 700
 """A shorter text is read as fast as its summary."""
 SENTENCES = 3
-RELEVANCE = 0.7
+RELEVANCE = 0.6
 """Weight of the nearness to the centre; the rest is the distance from what is chosen already."""
 MOST_SENTENCES = 60
 """Of a longer text, its first and last ones: each costs a row of a model's run."""
