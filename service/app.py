@@ -240,7 +240,7 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     metrics.create_request_series(_possible_requests(statuses))
     desk, desk_routes = None, frozenset[str]()
     if settings.desk:
-        desk = Desk(settings, access, bodies, records, router)
+        desk = Desk(settings, access, bodies, records, router, helpdesks)
         desk.add_to(documented)
         desk_routes = frozenset({DESK_ROUTE})
         metrics.create_request_series((DESK_ROUTE, method, code) for method in DESK_METHODS for code in DESK_STATUSES)

@@ -263,7 +263,7 @@ class Api:
         async def draft() -> Draft:
             decision = await decide()
             latency_ms = 1000 * (time.perf_counter() - started)
-            return Draft(decision, rendered, latency_ms, text=await kept_text(decision.text, self._settings))
+            return Draft(decision, rendered, latency_ms, text=await kept_text(ticket, decision.text, self._settings))
 
         identity = identity_of(ticket, admitted.caller, admitted.key, self._repeat_ms, place)
         stored = await self._records.once(identity, admitted.context.deadline, draft)

@@ -13,11 +13,14 @@ from starlette.routing import Route
 
 from models.build import build
 from service.access.access import Access
+from service.desk.labels import descriptions
 from service.desk.login import Login
 from service.desk.pages import DeskHeaders, PageError, Pages
 from service.desk.review.alike import AlikePages
+from service.desk.review.review import Review
 from service.desk.session import PATH, DeskError, Sessions
 from service.errors import ServiceError
+from service.helpdesks.helpdesks import Helpdesks
 from service.http.body import BodyReader
 from service.http.fast_path import application
 from service.records.records import Records
@@ -35,11 +38,17 @@ STATUSES = (200, 204, 303, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429
 class Desk:
     """
     Raises:
-        DeskError: nothing is recorded, or everyone who reaches the port could use the desk.
+        DeskError: nothing is recorded, the labels file has faults, or everyone who reaches the port could use the desk.
     """
 
     def __init__(
-        self, settings: Settings, access: Access, bodies: BodyReader, records: Records | None, router: Router
+        self,
+        settings: Settings,
+        access: Access,
+        bodies: BodyReader,
+        records: Records | None,
+        router: Router,
+        helpdesks: Helpdesks | None,
     ) -> None:
         if records is None:
             raise DeskError("--desk needs a record: --records is off")
@@ -49,7 +58,15 @@ class Desk:
         self.sessions = Sessions(access, with_oidc=False)
         self.pages = Pages(self.sessions, bodies, build().version)
         self._similar = Similar(records, router, settings)
-        pages: list[Any] = [Login(self.pages), AlikePages(self.pages, self._similar, records)]
+        self._review = Review(
+            self.pages,
+            records,
+            router,
+            {} if helpdesks is None else helpdesks.links,
+            descriptions(settings.desk_labels_file),
+            texts_kept=settings.records_text,
+        )
+        pages: list[Any] = [Login(self.pages), self._review, AlikePages(self.pages, self._similar, records)]
         routes = [route for page in pages for route in page.routes()]
         routes.append(Route("/static/{name}", self.pages.files.endpoint))
         self.pages.paths = frozenset(route.path for route in routes)
@@ -69,11 +86,13 @@ class Desk:
             DeskError: the secret of the sessions cannot be read.
         """
         self.sessions.open(self._settings)
+        self._review.start()
         await self._similar.start()
 
     async def stop(self) -> None:
         """No effect if it was not started."""
         await self._similar.stop()
+        await self._review.stop()
 
 
 async def _to_slash(_request: Request) -> Response:

@@ -45,6 +45,10 @@ class Link:
         """On record: helpdesks count from 1, so the name keeps them apart."""
         return f"{self.name}:{ticket}"
 
+    def raw_ticket(self, ticket_id: str) -> str:
+        """The helpdesk's own id of a ticket on record."""
+        return ticket_id.removeprefix(f"{self.name}:")
+
     @property
     def client(self) -> Client:
         return self._client(self.connection.table.url, self.adapter.headers())

@@ -113,11 +113,13 @@ def plan(
     written: Mapping[str, str],
     flips: Mapping[str, int],
     now_ms: int,
+    by_person: bool = False,
 ) -> tuple[Change, tuple[Written, ...]] | HandsOff:
     """What to write to a ticket as it is now, and what of it is to be recorded; or why nothing.
 
     `verdict`: with the switches of automation that are in force now. `initial`: the values when it arrived. `written`:
-    what we wrote last. `flips`: how often within the hour.
+    what we wrote last. `flips`: how often within the hour. `by_person`: the verdict is a person's, so that it is
+    written where the router only suggests too.
     """
     untouchable = rules.touchable(current.state, current.created_ms, now_ms)
     if untouchable is not None:
@@ -140,7 +142,7 @@ def plan(
         if label is None:
             if field == DEPARTMENT:
                 tags.append(table.review_tag)
-        elif answer.outcome is Outcome.ROUTE and mode is Mode.ROUTE and target is not None:
+        elif answer.outcome is Outcome.ROUTE and (mode is Mode.ROUTE or by_person) and target is not None:
             if not at_target:
                 if flips.get(attribute, 0) >= FLIPS:
                     return HandsOff.FLIPS

@@ -6,7 +6,7 @@ process goes on where one was killed.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
@@ -77,6 +77,21 @@ def payload_of(event: Event, verdict: Verdict, attributes: Collection[str | None
             }
             for name, answer in answers.items()
         },
+    }
+    return json.dumps(content)
+
+
+def payload_of_person(ticket: str, values: Mapping[str, str], first: Mapping[str, Any] | None) -> str:
+    """What a person has decided here, which is to be written as it is. `ticket`: the helpdesk's id. `first`: the
+    payload of the router's own decision, if it had one."""
+    answer = {"outcome": Outcome.ROUTE.value, "reason": Reason.CORRECTED.value, "confidence": 1.0}
+    content = {
+        "ticket": ticket,
+        "sender_domain": None,
+        "recipients": [],
+        "initial": {} if first is None else first["initial"],
+        "fields": {name: {**answer, "label": value} for name, value in values.items()},
+        "by_person": True,
     }
     return json.dumps(content)
 

@@ -127,10 +127,12 @@ class Worker:
                     said_of(database, [(row.ticket, None)]),
                 )
             )
-            if DEPARTMENT in said:  # by feedback, since the decision
+            by_person = bool(content.get("by_person"))
+            # By feedback, since the decision; a person's own decision is among it.
+            if DEPARTMENT in said and not (by_person and said[DEPARTMENT].value == verdict.department.predicted):
                 return HandsOff.PERSON.value, ()
             planned = plan(
-                self._automation.apply(ticket, verdict, count=False),
+                verdict if by_person else self._automation.apply(ticket, verdict, count=False),
                 self._link.rules,
                 current,
                 ticket=str(content["ticket"]),
@@ -139,6 +141,7 @@ class Worker:
                 written=written,
                 flips=flips,
                 now_ms=now_ms,
+                by_person=by_person,
             )
             if planned is HandsOff.FLIPS:
                 await self._tell_of_flips(str(content["ticket"]), row, current)

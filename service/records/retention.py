@@ -18,6 +18,7 @@ from service.records.database.schema import (
     first_id,
     forgotten,
     outbox,
+    reviews,
     shadow_verdicts,
     texts,
     writes,
@@ -102,7 +103,7 @@ def forgotten_tickets(connection: Connection, tickets: Collection[str]) -> dict[
 def _delete_all(connection: Connection, ids: Collection[str]) -> None:
     # The decisions first: a shadow's verdict that is being inserted has locked its decision, and is then seen below.
     connection.execute(delete(decisions).where(decisions.c.id.in_(ids)))
-    for table in (texts, feedback, shadow_verdicts):
+    for table in (texts, feedback, shadow_verdicts, reviews):
         connection.execute(delete(table).where(table.c.decision_id.in_(ids)))
     connection.execute(delete(closed_tickets).where(closed_tickets.c.id.in_(ids)))
 

@@ -14,19 +14,19 @@ from service.decision import Decision, field_record
 from service.records.database.schema import milliseconds_of
 from service.records.feedback import label_source, truths
 from service.records.identity import Identity
-from service.records.store import Further, NewDecision
+from service.records.store import Further, KeptText, NewDecision
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A decision and what is recorded beside it. `render` gives the body to send. `text`: subject and body, if they are
-    kept. `further`: gives the rows of other tables to insert with the decision; such a decision is never spooled."""
+    """A decision and what is recorded beside it. `render` gives the body to send. `text`: if it is kept.
+    `further`: gives the rows of other tables to insert with the decision; such a decision is never spooled."""
 
     decision: Decision
     render: Callable[[Decision], str]
     latency_ms: float
     rule: str | None = None
-    text: tuple[str, str] | None = None
+    text: KeptText | None = None
     further: Callable[[Decision], tuple[Further, ...]] | None = None
 
 
@@ -76,9 +76,14 @@ def _new_decision(draft: Draft, identity: Identity) -> NewDecision:
         "response": draft.render(decision),
         "thread": decision.thread,
         "role": decision.role,
+        "best": department.candidates[0].label if department.candidates else None,
     }
     text = draft.text
-    kept = None if text is None else (storable(text[0]), storable(text[1]))
+    kept = None
+    if text is not None:
+        kept = KeptText(
+            storable(text.subject), storable(text.body), None if text.original is None else storable(text.original)
+        )
     further = () if draft.further is None else draft.further(decision)
     return NewDecision(row, kept, earlier, decision, further=further)
 

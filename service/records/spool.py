@@ -17,6 +17,7 @@ import structlog
 from pydantic_core import to_json
 
 from service.records.database.connections import RecordsError
+from service.records.store import KeptText
 
 SPOOL = "records.spool"
 _CRC_BYTES = 9
@@ -25,10 +26,10 @@ _log = structlog.get_logger()
 
 
 class Spooled(NamedTuple):
-    """A row of `decisions`, and the subject and body if they are kept."""
+    """A row of `decisions`, and the text if it is kept."""
 
     row: dict[str, Any]
-    text: tuple[str, str] | None
+    text: KeptText | None
 
 
 class Spool:
@@ -151,4 +152,4 @@ def _parse(line: bytes) -> Spooled | None:
     if line[-1:] != b"\n" or line[:_CRC_BYTES] != b"%08x " % zlib.crc32(content):
         return None
     row, text = json.loads(content)
-    return Spooled(row, None if text is None else (text[0], text[1]))
+    return Spooled(row, None if text is None else KeptText(*text))

@@ -51,15 +51,23 @@ class Stored(NamedTuple):
     decision: Decision | None = None
 
 
+class KeptText(NamedTuple):
+    """A row of `texts`: the subject and body that the model read, and the text before it was cut, if it was."""
+
+    subject: str
+    body: str
+    original: str | None = None
+
+
 class NewDecision(NamedTuple):
-    """A row of `decisions` by its columns. `text`: subject and body, if they are kept. `earlier`: the key of the
+    """A row of `decisions` by its columns. `text`: if it is kept. `earlier`: the key of the
     previous window, and the time from which a row with that key is a repetition (`identity.py`). `correct`: gives the
     row with what people have said, by field the row of `feedback`; None: nothing can be on record about the ticket, or
     the decision has been given already. `further`: rows of
     other tables, inserted with a decision that repeats no earlier one."""
 
     row: dict[str, Any]
-    text: tuple[str, str] | None = None
+    text: KeptText | None = None
     earlier: tuple[str, int] | None = None
     decision: Decision | None = None
     correct: "Callable[[Mapping[str, Any]], NewDecision] | None" = None
@@ -83,7 +91,7 @@ def insert_all(connection: Connection, new: Sequence[NewDecision]) -> list[Store
         if count < len(rows):
             result = _rows_on_record(connection, rows)
         kept = [
-            {"decision_id": each.row["id"], "subject": each.text[0], "body": each.text[1]}
+            {"decision_id": each.row["id"], **each.text._asdict()}
             for each in new
             if each.text is not None and _is_new(each, result)
         ]

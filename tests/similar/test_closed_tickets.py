@@ -15,6 +15,7 @@ from service.records import feedback, retention
 from service.records.database.schema import first_id
 from service.records.feedback import Feedback
 from service.records.maintenance import DAY_MS
+from service.records.store import KeptText
 from service.similar import closed
 from tests.support.records import Recorder, draft, recording
 
@@ -53,7 +54,7 @@ async def with_text(recorder: Recorder, name: str, text: str) -> str:
     """A decision whose text is kept."""
 
     async def decide(asked: Ticket) -> Any:
-        return draft(asked, now_ms=recorder.now_ms, text=("", text))
+        return draft(asked, now_ms=recorder.now_ms, text=KeptText("", text, None))
 
     recorder.decide = decide  # type: ignore[method-assign]
     return (await recorder.once(Ticket(id=name, body=text))).id

@@ -32,7 +32,7 @@ class AlikePages:
 
     def routes(self) -> list[Route]:
         parts = (("alike", self.alike), ("summary", self.summary), ("draft", self.draft))
-        return [Route(f"/tickets/{{id}}/{name}", self._pages.guarded(endpoint)) for name, endpoint in parts]
+        return [Route(f"/tickets/{{decision_id}}/{name}", self._pages.guarded(endpoint)) for name, endpoint in parts]
 
     async def alike(self, request: Request) -> Response:
         ticket = await self._ticket(request)
@@ -77,7 +77,7 @@ class AlikePages:
         )
 
     async def _ticket(self, request: Request) -> _Ticket:
-        decision_id = request.path_params["id"]
+        decision_id = request.path_params["decision_id"]
         found = await self._records.read(partial(closed.ticket_of, decision_id=decision_id))
         if found is None:
             raise PageError(404, "This ticket is no longer on record.")

@@ -107,7 +107,7 @@ class Triage:
             event.recipients,
         )
         decision = await self._decide(ticket, context)
-        text = await kept_text(decision.text, self._settings)
+        text = await kept_text(ticket, decision.text, self._settings)
         return Draft(
             decision,
             self._render,

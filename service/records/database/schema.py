@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 from ulid import ULID
 
@@ -27,6 +28,8 @@ ID = String(26)
 DIGEST = String(64)
 TICKET_ID = String(200)
 CONNECTION = String(32)
+_LEFT = text("outcome <> 'route'")
+_STANDS = text("state <> 'undone'")
 _TO_BASE_32 = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
 
 decisions = Table(
@@ -61,10 +64,16 @@ decisions = Table(
     Column("thread", DIGEST),
     # `canary`, or NULL: the serving bundle's.
     Column("role", String(16)),
+    # The department of the best candidate, also where it is not trusted; NULL: of the random share, or none.
+    Column("best", Text),
     UniqueConstraint("caller", "idempotency_key", name="decisions_once"),
     Index("decisions_ticket", "ticket_id"),
     Index("decisions_outcome", "outcome", "id"),
     Index("decisions_thread", "thread"),
+    # The queue of the desk, in its orders.
+    Index("decisions_left", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
+    Index("decisions_surest", "confidence", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
+    Index("decisions_best", "best", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
 )
 
 feedback = Table(
@@ -98,6 +107,28 @@ texts = Table(
     Column("decision_id", ID, primary_key=True),
     Column("subject", Text, nullable=False),
     Column("body", Text, nullable=False),
+    # The text before anything was cut; NULL: nothing was.
+    Column("original", Text),
+)
+
+reviews = Table(
+    "reviews",
+    metadata,
+    # A ULID.
+    Column("id", ID, primary_key=True),
+    Column("decision_id", ID, nullable=False),
+    # JSON: field → value.
+    Column("fields", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    # `pending` (may be undone), `writing` (feedback is stored, the helpdesk's answer is to come), `sent`, `refused` (by
+    # the helpdesk), `seen` (refused, and a person has seen that), or `undone`.
+    Column("state", String(16), nullable=False),
+    # The row of the outbox that writes it to the helpdesk.
+    Column("outbox_id", ID),
+    Column("error", String(200)),
+    Index("reviews_once", "decision_id", unique=True, sqlite_where=_STANDS, postgresql_where=_STANDS),
+    Index("reviews_state", "state", "id"),
 )
 
 forgotten = Table(
