@@ -68,7 +68,7 @@ def index(
     if as_json:
         print_lines(json.dumps(done.summary()))
         return
-    left_out = f"left out: {done.copies} copies, {done.older} older, {done.empty} without text or department"
+    left_out = f"left out: {done.copies} copies, {done.older} older, {done.others} open or without text or department"
     print_lines(
         f"{done.tickets} closed tickets, {done.answers} with answers, in {out}; {left_out}",
         f"next: python -m service index add --from {out}",

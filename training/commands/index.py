@@ -39,7 +39,7 @@ class IndexRequest:
 @dataclass(frozen=True, slots=True)
 class Index:
     """The written file. `copies`: tickets left out, since another one has their text and department; `older`: left out
-    by `most`; `empty`: rows without text or department, or with a label that nobody checked."""
+    by `most`; `others`: rows that are open, or without text or department, or with a label that nobody checked."""
 
     out: Path
     bundle: str
@@ -47,7 +47,7 @@ class Index:
     answers: int
     copies: int
     older: int
-    empty: int
+    others: int
 
     def summary(self) -> dict[str, str | int]:
         """The result as plain values, for JSON."""
@@ -58,7 +58,7 @@ class Index:
             "answers": self.answers,
             "copies": self.copies,
             "older": self.older,
-            "empty": self.empty,
+            "others": self.others,
         }
 
 
@@ -73,7 +73,7 @@ def index(request: IndexRequest, watch: Callable[[str], None]) -> Index:
     model = load_graph(bundle, graph_here(bundle, "fp32"))
     now = datetime.now(UTC)
     watch("reading and redacting")
-    rows, empty = _rows(request)
+    rows, others = _rows(request)
     rows.sort(key=lambda row: row.created_at or now, reverse=True)
     distinct = list({(text_key(row.text), row.labels[DEPARTMENT]): row for row in reversed(rows)}.values())
     distinct.sort(key=lambda row: row.created_at or now, reverse=True)
@@ -90,25 +90,24 @@ def index(request: IndexRequest, watch: Callable[[str], None]) -> Index:
         sum(bool(row.answer) for row in kept),
         len(rows) - len(distinct),
         len(distinct) - len(kept),
-        empty,
+        others,
     )
 
 
 def _rows(request: IndexRequest) -> tuple[list[Example], int]:
-    """The rows to keep, their texts and answers cleaned and redacted, and the number of those without."""
+    """The rows to keep, their texts and answers cleaned and redacted, and the number of the others."""
     reader = open_tickets(request.file, (DEPARTMENT,), answers=True)
-    rows, empty = [], 0
+    rows = []
     for example in reader:
         text = redact(prepare(example.ticket).text, request.region)
         unchecked = example.label_source is LabelSource.ROUTER_UNCHECKED
         if not text or unchecked or example.labels[DEPARTMENT] is None:
-            empty += 1
             continue
         answer = redact(prepare(Ticket(body=example.answer)).text, request.region) if example.answer else ""
         # Of the ticket only the id is needed from here on.
         rows.append(replace(example, text=text, answer=answer, ticket=Ticket(id=example.ticket.id)))
     refuse_faults(request.file, reader.faults, reader.faulty)
-    return rows, empty
+    return rows, reader.read - len(rows)
 
 
 def _tickets(bundle: Bundle, model: OnnxModel, rows: list[Example], now: datetime) -> Iterator[ClosedTicket]:
