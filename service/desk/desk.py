@@ -57,7 +57,7 @@ class Desk:
         self._settings = settings
         self.sessions = Sessions(access, with_oidc=False)
         self.pages = Pages(self.sessions, bodies, build().version)
-        self._similar = Similar(records, router, settings)
+        self.similar = Similar(records, router, settings)
         self._review = Review(
             self.pages,
             records,
@@ -66,7 +66,7 @@ class Desk:
             descriptions(settings.desk_labels_file),
             texts_kept=settings.records_text,
         )
-        pages: list[Any] = [Login(self.pages), self._review, AlikePages(self.pages, self._similar, records)]
+        pages: list[Any] = [Login(self.pages), self._review, AlikePages(self.pages, self.similar, records)]
         routes = [route for page in pages for route in page.routes()]
         routes.append(Route("/static/{name}", self.pages.files.endpoint))
         self.pages.paths = frozenset(route.path for route in routes)
@@ -87,11 +87,11 @@ class Desk:
         """
         self.sessions.open(self._settings)
         self._review.start()
-        await self._similar.start()
+        await self.similar.start()
 
     async def stop(self) -> None:
         """No effect if it was not started."""
-        await self._similar.stop()
+        await self.similar.stop()
         await self._review.stop()
 
 

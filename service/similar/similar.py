@@ -83,7 +83,7 @@ class Similar:
         self._router = router
         self._folder = settings.state_dir
         self._generator_folder = settings.desk_generator
-        self._maker = VectorMaker()
+        self.vectors = VectorMaker()
         self._loaded: _Loaded | None = None
         self._waiting = 0
         self._last_feedback = first_id(milliseconds_now() - settings.records_text_days * DAY_MS)
@@ -108,7 +108,7 @@ class Similar:
         """No effect if it was not started."""
         if self._task is not None:
             await end(self._task)
-        self._maker.close()
+        self.vectors.close()
         if self.generator is not None:
             self.generator.close()
 
@@ -129,7 +129,7 @@ class Similar:
         engine, loaded = self._router.engine, self._loaded
         if not text or loaded is None or loaded.version != engine.model.version:
             return []
-        vector = (await self._maker.vectors(engine, [text]))[0]
+        vector = (await self.vectors.of(engine, [text]))[0]
         # More than are shown: some may be the ticket itself, or be deleted by now.
         near = await asyncio.to_thread(loaded.nearest.of, vector, 4 * SHOWN)
         rows = await self._records.read(partial(closed.closed_of, ids=[each for each, _ in near]))
@@ -150,7 +150,7 @@ class Similar:
         sentences = await asyncio.to_thread(candidates, text)
         if not sentences:
             return []
-        vectors = await self._maker.vectors(self._router.engine, sentences)
+        vectors = await self.vectors.of(self._router.engine, sentences)
         return [sentences[row] for row in chosen(vectors)]
 
     async def write(self, text: str, example: Alike | None) -> str:
@@ -229,7 +229,7 @@ class Similar:
     async def _make(self, engine: Engine, texts: list[str]) -> Vectors:
         while engine.batcher.depth:  # noqa: ASYNC110 - callers wait, and nothing tells when they do not
             await asyncio.sleep(0.2)
-        return await self._maker.vectors(engine, texts)
+        return await self.vectors.of(engine, texts)
 
 
 def _in_file(folder: Path, rows: int, width: int) -> Vectors:

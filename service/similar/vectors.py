@@ -27,7 +27,7 @@ class VectorMaker:
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
-    async def vectors(self, engine: Engine, texts: Sequence[str]) -> Vectors:
+    async def of(self, engine: Engine, texts: Sequence[str]) -> Vectors:
         """The texts' vectors in their order, of unit length. Others that wait get their turn between two batches."""
         loop = asyncio.get_running_loop()
         encodings = await loop.run_in_executor(self._executor, lambda: [engine.bundle.encode(text) for text in texts])
