@@ -210,7 +210,7 @@ class Similar:
         ids: list[str] = []
         # In a file without a name: under pressure the system drops its pages instead of ending the process.
         width = engine.bundle.manifest.encoder.width
-        vectors = _in_file(self._folder, min(count, MOST_TICKETS), width)
+        vectors = vectors_in_file(self._folder, min(count, MOST_TICKETS), width)
         before: str | None = None
         while len(ids) < len(vectors):
             limit = min(LOAD_PORTION, len(vectors) - len(ids))
@@ -232,7 +232,8 @@ class Similar:
         return await self.vectors.of(engine, texts)
 
 
-def _in_file(folder: Path, rows: int, width: int) -> Vectors:
+def vectors_in_file(folder: Path, rows: int, width: int) -> Vectors:
+    """Room for so many vectors, in a file without a name; in memory where the disk has no room."""
     if rows:
         with contextlib.suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
             os.posix_fallocate(file.fileno(), 0, 4 * rows * width)  # a full disk is found here, not at a write
