@@ -76,6 +76,26 @@ class Settings(BaseSettings):
     """File with a description of each label for the desk, TOML: a table for each field, `label = "description"`. Unset:
     labels are shown by their names."""
 
+    desk_oidc_issuer: str | None = None
+    """Issuer of an identity provider (OpenID Connect) by which people sign in to the desk, such as
+    https://login.example.com. Its callback is `/desk/oidc/callback`. Unset: only keys."""
+
+    desk_oidc_client_id: str | None = None
+    """The desk's client id at the identity provider."""
+
+    desk_oidc_client_secret_file: Path | None = None
+    """File with the client's secret, for example a mounted secret; read at start."""
+
+    desk_oidc_claim: str = "groups"
+    """The claim of the identity token that says what a person may do in the desk."""
+
+    desk_oidc_review: str | None = None
+    """Value of that claim that gives the role `review`. Unset: every person that the identity provider lets in has
+    it."""
+
+    desk_oidc_admin: str | None = None
+    """Value of that claim that gives the role `admin`. Unset: none does."""
+
     reconcile_seconds: Seconds = 3600.0
     """How often to list the new tickets of connected helpdesks, to route those whose webhook was missed."""
 

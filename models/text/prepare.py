@@ -11,7 +11,7 @@ from enum import StrEnum
 from models.cpu_budget import UNLIMITED, Budget
 from models.text.attribution import first_address
 from models.text.html import MARK, html_to_text
-from models.text.normalise import clean, clean_line, head_and_tail
+from models.text.normalise import clean, head_and_tail
 from models.text.quotes import visible_reply
 from models.text.signatures import DELIMITER, mark_delimiters
 from models.text.subject import read_subject
@@ -115,7 +115,7 @@ def visible_text(ticket: Ticket, budget: Budget = UNLIMITED) -> str:
     if ticket.content_type == "text/html" or _HTML_START.match(ticket.body) is not None:
         body = html_to_text(body[:MAX_HTML_CHARACTERS], keep_quotes=True, budget=budget)
     whole = _without_marks(clean(head_and_tail(body, WORKING_CHARACTERS)))
-    return "\n".join(filter(None, (clean_line(ticket.subject), head_and_tail(whole, WORKING_CHARACTERS))))
+    return "\n".join(filter(None, (read_subject(ticket.subject).text, head_and_tail(whole, WORKING_CHARACTERS))))
 
 
 def _without_marks(text: str) -> str:

@@ -52,12 +52,23 @@ class Desk:
     ) -> None:
         if records is None:
             raise DeskError("--desk needs a record: --records is off")
-        if settings.keys_file is None and not _is_loopback(settings.host):
-            raise DeskError(f"--desk needs --keys-file while the service listens on {settings.host}")
+        by_key, by_oidc = settings.keys_file is not None, settings.desk_oidc_issuer is not None
+        if not by_key and not by_oidc and not _is_loopback(settings.host):
+            raise DeskError(
+                f"--desk needs --keys-file or --desk-oidc-issuer while the service listens on {settings.host}"
+            )
         self._settings = settings
-        self.sessions = Sessions(access, with_oidc=False)
+        self.sessions = Sessions(access, with_oidc=by_oidc)
         self.pages = Pages(self.sessions, bodies, build().version)
+<<<<<<< HEAD
         self.similar = Similar(records, router, settings)
+=======
+        self._oidc = None
+        if by_oidc:
+            from service.desk.oidc import Oidc  # here: Authlib takes 0.3 s to import
+
+            self._oidc = Oidc(settings, self.pages)
+>>>>>>> desk
         self._review = Review(
             self.pages,
             records,
@@ -66,7 +77,12 @@ class Desk:
             descriptions(settings.desk_labels_file),
             texts_kept=settings.records_text,
         )
+<<<<<<< HEAD
         pages: list[Any] = [Login(self.pages), self._review, AlikePages(self.pages, self.similar, records)]
+=======
+        login = Login(self.pages, by_key=by_key, by_oidc=by_oidc)
+        pages: list[Any] = [login, self._review, *([self._oidc] if self._oidc is not None else [])]
+>>>>>>> desk
         routes = [route for page in pages for route in page.routes()]
         routes.append(Route("/static/{name}", self.pages.files.endpoint))
         self.pages.paths = frozenset(route.path for route in routes)
@@ -83,9 +99,11 @@ class Desk:
     async def start(self) -> None:
         """
         Raises:
-            DeskError: the secret of the sessions cannot be read.
+            DeskError: a secret cannot be read.
         """
         self.sessions.open(self._settings)
+        if self._oidc is not None:
+            self._oidc.open()
         self._review.start()
         await self.similar.start()
 

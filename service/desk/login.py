@@ -1,26 +1,28 @@
 """Signing in and out."""
 
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from service.access.audit import UNKNOWN, audit
-from service.desk.pages import PageError, Pages, refuse_foreign
-from service.desk.session import PATH
+from service.desk.pages import PageError, Pages, local_path, refuse_foreign
 from service.errors import Unauthenticated
 
 
 class Login:
-    def __init__(self, pages: Pages) -> None:
+    """`by_key`, `by_oidc`: how people may sign in."""
+
+    def __init__(self, pages: Pages, *, by_key: bool, by_oidc: bool) -> None:
         self._pages = pages
+        self._ways = {"by_key": by_key, "by_oidc": by_oidc}
 
     def routes(self) -> list[Route]:
         return [
             Route("/login", self.show),
             Route("/login", self.sign_in, methods=["POST"]),
+            Route("/signed-in", self._pages.guarded(self.signed_in)),
             Route("/logout", self._pages.guarded(self.sign_out), methods=["POST"]),
         ]
 
@@ -33,7 +35,7 @@ class Login:
             return response
         if self._pages.sessions.of(request) is not None:
             return RedirectResponse(wanted, 303)
-        return self._pages.render(request, "login.html", next=wanted, problem=None)
+        return self._pages.render(request, "login.html", next=wanted, problem=None, **self._ways)
 
     async def sign_in(self, request: Request) -> Response:
         refuse_foreign(request)
@@ -45,21 +47,18 @@ class Login:
         except Unauthenticated as error:
             audit(error.name or UNKNOWN, "sign_in", "unauthenticated")
             problem = f"You are not signed in: {error}."
-            return self._pages.render(request, "login.html", 401, next=wanted, problem=problem)
+            return self._pages.render(request, "login.html", 401, next=wanted, problem=problem, **self._ways)
         return response
+
+    async def signed_in(self, request: Request) -> Response:
+        """After signing in for another page."""
+        return self._pages.render(request, "signed_in.html", next=None)
 
     async def sign_out(self, request: Request) -> Response:
         request.state.session = None
         response = self._pages.render(request, "error.html", line="You are signed out.")
         self._pages.sessions.sign_out(response)
         return response
-
-
-def local_path(value: str) -> str:
-    """A path of the desk; another address becomes the desk's first page."""
-    parts = urlsplit(value)
-    is_local = not parts.scheme and not parts.netloc and value.startswith(f"{PATH}/") and "\\" not in value
-    return value if is_local else f"{PATH}/"
 
 
 def refuse_rebinding(request: Request) -> None:

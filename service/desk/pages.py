@@ -159,6 +159,12 @@ def is_script(request: Request) -> bool:
     return "hx-request" in request.headers
 
 
+def local_path(value: str) -> str:
+    """A path of the desk; another address becomes the desk's first page."""
+    is_local = value.startswith(f"{PATH}/") and value.isascii() and value.isprintable() and "\\" not in value
+    return value if is_local else f"{PATH}/"
+
+
 def refuse_foreign(request: Request) -> None:
     """Refuse what a page of another site made the browser send.
 

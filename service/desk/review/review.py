@@ -19,14 +19,15 @@ from service.desk.review import actions, queue
 from service.desk.review.actions import Decided
 from service.desk.review.aligned import aligned
 from service.desk.review.queue import AGES, PAGE, Counts, Filter, filter_of
+from service.errors import RecordsUnavailable
 from service.helpdesks.link import Link
 from service.lifecycle import end, repeat
 from service.records.database.schema import decisions, milliseconds_now, milliseconds_of, texts
 from service.records.records import Records
 from service.routing.router import Router
 
-COUNT_SECONDS = 10.0
-"""How old the counts may be: 100,000 open rows take half a second."""
+COUNT_SECONDS = 20.0
+"""How old the counts may be before they are read again, beside the page: 100,000 open rows take half a second."""
 SEND_SECONDS = 2.0
 _ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 REASONS: Mapping[str, str] = {
@@ -78,7 +79,7 @@ class Review:
         self._descriptions = descriptions
         self._texts_kept = texts_kept
         self._counts: tuple[float, Counts] | None = None
-        self._counting = asyncio.Lock()
+        self._counting: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def routes(self) -> list[Route]:
@@ -195,11 +196,19 @@ class Review:
         return Response("")
 
     async def _count(self) -> Counts:
-        async with self._counting:
-            now = time.monotonic()
-            if self._counts is None or now - self._counts[0] > COUNT_SECONDS:
-                self._counts = (now, await self._records.read(queue.counts))
-            return self._counts[1]
+        if self._counts is None:
+            await self._read_counts()
+        elif time.monotonic() - self._counts[0] > COUNT_SECONDS and (self._counting is None or self._counting.done()):
+            self._counting = asyncio.create_task(self._read_counts())
+        assert self._counts is not None
+        return self._counts[1]
+
+    async def _read_counts(self) -> None:
+        try:
+            self._counts = (time.monotonic(), await self._records.read(queue.counts))
+        except RecordsUnavailable:  # those of before stay
+            if self._counts is None:
+                raise
 
     def _scorings(self) -> Any:
         return self._router.engine.graph.scorings

@@ -3,6 +3,7 @@
 "use strict";
 
 const UNDO_SECONDS = 30;
+const FRESH_MS = 60_000; // how long a part that was loaded ahead may be shown
 const parts = new Map(); // URL -> promise of the part of a page
 const done = []; // decisions that can be undone, the newest last: {url, html, review: promise of its id, label}
 let ticket = document.getElementById("ticket");
@@ -19,6 +20,7 @@ function load(url) {
     });
     part.catch(() => parts.delete(url));
     parts.set(url, part);
+    setTimeout(() => parts.get(url) === part && parts.delete(url), FRESH_MS);
   }
   return parts.get(url);
 }

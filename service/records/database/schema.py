@@ -67,13 +67,24 @@ decisions = Table(
     # The department of the best candidate, also where it is not trusted; NULL: of the random share, or none.
     Column("best", Text),
     UniqueConstraint("caller", "idempotency_key", name="decisions_once"),
-    Index("decisions_ticket", "ticket_id"),
+    Index("decisions_of_ticket", "ticket_id", "id"),
     Index("decisions_outcome", "outcome", "id"),
     Index("decisions_thread", "thread"),
     # The queue of the desk, in its orders.
     Index("decisions_left", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
     Index("decisions_surest", "confidence", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
     Index("decisions_best", "best", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
+    # Its counts, which read nothing but this index.
+    Index(
+        "decisions_kinds",
+        "reason",
+        "best",
+        "ticket_id",
+        "id",
+        "outcome",
+        sqlite_where=_LEFT,
+        postgresql_where=_LEFT,
+    ),
 )
 
 feedback = Table(

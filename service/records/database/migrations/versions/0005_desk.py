@@ -19,8 +19,12 @@ def upgrade() -> None:
         ("decisions_left", ["id"]),
         ("decisions_surest", ["confidence", "id"]),
         ("decisions_best", ["best", "id"]),
+        ("decisions_kinds", ["reason", "best", "ticket_id", "id", "outcome"]),
     ):
         op.create_index(name, "decisions", columns, sqlite_where=_LEFT, postgresql_where=_LEFT)
+    # The newest decision of a ticket is asked for of every open one: without the id each is read.
+    op.create_index("decisions_of_ticket", "decisions", ["ticket_id", "id"])
+    op.drop_index("decisions_ticket", "decisions")
     op.create_table(
         "reviews",
         sa.Column("id", _ID, primary_key=True),
