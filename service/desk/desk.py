@@ -60,15 +60,12 @@ class Desk:
         self._settings = settings
         self.sessions = Sessions(access, with_oidc=by_oidc)
         self.pages = Pages(self.sessions, bodies, build().version)
-<<<<<<< HEAD
         self.similar = Similar(records, router, settings)
-=======
         self._oidc = None
         if by_oidc:
             from service.desk.oidc import Oidc  # here: Authlib takes 0.3 s to import
 
             self._oidc = Oidc(settings, self.pages)
->>>>>>> desk
         self._review = Review(
             self.pages,
             records,
@@ -77,12 +74,9 @@ class Desk:
             descriptions(settings.desk_labels_file),
             texts_kept=settings.records_text,
         )
-<<<<<<< HEAD
-        pages: list[Any] = [Login(self.pages), self._review, AlikePages(self.pages, self.similar, records)]
-=======
         login = Login(self.pages, by_key=by_key, by_oidc=by_oidc)
         pages: list[Any] = [login, self._review, *([self._oidc] if self._oidc is not None else [])]
->>>>>>> desk
+        pages.append(AlikePages(self.pages, self.similar, records))
         routes = [route for page in pages for route in page.routes()]
         routes.append(Route("/static/{name}", self.pages.files.endpoint))
         self.pages.paths = frozenset(route.path for route in routes)
