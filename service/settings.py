@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     records_text_days: Count = 90
     """Age at which texts are deleted, where they are stored."""
 
+    closed_tickets_days: Count = 365
+    """Age at which closed tickets from an index file are deleted; those of the record go with their texts."""
+
     records_live_days: Count = 28
     """Age of the decisions whose feedback the live precision, coverage and override rate are computed of."""
 
@@ -158,6 +161,10 @@ class Settings(BaseSettings):
     holdout_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     """Share of tickets left to people with the reason `audit`, at random and stable by ticket id: their labels measure
     the model on all mail. Some 0.02 suffices. Without `records`: none."""
+
+    desk_generator: Path | None = None
+    """Folder of a text-generating model (ONNX) that writes drafts of answers for the desk. Unset: drafts are answers to
+    similar tickets."""
 
     runners: Count | None = None
     """Model runs in parallel. Unset: one per core of the cgroup's quota on a CPU, two on a GPU (the next batch is

@@ -158,7 +158,7 @@ class AdminService:
             raise RecordsOff
         scorings = self._router.engine.graph.scorings
         labels = {scoring.field.name: scoring.field.labels for scoring in scorings}
-        connections = () if self._connections is None else [each["name"] for each in self._connections()]
+        connections = () if self._connections is None else [each["name"] for each in self._connections()[0]]
         selector = selector_of(request, labels, connections, self._automation.in_force.switches or ())
         switch, matched = await self._automation.set(
             request.field, selector, Mode(request.mode), requested_by, storable(request.why)

@@ -18,6 +18,7 @@ from service.cli.connections import connections
 from service.cli.feedback import feedback
 from service.cli.fetch import deliver
 from service.cli.flags import REMOVED, FlagValues, flag, settings_from, with_flags
+from service.cli.index import index
 from service.cli.keys import keys
 from service.cli.records import records
 from service.cli.show import print_decision
@@ -33,7 +34,10 @@ from service.settings import Settings
 PROGRAM = "python -m service"
 BAD_USAGE = 2
 ROUTE_SETTINGS = ("bundle", "bundle_key", "device", "variant")
-COMMAND_SETTINGS = {"route": ROUTE_SETTINGS, "fetch": (), "keys": (), "records": (), "feedback": (), "connections": ()}
+COMMAND_SETTINGS = {
+    "route": ROUTE_SETTINGS,
+    **dict.fromkeys(("fetch", "keys", "records", "feedback", "connections", "index"), ()),
+}
 INTERRUPTED = 130
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -41,6 +45,7 @@ app.add_typer(keys, name="keys")
 app.add_typer(records, name="records")
 app.add_typer(feedback, name="feedback")
 app.add_typer(connections, name="connections")
+app.add_typer(index, name="index")
 
 
 class UsageError(TicketRouterError):
@@ -73,7 +78,7 @@ def serve(
 ) -> None:
     """Serve the REST API until SIGTERM. Commands: `route` decides one ticket, `fetch` downloads a bundle,
     `keys` creates API keys, `records` maintains the decisions on record, `feedback` imports what people decided,
-    `connections` checks the connected helpdesks.
+    `connections` checks the connected helpdesks, `index` adds closed tickets that the desk shows as similar.
 
     Every option is also an environment variable: --max-batch-tokens is TICKET_ROUTER_MAX_BATCH_TOKENS.
 

@@ -19,6 +19,7 @@ from service.desk.labels import descriptions
 from service.desk.login import Login
 from service.desk.pages import DeskHeaders, PageError, Pages
 from service.desk.quality.pages import Quality
+from service.desk.review.alike import AlikePages
 from service.desk.review.review import Review
 from service.desk.review.why import Why
 from service.desk.session import PATH, DeskError, Sessions
@@ -32,6 +33,7 @@ from service.records.records import Records
 from service.routing.cpu_pool import CpuPool
 from service.routing.router import Router
 from service.settings import Settings
+from service.similar.similar import Similar
 
 ROUTE = PATH
 """The label of all its requests in the metrics."""
@@ -68,6 +70,7 @@ class Desk:
         self._settings = settings
         self.sessions = Sessions(access, with_oidc=by_oidc)
         self.pages = Pages(self.sessions, bodies, build().version)
+        self.similar = Similar(records, router, settings)
         self._oidc = None
         if by_oidc:
             from service.desk.oidc import Oidc  # here: Authlib takes 0.3 s to import
@@ -87,6 +90,7 @@ class Desk:
             login,
             self._review,
             Why(self.pages, records, router),
+            AlikePages(self.pages, self.similar, records),
             TryMail(self.pages, router, cpu_pool, bodies, automation.in_force, settings),
             self._quality,
             Switches(self.pages, router, records, automation, admin, helpdesks),
@@ -114,9 +118,11 @@ class Desk:
         if self._oidc is not None:
             self._oidc.open()
         self._review.start()
+        await self.similar.start()
 
     async def stop(self) -> None:
         """No effect if it was not started."""
+        await self.similar.stop()
         await self._review.stop()
         await self._quality.stop()
 

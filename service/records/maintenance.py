@@ -43,8 +43,8 @@ class Maintenance:
 
     async def _prune(self) -> None:
         settings = self._settings
-        now_ms = milliseconds_now()
-        for prune_portion in portions(settings.records_days, settings.records_text_days, now_ms).values():
+        days, text_days, closed_days = settings.records_days, settings.records_text_days, settings.closed_tickets_days
+        for prune_portion in portions(days, text_days, milliseconds_now(), closed_days).values():
             count = await self._records.write(prune_portion)
             while count:
                 await asyncio.sleep(PAUSE_SECONDS)

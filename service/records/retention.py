@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.records.database.schema import (
+    closed_tickets,
     decisions,
     deliveries,
     feedback,
@@ -33,12 +34,16 @@ _FORGET = {
 }
 
 
-def portions(days: int | None, text_days: int | None, now_ms: int) -> dict[str, Callable[[Connection], int]]:
-    """What deletes a portion of the `decisions` that are older than `days`, with what helpdesks were told, and of the
-    `texts` that are older than `text_days`: call each until it returns 0. None: nothing is too old."""
+def portions(
+    days: int | None, text_days: int | None, now_ms: int, closed_days: int | None = None
+) -> dict[str, Callable[[Connection], int]]:
+    """What deletes a portion of the `decisions` that are older than `days`, with what helpdesks were told, of the
+    `texts` that are older than `text_days`, and of the `closed_tickets` that are older than `closed_days`: call each
+    until it returns 0. None: nothing is too old."""
     ages: dict[str, tuple[int | None, Callable[..., int]]] = {
         "decisions": (days, prune_decisions),
         "texts": (text_days, prune_texts),
+        closed_tickets.name: (closed_days, partial(prune_rows, closed_tickets)),
         **{table.name: (days, partial(prune_rows, table)) for table in (deliveries, outbox, writes)},
     }
     return {
@@ -56,8 +61,11 @@ def prune_decisions(connection: Connection, before: str) -> int:
 
 
 def prune_texts(connection: Connection, before: str) -> int:
-    """The same with texts alone."""
-    return prune_rows(texts, connection, before)
+    """The same with texts alone, and with the closed tickets that are shown with them."""
+    ids = _first_ids(connection, texts, before)
+    connection.execute(delete(texts).where(texts.c.decision_id.in_(ids)))
+    connection.execute(delete(closed_tickets).where(closed_tickets.c.id.in_(ids)))
+    return len(ids)
 
 
 def prune_rows(table: Table, connection: Connection, before: str) -> int:
@@ -77,7 +85,7 @@ def forget(connection: Connection, ticket_id: str, now_ms: int) -> int:
     for start in range(0, len(ids), PORTION):
         _delete_all(connection, ids[start : start + PORTION])
     connection.execute(delete(feedback).where(feedback.c.ticket_id == ticket_id))
-    for table in (outbox, writes):
+    for table in (outbox, writes, closed_tickets):
         connection.execute(delete(table).where(table.c.ticket == ticket_id))
     # The ids of the calls stay, for a repetition must be recognised.
     connection.execute(update(deliveries).where(deliveries.c.ticket == ticket_id).values(ticket=None))
@@ -97,6 +105,7 @@ def _delete_all(connection: Connection, ids: Collection[str]) -> None:
     connection.execute(delete(decisions).where(decisions.c.id.in_(ids)))
     for table in (texts, feedback, shadow_verdicts, reviews):
         connection.execute(delete(table).where(table.c.decision_id.in_(ids)))
+    connection.execute(delete(closed_tickets).where(closed_tickets.c.id.in_(ids)))
 
 
 def _first_ids(connection: Connection, table: Table, before: str) -> list[str]:

@@ -112,5 +112,5 @@ CHECKS: Mapping[str, Callable[[Words], Iterator[str]]] = {
     "make": _make,
     "kubectl": _kubectl,
     **dict.fromkeys(("docker", "buildah", "podman", "skopeo"), _images),
-    **dict.fromkeys(("haproxy", "nginx", "promtool", "prometheus"), lambda _words: iter(())),
+    **dict.fromkeys(("haproxy", "nginx", "promtool", "prometheus", "optimum-cli"), lambda _words: iter(())),
 }

@@ -10,7 +10,7 @@ import typer
 from models.build import build
 from models.errors import TicketRouterError
 from models.printable import printable
-from training.cli import bundles, data, distil, feedback, train, tune  # noqa: F401 their commands
+from training.cli import bundles, data, distil, feedback, index, train, tune  # noqa: F401 their commands
 from training.cli.options import BAD_USAGE, app, print_lines
 
 PROGRAM = "python -m training"

@@ -80,11 +80,14 @@ class _Tally:
 
 
 class RowReader:
-    """The rows of the planned files. Iterate once; afterwards it knows the faults and what was left out."""
+    """The rows of the planned files. Iterate once; afterwards it knows the faults and what was left out.
 
-    def __init__(self, plan: Plan, rules: LabelRules = NO_RULES) -> None:
+    `answers`: keep what was answered too."""
+
+    def __init__(self, plan: Plan, rules: LabelRules = NO_RULES, *, answers: bool = False) -> None:
         self.plan = plan
         self.rules = rules
+        self._answers = answers
         self.read = 0
         self.fates: Counter[Fate] = Counter()
         self.faults: list[Fault] = []
@@ -254,6 +257,7 @@ class RowReader:
             language=language.lower(),
             label_source=SOURCES[source.casefold()],
             out_of_scope=out_of_scope,
+            answer=self._text("answer", cells.get("answer", ""), line) if self._answers else "",
         )
 
     def _text(self, role: str, cell: str, line: int) -> str:

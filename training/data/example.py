@@ -39,6 +39,8 @@ class Example:
     """Source of the department; None: not given, a person's."""
     out_of_scope: bool = False
     """Whether the labels file declares its label out of scope: its department is None, and it is never learned."""
+    answer: str = ""
+    """What was answered, where the file says and it was asked for. Never learned."""
     text: str = ""
     """The network's input; empty: not prepared yet."""
     weight: float = 1.0

@@ -73,7 +73,9 @@ class TicketFile:
         return {**_named(self.path), **more, **labels}
 
 
-def open_tickets(file: TicketFile, fields: Sequence[str], watch: Callable[[int], None] | None = None) -> RowReader:
+def open_tickets(
+    file: TicketFile, fields: Sequence[str], watch: Callable[[int], None] | None = None, *, answers: bool = False
+) -> RowReader:
     """The files, planned and ready to be read row by row; `watch` is told the rows that the plan has seen.
 
     Arguments and errors as in `read_tickets`.
@@ -83,7 +85,7 @@ def open_tickets(file: TicketFile, fields: Sequence[str], watch: Callable[[int],
     watched = [replace(table, records=Watched(table.records, watch)) for table in tables] if watch else tables
     plan = make_plan(watched, fields, file.options)
     files = tuple(replace(planned, table=table) for planned, table in zip(plan.files, tables, strict=True))
-    return RowReader(replace(plan, files=files), rules)
+    return RowReader(replace(plan, files=files), rules, answers=answers)
 
 
 def read_tickets(
@@ -103,14 +105,20 @@ def read_tickets(
     """
     rules = load_rules(file.rules) if rules is None else rules
     checked = check_tables(_tables(file), fields, file.options, rules, optional)
+    refuse_faults(file, checked.faults, checked.faulty)
+    return checked
+
+
+def refuse_faults(file: TicketFile, found: Sequence[Fault], faulty: int) -> None:
+    """Raise TicketRouterError, with the first of the faults that `skip_faulty` does not pass over. `faulty`: the number
+    of rows."""
     # Two spellings of a label are a question about all of its rows: to skip one row would not answer it.
-    spellings = [fault for fault in checked.faults if "differs by case or blanks" in fault.what]
-    faults: Sequence[Fault] = spellings if file.skip_faulty else checked.faults
+    spellings = [fault for fault in found if "differs by case or blanks" in fault.what]
+    faults: Sequence[Fault] = spellings if file.skip_faulty else found
     if faults:
-        others = max(checked.faulty, len({fault.line for fault in faults})) - 1
+        others = max(faulty, len({fault.line for fault in faults})) - 1
         more = f" (and {others} more rows; training check lists them, --skip-faulty leaves them out)" if others else ""
         raise TicketRouterError(f"{file.path}: {faults[0]}{more}")
-    return checked
 
 
 def _tables(file: TicketFile) -> list[Table]:

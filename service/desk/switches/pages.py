@@ -60,7 +60,7 @@ class Switches:
         self._automation = automation
         self._admin = admin
         self._links: Mapping[str, Link] = {} if helpdesks is None else helpdesks.links
-        self._status = (lambda: []) if helpdesks is None else helpdesks.status
+        self._status = (lambda: ([], None)) if helpdesks is None else helpdesks.status
 
     def routes(self) -> list[Route]:
         guarded = self._pages.guarded
@@ -125,7 +125,7 @@ class Switches:
             history=history,
             labels=_labels(department.labels, in_force.switches or (), list(self._links.values())),
             fields=[scoring.field.name for scoring in self._router.engine.graph.scorings],
-            connections=self._status(),
+            connections=self._status()[0],
             modes=[mode.value for mode in MODES],
             kinds=KINDS,
             dead=dead,

@@ -193,6 +193,24 @@ shadow_verdicts = Table(
     Column("fields", Text, nullable=False),
 )
 
+closed_tickets = Table(
+    "closed_tickets",
+    metadata,
+    # Of the record's own: the decision's. Of an index file: a ULID of the ticket's arrival and a digest.
+    Column("id", ID, primary_key=True),
+    # The version whose vector it is.
+    Column("bundle", String(64), nullable=False),
+    Column("ticket", TICKET_ID),
+    Column("department", Text, nullable=False),
+    # Half floats in base64.
+    Column("vector", Text, nullable=False),
+    # Redacted. Of the record's own, `texts` has it and its retention.
+    Column("text", Text),
+    Column("answer", Text),
+    Index("closed_tickets_bundle", "bundle", "id"),
+    Index("closed_tickets_ticket", "ticket"),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -1,6 +1,6 @@
 import pytest
 
-from service.records.redact import redact
+from models.redact import redact
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,3 @@
+from tests.records.conftest import postgres, postgres_url, records
+
+__all__ = ["postgres", "postgres_url", "records"]
