@@ -137,8 +137,8 @@ def run(
         return (
             f"{records}: {len(deliveries)} deliveries of {len(tickets)} tickets, two kills of the service"
             f"{', one of the database' if postgres else ''}, the helpdesk away for {away_seconds:.0f} s: "
-            f"{len(tickets)} decided, 0 lost, 0 twice; {len(state.chosen)} moved by agents, 0 overwritten, each once feedback "
-            f"({answers})"
+            f"{len(tickets)} decided, 0 lost, 0 twice; {len(state.chosen)} moved by agents, 0 overwritten, "
+            f"each once feedback ({answers})"
         )
 
 
