@@ -160,9 +160,10 @@ class Helpdesks:
             tasks.append(asyncio.create_task(self._reconcile(link)))
 
     async def _end(self, link: Link) -> None:
-        await end(*self._tasks_of.pop(link.name, ()))
-        if link.name in self._workers:
-            await self._workers.pop(link.name).finish()
+        if link.name in self._workers:  # until they have ended, `stop` must find them
+            await end(*self._tasks_of[link.name])
+            await self._workers[link.name].finish()
+            del self._tasks_of[link.name], self._workers[link.name]
         await link.close()
 
     async def _check(self, link: Link) -> None:

@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import structlog
@@ -42,6 +43,7 @@ CONFLICTS = 3
 ROW_SECONDS = 60.0
 """Longest time of one row; less than its lease."""
 FINISH_SECONDS = 15.0
+"""Longest wait for the rows at work when the connection is replaced; a call takes up to 10."""
 BASE_SECONDS = 1.0
 LONGEST_SECONDS = 300.0
 DEAD_AFTER_MS = 86_400_000
@@ -124,7 +126,7 @@ class Worker:
         alone, together = self._divided(rows)
         async with asyncio.TaskGroup() as group:
             for row in alone:
-                group.create_task(self._work(row, self._write(row) if kind == outbox.TICKET else self._tell(row)))
+                group.create_task(self._work(row, partial(self._write if kind == outbox.TICKET else self._tell, row)))
             if together:
                 group.create_task(self._write_together(together))
         return bool(rows)
@@ -165,24 +167,24 @@ class Worker:
                 written = await adapter.write_many(client, changes) if changes else ()
         except (CallError, TimeoutError) as error:
             for row in rows:
-                await self._work(row, _raised(error))
+                await self._work(row, partial(_raised, error))
             return
         except RecordsUnavailable:
             raise
         except Exception:  # a fault of ours must not hold up the other tickets
             _log.exception("write of several tickets failed", connection=self._link.name)
             for row in rows:
-                await self._work(row, _raised(Conflict(ALONE)))
+                await self._work(row, partial(_raised, Conflict(ALONE)))
             return
         for ticket, (row, result) in planned.items():
             failed = result.change is not None and ticket not in written
-            await self._work(row, _raised(Conflict(ALONE)) if failed else _given(result))
+            await self._work(row, partial(_raised, Conflict(ALONE)) if failed else partial(_given, result))
 
-    async def _work(self, row: Any, attempt: Awaitable[Result]) -> None:
+    async def _work(self, row: Any, attempt: Callable[[], Awaitable[Result]]) -> None:
         """Do one row, and end or postpone it."""
         try:
             async with asyncio.timeout(ROW_SECONDS):
-                result = await attempt
+                result = await attempt()
         except Gone:
             result = Result(HandsOff.GONE.value)
         except (Again, Conflict, TimeoutError) as error:

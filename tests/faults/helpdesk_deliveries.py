@@ -2,7 +2,8 @@
 
 A fifth are duplicates, none is in order. Meanwhile the helpdesk is away for a while, the service is killed twice and
 its database once, and agents move tickets: before the delivery, just before our write, and after it. At the end each
-ticket has one decision and was moved at most once by us, no delivery is lost, and what an agent chose stands.
+ticket has one decision and was moved at most once by us, no delivery is lost, and what an agent chose stands and is
+feedback, once.
 """
 
 import contextlib
@@ -128,6 +129,7 @@ def run(
             for number in moved[2 * third :]:
                 state.chosen[number] = state.another_group(number)
                 zendesk.move(number, state.chosen[number])
+                state.events[number] = zendesk.event("group_assignment_changed", number)
                 state.send(client, number, f"invocation-{number}-late")
             _wait_until_written(state)
         _check(state, tickets)
@@ -135,7 +137,8 @@ def run(
         return (
             f"{records}: {len(deliveries)} deliveries of {len(tickets)} tickets, two kills of the service"
             f"{', one of the database' if postgres else ''}, the helpdesk away for {away_seconds:.0f} s: "
-            f"{len(tickets)} decided, 0 lost, 0 twice; {len(state.chosen)} moved by agents, 0 overwritten ({answers})"
+            f"{len(tickets)} decided, 0 lost, 0 twice; {len(state.chosen)} moved by agents, 0 overwritten, "
+            f"each once feedback ({answers})"
         )
 
 
@@ -194,6 +197,11 @@ def _check(state: Run, tickets: list[int]) -> None:
     decided = Counter(ticket for (ticket,) in state.query("SELECT ticket_id FROM decisions"))
     assert decided == Counter({f"{NAME}:{number}": 1 for number in tickets})
     assert state.query("SELECT count(*) FROM outbox WHERE state = 'dead'") == [(0,)]
+    names = {group: name for name, group in GROUPS.items()}
+    said = state.query("SELECT ticket_id, value, source FROM feedback")
+    assert Counter(said) == Counter(
+        (f"{NAME}:{number}", names[group], "agent") for number, group in state.chosen.items()
+    )
     # A ticket's audits are in the order of its changes.
     chosen: set[int] = set()
     moves: Counter[int] = Counter()
