@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.desk.operate.person import Person
 from tests.desk.operate.test_try import text_of
-from tests.support.desk_person import Person
+from tests.support.desk import visitor
 from tests.support.process import Service, serving
 
 TABLES = ("weeks", "flows", "calibration", "drift")
@@ -29,7 +30,8 @@ def told(curved_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 said = {"department": other if number % 4 == 0 else label}
                 item = {"ticket_id": f"T-{number}", "fields": said, "source": "close"}
                 assert client.post("/v1/feedback", json=item).status_code == 200
-        with Person(service) as person:
+        with visitor(service) as client:
+            person = Person(client)
             yield service, person
 
 
@@ -109,7 +111,8 @@ def test_bundle_without_a_curve_and_a_record_without_feedback_say_what_to_do(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     flags = ("--state-dir", str(tmp_path), "--desk", "true")
-    with serving(tiny_bundle_path, *flags) as service, Person(service) as person:
+    with serving(tiny_bundle_path, *flags) as service, visitor(service) as client:
+        person = Person(client)
         shown = text_of(person.get("/promise").text)
         assert "This bundle has no curve of targets" in shown
         assert "python -m training recalibrate" in shown
