@@ -64,7 +64,7 @@ def test_assumptions_change_the_hours(told: tuple[Service, Person]) -> None:
     _, person = told
 
     def hours(**given: str) -> str:
-        found = re.search(r"(-?\d+) hours", text_of(person.get("/quality", **given).text))
+        found = re.search(r"(-?[\d.]+) hours", text_of(person.get("/quality", **given).text))
         assert found is not None
         return found[1]
 
@@ -87,7 +87,7 @@ def test_moved_target_moves_coverage_misroutes_and_minutes(told: tuple[Service, 
     low, high = (text_of(person.get("/promise", target=each, tickets="1000").text) for each in ("0.9", "0.95"))
     assert "Routed 70.0 % Right of these 93.0 %" in low
     assert "Routed 50.0 % Right of these 97.0 %" in high
-    assert "By the people's word on record" in low
+    assert "By the feedback on record" in low
     assert "straight line" not in low
     assert "straight line" in text_of(person.get("/promise", target="0.925").text)
     assert person.get("/promise", target="nan", tickets="-1").status_code == 200
