@@ -15,7 +15,7 @@ from service.records.database.connections import FILE
 from tests.support.process import Service
 
 CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
+ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-background-networking",
@@ -23,7 +23,7 @@ ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
     "--disable-quic",
-]
+)
 _TOKEN = re.compile(r'name="csrf" content="([0-9a-f]+)"')
 
 

@@ -74,8 +74,8 @@ def y_at(part: float) -> float:
 
 
 def share_axis(values: Sequence[float]) -> float:
-    """Where an axis of shares begins, so that the lowest value is on it and near it."""
-    return max(0.0, min([0.9, *values]) // 0.1 * 0.1 if values else 0.0)
+    """Where an axis of shares begins: below all values, with round ticks."""
+    return next(start for start in (0.75, 0.5, 0.0) if start <= min(values, default=0.0) or not start)
 
 
 def share_plot(

@@ -82,7 +82,7 @@ class TryMail:
         )
         try:
             form = await parser.parse()
-        except (MultiPartException, KeyError):  # KeyError: no boundary
+        except MultiPartException:
             raise PageError(400, "This upload cannot be read: give one mail, or subject and body.") from None
         try:
             file, pasted = form.get("mail"), str(form.get("raw") or "")

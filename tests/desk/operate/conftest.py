@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.desk.operate.person import Person
 from tests.support.curved import metrics_json, with_metrics
-from tests.support.desk_person import Person
+from tests.support.desk import visitor
 from tests.support.keys import Known, file_of
 from tests.support.process import Service, serving
 
@@ -32,11 +33,11 @@ def desk(curved_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="session")
 def reviewer(desk: Service) -> Iterator[Person]:
-    with Person(desk, REVIEWER) as person:
-        yield person
+    with visitor(desk, REVIEWER.key) as client:
+        yield Person(client)
 
 
 @pytest.fixture(scope="session")
 def admin(desk: Service) -> Iterator[Person]:
-    with Person(desk, ADMIN) as person:
-        yield person
+    with visitor(desk, ADMIN.key) as client:
+        yield Person(client)

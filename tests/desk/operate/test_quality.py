@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.desk.operate.person import Person
 from tests.desk.operate.test_try import text_of
-from tests.support.desk_person import Person
+from tests.support.desk import visitor
 from tests.support.process import Service, serving
 
 TABLES = ("weeks", "flows", "calibration", "drift")
@@ -29,7 +30,8 @@ def told(curved_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
                 said = {"department": other if number % 4 == 0 else label}
                 item = {"ticket_id": f"T-{number}", "fields": said, "source": "close"}
                 assert client.post("/v1/feedback", json=item).status_code == 200
-        with Person(service) as person:
+        with visitor(service) as client:
+            person = Person(client)
             yield service, person
 
 
@@ -62,7 +64,7 @@ def test_assumptions_change_the_hours(told: tuple[Service, Person]) -> None:
     _, person = told
 
     def hours(**given: str) -> str:
-        found = re.search(r"(-?\d+) hours", text_of(person.get("/quality", **given).text))
+        found = re.search(r"(-?[\d.]+) hours", text_of(person.get("/quality", **given).text))
         assert found is not None
         return found[1]
 
@@ -85,7 +87,7 @@ def test_moved_target_moves_coverage_misroutes_and_minutes(told: tuple[Service, 
     low, high = (text_of(person.get("/promise", target=each, tickets="1000").text) for each in ("0.9", "0.95"))
     assert "Routed 70.0 % Right of these 93.0 %" in low
     assert "Routed 50.0 % Right of these 97.0 %" in high
-    assert "By the people's word on record" in low
+    assert "By the feedback on record" in low
     assert "straight line" not in low
     assert "straight line" in text_of(person.get("/promise", target="0.925").text)
     assert person.get("/promise", target="nan", tickets="-1").status_code == 200
@@ -109,7 +111,8 @@ def test_bundle_without_a_curve_and_a_record_without_feedback_say_what_to_do(
     tiny_bundle_path: Path, tmp_path: Path
 ) -> None:
     flags = ("--state-dir", str(tmp_path), "--desk", "true")
-    with serving(tiny_bundle_path, *flags) as service, Person(service) as person:
+    with serving(tiny_bundle_path, *flags) as service, visitor(service) as client:
+        person = Person(client)
         shown = text_of(person.get("/promise").text)
         assert "This bundle has no curve of targets" in shown
         assert "python -m training recalibrate" in shown

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.desk.operate.person import Person
 from tests.desk.operate.test_try import text_of
-from tests.support.desk_person import Person
+from tests.support.desk import visitor
 from tests.support.helpdesk import ENVIRONMENT, connections_file, deliver, payload, running_helpdesk
 from tests.support.process import Service, serving
 from tests.support.waiting import wait_until
@@ -58,8 +59,8 @@ def test_reviewer_sees_the_switches_and_sets_none(desk: Service, reviewer: Perso
 
 
 def test_form_of_another_session_changes_nothing(admin: Person) -> None:
-    fields = LABEL | {"mode": "off", "why": "x", "csrf": "0" * 32}
-    assert admin.client.post("/desk/switches", data=fields).status_code == 403
+    fields = LABEL | {"mode": "off", "why": "x"}
+    assert admin.client.post("/switches", data=fields, headers={"X-CSRF-Token": "0" * 32}).status_code == 403
     assert "None: every label" in text_of(admin.get("/switches").text)
 
 
@@ -74,7 +75,9 @@ def test_dead_letter_is_shown_and_sent_again(
     with running_helpdesk() as helpdesk:
         file = connections_file(tmp_path, helpdesk.url, helpdesk_labels)
         flags = ("--state-dir", str(tmp_path / "state"), "--connections-file", str(file), "--desk", "true")
-        with serving(tiny_bundle_path, *flags, env={**os.environ, **ENVIRONMENT}) as service, Person(service) as person:
+        environment = {**os.environ, **ENVIRONMENT}
+        with serving(tiny_bundle_path, *flags, env=environment) as service, visitor(service) as client:
+            person = Person(client)
             wait_until(lambda: "checked" in person.get("/switches").text)
             shown = text_of(person.get("/switches").text)
             assert "desk generic" in shown

@@ -9,7 +9,9 @@ import pytest
 
 from models.mail.parse import MAX_MAIL_BYTES
 from tests.desk.operate.conftest import ADMIN
-from tests.support.desk_person import Person
+from tests.desk.operate.person import Person
+from tests.desk.test_pages import ATTACKS
+from tests.support.desk import visitor
 from tests.support.process import Service, serving
 
 MAIL = b"""\
@@ -117,16 +119,32 @@ def test_large_mail_is_read_without_its_attachments(reviewer: Person) -> None:
 
 
 def test_upload_that_is_none_is_refused_in_one_line(reviewer: Person) -> None:
-    headers = {"X-CSRF-Token": reviewer.csrf, "HX-Request": "true"}
+    headers = {"HX-Request": "true"}
     for content, kind in ((b"x", "multipart/form-data"), (b"x", "multipart/form-data; boundary=b"), (b"{}", "a/b")):
-        answer = reviewer.client.post("/desk/try", content=content, headers={**headers, "Content-Type": kind})
+        answer = reviewer.client.post("/try", content=content, headers={**headers, "Content-Type": kind})
         assert answer.status_code in (400, 422)
         assert len(answer.text) < 300
 
 
 def test_mail_beyond_the_limit_is_413(tiny_bundle_path: Path, tmp_path: Path) -> None:
     flags = ("--state-dir", str(tmp_path), "--desk", "true", "--max-mail-bytes", "20000")
-    with serving(tiny_bundle_path, *flags) as service, Person(service) as person:
+    with serving(tiny_bundle_path, *flags) as service, visitor(service) as client:
+        person = Person(client)
         for size in (21_000, 100_000):
             assert person.try_mail(b"Subject: x\n\n" + b"a" * size).status_code == 413
         assert person.try_mail(b"Subject: x\n\n" + b"a" * 19_000).status_code == 200
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_markup_of_a_mail_is_text_in_every_step(reviewer: Person, attack: str) -> None:
+    line = attack.replace("\n", " ")
+    raw = (
+        f"From: {line} <a@b.c>\nTo: {line}\nSubject: {line}\nMessage-ID: {line}\nReferences: {line}\n"
+        f'Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain; charset="{line}"\n\n{attack}\n'
+        "-- \nAnn Smith\n+49 30 123456\n"
+        f'--b\nContent-Type: a/b\nContent-Disposition: attachment; filename="{line}"\n\nx\n'
+    )
+    for page in (reviewer.try_mail(raw.encode()), reviewer.try_mail(subject=attack, body=attack, sender=attack)):
+        assert page.status_code == 200
+        assert not re.search(r"<script|<img|<svg|<a hx|onfocus='|onerror=\"", page.text)
+        assert attack in html.unescape(page.text)
