@@ -31,7 +31,7 @@ def seeded(hybrid_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -
     """A service with open tickets, decided ones, a switch, a request for another target and descriptions of labels."""
     folder = tmp_path_factory.mktemp("seeded")
     labels = folder / "labels.toml"
-    labels.write_text('[department]\nbilling = "Invoices, charges and refunds"\n')
+    labels.write_text('[department.descriptions]\nbilling = "Invoices, charges and refunds"\n')
     flags = ("--state-dir", str(folder), "--desk", "true", "--records-text", "true", "--desk-labels-file", str(labels))
     with serving(hybrid_bundle_path, *flags) as service:
         open_, decided = left_to_people(service, 60), left_to_people(service, 8, "D")
