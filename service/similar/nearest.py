@@ -1,5 +1,6 @@
 """The nearest of many vectors, exactly: one product of a matrix with a vector."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,3 +25,14 @@ class Nearest:
         best = np.argpartition(-cosines, count - 1)[:count]
         best = best[np.argsort(-cosines[best], kind="stable")]
         return [(self.ids[row], float(cosines[row])) for row in best]
+
+
+def varied(labels: Sequence[str], count: int, most: int) -> list[int]:
+    """The places of `count` of these, in their order: the first ones, but at most so many of one label while there are
+    others."""
+    taken: Counter[str] = Counter()
+    first, further = list[int](), list[int]()
+    for place, label in enumerate(labels):
+        (first if taken[label] < most else further).append(place)
+        taken[label] += 1
+    return sorted([*first, *further][:count])
