@@ -30,7 +30,8 @@ SHOWN = 5
 OF_ONE_DEPARTMENT = 3
 """Most of these, so that it is seen where else such tickets went."""
 MOST_TICKETS = 100_000
-"""Closed tickets that are searched, the newest: some 20 ms, and 150 MB with a small encoder, 300 MB with a base one."""
+"""Closed tickets that are searched, the newest: 50 MB of memory, and a file of 150 MB with a small encoder, 300 MB with
+a base one."""
 NEAR = 20
 """Looked at for those that are shown: some may be the ticket itself, of one department, or deleted by now."""
 REFRESH_SECONDS = 60.0
@@ -226,8 +227,8 @@ class Similar:
             vectors[len(ids) : len(ids) + len(names)] = portion
             ids += names
             before = names[-1]
+        nearest = await self.vectors.beside(Nearest.over, ids, vectors[: len(ids)])
         now = time.perf_counter()
-        nearest = Nearest(ids, vectors[: len(ids)])
         self._loaded = _Loaded(version, count, newest, nearest, now, now - started)
 
     async def _make(self, engine: Engine, texts: list[str]) -> Vectors:
