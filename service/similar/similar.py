@@ -22,13 +22,18 @@ from service.routing.router import Router
 from service.settings import Settings
 from service.similar import closed
 from service.similar.generator import Generator, GeneratorError, open_generator
-from service.similar.nearest import Nearest
+from service.similar.nearest import Nearest, varied
 from service.similar.summary import candidates, chosen
 from service.similar.vectors import VectorMaker
 
 SHOWN = 5
+OF_ONE_DEPARTMENT = 3
+"""Most of these, so that it is seen where else such tickets went."""
 MOST_TICKETS = 100_000
-"""Closed tickets that are searched, the newest: some 20 ms, and 150 MB with a small encoder, 300 MB with a base one."""
+"""Closed tickets that are searched, the newest: 50 MB of memory, and a file of 150 MB with a small encoder, 300 MB with
+a base one."""
+NEAR = 20
+"""Looked at for those that are shown: some may be the ticket itself, of one department, or deleted by now."""
 REFRESH_SECONDS = 60.0
 LOAD_SHARE = 0.01
 """Largest share of time for reading all vectors anew."""
@@ -121,7 +126,8 @@ class Similar:
         return State(searched, self._waiting, max(0, loaded.count - searched))
 
     async def like(self, text: str, *, ticket: str | None = None, decision_id: str | None = None) -> list[Alike]:
-        """The closed tickets that are most like this text, most like first; not the ticket itself, and none twice.
+        """The closed tickets that are most like this text, most like first: not the ticket itself, none twice, and at
+        most OF_ONE_DEPARTMENT of one department while there are others near.
 
         Raises:
             RecordsUnavailable: the database is away.
@@ -130,8 +136,7 @@ class Similar:
         if not text or loaded is None or loaded.version != engine.model.version:
             return []
         vector = (await self.vectors.of(engine, [text]))[0]
-        # More than are shown: some may be the ticket itself, or be deleted by now.
-        near = await asyncio.to_thread(loaded.nearest.of, vector, 4 * SHOWN)
+        near = await asyncio.to_thread(loaded.nearest.of, vector, NEAR)
         rows = await self._records.read(partial(closed.closed_of, ids=[each for each, _ in near]))
         found: list[Alike] = []
         seen = {ticket} - {None}
@@ -143,7 +148,7 @@ class Similar:
                 seen.add(row.ticket)
             at = milliseconds_of(row_id)
             found.append(Alike(row.ticket, row.department, similarity, row.shown, row.answer, at))
-        return found[:SHOWN]
+        return [found[place] for place in varied([each.department for each in found], SHOWN, OF_ONE_DEPARTMENT)]
 
     async def summary(self, text: str) -> list[str]:
         """The sentences that say most, in their order; none of a short text."""
@@ -222,8 +227,8 @@ class Similar:
             vectors[len(ids) : len(ids) + len(names)] = portion
             ids += names
             before = names[-1]
+        nearest = await self.vectors.beside(Nearest.over, ids, vectors[: len(ids)])
         now = time.perf_counter()
-        nearest = Nearest(ids, vectors[: len(ids)])
         self._loaded = _Loaded(version, count, newest, nearest, now, now - started)
 
     async def _make(self, engine: Engine, texts: list[str]) -> Vectors:

@@ -5,14 +5,17 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import numpy as np
 
 from models.encoding import Encoding
 from models.index_file import Vectors, unit
 from service.inference.engine import Engine
+
+T = TypeVar("T")
 
 NICENESS = 10
 """Of the thread: on busy cores it gets about a tenth of a runner's time."""
@@ -35,6 +38,10 @@ class VectorMaker:
         for rows in batches(encodings, engine.limits.packing.max_tokens):
             result[rows] = await loop.run_in_executor(self._executor, _pooled, engine, [encodings[row] for row in rows])
         return unit(result)
+
+    async def beside(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Other work of low priority, in the same thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
 
 
 def batches(encodings: Sequence[Encoding], max_tokens: int) -> Iterator[list[int]]:
