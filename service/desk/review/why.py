@@ -190,7 +190,8 @@ def _strength(said: Phrases | Sequence[Phrase] | None) -> Any:
     most = max((abs(each.score) for each in phrases), default=0.0) or 1.0
 
     def name(phrase: Phrase) -> str:
-        return f"{'for' if phrase.score >= 0 else 'against'}-{max(1, math.ceil(3 * abs(phrase.score) / most))}"
+        strength = min(max(math.ceil(3 * abs(phrase.score) / most), 1), 3)
+        return f"{'for' if phrase.score >= 0 else 'against'}-{strength}"
 
     return name
 
