@@ -80,7 +80,7 @@ class Why:
                 said=said,
                 line=line,
                 strength=_strength(said),
-                parts=_parts(asked, said),
+                parts=await asyncio.to_thread(_parts, asked, said),
             )
         finally:
             lease.release()
@@ -119,7 +119,12 @@ class Why:
             except InferenceFailed:
                 raise PageError(500, "The model failed on this text.") from None
             return self._pages.render(
-                request, "why_words.html", row=asked.row, said=said, strength=_strength(said), parts=_parts(asked, said)
+                request,
+                "why_words.html",
+                row=asked.row,
+                said=said,
+                strength=_strength(said),
+                parts=await asyncio.to_thread(_parts, asked, said),
             )
         finally:
             lease.release()
