@@ -1,5 +1,6 @@
 """Why a ticket was decided so: the parts of its page, from a service over a socket."""
 
+import asyncio
 import contextlib
 import re
 from collections.abc import Iterator
@@ -9,6 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.app import create_app
+from service.context import RequestContext
+from service.routing.router import deadline_in
+from service.settings import Settings
 from tests.support.process import Service, serving
 
 TEXT = "I was charged twice. Please refund the second payment!\nBest regards, Ann & Bob"
@@ -118,3 +123,41 @@ def test_the_pages_of_a_person_who_is_not_signed_in_are_closed(hybrid: httpx.Cli
     for part in ("", "/sentences", "/words?spans=0-4"):
         answer = httpx.get(f"{hybrid.base_url}{address}/why{part}", headers={"HX-Request": "true"})
         assert answer.status_code == 401
+
+
+def test_while_callers_need_the_engine_the_page_says_so_and_tries_again_some_times(
+    hybrid_bundle_path: Path, tmp_path: Path
+) -> None:
+    """In one process, so that the queue is sure to be full when the page asks."""
+    flags = {"desk": True, "records_text": True, "state_dir": tmp_path, "queue_seconds": 60}
+
+    async def scenario() -> None:
+        app = create_app(Settings(bundle=hybrid_bundle_path, **flags))  # type: ignore[arg-type]
+        await app.start()
+        transport = httpx.ASGITransport(app=app.public)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", follow_redirects=True) as client:
+            await client.get("/desk/")
+            answer = await client.post("/v1/route", json={"body": TEXT})
+            address = f"/desk/tickets/{answer.json()['decision_id']}/why/sentences"
+            engine = app.router.engine
+            encoding = engine.bundle.encode("word " * 300)
+            context = RequestContext(deadline_in(30))
+
+            async def busy(address: str) -> str:
+                callers = [asyncio.ensure_future(engine.batcher.submit(encoding, context)) for _ in range(250)]
+                await asyncio.sleep(0)
+                page = (await client.get(address)).text
+                assert engine.batcher.depth
+                await asyncio.gather(*callers, return_exceptions=True)
+                return page
+
+            first = await busy(address)
+            assert "The service is busy with tickets, which come first. This is tried again." in first
+            assert 'hx-get="' + address + '?try=1" hx-trigger="load delay:2s"' in first
+            last = await busy(f"{address}?try=4")
+            assert "Try again</button>" in last
+            assert 'hx-trigger="click from:find button"' in last
+            assert "Percentage points" in (await client.get(f"{address}?try=5")).text
+        await app.stop()
+
+    asyncio.run(scenario())
