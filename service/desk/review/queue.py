@@ -3,13 +3,13 @@
 A ticket's newest decision stands for it. Pages go by the key of their last row, so that they cost the same everywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlencode
 
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, func, literal_column, or_, select, tuple_, update
 
 from models.fields import DEPARTMENT
 from service.records.database.schema import decisions, feedback, first_id, reviews, texts
@@ -24,6 +24,9 @@ AGES: Mapping[str, tuple[str, int | None, int | None]] = {
 }
 """Title, days since and days until, before now."""
 UNDONE = "undone"
+PORTION = 500
+_LEFT = (decisions.c.outcome != literal_column("'route'"), decisions.c.settled.is_(None))
+"""As in the indexes, which parameters would not match."""
 _TEXTS = ("department", "reason", "field", "text")
 
 _COLUMNS = (
@@ -118,11 +121,26 @@ def is_newest(connection: Connection, decision_id: str, ticket_id: str | None) -
 def _is_open() -> tuple[ColumnElement[bool], ...]:
     newer = decisions.alias("newer")
     return (
-        decisions.c.outcome != literal_column("'route'"),  # as in the indexes, which a parameter would not match
+        *_LEFT,
         ~select(feedback.c.id).where(feedback.c.decision_id == decisions.c.id, feedback.c.field == DEPARTMENT).exists(),
         ~select(reviews.c.id).where(reviews.c.decision_id == decisions.c.id, reviews.c.state != UNDONE).exists(),
         ~select(newer.c.id).where(newer.c.ticket_id == decisions.c.ticket_id, newer.c.id > decisions.c.id).exists(),
     )
+
+
+def closed(connection: Connection) -> list[str]:
+    """Decisions that were left to people, are not open any more, and are not marked so."""
+    newer = decisions.alias("newer")
+    about = (feedback.c.decision_id == decisions.c.id, feedback.c.field == DEPARTMENT)
+    later = (newer.c.ticket_id == decisions.c.ticket_id, newer.c.id > decisions.c.id)
+    is_closed = or_(select(feedback.c.id).where(*about).exists(), select(newer.c.id).where(*later).exists())
+    query = select(decisions.c.id).where(*_LEFT, is_closed)
+    # The newest first, as people decide them: where all are open, each portion would look at all.
+    return list(connection.execute(query.order_by(decisions.c.id.desc()).limit(PORTION)).scalars())
+
+
+def mark_settled(connection: Connection, ids: Sequence[str]) -> None:
+    connection.execute(update(decisions).where(decisions.c.id.in_(ids)).values(settled=True))
 
 
 def _conditions(wanted: Filter, now_ms: int) -> list[ColumnElement[bool]]:

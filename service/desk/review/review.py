@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select
@@ -29,6 +30,9 @@ from service.routing.router import Router
 COUNT_SECONDS = 20.0
 """How old the counts may be before they are read again, beside the page: 100,000 open rows take half a second."""
 SEND_SECONDS = 2.0
+SETTLE_SECONDS = 300.0
+PAUSE_SECONDS = 0.05
+"""Between two portions, for the tickets that wait for the same connection."""
 _ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 REASONS: Mapping[str, str] = {
     "below_threshold": "not sure enough",
@@ -80,7 +84,7 @@ class Review:
         self._texts_kept = texts_kept
         self._counts: tuple[float, Counts] | None = None
         self._counting: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def routes(self) -> list[Route]:
         guarded = self._pages.guarded
@@ -93,12 +97,15 @@ class Review:
         ]
 
     def start(self) -> None:
-        self._task = asyncio.create_task(repeat(self._send, SEND_SECONDS, "decisions of the desk not sent"))
+        for work, seconds, failed in (
+            (self._send, SEND_SECONDS, "decisions of the desk not sent"),
+            (self._settle, SETTLE_SECONDS, "queue of the desk not settled"),
+        ):
+            self._tasks.append(asyncio.create_task(repeat(work, seconds, failed)))
 
     async def stop(self) -> None:
         """Pending decisions stay on record. No effect if it was not started."""
-        if self._task is not None:
-            await end(self._task)
+        await end(*self._tasks)
 
     async def queue(self, request: Request) -> Response:
         wanted, after = filter_of(request.query_params), request.query_params.get("after")
@@ -226,6 +233,11 @@ class Review:
         self._records.metrics.feedback(LabelSource.AGENT, sent.values)
         for link in sent.links:
             link.wake.set()
+
+    async def _settle(self) -> None:
+        while ids := await self._records.read(queue.closed):
+            await self._records.write(partial(queue.mark_settled, ids=ids))
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 def age_of(at_ms: int, now_ms: int) -> str:

@@ -28,7 +28,7 @@ ID = String(26)
 DIGEST = String(64)
 TICKET_ID = String(200)
 CONNECTION = String(32)
-_LEFT = text("outcome <> 'route'")
+_LEFT = text("outcome <> 'route' AND settled IS NULL")
 _STANDS = text("state <> 'undone'")
 _TO_BASE_32 = str.maketrans("0123456789ABCDEFGHJKMNPQRSTVWXYZ", "0123456789abcdefghijklmnopqrstuv")
 
@@ -66,6 +66,8 @@ decisions = Table(
     Column("role", String(16)),
     # The department of the best candidate, also where it is not trusted; NULL: of the random share, or none.
     Column("best", Text),
+    # True: left to people, and not open any more; set some minutes after, so that the queue need not look at it.
+    Column("settled", Boolean),
     UniqueConstraint("caller", "idempotency_key", name="decisions_once"),
     Index("decisions_of_ticket", "ticket_id", "id"),
     Index("decisions_outcome", "outcome", "id"),
@@ -74,14 +76,15 @@ decisions = Table(
     Index("decisions_left", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
     Index("decisions_surest", "confidence", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
     Index("decisions_best", "best", "id", sqlite_where=_LEFT, postgresql_where=_LEFT),
-    # Its counts, which read nothing but this index.
+    # By reason; its counts read nothing but this index.
     Index(
         "decisions_kinds",
         "reason",
+        "id",
         "best",
         "ticket_id",
-        "id",
         "outcome",
+        "settled",
         sqlite_where=_LEFT,
         postgresql_where=_LEFT,
     ),

@@ -7,19 +7,20 @@ revision = "0005"
 down_revision = "0004"
 
 _ID = sa.String(26)
-_LEFT = sa.text("outcome <> 'route'")
+_LEFT = sa.text("outcome <> 'route' AND settled IS NULL")
 _STANDS = sa.text("state <> 'undone'")
 
 
 def upgrade() -> None:
     # Nullable without a default: services of the previous version insert rows without them.
     op.add_column("decisions", sa.Column("best", sa.Text))
+    op.add_column("decisions", sa.Column("settled", sa.Boolean))
     op.add_column("texts", sa.Column("original", sa.Text))
     for name, columns in (
         ("decisions_left", ["id"]),
         ("decisions_surest", ["confidence", "id"]),
         ("decisions_best", ["best", "id"]),
-        ("decisions_kinds", ["reason", "best", "ticket_id", "id", "outcome"]),
+        ("decisions_kinds", ["reason", "id", "best", "ticket_id", "outcome", "settled"]),
     ):
         op.create_index(name, "decisions", columns, sqlite_where=_LEFT, postgresql_where=_LEFT)
     # The newest decision of a ticket is asked for of every open one: without the id each is read.
