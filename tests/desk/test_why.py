@@ -49,7 +49,7 @@ def decided(client: httpx.Client, body: str) -> str:
 
 def follow(client: httpx.Client, page: str) -> httpx.Response:
     """What the page loads next."""
-    (address,) = re.findall(r'hx-get="([^"]*)" hx-trigger="load"', page)
+    (address,) = re.findall(r'hx-get="([^"]*)" hx-trigger="load delay', page)
     return client.get(unescape(address))
 
 
