@@ -34,6 +34,7 @@ from service.inference.engine import Engine
 SENTENCE_TOKENS = 2_560
 """Of all variants together: some 250 ms of one core with a six-layer model in int8."""
 WORD_TOKENS = 12_800
+"""Likewise: some 1.3 s."""
 SENTENCES = 2
 """Most in which words are told apart."""
 NEIGHBOURS = 8
@@ -91,7 +92,7 @@ class Occlusion:
         within = [words_within(self.words, sentence) for sentence in sentences]
         words = [range(number, number + 1) for numbers in within for number in numbers]
         whole = (await self.confidences([()]))[0]
-        most = max(WORD_TOKENS // self.tokens // 3, 8)
+        most = max(WORD_TOKENS // self.tokens // 4, 8)
         if len(words) > most:  # only the words of the parts that matter
             size = -(-len(words) // most) + 1
             parts = [numbers[start : start + size] for numbers in within for start in range(0, len(numbers), size)]
@@ -106,7 +107,7 @@ class Occlusion:
         pro: dict[range, float] = {}
         while len(pro) < SHOWN:
             options = [each for each in ranked(scores, 1) if not overlaps(each, pro)][:OPTIONS]
-            left = await self._falls(whole, options, tuple(pro))
+            left = await self._falls(whole, options, tuple(pro)) if pro else scores
             best = max(options, key=lambda each: left[each], default=None)
             if best is None or left[best] <= 0:
                 break
