@@ -239,7 +239,8 @@ class Manifest(Frozen):
 
     @property
     def deciding_files(self) -> frozenset[str]:
-        """The files that decide an answer. The others are documents: verified too, but not part of the version."""
+        """The files that decide an answer. The others are documents and what explains an answer: verified too, but not
+        part of the version."""
         return frozenset({"tokenizer.json", "golden.jsonl", *(model.file for model in self.models)})
 
     @property

@@ -34,6 +34,7 @@ from service.inference.engine import Engine
 SENTENCE_TOKENS = 2_560
 """Of all variants together: some 250 ms of one core with a six-layer model in int8."""
 WORD_TOKENS = 12_800
+"""Likewise: some 1.3 s."""
 SENTENCES = 2
 """Most in which words are told apart."""
 NEIGHBOURS = 8
@@ -61,24 +62,28 @@ class Occlusion:
     unread: tuple[Span, ...]
     words: Sequence[Span]
     """Those that the model reads."""
+    parts: Sequence[Span]
+    """Sentences, as far as it reads them."""
 
     @classmethod
     async def of(cls, engine: Engine, text: str, scoring: FieldScoring, label: str, deadline: float) -> "Occlusion":
-        def read() -> tuple[int, tuple[Span, ...], list[Span]]:
+        def read() -> tuple[int, tuple[Span, ...], list[Span], list[Span]]:
             encoding, tokens = engine.bundle.encoder.encode_with_spans(text)
             spans = [span for span in tokens if span is not None]
             unread = max(((one[1], two[0]) for one, two in itertools.pairwise(spans)), key=_length, default=(0, 0))
             gap = (unread,) if encoding.truncated else ()
-            return len(encoding.ids), gap, [each for each in words_of(text) if not _touches(each, gap)]
+            words = [each for each in words_of(text) if not _touches(each, gap)]
+            parts = [part for each in sentences_of(text) for part in _outside(each, gap) if words_within(words, part)]
+            return len(encoding.ids), gap, words, parts
 
         return cls(engine, text, scoring, label, deadline, *await asyncio.to_thread(read))
 
     async def sentences(self) -> list[Phrase]:
         """All sentences, in the text's order, with what each says for the label. Of a text with too many of them,
         neighbours are taken together."""
-        spans = [part for each in sentences_of(self.text) for part in self._read_parts(each)]
         most = max(SENTENCE_TOKENS // self.tokens - 1, 2)
-        spans = [(spans[start][0], spans[stop - 1][1]) for start, stop in _parts(len(spans), most)]
+        groups = _parts(len(self.parts), most)
+        spans = [(self.parts[start][0], self.parts[stop - 1][1]) for start, stop in groups]
         whole, *rest = await self.confidences([(), *((span,) for span in spans)])
         return [Phrase(span, self.text[slice(*span)], whole - left) for span, left in zip(spans, rest, strict=True)]
 
@@ -87,7 +92,7 @@ class Occlusion:
         within = [words_within(self.words, sentence) for sentence in sentences]
         words = [range(number, number + 1) for numbers in within for number in numbers]
         whole = (await self.confidences([()]))[0]
-        most = max(WORD_TOKENS // self.tokens // 3, 8)
+        most = max(WORD_TOKENS // self.tokens // 4, 8)
         if len(words) > most:  # only the words of the parts that matter
             size = -(-len(words) // most) + 1
             parts = [numbers[start : start + size] for numbers in within for start in range(0, len(numbers), size)]
@@ -102,7 +107,7 @@ class Occlusion:
         pro: dict[range, float] = {}
         while len(pro) < SHOWN:
             options = [each for each in ranked(scores, 1) if not overlaps(each, pro)][:OPTIONS]
-            left = await self._falls(whole, options, tuple(pro))
+            left = await self._falls(whole, options, tuple(pro)) if pro else scores
             best = max(options, key=lambda each: left[each], default=None)
             if best is None or left[best] <= 0:
                 break
@@ -116,14 +121,14 @@ class Occlusion:
         """The label's calibrated confidence without each of these sets of parts."""
         engine, column = self.engine, self.scoring.field.labels.index(self.label)
         encoder, limits = engine.bundle.encoder, engine.limits.packing
-        texts = [without(self.text, sorted((*each, *self.unread))) for each in removed]
 
-        def run(part: Sequence[str]) -> NDArray[np.float64]:
-            batch = encoder.batch([encoder.encode(text) for text in part], limits.multiple)
+        def run(part: Sequence[Sequence[Span]]) -> NDArray[np.float64]:
+            texts = [without(self.text, sorted((*each, *self.unread))) for each in part]
+            batch = encoder.batch([encoder.encode(text) for text in texts], limits.multiple)
             return probabilities(engine.sessions.run(batch), self.scoring)[:, column]
 
         rows = max(limits.max_tokens // self.tokens, 1)
-        works = [functools.partial(run, texts[start : start + rows]) for start in range(0, len(texts), rows)]
+        works = [functools.partial(run, removed[start : start + rows]) for start in range(0, len(removed), rows)]
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(engine.batcher.run_in_background(work, self.deadline)) for work in works]
@@ -140,13 +145,6 @@ class Occlusion:
         left = await self.confidences([[span(each), *map(span, before)] for each in phrases])
         return {each: whole - value for each, value in zip(phrases, left, strict=True)}
 
-    def _read_parts(self, sentence: Span) -> list[Span]:
-        """The sentence without what the model does not read."""
-        parts = [sentence]
-        for start, end in self.unread:
-            parts = [(sentence[0], min(sentence[1], start)), (max(sentence[0], end), sentence[1])]
-        return [each for each in parts if words_within(self.words, each)]
-
 
 def strongest(sentences: Sequence[Phrase]) -> list[Span]:
     """The sentences that say most, for or against, in the text's order."""
@@ -155,6 +153,14 @@ def strongest(sentences: Sequence[Phrase]) -> list[Span]:
 
 def _length(span: Span) -> int:
     return span[1] - span[0]
+
+
+def _outside(span: Span, gap: Sequence[Span]) -> list[Span]:
+    """The span without the gap, if there is one."""
+    parts = [span]
+    for start, end in gap:
+        parts = [(span[0], min(span[1], start)), (max(span[0], end), span[1])]
+    return parts
 
 
 def _touches(span: Span, others: Sequence[Span]) -> bool:

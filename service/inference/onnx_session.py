@@ -106,7 +106,7 @@ class NgramTable:
 
     def weights(self, encoding: Encoding) -> NDArray[np.float32]:
         """Of each wordpiece, then of each pair of neighbours, [2 x tokens - 1, labels of all fields + 1]; the last
-        column is idf². 20 to 100 µs.
+        column is idf². 15 to 30 µs; the first time 0.1 s.
 
         Raises:
             BundleError: the file cannot be read or loaded.

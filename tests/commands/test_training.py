@@ -111,7 +111,7 @@ def test_the_store_has_only_the_bundle_its_pointer_and_its_history(place: Place)
     assert sorted(os.listdir(place.store)) == sorted([place.bundle.name, "current", "promotions.jsonl"])
     graphs = {entry.file for entry in open_bundle(place.bundle).manifest.models}
     assert "model.onnx" in graphs
-    others = {"MODEL_CARD.md", "golden.jsonl", "manifest.json", "metrics.json", "report.html", "tokenizer.json"}
+    others = {"MODEL_CARD.md", "golden.jsonl", "manifest.json", "metrics.json", "report.html", "tokenizer.json", NGRAMS}
     assert set(os.listdir(place.bundle)) == graphs | others
 
 

@@ -80,7 +80,7 @@ class Why:
                 said=said,
                 line=line,
                 strength=_strength(said),
-                parts=_parts(asked, said),
+                parts=await asyncio.to_thread(_parts, asked, said),
             )
         finally:
             lease.release()
@@ -119,7 +119,12 @@ class Why:
             except InferenceFailed:
                 raise PageError(500, "The model failed on this text.") from None
             return self._pages.render(
-                request, "why_words.html", row=asked.row, said=said, strength=_strength(said), parts=_parts(asked, said)
+                request,
+                "why_words.html",
+                row=asked.row,
+                said=said,
+                strength=_strength(said),
+                parts=await asyncio.to_thread(_parts, asked, said),
             )
         finally:
             lease.release()
@@ -190,7 +195,8 @@ def _strength(said: Phrases | Sequence[Phrase] | None) -> Any:
     most = max((abs(each.score) for each in phrases), default=0.0) or 1.0
 
     def name(phrase: Phrase) -> str:
-        return f"{'for' if phrase.score >= 0 else 'against'}-{max(1, math.ceil(3 * abs(phrase.score) / most))}"
+        strength = min(max(math.ceil(3 * abs(phrase.score) / most), 1), 3)
+        return f"{'for' if phrase.score >= 0 else 'against'}-{strength}"
 
     return name
 
