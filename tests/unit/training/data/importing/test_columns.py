@@ -156,5 +156,10 @@ def test_a_team_column_beside_a_topic_is_asked_about_and_the_customers_group_is_
 
 
 def test_a_text_column_with_an_unknown_name_is_offered_and_not_read() -> None:
-    found = export("subject,Antwort,team", "s", "a longer text that nothing names as the body", "team")
+    found = export("subject,Freitext,team", "s", "a longer text that nothing names as the body", "team")
     assert found.columns == {"subject": "subject", "department": "team"}
+
+
+def test_an_answer_is_never_the_text_and_is_not_offered_as_it() -> None:
+    found = export("subject,Antwort,team", "s", "a longer text that an agent wrote", "team")
+    assert found.columns == {"subject": "subject", "department": "team", "answer": "Antwort"}
