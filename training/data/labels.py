@@ -34,6 +34,8 @@ class FieldRules(Frozen):
     """No longer used. Rows with a retired department are left out; in other fields the value counts as missing."""
     out_of_scope: frozenset[Label] = frozenset()
     """Never learned; the rows measure out-of-scope detection. For the department only."""
+    descriptions: Mapping[Label, str] = {}
+    """What labels mean, for the people of the service's desk; training does not use it."""
 
     @model_validator(mode="after")
     def _has_one_meaning(self) -> Self:
