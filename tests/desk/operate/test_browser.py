@@ -74,6 +74,6 @@ def test_target_moves_by_keyboard(browser: Browser, filled: Service) -> None:
         page.get_by_role("slider").focus()
         for _ in range(2):
             page.keyboard.press("ArrowRight")
-        page.wait_for_function("document.getElementById('chosen').textContent.includes('91.0')")
+        page.wait_for_selector("#chosen:has-text('91.0')")
         page.wait_for_selector("text=66.0 %")
         assert page.get_by_role("button", name="Ask for 91.0 %").is_visible()
