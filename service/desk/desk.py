@@ -76,11 +76,12 @@ class Desk:
             from service.desk.oidc import Oidc  # here: Authlib takes 0.3 s to import
 
             self._oidc = Oidc(settings, self.pages)
+        links = {} if helpdesks is None else helpdesks.links
         self._review = Review(
             self.pages,
             records,
             router,
-            {} if helpdesks is None else helpdesks.links,
+            links,
             descriptions(settings.desk_labels_file),
             texts_kept=settings.records_text,
         )
@@ -93,7 +94,15 @@ class Desk:
             AlikePages(self.pages, self.similar, records),
             TryMail(self.pages, router, cpu_pool, bodies, automation.in_force, settings),
             self._quality,
-            Switches(self.pages, router, records, automation, admin, helpdesks),
+            Switches(
+                self.pages,
+                router,
+                records,
+                automation,
+                admin,
+                links,
+                (lambda: ([], None)) if helpdesks is None else helpdesks.status,
+            ),
             *([self._oidc] if self._oidc is not None else []),
         ]
         routes = [route for page in pages for route in page.routes()]

@@ -64,10 +64,15 @@ def weeks(
     all_decided: Sequence[Decided], all_judged: Sequence[Judged], numbers: Iterable[int], department: str | None
 ) -> list[Week]:
     """One for each number of a week. `department` None: all."""
+    decided_in: defaultdict[int, list[Decided]] = defaultdict(list)
+    judged_in: defaultdict[int, list[Judged]] = defaultdict(list)
+    for row in all_decided:
+        decided_in[row.week].append(row)
+    for word in all_judged:
+        judged_in[word.week].append(word)
     found = []
     for number in numbers:
-        decided = [each for each in all_decided if each.week == number]
-        here = [each for each in all_judged if each.week == number]
+        decided, here = decided_in[number], judged_in[number]
         if department is None:
             coverage = share(_routed(decided), sum(each.tickets for each in decided))
         else:

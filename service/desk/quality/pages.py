@@ -197,8 +197,9 @@ class Quality:
         async def count() -> tuple[Sequence[promise.Step], int]:
             this_week = week_of(milliseconds_now())
             since_ms = first_moment(this_week - LIVE_WEEKS)
-            decided = await self._records.read(lambda database: queries.decided(database, since_ms))
-            recent = sum(each.tickets for each in decided if this_week - 4 <= each.week < this_week)
+            month_ms = first_moment(this_week - 4)
+            decided = await self._records.read(lambda database: queries.decided(database, month_ms))
+            recent = sum(each.tickets for each in decided if each.week < this_week)
             return await self._records.read(
                 lambda database: promise.steps_of(queries.answers(database, since_ms))
             ), round(recent / 4)

@@ -1,6 +1,6 @@
 """`/desk/switches`: what is automatic, who switched it and why, and what could not be written to helpdesks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,6 @@ from service.desk.session import PATH
 from service.desk.switches import queries
 from service.errors import InvalidRequest
 from service.helpdesks import outbox
-from service.helpdesks.helpdesks import Helpdesks
 from service.helpdesks.link import Link
 from service.http.problems import kind_of, kind_of_class
 from service.records.database.schema import milliseconds_now
@@ -45,6 +44,9 @@ class LabelRow:
 
 
 class Switches:
+    """`links`: the connected helpdesks. `status`: the values of `schemas.ConnectionOut`
+    for each, and why the changed file is not in use."""
+
     def __init__(
         self,
         pages: Pages,
@@ -52,15 +54,16 @@ class Switches:
         records: Records,
         automation: Automation,
         admin: AdminService,
-        helpdesks: Helpdesks | None,
+        links: Mapping[str, Link],
+        status: Callable[[], tuple[list[dict[str, Any]], str | None]],
     ) -> None:
         self._pages = pages
         self._router = router
         self._records = records
         self._automation = automation
         self._admin = admin
-        self._links: Mapping[str, Link] = {} if helpdesks is None else helpdesks.links
-        self._status = (lambda: ([], None)) if helpdesks is None else helpdesks.status
+        self._links = links
+        self._status = status
 
     def routes(self) -> list[Route]:
         guarded = self._pages.guarded
@@ -112,6 +115,7 @@ class Switches:
         history, (dead_total, dead) = await self._records.read(
             lambda database: (queries.history(database), queries.dead(database))
         )
+        connections, fault = self._status()
         in_force = self._automation.in_force
         department = self._router.engine.graph.scorings[0].field
         return self._pages.render(
@@ -125,7 +129,8 @@ class Switches:
             history=history,
             labels=_labels(department.labels, in_force.switches or (), list(self._links.values())),
             fields=[scoring.field.name for scoring in self._router.engine.graph.scorings],
-            connections=self._status()[0],
+            connections=connections,
+            connections_fault=fault,
             modes=[mode.value for mode in MODES],
             kinds=KINDS,
             dead=dead,
