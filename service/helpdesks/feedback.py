@@ -57,7 +57,8 @@ def choice_of(
 
 def store_choices(database: Connection, choices: Sequence[Choice]) -> list[Received | None]:
     """In the caller's transaction; a value that is on record is stored once."""
-    return store(database, [each for choice in choices for each in choice.feedback])
+    found = [each for choice in choices for each in choice.feedback]
+    return store(database, found) if found else []
 
 
 def count(

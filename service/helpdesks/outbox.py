@@ -121,10 +121,18 @@ def seen(database: Connection, connection: str, keys: Collection[str]) -> set[st
     return set(database.execute(rows).scalars())
 
 
-def written_to(database: Connection, caller: str, tickets: Collection[str]) -> dict[str, dict[str, str]]:
-    """By ticket that this connection has a decision about, what we wrote to it."""
+def decided(
+    database: Connection, caller: str, tickets: Collection[str]
+) -> tuple[dict[str, dict[str, str]], dict[str, dict[str, Any]]]:
+    """By ticket that this connection has a decision about, what we wrote to it; and for those that something was to be
+    written to, what was kept of them first."""
     rows = select(decisions.c.ticket_id).where(decisions.c.ticket_id.in_(tickets), decisions.c.caller == caller)
-    return {ticket: written_values(database, ticket) for ticket in database.execute(rows).scalars() if ticket}
+    written = {ticket: written_values(database, ticket) for ticket in database.execute(rows).scalars() if ticket}
+    if not written:
+        return {}, {}
+    kept = select(outbox.c.ticket, outbox.c.payload).where(outbox.c.ticket.in_(written), outbox.c.kind == TICKET)
+    found = database.execute(kept.order_by(outbox.c.id.desc()))
+    return written, {ticket: json.loads(payload) for ticket, payload in found}
 
 
 def forgotten_of(database: Connection, tickets: Collection[str]) -> set[str]:
@@ -135,13 +143,6 @@ def written_values(database: Connection, ticket: str) -> dict[str, str]:
     """By attribute, what we wrote last."""
     rows = database.execute(select(writes).where(writes.c.ticket == ticket).order_by(writes.c.id))
     return {row.field: row.value for row in rows}
-
-
-def payloads(database: Connection, tickets: Collection[str]) -> dict[str, dict[str, Any]]:
-    """By ticket that something was to be written to, what was kept of it first."""
-    rows = select(outbox.c.ticket, outbox.c.payload).where(outbox.c.ticket.in_(tickets), outbox.c.kind == TICKET)
-    found = database.execute(rows.order_by(outbox.c.id.desc()))
-    return {ticket: json.loads(payload) for ticket, payload in found}
 
 
 def flips(database: Connection, ticket: str, now_ms: int) -> dict[str, int]:

@@ -117,13 +117,16 @@ class Worker:
         name, now_ms = self._link.name, milliseconds_now()
         if not await self._records.read(lambda database: outbox.has_due(database, name, kind, now_ms)):
             return False
-        limit = max(ROWS, self._link.adapter.batch)
-        rows = await self._records.write(
-            lambda database: outbox.claim(
-                database, name, kind, now_ms, limit, lambda due: [row for part in self._divided(due) for row in part]
+        rows = await self._records.write(lambda database: outbox.claim(database, name, kind, now_ms, ROWS))
+        together = self._joining(rows)
+        if together:
+            limit = self._link.adapter.batch - len(together)
+            together += await self._records.write(
+                lambda database: outbox.claim(database, name, kind, now_ms, limit, self._joining)
             )
-        )
-        alone, together = self._divided(rows)
+        if len(together) == 1:
+            together = []
+        alone = [row for row in rows if row not in together]
         async with asyncio.TaskGroup() as group:
             for row in alone:
                 group.create_task(self._work(row, partial(self._write if kind == outbox.TICKET else self._tell, row)))
@@ -131,17 +134,12 @@ class Worker:
                 group.create_task(self._write_together(together))
         return bool(rows)
 
-    def _divided(self, rows: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """Of these rows those to work on now: each by itself, and all in one call."""
-        together = [row for row in rows if self._may_join(row)] if self._link.adapter.batch > 1 else []
-        if len(together) < 2:
-            together = []
-        ids = {row.id for row in together}
-        return [row for row in rows if row.id not in ids][:ROWS], together
+    def _joining(self, rows: Sequence[Any]) -> list[Any]:
+        return [row for row in rows if self._may_join(row)]
 
     def _may_join(self, row: Any) -> bool:
-        """Whether tags and a note are all that it may write."""
-        if row.kind != outbox.TICKET or row.last_error == ALONE:
+        """Whether tags and a note are all that it may write, so that it may be written in one call with others."""
+        if self._link.adapter.batch == 1 or row.kind != outbox.TICKET or row.last_error == ALONE:
             return False
         _, _, verdict = restored(row.payload)
         return not any(

@@ -69,11 +69,10 @@ class Triage:
         now_ms = milliseconds_now()
         tickets = {link.ticket_id(event.ticket) for _, event in events}
         keys = [key for key, _ in events]
-        seen, written, payloads, forgotten = await self._records.read(
+        seen, (written, payloads), forgotten = await self._records.read(
             lambda database: (
                 outbox.seen(database, link.name, keys),
-                outbox.written_to(database, link.caller, tickets),
-                outbox.payloads(database, tickets),
+                outbox.decided(database, link.caller, tickets),
                 outbox.forgotten_of(database, tickets),
             )
         )
