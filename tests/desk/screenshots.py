@@ -2,7 +2,7 @@
 
     python -m tests.desk.screenshots [--bundle demo/bundles/current] [--out docs/desk]
 
-Starts a service with an empty record, sends made-up tickets, gives feedback to some, and takes each page in Chromium, in
+Starts a service with an empty record, sends made-up tickets, gives feedback to some, and opens each page in Chromium, in
 light and dark. `make demo` makes the bundle.
 """
 
