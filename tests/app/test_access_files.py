@@ -183,7 +183,7 @@ def test_a_key_with_an_expiry_in_the_future_is_created(capsys: pytest.CaptureFix
     [
         (("new", "--name", "watch", "--role", "route"), "--name"),
         (("new", "--name", "A b", "--role", "route"), "--name: 1 to 63 lower-case letters"),
-        (("new", "--name", "a", "--role", "boss"), "'--role': 'boss' is not one of 'route', 'feedback', 'admin'"),
+        (("new", "--name", "a", "--role", "boss"), "'--role': 'boss' is not one of 'route', 'feedback', 'review', 'admin'"),
         (("new", "--name", "a", "--role", "route", "--burst", "3"), "--burst"),
         (("new", "--name", "a", "--role", "route", "--tickets-per-second", "0"), "--tickets-per-second"),
         (("new", "--name", "a", "--role", "route", "--expires", "2020-01-01"), "--expires: this time is in the past"),
