@@ -17,7 +17,7 @@ class Running:
     state: Path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it runs, `asyncio.run` is refused in this thread
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running

@@ -9,8 +9,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Response
 
+from tests.support.curved import metrics_json, with_metrics
 from tests.support.desk import left_to_people, visitor
 from tests.support.hostile_text import MARK, hostile_texts
+from tests.support.keys import Known, file_of
 from tests.support.process import Service, serving
 
 PAGE_BYTES = 100_000
@@ -31,12 +33,14 @@ class Seeded:
 
 @pytest.fixture(scope="module")
 def seeded(hybrid_bundle_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seeded]:
-    """A service with open tickets, decided ones, a switch, a request for another target and descriptions of labels."""
+    """A service with open tickets, decided ones, a switch, a request for another target and descriptions of labels. Its
+    bundle has n-grams and a curve of targets."""
     folder = tmp_path_factory.mktemp("seeded")
+    bundle = with_metrics(hybrid_bundle_path, folder / "bundles", metrics_json())
     labels = folder / "labels.toml"
     labels.write_text('[department.descriptions]\nbilling = "Invoices, charges and refunds"\n')
     flags = ("--state-dir", str(folder), "--desk", "true", "--records-text", "true", "--desk-labels-file", str(labels))
-    with serving(hybrid_bundle_path, *flags) as service:
+    with serving(bundle, *flags) as service:
         open_, decided = left_to_people(service, 60), left_to_people(service, 8, "D")
         long = "We ordered ten lamps. " * 3 + "One arrived broken, and we want to send it back. " * 12
         (thread,) = left_to_people(service, 1, "L", body=f"{long}\n\n> On Monday you wrote:\n> Please wait.\n")
@@ -61,6 +65,7 @@ def opened(page: Page, service: Service, path: str) -> Response:
 
 
 def faults_of(page: Page, path: str) -> list[str]:
+    page.evaluate("document.querySelectorAll('main details').forEach((each) => (each.open = true))")
     found = Axe().run(page).response["violations"]
     return [f"{path}: {each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
 
@@ -83,9 +88,11 @@ def test_axe_finds_nothing(seeded: Seeded, browser: Browser, scheme: Literal["li
     page.wait_for_selector("#steps h2")
     faults += faults_of(page, "/try, after a mail")
     opened(page, seeded.service, seeded.paths[2])
-    for key in ("?", "Escape", "/"):
+    for key in ("?", "Escape", "/", "Escape", "Enter"):
         page.keyboard.press(key)
         faults += faults_of(page, f"ticket after {key}")
+    page.wait_for_selector("text=Decided:")
+    faults += faults_of(page, "ticket after a decision")
     context.close()
     assert faults == []
 
@@ -162,3 +169,17 @@ def harmless(page: Page) -> None:
     assert page.evaluate(
         "[...document.querySelectorAll('main *')].every((e) => !e.getAttributeNames().some((n) => n.startsWith('on')))"
     )
+
+
+def test_axe_finds_nothing_on_the_page_to_sign_in(browser: Browser, tiny_bundle_path: Path, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text(file_of(Known("ana", ("review",))))
+    flags = ("--state-dir", str(tmp_path), "--desk", "true", "--keys-file", str(keys))
+    with serving(tiny_bundle_path, *flags) as service, browser.new_context() as context:
+        page = context.new_page()
+        opened(page, service, "/")
+        assert faults_of(page, "/login") == []
+        page.get_by_label("API key").fill("wrong")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=You are not signed in")
+        assert faults_of(page, "/login, after a wrong key") == []
