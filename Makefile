@@ -46,7 +46,7 @@ helpdesk-demo: env helpdesk-env ## a real helpdesk in your browser, its tickets 
 	@$(BIN)/python -m tests.helpdesks.demo
 
 # First two at a time, then one by one what depends on times, floods and stops of a whole service.
-SIDE_BY_SIDE := tests/unit tests/commands tests/contract tests/docs tests/manifests
+SIDE_BY_SIDE := tests/unit tests/commands tests/contract tests/docs tests/manifests tests/desk
 test: env service-env helpdesk-env programs ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(SIDE_BY_SIDE)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE:%=--ignore=%)

@@ -2,8 +2,8 @@
 
     python -m tests.desk.screenshots [--bundle demo/bundles/current] [--out docs/desk]
 
-Starts a service with an empty record, sends made-up tickets, gives feedback to some, and takes each page in Chromium, light
-and dark. `make demo` makes the bundle.
+Starts a service with an empty record, sends made-up tickets, gives feedback to some, and takes each page in Chromium.
+`make demo` makes the bundle.
 """
 
 import argparse
