@@ -72,7 +72,7 @@ def test_ticket_shows_what_the_model_read_and_what_was_cut(running: Running) -> 
         decision = client.post("/v1/route", json=request).json()["decision_id"]
     with visitor(running.service) as client:
         page = client.get(f"/tickets/{decision}").text
-    read = re.findall(r"<pre>(.*?)</pre>", re.sub(r"<details.*?</details>", "", page, flags=re.DOTALL), re.DOTALL)
+    read = re.findall(r"<pre[^>]*>(.*?)</pre>", re.sub(r"<details.*?</details>", "", page, flags=re.DOTALL), re.DOTALL)
     assert [html.unescape(each) for each in read] == ["Invoice\nPlease <b>refund</b> me."]
     (cut,) = re.findall(r"<details.*?</details>", page, re.DOTALL)
     assert "please wait" in cut

@@ -31,14 +31,14 @@ const desk = {
   },
 
   quiet() {
-    desk.repeat = null;
+    desk.repeats = [];
     desk.notice.hidden = true;
   },
 
-  // The session has ended: sign in elsewhere, and what was meant is done then.
-  repeat: null,
+  // The session has ended: sign in elsewhere, and all that was refused meanwhile is done then.
+  repeats: [],
   signIn(repeat) {
-    desk.repeat = repeat;
+    desk.repeats.push(repeat);
     desk.tell(
       "Your session has ended. Sign in, and this is done again; nothing is lost.",
       [["Do it again", desk.again]],
@@ -46,9 +46,9 @@ const desk = {
     );
   },
   again() {
-    const repeat = desk.repeat;
+    const repeats = desk.repeats;
     desk.quiet();
-    if (repeat) repeat();
+    for (const repeat of repeats) repeat();
   },
 
   line(html, status) {
@@ -71,4 +71,4 @@ document.addEventListener("htmx:responseError", (event) => {
   }
 });
 document.addEventListener("htmx:sendError", () => desk.tell("The service does not answer. Try again."));
-window.addEventListener("focus", () => desk.repeat && desk.again());
+window.addEventListener("focus", () => desk.repeats.length && desk.again());

@@ -134,12 +134,12 @@ function send(made, body) {
 }
 
 function offerUndo(made) {
-  if (desk.repeat) return; // to sign in comes first
+  if (desk.repeats.length) return; // to sign in comes first
   desk.tell(`Decided: ${made.label}.`, [["Undo (Backspace)", () => undo()]]);
   made.offered = setTimeout(() => {
     const place = done.indexOf(made);
     if (place >= 0) done.splice(place, 1);
-    if (!done.length && !desk.repeat) desk.quiet();
+    if (!done.length && !desk.repeats.length) desk.quiet();
   }, 1000 * UNDO_SECONDS);
 }
 
