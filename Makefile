@@ -5,10 +5,10 @@ BIN := .venv/bin
 .DEFAULT_GOAL := help
 PEERS ?= all
 IMAGES ?= service training
-.PHONY: help env helpdesk-env programs demo loop helpdesk-demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports structure hadolint check manifests image-test constraints licences sbom service-env clean
+.PHONY: help env helpdesk-env programs demo loop desk-pictures helpdesk-demo test slow faults soak fuzz monitoring-test bench rollout autoscaling lint types imports structure hadolint check manifests image-test constraints licences sbom service-env clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 env: .venv/ready ## the environment, with everything a developer needs
 
@@ -24,9 +24,9 @@ env: .venv/ready ## the environment, with everything a developer needs
 	@touch $@
 
 # Real neighbours, not imitations: a Prometheus that scrapes, a proxy in front, minisign's own signatures, docker-compose
-# to check deploy/, PostgreSQL, curl, which the documentation speaks, and a clock to set wrong for one process. RUNLEVEL=1: the programs
-# are wanted, and none of their daemons started.
-PROGRAMS := curl prometheus haproxy docker-compose minisign faketime
+# to check deploy/, PostgreSQL, curl, which the documentation speaks, a browser for the desk, and a clock to set wrong for
+# one process. RUNLEVEL=1: the programs are wanted, and none of their daemons started.
+PROGRAMS := chromium curl prometheus haproxy docker-compose minisign faketime
 programs: ## the programs that the tests run the service beside; installed by apt where that is possible
 	@missing=$$(for name in $(PROGRAMS); do PATH="$$PATH:/usr/sbin" command -v $$name >/dev/null || echo $$name; done; \
 		PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin)" command -v initdb >/dev/null || echo postgresql); \
@@ -41,6 +41,9 @@ demo: env ## from made-up tickets to routed e-mails, in minutes; leaves nothing 
 
 loop: env ## a quarter of a made-up helpdesk's life: drift, a misroute alarm, recalibration, a better model; with a plot
 	@$(BIN)/python -m training.demo.loop
+
+desk-pictures: env ## docs/desk/: every page of the desk in light and dark; with the bundle of `make demo`
+	@$(BIN)/python -m tests.desk.screenshots
 
 helpdesk-demo: env helpdesk-env ## a real helpdesk in your browser, its tickets routed; Ctrl-C ends all of it
 	@$(BIN)/python -m tests.helpdesks.demo

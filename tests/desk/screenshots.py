@@ -7,6 +7,7 @@ Starts a service with an empty record, sends made-up tickets, gives feedback to 
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -16,12 +17,13 @@ from playwright.sync_api import Page
 
 from tests.support.desk import chromium, visitor
 from tests.support.process import ROOT, Service, run_cli, serving
+from tests.support.waiting import wait_until
 from training.sample import make_mails, make_tickets, write_tickets
 from training.sample.tickets import SampleTicket
 
 TICKETS = 600
-VIEW = {"width": 1120, "height": 860}
-HIGHEST = 1500
+VIEW = {"width": 1080, "height": 800}
+HIGHEST = 1200
 """Pictures of longer pages end here, in pixels."""
 
 
@@ -33,10 +35,13 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="screenshots-") as folder:
         state = Path(folder) / "state"
-        index_closed_tickets(options.bundle, Path(folder), state)
         flags = ("--state-dir", str(state), "--desk", "true", "--records-text", "true")
+        with serving(options.bundle, *flags) as service:  # makes the record
+            service.stop()
+        index_closed_tickets(options.bundle, Path(folder), state)
         with serving(options.bundle, *flags) as service:
             seed(service, make_tickets(TICKETS, 11))
+            wait_for_similar_tickets(service)
             take(service, options.out)
 
 
@@ -62,7 +67,14 @@ def seed(service: Service, tickets: list[SampleTicket]) -> None:
         why = "The new team reads all of its tickets until Friday"
         switch = {"field": "department", "kind": "label", "name": tickets[0].department, "mode": "suggest", "why": why}
         client.post("/switches", data=switch).raise_for_status()
-        client.post("/promise", data={"target": "0.930"}).raise_for_status()
+
+
+def wait_for_similar_tickets(service: Service) -> None:
+    with visitor(service) as client:
+        found = re.search(r"/desk(/tickets/\w+)", client.get("/").text)
+        assert found is not None
+        part = f"{found[1]}/alike"
+        wait_until(lambda: "No closed tickets yet" not in client.get(part, headers={"HX-Request": "true"}).text, 180)
 
 
 def take(service: Service, out: Path) -> None:
@@ -78,7 +90,7 @@ def take(service: Service, out: Path) -> None:
                 page.screenshot(path=path, full_page=True, clip=area)  # type: ignore[arg-type]
                 print(f"{path.name}: {path.stat().st_size // 1000} kB")
 
-            page.goto(f"{service.url}/desk/?order=surest")
+            page.goto(f"{service.url}/desk/?reason=below_threshold")
             shoot("queue")
             page.click("#first")
             shoot("ticket")
