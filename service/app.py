@@ -256,7 +256,8 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     )
     desk, desk_routes = None, frozenset[str]()
     if settings.desk:
-        desk = Desk(settings, access, bodies, cpu_pool, router, records, automation, admin, helpdesks)
+        links = {} if helpdesks is None else helpdesks.links
+        desk = Desk(settings, access, bodies, cpu_pool, router, records, automation, admin, links)
         desk.add_to(documented)
         desk_routes = frozenset({DESK_ROUTE})
         metrics.create_request_series((DESK_ROUTE, method, code) for method in DESK_METHODS for code in DESK_STATUSES)

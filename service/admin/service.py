@@ -116,7 +116,7 @@ class AdminService:
 
     def status(self) -> StatusOut:
         drift = self._router.drift()
-        connections, connections_fault = (None, None) if self._connections is None else self._connections()
+        connections, connections_fault = self.connections()
         return StatusOut(
             build=BuildOut(**build()._asdict()),
             phase=self.lifecycle.phase,
@@ -128,9 +128,13 @@ class AdminService:
             records=None if self._records is None else RecordsOut(**self._records.status(), live=self._live()),
             automation=self._automation_out(),
             challengers=self._challengers_out(),
-            connections=None if connections is None else tuple(ConnectionOut(**each) for each in connections),
+            connections=None if self._connections is None else tuple(ConnectionOut(**each) for each in connections),
             connections_fault=connections_fault,
         )
+
+    def connections(self) -> tuple[list[dict[str, Any]], str | None]:
+        """The values of `schemas.ConnectionOut` for each helpdesk, and why the changed file is not in use."""
+        return ([], None) if self._connections is None else self._connections()
 
     async def reload(self, version: str | None, requested_by: str) -> ReloadOut:
         """Serve another bundle, or the configured one as it is now, and write an audit line with the result.
@@ -158,7 +162,7 @@ class AdminService:
             raise RecordsOff
         scorings = self._router.engine.graph.scorings
         labels = {scoring.field.name: scoring.field.labels for scoring in scorings}
-        connections = () if self._connections is None else [each["name"] for each in self._connections()[0]]
+        connections = [each["name"] for each in self.connections()[0]]
         selector = selector_of(request, labels, connections, self._automation.in_force.switches or ())
         switch, matched = await self._automation.set(
             request.field, selector, Mode(request.mode), requested_by, storable(request.why)

@@ -1,5 +1,6 @@
 """`Desk`: the pages there are, and their application."""
 
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -26,7 +27,7 @@ from service.desk.session import PATH, DeskError, Sessions
 from service.desk.switches.pages import Switches
 from service.desk.try_mail.page import TryMail
 from service.errors import ServiceError
-from service.helpdesks.helpdesks import Helpdesks
+from service.helpdesks.link import Link
 from service.http.body import BodyReader
 from service.http.fast_path import application
 from service.records.records import Records
@@ -43,7 +44,8 @@ STATUSES = (200, 204, 303, 400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 429
 
 
 class Desk:
-    """
+    """`links`: the connected helpdesks by name.
+
     Raises:
         DeskError: nothing is recorded, the labels file has faults, or everyone who reaches the port could use the desk.
     """
@@ -58,7 +60,7 @@ class Desk:
         records: Records | None,
         automation: Automation | None,
         admin: AdminService,
-        helpdesks: Helpdesks | None,
+        links: Mapping[str, Link],
     ) -> None:
         if records is None or automation is None:
             raise DeskError("--desk needs a record: --records is off")
@@ -76,7 +78,6 @@ class Desk:
             from service.desk.oidc import Oidc  # here: Authlib takes 0.3 s to import
 
             self._oidc = Oidc(settings, self.pages)
-        links = {} if helpdesks is None else helpdesks.links
         self._review = Review(
             self.pages,
             records,
@@ -94,15 +95,7 @@ class Desk:
             AlikePages(self.pages, self.similar, records),
             TryMail(self.pages, router, cpu_pool, bodies, automation.in_force, settings),
             self._quality,
-            Switches(
-                self.pages,
-                router,
-                records,
-                automation,
-                admin,
-                links,
-                (lambda: ([], None)) if helpdesks is None else helpdesks.status,
-            ),
+            Switches(self.pages, router, records, automation, admin, links),
             *([self._oidc] if self._oidc is not None else []),
         ]
         routes = [route for page in pages for route in page.routes()]

@@ -1,6 +1,6 @@
 """`/desk/switches`: what is automatic, who switched it and why, and what could not be written to helpdesks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,7 @@ class LabelRow:
 
 
 class Switches:
-    """`links`: the connected helpdesks. `status`: the values of `schemas.ConnectionOut`
-    for each, and why the changed file is not in use."""
+    """`links`: the connected helpdesks."""
 
     def __init__(
         self,
@@ -55,7 +54,6 @@ class Switches:
         automation: Automation,
         admin: AdminService,
         links: Mapping[str, Link],
-        status: Callable[[], tuple[list[dict[str, Any]], str | None]],
     ) -> None:
         self._pages = pages
         self._router = router
@@ -63,7 +61,6 @@ class Switches:
         self._automation = automation
         self._admin = admin
         self._links = links
-        self._status = status
 
     def routes(self) -> list[Route]:
         guarded = self._pages.guarded
@@ -115,7 +112,7 @@ class Switches:
         history, (dead_total, dead) = await self._records.read(
             lambda database: (queries.history(database), queries.dead(database))
         )
-        connections, fault = self._status()
+        connections, fault = self._admin.connections()
         in_force = self._automation.in_force
         department = self._router.engine.graph.scorings[0].field
         return self._pages.render(
