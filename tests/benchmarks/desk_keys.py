@@ -29,12 +29,17 @@ MEASURE = """() => {
 }"""
 
 
-def load(service: Service, rate: float, stop: threading.Event) -> None:
+CALLERS = 8
+
+
+def load(service: Service, caller: int, rate: float, stop: threading.Event) -> None:
+    """Send a ticket every 1 / `rate` seconds, whatever the last one took."""
     with httpx.Client(base_url=service.url, timeout=30) as client:
-        number = 0
-        while not stop.wait(1 / rate):
-            number += 1
-            client.post("/v1/route", json={"id": f"load-{number}", "body": f"Where is parcel {number} of order 7?"})
+        due, number = time.monotonic() + caller / CALLERS / rate, 0
+        while not stop.wait(max(0.0, due - time.monotonic())):
+            due, number = due + 1 / rate, number + 1
+            body = f"Where is parcel {number} of order {caller}? It was promised for Tuesday and has not arrived."
+            client.post("/v1/route", json={"id": f"load-{caller}-{number}", "body": body})
 
 
 def main() -> None:
@@ -48,8 +53,9 @@ def main() -> None:
         with serving(options.bundle, *flags) as service, chromium() as browser:
             left_to_people(service, options.tickets + 1)
             stop = threading.Event()
-            if options.load:
-                threading.Thread(target=load, args=(service, options.load, stop), daemon=True).start()
+            for caller in range(CALLERS if options.load else 0):
+                rate = options.load / CALLERS
+                threading.Thread(target=load, args=(service, caller, rate, stop), daemon=True).start()
             page = browser.new_page()
             page.goto(f"{service.url}/desk/")
             page.keyboard.press("j")
