@@ -54,7 +54,14 @@ def check(given: FlagValues) -> None:
     Examples:
       python -m service connections check --connections-file connections.toml
     """
-    links = _links(settings_from(given))
+    try:
+        links = _links(settings_from(given))
+    except ConnectionsError as error:
+        if len(error.faults) == 1:
+            raise
+        for fault in error.faults:
+            typer.echo(printable(fault), err=True)
+        raise typer.Exit(FAULTY) from None
     if not asyncio.run(_check(links)):
         raise typer.Exit(FAULTY)
 
