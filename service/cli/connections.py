@@ -170,7 +170,11 @@ async def _check(links: Mapping[str, Link]) -> bool:
         for fault in faults:
             typer.echo(printable(f"[{name}] {fault}"), err=True)
         if not faults:
-            typer.echo(f"[{name}] ok, mode {link.connection.table.mode.value}")
+            table = link.connection.table
+            narrower = {field: each.mode for field, each in table.fields.items() if each.mode is not None}
+            narrower |= {f"{f}.{label}": mode for f, each in table.fields.items() for label, mode in each.modes.items()}
+            modes = [f"mode {table.mode.value}", *(f"{key} {mode.value}" for key, mode in narrower.items())]
+            typer.echo(printable(f"[{name}] ok, {', '.join(modes)} ({link.account})"))
         valid = valid and not faults
     return valid
 

@@ -129,3 +129,11 @@ class Gone(CallError):
 
 class Refused(CallError):
     """It will not succeed: wrong rights, an unknown value, a redirect."""
+
+
+class Denied(Refused):
+    """401 or 403: the token, or its rights."""
+
+
+class Unfit(Refused):
+    """The file does not fit the helpdesk. The message is for a person, and begins with the key."""

@@ -151,7 +151,7 @@ class Generic(Adapter):
         return Delivery(delivery, tuple(self._event(each, delivery) for each in items or ()))
 
     async def probe(self, client: Client) -> str:  # noqa: ARG002 - no call is common to all
-        return "not checked: the kind generic has no call for it"
+        return "address and token not checked: the kind generic has no call for it"
 
     async def targets(self, client: Client, attribute: str) -> Mapping[str, str] | None:  # noqa: ARG002
         ids = self.options.targets.get(attribute)
