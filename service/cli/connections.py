@@ -184,8 +184,8 @@ def _events(link: Link, payload: Path) -> tuple[Event, ...]:
         return link.adapter.parse({}, payload.read_bytes()).events
     except OSError as error:
         raise PayloadError(f"{payload}: cannot be read ({error.strerror})") from error
-    except Malformed:
-        raise PayloadError(f"{payload}: no payload of {link.connection.table.kind}") from None
+    except Malformed as error:
+        raise PayloadError(f"{payload}: no payload of {link.connection.table.kind}: {error.why}") from None
 
 
 async def _decide(settings: Settings, events: tuple[Event, ...]) -> list[Decision]:

@@ -85,8 +85,7 @@ class SecretRef(Strict):
         return self
 
     def read(self) -> str:
-        """Raises: ValueError: it is missing, short, the documentation's, or no header can carry it. The message does not
-        repeat it."""
+        """Raises: ValueError: it is missing, short, an example's, or no header can carry it. Its message has no value."""
         if self.env is not None:
             value = os.environ.get(self.env, "").strip()
             origin = f"environment variable {self.env}"

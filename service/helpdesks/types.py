@@ -100,11 +100,12 @@ class Written(NamedTuple):
 
 
 class Malformed(Exception):
-    """An authentic payload that cannot be read. `delivery`: its id, if it has one."""
+    """An authentic payload that cannot be read. `delivery`: its id, if it has one. `why`: without its content."""
 
-    def __init__(self, delivery: str | None = None) -> None:
+    def __init__(self, delivery: str | None = None, why: str = "another structure") -> None:
         super().__init__()
         self.delivery = delivery
+        self.why = why
 
 
 class CallError(TicketRouterError):

@@ -117,3 +117,13 @@ def test_test_and_replay_show_what_would_be_done_and_call_nothing(
     assert set(first["writes"]["tags"]) <= {"ai_review", "ai_suggestion"}
     assert second["ignored"] == "state"
     assert desk.calls == 0
+
+
+def test_test_says_what_a_payload_lacks(tmp_path: Path, labels: dict[str, str]) -> None:
+    file = connections_file(tmp_path, "https://desk.example", labels)
+    sample = tmp_path / "sample"
+    flags = ("connections", "test", "desk", "--payload", str(sample), "--connections-file", str(file))
+    for content, line in (("{", "not JSON"), ('{"events": [{}]}', "no id of a ticket at ticket.id")):
+        sample.write_text(content)
+        done = run_cli(*flags, env=ENVIRONMENT)
+        assert (done.returncode, done.stderr) == (2, f"error: {sample}: no payload of generic: {line}\n")

@@ -190,7 +190,7 @@ class Generic(Adapter):
         elif paths.author and options.customers and text(value(paths.author)) not in options.customers:
             ignored = Ignored.BY_AGENT
         return Event(
-            id_of(value(paths.ticket), delivery),
+            id_of(value(paths.ticket), delivery, f"no id of a ticket at {paths.ticket}"),
             text(value(paths.subject)),
             text(value(paths.body)),
             options.content_type,
