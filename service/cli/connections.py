@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from service.cli.records import RECORDS_SETTINGS, opened_database
 from service.context import RequestContext
 from service.decision import Decision
 from service.helpdesks import outbox
-from service.helpdesks.connections import ConnectionsError, load_connections
+from service.helpdesks.connections import ConnectionsError, Mode, load_connections
 from service.helpdesks.kinds import adapter_of
 from service.helpdesks.link import Link
 from service.helpdesks.manners import HandsOff, on_arrival, plan
@@ -93,15 +94,25 @@ def test(given: FlagValues, name: Name, payload: Payload) -> None:
 
 @connections.command()
 @with_flags("connections_file", "bundle", "bundle_key", "device", "variant")
-def replay(given: FlagValues, name: Name, payload: Payload) -> None:
+def replay(
+    given: FlagValues,
+    name: Name,
+    payload: Payload,
+    mode: Annotated[Mode | None, typer.Option(help="As if this were the connection's only mode.")] = None,
+) -> None:
     """Decide the tickets of a payload with the bundle, and show what would be written. Calls and records nothing.
 
     \b
     Examples:
-      python -m service connections replay support --payload sample.json --connections-file connections.toml
+      python -m service connections replay support --mode route --payload sample.json --connections-file connections.toml
     """
     settings = settings_from(given)
     link = _link(_links(settings), name)
+    if mode is not None:
+        table = link.connection.table
+        fields = {field: each.model_copy(update={"mode": None, "modes": {}}) for field, each in table.fields.items()}
+        changed = table.model_copy(update={"mode": mode, "fields": fields})
+        link = Link(adapter_of(replace(link.connection, table=changed)))
     events = _events(link, payload)
     configure_logging("error")
     for event, decision in zip(events, asyncio.run(_decide(settings, events)), strict=True):

@@ -7,7 +7,7 @@ import base64
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -85,7 +85,7 @@ class SecretRef(Strict):
         return self
 
     def read(self) -> str:
-        """Raises: ValueError: it is missing, short, an example's, or no header can carry it. Its message has no value."""
+        """Raises: ValueError: it is missing, short, an example's, or unfit for a header. Without the value."""
         if self.env is not None:
             value = os.environ.get(self.env, "").strip()
             origin = f"environment variable {self.env}"
@@ -225,6 +225,18 @@ def load_connections(path: Path) -> Mapping[str, Connection]:
     if faults:
         raise ConnectionsError(*faults, path=path)
     return found
+
+
+def unknown_names(connection: Connection, labels: Mapping[str, Collection[str]]) -> list[str]:
+    """The keys of the connection's table whose field or label is not in `labels`."""
+    unknown = []
+    for field, table in connection.table.fields.items():
+        if field not in labels:
+            unknown.append(f"fields.{field}")
+            continue
+        keyed = [*(("targets", label) for label in table.targets), *(("modes", label) for label in table.modes)]
+        unknown += [f"fields.{field}.{key}.{label}" for key, label in keyed if label not in labels[field]]
+    return unknown
 
 
 def lines_of(error: ValidationError, prefix: str = "") -> list[str]:

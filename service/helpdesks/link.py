@@ -21,7 +21,8 @@ _log = structlog.get_logger()
 
 class Link:
     """`fault`: why nothing is written to the helpdesk now; None: it may be. `wake` is set when there is something to
-    write. `account`: who we are there, for a person to read. Use from one event loop only."""
+    write, `suspect` when the helpdesk refused a write, so that it is checked again. `account`: who we are there, for a
+    person to read. Use from one event loop only."""
 
     def __init__(self, adapter: Adapter) -> None:
         self.adapter = adapter
@@ -32,6 +33,7 @@ class Link:
         self.fault: str | None = UNCHECKED
         self.account = "without a token, the helpdesk was not asked"
         self.wake = asyncio.Event()
+        self.suspect = asyncio.Event()
         self._clients: dict[str, Client] = {}
 
     @property

@@ -116,6 +116,10 @@ def test_test_and_replay_show_what_would_be_done_and_call_nothing(
     assert first["writes"]["values"] == {}
     assert set(first["writes"]["tags"]) <= {"ai_review", "ai_suggestion"}
     assert second["ignored"] == "state"
+    shown = run_cli(
+        "connections", "replay", *flags, "--mode", "shadow", "--bundle", str(tiny_bundle_path), env=ENVIRONMENT
+    )
+    assert json.loads(shown.stdout.splitlines()[0])["why"] == "mode"
     assert desk.calls == 0
 
 
