@@ -104,7 +104,8 @@ def replay(
 
     \b
     Examples:
-      python -m service connections replay support --mode route --payload sample.json --connections-file connections.toml
+      python -m service connections replay support --payload sample.json --connections-file connections.toml
+      python -m service connections replay support --payload sample.json --mode route
     """
     settings = settings_from(given)
     link = _link(_links(settings), name)
@@ -181,11 +182,8 @@ async def _check(links: Mapping[str, Link]) -> bool:
         for fault in faults:
             typer.echo(printable(f"[{name}] {fault}"), err=True)
         if not faults:
-            table = link.connection.table
-            narrower = {field: each.mode for field, each in table.fields.items() if each.mode is not None}
-            narrower |= {f"{f}.{label}": mode for f, each in table.fields.items() for label, mode in each.modes.items()}
-            modes = [f"mode {table.mode.value}", *(f"{key} {mode.value}" for key, mode in narrower.items())]
-            typer.echo(printable(f"[{name}] ok, {', '.join(modes)} ({link.account})"))
+            modes = ", ".join(f"{key} {mode}" for key, mode in link.modes().items())
+            typer.echo(printable(f"[{name}] ok: {modes} ({link.account})"))
         valid = valid and not faults
     return valid
 

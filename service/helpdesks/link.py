@@ -133,15 +133,24 @@ class Link:
                     faults.append(f"fields.{field}.{key}: the helpdesk has no {attribute} {target[:40]}")
         return faults
 
+    def modes(self) -> dict[str, str]:
+        """By field, and by field and label where the label's differs."""
+        table = self.connection.table
+        modes = {DEPARTMENT: table.mode.value}
+        for field, each in table.fields.items():
+            usual = modes[field] = self.connection.mode_of(field, None).value
+            narrow = {label: self.connection.mode_of(field, label).value for label in each.modes}
+            modes |= {f"{field}.{label}": mode for label, mode in narrow.items() if mode != usual}
+        return modes
+
     def status(self) -> dict[str, Any]:
         """Without the depths of the outbox."""
         table = self.connection.table
-        modes = {name: each.mode or table.mode for name, each in table.fields.items()}
         return {
             "name": self.name,
             "kind": table.kind,
             "mode": table.mode.value,
-            "modes": {DEPARTMENT: table.mode.value, **{name: mode.value for name, mode in modes.items()}},
+            "modes": self.modes(),
             "fault": self.fault,
             "breaker_open": self.breaker_is_open,
         }

@@ -16,7 +16,7 @@ def test_check_names_connection_and_key_of_each_fault_and_no_secret(
     good = run_cli("connections", "check", "--connections-file", str(file), env=ENVIRONMENT)
     assert (good.returncode, good.stdout) == (
         0,
-        "[desk] ok, mode route (address and token not checked: the kind generic has no call for it)\n",
+        "[desk] ok: department route (address and token not checked: the kind generic has no call for it)\n",
     )
     file.write_text(file.read_text().replace('"billing" = "T-billing"', '"billing" = "T-gone"'))
     gone = run_cli("connections", "check", "--connections-file", str(file), env=ENVIRONMENT)
@@ -93,6 +93,13 @@ def test_secret_that_is_pasted_into_the_file_is_refused_and_not_repeated(
     done = run_cli("connections", "check", "--connections-file", str(file), env=ENVIRONMENT)
     line = "[desk] secret: must be { env = NAME } or { file = PATH }, not the secret itself"
     assert (done.returncode, done.stderr) == (2, f"error: {file}: {line}\n")
+
+
+def test_check_shows_the_departments_whose_mode_differs(tmp_path: Path, desk: Helpdesk, labels: dict[str, str]) -> None:
+    file = connections_file(tmp_path, desk.url, labels, mode="suggest")
+    file.write_text(file.read_text().replace('attribute = "team"', 'attribute = "team"\nmodes = { billing = "route" }'))
+    done = run_cli("connections", "check", "--connections-file", str(file), env=ENVIRONMENT)
+    assert done.stdout.startswith("[desk] ok: department suggest, department.billing route (")
 
 
 def test_ids_need_no_quotes(tmp_path: Path, desk: Helpdesk, labels: dict[str, str]) -> None:
