@@ -169,7 +169,9 @@ class Generic(Adapter):
         )
 
     async def write(self, client: Client, change: Change) -> None:
-        known = {**change.values, "tags": list(change.tags) or None, "note": change.note, "mark": change.mark}
+        # With those that it has: many helpdesks replace the list.
+        tags = sorted({*change.current.marks, *change.tags}) if change.tags else None
+        known = {**change.values, "tags": tags, "note": change.note, "mark": change.mark}
         content = _filled(self.options.write_body, {name: value for name, value in known.items() if value is not None})
         version = change.current.version
         headers = {"if-match": version} if self.options.etag and version is not None else {}
