@@ -75,6 +75,8 @@ def configure_logging(level: str) -> None:
     logging.getLogger("opentelemetry.trace").setLevel(max(number, logging.ERROR))
     # It quotes malformed OTEL_*_HEADERS, which may contain the key of the collector.
     logging.getLogger("opentelemetry.util.re").filters = [_hide_values]
+    # At info, the HTTP client of the connections logs every URL; that of an event may contain a key.
+    logging.getLogger("httpx2").setLevel(max(number, logging.WARNING))
     # The HTTP client of the exporter logs every request at debug.
     logging.getLogger("urllib3").setLevel(max(number, logging.WARNING))
 

@@ -485,8 +485,8 @@ class DeliveryOut(Output):
 
 
 class ConnectionOut(Output):
-    """A connected helpdesk. `modes`: by field. `fault`: why nothing is written there; null: it may be. `waiting`,
-    `dead`: rows of the outbox."""
+    """A connected helpdesk. `modes`: by field, and by `field.label` where that differs. `fault`: why nothing is written
+    there; null: it may be. `waiting`, `dead`: rows of the outbox."""
 
     name: str
     kind: str

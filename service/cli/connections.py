@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +18,7 @@ from service.cli.records import RECORDS_SETTINGS, opened_database
 from service.context import RequestContext
 from service.decision import Decision
 from service.helpdesks import outbox
-from service.helpdesks.connections import ConnectionsError, load_connections
+from service.helpdesks.connections import ConnectionsError, Mode, load_connections
 from service.helpdesks.kinds import adapter_of
 from service.helpdesks.link import Link
 from service.helpdesks.manners import HandsOff, on_arrival, plan
@@ -54,7 +55,14 @@ def check(given: FlagValues) -> None:
     Examples:
       python -m service connections check --connections-file connections.toml
     """
-    links = _links(settings_from(given))
+    try:
+        links = _links(settings_from(given))
+    except ConnectionsError as error:
+        if len(error.faults) == 1:
+            raise
+        for fault in error.faults:
+            typer.echo(printable(fault), err=True)
+        raise typer.Exit(FAULTY) from None
     if not asyncio.run(_check(links)):
         raise typer.Exit(FAULTY)
 
@@ -86,15 +94,26 @@ def test(given: FlagValues, name: Name, payload: Payload) -> None:
 
 @connections.command()
 @with_flags("connections_file", "bundle", "bundle_key", "device", "variant")
-def replay(given: FlagValues, name: Name, payload: Payload) -> None:
+def replay(
+    given: FlagValues,
+    name: Name,
+    payload: Payload,
+    mode: Annotated[Mode | None, typer.Option(help="As if this were the connection's only mode.")] = None,
+) -> None:
     """Decide the tickets of a payload with the bundle, and show what would be written. Calls and records nothing.
 
     \b
     Examples:
       python -m service connections replay support --payload sample.json --connections-file connections.toml
+      python -m service connections replay support --payload sample.json --mode route
     """
     settings = settings_from(given)
     link = _link(_links(settings), name)
+    if mode is not None:
+        table = link.connection.table
+        fields = {field: each.model_copy(update={"mode": None, "modes": {}}) for field, each in table.fields.items()}
+        changed = table.model_copy(update={"mode": mode, "fields": fields})
+        link = Link(adapter_of(replace(link.connection, table=changed)))
     events = _events(link, payload)
     configure_logging("error")
     for event, decision in zip(events, asyncio.run(_decide(settings, events)), strict=True):
@@ -163,7 +182,8 @@ async def _check(links: Mapping[str, Link]) -> bool:
         for fault in faults:
             typer.echo(printable(f"[{name}] {fault}"), err=True)
         if not faults:
-            typer.echo(f"[{name}] ok, mode {link.connection.table.mode.value}")
+            modes = ", ".join(f"{key} {mode}" for key, mode in link.modes().items())
+            typer.echo(printable(f"[{name}] ok: {modes} ({link.account})"))
         valid = valid and not faults
     return valid
 
@@ -173,8 +193,8 @@ def _events(link: Link, payload: Path) -> tuple[Event, ...]:
         return link.adapter.parse({}, payload.read_bytes()).events
     except OSError as error:
         raise PayloadError(f"{payload}: cannot be read ({error.strerror})") from error
-    except Malformed:
-        raise PayloadError(f"{payload}: no payload of {link.connection.table.kind}") from None
+    except Malformed as error:
+        raise PayloadError(f"{payload}: no payload of {link.connection.table.kind}: {error.why}") from None
 
 
 async def _decide(settings: Settings, events: tuple[Event, ...]) -> list[Decision]:

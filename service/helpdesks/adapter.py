@@ -58,7 +58,7 @@ class Adapter(ABC):
 
     @abstractmethod
     async def probe(self, client: Client) -> str:
-        """Who we are at the helpdesk, for a person to read. Raises Refused if the token has too few rights."""
+        """Who we are at the helpdesk, for a person to read. Raises Unfit, also if the token has too few rights."""
 
     @abstractmethod
     async def targets(self, client: Client, attribute: str) -> Mapping[str, str] | None:

@@ -7,6 +7,7 @@ A redirect is never followed, and an answer of more than MAX_BYTES is not read. 
 import asyncio
 import ipaddress
 import json
+import math
 import socket
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -15,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from service.helpdesks.types import Again, Conflict, Gone, Refused
+from service.helpdesks.types import Again, Conflict, Denied, Gone, Refused
 
 TIMEOUT = httpx2.Timeout(10.0, connect=4.0)
 MAX_BYTES = 8_000_000
@@ -25,6 +26,8 @@ FAILURES = 5
 OPEN_SECONDS = 30.0
 WAIT_SECONDS = 60.0
 """Wait after a 429 that says no time."""
+LEAST_WAIT = 1.0
+"""Wait after a 429 that says 0."""
 LONGEST_WAIT = 3600.0
 
 
@@ -76,7 +79,7 @@ class Client:
         that are an answer too.
 
         Raises:
-            Again, Conflict (409, 412), Gone (404, 410), Refused (any other answer that is not 2xx).
+            Again, Conflict (409, 412), Gone (404, 410), Denied (401, 403), Refused (any other answer that is not 2xx).
         """
         if self.wait_seconds:
             raise Again("calls are kept back", self.wait_seconds)
@@ -115,6 +118,8 @@ class Client:
             raise Conflict(f"{method}: {status}")
         if status in (404, 410):
             raise Gone(f"{method}: {status}")
+        if status in (401, 403):
+            raise Denied(f"{method}: {status}")
         if not 200 <= status < 300 and status not in expected:
             raise Refused(
                 f"{method}: {status}" + (", a redirect, which is not followed" if 300 <= status < 400 else "")
@@ -135,7 +140,7 @@ class Client:
         """What helpdesks say of their limits, in the headers that they use."""
         wait = _seconds(headers.get("retry-after") or headers.get("x-ratelimit-retry-after"))
         if status == 429:
-            self._block(WAIT_SECONDS if wait is None else wait)
+            self._block(WAIT_SECONDS if wait is None else max(wait, LEAST_WAIT))
             return
         remaining = headers.get("x-rate-limit-remaining") or headers.get("x-ratelimit-remaining")
         if remaining is not None and remaining.strip() == "0":
@@ -169,6 +174,7 @@ async def private_address(url: str) -> str | None:
 
 def _seconds(value: str | None) -> float | None:
     try:
-        return None if value is None else float(value)
+        seconds = -1.0 if value is None else float(value)
     except ValueError:
         return None
+    return seconds if 0 <= seconds < math.inf else None

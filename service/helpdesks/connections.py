@@ -3,10 +3,11 @@
 The whole file is validated at start; each fault is one line with the connection and the key, never a secret.
 """
 
+import base64
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from standardwebhooks import Webhook
 
 from models.errors import TicketRouterError
 from models.fields import DEPARTMENT
@@ -27,7 +27,11 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 class ConnectionsError(TicketRouterError):
-    """The file of the connections cannot be used; a line for each fault."""
+    """The file of the connections cannot be used. `faults`: a line for each."""
+
+    def __init__(self, *faults: str, path: Path | None = None) -> None:
+        super().__init__(("" if path is None else f"{path}: ") + "; ".join(faults))
+        self.faults = faults
 
 
 class Mode(StrEnum):
@@ -57,7 +61,8 @@ Address = Annotated[str, AfterValidator(_address)]
 class Strict(BaseModel):
     """Base of all tables of the file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # An id without quotes is meant as text.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True)
 
 
 class SecretRef(Strict):
@@ -66,6 +71,13 @@ class SecretRef(Strict):
     env: str | None = None
     file: Path | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _table(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise ValueError("must be { env = NAME } or { file = PATH }, not the secret itself")
+        return value
+
     @model_validator(mode="after")
     def _one(self) -> "SecretRef":
         if (self.env is None) == (self.file is None):
@@ -73,9 +85,9 @@ class SecretRef(Strict):
         return self
 
     def read(self) -> str:
-        """Raises: ValueError: it is missing, short, or the documentation's. The message does not repeat it."""
+        """Raises: ValueError: it is missing, short, an example's, or unfit for a header. Without the value."""
         if self.env is not None:
-            value = os.environ.get(self.env, "")
+            value = os.environ.get(self.env, "").strip()
             origin = f"environment variable {self.env}"
         else:
             assert self.file is not None
@@ -90,6 +102,8 @@ class SecretRef(Strict):
             raise ValueError(f"{origin} has the value of an example: set a secret of your own")
         if len(value) < LEAST_SECRET:
             raise ValueError(f"{origin} is shorter than {LEAST_SECRET} characters")
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError(f"{origin} has characters other than ASCII, which a header cannot carry")
         return value
 
 
@@ -191,9 +205,9 @@ def load_connections(path: Path) -> Mapping[str, Connection]:
     try:
         content = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
-        raise ConnectionsError(f"{path}: cannot be read ({getattr(error, 'strerror', 'not UTF-8')})") from error
+        raise ConnectionsError(f"cannot be read ({getattr(error, 'strerror', 'not UTF-8')})", path=path) from error
     except tomllib.TOMLDecodeError as error:
-        raise ConnectionsError(f"{path}: not TOML: {error}") from None
+        raise ConnectionsError(f"not TOML: {error}", path=path) from None
     faults: list[str] = []
     found: dict[str, Connection] = {}
     for name, raw in content.items():
@@ -209,8 +223,20 @@ def load_connections(path: Path) -> Mapping[str, Connection]:
     if not content:
         faults.append("no connection in it")
     if faults:
-        raise ConnectionsError("; ".join(f"{path}: {fault}" for fault in faults))
+        raise ConnectionsError(*faults, path=path)
     return found
+
+
+def unknown_names(connection: Connection, labels: Mapping[str, Collection[str]]) -> list[str]:
+    """The keys of the connection's table whose field or label is not in `labels`."""
+    unknown = []
+    for field, table in connection.table.fields.items():
+        if field not in labels:
+            unknown.append(f"fields.{field}")
+            continue
+        keyed = [*(("targets", label) for label in table.targets), *(("modes", label) for label in table.modes)]
+        unknown += [f"fields.{field}.{key}.{label}" for key, label in keyed if label not in labels[field]]
+    return unknown
 
 
 def lines_of(error: ValidationError, prefix: str = "") -> list[str]:
@@ -234,8 +260,10 @@ def _connection(name: str, table: ConnectionTable, faults: list[str]) -> Connect
     event_secret = secret("event.secret", None if table.event is None else table.event.secret)
     if event_secret is not None:
         try:
-            Webhook(event_secret)
-        except Exception:
+            key = base64.b64decode(event_secret.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if not key or not event_secret.startswith("whsec_"):
             faults.append(f"[{name}] event.secret: not a secret of Standard Webhooks (whsec_ and base64)")
     connection = Connection(
         name, table, secret("secret", table.secret) or "", secret("token", table.token), event_secret

@@ -1,6 +1,7 @@
 """`Helpdesks`: all connections of the service, and what runs for them."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from service.automation.in_force import InForce
 from service.decision import Decision
 from service.errors import ServiceError
 from service.helpdesks import outbox
-from service.helpdesks.connections import ConnectionsError, load_connections
+from service.helpdesks.connections import ConnectionsError, load_connections, unknown_names
 from service.helpdesks.intake.reconcile import Reconciler
 from service.helpdesks.intake.triage import Triage
 from service.helpdesks.intake.webhooks import Webhooks
@@ -36,6 +37,8 @@ from service.settings import Settings
 CHECK_SECONDS = 3600.0
 RETRY_SECONDS = 30.0
 """Between two checks while the helpdesk does not answer."""
+FAULT_SECONDS = 300.0
+"""Between two checks while it refuses us: rights come back without a change of the file."""
 DEPTH_SECONDS = 2.0
 POLL_SECONDS = 2.0
 
@@ -73,12 +76,15 @@ class Helpdesks:
         self._settings = settings
         self._metrics = HelpdeskMetrics(registry, self.links)
         self._depths: dict[str, Depth] = {}
+        self._removed: set[str] = set()
+        self._unknown: dict[str, list[str]] = {}
         gauges = HelpdeskGauges(self.links, lambda: self._depths, lambda: self._fault is None, milliseconds_now)
         registry.register(gauges)
 
         def labels() -> dict[str, frozenset[str]]:
             return {each.field.name: frozenset(each.field.labels) for each in router.engine.graph.scorings}
 
+        self._labels = labels
         triage = Triage(router.decide, render, report, explain, labels, records, self._metrics, settings)
         self._reconciler = Reconciler(triage, records, self._metrics)
         self._webhooks = Webhooks(self.links, triage, router.check, records, cpu_pool, bodies, self._metrics, settings)
@@ -171,9 +177,22 @@ class Helpdesks:
             answered = False
             try:
                 answered = await link.check()
+                self._warn_of_unknown(link)
             except Exception:  # go on: the next check may succeed
                 _log.exception("connection not checked", connection=link.name)
-            await asyncio.sleep(CHECK_SECONDS if answered else RETRY_SECONDS)
+            seconds = RETRY_SECONDS if not answered else CHECK_SECONDS if link.fault is None else FAULT_SECONDS
+            link.suspect.clear()
+            await asyncio.sleep(RETRY_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds - RETRY_SECONDS):
+                    await link.suspect.wait()
+
+    def _warn_of_unknown(self, link: Link) -> None:
+        """A misspelt label is never written: say so, and go on, for the next bundle may have it."""
+        unknown = unknown_names(link.connection, self._labels())
+        if unknown and unknown != self._unknown.get(link.name):
+            _log.warning("connection names what the bundle does not have", connection=link.name, names=unknown)
+        self._unknown[link.name] = unknown
 
     async def _reconcile(self, link: Link) -> None:
         while True:
@@ -188,6 +207,11 @@ class Helpdesks:
 
     async def _read_depths(self) -> None:
         self._depths = await self._records.read(outbox.depths)
+        removed = {name for name, depth in self._depths.items() if depth.open and name not in self.links}
+        for name in sorted(removed - self._removed):
+            waiting = self._depths[name].open
+            _log.warning("writes wait for a connection that is not in the file", connection=name, waiting=waiting)
+        self._removed = removed
 
 
 def _read(path: Path) -> dict[str, Link]:

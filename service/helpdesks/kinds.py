@@ -26,4 +26,4 @@ def adapter_of(connection: Connection) -> Adapter:
         return kind(connection, kind.Options.model_validate(connection.table.options))
     except ValidationError as error:
         lines = lines_of(error, "options")
-        raise ConnectionsError("; ".join(f"[{connection.name}] {line}" for line in lines)) from None
+        raise ConnectionsError(*(f"[{connection.name}] {line}" for line in lines)) from None

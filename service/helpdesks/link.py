@@ -12,7 +12,7 @@ from service.helpdesks.adapter import Adapter
 from service.helpdesks.client import Client, private_address
 from service.helpdesks.connections import Mode
 from service.helpdesks.manners import Rules
-from service.helpdesks.types import Again, CallError
+from service.helpdesks.types import Again, CallError, Denied, Unfit
 
 UNCHECKED = "not checked yet"
 
@@ -21,7 +21,8 @@ _log = structlog.get_logger()
 
 class Link:
     """`fault`: why nothing is written to the helpdesk now; None: it may be. `wake` is set when there is something to
-    write. Use from one event loop only."""
+    write, `suspect` when the helpdesk refused a write, so that it is checked again. `account`: who we are there, for a
+    person to read. Use from one event loop only."""
 
     def __init__(self, adapter: Adapter) -> None:
         self.adapter = adapter
@@ -30,7 +31,9 @@ class Link:
         states = self.adapter.states if table.states is None else tuple(table.states)
         self.rules = Rules(connection, self.adapter.attributes, states, self.adapter.has_tags)
         self.fault: str | None = UNCHECKED
+        self.account = "without a token, the helpdesk was not asked"
         self.wake = asyncio.Event()
+        self.suspect = asyncio.Event()
         self._clients: dict[str, Client] = {}
 
     @property
@@ -104,14 +107,18 @@ class Link:
         if faults or self.connection.token is None:
             return faults  # no call to an address that is not allowed
         try:
-            await self.adapter.probe(self.client)
+            self.account = await self.adapter.probe(self.client)
         except Again:
             raise
+        except Unfit as error:
+            return [str(error)]
+        except Denied as error:
+            return [f"token: the helpdesk refuses it{', or the user' if table.user else ''} ({error})"]
         except CallError as error:
-            return [f"token: the helpdesk refuses it ({error})"]
+            return [f"url: what answers there is no {table.kind} ({error})"]
         for field, mapping in table.fields.items():
             attribute = self.rules.attribute_of(field)
-            if not mapping.targets or attribute is None:
+            if not (mapping.targets or mapping.replace) or attribute is None:
                 continue
             try:
                 known = await self.adapter.targets(self.client, attribute)
@@ -120,20 +127,30 @@ class Link:
             except CallError as error:
                 faults.append(f"fields.{field}: the helpdesk does not list {attribute} ({error})")
                 continue
-            for label, target in mapping.targets.items():
+            keyed = [(f"targets.{label}", target) for label, target in mapping.targets.items()]
+            for key, target in keyed + [("replace", value) for value in mapping.replace]:
                 if known is not None and target not in known:
-                    faults.append(f"fields.{field}.targets.{label}: the helpdesk has no {attribute} {target[:40]}")
+                    faults.append(f"fields.{field}.{key}: the helpdesk has no {attribute} {target[:40]}")
         return faults
+
+    def modes(self) -> dict[str, str]:
+        """By field, and by field and label where the label's differs."""
+        table = self.connection.table
+        modes = {DEPARTMENT: table.mode.value}
+        for field, each in table.fields.items():
+            usual = modes[field] = self.connection.mode_of(field, None).value
+            narrow = {label: self.connection.mode_of(field, label).value for label in each.modes}
+            modes |= {f"{field}.{label}": mode for label, mode in narrow.items() if mode != usual}
+        return modes
 
     def status(self) -> dict[str, Any]:
         """Without the depths of the outbox."""
         table = self.connection.table
-        modes = {name: each.mode or table.mode for name, each in table.fields.items()}
         return {
             "name": self.name,
             "kind": table.kind,
             "mode": table.mode.value,
-            "modes": {DEPARTMENT: table.mode.value, **{name: mode.value for name, mode in modes.items()}},
+            "modes": self.modes(),
             "fault": self.fault,
             "breaker_open": self.breaker_is_open,
         }

@@ -180,7 +180,7 @@ def plan(
                     return HandsOff.FLIPS
                 values[attribute] = target
         elif not at_target:
-            suggested[field] = f"{field}: {label} ({answer.confidence:.0%})"
+            suggested[field] = f"{field}: {label} ({min(answer.confidence, 0.99):.0%})"
             if field == DEPARTMENT:
                 if words:
                     suggested[field] += f" because of {', '.join(f'“{each}”' for each in words)}"

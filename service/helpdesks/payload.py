@@ -16,7 +16,7 @@ def json_of(body: bytes, delivery: str | None = None) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise Malformed(delivery) from None
+        raise Malformed(delivery, "not JSON") from None
 
 
 def at(value: Any, path: str, missing: Any = None) -> Any:
@@ -48,11 +48,11 @@ def optional(value: Any) -> str | None:
     return text(value) or None
 
 
-def id_of(value: Any, delivery: str | None = None) -> str:
+def id_of(value: Any, delivery: str | None = None, why: str = "no id of a ticket") -> str:
     """Raises: Malformed: not an id."""
     found = text(value).strip()
     if not 0 < len(found) <= MAX_ID or not found.isprintable():
-        raise Malformed(delivery)
+        raise Malformed(delivery, why)
     return found
 
 

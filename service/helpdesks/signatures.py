@@ -13,7 +13,7 @@ TOLERANCE_SECONDS = 300.0
 def refuse_unless(valid: bool) -> None:
     """Raises: Unauthenticated, with the same text whatever is wrong."""
     if not valid:
-        raise Unauthenticated("the call is not signed with this connection's secret")
+        raise Unauthenticated("the call is not signed with this connection's secret, or its time is not ours")
 
 
 def same(given: str, expected: str) -> bool:

@@ -100,11 +100,12 @@ class Written(NamedTuple):
 
 
 class Malformed(Exception):
-    """An authentic payload that cannot be read. `delivery`: its id, if it has one."""
+    """An authentic payload that cannot be read. `delivery`: its id, if it has one. `why`: without its content."""
 
-    def __init__(self, delivery: str | None = None) -> None:
+    def __init__(self, delivery: str | None = None, why: str = "another structure") -> None:
         super().__init__()
         self.delivery = delivery
+        self.why = why
 
 
 class CallError(TicketRouterError):
@@ -129,3 +130,11 @@ class Gone(CallError):
 
 class Refused(CallError):
     """It will not succeed: wrong rights, an unknown value, a redirect."""
+
+
+class Denied(Refused):
+    """401 or 403: the token, or its rights."""
+
+
+class Unfit(Refused):
+    """The file does not fit the helpdesk. The message is for a person, and begins with the key."""

@@ -189,6 +189,7 @@ class Worker:
             await self._postpone(row, error)
             return
         except CallError as error:
+            self._link.suspect.set()  # if all writes are refused, the others wait
             await self._bury(row, str(error))
             return
         except RecordsUnavailable:

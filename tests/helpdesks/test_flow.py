@@ -267,3 +267,14 @@ def shared(
     with connected(tiny_bundle_path, tmp_path_factory.mktemp("shared"), shared_desk, labels) as service:
         shared_desk.status = 503
         yield service
+
+
+def test_signed_call_of_a_structure_that_is_too_large_is_on_record_and_in_the_logs(
+    tiny_bundle_path: Path, tmp_path: Path, desk: Helpdesk, labels: Labels
+) -> None:
+    with connected(tiny_bundle_path, tmp_path, desk, labels) as service:
+        assert reason(deliver(service, b"[" * 100_000, "a")) == ("failed", "malformed")
+        (line,) = (each for each in service.events if each.get("event") == "delivery cannot be processed")
+        assert (line["connection"], line["cause"]) == ("desk", "too large a structure")
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "records.sqlite3")) as database:
+        assert database.execute("SELECT state, reason FROM deliveries").fetchall() == [("failed", "malformed")]

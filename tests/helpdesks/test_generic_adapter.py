@@ -11,17 +11,20 @@ import pytest
 
 from service.errors import Unauthenticated
 from service.helpdesks.adapters.generic import Generic, GenericOptions
+from service.helpdesks.client import Client
 from service.helpdesks.connections import Connection, ConnectionTable
 from service.helpdesks.payload import found_at, milliseconds
-from service.helpdesks.types import Ignored, Malformed
+from service.helpdesks.types import Change, Ignored, Malformed
+from tests.helpdesks.calls import calling
+from tests.support.helpdesk import TOKEN, Helpdesk
 
 SECRET = "s3cr3t-of-the-calls"
 BODY = b'{"ticket": {"id": 7, "team": null}}'
 
 
-def adapter(**options: Any) -> Generic:
-    table = {"kind": "generic", "url": "https://desk.example", "secret": {"env": "X"}}
-    connection = Connection("desk", ConnectionTable.model_validate(table), SECRET, "token", None)
+def adapter(url: str = "https://desk.example", **options: Any) -> Generic:
+    table = {"kind": "generic", "url": url, "secret": {"env": "X"}}
+    connection = Connection("desk", ConnectionTable.model_validate(table), SECRET, TOKEN, None)
     needed: dict[str, Any] = {
         "paths": {"ticket": "ticket.id", "values": {"team": "ticket.team", "other": "ticket.other"}},
         "signature": "hmac-sha256-hex",
@@ -124,3 +127,16 @@ def test_names_of_events_and_authors_decide_what_is_routed() -> None:
 )
 def test_times_are_read_as_helpdesks_write_them(value: object, expected: int | None) -> None:
     assert milliseconds(value) == expected
+
+
+def test_tags_are_written_with_those_that_people_set(desk: Helpdesk) -> None:
+    desk.add("1", tags=["vip"])
+    paths = {"read_path": "/tickets/{ticket}", "write_path": "/tickets/{ticket}", "etag": True}
+    generic = adapter(desk.url, **paths, write_body={"tags": "{tags}"}, read={"version": "version", "tags": "tags"})
+
+    async def write(client: Client) -> None:
+        current = await generic.read(client, "1")
+        await generic.write(client, Change("1", {}, ("ai_review",), None, "mark", current))
+
+    calling(generic, write)
+    assert desk.changes == [("1", {"tags": ["ai_review", "vip"]})]

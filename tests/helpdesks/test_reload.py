@@ -64,3 +64,32 @@ def test_connections_come_and_go(tiny_bundle_path: Path, tmp_path: Path, desk: H
         body = payload(desk.add("1", state="closed"))
         wait_until(lambda: deliver(service, body, "a").status_code == 404)
         wait_until(lambda: status(service)["name"] == "other" and status(service)["fault"] is None)
+
+
+def test_label_that_the_bundle_does_not_have_is_named_in_the_logs(
+    tiny_bundle_path: Path, tmp_path: Path, desk: Helpdesk, labels: Labels
+) -> None:
+    with connected(tiny_bundle_path, tmp_path, desk, {**labels, "biling": "T-old"}) as service:
+        text = "connection names what the bundle does not have"
+        (line,) = (each for each in service.events if each.get("event") == text)
+    assert line["names"] == ["fields.department.targets.biling"]
+
+
+def test_writes_of_a_removed_connection_wait_and_are_named_in_the_logs(
+    tiny_bundle_path: Path, tmp_path: Path, desk: Helpdesk, labels: Labels
+) -> None:
+    def waiting() -> list[str]:
+        text = "writes wait for a connection that is not in the file"
+        return [each["connection"] for each in service.events if each.get("event") == text]
+
+    with connected(tiny_bundle_path, tmp_path, desk, labels) as service:
+        (text,) = routable(service)
+        desk.status = 503
+        deliver(service, payload(desk.add("1", body=text, subject="")), "a")
+        path = tmp_path / "connections.toml"
+        before = path.read_text()
+        path.write_text(before.replace("[desk", "[other"))
+        wait_until(lambda: waiting() == ["desk"])
+        desk.status = None
+        path.write_text(before)
+        wait_until(lambda: bool(desk.changes))

@@ -98,6 +98,7 @@ def test_event_tells_of_the_triaged_ticket_after_its_write(
     data = event["data"]
     assert (data["connection"], data["ticket"], data["outcome"], data["result"]) == ("desk", "1", "route", "written")
     assert text not in str(event)
+    assert "/hook" not in str(service.events), "the URL may contain a key"
 
 
 @pytest.mark.parametrize("mode", ["shadow", "suggest"])

@@ -1,5 +1,6 @@
 """The adapter for Zendesk against a server that speaks its API, without the frame around it."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from service.helpdesks.adapters.zendesk import Zendesk as Adapter
 from service.helpdesks.client import Client
 from service.helpdesks.connections import Connection, ConnectionTable
+from service.helpdesks.link import Link
 from service.helpdesks.types import Again, Change, Conflict, Current, Gone, Refused
 from tests.helpdesks.calls import calling
 from tests.support.helpdesks.zendesk import GROUPS, PERSON, ROUTER, SECRET, TOKEN, USER, Zendesk, running_zendesk
@@ -19,8 +21,9 @@ def zendesk() -> Iterator[Zendesk]:
         yield running
 
 
-def adapter_for(zendesk: Zendesk, token: str = TOKEN) -> Adapter:
-    table = {"kind": "zendesk", "url": zendesk.url, "user": USER, "secret": {"env": "UNUSED"}}
+def adapter_for(zendesk: Zendesk, token: str = TOKEN, **changes: Any) -> Adapter:
+    table = {"kind": "zendesk", "url": zendesk.url, "user": USER, "secret": {"env": "UNUSED"}, "allow_private": True}
+    table |= changes
     return Adapter(Connection("support", ConnectionTable.model_validate(table), SECRET, token, None), Adapter.Options())
 
 
@@ -180,3 +183,32 @@ def test_words_of_an_event_are_those_of_the_api(zendesk: Zendesk) -> None:
     assert (event.state, event.values["priority"], event.values["group_id"]) == ("new", "low", str(GROUPS["incoming"]))
     assert {name: current.values[name] for name in event.values} == event.values
     assert event.changed_ms is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault", "line"),
+    [
+        ({"user": ""}, "none", "user: needed; the e-mail address of the token's account"),
+        ({"user": "other@acme.example"}, "none", "token: the helpdesk refuses it, or the user (GET: 401)"),
+        ({}, "redirect", "url: what answers there is no zendesk (GET: 302, a redirect, which is not followed)"),
+        ({}, "html", "url: what answers there is no zendesk (GET: the answer is not JSON)"),
+        (
+            {"fields": {"department": {"replace": ["99"]}}},
+            "none",
+            "fields.department.replace: the helpdesk has no group_id 99",
+        ),
+    ],
+)
+def test_the_check_names_the_key_that_is_wrong(
+    zendesk: Zendesk, changes: dict[str, Any], fault: Any, line: str
+) -> None:
+    zendesk.set_fault(fault)
+
+    async def checked() -> list[str]:
+        link = Link(adapter_for(zendesk, **changes))
+        try:
+            return await link.faults()
+        finally:
+            await link.close()
+
+    assert asyncio.run(checked()) == [line]

@@ -68,7 +68,7 @@ class Helpdesk:
             ticket = self.tickets[number]
             if version != str(ticket["version"]):
                 return 412
-            self.changes.append((number, values))
+            self.changes.append((number, dict(values)))
             note = values.pop("note", None)
             ticket["tags"] = sorted({*ticket["tags"], *values.pop("tags", [])})
             if note is not None:

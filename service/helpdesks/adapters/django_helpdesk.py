@@ -23,7 +23,7 @@ from service.helpdesks.client import Client, part
 from service.helpdesks.connections import Mode, Strict
 from service.helpdesks.payload import at, id_of, json_of, milliseconds, optional, text
 from service.helpdesks.signatures import basic, has_basic, refuse_unless
-from service.helpdesks.types import Change, Current, Delivery, Event, Ignored, Malformed, Refused
+from service.helpdesks.types import Change, Current, Delivery, Event, Ignored, Malformed, Unfit
 
 TICKETS = "/api/tickets/"
 OPEN = "1"
@@ -73,11 +73,11 @@ class DjangoHelpdesk(Adapter):
     async def probe(self, client: Client) -> str:
         fields = at(await client.call("OPTIONS", TICKETS), "actions.POST")
         if fields is None:
-            raise Refused("the account is no staff: it may not update tickets")
+            raise Unfit("token: its account is no staff: it may not update tickets")
         if self.options.field is not None and self._custom not in fields:
-            raise Refused(f"options.field: the helpdesk has no custom field {self.options.field}")
+            raise Unfit(f"options.field: the helpdesk has no custom field {self.options.field}")
         if self.options.field is None and self._suggests:
-            raise Refused("options.field: needed to show suggestions and reviews; else use the mode route or shadow")
+            raise Unfit("options.field: needed to show suggestions and reviews; else use the mode route or shadow")
         return "a staff account"
 
     async def targets(self, client: Client, attribute: str) -> Mapping[str, str] | None:

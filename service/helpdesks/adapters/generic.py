@@ -151,7 +151,7 @@ class Generic(Adapter):
         return Delivery(delivery, tuple(self._event(each, delivery) for each in items or ()))
 
     async def probe(self, client: Client) -> str:  # noqa: ARG002 - no call is common to all
-        return "not checked: the kind generic has no call for it"
+        return "address and token not checked: the kind generic has no call for it"
 
     async def targets(self, client: Client, attribute: str) -> Mapping[str, str] | None:  # noqa: ARG002
         ids = self.options.targets.get(attribute)
@@ -169,7 +169,9 @@ class Generic(Adapter):
         )
 
     async def write(self, client: Client, change: Change) -> None:
-        known = {**change.values, "tags": list(change.tags) or None, "note": change.note, "mark": change.mark}
+        # With those that it has: many helpdesks replace the list.
+        tags = sorted({*change.current.marks, *change.tags}) if change.tags else None
+        known = {**change.values, "tags": tags, "note": change.note, "mark": change.mark}
         content = _filled(self.options.write_body, {name: value for name, value in known.items() if value is not None})
         version = change.current.version
         headers = {"if-match": version} if self.options.etag and version is not None else {}
@@ -190,7 +192,7 @@ class Generic(Adapter):
         elif paths.author and options.customers and text(value(paths.author)) not in options.customers:
             ignored = Ignored.BY_AGENT
         return Event(
-            id_of(value(paths.ticket), delivery),
+            id_of(value(paths.ticket), delivery, f"no id of a ticket at {paths.ticket}"),
             text(value(paths.subject)),
             text(value(paths.body)),
             options.content_type,

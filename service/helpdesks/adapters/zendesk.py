@@ -19,7 +19,7 @@ from service.helpdesks.adapter import Adapter, Headers
 from service.helpdesks.client import Client, part
 from service.helpdesks.payload import at, id_of, json_of, milliseconds, optional, text
 from service.helpdesks.signatures import basic, hmac_of, is_recent, refuse_unless, same
-from service.helpdesks.types import Change, Current, Delivery, Event, Gone, Ignored, Malformed, Refused
+from service.helpdesks.types import Change, Current, Delivery, Event, Gone, Ignored, Malformed, Unfit
 
 CREATED = "zen:event-type:ticket.created"
 CUSTOM = "custom_fields."
@@ -56,9 +56,11 @@ class Zendesk(Adapter):
         return Delivery(delivery, tuple(_event(each, delivery) for each in _items(content)))
 
     async def probe(self, client: Client) -> str:
+        if not self.connection.table.user:
+            raise Unfit("user: needed; the e-mail address of the token's account")
         user = at(await client.get("/api/v2/users/me.json"), "user")
         if at(user, "role") not in RIGHTS:
-            raise Refused("the token's user is no agent: it may not update tickets")
+            raise Unfit("token: its user is no agent: it may not update tickets")
         return f"{text(at(user, 'name'))} ({text(at(user, 'role'))})"
 
     async def targets(self, client: Client, attribute: str) -> Mapping[str, str] | None:

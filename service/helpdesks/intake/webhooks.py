@@ -5,9 +5,11 @@ the helpdesk sends it again. What can never be processed is 2xx, with its reason
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+import structlog
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
@@ -54,6 +56,8 @@ REFUSALS = (
     errors.RecordsUnavailable,
     errors.RecordsFailed,
 )
+
+_log = structlog.get_logger()
 
 
 class Webhooks:
@@ -113,7 +117,7 @@ class Webhooks:
         try:
             delivery = await self._cpu_pool.run(len(body), lambda: _parsed(link, headers, body), context)
         except Malformed as error:
-            await self._record_malformed(link, error)
+            await self._record_malformed(link, error, body)
             return _answer([("failed", Ignored.MALFORMED.value)])
         several = len(delivery.events) > 1
         events = [
@@ -129,23 +133,23 @@ class Webhooks:
             self._metrics.delivered(link.name, "ignored")
         return _answer(results)
 
-    async def _record_malformed(self, link: Link, error: Malformed) -> None:
-        now_ms = milliseconds_now()
-        if error.delivery is not None:
-            row = outbox.delivery_row(link.name, error.delivery, None, "failed", Ignored.MALFORMED.value, now_ms)
-            await self._records.write(lambda database: insert_further(database, [row]))
+    async def _record_malformed(self, link: Link, error: Malformed, body: bytes) -> None:
+        delivery, now_ms = error.delivery or hashlib.sha256(body).hexdigest(), milliseconds_now()
+        row = outbox.delivery_row(link.name, delivery, None, "failed", Ignored.MALFORMED.value, now_ms)
+        await self._records.write(lambda database: insert_further(database, [row]))
+        _log.warning("delivery cannot be processed", connection=link.name, delivery=delivery, cause=error.why)
         self._metrics.delivered(link.name, "failed")
 
 
 def _parsed(link: Link, headers: Mapping[str, str], body: bytes) -> Delivery:
     if has_too_many_tokens(body):
-        raise Malformed
+        raise Malformed(why="too large a structure")
     try:
         delivery = link.adapter.parse(headers, body)
     except TicketRouterError as error:
         raise Malformed from error
     if len(delivery.events) > MAX_EVENTS:
-        raise Malformed(delivery.id)
+        raise Malformed(delivery.id, f"more than {MAX_EVENTS} events")
     return delivery
 
 
