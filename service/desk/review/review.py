@@ -92,6 +92,7 @@ class Review:
             Route("/", guarded(self.queue)),
             Route("/tickets/{decision_id}", guarded(self.ticket)),
             Route("/tickets/{decision_id}/decide", guarded(self.decide), methods=["POST"]),
+            Route("/reviews/last/undo", guarded(self.undo_last), methods=["POST"]),
             Route("/reviews/{review}/undo", guarded(self.undo), methods=["POST"]),
             Route("/reviews/{review}/seen", guarded(self.seen), methods=["POST"]),
         ]
@@ -196,6 +197,13 @@ class Review:
         if not await self._records.write(lambda connection: actions.undo(connection, review)):
             raise PageError(409, "This decision was sent already, so it cannot be undone here.")
         return Response(status_code=204)
+
+    async def undo_last(self, request: Request) -> Response:
+        who = request.state.session.name
+        decision = await self._records.write(lambda connection: actions.undo_last(connection, who))
+        if decision is None:
+            raise PageError(409, "There is nothing to undo: decisions are sent after 30 seconds.")
+        return JSONResponse({"decision": decision})
 
     async def seen(self, request: Request) -> Response:
         review = request.path_params["review"]
