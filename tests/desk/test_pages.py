@@ -90,7 +90,9 @@ def test_texts_that_are_not_stored_are_said_to_be_missing(tiny_bundle_path: Path
 
 def test_labels_have_their_descriptions_and_candidates_come_first(tiny_bundle_path: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.toml"
-    labels.write_text('[department]\naliases = {}\n[department.descriptions]\nreturns = "Sends <it> back"\n')
+    labels.write_text(
+        '[department]\naliases = {}\n[department.descriptions]\nreturns = "Sends <it> back"\nretruns = "A slip"\n'
+    )
     flags = ("--state-dir", str(tmp_path), "--desk", "true", "--desk-labels-file", str(labels))
     with serving(tiny_bundle_path, *flags) as service:
         (decision,) = left_to_people(service)
@@ -98,6 +100,8 @@ def test_labels_have_their_descriptions_and_candidates_come_first(tiny_bundle_pa
             record = client.get(f"/v1/decisions/{decision}").json()
         with visitor(service) as client:
             page = client.get(f"/tickets/{decision}").text
+        (warned,) = [each for each in service.events if "labels that the bundle lacks" in each["event"]]
+    assert (warned["field"], warned["labels"]) == ("department", ["retruns"])
     assert "Sends &lt;it&gt; back" in page
     shown = re.findall(r'data-label="(\w+)"', page)
     assert sorted(shown) == ["billing", "returns", "sales", "technical"]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import structlog
 from sqlalchemy import Connection, select
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -33,6 +34,7 @@ SEND_SECONDS = 2.0
 SETTLE_SECONDS = 300.0
 PAUSE_SECONDS = 0.05
 """Between two portions, for the tickets that wait for the same connection."""
+_log = structlog.get_logger()
 _ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 REASONS: Mapping[str, str] = {
     "below_threshold": "not sure enough",
@@ -98,6 +100,10 @@ class Review:
         ]
 
     def start(self) -> None:
+        labels = {scoring.field.name: scoring.field.labels for scoring in self._scorings()}
+        for field, texts_by_label in self._descriptions.items():
+            if unknown := sorted(texts_by_label.keys() - set(labels.get(field, ()))):
+                _log.warning("labels file describes labels that the bundle lacks", field=field, labels=unknown[:20])
         for work, seconds, failed in (
             (self._send, SEND_SECONDS, "decisions of the desk not sent"),
             (self._settle, SETTLE_SECONDS, "queue of the desk not settled"),
