@@ -237,4 +237,6 @@ def test_pages_fit_their_width(browser: Browser, running: Running, width: int) -
         page.set_viewport_size({"width": width, "height": 800})
         for path in ("/desk/", f"/desk/tickets/{decision}"):
             page.goto(running.service.url + path)
+            if "tickets" in path:
+                page.wait_for_selector("#why-words p:has-text('marked')")
             assert page.evaluate("document.documentElement.scrollWidth") <= width

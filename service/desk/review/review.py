@@ -37,6 +37,8 @@ PAUSE_SECONDS = 0.05
 _log = structlog.get_logger()
 _ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 REASONS: Mapping[str, str] = {
+    "confident": "sure enough",
+    "corrected": "a person said so",
     "below_threshold": "not sure enough",
     "label_not_automatic": "this department is never automatic",
     "empty": "no text",
