@@ -178,3 +178,14 @@ def test_what_a_stranger_wrote_is_text(running: Running, attack: str) -> None:
         clean = re.sub(r"<script src=\"/desk/static/[^\"]+\" defer></script>", "", page.text)
         assert not re.search(r"<script|<img|<svg|<a hx|onfocus='|onerror=\"", clean)
         assert "{{ 7*7 }}" in html.unescape(clean) or "7*7" not in attack
+
+
+def test_nul_character_is_refused_before_the_database(tiny_bundle_path: Path, tmp_path: Path, records: str) -> None:
+    flags = ("--state-dir", str(tmp_path), "--desk", "true", "--records", records)
+    with serving(tiny_bundle_path, *flags) as service, visitor(service) as client:
+        assert client.get("/?department=%00&text=%00").status_code == 200
+        for path in ("/tickets/%00", "/tickets/%00/why", "/tickets/%00/alike", "/quality/%00.csv"):
+            assert client.get(path).status_code == 404
+        assert client.post("/reviews/%00/undo").status_code in (404, 415)
+        for path, form in (("/switches/send-again", {"id": "\0"}), ("/switches", {"mode": "off", "why": "\0"})):
+            assert client.post(path, data=form).status_code == 400
