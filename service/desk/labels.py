@@ -18,7 +18,7 @@ def descriptions(path: Path | None) -> Mapping[str, Mapping[str, str]]:
     try:
         tables = tomllib.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
-        cause = error.strerror if isinstance(error, OSError) else "not TOML"
+        cause = error.strerror if isinstance(error, OSError) else f"not TOML: {error}"
         raise DeskError(f"{path}: the labels file cannot be read ({cause})") from None
     found: dict[str, dict[str, str]] = {}
     for field, table in tables.items():

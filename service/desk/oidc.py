@@ -119,7 +119,8 @@ class Oidc:
             metadata = await self._client.load_server_metadata()
         except Exception as error:
             raise self._away(error) from None
-        if metadata.get("issuer", "").rstrip("/") != self._issuer:
+        if str(metadata.get("issuer")).rstrip("/") != self._issuer:
+            self.open()  # a new client: the old one keeps this metadata, also after the provider is mended
             _log.error("identity provider has another issuer", issuer=str(metadata.get("issuer"))[:200])
             raise PageError(503, "The identity provider is not the one that is set; the log has its issuer.")
         known = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]

@@ -97,6 +97,8 @@ class Pages:
             if session is None:
                 return self._not_signed_in(request)
             request.state.session = session
+            if any("\0" in value for value in request.path_params.values()):  # PostgreSQL takes none
+                raise PageError(404, "There is no such page.")
             add_log_fields(request.scope, key=session.name)
             if request.method == "POST":
                 refuse_foreign(request)
@@ -122,6 +124,8 @@ class Pages:
                 fields = parse_qsl(bytes(body).decode(), keep_blank_values=True, max_num_fields=200)
             except ValueError:
                 raise PageError(400, "This form cannot be read.") from None
+            if any("\0" in value for _, value in fields):
+                raise PageError(400, "This form cannot be read.")
             request.state.form = dict(fields)
         form: Mapping[str, str] = request.state.form
         return form

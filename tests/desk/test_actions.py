@@ -55,6 +55,19 @@ def test_undone_decision_leaves_nothing_and_a_sent_one_cannot_be_undone(tmp_path
     scenario(tmp_path, records, steps)
 
 
+def test_last_undo_is_the_persons_own_newest_pending_decision(tmp_path: Path, records: str) -> None:
+    async def steps(recorder: Recorder) -> None:
+        first, second, other = [await left(recorder, f"T-{number}") for number in range(3)]
+        await decide(recorder, first)
+        await decide(recorder, second)
+        await decide(recorder, other, "ben")
+        last = [await recorder.records.write(lambda connection: actions.undo_last(connection, "ana")) for _ in range(3)]
+        assert last == [second, first, None]
+        assert await state(recorder, other) is not None
+
+    scenario(tmp_path, records, steps)
+
+
 def test_second_person_sees_the_decision_of_the_first(tmp_path: Path, records: str) -> None:
     async def run() -> None:
         other_folder = tmp_path / "other"

@@ -114,6 +114,78 @@ def test_ended_session_loses_nothing_and_goes_on_after_signing_in_elsewhere(brow
         assert shown(page) in (first, second)
 
 
+def test_decision_that_an_ended_session_refused_is_taken_back_by_backspace(browser: Browser, running: Running) -> None:
+    first, second = reversed(left_to_people(running.service, 2))
+    with opened(browser, running, f"/desk/tickets/{first}") as page:
+        page.wait_for_load_state("networkidle")
+        page.context.clear_cookies()
+        page.keyboard.press("Enter")
+        assert next_shown(page, first) == second
+        page.wait_for_selector("text=Your session has ended.")
+        page.keyboard.press("Backspace")
+        assert next_shown(page, second) == first
+        page.request.get(f"{running.service.url}/desk/login")
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        page.wait_for_load_state("networkidle")
+        assert decided(running) == {}
+
+
+def test_notice_of_an_ended_session_that_is_closed_forgets_no_decision(browser: Browser, running: Running) -> None:
+    (first,) = left_to_people(running.service)
+    with opened(browser, running, f"/desk/tickets/{first}") as page:
+        page.wait_for_load_state("networkidle")
+        page.context.clear_cookies()
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Your session has ended.")
+        page.get_by_role("button", name="Close").click()
+        page.request.get(f"{running.service.url}/desk/login")
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        wait_until(lambda: list(decided(running)) == [first])
+
+
+def test_backspace_after_a_reload_takes_the_last_decision_back(browser: Browser, running: Running) -> None:
+    first, second = reversed(left_to_people(running.service, 2))
+    with opened(browser, running, f"/desk/tickets/{first}") as page:
+        page.keyboard.press("Enter")
+        assert next_shown(page, first) == second
+        wait_until(lambda: list(decided(running)) == [first])
+        page.reload()
+        page.keyboard.press("Backspace")
+        page.wait_for_url(re.compile(f"/desk/tickets/{first}$"))
+        assert decided(running) == {}
+        page.keyboard.press("Backspace")
+        page.wait_for_selector("text=There is nothing to undo")
+
+
+def test_enter_held_down_or_pressed_twice_decides_one_ticket(browser: Browser, running: Running) -> None:
+    first, second, _ = reversed(left_to_people(running.service, 3))
+    with opened(browser, running, f"/desk/tickets/{first}") as page:
+        page.wait_for_load_state("networkidle")
+        page.evaluate(
+            """for (const repeat of [false, false, true])
+                 document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, repeat }))"""
+        )
+        assert next_shown(page, first) == second
+        page.keyboard.down("Enter")
+        next_shown(page, second)
+        page.keyboard.down("Enter")
+        page.keyboard.up("Enter")
+        page.wait_for_load_state("networkidle")
+        assert sorted(decided(running)) == sorted([first, second])
+        assert "not stored" not in page.inner_text("#notice")
+
+
+def test_link_to_the_content_does_not_load_the_page_again(browser: Browser, running: Running) -> None:
+    left_to_people(running.service)
+    with opened(browser, running) as page:
+        page.evaluate("window.same = true")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile("#main$"))
+        page.wait_for_timeout(300)
+        assert page.evaluate("window.same") is True
+
+
 def test_decision_that_fails_brings_its_ticket_back(browser: Browser, running: Running) -> None:
     first, second = reversed(left_to_people(running.service, 2))
     with opened(browser, running, f"/desk/tickets/{first}") as page:
@@ -165,4 +237,6 @@ def test_pages_fit_their_width(browser: Browser, running: Running, width: int) -
         page.set_viewport_size({"width": width, "height": 800})
         for path in ("/desk/", f"/desk/tickets/{decision}"):
             page.goto(running.service.url + path)
+            if "tickets" in path:
+                page.wait_for_selector("#why-words p:has-text('marked')")
             assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -5,8 +5,11 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -105,6 +108,27 @@ def test_provider_that_does_not_answer_is_a_line(tiny_bundle_path: Path, tmp_pat
     assert answer.status_code == 503
     assert "does not answer" in answer.text
     assert time.monotonic() - started < 15
+
+
+def test_provider_with_another_issuer_is_a_line_until_it_is_mended(tiny_bundle_path: Path, tmp_path: Path) -> None:
+    document = tmp_path / "web" / ".well-known" / "openid-configuration"
+    document.parent.mkdir(parents=True)
+    (tmp_path / "secret").write_text("s3cret")
+    files = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "web"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), files) as provider:
+        threading.Thread(target=provider.serve_forever).start()
+        issuer = f"http://127.0.0.1:{provider.server_port}"
+        flags = ("--state-dir", str(tmp_path), "--desk", "true", "--desk-oidc-client-id", "desk")
+        flags += ("--desk-oidc-issuer", issuer, "--desk-oidc-client-secret-file", str(tmp_path / "secret"))
+        with serving(tiny_bundle_path, *flags) as service, service.client() as client:
+            for named in ("https://other.example", None):
+                document.write_text(json.dumps({"issuer": named}))
+                answer = client.get("/desk/oidc/start")
+                assert answer.status_code == 503
+                assert "not the one that is set" in answer.text
+            document.write_text(json.dumps({"issuer": issuer, "authorization_endpoint": f"{issuer}/authorize"}))
+            assert client.get("/desk/oidc/start").headers["location"].startswith(f"{issuer}/authorize?")
+        provider.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,9 @@ def test_texts_that_are_not_stored_are_said_to_be_missing(tiny_bundle_path: Path
 
 def test_labels_have_their_descriptions_and_candidates_come_first(tiny_bundle_path: Path, tmp_path: Path) -> None:
     labels = tmp_path / "labels.toml"
-    labels.write_text('[department]\naliases = {}\n[department.descriptions]\nreturns = "Sends <it> back"\n')
+    labels.write_text(
+        '[department]\naliases = {}\n[department.descriptions]\nreturns = "Sends <it> back"\nretruns = "A slip"\n'
+    )
     flags = ("--state-dir", str(tmp_path), "--desk", "true", "--desk-labels-file", str(labels))
     with serving(tiny_bundle_path, *flags) as service:
         (decision,) = left_to_people(service)
@@ -98,6 +100,8 @@ def test_labels_have_their_descriptions_and_candidates_come_first(tiny_bundle_pa
             record = client.get(f"/v1/decisions/{decision}").json()
         with visitor(service) as client:
             page = client.get(f"/tickets/{decision}").text
+        (warned,) = [each for each in service.events if "labels that the bundle lacks" in each["event"]]
+    assert (warned["field"], warned["labels"]) == ("department", ["retruns"])
     assert "Sends &lt;it&gt; back" in page
     shown = re.findall(r'data-label="(\w+)"', page)
     assert sorted(shown) == ["billing", "returns", "sales", "technical"]
@@ -174,3 +178,14 @@ def test_what_a_stranger_wrote_is_text(running: Running, attack: str) -> None:
         clean = re.sub(r"<script src=\"/desk/static/[^\"]+\" defer></script>", "", page.text)
         assert not re.search(r"<script|<img|<svg|<a hx|onfocus='|onerror=\"", clean)
         assert "{{ 7*7 }}" in html.unescape(clean) or "7*7" not in attack
+
+
+def test_nul_character_is_refused_before_the_database(tiny_bundle_path: Path, tmp_path: Path, records: str) -> None:
+    flags = ("--state-dir", str(tmp_path), "--desk", "true", "--records", records)
+    with serving(tiny_bundle_path, *flags) as service, visitor(service) as client:
+        assert client.get("/?department=%00&text=%00").status_code == 200
+        for path in ("/tickets/%00", "/tickets/%00/why", "/tickets/%00/alike", "/quality/%00.csv"):
+            assert client.get(path).status_code == 404
+        assert client.post("/reviews/%00/undo").status_code in (404, 415)
+        for path, form in (("/switches/send-again", {"id": "\0"}), ("/switches", {"mode": "off", "why": "\0"})):
+            assert client.post(path, data=form).status_code == 400

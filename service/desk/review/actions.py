@@ -98,6 +98,13 @@ def undo(connection: Connection, review: str) -> bool:
     return done.rowcount == 1
 
 
+def undo_last(connection: Connection, who: str) -> str | None:
+    """Take the person's newest pending decision back; return the decision that it was about. None: there is none."""
+    pending = select(reviews.c.id, reviews.c.decision_id).where(reviews.c.who == who, reviews.c.state == PENDING)
+    row = connection.execute(pending.order_by(reviews.c.id.desc()).limit(1)).one_or_none()
+    return row.decision_id if row is not None and undo(connection, row.id) else None
+
+
 def mark_seen(connection: Connection, review: str) -> None:
     connection.execute(update(reviews).where(reviews.c.id == review, reviews.c.state == REFUSED).values(state=SEEN))
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import structlog
 from sqlalchemy import Connection, select
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -33,8 +34,11 @@ SEND_SECONDS = 2.0
 SETTLE_SECONDS = 300.0
 PAUSE_SECONDS = 0.05
 """Between two portions, for the tickets that wait for the same connection."""
+_log = structlog.get_logger()
 _ID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 REASONS: Mapping[str, str] = {
+    "confident": "sure enough",
+    "corrected": "a person said so",
     "below_threshold": "not sure enough",
     "label_not_automatic": "this department is never automatic",
     "empty": "no text",
@@ -92,11 +96,16 @@ class Review:
             Route("/", guarded(self.queue)),
             Route("/tickets/{decision_id}", guarded(self.ticket)),
             Route("/tickets/{decision_id}/decide", guarded(self.decide), methods=["POST"]),
+            Route("/reviews/last/undo", guarded(self.undo_last), methods=["POST"]),
             Route("/reviews/{review}/undo", guarded(self.undo), methods=["POST"]),
             Route("/reviews/{review}/seen", guarded(self.seen), methods=["POST"]),
         ]
 
     def start(self) -> None:
+        labels = {scoring.field.name: scoring.field.labels for scoring in self._scorings()}
+        for field, texts_by_label in self._descriptions.items():
+            if unknown := sorted(texts_by_label.keys() - set(labels.get(field, ()))):
+                _log.warning("labels file describes labels that the bundle lacks", field=field, labels=unknown[:20])
         for work, seconds, failed in (
             (self._send, SEND_SECONDS, "decisions of the desk not sent"),
             (self._settle, SETTLE_SECONDS, "queue of the desk not settled"),
@@ -196,6 +205,13 @@ class Review:
         if not await self._records.write(lambda connection: actions.undo(connection, review)):
             raise PageError(409, "This decision was sent already, so it cannot be undone here.")
         return Response(status_code=204)
+
+    async def undo_last(self, request: Request) -> Response:
+        who = request.state.session.name
+        decision = await self._records.write(lambda connection: actions.undo_last(connection, who))
+        if decision is None:
+            raise PageError(409, "There is nothing to undo: decisions are sent after 30 seconds.")
+        return JSONResponse({"decision": decision})
 
     async def seen(self, request: Request) -> Response:
         review = request.path_params["review"]

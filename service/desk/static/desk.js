@@ -31,14 +31,13 @@ const desk = {
   },
 
   quiet() {
-    desk.repeats = [];
     desk.notice.hidden = true;
   },
 
   // The session has ended: sign in elsewhere, and all that was refused meanwhile is done then.
   repeats: [],
-  signIn(repeat) {
-    desk.repeats.push(repeat);
+  signIn(...repeats) {
+    desk.repeats.push(...repeats);
     desk.tell(
       "Your session has ended. Sign in, and this is done again; nothing is lost.",
       [["Do it again", desk.again]],
@@ -47,6 +46,7 @@ const desk = {
   },
   again() {
     const repeats = desk.repeats;
+    desk.repeats = [];
     desk.quiet();
     for (const repeat of repeats) repeat();
   },
@@ -71,4 +71,5 @@ document.addEventListener("htmx:responseError", (event) => {
   }
 });
 document.addEventListener("htmx:sendError", () => desk.tell("The service does not answer. Try again."));
+window.addEventListener("beforeunload", (event) => desk.repeats.length && event.preventDefault());
 window.addEventListener("focus", () => desk.repeats.length && desk.again());

@@ -7,6 +7,7 @@ const FRESH_MS = 60_000; // how long a part that was loaded ahead may be shown
 const parts = new Map(); // URL -> promise of the part of a page
 const done = []; // decisions that can be undone, the newest last: {url, html, review: promise of its id, label}
 let ticket = document.getElementById("ticket");
+let address = location.pathname + location.search; // of what is shown
 
 const options = () => [...document.querySelectorAll("#labels [role=option]:not([hidden])")];
 const chosen = () => document.querySelector('#labels [aria-selected="true"]:not([hidden])');
@@ -39,6 +40,7 @@ function show(html, { push = true } = {}) {
   ticket.replaceWith(element);
   ticket = element;
   if (push) history.pushState(null, "", element.dataset.url);
+  address = location.pathname + location.search;
   window.scrollTo(0, 0);
   ready();
   htmx.process(element);
@@ -98,11 +100,16 @@ async function post(url, body = new URLSearchParams()) {
 }
 
 function confirmChoice() {
+  if (ticket.dataset.open !== "yes") return; // decided: the next one is on its way
   const option = chosen();
   if (!option) return desk.tell("Choose a department first: type its name, or its number.");
   const body = new URLSearchParams({ department: option.dataset.label });
   for (const each of document.querySelectorAll("#decide select")) body.set(each.name, each.value);
+  // Into the markup, so that the ticket comes back as it was left.
+  for (const each of document.querySelectorAll("#decide option")) each.toggleAttribute("selected", each.selected);
+  document.getElementById("filter").setAttribute("value", document.getElementById("filter").value);
   const made = { id: ticket.dataset.id, url: ticket.dataset.url, html: ticket.outerHTML, label: option.dataset.label };
+  ticket.dataset.open = "";
   made.review = send(made, body);
   done.push(made);
   offerUndo(made);
@@ -119,7 +126,10 @@ function send(made, body) {
       (answer) => answer.review,
       (error) => {
         if (error.status === 401) {
-          return new Promise((resolve) => desk.signIn(() => resolve(send(made, body))));
+          return new Promise((resolve) => {
+            made.repeat = () => resolve(send(made, body));
+            desk.signIn(made.repeat);
+          });
         }
         done.splice(done.indexOf(made), 1);
         if (error.status === 409 || error.status === 404) {
@@ -145,9 +155,15 @@ function offerUndo(made) {
 
 async function undo() {
   const made = done.pop();
-  if (!made) return desk.tell("There is nothing to undo: decisions are sent after 30 seconds.");
+  if (!made) return undoEarlier();
   clearTimeout(made.offered);
   desk.quiet();
+  if (desk.repeats.includes(made.repeat)) {
+    // It was never stored, for the session had ended.
+    desk.repeats = desk.repeats.filter((each) => each !== made.repeat);
+    show(made.html);
+    return desk.repeats.length ? desk.signIn() : desk.tell(`Undone: ${made.label}.`);
+  }
   const review = await made.review;
   if (review === null) return;
   try {
@@ -157,6 +173,17 @@ async function undo() {
     desk.tell(`Undone: ${made.label}.`);
   } catch (error) {
     if (error.status === 401) desk.signIn(() => (done.push(made), undo()));
+    else desk.tell(error.message);
+  }
+}
+
+// A decision from before this page was loaded: the service knows the person's last one.
+async function undoEarlier() {
+  try {
+    const { decision } = await (await post("/desk/reviews/last/undo")).json();
+    location.assign(`/desk/tickets/${decision}`);
+  } catch (error) {
+    if (error.status === 401) desk.signIn(undoEarlier);
     else desk.tell(error.message);
   }
 }
@@ -181,7 +208,7 @@ function commands() {
   const links = [...document.querySelectorAll(".bar nav a")].map((a) => [a.textContent, () => location.assign(a.href)]);
   const here = ticket
     ? [
-        ["Confirm", confirmChoice],
+        ...(ticket.dataset.open === "yes" ? [["Confirm", confirmChoice]] : []),
         ["Next ticket", () => open(ticket.dataset.after)],
         ["Previous ticket", () => open(ticket.dataset.before)],
         ["Back to the queue", () => location.assign(ticket.dataset.queue)],
@@ -262,7 +289,8 @@ document.addEventListener("keydown", (event) => {
   } else if (inFilter && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
     step(event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "Enter") {
-    if (filter && (inFilter || !event.target.matches("a, button, summary"))) confirmChoice();
+    if (event.repeat) taken = true; // a key held down decides one ticket
+    else if (filter && (inFilter || !event.target.matches("a, button, summary"))) confirmChoice();
     else taken = false;
   } else if (/^[1-9]$/.test(event.key) && filter && (!inFilter || !filter.value)) {
     choose(options()[Number(event.key) - 1] ?? chosen());
@@ -305,10 +333,12 @@ function ready() {
       await post(`/desk/reviews/${button.dataset.undo}/undo`);
       location.reload();
     } catch (error) {
-      desk.tell(error.message);
+      if (error.status === 401) desk.signIn(() => button.click());
+      else desk.tell(error.message);
     }
   });
 }
 
-window.addEventListener("popstate", () => location.reload());
+// A link within the page comes here too.
+window.addEventListener("popstate", () => location.pathname + location.search !== address && location.reload());
 if (ticket) ready();

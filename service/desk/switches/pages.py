@@ -16,7 +16,7 @@ from service.admin.service import AdminService
 from service.api.schemas import AutomationRequest
 from service.automation.automation import Automation
 from service.automation.switches import MODES, Mode, Switch
-from service.desk.pages import PageError, Pages
+from service.desk.pages import PageError, Pages, is_script
 from service.desk.session import PATH
 from service.desk.switches import queries
 from service.errors import InvalidRequest
@@ -77,16 +77,17 @@ class Switches:
         """The same function, with its audit line, that `POST /admin/automation` calls."""
         form, who = await self._pages.form(request), request.state.session.name
         try:
-            wanted = AutomationRequest.model_validate(_request_of(form))
-        except ValidationError:
-            audit(who, "automation", kind_of_class(InvalidRequest).code)
-            return await self._page(request, 422, form, "Choose a mode, and say why in a line.")
-        try:
-            await self._admin.set_automation(wanted, who)
+            await self._admin.set_automation(_request_of(form), who)
+        except PageError as error:
+            code, problem = kind_of_class(InvalidRequest).code, error.line
         except InvalidRequest as error:
-            audit(who, "automation", kind_of(error).code)
-            return await self._page(request, 422, form, error.errors[0].message)
-        return RedirectResponse(f"{PATH}{HERE}", 303)
+            code, problem = kind_of(error).code, error.errors[0].message
+        else:
+            return RedirectResponse(f"{PATH}{HERE}", 303)
+        audit(who, "automation", code)
+        if is_script(request):  # the form stays as it is
+            raise PageError(422, problem)
+        return await self._page(request, 422, form, problem)
 
     async def send_again(self, request: Request) -> Response:
         """Of one row, `id`, or of all."""
@@ -146,9 +147,15 @@ def _labels(labels: Sequence[str], switches: Sequence[Switch], links: Sequence[L
     return found
 
 
-def _request_of(form: Mapping[str, str]) -> dict[str, Any]:
-    """`kind`: of KINDS; `name`: which one."""
-    kind, name = form.get("kind", ""), form.get("name", "").strip()
+def _request_of(form: Mapping[str, str]) -> AutomationRequest:
+    """`kind`: of KINDS; `name`: which one.
+
+    Raises:
+        PageError
+    """
+    kind, name = form.get("kind"), form.get("name", "").strip()
+    if kind not in KINDS or (kind == "all" and name):
+        raise PageError(422, "A switch for all tickets takes no name: choose what the name is of, or empty it.")
     wanted: dict[str, Any] = {
         "field": form.get("field") or DEPARTMENT,
         "mode": form.get("mode"),
@@ -158,4 +165,7 @@ def _request_of(form: Mapping[str, str]) -> dict[str, Any]:
         wanted["label"] = name
     elif kind in SLICES:
         wanted["slice"] = {kind: name}
-    return wanted
+    try:
+        return AutomationRequest.model_validate(wanted)
+    except ValidationError:
+        raise PageError(422, "Choose a mode, and say why in a line.") from None

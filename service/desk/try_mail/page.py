@@ -83,7 +83,11 @@ class TryMail:
         try:
             form = await parser.parse()
         except MultiPartException:
-            raise PageError(400, "This upload cannot be read: give one mail, or subject and body.") from None
+            raise PageError(
+                400,
+                "This upload cannot be read: give one mail, or subject and body. What is pasted may have at most "
+                f"{self._settings.max_body_bytes:,} bytes; a file may be larger.",
+            ) from None
         try:
             file, pasted = form.get("mail"), str(form.get("raw") or "")
             if isinstance(file, UploadFile) and (raw := await file.read()):

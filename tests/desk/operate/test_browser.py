@@ -1,4 +1,4 @@
-"""The promise by keyboard, in Chromium."""
+"""Promise and switches in Chromium."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,3 +34,23 @@ def test_target_moves_by_keyboard(browser: Browser, filled: Service) -> None:
         page.wait_for_selector("#chosen:has-text('91.0')")
         page.wait_for_selector("text=66.0 %")
         assert page.get_by_role("button", name="Ask for 91.0 %").is_visible()
+
+
+def test_switch_typed_before_the_session_ended_is_set_after_signing_in(browser: Browser, filled: Service) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{filled.url}/desk/")
+        page.goto(f"{filled.url}/desk/switches?kind=label&name=billing&mode=off")
+        context.clear_cookies()
+        page.get_by_label("Why").fill("new invoices")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Your session has ended.")
+        assert page.get_by_label("Why").input_value() == "new invoices"
+        page.request.get(f"{filled.url}/desk/login")
+        page.get_by_role("button", name="Do it again").click()
+        page.wait_for_selector("td:has-text('new invoices')")
+        page.get_by_label("Which").fill("nonsense")
+        page.get_by_label("Why").fill("a slip")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#notice:has-text('takes no name')")
+        assert page.get_by_label("Why").input_value() == "a slip"

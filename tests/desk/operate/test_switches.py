@@ -40,6 +40,7 @@ def test_switch_is_set_with_its_reason_holds_and_is_taken_back(desk: Service, ad
         ({"why": "", "mode": "off"}, "Choose a mode, and say why in a line."),
         ({"why": "x", "mode": "maybe"}, "Choose a mode, and say why in a line."),
         ({"kind": "connection", "name": "none", "why": "x", "mode": "off"}, "No helpdesk is connected"),
+        ({"kind": "all", "why": "x", "mode": "off"}, "A switch for all tickets takes no name"),
         ({"kind": "mailbox", "name": "no address", "why": "x", "mode": "off"}, "Give an address"),
     ],
 )
