@@ -146,7 +146,9 @@ class Records:
         """
         loop = asyncio.get_running_loop()
         try:
-            return await asyncio.wait_for(loop.run_in_executor(self._readers, self._query, query), READ_SECONDS)
+            # Not `asyncio.wait_for`, which before Python 3.12 loses a cancellation that comes as the query ends.
+            async with asyncio.timeout(READ_SECONDS):
+                return await loop.run_in_executor(self._readers, self._query, query)
         except TimeoutError:
             raise RecordsUnavailable from None
         except Exception as error:

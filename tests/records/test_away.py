@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,3 +153,23 @@ def test_start_waits_for_a_server_that_is_not_there_yet(tmp_path: Path, postgres
             assert await first_success(recorder) < 5
 
     asyncio.run(scenario())
+
+
+def test_cancelled_read_is_cancelled_although_its_query_has_just_ended(tmp_path: Path) -> None:
+    async def run() -> None:
+        started, go = threading.Event(), threading.Event()
+
+        def query(_connection: Connection) -> bool:
+            started.set()
+            return go.wait(10)
+
+        async with recording(tmp_path) as recorder:
+            task = asyncio.create_task(recorder.records.read(query))
+            await asyncio.to_thread(started.wait, 10)
+            go.set()
+            time.sleep(0.2)  # noqa: ASYNC251 - the query ends while the loop does not notice
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    asyncio.run(run())
