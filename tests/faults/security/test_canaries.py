@@ -61,6 +61,8 @@ class ObservedService:
         """The places with a canary; the running service's pages are read too."""
         pages = (self._page(path) for path in ("/metrics", "/admin/status", "/openapi.json", "/docs", "/readyz"))
         files = (bytes(path) + path.read_bytes() for path in self.state.rglob("*") if path.is_file())
+        # SQLite's columns follow each other without a sign: a ticket's id ends where it does.
+        files = (content.replace(canary("id").encode(), canary("id").encode() + b" ") for content in files)
         found = {
             "answers": leaks(b"".join(map(_beyond_the_contract, self.answers))),
             "pages": leaks("".join(pages)),
@@ -137,7 +139,7 @@ def test_no_canary_appears_in_any_output(tiny_bundle_path: Path, tmp_path: Path,
         assert service.send(list(management_requests()), service.service.management_port) == []
         leave(service.service)
         fail(service)
-        assert service.leaked() == {"files": {"id", "idb"}}
+        assert service.leaked() == {"files": {"id"}}
         with half_sent(service.service) as waiting:
             assert service.logged() == set()
             service.answers = [waiting.recv(65536)]
