@@ -163,14 +163,16 @@ def closed_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, Any]:
     return {row.id: row for row in connection.execute(query)}
 
 
-def ticket_of(connection: Connection, decision_id: str) -> tuple[str | None, str | None] | None:
-    """The ticket's id and its kept text of a decision; None: no such decision."""
-    query = select(decisions.c.ticket_id, texts.c.subject, texts.c.body)
+def ticket_of(connection: Connection, decision_id: str) -> tuple[str | None, str | None, bool] | None:
+    """The ticket's id and its kept text of a decision, and whether it is of the random share; None: no such
+    decision."""
+    query = select(decisions.c.ticket_id, decisions.c.holdout, texts.c.subject, texts.c.body)
     joined = decisions.outerjoin(texts, texts.c.decision_id == decisions.c.id)
     row = connection.execute(query.select_from(joined).where(decisions.c.id == decision_id)).one_or_none()
     if row is None:
         return None
-    return row.ticket_id, None if row.body is None else "\n".join(filter(None, (row.subject, row.body)))
+    text = None if row.body is None else "\n".join(filter(None, (row.subject, row.body)))
+    return row.ticket_id, text, row.holdout
 
 
 def remove_from_files(connection: Connection, limit: int) -> int:

@@ -207,6 +207,19 @@ def test_draft_is_the_answer_of_the_most_similar_ticket_that_has_one(tiny_bundle
     on_desk(tiny_bundle_path, tmp_path, test)
 
 
+def test_departments_of_similar_tickets_do_not_sway_the_label_of_the_random_share(
+    tiny_bundle_path: Path, tmp_path: Path
+) -> None:
+    async def test(desk: Desk) -> None:
+        decision_id = await desk.route(TEXT)
+        await desk.add(("C-1", TEXT, "It arrives tomorrow."))
+        assert "of the random sample" in (page := await desk.part(decision_id, "alike"))
+        assert "C-1" not in page
+        assert "It arrives" not in await desk.part(decision_id, "draft")
+
+    on_desk(tiny_bundle_path, tmp_path, test, holdout_share=1.0)
+
+
 def test_nothing_of_a_ticket_runs_in_the_page(tiny_bundle_path: Path, tmp_path: Path) -> None:
     async def test(desk: Desk) -> None:
         decision_id = await desk.route(HOSTILE + TEXT)

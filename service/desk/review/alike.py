@@ -14,14 +14,17 @@ from service.similar import closed
 from service.similar.similar import Alike, Similar
 
 EXCERPT = 160
+LEAST_SIMILARITY = 0.6
+"""Of a ticket whose answer is shown as a draft: below, it is mostly about something else."""
 
 
 class _Ticket(NamedTuple):
-    """`text`: None: not kept."""
+    """`text`: None: not kept. `holdout`: of the random share: departments of similar tickets would sway the label."""
 
     decision_id: str
     ticket: str | None
     text: str | None
+    holdout: bool
 
 
 class AlikePages:
@@ -50,7 +53,12 @@ class AlikePages:
             for each in found
         ]
         return self._pages.render(
-            request, "alike.html", is_kept=ticket.text is not None, alike=shown, state=self._similar.state
+            request,
+            "alike.html",
+            is_kept=ticket.text is not None,
+            holdout=ticket.holdout,
+            alike=shown,
+            state=self._similar.state,
         )
 
     async def summary(self, request: Request) -> Response:
@@ -61,7 +69,8 @@ class AlikePages:
     async def draft(self, request: Request) -> Response:
         """The answer to the most similar ticket that has one; with `?write=1` what the generator makes of it."""
         ticket = await self._ticket(request)
-        source = next((each for each in await self._like(ticket) if each.answer), None)
+        like = await self._like(ticket)
+        source = next((each for each in like if each.answer and each.similarity >= LEAST_SIMILARITY), None)
         generator = self._similar.generator
         written = None
         if generator is not None and ticket.text and request.query_params.get("write") == "1":
@@ -84,7 +93,7 @@ class AlikePages:
         return _Ticket(decision_id, *found)
 
     async def _like(self, ticket: _Ticket) -> list[Alike]:
-        if not ticket.text:
+        if not ticket.text or ticket.holdout:
             return []
         return await self._similar.like(ticket.text, ticket=ticket.ticket, decision_id=ticket.decision_id)
 
