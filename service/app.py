@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
@@ -31,10 +32,6 @@ from service.automation.automation import Automation
 from service.automation.evidence import Watched, watched_by
 from service.automation.misroutes import MisrouteAlarm
 from service.challengers.challengers import Challengers
-from service.desk.desk import METHODS as DESK_METHODS
-from service.desk.desk import ROUTE as DESK_ROUTE
-from service.desk.desk import STATUSES as DESK_STATUSES
-from service.desk.desk import Desk
 from service.errors import ServiceError
 from service.explain.notes import NoteWords
 from service.helpdesks.helpdesks import Helpdesks
@@ -54,6 +51,9 @@ from service.routing.router import Router, deadline_in
 from service.routing.telemetry import Telemetry
 from service.settings import Settings
 from service.tracing.traces import Traces
+
+if TYPE_CHECKING:
+    from service.desk.desk import Desk
 
 # FastAPI's telemetry would record validation errors together with the input that caused them.
 _NO_TELEMETRY: TelemetryConfig = {
@@ -95,7 +95,7 @@ class App:
     maintenance: Maintenance | None
     challengers: Challengers | None
     helpdesks: Helpdesks | None
-    desk: Desk | None
+    desk: "Desk | None"
     document: Callable[[], Document]
 
     async def start(self) -> None:
@@ -256,11 +256,15 @@ def create_app(settings: Settings, *, bundle: Bundle | None = None) -> App:
     )
     desk, desk_routes = None, frozenset[str]()
     if settings.desk:
+        from service.desk import desk as pages  # here: templates and sessions take 0.1 s to import
+
         links = {} if helpdesks is None else helpdesks.links
-        desk = Desk(settings, access, bodies, cpu_pool, router, records, automation, admin, links)
+        desk = pages.Desk(settings, access, bodies, cpu_pool, router, records, automation, admin, links)
         desk.add_to(documented)
-        desk_routes = frozenset({DESK_ROUTE})
-        metrics.create_request_series((DESK_ROUTE, method, code) for method in DESK_METHODS for code in DESK_STATUSES)
+        desk_routes = frozenset({pages.ROUTE})
+        metrics.create_request_series(
+            (pages.ROUTE, method, code) for method in pages.METHODS for code in pages.STATUSES
+        )
     metrics.create_rejection_series(reasons())
     # FastAPI's own middleware must be outside this one, or it would answer errors first.
     observer = Observer(metrics, traces, desk_routes.union(statuses))
