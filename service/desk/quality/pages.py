@@ -14,10 +14,10 @@ from starlette.routing import Route
 from models.bundle.bundle import Bundle
 from service.access.audit import audit
 from service.access.caller import Role
+from service.desk.kept import Kept
 from service.desk.pages import PageError, Pages
 from service.desk.quality import promise, queries
 from service.desk.quality.figures import Assumptions, Bin, Flow, Week, calibration, flows, precision, saved, weeks
-from service.desk.quality.kept import Kept
 from service.desk.quality.plots import Plot, Point, point, share_axis, share_plot
 from service.desk.quality.queries import Decided, Judged, first_moment, week_of
 from service.desk.quality.requests import file_request, newest
@@ -36,6 +36,9 @@ CHOICES = (4, 12, 26, 52)
 """Weeks that can be shown."""
 FLOWS = 50
 LIVE_WEEKS = 12
+FRESH_SECONDS = 60.0
+STALE_SECONDS = 600.0
+"""Of the counts: see `Kept`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Quality:
         self._pages = pages
         self._router = router
         self._records = records
-        self._kept = Kept()
+        self._kept = Kept(FRESH_SECONDS, STALE_SECONDS)
         self._curve: tuple[str, promise.Curve | None] | None = None
 
     def routes(self) -> list[Route]:

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
+import math
 import re
-import time
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,12 +16,12 @@ from starlette.routing import Route
 
 from models.fields import DEPARTMENT
 from models.label_source import LabelSource
-from service.desk.pages import PageError, Pages
+from service.desk.kept import Kept
+from service.desk.pages import PageError, Pages, is_script
 from service.desk.review import actions, queue
 from service.desk.review.actions import Decided
 from service.desk.review.aligned import aligned
-from service.desk.review.queue import AGES, PAGE, Counts, Filter, filter_of
-from service.errors import RecordsUnavailable
+from service.desk.review.queue import AGES, PAGE, Filter, filter_of
 from service.helpdesks.link import Link
 from service.lifecycle import end, repeat
 from service.records.database.schema import decisions, milliseconds_now, milliseconds_of, texts
@@ -86,8 +86,7 @@ class Review:
         self._links = links
         self._descriptions = descriptions
         self._texts_kept = texts_kept
-        self._counts: tuple[float, Counts] | None = None
-        self._counting: asyncio.Task[None] | None = None
+        self._kept = Kept(COUNT_SECONDS, math.inf)
         self._tasks: list[asyncio.Task[None]] = []
 
     def routes(self) -> list[Route]:
@@ -114,13 +113,14 @@ class Review:
 
     async def stop(self) -> None:
         """Pending decisions stay on record. No effect if it was not started."""
+        await self._kept.stop()
         await end(*self._tasks)
 
     async def queue(self, request: Request) -> Response:
         wanted, after = filter_of(request.query_params), request.query_params.get("after")
         after = after if after is not None and _ID.fullmatch(after) else None
         now_ms = milliseconds_now()
-        counts = await self._count()
+        counts = await self._kept.get("counts", lambda: self._records.read(queue.counts))
         rows, refused = await self._records.read(
             lambda connection: (
                 queue.page(connection, wanted, now_ms, after=after, limit=PAGE + 1),
@@ -163,7 +163,7 @@ class Review:
         labels = [*ranked, *(label for label in department.labels if label not in candidates)]
         return self._pages.render(
             request,
-            "ticket_part.html" if "hx-request" in request.headers else "ticket.html",
+            "ticket_part.html" if is_script(request) else "ticket.html",
             row=row,
             parts=parts,
             text=text,
@@ -217,21 +217,6 @@ class Review:
         review = request.path_params["review"]
         await self._records.write(lambda connection: actions.mark_seen(connection, review))
         return Response("")
-
-    async def _count(self) -> Counts:
-        if self._counts is None:
-            await self._read_counts()
-        elif time.monotonic() - self._counts[0] > COUNT_SECONDS and (self._counting is None or self._counting.done()):
-            self._counting = asyncio.create_task(self._read_counts())
-        assert self._counts is not None
-        return self._counts[1]
-
-    async def _read_counts(self) -> None:
-        try:
-            self._counts = (time.monotonic(), await self._records.read(queue.counts))
-        except RecordsUnavailable:  # those of before stay
-            if self._counts is None:
-                raise
 
     def _scorings(self) -> Any:
         return self._router.engine.graph.scorings

@@ -1,6 +1,7 @@
 """Counts that are kept for a while: on a record of 100,000 decisions they take some hundred milliseconds."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -10,15 +11,14 @@ from service.lifecycle import end
 
 T = TypeVar("T")
 
-FRESH_SECONDS = 60.0
-STALE_SECONDS = 600.0
-"""Between the two a page shows the previous counts, and they are counted anew behind it."""
-
 
 class Kept:
-    """By key. Use from one event loop only."""
+    """By key. A value is returned up to the age `stale_seconds`; from `fresh_seconds` on it is counted anew meanwhile.
+    Use from one event loop only."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fresh_seconds: float, stale_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._fresh_seconds = fresh_seconds
+        self._stale_seconds = stale_seconds
         self._clock = clock
         self._values: dict[object, tuple[float, Any]] = {}
         self._tasks: dict[object, asyncio.Task[Any]] = {}
@@ -29,12 +29,12 @@ class Kept:
         Raises:
             ServiceError: of `count`, if there is no value to show instead.
         """
-        at, value = self._values.get(key, (-STALE_SECONDS, None))
+        at, value = self._values.get(key, (-math.inf, None))
         age = self._clock() - at
-        if age >= FRESH_SECONDS and key not in self._tasks:
+        if age >= self._fresh_seconds and key not in self._tasks:
             task = self._tasks[key] = asyncio.create_task(self._count(key, count))
             task.add_done_callback(lambda done: self._ended(key, done))
-        if key in self._values and age < STALE_SECONDS:
+        if key in self._values and age < self._stale_seconds:
             found: T = value
         else:
             found = await asyncio.shield(self._tasks[key])

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from service.desk.quality.kept import Kept
+from service.desk.kept import Kept
 from service.errors import RecordsUnavailable
 
 
@@ -28,7 +28,7 @@ def counting(found: list[int]) -> Callable[[], Awaitable[int]]:
 def test_readers_share_a_count_and_get_the_last_one_while_it_is_counted_anew() -> None:
     async def scenario() -> None:
         clock, found = Clock(), list[int]()
-        kept, count = Kept(clock), counting(found)
+        kept, count = Kept(60, 600, clock), counting(found)
         assert await asyncio.gather(kept.get("a", count), kept.get("a", count)) == [0, 0]
         clock.now += 59
         assert await kept.get("a", count) == 0
@@ -49,7 +49,7 @@ def test_failed_count_is_an_error_only_where_there_is_nothing_to_show() -> None:
 
     async def scenario() -> None:
         clock = Clock()
-        kept = Kept(clock)
+        kept = Kept(60, 600, clock)
         with pytest.raises(RecordsUnavailable):
             await kept.get("a", fails)
         assert await kept.get("a", counting([])) == 0
