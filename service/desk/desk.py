@@ -47,7 +47,8 @@ class Desk:
     """`links`: the connected helpdesks by name.
 
     Raises:
-        DeskError: nothing is recorded, the labels file has faults, or everyone who reaches the port could use the desk.
+        DeskError: records are off, the labels file has faults, or the desk would be open beyond loopback without
+            sign-in.
     """
 
     def __init__(

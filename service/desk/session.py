@@ -1,4 +1,4 @@
-"""Who is signed in: a signed cookie that names a key by its digest, a person of the identity provider, or, where no key
+"""Sign-in sessions: a signed cookie that names a key by its digest, a person of the identity provider, or, where no key
 is required, the anonymous caller."""
 
 import hashlib

@@ -78,12 +78,12 @@ class Adapter(ABC):
         """
 
     async def read_many(self, client: Client, tickets: Sequence[str]) -> Mapping[str, Current]:
-        """Those that there are, by their ids. Of up to `batch`."""
+        """Those that there are, by their ids. Of up to `batch`. Called only where `batch` > 1."""
         raise NotImplementedError
 
     async def write_many(self, client: Client, changes: Sequence[Change]) -> Collection[str]:
         """Write changes without `values`, which cannot overwrite what a person set. Return the tickets that were
-        written: any other is to be read and written by itself."""
+        written: any other is to be read and written by itself. Called only where `batch` > 1."""
         raise NotImplementedError
 
     def created(self, client: Client, since_ms: int) -> AsyncIterator[Event] | None:  # noqa: ARG002 - of those that can

@@ -15,6 +15,7 @@ from service.desk.review import queue
 from service.helpdesks import outbox
 from service.helpdesks.connections import Mode
 from service.helpdesks.link import Link
+from service.helpdesks.manners import HandsOff
 from service.records import feedback
 from service.records.database.schema import decisions, milliseconds_now, reviews
 from service.records.database.schema import feedback as said
@@ -27,13 +28,13 @@ PORTION = 50
 NO_TARGET = "the file of the connection has no target for this label"
 GONE = "the ticket was deleted"
 _REFUSALS = {
-    "person": "a person has set another value there",
-    "mode": "the connection writes nothing, by its mode",
-    "too_old": "the ticket is too old",
-    "state": "the ticket is closed there, or in another state that is not written",
-    "flips": "another program changes what we write",
-    "gone": GONE,
-    "conflict": "the ticket changes there again and again",
+    HandsOff.PERSON: "a person has set another value there",
+    HandsOff.MODE: "the connection writes nothing, by its mode",
+    HandsOff.TOO_OLD: "the ticket is too old",
+    HandsOff.STATE: "the ticket is closed there, or in another state that is not written",
+    HandsOff.FLIPS: "another program changes what we write",
+    HandsOff.GONE: GONE,
+    HandsOff.CONFLICT: "the ticket changes there again and again",
 }
 _INSERT = {
     "sqlite": sqlite.insert(reviews).on_conflict_do_nothing(),
