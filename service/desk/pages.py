@@ -89,8 +89,8 @@ class Pages:
         return Response(content, status, media_type="text/html")
 
     def guarded(self, endpoint: Endpoint, role: Role = Role.REVIEW) -> Endpoint:
-        """Wrap an endpoint: without a session a browser is sent to the sign-in page, and a script gets 401. A POST needs
-        the session's token, in the header `X-CSRF-Token` or, in a form of a page, as `csrf`."""
+        """Wrap an endpoint: without a session a browser is sent to sign in, and a script gets 401. A POST needs the
+        session's token, in the header `X-CSRF-Token` or, in a form of a page, as `csrf`."""
 
         async def page(request: Request) -> Response:
             session = self.sessions.of(request)
